@@ -1,0 +1,131 @@
+"""What can go wrong, one class for each reaction of the caller."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from nexus_core.types import PrivacyZone
+
+AvailabilityStatus = Literal["healthy", "unhealthy", "at_capacity", "disabled"]
+
+
+@dataclass(frozen=True, slots=True)
+class BackendStatus:
+    """One backend that could serve a refused request, and what it is like now."""
+
+    name: str
+    status: AvailabilityStatus
+    zone: PrivacyZone
+    tier: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ActionableErrorContext:
+    """What a client or its user can do about a 503."""
+
+    required_tier: int | None
+    available_backends: tuple[BackendStatus, ...]
+    eta_seconds: int | None  # None when unknown
+
+
+class NexusError(Exception):
+    """Base of every failure a client may be told about."""
+
+    status = 500  # HTTP
+    code = "internal_error"
+    type = "api_error"  # OpenAI's error type
+
+    def __init__(self, message: str, *, param: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message  # for the client: never holds a key or a body
+        self.param = param  # the field or header at fault
+
+
+class InvalidRequestError(NexusError):
+    """The client sent something it has to change."""
+
+    status = 400
+    code = "invalid_request"
+    type = "invalid_request_error"
+
+
+class AuthenticationError(NexusError):
+    """The client key is missing or wrong."""
+
+    status = 401
+    code = "invalid_api_key"
+    type = "authentication_error"
+
+
+class PermissionDeniedError(NexusError):
+    """The key or origin is not for this surface."""
+
+    status = 403
+    code = "permission_denied"
+    type = "permission_error"
+
+
+class ModelNotFoundError(NexusError):
+    """No backend serves the model, enabled or not."""
+
+    status = 404
+    code = "model_not_found"
+    type = "invalid_request_error"
+
+
+class PayloadTooLargeError(NexusError):
+    """The body is over max_body_bytes."""
+
+    status = 413
+    code = "payload_too_large"
+    type = "invalid_request_error"
+
+
+class ServiceUnavailableError(NexusError):
+    """Nobody can serve the request now; `context` says who could, and when."""
+
+    status = 503
+    type = "service_unavailable"
+
+    def __init__(self, message: str, context: ActionableErrorContext) -> None:
+        super().__init__(message)
+        self.context = context
+
+
+class CapacityExceededError(ServiceUnavailableError):
+    """Backends that may serve this request exist, and all of them are busy."""
+
+    code = "capacity_exceeded"
+
+
+class PrivacyConstraintError(ServiceUnavailableError):
+    """Only the restriction keeps the request from being served."""
+
+    code = "privacy_constraint_violation"
+
+
+class NoCapableBackendError(ServiceUnavailableError):
+    """Every backend that serves the model is off, unhealthy or not what was asked for."""
+
+    code = "no_capable_backend"
+
+
+class UpstreamFailedError(NexusError):
+    """Every backend that was tried failed; the last failure in Nexus's own words."""
+
+    status = 502
+    code = "upstream_error"
+
+    def __init__(self, message: str, *, status: int = 502, code: str = "upstream_error") -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; `problems` lists everything found, one line each."""
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems

@@ -1,0 +1,241 @@
+"""What happened, as typed values, and the bus that carries them to whoever watches."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from nexus_core.types import (
+    BackendType,
+    Endpoint,
+    HealthCause,
+    HealthStatus,
+    PrivacyZone,
+    RouteReason,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One try at one backend that did not end the request well."""
+
+    backend: str
+    error: str  # for people: never holds a key, a prompt or a body
+    status: int | None  # the backend's HTTP status; None when it gave none
+    elapsed_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Considered:
+    """One backend as the decision saw it: where it ended in the stages, and why."""
+
+    backend: str
+    zone: PrivacyZone
+    tier: int | None
+    health: HealthStatus
+    priority: int
+    position: int | None  # 1 for the first choice; None when a stage dropped it
+    dropped_by: str | None  # the stage's name
+    why: str | None  # for people
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenUsage:
+    """Token counts as the backend itself reported them."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestReceived:
+    """A valid request came in; published once, before it is routed."""
+
+    at: float  # seconds since the epoch
+    request_id: str
+    endpoint: Endpoint
+    model: str  # as the client asked
+    is_streaming: bool
+    client: str | None  # the name of the client key; None without client keys
+    headers: tuple[tuple[str, str], ...]  # credentials masked
+    body_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RouteDecided:
+    """A backend was chosen; published before the first byte goes upstream, once per attempt."""
+
+    at: float
+    request_id: str
+    backend: str
+    backend_type: BackendType
+    zone: PrivacyZone
+    model: str  # the backend's own name of the model
+    reason: RouteReason
+    attempt: int  # 1 for the first backend tried
+    resolved: tuple[str, ...]  # the asked model and every alias it went through
+    considered: tuple[Considered, ...]  # in order of preference, the dropped ones last
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttemptFailed:
+    """A backend failed before its first content byte; another one may follow."""
+
+    at: float
+    request_id: str
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FirstByteReceived:
+    """The client's answer has begun; its status and headers are final."""
+
+    at: float
+    request_id: str
+    backend: str
+    status: int
+    first_byte_ms: float  # since the request was received
+    headers: tuple[tuple[str, str], ...]  # as the client gets them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFinished:
+    """The request is over, however it ended; published exactly once per RequestReceived."""
+
+    at: float
+    request_id: str
+    backend: str | None  # None when no backend answered
+    backend_type: BackendType | None
+    zone: PrivacyZone | None
+    reason: RouteReason | None
+    model: str  # what answered; the asked model when nothing did
+    status: int  # what the client got; 499 when it left before the answer began
+    failed: bool  # Nexus or a backend failed it; a client's own 4xx or leaving is no failure
+    client_left: bool
+    error: str | None  # for people: never holds a key, a prompt or a body
+    total_ms: float
+    first_byte_ms: float | None
+    overhead_ms: float | None  # Nexus's own share up to the first byte
+    usage: TokenUsage | None
+    attempts: tuple[Attempt, ...]  # the failed ones, in order
+    considered: tuple[Considered, ...]
+    headers: tuple[tuple[str, str], ...]  # the response headers as the client got them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused:
+    """A data-plane call was turned away before it was routed: credentials, origin, a bad body."""
+
+    at: float
+    request_id: str
+    path: str
+    status: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendHealthChanged:
+    """Probes, or a refused key, changed what a backend's health is said to be."""
+
+    at: float
+    backend: str
+    health: HealthStatus
+    cause: HealthCause
+    detail: str | None  # for people, e.g. "401: check OPENAI_API_KEY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendProbed:
+    """A health check ended, whatever it found."""
+
+    at: float
+    backend: str
+    ok: bool
+    elapsed_ms: float
+    models: int | None  # how many the backend listed; None when it did not answer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendToggled:
+    """An operator switched a backend on or off; holds until restart."""
+
+    at: float
+    backend: str
+    enabled: bool
+
+
+NexusEvent: TypeAlias = (
+    RequestReceived
+    | RouteDecided
+    | AttemptFailed
+    | FirstByteReceived
+    | RequestFinished
+    | RequestRefused
+    | BackendHealthChanged
+    | BackendProbed
+    | BackendToggled
+)
+
+
+class Subscription:
+    """One watcher's own bounded queue; the oldest event is dropped and counted when it is full."""
+
+    def __init__(self, bus: EventBus, capacity: int) -> None:
+        self._bus = bus
+        self._events: deque[NexusEvent] = deque(maxlen=capacity)
+        self._arrived = asyncio.Event()
+        self.dropped = 0  # events lost since the subscription began
+
+    def _push(self, event: NexusEvent) -> None:
+        if len(self._events) == self._events.maxlen:
+            self.dropped += 1
+        self._events.append(event)
+        if not self._arrived.is_set():
+            self._arrived.set()
+
+    def drain(self) -> list[NexusEvent]:
+        """Take everything that came since the last call, oldest first."""
+        events = list(self._events)
+        self._events.clear()
+        self._arrived.clear()
+        return events
+
+    async def wait(self) -> None:
+        """Return once there is something to drain."""
+        await self._arrived.wait()
+
+    def close(self) -> None:
+        """Stop receiving; safe to call twice."""
+        self._bus.unsubscribe(self)
+
+
+class EventBus:
+    """Hand each event to every subscriber; publishing never waits and never fails.
+
+    `folds` run inside `publish` and so miss nothing: they must be quick and must not raise.
+    """
+
+    def __init__(self, *folds: Callable[[NexusEvent], None]) -> None:
+        self._folds = folds
+        self._subscriptions: list[Subscription] = []
+
+    def publish(self, event: NexusEvent) -> None:
+        """Give the event to every fold and subscriber."""
+        for fold in self._folds:
+            fold(event)
+        for subscription in self._subscriptions:
+            subscription._push(event)
+
+    def subscribe(self, capacity: int = 10_000) -> Subscription:
+        """Start receiving; `capacity` bounds the events kept between two drains."""
+        subscription = Subscription(self, capacity)
+        self._subscriptions.append(subscription)
+        return subscription
+
+    def unsubscribe(self, subscription: Subscription) -> None:
+        """Stop giving events to this subscription."""
+        if subscription in self._subscriptions:
+            self._subscriptions.remove(subscription)

@@ -1,0 +1,186 @@
+"""What is known of each backend now: switches, health, models, work in flight, latency."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from nexus_core.config import BackendConfig
+from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
+from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+
+_LATENCY_SMOOTHING = 0.2  # the newest answer's share of the moving average
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSnapshot:
+    """A backend as it is at one moment; routing and the screen read nothing else."""
+
+    name: str
+    type: BackendType
+    zone: PrivacyZone
+    tier: int | None
+    priority: int
+    max_concurrent: int | None
+    url: str
+    models: Mapping[str, str]  # served name -> the backend's own name
+    enabled: bool = True
+    health: HealthStatus = HealthStatus.UNKNOWN
+    cause: HealthCause = HealthCause.NONE
+    detail: str | None = None  # for people: why it is unhealthy
+    in_flight: int = 0
+    latency_ms: float | None = None  # moving average to the first byte
+    consecutive_failures: int = 0  # of probes
+    health_since: float | None = None  # seconds since the epoch
+    toggled_at: float | None = None  # when an operator last switched it
+    probed_at: float | None = None
+    probe_ms: float | None = None
+
+    @property
+    def is_full(self) -> bool:
+        return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What a health check found."""
+
+    elapsed_ms: float
+    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
+    cause: HealthCause = HealthCause.NONE
+    detail: str | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.models is not None
+
+
+@dataclass(slots=True)
+class _Entry:
+    snapshot: BackendSnapshot
+    configured_models: bool
+    consecutive_successes: int = field(default=0)
+
+
+class Registry:
+    """The one place that knows the state of the backends; every change is published."""
+
+    def __init__(
+        self, backends: Iterable[BackendConfig], bus: EventBus, now: Callable[[], float]
+    ) -> None:
+        self._bus = bus
+        self._now = now
+        self._entries = {config.name: _first_entry(config) for config in backends}
+        self._view: tuple[BackendSnapshot, ...] | None = None
+
+    def snapshots(self) -> tuple[BackendSnapshot, ...]:
+        """Every backend as it is now, in the order of the configuration."""
+        if self._view is None:
+            self._view = tuple(entry.snapshot for entry in self._entries.values())
+        return self._view
+
+    def snapshot(self, name: str) -> BackendSnapshot:
+        """One backend as it is now.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        return self._entries[name].snapshot
+
+    @contextmanager
+    def slot(self, name: str) -> Iterator[None]:
+        """Hold one of the backend's slots; given back however the block ends."""
+        self._change(name, in_flight=self.snapshot(name).in_flight + 1)
+        try:
+            yield
+        finally:
+            self._change(name, in_flight=self.snapshot(name).in_flight - 1)
+
+    def record_latency(self, name: str, first_byte_ms: float) -> None:
+        """Count one answer's time to the first byte."""
+        before = self.snapshot(name).latency_ms
+        if before is None:
+            self._change(name, latency_ms=first_byte_ms)
+        else:
+            step = _LATENCY_SMOOTHING * (first_byte_ms - before)
+            self._change(name, latency_ms=before + step)
+
+    def set_enabled(self, name: str, enabled: bool) -> None:
+        """Switch a backend on or off until restart; running requests finish.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        if self.snapshot(name).enabled == enabled:
+            return
+        at = self._now()
+        self._change(name, enabled=enabled, toggled_at=at)
+        self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
+
+    def record_probe(
+        self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int
+    ) -> None:
+        """Take in a health check: thresholds decide; a refused key counts at once."""
+        entry = self._entries[name]
+        snapshot = entry.snapshot
+        at = self._now()
+        self._change(name, probed_at=at, probe_ms=result.elapsed_ms)
+        if result.ok:
+            entry.consecutive_successes += 1
+            self._change(name, consecutive_failures=0)
+            if not entry.configured_models and result.models is not None:
+                self._change(name, models=MappingProxyType({m: m for m in result.models}))
+            is_new = snapshot.health is HealthStatus.UNKNOWN
+            if is_new or entry.consecutive_successes >= recovery_threshold:
+                self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)
+        else:
+            entry.consecutive_successes = 0
+            failures = snapshot.consecutive_failures + 1
+            self._change(name, consecutive_failures=failures)
+            if result.cause is HealthCause.AUTH or failures >= failure_threshold:
+                self._set_health(name, HealthStatus.UNHEALTHY, result.cause, result.detail)
+        listed = None if result.models is None else len(result.models)
+        self._bus.publish(
+            BackendProbed(
+                at=at, backend=name, ok=result.ok, elapsed_ms=result.elapsed_ms, models=listed
+            )
+        )
+
+    def record_refused_key(self, name: str, detail: str) -> None:
+        """A request's 401 or 403: unhealthy at once, until a probe says otherwise."""
+        self._entries[name].consecutive_successes = 0
+        self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
+
+    def _set_health(
+        self, name: str, health: HealthStatus, cause: HealthCause, detail: str | None
+    ) -> None:
+        before = self.snapshot(name)
+        if (before.health, before.cause, before.detail) == (health, cause, detail):
+            return
+        at = self._now()
+        self._change(name, health=health, cause=cause, detail=detail, health_since=at)
+        self._bus.publish(
+            BackendHealthChanged(at=at, backend=name, health=health, cause=cause, detail=detail)
+        )
+
+    def _change(self, name: str, **changes: object) -> None:
+        entry = self._entries[name]
+        entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
+        self._view = None
+
+
+def _first_entry(config: BackendConfig) -> _Entry:
+    snapshot = BackendSnapshot(
+        name=config.name,
+        type=config.type,
+        zone=config.zone,
+        tier=config.tier,
+        priority=config.priority,
+        max_concurrent=config.max_concurrent,
+        url=config.url,
+        models=MappingProxyType(dict(config.models or {})),
+        enabled=config.enabled,
+    )
+    return _Entry(snapshot, configured_models=config.models is not None)

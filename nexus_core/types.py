@@ -1,0 +1,70 @@
+"""The words that everything else shares: backend types, zones, health, route reasons."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class BackendType(StrEnum):
+    """Which kind of server a backend is; decides its agent and whether it is local."""
+
+    OLLAMA = "ollama"
+    VLLM = "vllm"
+    LLAMACPP = "llamacpp"
+    LMSTUDIO = "lmstudio"
+    EXO = "exo"
+    GENERIC = "generic"
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GOOGLE = "google"
+
+    @property
+    def is_cloud(self) -> bool:
+        return self in CLOUD_TYPES
+
+    @property
+    def location(self) -> str:
+        """The value of X-Nexus-Backend-Type."""
+        return "cloud" if self in CLOUD_TYPES else "local"
+
+
+CLOUD_TYPES = frozenset({BackendType.OPENAI, BackendType.ANTHROPIC, BackendType.GOOGLE})
+
+
+class PrivacyZone(StrEnum):
+    """Where a prompt may go: `restricted` stays with backends of that zone."""
+
+    RESTRICTED = "restricted"
+    OPEN = "open"
+
+
+class HealthStatus(StrEnum):
+    """What probes say of a backend; `unknown` until the first one, and used like healthy."""
+
+    UNKNOWN = "unknown"
+    HEALTHY = "healthy"
+    UNHEALTHY = "unhealthy"
+
+
+class HealthCause(StrEnum):
+    """Why a backend is unhealthy, where that changes what a person should do."""
+
+    NONE = "none"
+    UNREACHABLE = "unreachable"
+    AUTH = "auth"  # 401 or 403: the key is refused
+
+
+class RouteReason(StrEnum):
+    """Why this backend answered; the values of X-Nexus-Route-Reason."""
+
+    CAPABILITY_MATCH = "capability-match"
+    CAPACITY_OVERFLOW = "capacity-overflow"
+    PRIVACY_REQUIREMENT = "privacy-requirement"
+    BACKEND_FAILOVER = "backend-failover"
+
+
+class Endpoint(StrEnum):
+    """The data-plane calls that are forwarded; the value is the path."""
+
+    CHAT_COMPLETIONS = "/v1/chat/completions"
+    COMPLETIONS = "/v1/completions"

@@ -1,0 +1,1 @@
+"""HTTP towards backends: one small protocol, two engines."""

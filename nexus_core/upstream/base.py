@@ -1,0 +1,85 @@
+"""The protocol of an upstream engine: send a request, get status, headers and bytes as they come."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+Headers = tuple[tuple[str, str], ...]
+
+MAX_HEAD_BYTES = 64 * 1024  # of an answer's status line and headers together
+
+
+@dataclass(frozen=True, slots=True)
+class UpstreamRequest:
+    """One HTTP request to a backend."""
+
+    method: str
+    url: str
+    headers: Headers = field(repr=False)  # holds the backend's key
+    body: bytes = field(repr=False, default=b"")
+
+
+class UpstreamError(Exception):
+    """The transport failed; the message is for people and holds neither key nor URL query."""
+
+
+class UpstreamConnectError(UpstreamError):
+    """No connection: refused, no such host, TLS failed."""
+
+
+class UpstreamConnectTimeoutError(UpstreamConnectError):
+    """No connection within the connect time-out."""
+
+
+class UpstreamProtocolError(UpstreamError):
+    """The answer is not HTTP, ended early, or has a head beyond the limit."""
+
+
+class UpstreamResponse(Protocol):
+    """An answer whose head has come and whose body has not been read yet."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers:
+        """In order of arrival, names in lower case."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """The body's bytes as they arrive, undecoded.
+
+        Reading ahead is bounded, so a slow reader slows the backend down.
+
+        Raises:
+            UpstreamProtocolError: the body ended before its framing said so.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the exchange; cancels what is still under way. Safe to call twice."""
+        ...
+
+
+class UpstreamEngine(Protocol):
+    """A connection pool for the life of the process.
+
+    Never follows redirects, keeps no cookies, reads no proxy settings from the environment,
+    adds no header but Host, Content-Length and what the request carries.
+    """
+
+    async def send(
+        self, request: UpstreamRequest, *, connect_timeout_seconds: float
+    ) -> UpstreamResponse:
+        """Send and wait for the answer's head. The wait for it is the caller's to bound.
+
+        Raises:
+            UpstreamError: one of its children above.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Close every connection."""
+        ...

@@ -1,0 +1,1 @@
+"""The `nexus` command and its dashboard: draws what the core knows, decides nothing."""
