@@ -27,7 +27,7 @@ class Histogram:
         self.sum_ms += ms
 
     def percentile(self, share: float) -> float | None:
-        """The duration (ms) that `share` (0..1) of the counted ones did not exceed; None if empty."""
+        """The duration (ms) that `share` (0..1) of all did not exceed; None without any."""
         if not self.count:
             return None
         rank = max(1, math.ceil(share * self.count))

@@ -26,6 +26,7 @@ class BackendSnapshot:
     max_concurrent: int | None
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
+    models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
     health: HealthStatus = HealthStatus.UNKNOWN
     cause: HealthCause = HealthCause.NONE
@@ -131,7 +132,8 @@ class Registry:
             entry.consecutive_successes += 1
             self._change(name, consecutive_failures=0)
             if not entry.configured_models and result.models is not None:
-                self._change(name, models=MappingProxyType({m: m for m in result.models}))
+                served = MappingProxyType({model: model for model in result.models})
+                self._change(name, models=served, models_known=True)
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
                 self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)
@@ -181,6 +183,7 @@ def _first_entry(config: BackendConfig) -> _Entry:
         max_concurrent=config.max_concurrent,
         url=config.url,
         models=MappingProxyType(dict(config.models or {})),
+        models_known=config.models is not None,
         enabled=config.enabled,
     )
     return _Entry(snapshot, configured_models=config.models is not None)

@@ -1,0 +1,142 @@
+"""The ASGI front door (hot paths first) and create_app: every other route in one list."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from nexus_core import __version__
+from nexus_core.api import control, status
+from nexus_core.api.asgi import (
+    ClientLeftError,
+    Incoming,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    send_early,
+)
+from nexus_core.api.auth import Guard
+from nexus_core.api.completions import Completions
+from nexus_core.api.docs import add_docs
+from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
+from nexus_core.api.headers import REQUEST_ID
+from nexus_core.errors import InvalidRequestError, NexusError
+from nexus_core.events import RequestRefused
+from nexus_core.gateway import Gateway
+from nexus_core.types import Endpoint
+
+log = logging.getLogger(__name__)
+
+_HOT = {endpoint.value: endpoint for endpoint in Endpoint}
+_DATA_PLANE = "/v1/"
+
+
+class MethodNotAllowedError(NexusError):
+    """The path takes another method."""
+
+    status = 405
+    code = "method_not_allowed"
+    type = "invalid_request_error"
+
+
+class FrontDoor:
+    """Every request comes in here: the guard, then the hot paths, then FastAPI."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._guard = Guard(gateway.config.auth)
+        self._completions = Completions(gateway)
+        self._rest = create_app(gateway)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one ASGI connection scope."""
+        if scope["type"] != "http":
+            await self._rest(scope, receive, send)
+            return
+        request_id = secrets.token_hex(8)
+        incoming = Incoming(receive)
+        begun: list[int] = []
+        send = _noting_start(send, begun)
+        try:
+            await self._serve(scope, incoming, send, request_id)
+        except ClientLeftError:
+            return
+        except NexusError as error:
+            self._publish_refused(scope, request_id, error)
+            headers = [*error_headers(error), (REQUEST_ID, request_id.encode())]
+            await send_early(incoming, send, error.status, headers, error_body(error))
+        except Exception:
+            log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
+            if begun:
+                raise  # the answer is cut off: the client must see that
+            failure = NexusError(f"Nexus failed; its log tells more under {request_id}")
+            headers = [JSON_TYPE, (REQUEST_ID, request_id.encode())]
+            await send_early(incoming, send, 500, headers, error_body(failure))
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        caller = self._guard.admit(scope)
+        endpoint = _HOT.get(scope["path"])
+        if endpoint is None:
+            await self._rest(scope, receive, send)
+        elif scope["method"] != "POST":
+            raise MethodNotAllowedError(f"{endpoint.value} takes POST, not {scope['method']}")
+        else:
+            await self._completions.serve(endpoint, scope, receive, send, caller, request_id)
+
+    def _publish_refused(self, scope: Scope, request_id: str, error: NexusError) -> None:
+        if not scope["path"].startswith(_DATA_PLANE):
+            return
+        self._gateway.bus.publish(
+            RequestRefused(
+                at=self._gateway.now(),
+                request_id=request_id,
+                path=scope["path"],
+                status=error.status,
+                code=error.code,
+            )
+        )
+
+
+def _noting_start(send: Send, begun: list[int]) -> Send:
+    async def noting(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            begun.append(message["status"])
+        await send(message)
+
+    return noting
+
+
+def create_app(gateway: Gateway) -> FastAPI:
+    """Everything that is not hot."""
+    app = FastAPI(title="Nexus", version=__version__, docs_url=None, redoc_url=None)
+    app.include_router(status.create_router(gateway))
+    app.include_router(control.create_router(gateway))
+    add_docs(app)
+    app.add_exception_handler(NexusError, _as_envelope)
+    app.add_exception_handler(HTTPException, _as_envelope)
+    app.add_exception_handler(RequestValidationError, _as_envelope)
+    return app
+
+
+async def _as_envelope(_: Request, error: Exception) -> Response:
+    if isinstance(error, HTTPException):
+        known = NexusError(f"{error.detail}; GET /docs lists the routes")
+        known.status, known.code = error.status_code, "not_found"
+        known.type = "invalid_request_error"
+        if error.status_code == 405:
+            known.code = "method_not_allowed"
+    elif isinstance(error, RequestValidationError):
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        known = InvalidRequestError(f"{where}: {first['msg']}", param=where)
+    else:
+        assert isinstance(error, NexusError)  # noqa: S101 - registered for these three only
+        known = error
+    headers = {name.decode(): value.decode() for name, value in error_headers(known)}
+    return Response(error_body(known), status_code=known.status, headers=headers)

@@ -1,0 +1,116 @@
+"""The ASGI types, and the few steps of the protocol that several rooms take."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, TypeAlias
+
+from nexus_core.errors import InvalidRequestError, PayloadTooLargeError
+
+Message: TypeAlias = MutableMapping[str, Any]
+Scope: TypeAlias = MutableMapping[str, Any]
+Receive: TypeAlias = Callable[[], Awaitable[Message]]
+Send: TypeAlias = Callable[[Message], Awaitable[None]]
+RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
+
+RECEIPT_TIMEOUT_SECONDS = 30  # a whole request, from its first byte on
+_LINGER_SECONDS = 2
+
+
+class ClientLeftError(Exception):
+    """The client closed its connection; nobody is there to be answered."""
+
+
+def header(scope: Scope, name: bytes) -> str | None:
+    """The first header of that name (lower case)."""
+    return next((v.decode("latin-1") for n, v in scope["headers"] if n == name), None)
+
+
+def header_values(scope: Scope, name: bytes) -> list[str]:
+    """Every header of that name (lower case), in order."""
+    return [v.decode("latin-1") for n, v in scope["headers"] if n == name]
+
+
+class Incoming:
+    """A request's messages, and whether its body has come to its end."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.is_whole = False
+
+    async def __call__(self) -> Message:
+        """The next message."""
+        message = await self._receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            self.is_whole = True
+        return message
+
+
+async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+    """The whole request body.
+
+    Raises:
+        PayloadTooLargeError: at the declared length, or as soon as the limit is passed.
+        InvalidRequestError: it did not come within RECEIPT_TIMEOUT_SECONDS.
+        ClientLeftError: the client left before it was whole.
+    """
+    declared = header(scope, b"content-length")
+    if declared is not None and declared.isdigit() and int(declared) > max_bytes:
+        raise _too_large(max_bytes)
+    parts: list[bytes] = []
+    size = 0
+    try:
+        async with asyncio.timeout(RECEIPT_TIMEOUT_SECONDS):
+            while True:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise ClientLeftError
+                part = message.get("body", b"")
+                size += len(part)
+                if size > max_bytes:
+                    raise _too_large(max_bytes)
+                parts.append(part)
+                if not message.get("more_body", False):
+                    break
+    except TimeoutError as error:
+        raise InvalidRequestError(
+            f"the body did not arrive within {RECEIPT_TIMEOUT_SECONDS} s"
+        ) from error
+    return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
+    """Answer with a body that is all there."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_early(
+    incoming: Incoming, send: Send, status: int, headers: RawHeaders, body: bytes
+) -> None:
+    """Answer although the client may still be sending, so that it can read the answer.
+
+    Closing a connection with unread bytes resets it, and the reset may overtake the answer: what
+    still comes is read and thrown away for a moment.
+    """
+    if incoming.is_whole:
+        await send_whole(send, status, headers, body)
+        return
+    framing = [(b"content-length", str(len(body)).encode()), (b"connection", b"close")]
+    start = {"type": "http.response.start", "status": status, "headers": [*headers, *framing]}
+    await send(start)
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    try:
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while not incoming.is_whole:
+                if (await incoming())["type"] == "http.disconnect":
+                    return
+    except TimeoutError:
+        pass  # it goes on sending: enough courtesy
+    await send({"type": "http.response.body", "body": b""})
+
+
+def _too_large(max_bytes: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"the body is over max_body_bytes ({max_bytes})")

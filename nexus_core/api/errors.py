@@ -1,0 +1,38 @@
+"""Every error as OpenAI's envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+from nexus_core.errors import NexusError, ServiceUnavailableError
+
+JSON_TYPE = (b"content-type", b"application/json")
+
+
+def error_body(error: NexusError) -> bytes:
+    """The envelope; a 503 carries the context that tells what can be done about it."""
+    inner: dict[str, object] = {
+        "message": error.message,
+        "type": error.type,
+        "param": error.param,
+        "code": error.code,
+    }
+    if isinstance(error, ServiceUnavailableError):
+        inner["context"] = asdict(error.context)
+    return json.dumps({"error": inner}).encode()
+
+
+def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
+    """The headers that an error of its kind carries besides X-Nexus-*."""
+    headers = [JSON_TYPE]
+    if error.status == 401:
+        headers.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, ServiceUnavailableError) and error.context.eta_seconds is not None:
+        headers.append((b"retry-after", str(error.context.eta_seconds).encode()))
+    return headers
+
+
+def error_event(error: NexusError) -> bytes:
+    """The envelope as a server-sent event, for a stream that has begun."""
+    return b"data: " + error_body(error) + b"\n\n"

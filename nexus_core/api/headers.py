@@ -1,0 +1,119 @@
+"""X-Nexus-* headers: those that tell about an answer, and those that ask for something."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from nexus_core.api.asgi import RawHeaders, Scope, header_values
+from nexus_core.errors import InvalidRequestError
+from nexus_core.proxy.reply import Served
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.types import PrivacyZone
+from nexus_core.upstream.base import Headers
+
+REQUEST_ID = b"x-nexus-request-id"
+
+# What a backend's answer may tell the client. Never X-Nexus-*, Set-Cookie, Location, or anything
+# about the connection.
+_PASSED = frozenset(
+    {
+        "content-type",
+        "retry-after",
+        "retry-after-ms",
+        "request-id",
+        "x-request-id",
+        "openai-processing-ms",
+        "openai-version",
+        "openai-model",
+    }
+)
+_PASSED_PREFIXES = ("x-ratelimit-", "ratelimit-", "anthropic-ratelimit-")
+_UNSAFE = re.compile(r"[^\x20-\x7e\t]")
+_CREDENTIALS = frozenset(
+    {
+        b"authorization",
+        b"proxy-authorization",
+        b"cookie",
+        b"x-api-key",
+        b"api-key",
+        b"x-goog-api-key",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NexusHeaders:
+    """Why a request went where it went, as response headers."""
+
+    request_id: str
+    served: Served | None  # None: no backend was reached
+
+    def inject_into(self, headers: RawHeaders) -> None:
+        """Append them."""
+        headers.append((REQUEST_ID, self.request_id.encode()))
+        if self.served is None:
+            return
+        backend = self.served.backend
+        headers += [
+            (b"x-nexus-backend", backend.name.encode()),
+            (b"x-nexus-backend-type", backend.type.location.encode()),
+            (b"x-nexus-route-reason", self.served.reason.value.encode()),
+            (b"x-nexus-privacy-zone", backend.zone.value.encode()),
+            (b"x-nexus-model", quote(self.served.model, safe="/:@+,;=~ ()[]").encode()),
+        ]
+
+
+def passed_headers(upstream: Headers) -> RawHeaders:
+    """What passes of a backend's response headers, by allow-list."""
+    return [
+        (name.encode("latin-1"), _UNSAFE.sub("?", value).encode())
+        for name, value in upstream
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+    ]
+
+
+def shown_headers(headers: RawHeaders) -> Headers:
+    """Headers for events and the screen: credentials are masked whole."""
+    return tuple(
+        (name.decode("latin-1"), "***" if name in _CREDENTIALS else value.decode("latin-1"))
+        for name, value in headers
+    )
+
+
+def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
+    """What the request's X-Nexus-* headers ask for; of two values the stricter counts.
+
+    Raises:
+        InvalidRequestError: a value is not allowed; `param` names the header.
+    """
+    zones = _read(scope, "X-Nexus-Privacy-Zone", tuple(PrivacyZone), "restricted or open")
+    tiers = _read(scope, "X-Nexus-Min-Tier", ("0", "1", "2", "3", "4"), "a whole number 0 to 4")
+    names = _read(scope, "X-Nexus-Backend", backends, "the name of a backend")
+    priorities = _read(scope, "X-Nexus-Priority", ("high", "normal"), "high or normal")
+    flexible = _read(scope, "X-Nexus-Flexible", ("true", "false"), "true or false")
+    if len(set(names)) > 1:
+        raise InvalidRequestError(
+            "X-Nexus-Backend: stands twice with different names", param="X-Nexus-Backend"
+        )
+    priority: Literal["high", "normal"] = (
+        "high" if priorities and "normal" not in priorities else "normal"
+    )
+    return RoutingHints(
+        zone=PrivacyZone.RESTRICTED if "restricted" in zones else PrivacyZone.OPEN,
+        min_tier=max((int(tier) for tier in tiers), default=None),
+        backend=names[0] if names else None,
+        priority=priority,
+        flexible=bool(flexible) and "false" not in flexible,
+    )
+
+
+def _read(scope: Scope, name: str, allowed: Collection[str], words: str) -> list[str]:
+    values = [value.strip() for value in header_values(scope, name.lower().encode())]
+    for value in values:
+        if value not in allowed:
+            raise InvalidRequestError(f"{name}: {value!r} is not {words}", param=name)
+    return values

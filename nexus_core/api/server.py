@@ -1,0 +1,158 @@
+"""Listen, serve and drain: uvicorn without its signals, its logs and its open-ended waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from nexus_core.api.app import FrontDoor
+from nexus_core.api.asgi import RECEIPT_TIMEOUT_SECONDS
+from nexus_core.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 64 * 1024
+_KEEP_ALIVE_SECONDS = 75
+_LAST_WORDS_SECONDS = 2  # for the error events of streams that outlive the grace time
+
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain\r\ncontent-length: 31\r\nconnection: close\r\n\r\n"
+    b"the request head is over 64 KiB"
+)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the address is in use, not ours, or does not exist.
+    """
+    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(
+    gateway: Gateway,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set; then take no more, and let what runs end within the grace time.
+
+    Takes over the listener and closes it. `ready` is set once requests are answered.
+    """
+    grace = gateway.config.server.shutdown_grace_seconds
+    config = uvicorn.Config(
+        FrontDoor(gateway),
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
+    )
+    server = _Server(config, ready)
+    async with gateway.running(), asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(sockets=[listener]), name="http-server")
+        await stop.wait()
+        server.should_exit = True
+        await _drain(gateway, grace)
+
+
+async def _drain(gateway: Gateway, grace_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(grace_seconds):
+            await gateway.forwarder.idle()
+    except TimeoutError:
+        log.warning("ending %s requests at the grace time's end", gateway.forwarder.in_flight)
+    gateway.forwarder.end_all()
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the command; whoever waits is told when it listens."""
+
+    def __init__(self, config: uvicorn.Config, ready: asyncio.Event | None) -> None:
+        super().__init__(config)
+        self._ready = ready
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets=sockets)
+        if self._ready is not None and self.started:
+            self._ready.set()
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    """A request's head may neither trickle in for ever nor grow without bound.
+
+    uvicorn limits only the time between two requests.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_in_body = False
+        self._head_bytes = 0  # of a head that is not complete
+        self._receipt: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; those of a head that is not complete are counted and timed."""
+        if self._is_in_body:
+            super().data_received(data)
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._head_bytes or self.transport.is_closing():
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self.transport.write(_HEAD_TOO_LARGE)
+            self.transport.close()
+        elif self._receipt is None:
+            self._receipt = self.loop.call_later(RECEIPT_TIMEOUT_SECONDS, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """The head is in; the body has a limit and a time of its own."""
+        self._is_in_body = True
+        self._head_bytes = 0
+        self._stop_timer()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """What comes next is another request's head."""
+        self._is_in_body = False
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _stop_timer(self) -> None:
+        if self._receipt is not None:
+            self._receipt.cancel()
+            self._receipt = None

@@ -1,0 +1,114 @@
+"""GET /health, /v1/models, /v1/stats: what can be asked without a prompt."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from nexus_core import __version__
+from nexus_core.errors import ModelNotFoundError
+from nexus_core.gateway import Gateway
+from nexus_core.histogram import Histogram
+from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.types import HealthStatus
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """The routes."""
+    router = APIRouter(tags=["status"])
+
+    @router.get("/health")
+    async def health() -> dict[str, Any]:
+        """Ready to take requests; says nothing that needs a key."""
+        snapshots = gateway.registry.snapshots()
+        usable = sum(s.enabled and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
+        return {
+            "status": "ok",
+            "service": "nexus",
+            "version": __version__,
+            "backends": {"usable": usable, "total": len(snapshots)},
+        }
+
+    @router.get("/v1/models")
+    async def models() -> dict[str, Any]:
+        """Every model and alias that an enabled backend serves."""
+        return {"object": "list", "data": list(_models(gateway).values())}
+
+    @router.get("/v1/models/{model:path}")
+    async def model(model: str) -> dict[str, Any]:
+        """One of them."""
+        found = _models(gateway).get(model)
+        if found is None:
+            raise ModelNotFoundError(
+                f"the model {model!r} is not served here; GET /v1/models lists what is",
+                param="model",
+            )
+        return found
+
+    @router.get("/v1/stats")
+    async def stats() -> dict[str, Any]:
+        """Numbers since the start: the same fold the dashboard draws."""
+        return read_stats(gateway)
+
+    return router
+
+
+def read_stats(gateway: Gateway) -> dict[str, Any]:
+    """The fold of events as JSON; durations in milliseconds."""
+    stats = gateway.stats
+    return {
+        "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
+        "requests": stats.requests,
+        "in_flight": stats.in_flight,
+        "finished": stats.finished,
+        "failed": stats.failed,
+        "client_left": stats.client_left,
+        "refused": stats.refused,
+        "failovers": stats.failovers,
+        "local_answers": stats.local_answers,
+        "cloud_answers": stats.cloud_answers,
+        "prompt_tokens": stats.prompt_tokens,
+        "completion_tokens": stats.completion_tokens,
+        "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
+        "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
+        "first_byte_ms": _percentiles(stats.first_byte),
+        "total_ms": _percentiles(stats.total),
+        "backends": {
+            name: {
+                "answers": backend.answers,
+                "failures": backend.failures,
+                "prompt_tokens": backend.prompt_tokens,
+                "completion_tokens": backend.completion_tokens,
+                "first_byte_ms": _percentiles(backend.first_byte),
+                "total_ms": _percentiles(backend.total),
+            }
+            for name, backend in stats.backends.items()
+        },
+    }
+
+
+def _percentiles(histogram: Histogram) -> dict[str, float | None]:
+    shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
+    values = {name: histogram.percentile(share) for name, share in shares.items()}
+    return {name: None if value is None else round(value, 2) for name, value in values.items()}
+
+
+def _models(gateway: Gateway) -> dict[str, dict[str, Any]]:
+    """Model or alias -> its entry, in the order of the backends, aliases last."""
+    created = int(gateway.started_at)
+    found: dict[str, dict[str, Any]] = {}
+    for snapshot in gateway.registry.snapshots():
+        if snapshot.enabled:
+            for name in snapshot.models:
+                found.setdefault(name, _entry(name, created, snapshot.name))
+    aliases = gateway.config.routing.aliases
+    for alias in aliases:
+        target = found.get(resolve_aliases(alias, aliases)[-1])
+        if target is not None and alias not in found:
+            found[alias] = _entry(alias, created, target["owned_by"])
+    return found
+
+
+def _entry(model: str, created: int, backend: str) -> dict[str, Any]:
+    return {"id": model, "object": "model", "created": created, "owned_by": backend}

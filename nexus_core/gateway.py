@@ -1,0 +1,84 @@
+"""Put the parts together from a Config; start and stop them; the operator's commands."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from nexus_core.agents import create_agent
+from nexus_core.config import Config
+from nexus_core.events import EventBus
+from nexus_core.health import HealthChecks
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.registry import ProbeResult, Registry
+from nexus_core.stats import Stats
+from nexus_core.upstream import create_engine
+from nexus_core.upstream.base import UpstreamEngine
+
+
+class Gateway:
+    """Everything but the HTTP surface and the screen; both are front ends of it."""
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        engine: UpstreamEngine | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.config = config
+        self.started_at = now()  # seconds since the epoch
+        self.stats = Stats()
+        self.bus = EventBus(self.stats.apply)
+        self.registry = Registry(config.backends, self.bus, now)
+        self.now = now
+        self._engine = engine or create_engine(config.server.upstream)
+        agents = {
+            backend.name: create_agent(
+                backend,
+                self._engine,
+                connect_timeout_seconds=config.server.connect_timeout_seconds,
+            )
+            for backend in config.backends
+        }
+        self.health = HealthChecks(agents, self.registry, config.health_check)
+        self.forwarder = Forwarder(
+            agents,
+            self.registry,
+            self.bus,
+            config.server,
+            config.routing,
+            now=now,
+            models_known=self.health.first_round,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Health checks run inside the block; connections are closed after it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                checks = tasks.create_task(self.health.run(), name="health-checks")
+                try:
+                    yield
+                finally:
+                    checks.cancel()
+        finally:
+            await self._engine.close()
+
+    def set_backend_enabled(self, name: str, enabled: bool) -> None:
+        """Switch a backend on or off until restart. No request goes to it once this returns.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        self.registry.set_enabled(name, enabled)
+
+    async def probe(self, name: str) -> ProbeResult:
+        """Ask a backend now how it is.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        return await self.health.probe(name)

@@ -1,0 +1,143 @@
+"""One request at one backend: send it, wait for the answer to begin, judge what came."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+from nexus_core.agents import InferenceAgent
+from nexus_core.config import ServerConfig
+from nexus_core.errors import NexusError, UpstreamFailedError
+from nexus_core.events import TokenUsage
+from nexus_core.proxy.relay import StreamRelay, read_whole
+from nexus_core.translation.openai import parse_json, read_usage
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers, UpstreamError, UpstreamResponse
+
+_MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
+
+_FAILS_OVER = frozenset({408, 429}) | frozenset(range(500, 600))
+_REFUSED_KEY = frozenset({401, 403})
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An answer that can be passed on: whole, or as a stream whose first bytes are here."""
+
+    status: int
+    headers: Headers
+    body: bytes  # the whole of it, or a stream's first bytes
+    relay: StreamRelay | None  # None: the answer is whole
+    usage: TokenUsage | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """How an attempt failed, and what the client gets if no other backend answers."""
+
+    why: str  # for people: never holds a key or a body
+    verdict: Answer | NexusError  # the backend's own error answer, or ours
+    status: int | None = None  # the backend's
+    refused_key: bool = False
+
+
+class AttemptFailedError(Exception):
+    """The backend gave nothing that may be passed on; another one may."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.why)
+        self.failure = failure
+
+
+class Exchange:
+    """One request at one backend, from the first byte sent to the connection given back."""
+
+    def __init__(self, agent: InferenceAgent, server: ServerConfig) -> None:
+        self._agent = agent
+        self._server = server
+        self._response: UpstreamResponse | None = None
+        self.seconds = 0.0  # what waiting for the backend took up to the first byte
+
+    async def open(self, endpoint: Endpoint, body: bytes, *, is_streaming: bool) -> Answer:
+        """Send the request and return once the answer has begun, or is whole if it is no stream.
+
+        Raises:
+            AttemptFailedError: nothing may be passed on from this backend.
+        """
+        limit = self._server.first_byte_timeout_seconds if is_streaming else None
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(limit):
+                self._response = await self._agent.send(endpoint, body, is_streaming=is_streaming)
+                return await self._judge(self._response, is_streaming)
+        except UpstreamError as error:
+            raise self._failed(self._agent.keys.cut_text(str(error))) from error
+        except TimeoutError as error:
+            why = f"no first byte within {limit:g} s"
+            raise self._failed(why, status=504, code="upstream_timeout") from error
+        finally:
+            self.seconds = time.monotonic() - started
+
+    async def close(self) -> None:
+        """End the exchange, finished or not."""
+        if self._response is not None:
+            await self._response.close()
+
+    async def _judge(self, response: UpstreamResponse, is_streaming: bool) -> Answer:
+        cut = self._agent.keys.cut_text
+        status = response.status
+        headers = tuple((name, cut(value)) for name, value in response.headers)
+        if 300 <= status < 400:
+            raise self._failed(f"answers {status}, and redirects are not followed")
+        if is_streaming and status == 200 and _is_event_stream(headers):
+            relay = StreamRelay(response, self._agent.keys)
+            return Answer(status, headers, await relay.first(), relay)
+        body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
+        if status in _REFUSED_KEY:
+            raise self._refused(status)
+        answer = Answer(status, headers, body, None)
+        if status in _FAILS_OVER:
+            raise AttemptFailedError(Failure(f"answered {status}", answer, status))
+        if status < 300:
+            return Answer(status, headers, body, None, self._usage(body))
+        return answer
+
+    def _usage(self, body: bytes) -> TokenUsage | None:
+        """The usage of a whole answer; something else than a JSON object is a failed attempt."""
+        if len(body) > _MAX_PARSED_BYTES:
+            if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
+                raise self._failed("answered with something that is not JSON")
+            return None
+        try:
+            fields = parse_json(body)
+        except ValueError as error:
+            raise self._failed("answered with something that is not JSON") from error
+        if not isinstance(fields, dict):
+            raise self._failed("answered with JSON that is not an object")
+        return read_usage(fields)
+
+    def _refused(self, status: int) -> AttemptFailedError:
+        # In our own words: providers repeat the key, or a part of it, in theirs.
+        error = UpstreamFailedError(
+            f'backend "{self._agent.name}" refused the key Nexus holds for it ({status}); '
+            f"{self._agent.auth_hint}",
+            code="upstream_auth_failed",
+        )
+        return AttemptFailedError(Failure(f"refused the key ({status})", error, status, True))
+
+    def _failed(
+        self, why: str, *, status: int = 502, code: str = "upstream_error"
+    ) -> AttemptFailedError:
+        error = UpstreamFailedError(
+            f'backend "{self._agent.name}": {why}', status=status, code=code
+        )
+        seen = self._response.status if self._response is not None else None
+        return AttemptFailedError(Failure(why, error, seen))
+
+
+def _is_event_stream(headers: Headers) -> bool:
+    return any(
+        name == "content-type" and value.lstrip().lower().startswith("text/event-stream")
+        for name, value in headers
+    )

@@ -1,0 +1,114 @@
+"""Read an upstream answer: whole within a limit, or as a stream that is passed on line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections import deque
+from collections.abc import AsyncIterator
+
+from nexus_core.agents.base import KeyCutter
+from nexus_core.events import TokenUsage
+from nexus_core.proxy.reply import Reply
+from nexus_core.translation.openai import parse_json, read_usage
+from nexus_core.upstream.base import UpstreamProtocolError, UpstreamResponse
+
+_MAX_HELD_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
+_TAIL_PARTS = 16  # holds the last chunk, the usage chunk and [DONE], with room to spare
+
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+
+
+async def read_whole(response: UpstreamResponse, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async for chunk in response.chunks():
+        size += len(chunk)
+        if size > max_bytes:
+            raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+class StreamRelay:
+    """Pass a server-sent stream on as it comes, and know how it ended.
+
+    Only whole lines are passed on, so that a stream that breaks can be ended with an event of our
+    own that the client is able to read.
+    """
+
+    def __init__(self, response: UpstreamResponse, keys: KeyCutter) -> None:
+        self._chunks: AsyncIterator[bytes] = response.chunks()
+        self._keys = keys
+        self._held = b""
+        self._tail: deque[bytes] = deque(maxlen=_TAIL_PARTS)
+
+    async def first(self) -> bytes:
+        """Wait for the first bytes.
+
+        Raises:
+            UpstreamProtocolError: the stream ended without any.
+        """
+        async for chunk in self._chunks:
+            if chunk:
+                return chunk
+        raise UpstreamProtocolError("the stream ended before its first byte")
+
+    async def pass_on(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
+        """Send everything to the client, beginning with `first`.
+
+        Raises:
+            UpstreamError: the stream broke off.
+            TimeoutError: nothing came for `idle_timeout_seconds`.
+        """
+        await self._send(first, reply)
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(idle_timeout_seconds) as idle:
+            async for chunk in self._chunks:
+                idle.reschedule(None)  # the client may read as slowly as it likes
+                await self._send(chunk, reply)
+                idle.reschedule(loop.time() + idle_timeout_seconds)
+        if self._held:
+            await self._send_now(self._held, reply)
+            self._held = b""
+        if not self.is_complete:
+            raise UpstreamProtocolError("the stream ended without its end mark")
+
+    @property
+    def is_complete(self) -> bool:
+        """The stream said that it is over: `[DONE]`, or a finish_reason where there is none."""
+        tail = b"".join(self._tail)
+        return b"data: [DONE]" in tail or b"data:[DONE]" in tail or bool(_FINISHED.search(tail))
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The usage that the stream's last chunks reported, if they did."""
+        for line in reversed(b"".join(self._tail).split(b"\n")):
+            if line.startswith(b"data:") and b'"usage"' in line:
+                try:
+                    fields = parse_json(line[5:])
+                except ValueError:
+                    continue
+                usage = read_usage(fields) if isinstance(fields, dict) else None
+                if usage is not None:
+                    return usage
+        return None
+
+    async def _send(self, chunk: bytes, reply: Reply) -> None:
+        data = self._held + chunk if self._held else chunk
+        end = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
+        if not end and len(data) > _MAX_HELD_BYTES:
+            end = len(data)
+        self._held = data[end:]
+        if end:
+            await self._send_now(data[:end], reply)
+
+    async def _send_now(self, data: bytes, reply: Reply) -> None:
+        clean = self._keys.cut(data)
+        self._tail.append(clean)
+        await reply.send(clean)

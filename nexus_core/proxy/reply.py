@@ -1,0 +1,61 @@
+"""What the proxy needs of whoever asked: where an answer goes, and what is told with it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexus_core.errors import NexusError
+from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.requirements import Requirements
+from nexus_core.translation.openai import OpenAIRequest
+from nexus_core.types import Endpoint, RouteReason
+from nexus_core.upstream.base import Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyRequest:
+    """A checked request on its way to a backend."""
+
+    id: str
+    endpoint: Endpoint
+    openai: OpenAIRequest
+    need: Requirements
+    client: str | None  # the name of the client key
+    headers: Headers  # for the screen: credentials masked
+    received: float  # monotonic seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Which backend an answer comes from, and why: what the X-Nexus-* headers tell."""
+
+    backend: BackendSnapshot
+    model: str  # the backend's own name of it
+    reason: RouteReason
+
+
+class Reply(Protocol):
+    """The client's end of an exchange."""
+
+    async def start(
+        self, status: int, upstream: Headers, served: Served, *, length: int | None
+    ) -> Headers:
+        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
+        ...
+
+    async def send(self, data: bytes) -> None:
+        """Pass on a part of the body; waits while the client reads slowly."""
+        ...
+
+    async def finish(self) -> None:
+        """End the answer."""
+        ...
+
+    async def send_error_event(self, error: NexusError) -> None:
+        """Tell of a failure inside a stream that has begun."""
+        ...
+
+    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+        """Answer with an error instead; `served` is the backend that caused it."""
+        ...

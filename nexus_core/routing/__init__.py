@@ -1,0 +1,1 @@
+"""Decide which backend serves a request, and say why. Pure: snapshots in, a decision out."""

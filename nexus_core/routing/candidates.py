@@ -1,0 +1,124 @@
+"""The stages a backend must pass to serve a request, and the reason where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import HealthStatus, PrivacyZone
+
+
+class Stage(StrEnum):
+    """The stages, in the order they are asked."""
+
+    MODEL = "model"
+    PIN = "pin"
+    TRIED = "tried"
+    ENABLED = "enabled"
+    ZONE = "zone"
+    TIER = "tier"
+    HEALTHY = "healthy"
+    CAPACITY = "capacity"
+
+
+@dataclass(frozen=True, slots=True)
+class Drop:
+    """A backend that can't serve the request, and where that was seen."""
+
+    backend: BackendSnapshot
+    stage: Stage
+    why: str  # for people
+    also: tuple[Stage, ...]  # the later stages that would have dropped it too
+
+    @property
+    def alone(self) -> bool:
+        """Nothing but this stage keeps the backend from serving."""
+        return not self.also
+
+    @property
+    def alone_but_for_capacity(self) -> bool:
+        """Without this stage it would be eligible, if only after a wait."""
+        return set(self.also) <= {Stage.CAPACITY}
+
+
+def serves_model(need: Requirements, backend: BackendSnapshot) -> str | None:
+    if need.model in backend.models:
+        return None
+    return f"does not serve {need.model}" if backend.models_known else "its models are not known"
+
+
+def is_pinned(need: Requirements, backend: BackendSnapshot) -> str | None:
+    if need.backend is None or need.backend == backend.name:
+        return None
+    return f"the request is pinned to {need.backend}"
+
+
+def is_enabled(_: Requirements, backend: BackendSnapshot) -> str | None:
+    return None if backend.enabled else "switched off"
+
+
+def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot) -> str | None:
+    if need.zone is PrivacyZone.OPEN or backend.zone is PrivacyZone.RESTRICTED:
+        return None
+    return "zone open, the request is restricted"
+
+
+def meets_tier(need: Requirements, backend: BackendSnapshot) -> str | None:
+    if need.min_tier is None or (backend.tier is not None and backend.tier >= need.min_tier):
+        return None
+    has = "no tier" if backend.tier is None else f"tier {backend.tier}"
+    return f"{has}, {need.min_tier} is demanded"
+
+
+def is_healthy(_: Requirements, backend: BackendSnapshot) -> str | None:
+    if backend.health is not HealthStatus.UNHEALTHY:
+        return None
+    return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
+
+
+def has_free_slot(_: Requirements, backend: BackendSnapshot) -> str | None:
+    return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
+
+
+_Check = Callable[[Requirements, BackendSnapshot], str | None]
+
+
+def select(
+    need: Requirements, fleet: Iterable[BackendSnapshot], tried: dict[str, str]
+) -> tuple[list[BackendSnapshot], list[Drop]]:
+    """Split the fleet into who may serve the request now and who may not, with the reason.
+
+    Args:
+        tried: backends that failed this request already, and how.
+    """
+
+    def is_untried(_: Requirements, backend: BackendSnapshot) -> str | None:
+        failure = tried.get(backend.name)
+        return None if failure is None else f"tried: {failure}"
+
+    stages: tuple[tuple[Stage, _Check], ...] = (
+        (Stage.MODEL, serves_model),
+        (Stage.PIN, is_pinned),
+        (Stage.TRIED, is_untried),
+        (Stage.ENABLED, is_enabled),
+        (Stage.ZONE, is_in_allowed_zone),
+        (Stage.TIER, meets_tier),
+        (Stage.HEALTHY, is_healthy),
+        (Stage.CAPACITY, has_free_slot),
+    )
+    kept: list[BackendSnapshot] = []
+    dropped: list[Drop] = []
+    for backend in fleet:
+        for index, (stage, check) in enumerate(stages):
+            why = check(need, backend)
+            if why is not None:
+                later = stages[index + 1 :]
+                also = tuple(name for name, check in later if check(need, backend) is not None)
+                dropped.append(Drop(backend, stage, why, also))
+                break
+        else:
+            kept.append(backend)
+    return kept, dropped

@@ -1,0 +1,87 @@
+"""Decide which backend serves a request, and say why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from nexus_core.events import Considered
+from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.candidates import Drop, Stage, select
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import RouteReason
+
+
+@dataclass(frozen=True, slots=True)
+class RouteDecision:
+    """Who may serve a request, in order of preference, and why the others may not."""
+
+    need: Requirements
+    order: tuple[BackendSnapshot, ...]  # the best first; empty when nobody can
+    dropped: tuple[Drop, ...]
+    reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
+
+    @property
+    def considered(self) -> tuple[Considered, ...]:
+        """The decision for people and machines: the order, then the dropped ones."""
+        kept = (
+            _considered(backend, position, None) for position, backend in enumerate(self.order, 1)
+        )
+        return (*kept, *(_considered(drop.backend, None, drop) for drop in self.dropped))
+
+
+def route(
+    need: Requirements, fleet: Iterable[BackendSnapshot], tried: dict[str, str] | None = None
+) -> RouteDecision:
+    """Choose by priority, then by the smaller load, then by the order of the configuration.
+
+    Args:
+        tried: backends that failed this request already, and how (for people).
+    """
+    tried = tried or {}
+    kept, dropped = select(need, fleet, tried)
+    order = tuple(sorted(kept, key=preference))
+    return RouteDecision(need, order, tuple(dropped), _reason(order, dropped, bool(tried)))
+
+
+def preference(backend: BackendSnapshot) -> tuple[float, float]:
+    """What candidates are sorted by; smaller is better."""
+    load = backend.in_flight / backend.max_concurrent if backend.max_concurrent else 0.0
+    return (-backend.priority, load)
+
+
+def _reason(order: tuple[BackendSnapshot, ...], dropped: list[Drop], failed: bool) -> RouteReason:
+    """By the contract's precedence: failover, overflow, privacy, match."""
+    if failed:
+        return RouteReason.BACKEND_FAILOVER
+    if order:
+        missed = {
+            drop.stage for drop in dropped if drop.alone and _outranks(drop.backend, order[0])
+        }
+        if Stage.CAPACITY in missed:
+            return RouteReason.CAPACITY_OVERFLOW
+        if Stage.ZONE in missed:
+            return RouteReason.PRIVACY_REQUIREMENT
+    return RouteReason.CAPABILITY_MATCH
+
+
+def _outranks(backend: BackendSnapshot, chosen: BackendSnapshot) -> bool:
+    """Would have been preferred; a full backend's own load must not speak against it."""
+    return (
+        backend.priority >= chosen.priority
+        if backend.is_full
+        else (preference(backend) < preference(chosen))
+    )
+
+
+def _considered(backend: BackendSnapshot, position: int | None, drop: Drop | None) -> Considered:
+    return Considered(
+        backend=backend.name,
+        zone=backend.zone,
+        tier=backend.tier,
+        health=backend.health,
+        priority=backend.priority,
+        position=position,
+        dropped_by=None if drop is None else drop.stage.value,
+        why=None if drop is None else drop.why,
+    )

@@ -1,0 +1,1 @@
+"""The shapes of requests and answers: pure functions, no network, no clock."""

@@ -1,0 +1,171 @@
+"""Read and check OpenAI requests and answers without changing a byte that need not change."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from nexus_core.errors import InvalidRequestError
+from nexus_core.events import TokenUsage
+from nexus_core.types import Endpoint
+
+JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
+
+MAX_MODEL_CHARS = 256
+
+_WHITESPACE = re.compile(r"[ \t\n\r]*")
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIRequest:
+    """A checked request: its fields, and the very bytes it came in."""
+
+    model: str
+    is_streaming: bool
+    fields: JsonObject = field(repr=False)
+    body: bytes = field(repr=False)
+    model_span: tuple[int, int] = field(repr=False)  # bytes of the model's JSON string
+
+    def body_for(self, model: str) -> bytes:
+        """The body to send where the model goes by `model`; only those bytes change."""
+        if model == self.model:
+            return self.body
+        start, end = self.model_span
+        return self.body[:start] + json.dumps(model, ensure_ascii=False).encode() + self.body[end:]
+
+
+def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
+    """Parse and check what a client sent.
+
+    Only what routing and every backend rely on is checked; unknown fields pass.
+
+    Raises:
+        InvalidRequestError: not one JSON object, a repeated top-level key (a gateway and a backend
+            could read different ones), or a field that is missing or of another type.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}") from error
+    fields, span = _read_object(text)
+    model = _checked_model(fields)
+    if endpoint is Endpoint.CHAT_COMPLETIONS:
+        _check_messages(fields)
+    elif not isinstance(fields.get("prompt"), str | list):
+        raise InvalidRequestError("prompt: a string or a list is required", param="prompt")
+    stream = fields.get("stream")
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequestError("stream: true or false is required", param="stream")
+    start = len(text[: span[0]].encode())
+    end = start + len(text[span[0] : span[1]].encode())
+    return OpenAIRequest(model, bool(stream), fields, body, (start, end))
+
+
+def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
+    """The usage of an answer or of a chunk; None where it holds none that makes sense."""
+    usage = fields.get("usage")
+    if not isinstance(usage, dict):
+        return None
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
+    if not isinstance(prompt, int) or not isinstance(completion, int):
+        return None
+    if prompt < 0 or completion < 0:
+        return None
+    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+def parse_json(text: str | bytes) -> object:
+    """Parse JSON from outside.
+
+    Raises:
+        ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _refuse_constant(name: str) -> object:
+    raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def _read_object(text: str) -> tuple[JsonObject, tuple[int, int]]:
+    """The top-level object's fields, and where the value of "model" stands in the text.
+
+    Walks the top level by hand, because the parser of the standard library tells neither where a
+    value stands nor that a key came twice; every value is still parsed by it.
+    """
+    fields: JsonObject = {}
+    span = (0, 0)
+    try:
+        at = _expect(text, _skip(text, 0), "{")
+        if text[at : at + 1] != "}":
+            while True:
+                if text[at : at + 1] != '"':
+                    raise ValueError(f"a key is expected at character {at}")
+                key, at = _DECODER.raw_decode(text, at)
+                start = _expect(text, _skip(text, at), ":")
+                value, end = _DECODER.raw_decode(text, start)
+                if key in fields:
+                    raise InvalidRequestError(f"the key {key!r} stands twice", param=key)
+                fields[key] = value
+                if key == "model":
+                    span = (start, end)
+                at = _skip(text, end)
+                if text[at : at + 1] != ",":
+                    break
+                at = _skip(text, at + 1)
+        at = _expect(text, at, "}")
+        if at != len(text):
+            raise ValueError(f"there is more after the object, at character {at}")
+    except RecursionError as error:
+        raise InvalidRequestError("the body is not valid JSON: nested too deep") from error
+    except ValueError as error:
+        raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
+    return fields, span
+
+
+def _skip(text: str, at: int) -> int:
+    match = _WHITESPACE.match(text, at)
+    return match.end() if match else at
+
+
+def _expect(text: str, at: int, mark: str) -> int:
+    if text[at : at + 1] != mark:
+        raise ValueError(f"{mark!r} is expected at character {at}")
+    return _skip(text, at + 1)
+
+
+def _checked_model(fields: JsonObject) -> str:
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise InvalidRequestError("model: a non-empty string is required", param="model")
+    if len(model) > MAX_MODEL_CHARS:
+        raise InvalidRequestError(f"model: longer than {MAX_MODEL_CHARS} characters", param="model")
+    try:
+        model.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidRequestError("model: not valid Unicode", param="model") from error
+    return model
+
+
+def _check_messages(fields: JsonObject) -> None:
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidRequestError("messages: a non-empty list is required", param="messages")
+    for index, message in enumerate(messages):
+        if not isinstance(message, dict):
+            raise InvalidRequestError(
+                f"messages[{index}]: an object is required", param=f"messages[{index}]"
+            )
+        if not isinstance(message.get("role"), str):
+            raise InvalidRequestError(
+                f"messages[{index}].role: a string is required", param=f"messages[{index}].role"
+            )
