@@ -57,6 +57,7 @@ class Exchange:
         self._agent = agent
         self._server = server
         self._response: UpstreamResponse | None = None
+        self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, endpoint: Endpoint, body: bytes, *, is_streaming: bool) -> Answer:
@@ -81,6 +82,8 @@ class Exchange:
 
     async def close(self) -> None:
         """End the exchange, finished or not."""
+        if self._relay is not None:
+            await self._relay.close()
         if self._response is not None:
             await self._response.close()
 
@@ -91,7 +94,7 @@ class Exchange:
         if 300 <= status < 400:
             raise self._failed(f"answers {status}, and redirects are not followed")
         if is_streaming and status == 200 and _is_event_stream(headers):
-            relay = StreamRelay(response, self._agent.keys)
+            self._relay = relay = StreamRelay(response, self._agent.keys)
             return Answer(status, headers, await relay.first(), relay)
         body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
         if status in _REFUSED_KEY:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 
 from nexus_core.agents.base import KeyCutter
 from nexus_core.events import TokenUsage
@@ -27,11 +27,12 @@ async def read_whole(response: UpstreamResponse, max_bytes: int) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    async for chunk in response.chunks():
-        size += len(chunk)
-        if size > max_bytes:
-            raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
-        parts.append(chunk)
+    async with aclosing(response.chunks()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
+            parts.append(chunk)
     return b"".join(parts)
 
 
@@ -43,7 +44,7 @@ class StreamRelay:
     """
 
     def __init__(self, response: UpstreamResponse, keys: KeyCutter) -> None:
-        self._chunks: AsyncIterator[bytes] = response.chunks()
+        self._chunks = response.chunks()
         self._keys = keys
         self._held = b""
         self._tail: deque[bytes] = deque(maxlen=_TAIL_PARTS)
@@ -78,6 +79,10 @@ class StreamRelay:
             self._held = b""
         if not self.is_complete:
             raise UpstreamProtocolError("the stream ended without its end mark")
+
+    async def close(self) -> None:
+        """Read no more."""
+        await self._chunks.aclose()
 
     @property
     def is_complete(self) -> bool:

@@ -1,8 +1,8 @@
-"""The protocol of an upstream engine: send a request, get status, headers and bytes as they come."""
+"""The protocol of an upstream engine: send a request, get status, headers and bytes."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -48,7 +48,7 @@ class UpstreamResponse(Protocol):
         """In order of arrival, names in lower case."""
         ...
 
-    def chunks(self) -> AsyncIterator[bytes]:
+    def chunks(self) -> AsyncGenerator[bytes]:
         """The body's bytes as they arrive, undecoded.
 
         Reading ahead is bounded, so a slow reader slows the backend down.

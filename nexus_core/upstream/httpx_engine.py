@@ -1,0 +1,177 @@
+"""Send requests to backends with httpx: HTTP/2, SOCKS and in-memory transports."""
+
+from __future__ import annotations
+
+import importlib.util
+import ssl
+from contextlib import aclosing
+from typing import TYPE_CHECKING, cast
+from urllib.parse import urlsplit
+
+import httpx
+
+from nexus_core.upstream import wording
+from nexus_core.upstream.base import (
+    MAX_HEAD_BYTES,
+    Headers,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamRequest,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator
+
+
+class HttpxEngine:
+    """The UpstreamEngine on httpx; HTTP/2 over TLS where the `h2` package is installed.
+
+    It calls the transport, not httpx's client: redirects, cookies, default headers, proxies
+    from the environment and a log line with the whole URL are all the client's doing.
+
+    The connect limit holds for TCP (with the name look-up) and for TLS, each on its own.
+    """
+
+    def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
+        self._transport = transport or httpx.AsyncHTTPTransport(
+            # The system's certificates, as for aiohttp; httpx would bring its own.
+            verify=ssl.create_default_context(),
+            trust_env=False,
+            http2=importlib.util.find_spec("h2") is not None,
+            limits=httpx.Limits(
+                max_connections=None,
+                max_keepalive_connections=None,
+                keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
+            ),
+        )
+        self._closed = False
+
+    async def send(
+        self, request: UpstreamRequest, *, connect_timeout_seconds: float
+    ) -> HttpxResponse:
+        if self._closed:
+            raise UpstreamConnectError(wording.CLOSED_ENGINE)
+        try:
+            answer = await self._transport.handle_async_request(
+                _outgoing(request, connect_timeout_seconds)
+            )
+        except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
+            raise _translated(error, connect_timeout_seconds) from error
+        response = HttpxResponse(answer)
+        refusal = response.refusal()
+        if refusal is not None:
+            await response.close()
+            raise refusal
+        return response
+
+    async def close(self) -> None:
+        self._closed = True
+        await self._transport.aclose()
+
+
+class HttpxResponse:
+    """An answer of HttpxEngine."""
+
+    __slots__ = ("_answer", "_closed", "_stream", "headers", "status")
+
+    def __init__(self, answer: httpx.Response) -> None:
+        self._answer = answer
+        self._closed = False
+        # The stream itself: `aiter_raw` refuses an in-memory answer, which httpx has read already.
+        self._stream = cast("httpx.AsyncByteStream", answer.stream)
+        self.status = answer.status_code
+        self.headers: Headers = tuple(
+            (name.decode("latin-1").lower(), value.decode("latin-1"))
+            for name, value in answer.headers.raw
+        )
+
+    def refusal(self) -> UpstreamProtocolError | None:
+        """Why this head is not accepted; h11 lets one through up to its own, larger limit."""
+        if sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+            return UpstreamProtocolError(wording.HEAD_TOO_LONG)
+        if self.status == 101:
+            return UpstreamProtocolError(wording.SWITCHED)
+        return None
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        pieces = cast("AsyncGenerator[bytes]", aiter(self._stream))
+        try:
+            async with aclosing(pieces):
+                async for piece in pieces:
+                    if piece:
+                        yield piece
+        except (httpx.TransportError, OSError) as error:
+            raise UpstreamProtocolError(wording.ENDED_EARLY) from error
+        await self.close()
+
+    async def close(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        if _has_surplus(self._answer):
+            # A closed connection stays in httpcore's pool until its turn comes, and is not used.
+            await self._answer.extensions["network_stream"].aclose()
+        await self._stream.aclose()
+
+
+def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx.Request:
+    extensions: dict[str, object] = {
+        "timeout": {
+            "connect": connect_timeout_seconds,
+            "read": None,
+            "write": None,
+            "pool": None,
+        }
+    }
+    url = httpx.URL(request.url)
+    if url.scheme in {"http", "https"} and not url.host:
+        raise httpx.InvalidURL("no host")  # else it would be looked up
+    parts = urlsplit(request.url)
+    target = ((parts.path or "/") + (f"?{parts.query}" if parts.query else "")).encode()
+    if target != url.raw_path:  # httpx rewrites a path with dots or unusual characters
+        extensions["target"] = target
+    return httpx.Request(
+        request.method,
+        url,
+        headers=wording.without_framing(request.headers),
+        content=request.body or None,
+        extensions=extensions,
+    )
+
+
+def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:
+    """httpx's error before the answer's head, as ours."""
+    match error:
+        case httpx.ConnectTimeout():
+            return wording.connect_timed_out(connect_timeout_seconds)
+        case httpx.ConnectError() | httpx.ProxyError():
+            return wording.connect_failed(error, connect_timeout_seconds)
+        case httpx.UnsupportedProtocol() | httpx.InvalidURL():
+            return UpstreamConnectError("not an address to connect to")
+        case httpx.RemoteProtocolError():
+            reason = str(error)
+            if "too long" in reason:
+                return UpstreamProtocolError(wording.HEAD_TOO_LONG)
+            if "disconnected" not in reason and "closed connection" not in reason:
+                return wording.not_http(reason)
+    return UpstreamProtocolError(wording.NO_ANSWER)
+
+
+def _has_surplus(answer: httpx.Response) -> bool:
+    """Whether bytes came after the answer's end.
+
+    h11 keeps them and would read them as the next answer on this connection; httpcore does not
+    look. Neither gives a public way to ask, hence the path through private names: where one is
+    missing, say yes, so that the connection is not used again.
+    """
+    if answer.extensions.get("http_version") not in {b"HTTP/1.1", b"HTTP/1.0"}:
+        return False
+    if "network_stream" not in answer.extensions:
+        return False
+    try:
+        wire = answer.stream._httpcore_stream._stream._connection._h11_state  # type: ignore[union-attr]
+        surplus, _ = wire.trailing_data
+    except AttributeError:
+        return True
+    return bool(surplus)

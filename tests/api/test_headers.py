@@ -1,0 +1,136 @@
+import pytest
+
+from nexus_core.api.headers import NexusHeaders, passed_headers, read_hints, shown_headers
+from nexus_core.errors import InvalidRequestError
+from nexus_core.proxy.reply import Served
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.types import BackendType, PrivacyZone, RouteReason
+from tests.fleet import snapshot
+
+
+def scope(*pairs: tuple[str, str]) -> dict[str, object]:
+    return {"headers": [(name.lower().encode(), value.encode()) for name, value in pairs]}
+
+
+def test_no_headers_ask_for_nothing() -> None:
+    assert read_hints(scope(), {"a"}) == RoutingHints()
+
+
+def test_every_header_is_read() -> None:
+    hints = read_hints(
+        scope(
+            ("X-Nexus-Privacy-Zone", "restricted"),
+            ("X-Nexus-Min-Tier", "3"),
+            ("X-Nexus-Backend", "a"),
+            ("X-Nexus-Priority", "high"),
+            ("X-Nexus-Flexible", "true"),
+        ),
+        {"a"},
+    )
+
+    assert hints == RoutingHints(PrivacyZone.RESTRICTED, 3, "a", "high", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("X-Nexus-Privacy-Zone", "private"),
+        ("X-Nexus-Privacy-Zone", ""),
+        ("X-Nexus-Privacy-Zone", "Restricted"),
+        ("X-Nexus-Privacy-Zone", "restricted, open"),
+        ("X-Nexus-Min-Tier", "5"),
+        ("X-Nexus-Min-Tier", "-1"),
+        ("X-Nexus-Min-Tier", "03"),
+        ("X-Nexus-Min-Tier", "three"),
+        ("X-Nexus-Backend", "nobody"),
+        ("X-Nexus-Priority", "low"),
+        ("X-Nexus-Flexible", "yes"),
+    ],
+)
+def test_a_bad_value_is_a_400_that_names_the_header(name: str, value: str) -> None:
+    with pytest.raises(InvalidRequestError, match=name) as caught:
+        read_hints(scope((name, value)), {"a"})
+
+    assert caught.value.param == name
+
+
+def test_of_two_values_the_stricter_counts() -> None:
+    hints = read_hints(
+        scope(
+            ("X-Nexus-Privacy-Zone", "open"),
+            ("X-Nexus-Privacy-Zone", "restricted"),
+            ("X-Nexus-Privacy-Zone", "open"),
+            ("X-Nexus-Min-Tier", "1"),
+            ("X-Nexus-Min-Tier", "4"),
+            ("X-Nexus-Min-Tier", "2"),
+            ("X-Nexus-Flexible", "true"),
+            ("X-Nexus-Flexible", "false"),
+        ),
+        {"a"},
+    )
+
+    assert hints == RoutingHints(PrivacyZone.RESTRICTED, 4)
+
+
+def test_two_pins_are_refused() -> None:
+    pins = scope(("X-Nexus-Backend", "a"), ("X-Nexus-Backend", "b"))
+
+    with pytest.raises(InvalidRequestError, match="twice"):
+        read_hints(pins, {"a", "b"})
+
+
+def test_the_response_headers_tell_where_the_answer_came_from() -> None:
+    backend = snapshot("openai", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
+    headers = [(b"content-type", b"text/plain")]
+
+    NexusHeaders("id1", Served(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)).inject_into(
+        headers
+    )
+
+    assert headers == [
+        (b"content-type", b"text/plain"),
+        (b"x-nexus-request-id", b"id1"),
+        (b"x-nexus-backend", b"openai"),
+        (b"x-nexus-backend-type", b"cloud"),
+        (b"x-nexus-route-reason", b"backend-failover"),
+        (b"x-nexus-privacy-zone", b"open"),
+        (b"x-nexus-model", b"gpt-4o"),
+    ]
+
+
+@pytest.mark.parametrize("model", ["a\r\nx-evil: 1", "modèle", "\x00\x1b[31m", "a\u2028b"])
+def test_a_hostile_model_name_stays_one_plain_header(model: str) -> None:
+    headers: list[tuple[bytes, bytes]] = []
+
+    NexusHeaders("i", Served(snapshot(), model, RouteReason.CAPABILITY_MATCH)).inject_into(headers)
+
+    value = dict(headers)[b"x-nexus-model"]
+    assert all(0x20 <= byte < 0x7F for byte in value)
+
+
+def test_upstream_headers_pass_by_allow_list() -> None:
+    upstream = (
+        ("content-type", "text/event-stream"),
+        ("set-cookie", "a=b"),
+        ("x-nexus-backend", "spoofed"),
+        ("location", "http://elsewhere"),
+        ("connection", "keep-alive"),
+        ("transfer-encoding", "chunked"),
+        ("content-length", "3"),
+        ("server", "x"),
+        ("retry-after", "7"),
+        ("x-ratelimit-remaining-requests", "1\x7f"),
+        ("x-request-id", "req_1"),
+    )
+
+    assert passed_headers(upstream) == [
+        (b"content-type", b"text/event-stream"),
+        (b"retry-after", b"7"),
+        (b"x-ratelimit-remaining-requests", b"1?"),
+        (b"x-request-id", b"req_1"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-goog-api-key"])
+def test_credentials_are_masked_whole_for_the_screen(name: str) -> None:
+    assert shown_headers([(name.encode(), b"Bearer sk-1234")]) == ((name, "***"),)

@@ -1,0 +1,50 @@
+"""Backends for tests of pure parts: one snapshot with sensible values, changed by keyword."""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import Any
+
+from hypothesis import strategies as st
+
+from nexus_core.registry import BackendSnapshot
+from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+
+MODEL = "llama3:70b"
+
+
+def snapshot(name: str = "a", **changes: Any) -> BackendSnapshot:
+    """A healthy restricted backend that serves MODEL, with what is given changed."""
+    values: dict[str, Any] = {
+        "name": name,
+        "type": BackendType.VLLM,
+        "zone": PrivacyZone.RESTRICTED,
+        "tier": 3,
+        "priority": 50,
+        "max_concurrent": None,
+        "url": "http://127.0.0.1:1",
+        "models": MappingProxyType({MODEL: MODEL}),
+        "health": HealthStatus.HEALTHY,
+    }
+    return BackendSnapshot(**{**values, **changes})
+
+
+@st.composite
+def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
+    """Up to six backends in any state."""
+    names = draw(st.lists(st.sampled_from("abcdef"), unique=True))
+    return tuple(
+        snapshot(
+            name,
+            zone=draw(st.sampled_from(PrivacyZone)),
+            tier=draw(st.none() | st.integers(0, 4)),
+            priority=draw(st.integers(0, 3)),
+            enabled=draw(st.booleans()),
+            health=draw(st.sampled_from(HealthStatus)),
+            max_concurrent=draw(st.none() | st.integers(1, 2)),
+            in_flight=draw(st.integers(0, 2)),
+            models=MappingProxyType(draw(st.sampled_from(({MODEL: "up"}, {})))),
+            models_known=draw(st.booleans()),
+        )
+        for name in names
+    )

@@ -1,0 +1,86 @@
+"""A scripted upstream answer and a client that records what it got, for tests without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections.abc import AsyncGenerator, Sequence
+
+from nexus_core.api.errors import error_event
+from nexus_core.errors import NexusError
+from nexus_core.proxy.reply import Served
+from nexus_core.upstream.base import Headers
+
+EVENT_STREAM: Headers = (("content-type", "text/event-stream"),)
+JSON: Headers = (("content-type", "application/json"),)
+
+
+class ScriptedResponse:
+    """Gives out `parts`; an exception among them is raised, an event is waited for."""
+
+    def __init__(
+        self,
+        *parts: bytes | Exception | asyncio.Event,
+        status: int = 200,
+        headers: Headers = EVENT_STREAM,
+    ) -> None:
+        self.status = status
+        self.headers = headers
+        self.closed = False
+        self._parts = parts
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        for part in self._parts:
+            if isinstance(part, asyncio.Event):
+                await part.wait()
+            elif isinstance(part, Exception):
+                raise part
+            else:
+                yield part
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class RecordingReply:
+    """The client's end: keeps what would have been sent."""
+
+    def __init__(self) -> None:
+        self.status: int | None = None
+        self.headers: Headers = ()
+        self.parts: list[bytes] = []
+        self.error: NexusError | None = None
+        self.served: Served | None = None
+        self.is_finished = False
+
+    @property
+    def body(self) -> bytes:
+        return b"".join(self.parts)
+
+    async def start(
+        self, status: int, upstream: Headers, served: Served, *, length: int | None
+    ) -> Headers:
+        self.status, self.headers, self.served = status, upstream, served
+        return upstream
+
+    async def send(self, data: bytes) -> None:
+        self.parts.append(data)
+
+    async def finish(self) -> None:
+        self.is_finished = True
+
+    async def send_error_event(self, error: NexusError) -> None:
+        self.error = error
+        self.parts.append(error_event(error))
+        self.is_finished = True
+
+    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+        self.status, self.error, self.served = error.status, error, served
+        self.is_finished = True
+        return ()
+
+
+def split_at(data: bytes, *positions: int) -> Sequence[bytes]:
+    """The same bytes in pieces."""
+    borders = [0, *sorted(positions), len(data)]
+    return [data[a:b] for a, b in itertools.pairwise(borders)]

@@ -1,0 +1,312 @@
+import asyncio
+import json
+
+import pytest
+
+from nexus_core.agents.base import KeyCutter
+from nexus_core.config import BackendConfig, RoutingConfig, ServerConfig
+from nexus_core.events import (
+    AttemptFailed,
+    EventBus,
+    FirstByteReceived,
+    NexusEvent,
+    RequestFinished,
+    RequestReceived,
+    RouteDecided,
+    TokenUsage,
+)
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.reply import ProxyRequest
+from nexus_core.registry import ProbeResult, Registry
+from nexus_core.routing.requirements import Requirements
+from nexus_core.stats import Stats
+from nexus_core.translation.openai import read_request
+from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
+from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
+
+ANSWER = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
+DONE = b"data: [DONE]\n\n"
+
+
+def whole(body: bytes = ANSWER, status: int = 200) -> ScriptedResponse:
+    return ScriptedResponse(body, status=status, headers=JSON)
+
+
+class ScriptedAgent:
+    """Answers with the next of its script."""
+
+    def __init__(self, name: str, *script: ScriptedResponse | Exception | asyncio.Event) -> None:
+        self.name = name
+        self.keys = KeyCutter(f"sk-{name}-key")
+        self.auth_hint = f"check {name.upper()}_KEY"
+        self.bodies: list[bytes] = []
+        self.script = list(script)
+
+    async def send(
+        self, endpoint: Endpoint, body: bytes, *, is_streaming: bool
+    ) -> ScriptedResponse:
+        self.bodies.append(body)
+        step = self.script.pop(0)
+        if isinstance(step, asyncio.Event):
+            await step.wait()
+        if isinstance(step, Exception):
+            raise step
+        assert isinstance(step, ScriptedResponse)
+        return step
+
+    async def probe(self, *, timeout_seconds: float) -> ProbeResult:
+        raise AssertionError("nobody asked for a probe")
+
+
+class World:
+    """A forwarder over scripted agents; the first one has the highest priority."""
+
+    def __init__(self, *agents: ScriptedAgent, server: ServerConfig | None = None) -> None:
+        self.stats = Stats()
+        self.bus = EventBus(self.stats.apply)
+        self.events = self.bus.subscribe()
+        self.agents = {agent.name: agent for agent in agents}
+        self.registry = Registry(
+            [
+                BackendConfig(
+                    name=agent.name,
+                    url="http://127.0.0.1:1",
+                    type=BackendType.VLLM,
+                    zone=PrivacyZone.RESTRICTED,
+                    priority=90 - number,
+                    max_concurrent=1,
+                    models={"m": f"m-at-{agent.name}"},
+                )
+                for number, agent in enumerate(agents)
+            ],
+            self.bus,
+            lambda: 0.0,
+        )
+        self.forwarder = Forwarder(
+            self.agents,
+            self.registry,
+            self.bus,
+            server or ServerConfig(),
+            RoutingConfig(),
+            now=lambda: 0.0,
+            models_known=self._never,
+        )
+
+    async def _never(self) -> None:
+        raise AssertionError("every model is known here")
+
+    async def ask(self, *, stream: bool = False) -> RecordingReply:
+        reply = RecordingReply()
+        await self.forwarder.forward(request(stream), reply)
+        return reply
+
+    def finished(self) -> tuple[list[NexusEvent], RequestFinished]:
+        """Every event, and the last one; no slot may still be taken."""
+        assert [s.in_flight for s in self.registry.snapshots()] == [0] * len(self.agents)
+        assert self.stats.in_flight == 0
+        events = self.events.drain()
+        last = [event for event in events if isinstance(event, RequestFinished)]
+        assert len(last) == 1
+        return events, last[0]
+
+
+def request(stream: bool) -> ProxyRequest:
+    body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
+    return ProxyRequest(
+        id="r1",
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        need=Requirements("m", ("m",)),
+        client=None,
+        headers=(),
+        received=0.0,
+    )
+
+
+async def test_an_answer_is_told_step_by_step() -> None:
+    world = World(ScriptedAgent("a", whole()))
+
+    reply = await world.ask()
+
+    assert (reply.status, reply.body) == (200, ANSWER)
+    assert json.loads(world.agents["a"].bodies[0])["model"] == "m-at-a"
+    events, last = world.finished()
+    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestFinished]
+    assert [type(event) for event in events] == kinds
+    assert last.usage == TokenUsage(prompt_tokens=1, completion_tokens=2)
+    assert (last.backend, last.model, last.status, last.failed) == ("a", "m-at-a", 200, False)
+
+
+FAILURES = [
+    UpstreamConnectError("connection refused"),
+    UpstreamProtocolError("the answer ended early"),
+    whole(b"{}", 408),
+    whole(b"{}", 429),
+    whole(b"{}", 500),
+    whole(b"{}", 529),
+    whole(b"{}", 401),
+    whole(b"{}", 403),
+    whole(b"", 302),
+    whole(b"<html>", 200),
+    whole(b"[1]", 200),
+    ScriptedResponse(b'{"a":', UpstreamProtocolError("cut"), headers=JSON),
+]
+
+
+@pytest.mark.parametrize("failure", FAILURES, ids=str)
+@pytest.mark.parametrize("stream", [False, True])
+async def test_what_fails_before_the_first_byte_goes_to_the_next_backend(
+    failure: ScriptedResponse | Exception, stream: bool
+) -> None:
+    answer = ScriptedResponse(DONE) if stream else whole()
+    world = World(ScriptedAgent("a", failure), ScriptedAgent("b", answer))
+
+    reply = await world.ask(stream=stream)
+
+    assert reply.status == 200
+    assert reply.served is not None
+    assert reply.served.backend.name == "b"
+    assert reply.served.reason is RouteReason.BACKEND_FAILOVER
+    events, last = world.finished()
+    assert [type(event) for event in events if isinstance(event, AttemptFailed)] == [AttemptFailed]
+    assert [attempt.backend for attempt in last.attempts] == ["a"]
+    if isinstance(failure, ScriptedResponse):
+        assert failure.closed
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+async def test_other_4xx_pass_on_and_are_not_retried(status: int) -> None:
+    world = World(ScriptedAgent("a", whole(b'{"error":{}}', status)), ScriptedAgent("b"))
+
+    reply = await world.ask()
+
+    assert (reply.status, reply.body) == (status, b'{"error":{}}')
+    assert world.finished()[1].failed is False
+
+
+async def test_the_last_failure_passes_on_when_nobody_is_left() -> None:
+    world = World(ScriptedAgent("a", whole(b"{}", 500)), ScriptedAgent("b", whole(b'{"e":1}', 429)))
+
+    reply = await world.ask()
+
+    assert (reply.status, reply.body) == (429, b'{"e":1}')
+    last = world.finished()[1]
+    assert last.failed
+    assert [attempt.status for attempt in last.attempts] == [500, 429]
+
+
+async def test_no_more_backends_are_tried_than_max_retries_allows() -> None:
+    agents = [ScriptedAgent(name, whole(b"{}", 500)) for name in "abcd"]
+    world = World(*agents)
+
+    await world.ask()
+
+    assert [len(agent.bodies) for agent in agents] == [1, 1, 1, 0]
+    world.finished()
+
+
+async def test_a_refused_key_is_told_in_our_own_words_and_marks_the_backend() -> None:
+    world = World(ScriptedAgent("a", whole(b'{"error":"bad key sk-a-key"}', 401)))
+
+    reply = await world.ask()
+
+    assert reply.status == 502
+    assert reply.error is not None
+    assert reply.error.code == "upstream_auth_failed"
+    assert '"a"' in reply.error.message
+    assert "sk-a-key" not in reply.error.message
+    assert world.registry.snapshot("a").health is HealthStatus.UNHEALTHY
+    assert world.registry.snapshot("a").detail == "401: check A_KEY"
+    world.finished()
+
+
+async def test_a_key_is_cut_out_of_what_a_backend_says() -> None:
+    body = b'{"error":"you sent sk-a-key"}'
+    world = World(ScriptedAgent("a", whole(body, 400)))
+
+    reply = await world.ask()
+
+    assert reply.body == b'{"error":"you sent [key]"}'
+    world.finished()
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_late_first_byte_fails_over_only_for_streams(stream: bool) -> None:
+    server = ServerConfig(first_byte_timeout_seconds=0.01, request_timeout_seconds=0.05)
+    second = ScriptedAgent("b", ScriptedResponse(DONE))
+    world = World(ScriptedAgent("a", asyncio.Event()), second, server=server)
+
+    reply = await world.ask(stream=stream)
+
+    assert reply.status == (200 if stream else 504)
+    assert len(second.bodies) == (1 if stream else 0)
+    world.finished()
+
+
+async def test_nothing_fails_over_after_the_first_byte() -> None:
+    broken = ScriptedResponse(b"data: {}\n\n", UpstreamProtocolError("the answer ended early"))
+    second = ScriptedAgent("b")
+    world = World(ScriptedAgent("a", broken), second)
+
+    reply = await world.ask(stream=True)
+
+    assert reply.status == 200
+    assert b"[DONE]" not in reply.body
+    assert json.loads(reply.parts[-1][6:])["error"]["code"] == "upstream_error"
+    assert reply.is_finished
+    assert second.bodies == []
+    assert world.finished()[1].failed
+    assert world.stats.backend("a").failures == 1
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_client_that_leaves_ends_the_upstream_exchange(stream: bool) -> None:
+    never = asyncio.Event()
+    parts = (b"data: {}\n\n", never) if stream else (never,)
+    response = ScriptedResponse(*parts)
+    world = World(ScriptedAgent("a", response))
+
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await world.ask(stream=stream)
+
+    assert response.closed
+    last = world.finished()[1]
+    assert (last.client_left, last.failed) == (True, False)
+    assert last.status == (200 if stream else 499)
+
+
+async def test_a_backend_that_is_full_is_passed_over() -> None:
+    gate = asyncio.Event()
+    slow = ScriptedResponse(gate, ANSWER, headers=JSON)
+    world = World(ScriptedAgent("a", slow), ScriptedAgent("b", whole()))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(world.ask())
+        await asyncio.sleep(0)
+        second = await world.ask()
+        gate.set()
+
+    assert second.served is not None
+    assert (second.served.backend.name, second.served.reason) == (
+        "b",
+        RouteReason.CAPACITY_OVERFLOW,
+    )
+    assert first.result().status == 200
+
+
+async def test_ending_all_closes_streams_with_an_error_event() -> None:
+    response = ScriptedResponse(b"data: {}\n\n", asyncio.Event())
+    world = World(ScriptedAgent("a", response))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        reply = tasks.create_task(world.ask(stream=True))
+        await world.events.wait()
+        world.forwarder.end_all()
+        await world.forwarder.idle()
+
+    assert reply.result().error is not None
+    assert reply.result().error.code == "shutting_down"
+    assert response.closed
+    world.finished()

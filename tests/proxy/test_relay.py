@@ -1,0 +1,110 @@
+import asyncio
+
+import pytest
+
+from nexus_core.agents.base import KeyCutter
+from nexus_core.events import TokenUsage
+from nexus_core.proxy.relay import StreamRelay, read_whole
+from nexus_core.upstream.base import UpstreamProtocolError
+from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at
+
+STREAM = (
+    'data: {"choices":[{"delta":{"role":"assistant","content":"hé"}}]}\r\n\r\n'
+    ": a comment\n\n"
+    'data: {"choices":[{"delta":{},"finish_reason":"stop"}]}\n\n'
+    'data: {"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":4}}\n\n'
+    "data: [DONE]\n\n"
+).encode()
+KEY = "sk-secret-0123456789"
+
+
+async def relayed(
+    *parts: bytes | Exception | asyncio.Event, key: str | None = None, idle: float = 5
+) -> tuple[StreamRelay, RecordingReply]:
+    reply = RecordingReply()
+    relay = StreamRelay(ScriptedResponse(*parts), KeyCutter(key))
+    await relay.pass_on(await relay.first(), reply, idle)
+    return relay, reply
+
+
+async def test_the_bytes_are_the_same_wherever_they_are_split() -> None:
+    for position in range(len(STREAM) + 1):
+        relay, reply = await relayed(*split_at(STREAM, position))
+
+        assert reply.body == STREAM
+        assert relay.usage == TokenUsage(prompt_tokens=3, completion_tokens=4)
+
+
+async def test_a_key_is_cut_out_wherever_the_stream_is_split() -> None:
+    stream = f'data: {{"error":"bad key {KEY}"}}\n\ndata: [DONE]\n\n'.encode()
+    for position in range(len(stream) + 1):
+        _, reply = await relayed(*split_at(stream, position), key=KEY)
+
+        assert reply.body == stream.replace(KEY.encode(), b"[key]")
+
+
+async def test_whole_lines_pass_at_once() -> None:
+    gate = asyncio.Event()
+    reply = RecordingReply()
+    relay = StreamRelay(ScriptedResponse(STREAM[:80], gate, STREAM[80:]), KeyCutter(None))
+    passed = STREAM[: STREAM[:80].rfind(b"\n") + 1]
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(relay.pass_on(await relay.first(), reply, 5))
+        await asyncio.sleep(0)
+        assert reply.body == passed
+        gate.set()
+
+    assert reply.body == STREAM
+
+
+async def test_a_line_without_an_end_passes_in_parts_and_is_not_collected() -> None:
+    part = b"x" * 40_000
+    relay, reply = await relayed(part, part, part, b"\ndata: [DONE]\n\n")
+
+    assert reply.parts[0] == part + part
+    assert relay.is_complete
+
+
+@pytest.mark.parametrize(
+    "end",
+    [
+        UpstreamProtocolError("the answer ended early"),
+        b"",  # the stream just ends
+    ],
+)
+async def test_a_stream_that_breaks_off_is_told_from_one_that_ends(end: bytes | Exception) -> None:
+    reply = RecordingReply()
+    relay = StreamRelay(ScriptedResponse(b"data: {}\n\ndata: {half", end), KeyCutter(None))
+
+    with pytest.raises(UpstreamProtocolError):
+        await relay.pass_on(await relay.first(), reply, 5)
+
+    assert not relay.is_complete
+
+
+@pytest.mark.parametrize(
+    "end", [b"data: [DONE]\n\n", b"data:[DONE]", b'data: {"finish_reason": "stop"}\n\n']
+)
+async def test_an_end_mark_or_a_finish_reason_makes_it_complete(end: bytes) -> None:
+    relay, _ = await relayed(b"data: {}\n\n", end)
+
+    assert relay.is_complete
+
+
+async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> None:
+    relay = StreamRelay(ScriptedResponse(b""), KeyCutter(None))
+
+    with pytest.raises(UpstreamProtocolError):
+        await relay.first()
+
+
+async def test_silence_between_two_chunks_has_a_limit() -> None:
+    with pytest.raises(TimeoutError):
+        await relayed(b"data: {}\n\n", asyncio.Event(), idle=0.01)
+
+
+async def test_a_whole_answer_has_a_limit() -> None:
+    assert await read_whole(ScriptedResponse(b"12345", b"67890"), 10) == b"1234567890"
+    with pytest.raises(UpstreamProtocolError, match="over 9 bytes"):
+        await read_whole(ScriptedResponse(b"12345", b"67890"), 9)

@@ -1,0 +1,77 @@
+import pytest
+
+from nexus_core.errors import (
+    CapacityExceededError,
+    ModelNotFoundError,
+    NoCapableBackendError,
+    PrivacyConstraintError,
+    ServiceUnavailableError,
+)
+from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.refusal import refuse
+from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.router import route
+from nexus_core.types import HealthStatus, PrivacyZone
+from tests.fleet import MODEL, snapshot
+
+OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
+FULL = {"max_concurrent": 1, "in_flight": 1}
+
+
+def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
+    error = refuse(route(need, fleet), [MODEL])
+    assert isinstance(error, ServiceUnavailableError)
+    return error
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "status"),
+    [
+        ({"zone": OPEN}, PrivacyConstraintError, "healthy"),
+        ({"zone": OPEN, **FULL}, PrivacyConstraintError, "at_capacity"),
+        ({"zone": OPEN, "enabled": False}, NoCapableBackendError, "disabled"),
+        (
+            {"zone": OPEN, "health": HealthStatus.UNHEALTHY},
+            NoCapableBackendError,
+            "unhealthy",
+        ),
+        (FULL, CapacityExceededError, "at_capacity"),
+        ({"enabled": False}, NoCapableBackendError, "disabled"),
+        ({"health": HealthStatus.UNHEALTHY}, NoCapableBackendError, "unhealthy"),
+        ({"tier": 1}, NoCapableBackendError, "healthy"),
+    ],
+)
+def test_the_code_tells_what_stands_in_the_way(
+    changes: dict[str, object], kind: type[ServiceUnavailableError], status: str
+) -> None:
+    error = refusal(Requirements(MODEL, zone=RESTRICTED, min_tier=2), snapshot("x", **changes))
+
+    assert type(error) is kind
+    assert error.context.required_tier == 2
+    (listed,) = error.context.available_backends
+    assert (listed.name, listed.status) == ("x", status)
+    assert "x: " in error.message
+
+
+def test_privacy_goes_before_capacity() -> None:
+    error = refusal(
+        Requirements(MODEL, zone=RESTRICTED), snapshot("full", **FULL), snapshot("cloud", zone=OPEN)
+    )
+
+    assert error.code == "privacy_constraint_violation"
+
+
+def test_a_model_nobody_serves_is_a_404_with_near_names() -> None:
+    error = refuse(route(Requirements("lama3:70b"), (snapshot(),)), [MODEL, "qwen"])
+
+    assert isinstance(error, ModelNotFoundError)
+    assert error.status == 404
+    assert MODEL in error.message
+    assert "qwen" not in error.message
+
+
+def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_own() -> None:
+    error = refusal(Requirements("other"), snapshot(models={}, models_known=False))
+
+    assert error.code == "no_capable_backend"
+    assert "its models are not known" in error.message

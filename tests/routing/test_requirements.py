@@ -1,0 +1,63 @@
+import pytest
+
+from nexus_core.config import PolicyConfig, RoutingConfig
+from nexus_core.routing.requirements import RoutingHints, read_requirements
+from nexus_core.types import PrivacyZone
+
+OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
+
+
+def routing(*policies: PolicyConfig, **aliases: str) -> RoutingConfig:
+    return RoutingConfig(aliases=aliases, policies=policies)
+
+
+def policy(pattern: str, privacy: PrivacyZone = OPEN, tier: int | None = None) -> PolicyConfig:
+    return PolicyConfig(model_pattern=pattern, privacy=privacy, min_tier=tier)
+
+
+def test_aliases_are_followed_three_times_and_every_name_is_kept() -> None:
+    need = read_requirements("a", RoutingHints(), routing(a="b", b="c", c="d"))
+
+    assert need.model == "d"
+    assert need.resolved == ("a", "b", "c", "d")
+
+
+@pytest.mark.parametrize("pattern", ["secret-a", "b", "c", "secret-*"])
+def test_a_policy_on_any_of_the_names_restricts(pattern: str) -> None:
+    config = RoutingConfig(
+        aliases={"secret-a": "b", "b": "c"}, policies=(policy(pattern, RESTRICTED),)
+    )
+
+    need = read_requirements("secret-a", RoutingHints(), config)
+
+    assert need.zone is RESTRICTED
+    assert need.policies == (pattern,)
+
+
+def test_an_open_policy_for_the_alias_does_not_loosen_the_one_for_the_model() -> None:
+    config = routing(policy("a"), policy("b", RESTRICTED), a="b")
+
+    assert read_requirements("a", RoutingHints(), config).zone is RESTRICTED
+
+
+def test_the_first_matching_policy_counts_for_one_name() -> None:
+    config = routing(policy("secret-public"), policy("secret-*", RESTRICTED))
+
+    assert read_requirements("secret-public", RoutingHints(), config).zone is OPEN
+    assert read_requirements("secret-x", RoutingHints(), config).zone is RESTRICTED
+
+
+@pytest.mark.parametrize(("header", "by_policy"), [(RESTRICTED, OPEN), (OPEN, RESTRICTED)])
+def test_of_two_privacy_demands_the_stricter_wins(
+    header: PrivacyZone, by_policy: PrivacyZone
+) -> None:
+    hints = RoutingHints(zone=header)
+
+    assert read_requirements("m", hints, routing(policy("*", by_policy))).zone is RESTRICTED
+
+
+@pytest.mark.parametrize(("header", "by_policy"), [(1, 3), (3, 1), (None, 3), (3, None)])
+def test_of_two_tiers_the_higher_wins(header: int | None, by_policy: int | None) -> None:
+    hints = RoutingHints(min_tier=header)
+
+    assert read_requirements("m", hints, routing(policy("*", OPEN, by_policy))).min_tier == 3
