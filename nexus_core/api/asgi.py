@@ -15,7 +15,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 RECEIPT_TIMEOUT_SECONDS = 30  # a whole request, from its first byte on
-_LINGER_SECONDS = 2
+LINGER_SECONDS = 2  # for reading on after an early answer
 
 
 class ClientLeftError(Exception):
@@ -103,7 +103,7 @@ async def send_early(
     await send(start)
     await send({"type": "http.response.body", "body": body, "more_body": True})
     try:
-        async with asyncio.timeout(_LINGER_SECONDS):
+        async with asyncio.timeout(LINGER_SECONDS):
             while not incoming.is_whole:
                 if (await incoming())["type"] == "http.disconnect":
                     return

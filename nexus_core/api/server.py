@@ -13,7 +13,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.asgi import RECEIPT_TIMEOUT_SECONDS
+from nexus_core.api.asgi import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS
 from nexus_core.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -117,11 +117,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_in_body = False
+        self._is_refused = False
         self._head_bytes = 0  # of a head that is not complete
         self._receipt: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those of a head that is not complete are counted and timed."""
+        if self._is_refused:
+            return
         if self._is_in_body:
             super().data_received(data)
             return
@@ -130,8 +133,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if not self._head_bytes or self.transport.is_closing():
             return
         if self._head_bytes > MAX_HEAD_BYTES:
-            self.transport.write(_HEAD_TOO_LARGE)
-            self.transport.close()
+            self._refuse()
         elif self._receipt is None:
             self._receipt = self.loop.call_later(RECEIPT_TIMEOUT_SECONDS, self.transport.close)
 
@@ -151,6 +153,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         """Nothing more will come."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _refuse(self) -> None:
+        # Closing at once would reset the connection, and the reset may overtake the answer.
+        self._is_refused = True
+        self.transport.write(_HEAD_TOO_LARGE)
+        self.transport.write_eof()
+        self._stop_timer()
+        self._receipt = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _stop_timer(self) -> None:
         if self._receipt is not None:

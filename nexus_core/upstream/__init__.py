@@ -2,22 +2,59 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+import asyncio
+from typing import Literal
 
-if TYPE_CHECKING:
-    from nexus_core.upstream.base import UpstreamEngine
+from nexus_core.upstream import wording
+from nexus_core.upstream.base import (
+    UpstreamConnectError,
+    UpstreamEngine,
+    UpstreamRequest,
+    UpstreamResponse,
+)
+
+EngineKind = Literal["aiohttp", "httpx"]
 
 
-def create_engine(kind: Literal["aiohttp", "httpx"]) -> UpstreamEngine:
-    """Make an engine; whoever calls this closes it.
+def create_engine(kind: EngineKind) -> UpstreamEngine:
+    """Make an engine; whoever calls this closes it. Its library is imported at the first use."""
+    return _EngineOnDemand(kind)
 
-    Each library is imported only when its engine is asked for: either import takes longer
-    than the rest of a start.
-    """
+
+class _EngineOnDemand:
+    """Either library takes as long to import as the rest of a start: not before /health answers."""
+
+    def __init__(self, kind: EngineKind) -> None:
+        self._kind = kind
+        self._engine: UpstreamEngine | None = None
+        self._making = asyncio.Lock()
+        self._is_closed = False
+
+    async def send(
+        self, request: UpstreamRequest, *, connect_timeout_seconds: float
+    ) -> UpstreamResponse:
+        engine = self._engine or await self._make()
+        return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+
+    async def close(self) -> None:
+        self._is_closed = True
+        if self._engine is not None:
+            await self._engine.close()
+
+    async def _make(self) -> UpstreamEngine:
+        async with self._making:
+            if self._is_closed:
+                raise UpstreamConnectError(wording.CLOSED_ENGINE)
+            if self._engine is None:
+                self._engine = (await asyncio.to_thread(_import_engine, self._kind))()
+            return self._engine
+
+
+def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
     if kind == "aiohttp":
         from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 
-        return AiohttpEngine()
+        return AiohttpEngine
     from nexus_core.upstream.httpx_engine import HttpxEngine
 
-    return HttpxEngine()
+    return HttpxEngine
