@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from nexus_core.events import Considered
 from nexus_core.registry import BackendSnapshot
@@ -33,7 +33,7 @@ class RouteDecision:
 def route(
     need: Requirements, fleet: Iterable[BackendSnapshot], tried: dict[str, str] | None = None
 ) -> RouteDecision:
-    """Choose by priority, then by the smaller load, then by the order of the configuration.
+    """Choose by priority, then local before cloud, then by load, then by the file's order.
 
     Args:
         tried: backends that failed this request already, and how (for people).
@@ -44,10 +44,10 @@ def route(
     return RouteDecision(need, order, tuple(dropped), _reason(order, dropped, bool(tried)))
 
 
-def preference(backend: BackendSnapshot) -> tuple[float, float]:
+def preference(backend: BackendSnapshot) -> tuple[int, bool, float]:
     """What candidates are sorted by; smaller is better."""
     load = backend.in_flight / backend.max_concurrent if backend.max_concurrent else 0.0
-    return (-backend.priority, load)
+    return (-backend.priority, backend.type.is_cloud, load)
 
 
 def _reason(order: tuple[BackendSnapshot, ...], dropped: list[Drop], failed: bool) -> RouteReason:
@@ -66,12 +66,9 @@ def _reason(order: tuple[BackendSnapshot, ...], dropped: list[Drop], failed: boo
 
 
 def _outranks(backend: BackendSnapshot, chosen: BackendSnapshot) -> bool:
-    """Would have been preferred; a full backend's own load must not speak against it."""
-    return (
-        backend.priority >= chosen.priority
-        if backend.is_full
-        else (preference(backend) < preference(chosen))
-    )
+    """Would have been preferred; that it is full must not speak against a full backend itself."""
+    as_if_free = replace(backend, in_flight=0) if backend.is_full else backend
+    return preference(as_if_free) <= preference(chosen)
 
 
 def _considered(backend: BackendSnapshot, position: int | None, drop: Drop | None) -> Considered:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
-from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import BackendType, HealthStatus, PrivacyZone, RouteReason
 from tests.fleet import MODEL, fleets, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
@@ -18,15 +18,16 @@ def names(backends: tuple[BackendSnapshot, ...]) -> list[str]:
     return [backend.name for backend in backends]
 
 
-def test_the_higher_priority_comes_first_then_the_smaller_load_then_the_order_of_the_file() -> None:
+def test_priority_goes_first_then_local_then_the_smaller_load_then_the_order_of_the_file() -> None:
     fleet = (
         snapshot("low", priority=1),
+        snapshot("cloud", type=BackendType.OPENAI),
         snapshot("busy", max_concurrent=2, in_flight=1),
         snapshot("first"),
         snapshot("second"),
     )
 
-    assert names(route(NEED, fleet).order) == ["first", "second", "busy", "low"]
+    assert names(route(NEED, fleet).order) == ["first", "second", "busy", "cloud", "low"]
 
 
 @pytest.mark.parametrize(
