@@ -39,9 +39,11 @@ def route(
         tried: backends that failed this request already, and how (for people).
     """
     tried = tried or {}
+    fleet = tuple(fleet)
     kept, dropped = select(need, fleet, tried)
     order = tuple(sorted(kept, key=preference))
-    return RouteDecision(need, order, tuple(dropped), _reason(order, dropped, bool(tried)))
+    reason = _reason(order, dropped, fleet, bool(tried))
+    return RouteDecision(need, order, tuple(dropped), reason)
 
 
 def preference(backend: BackendSnapshot) -> tuple[int, bool, float]:
@@ -50,25 +52,38 @@ def preference(backend: BackendSnapshot) -> tuple[int, bool, float]:
     return (-backend.priority, backend.type.is_cloud, load)
 
 
-def _reason(order: tuple[BackendSnapshot, ...], dropped: list[Drop], failed: bool) -> RouteReason:
+def _reason(
+    order: tuple[BackendSnapshot, ...],
+    dropped: list[Drop],
+    fleet: tuple[BackendSnapshot, ...],
+    failed: bool,
+) -> RouteReason:
     """By the contract's precedence: failover, overflow, privacy, match."""
     if failed:
         return RouteReason.BACKEND_FAILOVER
-    if order:
-        missed = {
-            drop.stage for drop in dropped if drop.alone and _outranks(drop.backend, order[0])
-        }
-        if Stage.CAPACITY in missed:
-            return RouteReason.CAPACITY_OVERFLOW
-        if Stage.ZONE in missed:
-            return RouteReason.PRIVACY_REQUIREMENT
+    missed = [drop for drop in dropped if drop.alone and drop.stage in _MISSED_BY]
+    if order and missed:
+        preferred = {drop.stage for drop in missed if _outranks(drop.backend, order[0], fleet)}
+        for stage, reason in _MISSED_BY.items():
+            if stage in preferred:
+                return reason
     return RouteReason.CAPABILITY_MATCH
 
 
-def _outranks(backend: BackendSnapshot, chosen: BackendSnapshot) -> bool:
+# What it means that a stage alone kept a preferred backend away; the first one counts.
+_MISSED_BY = {
+    Stage.CAPACITY: RouteReason.CAPACITY_OVERFLOW,
+    Stage.ZONE: RouteReason.PRIVACY_REQUIREMENT,
+}
+
+
+def _outranks(
+    backend: BackendSnapshot, chosen: BackendSnapshot, fleet: tuple[BackendSnapshot, ...]
+) -> bool:
     """Would have been preferred; that it is full must not speak against a full backend itself."""
-    as_if_free = replace(backend, in_flight=0) if backend.is_full else backend
-    return preference(as_if_free) <= preference(chosen)
+    wanted = preference(replace(backend, in_flight=0) if backend.is_full else backend)
+    got = preference(chosen)
+    return wanted < got or (wanted == got and fleet.index(backend) < fleet.index(chosen))
 
 
 def _considered(backend: BackendSnapshot, position: int | None, drop: Drop | None) -> Considered:
