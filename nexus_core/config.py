@@ -1,26 +1,106 @@
-"""The sections of nexus.toml as frozen values: every key, its type, its default and its limits."""
+"""The sections of nexus.toml as frozen values: every key, its type, its default and its limits;
+what is wrong with a value, in words."""
 
 from __future__ import annotations
 
+import difflib
+import re
+from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
+from pydantic_core import ErrorDetails
 
 from nexus_core.types import BackendType, PrivacyZone
 
+KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
+
+# A vendor's prefix, or a long run of small letters and digits. It errs on the side of hiding:
+# all it decides is whether a message repeats what the file says.
+_KEY_LIKE = re.compile(
+    r"(?:^|[^A-Za-z])(?:AIza|(?:sk|pk|rk|gsk|xai|hf|ghp|pat|Bearer)[-_ ])[A-Za-z0-9]"
+    r"|(?=[A-Za-z-]*\d)(?=[A-Z0-9-]*[a-z])[A-Za-z0-9-]{24,}"
+)
+
+
+def may_be_a_key(text: str) -> bool:
+    """Whether `text` looks like a secret, so that no message may repeat it."""
+    return _KEY_LIKE.search(text) is not None
+
+
+def _variable_name(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) or may_be_a_key(name):
+        raise ValueError(
+            "is not the name of an environment variable (letters, digits and _); "
+            "the key itself never stands in the file"
+        )
+    return name
+
+
+def _provider_root(url: str) -> str:
+    """The URL without a trailing slash, /v1 or /v1beta; its problems never repeat it."""
+    if any(char.isspace() or not char.isprintable() for char in url):
+        raise ValueError("has a space or a control character in it")
+    try:
+        parts = urlsplit(url)
+        is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        is_whole = False
+        parts = urlsplit("")
+    if not is_whole:
+        raise ValueError("must be http:// or https:// and a host, such as http://127.0.0.1:11434")
+    if "@" in parts.netloc:
+        raise ValueError("must hold no user name or password; use api_key_env for a key")
+    if "?" in url or "#" in url:
+        raise ValueError("must end with the host or path, without ? or #")
+    path = parts.path.rstrip("/").removesuffix("/v1").removesuffix("/v1beta").rstrip("/")
+    return f"{parts.scheme}://{parts.netloc}{path}"
+
+
+def _model_table(models: object) -> object:
+    """A list of names is a table from each name to itself."""
+    if not isinstance(models, list | tuple | dict):
+        raise ValueError("must be a list of names, or a table from served to upstream names")
+    if not models:
+        raise ValueError("is empty; leave it out to ask the backend for its models")
+    if isinstance(models, dict):
+        return models
+    names: dict[str, str] = {}
+    for name in models:
+        if not isinstance(name, str) or not name:
+            raise ValueError("must hold names only")
+        if name in names:
+            raise ValueError("names a model twice")
+        names[name] = name
+    return names
+
+
 Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
+Name = Annotated[str, Field(min_length=1)]
+VariableName = Annotated[str, AfterValidator(_variable_name)]
+ProviderRoot = Annotated[str, AfterValidator(_provider_root)]
+ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
 class Section(BaseModel):
     """A table of the file: unknown keys and values of another type are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ServerConfig(Section):
-    host: str = "127.0.0.1"
+    host: Annotated[str, Field(pattern=r"^\S+$")] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
@@ -40,8 +120,8 @@ class ClientKey(Section):
 
 
 class AuthConfig(Section):
-    api_keys_env: str = "NEXUS_API_KEYS"
-    admin_key_env: str = "NEXUS_ADMIN_KEY"
+    api_keys_env: VariableName = "NEXUS_API_KEYS"
+    admin_key_env: VariableName = "NEXUS_ADMIN_KEY"
     api_keys: tuple[ClientKey, ...] = Field(default=(), repr=False)  # read from the environment
     admin_key: bytes | None = Field(default=None, repr=False)  # the same
 
@@ -61,7 +141,8 @@ class WeightsConfig(Section):
 
 
 class PolicyConfig(Section):
-    model_pattern: str  # a glob, matched against the asked-for and every resolved name
+    # A glob, matched against the asked-for and every resolved name.
+    model_pattern: Annotated[str, Field(min_length=1, max_length=256)]
     privacy: PrivacyZone = PrivacyZone.OPEN
     min_tier: Tier | None = None
 
@@ -71,8 +152,8 @@ class RoutingConfig(Section):
     max_retries: Annotated[int, Field(ge=0)] = 2
     unsupported_params: Literal["drop", "reject"] = "drop"
     weights: WeightsConfig = WeightsConfig()
-    aliases: dict[str, str] = {}
-    fallbacks: dict[str, tuple[str, ...]] = {}
+    aliases: dict[Name, Name] = {}
+    fallbacks: dict[Name, tuple[Name, ...]] = {}
     policies: tuple[PolicyConfig, ...] = ()
 
 
@@ -99,15 +180,15 @@ class PriceConfig(Section):
 
 class BackendConfig(Section):
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
-    url: str  # the provider's root, without a trailing slash, /v1 or /v1beta
+    url: ProviderRoot  # kept without a trailing slash, /v1 or /v1beta
     type: BackendType
     zone: PrivacyZone
     tier: Tier | None = None
     priority: int = 50
     max_concurrent: Annotated[int, Field(ge=1)] | None = None  # None: unlimited
     enabled: bool = True
-    models: dict[str, str] | None = None  # served name -> upstream name; None: discovered
-    api_key_env: str | None = None
+    models: ModelTable | None = None  # served name -> upstream name; None: discovered
+    api_key_env: VariableName | None = None
     api_key: str | None = Field(default=None, repr=False)  # read from the environment
 
 
@@ -135,3 +216,169 @@ class Config(Section):
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
     warnings: tuple[str, ...] = ()  # for people: keys that are accepted and have no effect yet
+
+
+# Fields of the sections that are worked out and never written in the file; list indexes left out.
+COMPUTED: frozenset[KeyPath] = frozenset(
+    {
+        ("path",),
+        ("unusable",),
+        ("warnings",),
+        ("auth", "api_keys"),
+        ("auth", "admin_key"),
+        ("backends", "api_key"),
+    }
+)
+A_DATE = [["a date or time"]]  # stands for one: of the wrong type wherever the file has it
+
+_SECRET_NAME = re.compile(
+    r"(?:api[-_]?keys?|token|secret|password|authorization|^key|admin_key)$", re.IGNORECASE
+)
+_EXPECTED = {
+    "string_type": "a string",
+    "int_type": "a whole number",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "bool_type": "true or false",
+    "dict_type": "a table",
+    "model_type": "a table",
+    "tuple_type": "a list",
+}
+
+
+def explain(error: ValidationError) -> list[tuple[KeyPath, str]]:
+    """Each problem with its place, in words for the person who wrote the file."""
+    return [_in_words(details) for details in error.errors(include_url=False)]
+
+
+def shown(value: object) -> str:
+    """A value of the file as a message may repeat it: one line, no control characters, no key."""
+    if isinstance(value, str):
+        if len(value) > 80 or may_be_a_key(value):
+            return "this value"
+        return '"' + "".join(_visible(char) for char in value) + '"'
+    if isinstance(value, int | float):
+        return str(value) if len(str(value)) < 30 else "this number"
+    return "this value"
+
+
+def shown_path(path: KeyPath) -> str:
+    """backends[1].zone; a key that is not a bare one is quoted."""
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"[A-Za-z0-9_-]+", part) and not may_be_a_key(part):
+            text += f".{part}"
+        else:
+            text += f".{shown(part)}"
+    return text.removeprefix(".")
+
+
+def unknown_key(path: KeyPath) -> str:
+    """What is wrong with a key that the file must not have. Never repeats its value."""
+    name = str(path[-1])
+    if _SECRET_NAME.search(name):
+        variable = "api_keys_env or admin_key_env" if path[0] == "auth" else "api_key_env"
+        return f"a key never stands in the file; name the variable that holds it in {variable}"
+    parents = tuple(part for part in path[:-1] if isinstance(part, str))
+    properties = _schema_at(path[:-1]).get("properties", {})
+    allowed = [key for key in properties if (*parents, key) not in COMPUTED]
+    if meant := did_you_mean(name, allowed):
+        return f"unknown key{meant}"
+    return f"unknown key; allowed here: {', '.join(allowed)}"
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """A hint to append to a message; empty when nothing is near."""
+    near = difflib.get_close_matches(word.lower(), list(choices), n=1)
+    return f'; did you mean "{near[0]}"?' if near else ""
+
+
+def _visible(char: str) -> str:
+    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+
+
+def _in_words(details: ErrorDetails) -> tuple[KeyPath, str]:
+    path = tuple(part for part in details["loc"] if part != "[key]")
+    value, context = details["input"], details.get("ctx", {})
+    kind = details["type"]
+    if kind == "extra_forbidden":
+        return path, unknown_key(path)
+    if kind == "missing":
+        return path, "is missing"
+    if kind == "value_error":
+        return path, str(context["error"])
+    if kind in ("enum", "literal_error"):
+        return path, _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
+    if kind in _EXPECTED:
+        hint = ", so write [[backends]]" if path == ("backends",) else ""
+        return path, f"must be {_EXPECTED[kind]}{hint}, not {_kind(value)}"
+    if kind == "string_too_short":
+        return path, "must not be empty"
+    if kind == "string_too_long":
+        return path, f"must have {context['max_length']} characters at most"
+    if kind == "string_pattern_mismatch":
+        return path, f"{shown(value)} does not match {context['pattern']}"
+    if kind.startswith(("greater_than", "less_than")):
+        return path, f"{shown(value)} is not {_bounds(_schema_at(path))}"
+    return path, details["msg"]
+
+
+def _not_one_of(value: object, choices: list[str]) -> str:
+    meant = did_you_mean(value, choices) if isinstance(value, str) else ""
+    return f"{shown(value)} is not one of {', '.join(choices)}{meant}"
+
+
+def _kind(value: object) -> str:
+    if value == A_DATE:
+        return "a date or time"
+    for kind, words in (
+        (bool, "true or false"),
+        (str, "a string"),
+        (int, "a number"),
+        (float, "a number with a fraction"),
+        (list, "a list"),
+        (dict, "a table"),
+    ):
+        if isinstance(value, kind):
+            return words
+    return "that"
+
+
+def _bounds(schema: dict[str, Any]) -> str:
+    low, high = schema.get("minimum"), schema.get("maximum")
+    above = schema.get("exclusiveMinimum")
+    if low is not None and high is not None:
+        return f"between {low:g} and {high:g}"
+    if above is not None and high is not None:
+        return f"above {above:g} and at most {high:g}"
+    if above is not None:
+        return f"above {above:g}"
+    return f"{low:g} or more" if high is None else f"{high:g} or less"
+
+
+@cache
+def _schema() -> dict[str, Any]:
+    return Config.model_json_schema()
+
+
+def _schema_at(path: KeyPath) -> dict[str, Any]:
+    """The JSON schema of one place of the file; empty where there is none."""
+    node = _resolved(_schema())
+    for part in path:
+        if isinstance(part, int):
+            node = _resolved(node.get("items", {}))
+        else:
+            other = node.get("additionalProperties") or {}
+            node = _resolved(node.get("properties", {}).get(part, other))
+    return node
+
+
+def _resolved(node: dict[str, Any]) -> dict[str, Any]:
+    if "anyOf" in node:  # X | None
+        node = node["anyOf"][0]
+    if "$ref" in node:
+        found: dict[str, Any] = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
+        return found
+    return node

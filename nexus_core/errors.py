@@ -35,6 +35,7 @@ class NexusError(Exception):
     status = 500  # HTTP
     code = "internal_error"
     type = "api_error"  # OpenAI's error type
+    headers: tuple[tuple[str, str], ...] = ()  # what HTTP wants beside such a status
 
     def __init__(self, message: str, *, param: str | None = None) -> None:
         super().__init__(message)
@@ -56,6 +57,7 @@ class AuthenticationError(NexusError):
     status = 401
     code = "invalid_api_key"
     type = "authentication_error"
+    headers = (("www-authenticate", "Bearer"),)
 
 
 class PermissionDeniedError(NexusError):

@@ -38,11 +38,12 @@ _DATA_PLANE = "/v1/"
 
 
 class MethodNotAllowedError(NexusError):
-    """The path takes another method."""
+    """The path takes POST."""
 
     status = 405
     code = "method_not_allowed"
     type = "invalid_request_error"
+    headers = (("allow", "POST"),)
 
 
 class FrontDoor:
@@ -129,6 +130,7 @@ async def _as_envelope(_: Request, error: Exception) -> Response:
         known = NexusError(f"{error.detail}; GET /docs lists the routes")
         known.status, known.code = error.status_code, "not_found"
         known.type = "invalid_request_error"
+        known.headers = tuple((error.headers or {}).items())
         if error.status_code == 405:
             known.code = "method_not_allowed"
     elif isinstance(error, RequestValidationError):

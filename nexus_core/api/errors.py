@@ -25,9 +25,7 @@ def error_body(error: NexusError) -> bytes:
 
 def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
     """The headers that an error of its kind carries besides X-Nexus-*."""
-    headers = [JSON_TYPE]
-    if error.status == 401:
-        headers.append((b"www-authenticate", b"Bearer"))
+    headers = [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers)]
     if isinstance(error, ServiceUnavailableError) and error.context.eta_seconds is not None:
         headers.append((b"retry-after", str(error.context.eta_seconds).encode()))
     return headers

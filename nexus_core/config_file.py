@@ -1,0 +1,531 @@
+"""Find nexus.toml, read it, and say everything that is wrong with it by file, line and key."""
+
+from __future__ import annotations
+
+import datetime
+import ipaddress
+import json
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import tomli
+from pydantic import ValidationError
+
+from nexus_core.config import (
+    A_DATE,
+    COMPUTED,
+    AuthConfig,
+    BackendConfig,
+    ClientKey,
+    Config,
+    KeyPath,
+    ServerConfig,
+    UnusableBackend,
+    explain,
+    shown,
+    shown_path,
+    unknown_key,
+)
+from nexus_core.errors import ConfigError
+from nexus_core.types import CLOUD_TYPES, BackendType, PrivacyZone
+
+FILE_NAME = "nexus.toml"
+MAX_ALIAS_HOPS = 3
+
+# What the file may say and this version does not do yet: the key, and what happens instead.
+_NO_EFFECT: dict[KeyPath, str] = {
+    ("queue", "enabled"): "a request that finds every backend full is refused at once",
+    ("budget", "monthly_limit_usd"): "nothing is limited",
+    ("pricing",): "no cost is worked out",
+    ("storage", "path"): "no ledger is written",
+    ("routing", "strategy"): "priority decides, then local before cloud, then load",
+    ("routing", "weights"): "priority decides, then local before cloud, then load",
+    ("routing", "fallbacks"): "only backends that serve the model itself are tried",
+    ("routing", "unsupported_params"): "requests are passed on as they are",
+}
+_NOT_SERVED = frozenset({BackendType.ANTHROPIC, BackendType.GOOGLE})  # no agent speaks these yet
+
+
+@dataclass(frozen=True, slots=True)
+class Overrides:
+    """What the command line says; it wins over variables and the file."""
+
+    host: str | None = None
+    port: int | None = None
+
+
+def search_path(cwd: Path) -> tuple[Path, ...]:
+    """Where a config file is looked for when none is named."""
+    return cwd / FILE_NAME, platformdirs.user_config_path("nexus", appauthor=False) / FILE_NAME
+
+
+def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
+    """The config file to use; None when there is none.
+
+    Raises:
+        ConfigError: the option or NEXUS_CONFIG names a file that does not exist.
+    """
+    variable = environ.get("NEXUS_CONFIG")
+    named = explicit or (Path(variable) if variable else None)
+    if named is None:
+        return next((path for path in search_path(cwd) if path.is_file()), None)
+    if not named.exists():
+        origin = "--config" if explicit else "NEXUS_CONFIG"
+        raise ConfigError([f"{named}: no such file; {origin} names it"])
+    return named
+
+
+def load_config(
+    path: Path | None, environ: Mapping[str, str], overrides: Overrides | None = None
+) -> Config:
+    """Read and check the file, then add what the environment and the command line say.
+
+    Raises:
+        ConfigError: with every problem of the file, the environment and both together.
+    """
+    overrides = overrides or Overrides()
+    document = _read(path)
+    problems = _Problems(path, document.lines)
+    config = _checked(document.values, problems)
+    _check_together(document.values, problems)
+    server = _server(config.server, environ, overrides, problems)
+    auth = _with_keys(config.auth, environ, problems)
+    if not problems.concern("auth"):
+        _refuse_open_door(server, auth, overrides, environ, problems)
+    problems.raise_if_any()
+    backends = [_with_key(backend, environ) for backend in config.backends]
+    return config.model_copy(
+        update={
+            "server": server,
+            "auth": auth,
+            "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
+            "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
+            "path": path.absolute() if path else None,
+            "warnings": _warnings(config, problems),
+        }
+    )
+
+
+class _Problems:
+    """What is wrong so far: in the file, each with its place, and outside it."""
+
+    def __init__(self, path: Path | None, lines: Mapping[KeyPath, int]) -> None:
+        self._name = str(path)
+        self._lines = lines
+        self._in_file: list[tuple[int, str]] = []
+        self._outside: list[str] = []
+        self._sections: set[str | int] = set()
+
+    def add(self, path: KeyPath, text: str) -> None:
+        self._sections.update(path[:1])
+        self._in_file.append((self.line(path), f"{shown_path(path)}: {text}"))
+
+    def add_outside(self, text: str) -> None:
+        self._outside.append(text)
+
+    def concern(self, section: str) -> bool:
+        """Whether something in this top-level table is wrong, so that its values are not known."""
+        return section in self._sections
+
+    def place(self, path: KeyPath) -> str:
+        return f"{self._name}:{self.line(path)}: {shown_path(path)}"
+
+    def line(self, path: KeyPath) -> int:
+        """Where the key stands; of a missing one, where its table does."""
+        while path and path not in self._lines:
+            path = path[:-1]
+        return self._lines.get(path, 1)
+
+    def raise_if_any(self) -> None:
+        in_file = [f"{self._name}:{line}: {text}" for line, text in sorted(self._in_file)]
+        if problems := list(dict.fromkeys(in_file + self._outside)):
+            raise ConfigError(problems)
+
+
+# The values ---------------------------------------------------------------------------------------
+
+
+def _checked(values: dict[str, Any], problems: _Problems) -> Config:
+    """The file's sections; those with problems are left at their defaults."""
+    prepared = _without_computed(values, (), problems)
+    if isinstance(auth := values.get("auth"), dict):
+        prepared["auth"] = _without_computed(auth, ("auth",), problems)
+    if isinstance(backends := values.get("backends"), list):
+        prepared["backends"] = [
+            _prepared_backend(backend, ("backends", index), problems)
+            for index, backend in enumerate(backends)
+        ]
+    try:
+        return Config.model_validate_json(json.dumps(prepared))
+    except ValidationError as error:
+        found = explain(error)
+        for path, text in found:
+            problems.add(path, text)
+        wrong = {path[0] for path, _ in found}
+        good = {section: value for section, value in prepared.items() if section not in wrong}
+        return Config.model_validate_json(json.dumps(good))
+
+
+def _without_computed(table: dict[str, Any], path: KeyPath, problems: _Problems) -> dict[str, Any]:
+    parents = tuple(part for part in path if isinstance(part, str))
+    computed = [key for key in table if (*parents, key) in COMPUTED]
+    for key in computed:
+        problems.add((*path, key), unknown_key((*path, key)))
+    return {key: value for key, value in table.items() if key not in computed}
+
+
+def _prepared_backend(backend: object, path: KeyPath, problems: _Problems) -> object:
+    """A backend as written, with the zone that its type implies."""
+    if not isinstance(backend, dict):
+        return backend
+    is_cloud = backend.get("type") in CLOUD_TYPES
+    zone = PrivacyZone.OPEN if is_cloud else PrivacyZone.RESTRICTED
+    return {"zone": zone} | _without_computed(backend, path, problems)
+
+
+def _check_together(values: dict[str, Any], problems: _Problems) -> None:
+    """What no single key shows. The values may still be of any type."""
+    backends = values.get("backends")
+    if isinstance(backends, list):
+        _check_backends([b if isinstance(b, dict) else {} for b in backends], problems)
+    routing = values.get("routing")
+    aliases = routing.get("aliases") if isinstance(routing, dict) else None
+    if isinstance(aliases, dict):
+        _check_aliases({k: v for k, v in aliases.items() if isinstance(v, str)}, problems)
+
+
+def _check_backends(backends: list[dict[str, Any]], problems: _Problems) -> None:
+    first_of: dict[str, int] = {}
+    for index, backend in enumerate(backends):
+        name, kind = backend.get("name"), backend.get("type")
+        if isinstance(name, str) and first_of.setdefault(name, index) != index:
+            text = f"{shown(name)} is already the name of backends[{first_of[name]}]"
+            problems.add(("backends", index, "name"), text)
+        if kind in CLOUD_TYPES and "api_key_env" not in backend:
+            text = f"is missing; type {kind} needs the name of the variable that holds its key"
+            problems.add(("backends", index, "api_key_env"), text)
+
+
+def _check_aliases(aliases: dict[str, str], problems: _Problems) -> None:
+    in_a_reported_cycle: set[str] = set()
+    for start in aliases:
+        chain = [start]
+        while chain[-1] in aliases and aliases[chain[-1]] not in chain:
+            chain.append(aliases[chain[-1]])
+        names = " -> ".join(shown(name) for name in chain[: MAX_ALIAS_HOPS + 2])
+        path = ("routing", "aliases", start)
+        if aliases.get(chain[-1]) == start:
+            if start not in in_a_reported_cycle:
+                problems.add(path, f"is a cycle: {names} -> {shown(start)}")
+            in_a_reported_cycle.update(chain)
+        elif chain[-1] not in aliases and len(chain) > MAX_ALIAS_HOPS + 1:
+            problems.add(path, f"is a chain longer than {MAX_ALIAS_HOPS}: {names}")
+
+
+def _warnings(config: Config, problems: _Problems) -> tuple[str, ...]:
+    """What the file asks for and this version does not do."""
+    default = Config()
+    return tuple(
+        f"{problems.place(path)}: has no effect in this version: {instead}"
+        for path, instead in _NO_EFFECT.items()
+        if _value_at(config, path) != _value_at(default, path)
+    )
+
+
+def _value_at(config: Config, path: KeyPath) -> object:
+    value: object = config
+    for part in path:
+        value = getattr(value, str(part))
+    return value
+
+
+# The environment --------------------------------------------------------------------------------
+
+
+def _server(
+    server: ServerConfig, environ: Mapping[str, str], overrides: Overrides, problems: _Problems
+) -> ServerConfig:
+    host, port = overrides.host, overrides.port
+    if host is None:
+        host = environ.get("NEXUS_HOST", server.host)
+    if port is None:
+        port = _port(environ["NEXUS_PORT"], problems) if "NEXUS_PORT" in environ else server.port
+    if not re.fullmatch(r"\S+", host):
+        origin = "--host" if overrides.host is not None else "NEXUS_HOST"
+        problems.add_outside(f"{origin}: is not an address or a host name")
+    return server.model_copy(update={"host": host, "port": port})
+
+
+def _port(text: str, problems: _Problems) -> int:
+    if re.fullmatch(r"[0-9]{1,5}", text) and int(text) <= 65535:
+        return int(text)
+    problems.add_outside(f"NEXUS_PORT: {shown(text)} is not a port between 0 and 65535")
+    return 0
+
+
+def _with_keys(auth: AuthConfig, environ: Mapping[str, str], problems: _Problems) -> AuthConfig:
+    keys: tuple[ClientKey, ...] = ()
+    admin_key = None
+    if (text := environ.get(auth.api_keys_env)) is not None:
+        try:
+            keys = _client_keys(text)
+        except ValueError as error:
+            problems.add_outside(f"{auth.api_keys_env}: {error}")
+    if (text := environ.get(auth.admin_key_env)) is not None:
+        try:
+            admin_key = _key_value(text)
+        except ValueError as error:
+            problems.add_outside(f"{auth.admin_key_env}: {error}")
+    return auth.model_copy(update={"api_keys": keys, "admin_key": admin_key})
+
+
+def _client_keys(text: str) -> tuple[ClientKey, ...]:
+    """The keys of `key,name:key,…`. No message repeats any of it."""
+    if not text.strip():
+        raise ValueError("is set and empty; put the client keys in it or unset it")
+    keys: list[ClientKey] = []
+    for number, entry in enumerate(text.split(","), start=1):
+        name, colon, value = entry.strip().partition(":")
+        if not colon:
+            name, value = f"key-{number}", name
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name.strip()):
+            raise ValueError(
+                f"entry {number} has no usable name before the colon (A-Z a-z 0-9 . _ -)"
+            )
+        try:
+            keys.append(ClientKey(name=name.strip(), value=_key_value(value)))
+        except ValueError as error:
+            raise ValueError(f"entry {number} {error}") from None
+    if len({key.name for key in keys}) < len(keys):
+        raise ValueError("has two entries with the same name")
+    if len({key.value for key in keys}) < len(keys):
+        raise ValueError("has the same key twice")
+    return tuple(keys)
+
+
+def _key_value(text: str) -> bytes:
+    value = text.strip()
+    if not value:
+        raise ValueError("is empty; put a key in it or unset it")
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("holds a character that no header can carry")
+    return value.encode("ascii")
+
+
+def _with_key(
+    backend: BackendConfig, environ: Mapping[str, str]
+) -> BackendConfig | UnusableBackend:
+    why = None
+    key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
+    if backend.type in _NOT_SERVED:
+        why = f'type "{backend.type}" is not served by this version of Nexus'
+    elif key == "":
+        state = "is empty" if backend.api_key_env in environ else "is not set"
+        why = f"{backend.api_key_env} {state}; export it or remove the backend"
+    elif key is not None and not re.fullmatch(r"[!-~]+", key):
+        why = f"{backend.api_key_env} holds a character that no header can carry"
+    if why is None:
+        return backend.model_copy(update={"api_key": key})
+    why = f'backend "{backend.name}": {why}'
+    return UnusableBackend(name=backend.name, type=backend.type, zone=backend.zone, why=why)
+
+
+def _refuse_open_door(
+    server: ServerConfig,
+    auth: AuthConfig,
+    overrides: Overrides,
+    environ: Mapping[str, str],
+    problems: _Problems,
+) -> None:
+    """Other machines may reach Nexus only with a key."""
+    if auth.api_keys or is_loopback(server.host) or not server.host.strip():
+        return
+    text = (
+        f"{shown(server.host)} can be reached from other machines and there are no client keys; "
+        f"set {auth.api_keys_env} to one or more keys, separated by commas, or listen on 127.0.0.1"
+    )
+    if overrides.host is not None:
+        problems.add_outside(f"--host: {text}")
+    elif "NEXUS_HOST" in environ:
+        problems.add_outside(f"NEXUS_HOST: {text}")
+    else:
+        problems.add(("server", "host"), text)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach a server that listens there."""
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+# The file ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class _Document:
+    values: dict[str, Any]
+    lines: dict[KeyPath, int]
+
+
+def _read(path: Path | None) -> _Document:
+    if path is None:
+        return _Document({}, {})
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        values = tomli.loads(text)
+        return _Document(_jsonable(values), locate(text))
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
+    except tomli.TOMLDecodeError as error:
+        problem = f"{path}:{error.lineno}:{error.colno}: {error.msg}"
+        raise ConfigError([problem]) from None
+    except RecursionError:
+        raise ConfigError([f"{path}: lists or tables are nested too deeply"]) from None
+    except ValueError:  # an integer of thousands of digits
+        raise ConfigError([f"{path}: a number has too many digits"]) from None
+
+
+def _jsonable(value: Any) -> Any:
+    """The document without what JSON cannot say: strict validation of JSON takes "open" for a
+    zone and a list for a tuple, but no "3" for a 3."""
+    if isinstance(value, dict):
+        return {key: _jsonable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_jsonable(item) for item in value]
+    if isinstance(value, datetime.date | datetime.time):
+        return A_DATE
+    if isinstance(value, int):
+        str(value)  # hexadecimal gets past the limit on digits
+    return value
+
+
+_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]*")
+_STRING = re.compile(
+    r'"""(?:\\.|[^\\])*?""""{0,2}'
+    r"|'''.*?''''{0,2}"
+    r'|"(?:\\.|[^"\\])*"'
+    r"|'[^']*'",
+    re.DOTALL,
+)
+_OTHER_VALUE = re.compile(r"[^,\]}\n#]*")
+
+
+def locate(text: str) -> dict[KeyPath, int]:
+    """The line, from 1, of every table, key and list item of a valid TOML document."""
+    walk = _Walk(text)
+    while walk.skip_blank():
+        if walk.peek() == "[":
+            walk.header()
+        else:
+            walk.pair(walk.table)
+    return walk.lines
+
+
+class _Walk:
+    """A walk over text that tomli has accepted; it only has to know where things begin and end."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.at = 0
+        self.lines: dict[KeyPath, int] = {}
+        self.table: KeyPath = ()
+        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
+        self._last_index: dict[KeyPath, int] = {}  # of each array of tables
+
+    def peek(self) -> str:
+        return self.text[self.at : self.at + 1]
+
+    def skip_blank(self) -> bool:
+        """Pass over space and comments; False at the end of the text."""
+        self.at = self._end(_BLANK)
+        return self.at < len(self.text)
+
+    def header(self) -> None:
+        line = self._line()
+        brackets = 2 if self.text.startswith("[[", self.at) else 1
+        self.at += brackets
+        keys = self._key()
+        self.at += brackets
+        if brackets == 2:
+            array = (*self._current(keys[:-1], line), keys[-1])
+            self._last_index[array] = self._last_index.get(array, -1) + 1
+            self.lines.setdefault(array, line)
+        self.table = self._current(keys, line)
+        self.lines[self.table] = line
+
+    def pair(self, table: KeyPath) -> None:
+        line = self._line()
+        path = table
+        for key in self._key():
+            path = (*path, key)
+            self.lines.setdefault(path, line)
+        self.at += 1  # the equals sign
+        self.skip_blank()
+        self._value(path)
+
+    def _value(self, path: KeyPath) -> None:
+        if self.peek() == "[":
+            for index in self._items("]"):
+                self.lines[(*path, index)] = self._line()
+                self._value((*path, index))
+        elif self.peek() == "{":
+            for _ in self._items("}"):
+                self.pair(path)
+        else:
+            self.at = self._end(_STRING) if self.peek() in "\"'" else self._end(_OTHER_VALUE)
+
+    def _items(self, closing: str) -> Iterator[int]:
+        """Stop at the beginning of each item between the brackets, then pass the closing one."""
+        self.at += 1
+        for index in count():
+            self.skip_blank()
+            if self.peek() in closing:  # or at the end of the text
+                break
+            yield index
+            self.skip_blank()
+            if self.peek() == ",":
+                self.at += 1
+        self.at += 1
+
+    def _key(self) -> list[str]:
+        """A bare, quoted or dotted key, with the space around it."""
+        keys = []
+        while True:
+            self.skip_blank()
+            start, is_quoted = self.at, self.peek() in ('"', "'")
+            self.at = self._end(_STRING if is_quoted else _BARE_KEY)
+            word = self.text[start : self.at]
+            keys.append(str(tomli.loads(f"key = {word}")["key"]) if is_quoted else word)
+            self.skip_blank()
+            if self.peek() != ".":
+                return keys
+            self.at += 1
+
+    def _current(self, keys: list[str], line: int) -> KeyPath:
+        """The path of a header's keys, each array of tables meaning its last table so far."""
+        path: KeyPath = ()
+        for key in keys:
+            path = (*path, key)
+            self.lines.setdefault(path, line)
+            if path in self._last_index:
+                path = (*path, self._last_index[path])
+        return path
+
+    def _end(self, pattern: re.Pattern[str]) -> int:
+        match = pattern.match(self.text, self.at)
+        return match.end() if match else self.at + 1
+
+    def _line(self) -> int:
+        return bisect_right(self._line_starts, self.at)

@@ -1,0 +1,107 @@
+"""Where log records go: to stderr as text or JSON, or to memory while the dashboard is up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from nexus_tui.untrusted import visible
+
+LEVELS = ("debug", "info", "warning", "error")
+FORMATS = ("pretty", "json")
+RING_CAPACITY = 2000
+
+# Libraries that tell of every request or connection at INFO, in lines of their own.
+_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One record as a panel shows it."""
+
+    at: float  # seconds since the epoch
+    level: str
+    logger: str
+    text: str  # one line without control characters
+
+
+class RingHandler(logging.Handler):
+    """Keep the newest records in memory. Writes nothing, so that it may run under a screen."""
+
+    def __init__(self, capacity: int = RING_CAPACITY) -> None:
+        super().__init__()
+        self.lines: deque[LogLine] = deque(maxlen=capacity)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the record; the oldest one goes when the ring is full."""
+        try:
+            text = _text(record)
+        except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
+            text = visible(str(record.msg))
+        self.lines.append(LogLine(record.created, record.levelname.lower(), record.name, text))
+
+
+class PrettyFormatter(logging.Formatter):
+    """One record is one line: whatever would break it or steer a terminal is escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`14:02:31 WARNING nexus_core.health: text`."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        return f"{clock} {record.levelname:<7} {visible(record.name)}: {_text(record)}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One record is one JSON object on one line, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Keys: time, level, logger, message, and exception where there is one."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        fields = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields).replace("\x7f", "\\u007f")
+
+
+def log_to_stderr(level: str, log_format: str) -> None:
+    """For a headless process."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
+    _use(handler, level)
+
+
+def log_to_memory(level: str) -> RingHandler:
+    """For as long as the dashboard is up: no handler writes to the screen."""
+    handler = RingHandler()
+    _use(handler, level)
+    return handler
+
+
+def _use(handler: logging.Handler, level: str) -> None:
+    """Make this the only handler of the process, libraries' own included."""
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # else a bad logging call prints a traceback over the screen
+    for name in _CHATTY:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(max(root.level, logging.WARNING))
+
+
+def _text(record: logging.LogRecord) -> str:
+    text = record.getMessage()
+    if record.exc_info:
+        text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
+    return visible(text)

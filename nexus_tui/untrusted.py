@@ -1,0 +1,26 @@
+"""Make outside text safe to draw: what would steer a terminal is shown as a visible escape."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+
+@lru_cache(maxsize=4096)
+def visible(text: str) -> str:
+    """The same text with everything unprintable written out, as `\\x1b` or `\\u202e`.
+
+    Covers C0, DEL and C1 controls, bidi controls, zero-width and other format characters, line
+    separators, lone surrogates and unassigned code points. The result is one line of plain text;
+    it must still be drawn as text, never as markup.
+    """
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
+
+
+def _escape(code: int) -> str:
+    if code <= 0xFF:
+        return f"\\x{code:02x}"
+    if code <= 0xFFFF:
+        return f"\\u{code:04x}"
+    return f"\\U{code:08x}"
