@@ -1,0 +1,99 @@
+"""The demo's fleet and traffic with the real proxy between them."""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+import httpx
+import pytest
+
+from nexus_core.config import BackendConfig, Config
+from nexus_core.demo.backends import ALIASES, POLICIES, DemoFleet
+from nexus_core.demo.traffic import run_traffic
+from nexus_core.types import RouteReason
+
+from .conftest import StartNexus
+from .nexus_process import NexusProcess, backend_table, config_text
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SPEED = 20.0
+DEADLINE_SECONDS = 20
+
+
+def table(backend: BackendConfig) -> str:
+    """The backend as a file would say it, the key in a variable."""
+    limits = {"max_concurrent": backend.max_concurrent} if backend.max_concurrent else {}
+    key = {"api_key_env": "DEMO_KEY"} if backend.api_key else {}
+    return backend_table(
+        backend.name,
+        backend.url,
+        backend.models,
+        type=backend.type,
+        zone=backend.zone,
+        tier=backend.tier,
+        priority=backend.priority,
+        **limits,
+        **key,
+    )
+
+
+def routing() -> str:
+    aliases = "\n".join(f'"{name}" = "{model}"' for name, model in ALIASES.items())
+    policies = "\n".join(
+        f'[[routing.policies]]\nmodel_pattern = "{policy.model_pattern}"\n'
+        f'privacy = "{policy.privacy}"'
+        for policy in POLICIES
+    )
+    return f"[routing.aliases]\n{aliases}\n{policies}\n"
+
+
+async def wait_for_every_route_reason(nexus: NexusProcess) -> None:
+    wanted = {reason.value for reason in RouteReason}
+    seen: dict[str, int] = {}
+    async with httpx.AsyncClient(base_url=nexus.url) as client:
+        try:
+            async with asyncio.timeout(DEADLINE_SECONDS):
+                while not {reason for reason, count in seen.items() if count} >= wanted:
+                    seen = (await client.get("/v1/stats")).json()["route_reasons"]
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"within {DEADLINE_SECONDS * SPEED:g} s of demo time only {seen}")
+
+
+async def test_the_traffic_brings_about_every_route_reason(start_nexus: StartNexus) -> None:
+    seeded = Random(3)  # noqa: S311 - repeatable, not secret
+    stop = asyncio.Event()
+    async with DemoFleet(seeded, speed=SPEED) as fleet:
+        backends = fleet.config(Config()).backends
+        keys = {"DEMO_KEY": next(b.api_key for b in backends if b.api_key)}
+        nexus = await start_nexus(
+            config_text(*(table(backend) for backend in backends), more=routing()), **keys
+        )
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(run_traffic(nexus.url, stop=stop, random=seeded, speed=SPEED))
+            await wait_for_every_route_reason(nexus)
+            stop.set()
+
+
+async def test_the_headless_demo_serves_its_models_and_makes_traffic(
+    start_nexus: StartNexus,
+) -> None:
+    nexus = await start_nexus("", "--demo")
+
+    async with httpx.AsyncClient(base_url=nexus.url, timeout=30) as client:
+        listed = (await client.get("/v1/models")).json()["data"]
+        answer = await client.post(
+            "/v1/chat/completions",
+            json={"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]},
+        )
+        requests = 0
+        async with asyncio.timeout(DEADLINE_SECONDS):
+            while requests < 3:
+                requests = (await client.get("/v1/stats")).json()["requests"]
+                await asyncio.sleep(0.05)
+
+    assert {"gpt-4", "llama3:70b", "gpt-4o"} <= {model["id"] for model in listed}
+    assert answer.status_code == 200
+    assert "DEMO" in nexus.stderr.upper()

@@ -1,0 +1,160 @@
+"""The demo's client: what it sends, and that it starts late, forgives and stops at once."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from random import Random
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from nexus_core.demo.traffic import run_traffic
+
+DEADLINE_SECONDS = 10
+FAST = 400.0
+
+
+class Gateway:
+    """Stands where Nexus would; answers everything with one status and keeps what came."""
+
+    def __init__(self, status: int = 200) -> None:
+        self.status = status
+        self.health = 200
+        self.health_asked = 0
+        self.requests: list[tuple[dict[str, str], dict[str, Any]]] = []
+        self.at_once = 0
+        self.most_at_once = 0
+        self.hold: asyncio.Event | None = None  # answers wait for it
+
+    async def chat(self, request: web.Request) -> web.Response:
+        self.requests.append((dict(request.headers), json.loads(await request.read())))
+        self.at_once += 1
+        self.most_at_once = max(self.most_at_once, self.at_once)
+        try:
+            if self.hold is not None:
+                await self.hold.wait()
+            return web.Response(status=self.status, text="data: x\n\n" * 30)
+        finally:
+            self.at_once -= 1
+
+    async def answer_health(self, _request: web.Request) -> web.Response:
+        self.health_asked += 1
+        return web.Response(status=self.health)
+
+
+@asynccontextmanager
+async def serving(gateway: Gateway, port: int = 0) -> AsyncIterator[str]:
+    app = web.Application()
+    app.router.add_post("/v1/chat/completions", gateway.chat)
+    app.router.add_get("/health", gateway.answer_health)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", port).start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while not condition():  # noqa: ASYNC110 - the state of a server, not an event
+            await asyncio.sleep(0.005)
+
+
+@asynccontextmanager
+async def traffic(url: str, **options: Any) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    seeded = Random(7)  # noqa: S311 - repeatable, not secret
+    async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
+        tasks.create_task(run_traffic(url, stop=stop, random=seeded, speed=FAST, **options))
+        yield
+        stop.set()
+
+
+async def test_the_traffic_is_a_mix_of_models_streams_and_demands() -> None:
+    gateway = Gateway()
+
+    async with serving(gateway) as url, traffic(url):
+        await until(lambda: len(gateway.requests) > 300)
+
+    bodies = [body for _, body in gateway.requests]
+    assert {body["model"] for body in bodies} >= {"gpt-4", "llama3:8b", "gpt-4o", "llama3:700b"}
+    assert {body["stream"] for body in bodies} == {True, False}
+    assert any(body.get("tools") for body in bodies)
+    zones = {headers.get("X-Nexus-Privacy-Zone") for headers, _ in gateway.requests}
+    assert zones == {None, "restricted"}
+
+
+async def test_bursts_ask_for_one_model_many_times_at_once_and_are_bounded() -> None:
+    gateway = Gateway()
+    gateway.hold = asyncio.Event()
+
+    async with serving(gateway) as url, traffic(url):
+        await until(lambda: gateway.at_once == 16)
+        gateway.hold.set()
+
+    assert gateway.most_at_once == 16
+
+
+@pytest.mark.parametrize("status", [404, 500, 503])
+async def test_errors_are_not_raised(status: int) -> None:
+    gateway = Gateway(status)
+
+    async with serving(gateway) as url, traffic(url):
+        await until(lambda: len(gateway.requests) > 10)
+
+
+async def test_the_client_key_is_presented() -> None:
+    gateway = Gateway()
+
+    async with serving(gateway) as url, traffic(url, api_key="mine"):
+        await until(lambda: bool(gateway.requests))
+
+    assert gateway.requests[0][0]["Authorization"] == "Bearer mine"
+
+
+async def test_no_request_is_sent_before_the_server_is_well() -> None:
+    gateway = Gateway()
+    gateway.health = 503
+
+    async with serving(gateway) as url, traffic(url):
+        await until(lambda: gateway.health_asked == 3)
+        assert not gateway.requests
+        gateway.health = 200
+        await until(lambda: bool(gateway.requests))
+
+
+async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
+    gateway = Gateway()
+    async with serving(gateway) as url:
+        port = int(url.rpartition(":")[2])
+
+    async with traffic(url), serving(gateway, port):
+        await until(lambda: bool(gateway.requests))
+
+
+async def test_stop_ends_it_at_once_whatever_is_under_way() -> None:
+    gateway = Gateway()
+    gateway.hold = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    async with serving(gateway) as url:
+        async with traffic(url):
+            await until(lambda: gateway.at_once > 3)
+            stopped = loop.time()
+        took = loop.time() - stopped
+
+    assert took < 1
+
+
+async def test_stop_before_the_server_answers_ends_it_too() -> None:
+    stop = asyncio.Event()
+    stop.set()
+
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        await run_traffic("http://127.0.0.1:9", stop=stop)
