@@ -1,0 +1,90 @@
+"""Write numbers, times and cells the way the screen shows them: short, aligned, with a unit."""
+
+from __future__ import annotations
+
+import time
+
+from rich.cells import cell_len, set_cell_size
+
+NOTHING = "–"  # noqa: RUF001  an en dash, as on every other screen
+
+
+def fit(text: str, width: int) -> str:
+    """Exactly `width` cells: padded on the right, or cut with an ellipsis."""
+    if width <= 0:
+        return ""
+    if cell_len(text) <= width:
+        return set_cell_size(text, width)
+    return set_cell_size(text, width - 1) + "…"
+
+
+def fit_right(text: str, width: int) -> str:
+    """Exactly `width` cells: padded on the left, or cut with an ellipsis."""
+    missing = width - cell_len(text)
+    return " " * missing + text if missing >= 0 else fit(text, width)
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """Cut into lines of at most `width` cells; an empty text is one empty line."""
+    width = max(2, width)
+    lines = [""]
+    used = 0
+    for char in text:
+        cells = cell_len(char)
+        if used + cells > width:
+            lines.append("")
+            used = 0
+        lines[-1] += char
+        used += cells
+    return lines
+
+
+def duration(ms: float | None) -> str:
+    """`0.4 ms`, `412 ms`, `2.9 s`, `3 m 20 s`."""
+    if ms is None:
+        return NOTHING
+    if ms < 9.95:
+        return f"{ms:.1f} ms"
+    if ms < 999.5:
+        return f"{ms:.0f} ms"
+    seconds = ms / 1000
+    if seconds < 99.95:
+        return f"{seconds:.1f} s"
+    return f"{int(seconds) // 60} m {int(seconds) % 60} s"
+
+
+def count(value: int) -> str:
+    """`18,204`."""
+    return f"{value:,}"
+
+
+def short_count(value: int) -> str:
+    """`940`, `1.2k`, `190k`, `3.4M`."""
+    for limit, unit in ((1_000_000, "M"), (1_000, "k")):
+        if value >= limit:
+            scaled = value / limit
+            return f"{scaled:.1f}{unit}" if scaled < 9.95 else f"{scaled:.0f}{unit}"
+    return str(value)
+
+
+def percent(part: int, whole: int) -> str:
+    """`78 %`; one decimal below ten, so that a few errors do not read as none."""
+    if not whole:
+        return NOTHING
+    share = 100 * part / whole
+    return f"{share:.1f} %" if share < 9.95 else f"{share:.0f} %"
+
+
+def clock(at: float | None, *, seconds: bool = True) -> str:
+    """The local time of day."""
+    if at is None:
+        return NOTHING
+    return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
+
+
+def uptime(seconds: float) -> str:
+    """`02:14` in hours and minutes, `3d 04:10` after a day."""
+    minutes = max(0, int(seconds)) // 60
+    days, rest = divmod(minutes, 24 * 60)
+    text = f"{rest // 60:02}:{rest % 60:02}"
+    return f"{days}d {text}" if days else text

@@ -1,0 +1,112 @@
+"""The filter language of the request list: bare words, `key:value`, `live`, and `!` to invert."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from nexus_tui.rows import RequestRow
+
+Test = Callable[[RequestRow], bool]
+
+_STATUS = re.compile(r"[1-5](xx|\d\d)")
+_SLOW = re.compile(r">?(\d+(?:\.\d+)?)(ms|s)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What the list shows: every term must hold. The empty filter shows everything."""
+
+    text: str = ""
+    tests: tuple[Test, ...] = ()
+    problem: str | None = None  # for people: a term that can't be read; it matches nothing
+
+    def matches(self, row: RequestRow) -> bool:
+        return all(test(row) for test in self.tests)
+
+
+def parse_filter(text: str) -> Filter:
+    """Read a filter; never fails, a term that makes no sense is told in `problem`."""
+    tests: list[Test] = []
+    problem = None
+    for term in text.split():
+        inverted = term.startswith("!")
+        word = (term[1:] if inverted else term).casefold()
+        if not word:
+            continue
+        try:
+            test = _term(word)
+        except ValueError as error:
+            problem = str(error)
+            test = _nothing
+        tests.append(_inverse(test) if inverted else test)
+    return Filter(text.strip(), tuple(tests), problem)
+
+
+def _term(word: str) -> Test:
+    if word == "live":
+        return lambda row: row.is_live
+    key, colon, value = word.partition(":")
+    make = _KEYS.get(key) if colon else None
+    # Model names hold colons (llama3:70b), so an unknown key is a word like any other.
+    return make(value) if make else _word(word)
+
+
+def _word(word: str) -> Test:
+    def test(row: RequestRow) -> bool:
+        texts = (row.model, row.backend or "", row.request_id)
+        return any(word in text.casefold() for text in texts)
+
+    return test
+
+
+def _status(value: str) -> Test:
+    if not _STATUS.fullmatch(value):
+        raise ValueError("status: wants a number or a class, as 503 or 5xx")
+    prefix = value.replace("x", "")
+    return lambda row: row.status is not None and str(row.status).startswith(prefix)
+
+
+def _zone(value: str) -> Test:
+    if not value or not ("restricted".startswith(value) or "open".startswith(value)):
+        raise ValueError("zone: is restricted or open")
+    return lambda row: row.zone is not None and row.zone.value.startswith(value)
+
+
+def _reason(value: str) -> Test:
+    return lambda row: row.reason is not None and value in row.reason.value
+
+
+def _backend(value: str) -> Test:
+    return lambda row: value in (row.backend or "").casefold()
+
+
+def _model(value: str) -> Test:
+    return lambda row: value in row.model.casefold()
+
+
+def _slow(value: str) -> Test:
+    found = _SLOW.fullmatch(value)
+    if found is None:
+        raise ValueError("slow: wants a time, as slow:>2s or slow:500ms")
+    limit = float(found[1]) * (1 if found[2] == "ms" else 1000)
+    return lambda row: row.total_ms is not None and row.total_ms > limit
+
+
+def _nothing(_row: RequestRow) -> bool:
+    return False
+
+
+def _inverse(test: Test) -> Test:
+    return lambda row: not test(row)
+
+
+_KEYS: dict[str, Callable[[str], Test]] = {
+    "status": _status,
+    "zone": _zone,
+    "reason": _reason,
+    "backend": _backend,
+    "model": _model,
+    "slow": _slow,
+}

@@ -1,0 +1,1 @@
+"""The tabs and dialogs, put together from widgets."""

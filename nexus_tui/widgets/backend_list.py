@@ -1,0 +1,296 @@
+"""Backends as rows: the table of the third tab and the panel of the dashboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nexus_core.config import UnusableBackend
+from nexus_core.registry import BackendSnapshot
+from nexus_core.stats import BackendStats
+from nexus_core.types import HealthCause, HealthStatus
+from nexus_tui.figures import NOTHING, clock, duration, fit, percent
+from nexus_tui.source import EventSource
+from nexus_tui.untrusted import visible
+from nexus_tui.viewmodel import ViewModel
+from nexus_tui.widgets.bars import gauge
+from nexus_tui.widgets.columns import Column, Layout, heading, layout
+from nexus_tui.widgets.frame import is_usable
+from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined, rule
+from nexus_tui.widgets.rowlist import RowList
+
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+_PANEL = (
+    Column("state", "state", 9, 0),
+    Column("name", "name", 14, 1, grows=22),
+    Column("type", "type", 9, 6),
+    Column("zone", "zone", 4, 4),
+    Column("tier", "tier", 4, 7),
+    Column("load", "load", 10, 3),
+    Column("p50", "p50", 7, 5, right=True),
+    Column("err", "err", 6, 8, right=True),
+    Column("note", "note", 12, 2, grows=60),
+)
+_TABLE = (
+    Column("state", "state", 9, 0),
+    Column("name", "name", 14, 1, grows=22),
+    Column("type", "type", 9, 7),
+    Column("zone", "zone", 4, 4),
+    Column("tier", "tier", 4, 8),
+    Column("priority", "prio", 4, 10, right=True),
+    Column("load", "load", 10, 3),
+    Column("models", "models", 6, 6, right=True),
+    Column("probe", "last probe", 18, 9),
+    Column("fails", "fails", 5, 11, right=True),
+    Column("since", "since", 5, 12),
+    Column("note", "note", 14, 2, grows=60),
+)
+
+
+def state_cell(backend: BackendSnapshot) -> Cell:
+    """Glyph and word; the switch comes before the health."""
+    if not backend.enabled:
+        return ("◐ drain", "warn") if backend.in_flight else ("○ off", "dim")
+    if backend.health is HealthStatus.UNKNOWN:
+        return "◇ unknown", "dim"
+    if backend.health is HealthStatus.HEALTHY:
+        return ("● full", "warn") if backend.is_full else ("● healthy", "good")
+    return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
+
+
+def note_cell(backend: BackendSnapshot, pending: dict[str, bool]) -> Cell:
+    """What a person should know of it now; empty when all is well."""
+    if backend.name in pending:
+        return f"switching {'on' if pending[backend.name] else 'off'}…", "live"
+    if not backend.enabled:
+        if backend.in_flight:
+            return f"{backend.in_flight} left, then off", "warn"
+        if backend.toggled_at is None:
+            return "off in the configuration", "dim"
+        return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
+    if backend.health is HealthStatus.UNHEALTHY:
+        return visible(backend.detail or "does not answer"), "bad"
+    return "", "dim"
+
+
+def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:
+    """A bar of four cells where there is a limit, and the numbers."""
+    limit = backend.max_concurrent
+    if limit is None:
+        text = f"{backend.in_flight} active" if backend.in_flight else "idle"
+        return ((fit(text, 10), "text" if backend.in_flight else "dim"),)
+    filled, empty = gauge(backend.in_flight, limit, 4)
+    numbers = f" {backend.in_flight}/{limit}"
+    return (
+        (filled, "warn" if backend.is_full else "bar"),
+        (empty, "faint"),
+        (fit(numbers, 6), "text"),
+    )
+
+
+def _cells(
+    backend: BackendSnapshot, stats: BackendStats, pending: dict[str, bool], columns: Layout
+) -> Line:
+    cells: list[Cell] = [(" ", "text")]
+    for column, width in columns:
+        if column.id == "load":
+            cells += [*_load(backend), (" " * column.after, "text")]
+            continue
+        text, style = _cell(backend, stats, pending, column.id)
+        cells.append((column.cell(text, width), style))
+    return tuple(cells)
+
+
+def _cell(
+    backend: BackendSnapshot, stats: BackendStats, pending: dict[str, bool], column: str
+) -> Cell:
+    match column:
+        case "state":
+            return state_cell(backend)
+        case "note":
+            return note_cell(backend, pending)
+        case "name":
+            return visible(backend.name), "text" if is_usable(backend) else "dim"
+        case "type":
+            return backend.type.value, "dim"
+        case "zone":
+            return backend.zone.value[0].upper(), "text"
+        case "tier":
+            return (NOTHING if backend.tier is None else str(backend.tier)), "text"
+        case "priority":
+            return str(backend.priority), "text"
+        case "p50":
+            return duration(stats.first_byte.percentile(0.5)), "text"
+        case "err":
+            tried = stats.answers + stats.failures
+            return percent(stats.failures, tried), "warn" if stats.failures else "text"
+        case "models":
+            return str(len(backend.models)), "text"
+        case "probe":
+            return _probe(backend), "dim"
+        case "fails":
+            fails = backend.consecutive_failures
+            return str(fails), "warn" if fails else "dim"
+        case "since":
+            return clock(backend.health_since, seconds=False), "dim"
+        case _:
+            raise AssertionError(column)
+
+
+def _probe(backend: BackendSnapshot) -> str:
+    if backend.probed_at is None:
+        return "not yet"
+    return f"{duration(backend.probe_ms)} at {clock(backend.probed_at)}"
+
+
+def _unusable(backend: UnusableBackend, columns: Layout) -> Line:
+    cells: list[Cell] = [(" ", "text")]
+    for column, width in columns:
+        known = {
+            "state": ("✗ unused", "bad"),
+            "name": (visible(backend.name), "dim"),
+            "type": (backend.type.value, "dim"),
+            "zone": (backend.zone.value[0].upper(), "dim"),
+            "note": (visible(backend.why), "bad"),
+        }
+        text, style = known.get(column.id, (NOTHING, "dim"))
+        cells.append((column.cell(text, width), style))
+    return tuple(cells)
+
+
+class BackendPanel(LineWidget):
+    """The dashboard's part: one row each, or two to a line when there is little room."""
+
+    def __init__(self, source: EventSource, view: ViewModel) -> None:
+        super().__init__(id="panel")
+        self._source = source
+        self._view = view
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        backends = self._source.backends()
+        unusable = self._source.config.unusable
+        total = len(backends) + len(unusable)
+        usable = sum(map(is_usable, backends))
+        title = rule(width, "Backends", f"{usable} of {total} usable")
+        if width < 100 or height < 3:
+            return [title, *_folded(self._pairs(width), height - 1)]
+        columns = layout(_PANEL, width)
+        stats = self._source.stats.backends
+        none = BackendStats()
+        rows = [
+            _cells(backend, stats.get(backend.name, none), self._view.pending, columns)
+            for backend in backends
+        ]
+        rows += [_unusable(backend, columns) for backend in unusable]
+        return [title, ((heading(columns), "head"),), *_folded(rows, height - 2)]
+
+    def _pairs(self, width: int) -> list[Line]:
+        half = width // 2
+        short = [self._short(backend, half) for backend in self._source.backends()]
+        return [
+            tuple(cell for item in short[at : at + 2] for cell in item)
+            for at in range(0, len(short), 2)
+        ]
+
+    def _short(self, backend: BackendSnapshot, width: int) -> Line:
+        glyph, style = state_cell(backend)
+        note = "" if style in ("good", "warn") and backend.enabled else glyph[2:]
+        limit = NOTHING if backend.max_concurrent is None else str(backend.max_concurrent)
+        tier = "" if backend.tier is None else str(backend.tier)
+        latency = duration(backend.latency_ms)
+        return (
+            (f" {glyph[0]} ", style),
+            (fit(visible(backend.name), width - 24), "text" if is_usable(backend) else "dim"),
+            (f" {backend.zone.value[0].upper()}{tier:<2}", "dim"),
+            (f"{fit(f'{backend.in_flight}/{limit}', 6)} ", "text"),
+            (fit(note or latency, 9), style if note else "text"),
+            (" ", "text"),
+        )
+
+
+def _folded(rows: list[Line], room: int) -> list[Line]:
+    """The rows that fit; the last line says how many do not."""
+    if len(rows) <= room:
+        return rows
+    hidden = len(rows) - room + 1
+    more: Line = (("   … ", "dim"), (f"{hidden} more lines, see ", "dim"), ("3", "key"))
+    return [*rows[: room - 1], more]
+
+
+class BackendTable(RowList):
+    """Every backend with its numbers; space switches the one under the cursor."""
+
+    def __init__(self, source: EventSource, view: ViewModel) -> None:
+        super().__init__(id="backend-table")
+        self._source = source
+        self._view = view
+
+    @property
+    def selected(self) -> BackendSnapshot | None:
+        """The backend under the cursor; None on one that could not be used."""
+        backends = self._source.backends()
+        return backends[self.cursor] if self.cursor < len(backends) else None
+
+    def row_count(self) -> int:
+        return len(self._source.backends()) + len(self._source.config.unusable)
+
+    def head(self, width: int) -> Sequence[Line]:
+        usable = sum(map(is_usable, self._source.backends()))
+        title = rule(
+            width,
+            "Backends",
+            f"{usable} of {self.row_count()} usable",
+            "on/off holds until restart",
+        )
+        return [title, ((heading(layout(_TABLE, width)), "head"),)]
+
+    def row(self, index: int, width: int) -> Line:
+        columns = layout(_TABLE, width)
+        backends = self._source.backends()
+        if index >= len(backends):
+            return _unusable(self._source.config.unusable[index - len(backends)], columns)
+        backend = backends[index]
+        stats = self._source.stats.backends.get(backend.name) or BackendStats()
+        return _cells(backend, stats, self._view.pending, columns)
+
+
+class BackendFacts(LineWidget):
+    """What is known of the backend under the cursor, below the table."""
+
+    def __init__(self, source: EventSource, table: BackendTable) -> None:
+        super().__init__(id="backend-facts")
+        self._source = source
+        self._table = table
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        backend = self._table.selected
+        if backend is None:
+            return []
+        stats = self._source.stats.backends.get(backend.name) or BackendStats()
+        models = ", ".join(backend.models) or "none known"
+        note, style = note_cell(backend, {})
+        return [
+            rule(width, visible(backend.name), backend.type.location),
+            joined(
+                [(("url     ", "dim"), (_CREDENTIALS.sub("//…@", visible(backend.url)), "text"))],
+                10_000,
+            ),
+            joined([(("models  ", "dim"), (fit(visible(models), width - 9), "text"))], width),
+            joined(
+                [
+                    (("answers ", "dim"), (f"{stats.answers:,}", "text")),
+                    (("failures ", "dim"), (f"{stats.failures:,}", "text")),
+                    (("p50 ", "dim"), (duration(stats.total.percentile(0.5)), "text")),
+                    (("p99 ", "dim"), (duration(stats.total.percentile(0.99)), "text")),
+                    (("tokens in ", "dim"), (f"{stats.prompt_tokens:,}", "text")),
+                    (("out ", "dim"), (f"{stats.completion_tokens:,}", "text")),
+                ],
+                width,
+            ),
+            (
+                (" state   ", "dim"),
+                (state_cell(backend)[0], state_cell(backend)[1]),
+                ("  ", "dim"),
+                (note, style),
+            ),
+        ]

@@ -1,0 +1,141 @@
+"""The lines around every tab: status, tabs and key hints."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.cells import cell_len
+from textual import events
+from textual.message import Message
+
+from nexus_core.registry import BackendSnapshot
+from nexus_core.types import HealthStatus, PrivacyZone
+from nexus_tui.figures import NOTHING, count, uptime
+from nexus_tui.keys import Key
+from nexus_tui.source import EventSource
+from nexus_tui.untrusted import visible
+from nexus_tui.viewmodel import ViewModel
+from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
+
+TABS = (("dashboard", "Dashboard"), ("requests", "Requests"), ("backends", "Backends"))
+
+
+def is_usable(backend: BackendSnapshot) -> bool:
+    """Whether requests are routed to it."""
+    return backend.enabled and backend.health is not HealthStatus.UNHEALTHY
+
+
+def zone_cell(backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> Cell:
+    """`R●` when the zone has a usable backend, `R✗` when it has none, a dash without any."""
+    letter = zone.value[0].upper()
+    of_zone = [backend for backend in backends if backend.zone is zone]
+    if not of_zone:
+        return letter + NOTHING, "dim"
+    if any(is_usable(backend) for backend in of_zone):
+        return f"{letter}●", "good"
+    return f"{letter}✗", "bad"
+
+
+class StatusBar(LineWidget):
+    """Address, uptime, zones, health, load and the flags; flags are never left out."""
+
+    raised = True
+
+    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+        super().__init__(id="status")
+        self._source = source
+        self._view = view
+        self._now = now
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        flags = self._flags()
+        room = width - sum(cell_len(text) + 1 for text, _ in flags)
+        left = joined(self._items(width), room, "   " if width >= 100 else "  ")
+        used = sum(cell_len(text) for text, _ in left)
+        cells: list[Cell] = [*left, (" " * max(0, room - used), "text")]
+        for flag in flags:
+            cells += [flag, (" ", "text")]
+        return [tuple(cells)]
+
+    def _flags(self) -> list[Cell]:
+        flags: list[Cell] = []
+        if self._source.is_demo:
+            flags.append((" DEMO ", "flag"))
+        if self._view.paused:
+            flags.append(("[PAUSED]", "flag"))
+        return flags
+
+    def _items(self, width: int) -> list[Line]:
+        backends = self._source.backends()
+        usable = sum(map(is_usable, backends))
+        health = "good" if usable == len(backends) else "warn" if usable else "bad"
+        zones = [zone_cell(backends, zone) for zone in PrivacyZone]
+        stats = self._source.stats
+        now = self._now()
+        rate = f"{self._view.rate.per_second(now):.0f}"
+        if width < 100:
+            return [
+                (("NEXUS ", "title"), (f":{self._source.address.rpartition(':')[2]}", "bright")),
+                (zones[0], (" ", "text"), zones[1]),
+                ((f"{usable}/{len(backends)} ok", health),),
+                ((f"{stats.in_flight}", "text"), (" in flight", "dim")),
+                ((rate, "text"), (" req/s", "dim")),
+                (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
+            ]
+        return [
+            (("NEXUS ", "title"), (visible(self._source.address), "bright")),
+            (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
+            (("zones ", "dim"), zones[0], (" ", "text"), zones[1]),
+            (("backends ", "dim"), (f"{usable}/{len(backends)} ok", health)),
+            (("in flight ", "dim"), (count(stats.in_flight), "text")),
+            ((rate, "text"), (" req/s", "dim")),
+        ]
+
+
+class TabBar(LineWidget):
+    """The tabs by digit; a click opens one."""
+
+    class Chosen(Message):
+        """A tab was clicked."""
+
+        def __init__(self, tab: str) -> None:
+            super().__init__()
+            self.tab = tab
+
+    def __init__(self) -> None:
+        super().__init__(id="tabs")
+        self.tab = TABS[0][0]
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        cells: list[Cell] = []
+        for digit, (tab, title) in enumerate(TABS, 1):
+            if tab == self.tab:
+                cells.append((f" {digit} {title} ", "tab"))
+            else:
+                cells += [(f" {digit}", "key"), (f" {title} ", "dim")]
+        return [tuple(cells)]
+
+    def on_click(self, event: events.Click) -> None:
+        right = 0
+        for tab, title in TABS:
+            right += len(title) + 4
+            if event.x < right:
+                self.post_message(self.Chosen(tab))
+                return
+
+
+class HintBar(LineWidget):
+    """The keys that work here, or a short notice in their place."""
+
+    raised = True
+
+    def __init__(self, hints: Callable[[], list[Key]]) -> None:
+        super().__init__(id="hints")
+        self._hints = hints
+        self.notice = ""
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        if self.notice:
+            return [((" ", "text"), (self.notice, "warn"))]
+        items: list[Line] = [((key.shown, "key"), (f" {key.hint}", "dim")) for key in self._hints()]
+        return [joined(items, width)]

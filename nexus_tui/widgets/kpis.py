@@ -1,0 +1,91 @@
+"""The numbers on top of the dashboard, straight from the core's Stats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from nexus_core.types import RouteReason
+from nexus_tui.figures import NOTHING, count, duration, fit_right, percent, short_count
+from nexus_tui.source import EventSource
+from nexus_tui.viewmodel import BUCKETS, ViewModel
+from nexus_tui.widgets.bars import gauge, spark
+from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
+
+_GAUGE = 24
+
+
+class Kpis(LineWidget):
+    """Five lines with the rate and the reasons, or one when there is little room."""
+
+    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+        super().__init__(id="kpis")
+        self._source = source
+        self._view = view
+        self._now = now
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        if height < 5:
+            return [joined(self._numbers(is_short=True), width, "  ")]
+        return [
+            joined(self._numbers(is_short=False), width),
+            (),
+            *self._rate(),
+            self._reasons(width),
+        ]
+
+    def _numbers(self, *, is_short: bool) -> list[Line]:
+        stats = self._source.stats
+        errors = stats.failed
+        share = percent(errors, stats.finished)
+        numbers: list[tuple[str, str, str]] = [
+            ("req" if is_short else "requests", count(stats.requests), "bright"),
+            ("p50", duration(stats.total.percentile(0.5)), "text"),
+            ("p99", duration(stats.total.percentile(0.99)), "text"),
+            ("err" if is_short else "errors", count(errors), "bad" if errors else "text"),
+            ("failovers", count(stats.failovers), "warn" if stats.failovers else "text"),
+            ("first byte", duration(stats.first_byte.percentile(0.5)), "text"),
+            ("refused", count(stats.refused), "text"),
+            ("tokens in", short_count(stats.prompt_tokens), "text"),
+            ("out", short_count(stats.completion_tokens), "text"),
+        ]
+        if errors and not is_short:
+            label, value, style = numbers[3]
+            numbers[3] = (label, f"{value} ({share})", style)
+        return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
+
+    def _rate(self) -> list[Line]:
+        now = self._now()
+        stats = self._source.stats
+        answers = stats.local_answers + stats.cloud_answers
+        upper, lower = spark(self._view.rate.values(now), BUCKETS, rows=2)
+        rate = f"{self._view.rate.per_second(now):.0f}"
+        return [
+            (
+                (" rate  ", "dim"),
+                (upper, "bar"),
+                (" " * 11, "dim"),
+                *_share("local", stats.local_answers, answers, "good"),
+            ),
+            (
+                (" 60 s  ", "faint"),
+                (lower, "bar"),
+                (f" {rate:>4}/s", "text"),
+                (" " * 4, "dim"),
+                *_share("cloud", stats.cloud_answers, answers, "privacy"),
+            ),
+        ]
+
+    def _reasons(self, width: int) -> Line:
+        reasons = self._source.stats.reasons
+        items: list[Line] = [(("reasons", "dim"),)]
+        items += [
+            ((f"{reason} ", "dim"), (count(reasons[reason]), "text" if reasons[reason] else "dim"))
+            for reason in RouteReason
+        ]
+        return joined(items, width)
+
+
+def _share(label: str, part: int, whole: int, style: str) -> tuple[Cell, ...]:
+    filled, empty = gauge(part, whole, _GAUGE)
+    share = percent(part, whole) if whole else NOTHING
+    return ((f"{label} ", "dim"), (filled, style), (empty, "faint"), (fit_right(share, 6), "text"))

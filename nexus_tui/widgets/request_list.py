@@ -1,0 +1,204 @@
+"""The list of requests: newest on top, columns dropped by priority, cursor kept on its request."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexus_core.types import RouteReason
+from nexus_tui.figures import NOTHING, clock, count, duration, short_count
+from nexus_tui.rows import RequestRow
+from nexus_tui.untrusted import visible
+from nexus_tui.viewmodel import ViewModel
+from nexus_tui.widgets.columns import Column, Layout, heading, layout
+from nexus_tui.widgets.lines import Cell, Line, rule
+from nexus_tui.widgets.rowlist import RowList
+
+_COLUMNS = (
+    Column("time", "time", 8, 3),
+    Column("id", "id", 8, 10),
+    Column("model", "model", 18, 1, grows=40),
+    Column("backend", "backend", 13, 4, grows=24),
+    Column("zone", "z", 1, 9, after=2),
+    Column("reason", "reason", 19, 11),
+    Column("letter", " ", 1, 5, after=1),
+    Column("status", "st", 3, 0),
+    Column("first", "first", 7, 6, right=True),
+    Column("total", "total", 8, 2, right=True),
+    Column("tokens", "tokens", 11, 7, right=True),
+)
+_WIDE = tuple(column for column in _COLUMNS if column.id != "letter")
+_NARROW = tuple(column for column in _COLUMNS if column.id != "reason")
+_WIDE_FROM = 110
+
+# The letter stands in for the reason where that does not fit.
+_REASONS: dict[RouteReason, tuple[str, str]] = {
+    RouteReason.CAPABILITY_MATCH: (" ", "text"),
+    RouteReason.CAPACITY_OVERFLOW: ("C", "live"),
+    RouteReason.PRIVACY_REQUIREMENT: ("P", "privacy"),
+    RouteReason.BACKEND_FAILOVER: ("F", "warn"),
+}
+
+
+class RequestList(RowList):
+    """Rows of the view model. While following, the cursor stays on the newest request."""
+
+    def __init__(self, view: ViewModel, title: str, *, id: str) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self.following = True
+        self._view = view
+        self._title = title
+        self._seq = -1  # of the row under the cursor
+        self._drawn: dict[tuple[int, int, int], Line] = {}
+
+    @property
+    def selected(self) -> RequestRow | None:
+        """The row under the cursor."""
+        rows = self._view.view
+        return rows[-1 - self.cursor] if self.cursor < len(rows) else None
+
+    def select(self, seq: int) -> None:
+        """Put the cursor on a request; it stays there."""
+        self.following = False
+        self._seq = seq
+
+    def follow(self) -> None:
+        """Go to the newest request and stay there."""
+        self.following = True
+        self.redraw()
+
+    def row_count(self) -> int:
+        return len(self._view.view)
+
+    def cursor_moved(self) -> None:
+        row = self.selected
+        self._seq = row.seq if row is not None else -1
+        self.following = self.cursor == 0
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        self.locate()
+        return super().lines(width, height)
+
+    def locate(self) -> None:
+        """Move with the request that the cursor is on, and keep it on its line of the screen."""
+        rows = self._view.view
+        if self.following or not rows:
+            self.cursor = self._top = 0
+            return
+        index = len(rows) - 1 - min(self._view.position(self._seq), len(rows) - 1)
+        if index != self.cursor:
+            self._top = max(0, self._top + index - self.cursor)
+            self.cursor = index
+
+    def head(self, width: int) -> Sequence[Line]:
+        titles = ((heading(_layout(width)), "head"),)
+        return [rule(width, self._title, *self._states()), titles]
+
+    def _states(self) -> list[str]:
+        view = self._view
+        if view.paused:
+            states = [f"paused, +{count(view.new_while_paused)} new, f to follow"]
+        elif self.following:
+            states = ["following"]
+        else:
+            states = ["not following, f for the newest"]
+        if view.errors_only:
+            states.append("errors only")
+        if view.filter.text:
+            states.append(f"filter: {visible(view.filter.text)}")
+        if view.filter.text or view.errors_only:
+            states.append(f"{count(len(view.view))} of {count(view.kept)}")
+        return states
+
+    def empty(self, width: int) -> Sequence[Line]:
+        if self._view.filter.problem:
+            return [(), ((f"  {visible(self._view.filter.problem)}", "warn"),)]
+        if self._view.kept:
+            return [(), (("  Nothing matches. ", "dim"), ("esc", "key"), (" shows all", "dim"))]
+        return [(), (("  No request yet.", "dim"),)]
+
+    def row(self, index: int, width: int) -> Line:
+        row = self._view.view[-1 - index]
+        key = (row.seq, row.version, width)
+        line = self._drawn.get(key)
+        if line is None:
+            if len(self._drawn) > 1000:
+                self._drawn.clear()
+            line = self._drawn[key] = request_line(row, _layout(width))
+        return line
+
+
+def _layout(width: int) -> Layout:
+    return layout(_WIDE if width >= _WIDE_FROM else _NARROW, width)
+
+
+def request_line(row: RequestRow, columns: Layout) -> Line:
+    """One request as cells."""
+    cells: list[Cell] = [(" ", "dim")]
+    for column, width in columns:
+        text, style = _cell(row, column.id)
+        cells.append((column.cell(text, width), style))
+    return tuple(cells)
+
+
+def _cell(row: RequestRow, column: str) -> Cell:
+    match column:
+        case "time":
+            return clock(row.at), "dim"
+        case "id":
+            return short_id(visible(row.request_id)), "dim"
+        case "model":
+            return visible(row.model) or NOTHING, "text"
+        case "backend":
+            return visible(row.backend or NOTHING), "text"
+        case "zone":
+            return (row.zone.value[0].upper() if row.zone else NOTHING), "text"
+        case "reason":
+            return _reason(row)
+        case "letter":
+            return _REASONS[row.reason] if row.reason else (" ", "text")
+        case "status":
+            return status_cell(row)
+        case "first":
+            return duration(row.first_byte_ms), "text"
+        case "total":
+            return _total(row)
+        case "tokens":
+            return _tokens(row), "text"
+        case _:
+            raise AssertionError(column)
+
+
+def short_id(request_id: str) -> str:
+    """The end of an id, which differs where its beginning may not."""
+    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
+
+
+def _reason(row: RequestRow) -> Cell:
+    if row.reason is not None:
+        return row.reason.value, _REASONS[row.reason][1]
+    if row.refused is not None:
+        return visible(row.refused.code), "warn"
+    return NOTHING, "text"
+
+
+def status_cell(row: RequestRow) -> Cell:
+    """The HTTP status, `left` for a client that went away, `…` while there is none."""
+    if row.status is None:
+        return "…", "live"
+    if row.failed:
+        return str(row.status), "bad" if row.status >= 500 or row.status < 400 else "warn"
+    return str(row.status), "live" if row.is_live else "dim" if row.client_left else "good"
+
+
+def _total(row: RequestRow) -> Cell:
+    if row.total_ms is not None:
+        return duration(row.total_ms), "text"
+    if row.is_live and row.first_byte is not None:
+        return "stream…", "live"
+    return ("…", "live") if row.is_live else (NOTHING, "text")
+
+
+def _tokens(row: RequestRow) -> str:
+    if row.usage is None:
+        return NOTHING
+    return f"{short_count(row.usage.prompt_tokens)}+{short_count(row.usage.completion_tokens)}"
