@@ -85,6 +85,10 @@ def _model_table(models: object) -> object:
     return names
 
 
+MAX_ALIAS_STEPS = 3
+HOST_PATTERN = r"^\S+$"
+NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
+
 Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
 Name = Annotated[str, Field(min_length=1)]
@@ -100,7 +104,7 @@ class Section(BaseModel):
 
 
 class ServerConfig(Section):
-    host: Annotated[str, Field(pattern=r"^\S+$")] = "127.0.0.1"
+    host: Annotated[str, Field(pattern=HOST_PATTERN)] = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
@@ -179,7 +183,7 @@ class PriceConfig(Section):
 
 
 class BackendConfig(Section):
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")]
+    name: Annotated[str, Field(pattern=NAME_PATTERN)]
     url: ProviderRoot  # kept without a trailing slash, /v1 or /v1beta
     type: BackendType
     zone: PrivacyZone
@@ -243,6 +247,12 @@ _EXPECTED = {
     "dict_type": "a table",
     "model_type": "a table",
     "tuple_type": "a list",
+}
+
+
+_PATTERNS = {
+    HOST_PATTERN: "an address or a host name",
+    NAME_PATTERN: "1 to 64 letters, digits, dots, underscores or hyphens",
 }
 
 
@@ -319,7 +329,7 @@ def _in_words(details: ErrorDetails) -> tuple[KeyPath, str]:
     if kind == "string_too_long":
         return path, f"must have {context['max_length']} characters at most"
     if kind == "string_pattern_mismatch":
-        return path, f"{shown(value)} does not match {context['pattern']}"
+        return path, f"{shown(value)} is not {_PATTERNS[context['pattern']]}"
     if kind.startswith(("greater_than", "less_than")):
         return path, f"{shown(value)} is not {_bounds(_schema_at(path))}"
     return path, details["msg"]

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import datetime
-import ipaddress
 import json
 import re
-from bisect import bisect_right
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +17,7 @@ from pydantic import ValidationError
 from nexus_core.config import (
     A_DATE,
     COMPUTED,
+    MAX_ALIAS_STEPS,
     AuthConfig,
     BackendConfig,
     ClientKey,
@@ -33,10 +31,11 @@ from nexus_core.config import (
     unknown_key,
 )
 from nexus_core.errors import ConfigError
+from nexus_core.loopback import is_loopback
+from nexus_core.toml_lines import locate
 from nexus_core.types import CLOUD_TYPES, BackendType, PrivacyZone
 
 FILE_NAME = "nexus.toml"
-MAX_ALIAS_HOPS = 3
 
 # What the file may say and this version does not do yet: the key, and what happens instead.
 _NO_EFFECT: dict[KeyPath, str] = {
@@ -44,9 +43,6 @@ _NO_EFFECT: dict[KeyPath, str] = {
     ("budget", "monthly_limit_usd"): "nothing is limited",
     ("pricing",): "no cost is worked out",
     ("storage", "path"): "no ledger is written",
-    ("routing", "strategy"): "priority decides, then local before cloud, then load",
-    ("routing", "weights"): "priority decides, then local before cloud, then load",
-    ("routing", "fallbacks"): "only backends that serve the model itself are tried",
     ("routing", "unsupported_params"): "requests are passed on as they are",
 }
 _NOT_SERVED = frozenset({BackendType.ANTHROPIC, BackendType.GOOGLE})  # no agent speaks these yet
@@ -218,14 +214,14 @@ def _check_aliases(aliases: dict[str, str], problems: _Problems) -> None:
         chain = [start]
         while chain[-1] in aliases and aliases[chain[-1]] not in chain:
             chain.append(aliases[chain[-1]])
-        names = " -> ".join(shown(name) for name in chain[: MAX_ALIAS_HOPS + 2])
+        names = " -> ".join(shown(name) for name in chain[: MAX_ALIAS_STEPS + 2])
         path = ("routing", "aliases", start)
         if aliases.get(chain[-1]) == start:
             if start not in in_a_reported_cycle:
                 problems.add(path, f"is a cycle: {names} -> {shown(start)}")
             in_a_reported_cycle.update(chain)
-        elif chain[-1] not in aliases and len(chain) > MAX_ALIAS_HOPS + 1:
-            problems.add(path, f"is a chain longer than {MAX_ALIAS_HOPS}: {names}")
+        elif chain[-1] not in aliases and len(chain) > MAX_ALIAS_STEPS + 1:
+            problems.add(path, f"is a chain longer than {MAX_ALIAS_STEPS}: {names}")
 
 
 def _warnings(config: Config, problems: _Problems) -> tuple[str, ...]:
@@ -358,14 +354,6 @@ def _refuse_open_door(
         problems.add(("server", "host"), text)
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach a server that listens there."""
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
 # The file ---------------------------------------------------------------------------------------
 
 
@@ -408,124 +396,3 @@ def _jsonable(value: Any) -> Any:
     if isinstance(value, int):
         str(value)  # hexadecimal gets past the limit on digits
     return value
-
-
-_BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
-_BARE_KEY = re.compile(r"[A-Za-z0-9_-]*")
-_STRING = re.compile(
-    r'"""(?:\\.|[^\\])*?""""{0,2}'
-    r"|'''.*?''''{0,2}"
-    r'|"(?:\\.|[^"\\])*"'
-    r"|'[^']*'",
-    re.DOTALL,
-)
-_OTHER_VALUE = re.compile(r"[^,\]}\n#]*")
-
-
-def locate(text: str) -> dict[KeyPath, int]:
-    """The line, from 1, of every table, key and list item of a valid TOML document."""
-    walk = _Walk(text)
-    while walk.skip_blank():
-        if walk.peek() == "[":
-            walk.header()
-        else:
-            walk.pair(walk.table)
-    return walk.lines
-
-
-class _Walk:
-    """A walk over text that tomli has accepted; it only has to know where things begin and end."""
-
-    def __init__(self, text: str) -> None:
-        self.text = text
-        self.at = 0
-        self.lines: dict[KeyPath, int] = {}
-        self.table: KeyPath = ()
-        self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
-        self._last_index: dict[KeyPath, int] = {}  # of each array of tables
-
-    def peek(self) -> str:
-        return self.text[self.at : self.at + 1]
-
-    def skip_blank(self) -> bool:
-        """Pass over space and comments; False at the end of the text."""
-        self.at = self._end(_BLANK)
-        return self.at < len(self.text)
-
-    def header(self) -> None:
-        line = self._line()
-        brackets = 2 if self.text.startswith("[[", self.at) else 1
-        self.at += brackets
-        keys = self._key()
-        self.at += brackets
-        if brackets == 2:
-            array = (*self._current(keys[:-1], line), keys[-1])
-            self._last_index[array] = self._last_index.get(array, -1) + 1
-            self.lines.setdefault(array, line)
-        self.table = self._current(keys, line)
-        self.lines[self.table] = line
-
-    def pair(self, table: KeyPath) -> None:
-        line = self._line()
-        path = table
-        for key in self._key():
-            path = (*path, key)
-            self.lines.setdefault(path, line)
-        self.at += 1  # the equals sign
-        self.skip_blank()
-        self._value(path)
-
-    def _value(self, path: KeyPath) -> None:
-        if self.peek() == "[":
-            for index in self._items("]"):
-                self.lines[(*path, index)] = self._line()
-                self._value((*path, index))
-        elif self.peek() == "{":
-            for _ in self._items("}"):
-                self.pair(path)
-        else:
-            self.at = self._end(_STRING) if self.peek() in "\"'" else self._end(_OTHER_VALUE)
-
-    def _items(self, closing: str) -> Iterator[int]:
-        """Stop at the beginning of each item between the brackets, then pass the closing one."""
-        self.at += 1
-        for index in count():
-            self.skip_blank()
-            if self.peek() in closing:  # or at the end of the text
-                break
-            yield index
-            self.skip_blank()
-            if self.peek() == ",":
-                self.at += 1
-        self.at += 1
-
-    def _key(self) -> list[str]:
-        """A bare, quoted or dotted key, with the space around it."""
-        keys = []
-        while True:
-            self.skip_blank()
-            start, is_quoted = self.at, self.peek() in ('"', "'")
-            self.at = self._end(_STRING if is_quoted else _BARE_KEY)
-            word = self.text[start : self.at]
-            keys.append(str(tomli.loads(f"key = {word}")["key"]) if is_quoted else word)
-            self.skip_blank()
-            if self.peek() != ".":
-                return keys
-            self.at += 1
-
-    def _current(self, keys: list[str], line: int) -> KeyPath:
-        """The path of a header's keys, each array of tables meaning its last table so far."""
-        path: KeyPath = ()
-        for key in keys:
-            path = (*path, key)
-            self.lines.setdefault(path, line)
-            if path in self._last_index:
-                path = (*path, self._last_index[path])
-        return path
-
-    def _end(self, pattern: re.Pattern[str]) -> int:
-        match = pattern.match(self.text, self.at)
-        return match.end() if match else self.at + 1
-
-    def _line(self) -> int:
-        return bisect_right(self._line_starts, self.at)

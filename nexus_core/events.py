@@ -28,6 +28,15 @@ class Attempt:
     elapsed_ms: float
 
 
+@dataclass(frozen=True, slots=True)
+class ScoreTerm:
+    """One reason to prefer a backend; it adds weight times value to the score."""
+
+    name: str
+    weight: float
+    value: float  # 0 to 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
     """One backend as the decision saw it: where it ended in the stages, and why."""
@@ -40,6 +49,8 @@ class Considered:
     position: int | None  # 1 for the first choice; None when a stage dropped it
     dropped_by: str | None  # the stage's name
     why: str | None  # for people
+    model: str | None = None  # which of the asked and the fallback models it was considered for
+    score: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from random import Random
 
 from nexus_core.agents import create_agent
 from nexus_core.config import Config
@@ -13,6 +14,7 @@ from nexus_core.events import EventBus
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.registry import ProbeResult, Registry
+from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
@@ -34,6 +36,8 @@ class Gateway:
         self.bus = EventBus(self.stats.apply)
         self.registry = Registry(config.backends, self.bus, now)
         self.now = now
+        # Chooses among backends, and hides nothing: no secret depends on it.
+        self.strategy = Strategy(config.routing, Random())  # noqa: S311
         self._engine = engine or create_engine(config.server.upstream)
         agents = {
             backend.name: create_agent(
@@ -50,6 +54,7 @@ class Gateway:
             self.bus,
             config.server,
             config.routing,
+            self.strategy,
             now=now,
             models_known=self.health.first_round,
         )

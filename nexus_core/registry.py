@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from nexus_core.circuit import Circuit
 from nexus_core.config import BackendConfig
 from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
 from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
 
-_LATENCY_SMOOTHING = 0.2  # the newest answer's share of the moving average
+_SMOOTHING = 0.2  # the newest value's share of a moving average
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,11 +35,15 @@ class BackendSnapshot:
     detail: str | None = None  # for people: why it is unhealthy
     in_flight: int = 0
     latency_ms: float | None = None  # moving average to the first byte
+    service_seconds: float | None = None  # moving average of how long a slot is held
     consecutive_failures: int = 0  # of probes
     health_since: float | None = None  # seconds since the epoch
     toggled_at: float | None = None  # when an operator last switched it
     probed_at: float | None = None
     probe_ms: float | None = None
+    rests_until: float | None = None  # monotonic seconds: no request before then
+    rests_why: str | None = None  # for people
+    is_on_trial: bool = False  # it kept failing: after its rest, one request at a time
 
     @property
     def is_full(self) -> bool:
@@ -62,17 +68,23 @@ class ProbeResult:
 class _Entry:
     snapshot: BackendSnapshot
     configured_models: bool
-    consecutive_successes: int = field(default=0)
+    consecutive_successes: int = 0
+    circuit: Circuit = field(default_factory=Circuit)
 
 
 class Registry:
     """The one place that knows the state of the backends; every change is published."""
 
     def __init__(
-        self, backends: Iterable[BackendConfig], bus: EventBus, now: Callable[[], float]
+        self,
+        backends: Iterable[BackendConfig],
+        bus: EventBus,
+        now: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._bus = bus
-        self._now = now
+        self._now = now  # seconds since the epoch
+        self.clock = clock  # monotonic seconds
         self._entries = {config.name: _first_entry(config) for config in backends}
         self._view: tuple[BackendSnapshot, ...] | None = None
 
@@ -94,19 +106,34 @@ class Registry:
     def slot(self, name: str) -> Iterator[None]:
         """Hold one of the backend's slots; given back however the block ends."""
         self._change(name, in_flight=self.snapshot(name).in_flight + 1)
+        taken = self.clock()
         try:
             yield
         finally:
-            self._change(name, in_flight=self.snapshot(name).in_flight - 1)
+            before = self.snapshot(name)
+            held = _smoothed(before.service_seconds, self.clock() - taken)
+            self._change(name, in_flight=before.in_flight - 1, service_seconds=held)
 
-    def record_latency(self, name: str, first_byte_ms: float) -> None:
-        """Count one answer's time to the first byte."""
-        before = self.snapshot(name).latency_ms
-        if before is None:
-            self._change(name, latency_ms=first_byte_ms)
-        else:
-            step = _LATENCY_SMOOTHING * (first_byte_ms - before)
-            self._change(name, latency_ms=before + step)
+    def record_failure(self, name: str, why: str, *, is_unreachable: bool) -> None:
+        """A request failed at the backend; enough of them rest it."""
+        circuit = self._entries[name].circuit
+        circuit.fail(self.clock(), why, is_unreachable=is_unreachable)
+        self._show_circuit(name, circuit)
+
+    def rest(self, name: str, seconds: float | None) -> None:
+        """The backend answered 429; `seconds` is its Retry-After, None without one."""
+        circuit = self._entries[name].circuit
+        circuit.rest(self.clock(), seconds)
+        self._show_circuit(name, circuit)
+
+    def record_success(self, name: str, first_byte_ms: float) -> None:
+        """A request was answered; its time to the first byte is counted."""
+        circuit = self._entries[name].circuit
+        if circuit.failures:
+            circuit.succeed()
+            self._show_circuit(name, circuit)
+        latency_ms = _smoothed(self.snapshot(name).latency_ms, first_byte_ms)
+        self._change(name, latency_ms=latency_ms)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -155,6 +182,14 @@ class Registry:
         self._entries[name].consecutive_successes = 0
         self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
 
+    def _show_circuit(self, name: str, circuit: Circuit) -> None:
+        self._change(
+            name,
+            rests_until=circuit.until,
+            rests_why=circuit.why,
+            is_on_trial=circuit.is_open,
+        )
+
     def _set_health(
         self, name: str, health: HealthStatus, cause: HealthCause, detail: str | None
     ) -> None:
@@ -171,6 +206,11 @@ class Registry:
         entry = self._entries[name]
         entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
+
+
+def _smoothed(average: float | None, newest: float) -> float:
+    """The moving average after one more value."""
+    return newest if average is None else average + _SMOOTHING * (newest - average)
 
 
 def _first_entry(config: BackendConfig) -> _Entry:

@@ -52,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
         _say(f"{_summary(error)}; {_keep_trace(error)}")
         return 1
+    finally:
+        _give_up_on_closed_streams()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -211,7 +213,9 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
     try:
         await run_dashboard(source, stop=signals.stop)
     except TerminalLostError:
-        signals.stop.set()
+        # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
+        # not, and whoever uses the proxy should not notice.
+        log.warning("the terminal is gone; the proxy goes on without it")
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
@@ -372,6 +376,21 @@ def _print(text: str) -> None:
     # A closed stderr is no reason to end a proxy.
     with contextlib.suppress(OSError, ValueError):
         print(visible(text), file=sys.stderr, flush=True)
+
+
+def _give_up_on_closed_streams() -> None:
+    """Keep what a closed terminal or pipe did not take from changing the exit code.
+
+    https://docs.python.org/3/library/signal.html#note-on-sigpipe
+    """
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except AttributeError:
+            continue  # closed before Python started: there is no stream
+        except (OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

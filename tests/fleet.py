@@ -2,15 +2,33 @@
 
 from __future__ import annotations
 
+from random import Random
 from types import MappingProxyType
 from typing import Any
 
 from hypothesis import strategies as st
 
+from nexus_core.config import RoutingConfig
 from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.candidates import Moment
+from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.strategies import Strategy
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 
 MODEL = "llama3:70b"
+
+
+def decide(
+    need: Requirements,
+    *fleet: BackendSnapshot,
+    strategy: str = "priority_only",
+    at: float = 0.0,
+    tried: dict[str, str] | None = None,
+) -> RouteDecision:
+    """A decision with what it depends on beside the fleet filled in."""
+    routing = RoutingConfig.model_validate({"strategy": strategy})
+    return route(need, fleet, Strategy(routing, Random(0)), Moment(at, tried or {}))
 
 
 def snapshot(name: str = "a", **changes: Any) -> BackendSnapshot:
@@ -43,6 +61,8 @@ def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
             health=draw(st.sampled_from(HealthStatus)),
             max_concurrent=draw(st.none() | st.integers(1, 2)),
             in_flight=draw(st.integers(0, 2)),
+            rests_until=draw(st.none() | st.floats(0, 20)),
+            is_on_trial=draw(st.booleans()),
             models=MappingProxyType(draw(st.sampled_from(({MODEL: "up"}, {})))),
             models_known=draw(st.booleans()),
         )

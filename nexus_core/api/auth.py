@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hmac
-import ipaddress
 from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -11,6 +10,7 @@ from urllib.parse import urlsplit
 from nexus_core.api.asgi import Scope, header, header_values
 from nexus_core.config import AuthConfig, ClientKey
 from nexus_core.errors import AuthenticationError, PermissionDeniedError
+from nexus_core.loopback import is_loopback
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"
@@ -90,7 +90,7 @@ def _match(presented: bytes, keys: Iterable[ClientKey]) -> str | None:
 def _check_local(scope: Scope) -> None:
     """Without keys the browser is the danger: DNS rebinding and cross-site posts."""
     hosts = header_values(scope, b"host")
-    if len(hosts) != 1 or not is_loopback_name(_host_name(hosts[0])):
+    if len(hosts) != 1 or not is_loopback(_host_name(hosts[0])):
         raise PermissionDeniedError(
             "without client keys only 127.0.0.1, localhost or [::1] may stand in Host; "
             "set NEXUS_API_KEYS to serve other names"
@@ -108,13 +108,3 @@ def _host_name(host: str) -> str:
     if host.startswith("["):
         return host[1:].partition("]")[0]
     return host.rpartition(":")[0] if host.count(":") == 1 else host
-
-
-def is_loopback_name(name: str) -> bool:
-    """127.0.0.0/8, ::1 or localhost, in any case."""
-    if name.lower() == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False

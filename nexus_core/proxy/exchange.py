@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
+from enum import Enum, auto
 
 from nexus_core.agents import InferenceAgent
 from nexus_core.config import ServerConfig
@@ -13,7 +14,12 @@ from nexus_core.events import TokenUsage
 from nexus_core.proxy.relay import StreamRelay, read_whole
 from nexus_core.translation.openai import parse_json, read_usage
 from nexus_core.types import Endpoint
-from nexus_core.upstream.base import Headers, UpstreamError, UpstreamResponse
+from nexus_core.upstream.base import (
+    Headers,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamResponse,
+)
 
 _MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
 
@@ -32,6 +38,15 @@ class Answer:
     usage: TokenUsage | None = None
 
 
+class FailureKind(Enum):
+    """What a failure says about the backend."""
+
+    FAILED = auto()
+    UNREACHABLE = auto()  # no connection
+    BUSY = auto()  # 429
+    REFUSED_KEY = auto()  # 401, 403
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """How an attempt failed, and what the client gets if no other backend answers."""
@@ -39,7 +54,8 @@ class Failure:
     why: str  # for people: never holds a key or a body
     verdict: Answer | NexusError  # the backend's own error answer, or ours
     status: int | None = None  # the backend's
-    refused_key: bool = False
+    kind: FailureKind = FailureKind.FAILED
+    headers: Headers = ()  # of the backend's answer, if it gave one
 
 
 class AttemptFailedError(Exception):
@@ -72,6 +88,9 @@ class Exchange:
             async with asyncio.timeout(limit):
                 self._response = await self._agent.send(endpoint, body, is_streaming=is_streaming)
                 return await self._judge(self._response, is_streaming)
+        except UpstreamConnectError as error:
+            why = self._agent.keys.cut_text(str(error))
+            raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
         except UpstreamError as error:
             raise self._failed(self._agent.keys.cut_text(str(error))) from error
         except TimeoutError as error:
@@ -101,7 +120,8 @@ class Exchange:
             raise self._refused(status)
         answer = Answer(status, headers, body, None)
         if status in _FAILS_OVER:
-            raise AttemptFailedError(Failure(f"answered {status}", answer, status))
+            kind = FailureKind.BUSY if status == 429 else FailureKind.FAILED
+            raise AttemptFailedError(Failure(f"answered {status}", answer, status, kind, headers))
         if status < 300:
             return Answer(status, headers, body, None, self._usage(body))
         return answer
@@ -127,16 +147,23 @@ class Exchange:
             f"{self._agent.auth_hint}",
             code="upstream_auth_failed",
         )
-        return AttemptFailedError(Failure(f"refused the key ({status})", error, status, True))
+        return AttemptFailedError(
+            Failure(f"refused the key ({status})", error, status, FailureKind.REFUSED_KEY)
+        )
 
     def _failed(
-        self, why: str, *, status: int = 502, code: str = "upstream_error"
+        self,
+        why: str,
+        *,
+        status: int = 502,
+        code: str = "upstream_error",
+        kind: FailureKind = FailureKind.FAILED,
     ) -> AttemptFailedError:
         error = UpstreamFailedError(
             f'backend "{self._agent.name}": {why}', status=status, code=code
         )
         seen = self._response.status if self._response is not None else None
-        return AttemptFailedError(Failure(why, error, seen))
+        return AttemptFailedError(Failure(why, error, seen, kind))
 
 
 def _is_event_stream(headers: Headers) -> bool:

@@ -9,12 +9,22 @@ from nexus_core.agents import InferenceAgent
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import EventBus
-from nexus_core.proxy.exchange import Answer, AttemptFailedError, Exchange, Failure
+from nexus_core.proxy.exchange import (
+    Answer,
+    AttemptFailedError,
+    Exchange,
+    Failure,
+    FailureKind,
+)
 from nexus_core.proxy.record import RequestRecord
+from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import Registry
+from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.strategies import Strategy
 from nexus_core.upstream.base import UpstreamError
 
 
@@ -28,6 +38,7 @@ class Forwarder:
         bus: EventBus,
         server: ServerConfig,
         routing: RoutingConfig,
+        strategy: Strategy,
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
@@ -37,6 +48,7 @@ class Forwarder:
         self._bus = bus
         self._server = server
         self._routing = routing
+        self._strategy = strategy
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._deadlines: set[asyncio.Timeout] = set()
@@ -121,31 +133,35 @@ class Forwarder:
             failure = await self._attempt(record, decision, attempt, reply)
             if failure is None:
                 return
-            tried[decision.order[0].name] = failure.why
+            tried[decision.order[0].backend.name] = failure.why
         if failure is None:
-            raise refuse(decision, self._known_names())
+            raise refuse(decision, self._known_names(), self._registry.clock())
         await self._pass_failure_on(record, failure, reply)
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
-        need = record.request.need
-        decision = route(need, self._registry.snapshots(), tried)
+        decision = self._route(record, tried)
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
-            decision = route(need, self._registry.snapshots(), tried)
+            decision = self._route(record, tried)
         record.decision = decision
         return decision
+
+    def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+        moment = Moment(self._registry.clock(), tried)
+        return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
 
     async def _attempt(
         self, record: RequestRecord, decision: RouteDecision, attempt: int, reply: Reply
     ) -> Failure | None:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
-        request = record.request
-        backend = decision.order[0]
-        served = Served(backend, backend.models[request.need.model], decision.reason)
+        request, choice = record.request, decision.order[0]
+        backend = choice.backend
+        served = Served(backend, choice.upstream_model, decision.reason)
         exchange = Exchange(self._agents[backend.name], self._server)
         # From the decision to here nothing is awaited: no other request takes the slot, and no
         # switch is turned, between the two.
         with self._registry.slot(backend.name):
+            self._strategy.next_turn()
             record.route(served, decision, attempt)
             try:
                 answer = await exchange.open(
@@ -154,20 +170,28 @@ class Forwarder:
                     is_streaming=request.openai.is_streaming,
                 )
                 record.upstream_seconds += exchange.seconds
-                self._registry.record_latency(backend.name, exchange.seconds * 1000)
+                self._registry.record_success(backend.name, exchange.seconds * 1000)
                 await self._deliver(record, answer, reply)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
-                if failed.failure.refused_key:
-                    hint = self._agents[backend.name].auth_hint
-                    self._registry.record_refused_key(
-                        backend.name, f"{failed.failure.status}: {hint}"
-                    )
+                self._learn(backend.name, failed.failure)
                 return failed.failure
             finally:
                 await exchange.close()
         return None
+
+    def _learn(self, name: str, failure: Failure) -> None:
+        """What a failed attempt says about the backend."""
+        match failure.kind:
+            case FailureKind.REFUSED_KEY:
+                hint = f"{failure.status}: {self._agents[name].auth_hint}"
+                self._registry.record_refused_key(name, hint)
+            case FailureKind.BUSY:
+                self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
+            case FailureKind.UNREACHABLE | FailureKind.FAILED:
+                unreachable = failure.kind is FailureKind.UNREACHABLE
+                self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
 
     async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
         served = record.served
@@ -179,22 +203,27 @@ class Forwarder:
         if answer.relay is None:
             await reply.send(answer.body)
         else:
-            try:
-                await answer.relay.pass_on(answer.body, reply, self._server.idle_timeout_seconds)
-            except UpstreamError as error:
-                agent = self._agents[served.backend.name]
-                why = agent.keys.cut_text(str(error))
-                raise UpstreamFailedError(f'backend "{agent.name}": {why}') from error
-            except TimeoutError as error:
-                raise UpstreamFailedError(
-                    f'backend "{served.backend.name}": nothing came for '
-                    f"{self._server.idle_timeout_seconds:g} s",
-                    status=504,
-                    code="upstream_timeout",
-                ) from error
-            finally:
-                record.usage = answer.relay.usage
+            await self._relay(record, served.backend.name, answer, answer.relay, reply)
         await reply.finish()
+
+    async def _relay(
+        self, record: RequestRecord, name: str, answer: Answer, relay: StreamRelay, reply: Reply
+    ) -> None:
+        idle = self._server.idle_timeout_seconds
+        try:
+            await relay.pass_on(answer.body, reply, idle)
+        except UpstreamError as error:
+            why = self._agents[name].keys.cut_text(str(error))
+            self._registry.record_failure(name, why, is_unreachable=False)
+            raise UpstreamFailedError(f'backend "{name}": {why}') from error
+        except TimeoutError as error:
+            why = f"nothing came for {idle:g} s"
+            self._registry.record_failure(name, why, is_unreachable=False)
+            raise UpstreamFailedError(
+                f'backend "{name}": {why}', status=504, code="upstream_timeout"
+            ) from error
+        finally:
+            record.usage = relay.usage
 
     async def _pass_failure_on(self, record: RequestRecord, failure: Failure, reply: Reply) -> None:
         """The last backend's failure is the client's answer."""

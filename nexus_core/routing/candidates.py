@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from nexus_core.registry import BackendSnapshot
@@ -21,7 +21,12 @@ class Stage(StrEnum):
     ZONE = "zone"
     TIER = "tier"
     HEALTHY = "healthy"
+    RESTED = "rested"
     CAPACITY = "capacity"
+
+
+# What passes by itself: a backend dropped here is eligible, and may serve the request later.
+BUSY = frozenset({Stage.RESTED, Stage.CAPACITY})
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +37,7 @@ class Drop:
     stage: Stage
     why: str  # for people
     also: tuple[Stage, ...]  # the later stages that would have dropped it too
+    model: str  # for which of the asked and the fallback models
 
     @property
     def alone(self) -> bool:
@@ -39,9 +45,9 @@ class Drop:
         return not self.also
 
     @property
-    def alone_but_for_capacity(self) -> bool:
+    def alone_but_for_time(self) -> bool:
         """Without this stage it would be eligible, if only after a wait."""
-        return set(self.also) <= {Stage.CAPACITY}
+        return set(self.also) <= BUSY
 
 
 def serves_model(need: Requirements, backend: BackendSnapshot) -> str | None:
@@ -79,6 +85,14 @@ def is_healthy(_: Requirements, backend: BackendSnapshot) -> str | None:
     return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
 
 
+def is_rested(_: Requirements, backend: BackendSnapshot, at: float) -> str | None:
+    if backend.rests_until is not None and at < backend.rests_until:
+        return f"rests {backend.rests_until - at:.0f} s more: {backend.rests_why}"
+    if backend.is_on_trial and backend.in_flight:
+        return f"on trial with one request: {backend.rests_why}"
+    return None
+
+
 def has_free_slot(_: Requirements, backend: BackendSnapshot) -> str | None:
     return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
 
@@ -86,18 +100,25 @@ def has_free_slot(_: Requirements, backend: BackendSnapshot) -> str | None:
 _Check = Callable[[Requirements, BackendSnapshot], str | None]
 
 
-def select(
-    need: Requirements, fleet: Iterable[BackendSnapshot], tried: dict[str, str]
-) -> tuple[list[BackendSnapshot], list[Drop]]:
-    """Split the fleet into who may serve the request now and who may not, with the reason.
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision depends on besides the request and the backends."""
 
-    Args:
-        tried: backends that failed this request already, and how.
-    """
+    at: float = 0.0  # monotonic seconds
+    tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+
+
+def select(
+    need: Requirements, fleet: Iterable[BackendSnapshot], moment: Moment
+) -> tuple[list[BackendSnapshot], list[Drop]]:
+    """Split the fleet into who may serve the request now and who may not, with the reason."""
 
     def is_untried(_: Requirements, backend: BackendSnapshot) -> str | None:
-        failure = tried.get(backend.name)
+        failure = moment.tried.get(backend.name)
         return None if failure is None else f"tried: {failure}"
+
+    def is_rested_now(need: Requirements, backend: BackendSnapshot) -> str | None:
+        return is_rested(need, backend, moment.at)
 
     stages: tuple[tuple[Stage, _Check], ...] = (
         (Stage.MODEL, serves_model),
@@ -107,6 +128,7 @@ def select(
         (Stage.ZONE, is_in_allowed_zone),
         (Stage.TIER, meets_tier),
         (Stage.HEALTHY, is_healthy),
+        (Stage.RESTED, is_rested_now),
         (Stage.CAPACITY, has_free_slot),
     )
     kept: list[BackendSnapshot] = []
@@ -117,7 +139,7 @@ def select(
             if why is not None:
                 later = stages[index + 1 :]
                 also = tuple(name for name, check in later if check(need, backend) is not None)
-                dropped.append(Drop(backend, stage, why, also))
+                dropped.append(Drop(backend, stage, why, also, need.model))
                 break
         else:
             kept.append(backend)

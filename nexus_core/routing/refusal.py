@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from difflib import get_close_matches
 
@@ -17,28 +18,50 @@ from nexus_core.errors import (
     ServiceUnavailableError,
 )
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import Drop, Stage
+from nexus_core.routing.candidates import BUSY, Drop, Stage
 from nexus_core.routing.router import RouteDecision
 from nexus_core.types import HealthStatus
 
 
-def refuse(decision: RouteDecision, known_names: Sequence[str]) -> NexusError:
+def refuse(decision: RouteDecision, known_names: Sequence[str], at: float) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
         known_names: every model and alias that clients may ask for, for near names.
+        at: monotonic seconds, as for the decision.
     """
     need = decision.need
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if not able and all(drop.backend.models_known for drop in decision.dropped):
         return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
+    busy = [drop.backend for drop in able if drop.stage in BUSY]
+    backends = {drop.backend.name: drop.backend for drop in able}
     context = ActionableErrorContext(
         required_tier=need.min_tier,
-        available_backends=tuple(_status(drop.backend) for drop in able),
-        eta_seconds=None,
+        available_backends=tuple(_status(backend, at) for backend in backends.values()),
+        eta_seconds=estimate_eta(busy, at),
     )
     kind, message = _kind(able, decision)
     return kind(message, context)
+
+
+def estimate_eta(busy: Sequence[BackendSnapshot], at: float) -> int | None:
+    """Whole seconds until one of them may take a request; None when nothing is known.
+
+    A slot frees after a service time, shared by all that are held: that is when one is expected
+    where nothing is known of how far each has come.
+    """
+    waits = [wait for backend in busy if (wait := _wait_seconds(backend, at)) is not None]
+    return max(1, math.ceil(min(waits))) if waits else None
+
+
+def _wait_seconds(backend: BackendSnapshot, at: float) -> float | None:
+    rest = max(0.0, backend.rests_until - at) if backend.rests_until is not None else 0.0
+    if not backend.is_full or backend.max_concurrent is None:
+        return rest or None
+    if backend.service_seconds is None:
+        return None
+    return max(rest, backend.service_seconds / backend.max_concurrent)
 
 
 def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundError:
@@ -49,15 +72,15 @@ def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundErr
 
 def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavailableError], str]:
     model = decision.need.model
-    if any(drop.stage is Stage.ZONE and drop.alone_but_for_capacity for drop in able):
+    if any(drop.stage is Stage.ZONE and drop.alone_but_for_time for drop in able):
         return PrivacyConstraintError, (
             f"the request is restricted, and no restricted backend can serve {model!r} now: "
             + _reasons(able)
         )
-    in_reach = [drop for drop in able if drop.stage is Stage.CAPACITY]
-    if in_reach:
-        return CapacityExceededError, f"every backend that may serve {model!r} is busy: " + (
-            _reasons(in_reach)
+    busy = [drop for drop in able if drop.stage in BUSY]
+    if busy:
+        return CapacityExceededError, (
+            f"every backend that may serve {model!r} is busy: " + _reasons(busy)
         )
     return NoCapableBackendError, f"no backend can serve {model!r} now: " + (
         _reasons(able or list(decision.dropped))
@@ -68,12 +91,12 @@ def _reasons(drops: list[Drop]) -> str:
     return "; ".join(f"{drop.backend.name}: {drop.why}" for drop in drops)
 
 
-def _status(backend: BackendSnapshot) -> BackendStatus:
+def _status(backend: BackendSnapshot, at: float) -> BackendStatus:
     status: AvailabilityStatus = "healthy"
     if not backend.enabled:
         status = "disabled"
     elif backend.health is HealthStatus.UNHEALTHY:
         status = "unhealthy"
-    elif backend.is_full:
+    elif backend.is_full or (backend.rests_until is not None and at < backend.rests_until):
         status = "at_capacity"
     return BackendStatus(backend.name, status, backend.zone, backend.tier)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
-from nexus_core.config import PolicyConfig, RoutingConfig
+from nexus_core.config import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
 from nexus_core.types import PrivacyZone
-
-MAX_ALIAS_STEPS = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +31,31 @@ class Requirements:
     min_tier: int | None = None
     backend: str | None = None
     policies: tuple[str, ...] = ()  # the patterns that matched
+    is_flexible: bool = False  # a fallback may go below the first choice's tier
+    fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
 
 
 def read_requirements(model: str, hints: RoutingHints, routing: RoutingConfig) -> Requirements:
     """Combine the asked model, the headers and the configured policies; the stricter wins.
 
     For each of the model's names the first matching policy counts, so that neither an alias nor
-    the name behind it gets around a policy; `open` never loosens anything.
+    the name behind it gets around a policy; `open` never loosens anything. A fallback model is
+    bound by what binds the asked one, and by its own policies.
     """
-    resolved = resolve_aliases(model, routing.aliases)
+    asked = _for_model(resolve_aliases(model, routing.aliases), hints, routing)
+    others = dict.fromkeys(
+        other for name in asked.resolved for other in routing.fallbacks.get(name, ())
+    )
+    bound = replace(hints, zone=asked.zone, min_tier=asked.min_tier)
+    fallbacks = [
+        _for_model(resolve_aliases(other, routing.aliases), bound, routing) for other in others
+    ]
+    return replace(asked, fallbacks=tuple(f for f in fallbacks if f.model != asked.model))
+
+
+def _for_model(
+    resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig
+) -> Requirements:
     policies = [
         policy for name in resolved if (policy := _first_match(name, routing.policies)) is not None
     ]
@@ -54,6 +68,7 @@ def read_requirements(model: str, hints: RoutingHints, routing: RoutingConfig) -
         min_tier=max((tier for tier in tiers if tier is not None), default=None),
         backend=hints.backend,
         policies=tuple(dict.fromkeys(policy.model_pattern for policy in policies)),
+        is_flexible=hints.flexible,
     )
 
 

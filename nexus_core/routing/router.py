@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from nexus_core.events import Considered
+from nexus_core.events import Considered, ScoreTerm
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import Drop, Stage, select
+from nexus_core.routing.candidates import Drop, Moment, Stage, select
 from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.types import RouteReason
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """A backend that may serve the request now, and with which model."""
+
+    backend: BackendSnapshot
+    model: str  # the asked one or a fallback, as clients call it
+    score: tuple[ScoreTerm, ...]
+
+    @property
+    def upstream_model(self) -> str:
+        """The backend's own name of the model."""
+        return self.backend.models[self.model]
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,76 +32,80 @@ class RouteDecision:
     """Who may serve a request, in order of preference, and why the others may not."""
 
     need: Requirements
-    order: tuple[BackendSnapshot, ...]  # the best first; empty when nobody can
+    order: tuple[Choice, ...]  # the best first; empty when nobody can
     dropped: tuple[Drop, ...]
     reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
 
     @property
     def considered(self) -> tuple[Considered, ...]:
         """The decision for people and machines: the order, then the dropped ones."""
-        kept = (
-            _considered(backend, position, None) for position, backend in enumerate(self.order, 1)
-        )
-        return (*kept, *(_considered(drop.backend, None, drop) for drop in self.dropped))
+        kept = (_kept(choice, position) for position, choice in enumerate(self.order, 1))
+        return (*kept, *map(_dropped, self.dropped))
 
 
 def route(
-    need: Requirements, fleet: Iterable[BackendSnapshot], tried: dict[str, str] | None = None
+    need: Requirements,
+    fleet: Sequence[BackendSnapshot],
+    strategy: Strategy,
+    moment: Moment,
 ) -> RouteDecision:
-    """Choose by priority, then local before cloud, then by load, then by the file's order.
+    """Choose among the backends as they are; the same call decides and explains.
+
+    All candidates of the asked model come before those of its fallbacks, which may not be of a
+    lower tier than the first choice unless the request is flexible.
+    """
+    order: list[Choice] = []
+    dropped: list[Drop] = []
+    missed: set[Stage] = set()
+    for leg in _legs(need, fleet, strategy):
+        kept, out = select(leg, fleet, moment)
+        dropped += out
+        alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
+        names = {backend.name for backend in kept} | alone.keys()
+        for ranked in strategy.rank([backend for backend in fleet if backend.name in names]):
+            stage = alone.get(ranked.backend.name)
+            if stage is None:
+                order.append(Choice(ranked.backend, leg.model, ranked.terms))
+            elif not order:
+                missed.add(stage)
+    reason = _reason(missed, has_failed=bool(moment.tried))
+    return RouteDecision(need, tuple(order), tuple(dropped), reason)
+
+
+def _legs(
+    need: Requirements, fleet: Sequence[BackendSnapshot], strategy: Strategy
+) -> list[Requirements]:
+    if not need.fallbacks:
+        return [need]
+    serving = [backend for backend in fleet if need.model in backend.models]
+    first: list[Ranked] = strategy.rank(serving)
+    floor = first[0].backend.tier if first and not need.is_flexible else None
+    return [need, *(_at_least(floor, leg) for leg in need.fallbacks)]
+
+
+def _at_least(tier: int | None, leg: Requirements) -> Requirements:
+    if tier is None or (leg.min_tier is not None and leg.min_tier >= tier):
+        return leg
+    return replace(leg, min_tier=tier)
+
+
+def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:
+    """By the contract's precedence.
 
     Args:
-        tried: backends that failed this request already, and how (for people).
+        missed: the stages that alone kept a backend away which would have been preferred.
     """
-    tried = tried or {}
-    fleet = tuple(fleet)
-    kept, dropped = select(need, fleet, tried)
-    order = tuple(sorted(kept, key=preference))
-    reason = _reason(order, dropped, fleet, bool(tried))
-    return RouteDecision(need, order, tuple(dropped), reason)
-
-
-def preference(backend: BackendSnapshot) -> tuple[int, bool, float]:
-    """What candidates are sorted by; smaller is better."""
-    load = backend.in_flight / backend.max_concurrent if backend.max_concurrent else 0.0
-    return (-backend.priority, backend.type.is_cloud, load)
-
-
-def _reason(
-    order: tuple[BackendSnapshot, ...],
-    dropped: list[Drop],
-    fleet: tuple[BackendSnapshot, ...],
-    failed: bool,
-) -> RouteReason:
-    """By the contract's precedence: failover, overflow, privacy, match."""
-    if failed:
+    if has_failed:
         return RouteReason.BACKEND_FAILOVER
-    missed = [drop for drop in dropped if drop.alone and drop.stage in _MISSED_BY]
-    if order and missed:
-        preferred = {drop.stage for drop in missed if _outranks(drop.backend, order[0], fleet)}
-        for stage, reason in _MISSED_BY.items():
-            if stage in preferred:
-                return reason
+    if Stage.CAPACITY in missed:
+        return RouteReason.CAPACITY_OVERFLOW
+    if Stage.ZONE in missed:
+        return RouteReason.PRIVACY_REQUIREMENT
     return RouteReason.CAPABILITY_MATCH
 
 
-# What it means that a stage alone kept a preferred backend away; the first one counts.
-_MISSED_BY = {
-    Stage.CAPACITY: RouteReason.CAPACITY_OVERFLOW,
-    Stage.ZONE: RouteReason.PRIVACY_REQUIREMENT,
-}
-
-
-def _outranks(
-    backend: BackendSnapshot, chosen: BackendSnapshot, fleet: tuple[BackendSnapshot, ...]
-) -> bool:
-    """Would have been preferred; that it is full must not speak against a full backend itself."""
-    wanted = preference(replace(backend, in_flight=0) if backend.is_full else backend)
-    got = preference(chosen)
-    return wanted < got or (wanted == got and fleet.index(backend) < fleet.index(chosen))
-
-
-def _considered(backend: BackendSnapshot, position: int | None, drop: Drop | None) -> Considered:
+def _kept(choice: Choice, position: int) -> Considered:
+    backend = choice.backend
     return Considered(
         backend=backend.name,
         zone=backend.zone,
@@ -94,6 +113,23 @@ def _considered(backend: BackendSnapshot, position: int | None, drop: Drop | Non
         health=backend.health,
         priority=backend.priority,
         position=position,
-        dropped_by=None if drop is None else drop.stage.value,
-        why=None if drop is None else drop.why,
+        dropped_by=None,
+        why=None,
+        model=choice.model,
+        score=choice.score,
+    )
+
+
+def _dropped(drop: Drop) -> Considered:
+    backend = drop.backend
+    return Considered(
+        backend=backend.name,
+        zone=backend.zone,
+        tier=backend.tier,
+        health=backend.health,
+        priority=backend.priority,
+        position=None,
+        dropped_by=drop.stage.value,
+        why=drop.why,
+        model=drop.model,
     )

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from random import Random
 
 import pytest
 
@@ -19,6 +20,7 @@ from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import read_request
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
@@ -62,7 +64,13 @@ class ScriptedAgent:
 class World:
     """A forwarder over scripted agents; the first one has the highest priority."""
 
-    def __init__(self, *agents: ScriptedAgent, server: ServerConfig | None = None) -> None:
+    def __init__(
+        self,
+        *agents: ScriptedAgent,
+        server: ServerConfig | None = None,
+        max_concurrent: int = 1,
+    ) -> None:
+        self.time = 0.0
         self.stats = Stats()
         self.bus = EventBus(self.stats.apply)
         self.events = self.bus.subscribe()
@@ -75,13 +83,14 @@ class World:
                     type=BackendType.VLLM,
                     zone=PrivacyZone.RESTRICTED,
                     priority=90 - number,
-                    max_concurrent=1,
+                    max_concurrent=max_concurrent,
                     models={"m": f"m-at-{agent.name}"},
                 )
                 for number, agent in enumerate(agents)
             ],
             self.bus,
-            lambda: 0.0,
+            lambda: self.time,
+            lambda: self.time,
         )
         self.forwarder = Forwarder(
             self.agents,
@@ -89,6 +98,7 @@ class World:
             self.bus,
             server or ServerConfig(),
             RoutingConfig(),
+            Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
             now=lambda: 0.0,
             models_known=self._never,
         )
@@ -310,3 +320,47 @@ async def test_ending_all_closes_streams_with_an_error_event() -> None:
     assert reply.result().error.code == "shutting_down"
     assert response.closed
     world.finished()
+
+
+async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:
+    headers = (*JSON, ("retry-after", "30"))
+    busy = ScriptedResponse(b"{}", status=429, headers=headers)
+    world = World(ScriptedAgent("a", busy), ScriptedAgent("b", whole(), whole()))
+
+    await world.ask()
+    reply = await world.ask()
+
+    assert len(world.agents["a"].bodies) == 1
+    assert reply.served is not None
+    assert reply.served.reason is RouteReason.CAPABILITY_MATCH
+
+
+async def test_a_backend_that_can_not_be_reached_costs_one_request_one_attempt() -> None:
+    dead = ScriptedAgent("a", UpstreamConnectError("no connection within 5 s"))
+    world = World(dead, ScriptedAgent("b", whole(), whole(), whole()))
+
+    for _ in range(3):
+        assert (await world.ask()).status == 200
+
+    assert len(dead.bodies) == 1
+
+
+async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer() -> None:
+    gate = asyncio.Event()
+    slow = ScriptedResponse(gate, ANSWER, headers=JSON)
+    first = ScriptedAgent("a", UpstreamConnectError("refused"), slow, whole())
+    world = World(first, ScriptedAgent("b", whole(), whole()), max_concurrent=5)
+    await world.ask()
+    world.time += 6
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        trial = tasks.create_task(world.ask())
+        await asyncio.sleep(0)
+        beside = await world.ask()
+        gate.set()
+    after = await world.ask()
+
+    served = [
+        reply.served and reply.served.backend.name for reply in (trial.result(), beside, after)
+    ]
+    assert served == ["a", "b", "a"]

@@ -10,16 +10,15 @@ from nexus_core.errors import (
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import route
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.fleet import MODEL, snapshot
+from tests.fleet import MODEL, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 FULL = {"max_concurrent": 1, "in_flight": 1}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
-    error = refuse(route(need, fleet), [MODEL])
+    error = refuse(decide(need, *fleet, at=10), [MODEL], 10)
     assert isinstance(error, ServiceUnavailableError)
     return error
 
@@ -36,6 +35,7 @@ def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableEr
             "unhealthy",
         ),
         (FULL, CapacityExceededError, "at_capacity"),
+        ({"rests_until": 12.0}, CapacityExceededError, "at_capacity"),
         ({"enabled": False}, NoCapableBackendError, "disabled"),
         ({"health": HealthStatus.UNHEALTHY}, NoCapableBackendError, "unhealthy"),
         ({"tier": 1}, NoCapableBackendError, "healthy"),
@@ -62,7 +62,7 @@ def test_privacy_goes_before_capacity() -> None:
 
 
 def test_a_model_nobody_serves_is_a_404_with_near_names() -> None:
-    error = refuse(route(Requirements("lama3:70b"), (snapshot(),)), [MODEL, "qwen"])
+    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], 0)
 
     assert isinstance(error, ModelNotFoundError)
     assert error.status == 404
@@ -75,3 +75,32 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
 
     assert error.code == "no_capable_backend"
     assert "its models are not known" in error.message
+
+
+@pytest.mark.parametrize(
+    ("changes", "eta"),
+    [
+        (FULL, None),
+        ({**FULL, "service_seconds": 7.5}, 8),
+        ({"max_concurrent": 4, "in_flight": 4, "service_seconds": 6.0}, 2),
+        ({"rests_until": 40.0}, 30),
+        ({"rests_until": 40.0, **FULL, "service_seconds": 5.0}, 30),
+        ({"rests_until": 10.01}, 1),
+        ({"enabled": False}, None),
+    ],
+)
+def test_the_eta_is_when_a_slot_or_a_rest_is_expected_to_end(
+    changes: dict[str, object], eta: int | None
+) -> None:
+    error = refusal(Requirements(MODEL), snapshot("x", **changes))
+
+    assert error.context.eta_seconds == eta
+
+
+def test_the_eta_is_that_of_the_first_backend_that_will_be_free() -> None:
+    slow = snapshot("slow", **FULL, service_seconds=60.0)
+
+    error = refusal(Requirements(MODEL), slow, snapshot("soon", rests_until=13.0))
+
+    assert error.context.eta_seconds == 3
+    assert [status.name for status in error.context.available_backends] == ["slow", "soon"]

@@ -61,3 +61,20 @@ def test_of_two_tiers_the_higher_wins(header: int | None, by_policy: int | None)
     hints = RoutingHints(min_tier=header)
 
     assert read_requirements("m", hints, routing(policy("*", OPEN, by_policy))).min_tier == 3
+
+
+def test_a_fallback_is_bound_by_what_binds_the_asked_model_and_by_its_own_policies() -> None:
+    config = RoutingConfig(
+        aliases={"gpt-4": "big"},
+        fallbacks={"gpt-4": ("other", "secret-other"), "big": ("other",)},
+        policies=(policy("big", OPEN, 2), policy("secret-*", RESTRICTED, 3)),
+    )
+
+    need = read_requirements("gpt-4", RoutingHints(), config)
+
+    assert [(f.model, f.zone, f.min_tier) for f in need.fallbacks] == [
+        ("other", OPEN, 2),
+        ("secret-other", RESTRICTED, 3),
+    ]
+    restricted = read_requirements("gpt-4", RoutingHints(zone=RESTRICTED), config)
+    assert {f.zone for f in restricted.fallbacks} == {RESTRICTED}

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from types import MappingProxyType
 
 import pytest
@@ -6,16 +7,16 @@ from hypothesis import strategies as st
 
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import route
+from nexus_core.routing.router import RouteDecision
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone, RouteReason
-from tests.fleet import MODEL, fleets, snapshot
+from tests.fleet import MODEL, decide, fleets, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 NEED = Requirements(MODEL)
 
 
-def names(backends: tuple[BackendSnapshot, ...]) -> list[str]:
-    return [backend.name for backend in backends]
+def order(decision: RouteDecision) -> list[str]:
+    return [choice.backend.name for choice in decision.order]
 
 
 def test_priority_goes_first_then_local_then_the_smaller_load_then_the_order_of_the_file() -> None:
@@ -27,7 +28,7 @@ def test_priority_goes_first_then_local_then_the_smaller_load_then_the_order_of_
         snapshot("second"),
     )
 
-    assert names(route(NEED, fleet).order) == ["first", "second", "busy", "cloud", "low"]
+    assert order(decide(NEED, *fleet)) == ["first", "second", "busy", "cloud", "low"]
 
 
 @pytest.mark.parametrize(
@@ -48,28 +49,28 @@ def test_a_dropped_backend_is_kept_in_the_decision_with_its_stage_and_reason(
 ) -> None:
     need = Requirements(MODEL, zone=RESTRICTED, min_tier=2)
 
-    decision = route(need, (snapshot("out", **changes), snapshot("in")))
+    decision = decide(need, snapshot("out", **changes), snapshot("in"))
 
-    assert names(decision.order) == ["in"]
+    assert order(decision) == ["in"]
     kept, dropped = decision.considered
     assert (kept.backend, kept.position, kept.dropped_by) == ("in", 1, None)
     assert (dropped.backend, dropped.dropped_by, dropped.why) == ("out", stage, why)
 
 
 def test_a_backend_of_unknown_health_is_tried() -> None:
-    assert route(NEED, (snapshot(health=HealthStatus.UNKNOWN),)).order
+    assert decide(NEED, snapshot(health=HealthStatus.UNKNOWN)).order
 
 
 def test_a_pin_leaves_one_backend() -> None:
     need = Requirements(MODEL, backend="b")
 
-    assert names(route(need, (snapshot("a"), snapshot("b"))).order) == ["b"]
+    assert order(decide(need, snapshot("a"), snapshot("b"))) == ["b"]
 
 
 def test_a_tried_backend_is_not_chosen_again_and_the_reason_is_failover() -> None:
-    decision = route(NEED, (snapshot("a", priority=90), snapshot("b")), {"a": "answered 503"})
+    decision = decide(NEED, snapshot("a", priority=90), snapshot("b"), tried={"a": "answered 503"})
 
-    assert names(decision.order) == ["b"]
+    assert order(decision) == ["b"]
     assert decision.reason is RouteReason.BACKEND_FAILOVER
     assert decision.dropped[0].why == "tried: answered 503"
 
@@ -98,7 +99,7 @@ def test_the_reason_says_what_kept_the_preferred_backend_away(
 ) -> None:
     fleet = (snapshot("preferred", **preferred), snapshot("chosen"))
 
-    assert route(Requirements(MODEL, zone=zone), fleet).reason is expected
+    assert decide(Requirements(MODEL, zone=zone), *fleet).reason is expected
 
 
 def test_overflow_goes_before_privacy() -> None:
@@ -108,32 +109,116 @@ def test_overflow_goes_before_privacy() -> None:
         snapshot("chosen"),
     )
 
-    decision = route(Requirements(MODEL, zone=RESTRICTED), fleet)
+    decision = decide(Requirements(MODEL, zone=RESTRICTED), *fleet)
 
     assert decision.reason is RouteReason.CAPACITY_OVERFLOW
 
 
-@given(fleet=fleets(), min_tier=st.none() | st.integers(0, 4), tried=st.sets(st.sampled_from("ab")))
+STRATEGIES = st.sampled_from(("smart", "round_robin", "priority_only", "random"))
+
+
+@given(
+    fleet=fleets(),
+    min_tier=st.none() | st.integers(0, 4),
+    tried=st.sets(st.sampled_from("ab")),
+    strategy=STRATEGIES,
+    flexible=st.booleans(),
+)
 def test_a_restricted_prompt_never_reaches_an_open_backend(
-    fleet: tuple[BackendSnapshot, ...], min_tier: int | None, tried: set[str]
+    fleet: tuple[BackendSnapshot, ...],
+    min_tier: int | None,
+    tried: set[str],
+    strategy: str,
+    flexible: bool,
 ) -> None:
-    need = Requirements(MODEL, min_tier=min_tier, zone=RESTRICTED)
+    need = Requirements(MODEL, min_tier=min_tier, zone=RESTRICTED, is_flexible=flexible)
+    fallback = Requirements("other", min_tier=min_tier, zone=RESTRICTED)
+    failed = dict.fromkeys(tried, "answered 500")
 
-    decision = route(need, fleet, dict.fromkeys(tried, "answered 500"))
+    decision = decide(
+        replace(need, fallbacks=(fallback,)), *fleet, strategy=strategy, at=10, tried=failed
+    )
 
-    assert {backend.zone for backend in decision.order} <= {RESTRICTED}
-    assert not tried & set(names(decision.order))
+    assert {choice.backend.zone for choice in decision.order} <= {RESTRICTED}
+    assert not tried & set(order(decision))
 
 
-@given(fleet=fleets(), zone=st.sampled_from(PrivacyZone))
+@given(fleet=fleets(), zone=st.sampled_from(PrivacyZone), strategy=STRATEGIES)
 def test_every_backend_is_either_in_the_order_or_dropped(
-    fleet: tuple[BackendSnapshot, ...], zone: PrivacyZone
+    fleet: tuple[BackendSnapshot, ...], zone: PrivacyZone, strategy: str
 ) -> None:
-    decision = route(Requirements(MODEL, zone=zone), fleet)
+    decision = decide(Requirements(MODEL, zone=zone), *fleet, strategy=strategy, at=10)
 
-    seen = [*names(decision.order), *(drop.backend.name for drop in decision.dropped)]
-    assert sorted(seen) == sorted(names(fleet))
-    for backend in decision.order:
+    seen = [*order(decision), *(drop.backend.name for drop in decision.dropped)]
+    assert sorted(seen) == sorted(backend.name for backend in fleet)
+    for choice in decision.order:
+        backend = choice.backend
         assert backend.enabled
         assert not backend.is_full
         assert backend.health is not HealthStatus.UNHEALTHY
+        assert backend.rests_until is None or backend.rests_until <= 10
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"rests_until": 12.0, "rests_why": "answered 429"}, "rests 2 s more: answered 429"),
+        (
+            {"rests_until": 9.0, "rests_why": "refused", "is_on_trial": True, "in_flight": 1},
+            "on trial with one request: refused",
+        ),
+        ({"rests_until": 10.0, "is_on_trial": True}, None),
+        ({"rests_until": 9.0}, None),
+    ],
+)
+def test_a_rested_backend_waits_its_time_and_then_gets_one_request(
+    changes: dict[str, object], why: str | None
+) -> None:
+    decision = decide(NEED, snapshot(**changes), at=10)
+
+    assert [drop.why for drop in decision.dropped] == ([why] if why else [])
+
+
+OTHER = "qwen2:72b"
+
+
+def with_fallback(**changes: object) -> Requirements:
+    fallback = Requirements(OTHER, (OTHER,))
+    return replace(Requirements(MODEL, (MODEL,)), fallbacks=(fallback,), **changes)
+
+
+def serving(model: str) -> dict[str, object]:
+    return {"models": MappingProxyType({model: model})}
+
+
+def test_fallback_models_come_after_every_candidate_of_the_asked_one() -> None:
+    fleet = (snapshot("other", priority=99, **serving(OTHER)), snapshot("asked", priority=1))
+
+    decision = decide(with_fallback(), *fleet)
+
+    assert [(c.backend.name, c.model) for c in decision.order] == [
+        ("asked", MODEL),
+        ("other", OTHER),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flexible", "tier", "is_used"), [(False, 2, False), (False, 3, True), (True, 2, True)]
+)
+def test_a_fallback_is_of_no_lower_tier_unless_the_request_is_flexible(
+    flexible: bool, tier: int, is_used: bool
+) -> None:
+    fleet = (
+        snapshot("asked", tier=3, enabled=False),
+        snapshot("other", tier=tier, **serving(OTHER)),
+    )
+
+    decision = decide(with_fallback(is_flexible=flexible), *fleet)
+
+    assert order(decision) == (["other"] if is_used else [])
+
+
+def test_a_fallback_for_a_full_backend_is_an_overflow() -> None:
+    fleet = (snapshot("asked", **FULL), snapshot("other", **serving(OTHER)))
+
+    assert decide(with_fallback(), *fleet).reason is RouteReason.CAPACITY_OVERFLOW
