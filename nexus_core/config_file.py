@@ -39,7 +39,6 @@ FILE_NAME = "nexus.toml"
 
 # What the file may say and this version does not do yet: the key, and what happens instead.
 _NO_EFFECT: dict[KeyPath, str] = {
-    ("queue", "enabled"): "a request that finds every backend full is refused at once",
     ("budget", "monthly_limit_usd"): "nothing is limited",
     ("pricing",): "no cost is worked out",
     ("storage", "path"): "no ledger is written",

@@ -13,6 +13,7 @@ from nexus_core.config import Config
 from nexus_core.events import EventBus
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
@@ -47,6 +48,7 @@ class Gateway:
             )
             for backend in config.backends
         }
+        self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         self.health = HealthChecks(agents, self.registry, config.health_check)
         self.forwarder = Forwarder(
             agents,
@@ -55,6 +57,7 @@ class Gateway:
             config.server,
             config.routing,
             self.strategy,
+            self.queue,
             now=now,
             models_known=self.health.first_round,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -70,6 +71,7 @@ class _Entry:
     configured_models: bool
     consecutive_successes: int = 0
     circuit: Circuit = field(default_factory=Circuit)
+    taken: deque[float] = field(default_factory=deque)  # when each slot in use was taken
 
 
 class Registry:
@@ -87,6 +89,7 @@ class Registry:
         self.clock = clock  # monotonic seconds
         self._entries = {config.name: _first_entry(config) for config in backends}
         self._view: tuple[BackendSnapshot, ...] | None = None
+        self._listeners: list[Callable[[str | None], None]] = []
 
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
@@ -102,17 +105,35 @@ class Registry:
         """
         return self._entries[name].snapshot
 
+    def on_change(self, listener: Callable[[str | None], None]) -> None:
+        """Call `listener` whenever a request may find what it did not find before.
+
+        It gets the name of the backend with a freed slot, or None after any other change.
+        """
+        self._listeners.append(listener)
+
+    def acquire(self, name: str) -> None:
+        """Take one of the backend's slots; whoever does gives it back with `release` or `held`."""
+        entry = self._entries[name]
+        entry.taken.append(self.clock())
+        self._change(name, in_flight=entry.snapshot.in_flight + 1)
+
+    def release(self, name: str) -> None:
+        """Give a slot back."""
+        entry = self._entries[name]
+        # Which of the requests ended does not matter to the average over all of them.
+        seconds = self.clock() - entry.taken.popleft()
+        held = _smoothed(entry.snapshot.service_seconds, seconds)
+        self._change(name, in_flight=entry.snapshot.in_flight - 1, service_seconds=held)
+        self._tell(name)
+
     @contextmanager
-    def slot(self, name: str) -> Iterator[None]:
-        """Hold one of the backend's slots; given back however the block ends."""
-        self._change(name, in_flight=self.snapshot(name).in_flight + 1)
-        taken = self.clock()
+    def held(self, name: str) -> Iterator[None]:
+        """Give an acquired slot back however the block ends."""
         try:
             yield
         finally:
-            before = self.snapshot(name)
-            held = _smoothed(before.service_seconds, self.clock() - taken)
-            self._change(name, in_flight=before.in_flight - 1, service_seconds=held)
+            self.release(name)
 
     def record_failure(self, name: str, why: str, *, is_unreachable: bool) -> None:
         """A request failed at the backend; enough of them rest it."""
@@ -146,6 +167,7 @@ class Registry:
         at = self._now()
         self._change(name, enabled=enabled, toggled_at=at)
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
+        self._tell(None)
 
     def record_probe(
         self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int
@@ -176,11 +198,17 @@ class Registry:
                 at=at, backend=name, ok=result.ok, elapsed_ms=result.elapsed_ms, models=listed
             )
         )
+        if result.ok:
+            self._tell(None)
 
     def record_refused_key(self, name: str, detail: str) -> None:
         """A request's 401 or 403: unhealthy at once, until a probe says otherwise."""
         self._entries[name].consecutive_successes = 0
         self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
+
+    def _tell(self, freed: str | None) -> None:
+        for listener in self._listeners:
+            listener(freed)
 
     def _show_circuit(self, name: str, circuit: Circuit) -> None:
         self._change(

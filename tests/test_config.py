@@ -300,12 +300,11 @@ def test_keys_do_not_show_in_a_repr(tmp_path: Path) -> None:
 
 
 def test_keys_without_effect_are_named(tmp_path: Path) -> None:
-    text = "[queue]\nenabled = true\nmax_size = 3\n[storage]\npath = 'x.db'"
+    text = "[budget]\nmonthly_limit_usd = 3\n[storage]\npath = 'x.db'"
 
     assert [line.removeprefix(f"{tmp_path}/") for line in load(tmp_path, text).warnings] == [
-        "nexus.toml:2: queue.enabled: has no effect in this version: "
-        "a request that finds every backend full is refused at once",
-        "nexus.toml:5: storage.path: has no effect in this version: no ledger is written",
+        "nexus.toml:2: budget.monthly_limit_usd: has no effect in this version: nothing is limited",
+        "nexus.toml:4: storage.path: has no effect in this version: no ledger is written",
     ]
 
 

@@ -100,7 +100,8 @@ def test_a_slot_is_given_back_however_the_block_ends(
     reg = registry(max_concurrent=1)
 
     try:
-        with reg.slot("a"):
+        reg.acquire("a")
+        with reg.held("a"):
             assert reg.snapshot("a").is_full
             if failure:
                 raise failure()

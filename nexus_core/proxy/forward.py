@@ -16,6 +16,7 @@ from nexus_core.proxy.exchange import (
     Failure,
     FailureKind,
 )
+from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
@@ -39,6 +40,7 @@ class Forwarder:
         server: ServerConfig,
         routing: RoutingConfig,
         strategy: Strategy,
+        queue: WaitingRoom | None,
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
@@ -49,6 +51,7 @@ class Forwarder:
         self._server = server
         self._routing = routing
         self._strategy = strategy
+        self._queue = queue
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._deadlines: set[asyncio.Timeout] = set()
@@ -135,16 +138,48 @@ class Forwarder:
                 return
             tried[decision.order[0].backend.name] = failure.why
         if failure is None:
-            raise refuse(decision, self._known_names(), self._registry.clock())
+            queued = len(self._queue) if self._queue is not None else 0
+            raise refuse(decision, self._known_names(), self._registry.clock(), queued)
         await self._pass_failure_on(record, failure, reply)
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+        """A decision; if it has a candidate, the first one's slot is held for the caller.
+
+        Between a decision and its slot nothing is awaited: no other request takes the slot, and no
+        switch is turned, between the two.
+        """
         decision = self._route(record, tried)
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
             decision = self._route(record, tried)
+        if decision.order:
+            self._registry.acquire(decision.order[0].backend.name)
+        elif self._queue is not None and decision.waits_for:
+            decision = await self._wait_in(self._queue, decision, record, tried)
         record.decision = decision
         return decision
+
+    async def _wait_in(
+        self,
+        room: WaitingRoom,
+        decision: RouteDecision,
+        record: RequestRecord,
+        tried: dict[str, str],
+    ) -> RouteDecision:
+        at = self._registry.clock()
+        rests = [
+            until - at
+            for drop in decision.waits_for
+            if (until := drop.backend.rests_until) is not None and until > at
+        ]
+        try:
+            return await room.wait(
+                lambda: self._route(record, tried),
+                is_high=record.request.need.is_high_priority,
+                rest_seconds=min(rests, default=None),
+            )
+        except (QueueFullError, TimeoutError):
+            return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         moment = Moment(self._registry.clock(), tried)
@@ -158,9 +193,7 @@ class Forwarder:
         backend = choice.backend
         served = Served(backend, choice.upstream_model, decision.reason)
         exchange = Exchange(self._agents[backend.name], self._server)
-        # From the decision to here nothing is awaited: no other request takes the slot, and no
-        # switch is turned, between the two.
-        with self._registry.slot(backend.name):
+        with self._registry.held(backend.name):
             self._strategy.next_turn()
             record.route(served, decision, attempt)
             try:

@@ -23,12 +23,15 @@ from nexus_core.routing.router import RouteDecision
 from nexus_core.types import HealthStatus
 
 
-def refuse(decision: RouteDecision, known_names: Sequence[str], at: float) -> NexusError:
+def refuse(
+    decision: RouteDecision, known_names: Sequence[str], at: float, queued: int = 0
+) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
         known_names: every model and alias that clients may ask for, for near names.
         at: monotonic seconds, as for the decision.
+        queued: how many requests wait before this one.
     """
     need = decision.need
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
@@ -39,29 +42,30 @@ def refuse(decision: RouteDecision, known_names: Sequence[str], at: float) -> Ne
     context = ActionableErrorContext(
         required_tier=need.min_tier,
         available_backends=tuple(_status(backend, at) for backend in backends.values()),
-        eta_seconds=estimate_eta(busy, at),
+        eta_seconds=estimate_eta(busy, at, queued),
     )
     kind, message = _kind(able, decision)
     return kind(message, context)
 
 
-def estimate_eta(busy: Sequence[BackendSnapshot], at: float) -> int | None:
+def estimate_eta(busy: Sequence[BackendSnapshot], at: float, queued: int = 0) -> int | None:
     """Whole seconds until one of them may take a request; None when nothing is known.
 
     A slot frees after a service time, shared by all that are held: that is when one is expected
-    where nothing is known of how far each has come.
+    where nothing is known of how far each has come. Those who wait already go first.
     """
-    waits = [wait for backend in busy if (wait := _wait_seconds(backend, at)) is not None]
+    ahead = queued / len(busy) if busy else 0.0  # shared by the backends
+    waits = [wait for backend in busy if (wait := _wait_seconds(backend, at, ahead)) is not None]
     return max(1, math.ceil(min(waits))) if waits else None
 
 
-def _wait_seconds(backend: BackendSnapshot, at: float) -> float | None:
+def _wait_seconds(backend: BackendSnapshot, at: float, ahead: float) -> float | None:
     rest = max(0.0, backend.rests_until - at) if backend.rests_until is not None else 0.0
     if not backend.is_full or backend.max_concurrent is None:
         return rest or None
     if backend.service_seconds is None:
         return None
-    return max(rest, backend.service_seconds / backend.max_concurrent)
+    return max(rest, backend.service_seconds / backend.max_concurrent * (1 + ahead))
 
 
 def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundError:

@@ -31,6 +31,7 @@ class Requirements:
     min_tier: int | None = None
     backend: str | None = None
     policies: tuple[str, ...] = ()  # the patterns that matched
+    is_high_priority: bool = False  # in the queue
     is_flexible: bool = False  # a fallback may go below the first choice's tier
     fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
 
@@ -68,6 +69,7 @@ def _for_model(
         min_tier=max((tier for tier in tiers if tier is not None), default=None),
         backend=hints.backend,
         policies=tuple(dict.fromkeys(policy.model_pattern for policy in policies)),
+        is_high_priority=hints.priority == "high",
         is_flexible=hints.flexible,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from nexus_core.events import Considered, ScoreTerm
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import Drop, Moment, Stage, select
+from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.types import RouteReason
@@ -35,6 +35,11 @@ class RouteDecision:
     order: tuple[Choice, ...]  # the best first; empty when nobody can
     dropped: tuple[Drop, ...]
     reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
+
+    @property
+    def waits_for(self) -> tuple[Drop, ...]:
+        """The drops that pass by themselves: with them, waiting may help."""
+        return tuple(d for d in self.dropped if d.stage in BUSY and set(d.also) <= BUSY)
 
     @property
     def considered(self) -> tuple[Considered, ...]:

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from nexus_core.agents.base import KeyCutter
-from nexus_core.config import BackendConfig, RoutingConfig, ServerConfig
+from nexus_core.config import BackendConfig, QueueConfig, RoutingConfig, ServerConfig
 from nexus_core.events import (
     AttemptFailed,
     EventBus,
@@ -17,6 +17,7 @@ from nexus_core.events import (
     TokenUsage,
 )
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.routing.requirements import Requirements
@@ -69,6 +70,7 @@ class World:
         *agents: ScriptedAgent,
         server: ServerConfig | None = None,
         max_concurrent: int = 1,
+        queue: QueueConfig | None = None,
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
@@ -92,6 +94,7 @@ class World:
             lambda: self.time,
             lambda: self.time,
         )
+        self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.forwarder = Forwarder(
             self.agents,
             self.registry,
@@ -99,6 +102,7 @@ class World:
             server or ServerConfig(),
             RoutingConfig(),
             Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
+            self.queue,
             now=lambda: 0.0,
             models_known=self._never,
         )
@@ -106,9 +110,9 @@ class World:
     async def _never(self) -> None:
         raise AssertionError("every model is known here")
 
-    async def ask(self, *, stream: bool = False) -> RecordingReply:
+    async def ask(self, *, stream: bool = False, high: bool = False) -> RecordingReply:
         reply = RecordingReply()
-        await self.forwarder.forward(request(stream), reply)
+        await self.forwarder.forward(request(stream, high), reply)
         return reply
 
     def finished(self) -> tuple[list[NexusEvent], RequestFinished]:
@@ -121,13 +125,13 @@ class World:
         return events, last[0]
 
 
-def request(stream: bool) -> ProxyRequest:
+def request(stream: bool, high: bool = False) -> ProxyRequest:
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     return ProxyRequest(
         id="r1",
         endpoint=Endpoint.CHAT_COMPLETIONS,
         openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
-        need=Requirements("m", ("m",)),
+        need=Requirements("m", ("m",), is_high_priority=high),
         client=None,
         headers=(),
         received=0.0,
