@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from nexus_core.types import (
     BackendType,
@@ -28,8 +28,7 @@ class Attempt:
     elapsed_ms: float
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreTerm:
+class ScoreTerm(NamedTuple):
     """One reason to prefer a backend; it adds weight times value to the score."""
 
     name: str

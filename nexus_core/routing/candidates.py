@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import NamedTuple
 
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
@@ -28,26 +29,29 @@ class Stage(StrEnum):
 # What passes by itself: a backend dropped here is eligible, and may serve the request later.
 BUSY = frozenset({Stage.RESTED, Stage.CAPACITY})
 
+# Where it matters whether later stages would have dropped the backend too: the route reason, the
+# code of a refusal and the queue follow from it. Elsewhere it is not asked.
+REASONED = BUSY | {Stage.ZONE}
 
-@dataclass(frozen=True, slots=True)
-class Drop:
+
+class Drop(NamedTuple):
     """A backend that can't serve the request, and where that was seen."""
 
     backend: BackendSnapshot
     stage: Stage
     why: str  # for people
-    also: tuple[Stage, ...]  # the later stages that would have dropped it too
+    also: tuple[Stage, ...]  # the later stages that would have dropped it too: see REASONED
     model: str  # for which of the asked and the fallback models
 
     @property
     def alone(self) -> bool:
-        """Nothing but this stage keeps the backend from serving."""
-        return not self.also
+        """Nothing but this stage, which is one of REASONED, keeps the backend from serving."""
+        return self.stage in REASONED and not self.also
 
     @property
     def alone_but_for_time(self) -> bool:
-        """Without this stage it would be eligible, if only after a wait."""
-        return set(self.also) <= BUSY
+        """Without this stage, one of REASONED, it would be eligible, if only after a wait."""
+        return self.stage in REASONED and BUSY.issuperset(self.also)
 
 
 def serves_model(need: Requirements, backend: BackendSnapshot) -> str | None:
@@ -137,7 +141,7 @@ def select(
         for index, (stage, check) in enumerate(stages):
             why = check(need, backend)
             if why is not None:
-                later = stages[index + 1 :]
+                later = stages[index + 1 :] if stage in REASONED else ()
                 also = tuple(name for name, check in later if check(need, backend) is not None)
                 dropped.append(Drop(backend, stage, why, also, need.model))
                 break

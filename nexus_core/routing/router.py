@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from nexus_core.events import Considered, ScoreTerm
 from nexus_core.registry import BackendSnapshot
@@ -13,8 +14,7 @@ from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.types import RouteReason
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """A backend that may serve the request now, and with which model."""
 
     backend: BackendSnapshot
@@ -39,7 +39,7 @@ class RouteDecision:
     @property
     def waits_for(self) -> tuple[Drop, ...]:
         """The drops that pass by themselves: with them, waiting may help."""
-        return tuple(d for d in self.dropped if d.stage in BUSY and set(d.also) <= BUSY)
+        return tuple(d for d in self.dropped if d.stage in BUSY and d.alone_but_for_time)
 
     @property
     def considered(self) -> tuple[Considered, ...]:

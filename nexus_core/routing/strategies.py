@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import NamedTuple
 
 from nexus_core.config import RoutingConfig, WeightsConfig
 from nexus_core.events import ScoreTerm
 from nexus_core.registry import BackendSnapshot
+from nexus_core.types import CLOUD_TYPES
 
 # "Local first": what being local is worth beside the configured weights. A cloud backend wins over
 # an idle local one with 40 points of priority more, or when the local one is nearly full.
@@ -20,8 +22,7 @@ _HALF_LATENCY_MS = 500.0  # a first byte after that long counts half
 _UNKNOWN_LATENCY = 0.5  # neither shunned nor flooded before its first answer
 
 
-@dataclass(frozen=True, slots=True)
-class Ranked:
+class Ranked(NamedTuple):
     """A backend in its place, and what put it there."""
 
     backend: BackendSnapshot
@@ -60,7 +61,7 @@ class Strategy:
 def rank_by_score(backends: Sequence[BackendSnapshot], weights: WeightsConfig) -> list[Ranked]:
     """By the weighted score; among equals local first, then the order of the configuration."""
     ranked = [Ranked(backend, score_terms(backend, weights)) for backend in backends]
-    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type.is_cloud))
+    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
     return ranked
 
 
