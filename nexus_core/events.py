@@ -177,6 +177,16 @@ class BackendToggled:
     enabled: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ZoneToggled:
+    """An operator switched a zone on or off; holds until restart."""
+
+    at: float
+    zone: PrivacyZone
+    enabled: bool
+    ended: int  # requests under way that were ended with it
+
+
 NexusEvent: TypeAlias = (
     RequestReceived
     | RouteDecided
@@ -187,6 +197,7 @@ NexusEvent: TypeAlias = (
     | BackendHealthChanged
     | BackendProbed
     | BackendToggled
+    | ZoneToggled
 )
 
 

@@ -10,13 +10,14 @@ from random import Random
 
 from nexus_core.agents import create_agent
 from nexus_core.config import Config
-from nexus_core.events import EventBus
+from nexus_core.events import EventBus, ZoneToggled
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -82,6 +83,23 @@ class Gateway:
             KeyError: there is no backend of that name.
         """
         self.registry.set_enabled(name, enabled)
+
+    def set_zone_enabled(
+        self, zone: PrivacyZone, enabled: bool, *, end_running: bool = False
+    ) -> int:
+        """Switch a zone on or off until restart. No request goes to it once this returns.
+
+        Args:
+            end_running: end what is under way there, too.
+
+        Returns:
+            How many requests under way were ended.
+        """
+        changed = self.registry.set_zone_enabled(zone, enabled)
+        ended = self.forwarder.end_zone(zone) if end_running and not enabled else 0
+        if changed or ended:
+            self.bus.publish(ZoneToggled(at=self.now(), zone=zone, enabled=enabled, ended=ended))
+        return ended
 
     async def probe(self, name: str) -> ProbeResult:
         """Ask a backend now how it is.

@@ -31,6 +31,7 @@ class BackendSnapshot:
     models: Mapping[str, str]  # served name -> the backend's own name
     models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
+    zone_enabled: bool = True
     health: HealthStatus = HealthStatus.UNKNOWN
     cause: HealthCause = HealthCause.NONE
     detail: str | None = None  # for people: why it is unhealthy
@@ -89,6 +90,7 @@ class Registry:
         self.clock = clock  # monotonic seconds
         self._entries = {config.name: _first_entry(config) for config in backends}
         self._view: tuple[BackendSnapshot, ...] | None = None
+        self._zones_off: set[PrivacyZone] = set()
         self._listeners: list[Callable[[str | None], None]] = []
 
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
@@ -168,6 +170,21 @@ class Registry:
         self._change(name, enabled=enabled, toggled_at=at)
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
         self._tell(None)
+
+    def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
+        """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
+        names = [name for name, entry in self._entries.items() if entry.snapshot.zone is zone]
+        if (zone not in self._zones_off) == enabled:
+            return False
+        self._zones_off ^= {zone}
+        for name in names:
+            self._change(name, zone_enabled=enabled)
+        self._tell(None)
+        return True
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        """Whether requests may go to the zone's backends."""
+        return zone not in self._zones_off
 
     def record_probe(
         self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int

@@ -16,6 +16,7 @@ from nexus_core.events import (
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ZoneToggled,
 )
 from nexus_core.histogram import Histogram
 from nexus_core.types import RouteReason
@@ -76,7 +77,7 @@ class Stats:
             case RequestRefused():
                 self.refused += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled():
+            case BackendHealthChanged() | BackendProbed() | BackendToggled() | ZoneToggled():
                 pass  # state, not a count: the registry tells it
 
     def _finish(self, event: RequestFinished) -> None:

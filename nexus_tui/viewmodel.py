@@ -18,6 +18,7 @@ from nexus_core.events import (
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ZoneToggled,
 )
 from nexus_tui.filter import Filter, parse_filter
 from nexus_tui.rows import RequestRow
@@ -96,7 +97,7 @@ class ViewModel:
                     self._update(event)
                 case BackendToggled():
                     self.pending.pop(event.backend, None)
-                case BackendHealthChanged() | BackendProbed():
+                case BackendHealthChanged() | BackendProbed() | ZoneToggled():
                     pass  # drawn from the registry's snapshot
             self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
 
@@ -220,4 +221,5 @@ _GROUPS_OF: dict[type[object], tuple[str, ...]] = {
     BackendHealthChanged: (KPI, BACKENDS),
     BackendProbed: (BACKENDS,),
     BackendToggled: (KPI, BACKENDS),
+    ZoneToggled: (KPI, BACKENDS),
 }

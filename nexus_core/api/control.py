@@ -3,24 +3,41 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any
+from typing import Any, Literal
 
 from fastapi import APIRouter, Request
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from nexus_core import __version__
 from nexus_core.api.status import read_stats
 from nexus_core.errors import InvalidRequestError, NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.registry import BackendSnapshot
+from nexus_core.types import PrivacyZone
 
 
 class BackendChange(BaseModel):
-    """What POST /nexus/backends/{name} takes."""
+    """What POST /nexus/backends/{name} takes: one of the two."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    enabled: bool | None = None
+    drain: Literal[True] | None = None  # as enabled = false: what runs finishes
+
+    @model_validator(mode="after")
+    def _one_of_two(self) -> BackendChange:
+        if (self.enabled is None) == (self.drain is None):
+            raise ValueError("either enabled or drain is required")
+        return self
+
+
+class ZoneChange(BaseModel):
+    """What POST /nexus/zones/{zone} takes."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     enabled: bool
+    end_running: bool = False  # end what is under way there, too
 
 
 class BackendNotFoundError(NexusError):
@@ -46,6 +63,7 @@ def create_router(gateway: Gateway) -> APIRouter:
                 {"name": u.name, "type": u.type, "zone": u.zone, "why": u.why}
                 for u in gateway.config.unusable
             ],
+            "zones": {zone: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
             "stats": read_stats(gateway),
         }
 
@@ -54,8 +72,18 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Switch a backend on or off; lasts until restart."""
         _require_json(request)
         snapshot = _find(gateway, name)
-        gateway.set_backend_enabled(snapshot.name, wanted.enabled)
+        gateway.set_backend_enabled(snapshot.name, bool(wanted.enabled))
         return {"backend": _as_json(_find(gateway, name)), "lasts": "until restart"}
+
+    @router.post("/zones/{zone}")
+    async def change_zone(
+        zone: PrivacyZone, wanted: ZoneChange, request: Request
+    ) -> dict[str, Any]:
+        """Switch a zone on or off; lasts until restart."""
+        _require_json(request)
+        ended = gateway.set_zone_enabled(zone, wanted.enabled, end_running=wanted.end_running)
+        enabled = gateway.registry.is_zone_enabled(zone)
+        return {"zone": zone, "enabled": enabled, "ended": ended, "lasts": "until restart"}
 
     @router.post("/backends/{name}/probe")
     async def probe(name: str, request: Request) -> dict[str, Any]:

@@ -26,6 +26,7 @@ from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
 
@@ -54,7 +55,7 @@ class Forwarder:
         self._queue = queue
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
-        self._deadlines: set[asyncio.Timeout] = set()
+        self._running: dict[asyncio.Timeout, RequestRecord] = {}
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -62,7 +63,7 @@ class Forwarder:
     @property
     def in_flight(self) -> int:
         """How many requests are under way."""
-        return len(self._deadlines)
+        return len(self._running)
 
     async def idle(self) -> None:
         """Return once no request is under way."""
@@ -72,8 +73,19 @@ class Forwarder:
         """End every request under way, streams with an error event, and all that come later."""
         self._is_ending = True
         at = asyncio.get_running_loop().time()
-        for deadline in self._deadlines:
+        for deadline in self._running:
             deadline.reschedule(at)
+
+    def end_zone(self, zone: PrivacyZone) -> int:
+        """End the requests under way at the zone's backends; how many there were."""
+        at = asyncio.get_running_loop().time()
+        ended = 0
+        for deadline, record in self._running.items():
+            if record.served is not None and record.served.backend.zone is zone:
+                record.ended_with_zone = True
+                deadline.reschedule(at)
+                ended += 1
+        return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
         """Answer a request through `reply`, whatever happens to it.
@@ -106,25 +118,35 @@ class Forwarder:
         deadline = asyncio.timeout(0 if self._is_ending else seconds)
         try:
             async with deadline:
-                self._deadlines.add(deadline)
+                self._running[deadline] = record
                 self._idle.clear()
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
-            if self._is_ending:
-                raise UpstreamFailedError(
-                    "Nexus is shutting down; send the request again once it is back",
-                    status=503,
-                    code="shutting_down",
-                ) from error
-            raise UpstreamFailedError(
-                f"no whole answer within request_timeout_seconds ({seconds:g})",
-                status=504,
-                code="upstream_timeout",
-            ) from error
+            raise self._why_ended(record) from error
         finally:
-            self._deadlines.discard(deadline)
-            if not self._deadlines:
+            self._running.pop(deadline, None)
+            if not self._running:
                 self._idle.set()
+
+    def _why_ended(self, record: RequestRecord) -> UpstreamFailedError:
+        if self._is_ending:
+            return UpstreamFailedError(
+                "Nexus is shutting down; send the request again once it is back",
+                status=503,
+                code="shutting_down",
+            )
+        if record.ended_with_zone:
+            return UpstreamFailedError(
+                "the operator switched the zone of this request's backend off",
+                status=503,
+                code="zone_switched_off",
+            )
+        seconds = self._server.request_timeout_seconds
+        return UpstreamFailedError(
+            f"no whole answer within request_timeout_seconds ({seconds:g})",
+            status=504,
+            code="upstream_timeout",
+        )
 
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}

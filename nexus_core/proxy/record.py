@@ -40,6 +40,7 @@ class RequestRecord:
     error: str | None = None
     failed: bool = False
     client_left: bool = False
+    ended_with_zone: bool = False  # by the operator
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     usage: TokenUsage | None = None

@@ -16,6 +16,8 @@ from nexus_core.upstream.base import UpstreamProtocolError, UpstreamResponse
 _MAX_HELD_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
 _TAIL_PARTS = 16  # holds the last chunk, the usage chunk and [DONE], with room to spare
 
+_TAIL_PART_BYTES = 8 * 1024
+
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
@@ -115,5 +117,5 @@ class StreamRelay:
 
     async def _send_now(self, data: bytes, reply: Reply) -> None:
         clean = self._keys.cut(data)
-        self._tail.append(clean)
+        self._tail.append(clean[-_TAIL_PART_BYTES:])
         await reply.send(clean)

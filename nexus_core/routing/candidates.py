@@ -67,7 +67,9 @@ def is_pinned(need: Requirements, backend: BackendSnapshot) -> str | None:
 
 
 def is_enabled(_: Requirements, backend: BackendSnapshot) -> str | None:
-    return None if backend.enabled else "switched off"
+    if not backend.enabled:
+        return "switched off"
+    return None if backend.zone_enabled else f"the {backend.zone} zone is switched off"
 
 
 def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot) -> str | None:

@@ -97,7 +97,7 @@ def _reasons(drops: list[Drop]) -> str:
 
 def _status(backend: BackendSnapshot, at: float) -> BackendStatus:
     status: AvailabilityStatus = "healthy"
-    if not backend.enabled:
+    if not (backend.enabled and backend.zone_enabled):
         status = "disabled"
     elif backend.health is HealthStatus.UNHEALTHY:
         status = "unhealthy"

@@ -27,6 +27,7 @@ class ScriptedResponse:
         self.status = status
         self.headers = headers
         self.closed = False
+        self.is_read = False  # its first part was taken
         self._parts = parts
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -36,6 +37,7 @@ class ScriptedResponse:
             elif isinstance(part, Exception):
                 raise part
             else:
+                self.is_read = True
                 yield part
 
     async def close(self) -> None:

@@ -368,3 +368,37 @@ async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer(
         reply.served and reply.served.backend.name for reply in (trial.result(), beside, after)
     ]
     assert served == ["a", "b", "a"]
+
+
+async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None:
+    response = ScriptedResponse(b"data: {}\n\n", asyncio.Event())
+    world = World(ScriptedAgent("a", response))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(world.ask(stream=True))
+        while not response.is_read:
+            await asyncio.wait([running], timeout=0)
+        world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
+        refused = await world.ask()
+        assert not running.done()
+        assert world.forwarder.end_zone(PrivacyZone.OPEN) == 0
+        assert world.forwarder.end_zone(PrivacyZone.RESTRICTED) == 1
+
+    assert refused.error is not None
+    assert refused.error.code == "no_capable_backend"
+    assert "the restricted zone is switched off" in refused.error.message
+    ended = running.result()
+    assert ended.error is not None
+    assert ended.error.code == "zone_switched_off"
+    assert b"[DONE]" not in ended.body
+    assert response.closed
+
+
+async def test_a_zone_switched_on_again_serves_as_before() -> None:
+    world = World(ScriptedAgent("a", whole()))
+
+    assert world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
+    assert not world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
+    assert world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, True)
+
+    assert (await world.ask()).status == 200
