@@ -12,6 +12,7 @@ from textual import on
 from textual.app import App, ComposeResult
 from textual.binding import BindingType
 from textual.driver import Driver
+from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.widgets import Input
 
@@ -22,7 +23,7 @@ from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.tabs import BackendsTab, DashboardTab, RequestsTab, Tab
 from nexus_tui.source import EventSource
 from nexus_tui.theme import NEXUS_DARK
-from nexus_tui.viewmodel import GROUPS, KPI, LIST, ViewModel
+from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
 from nexus_tui.widgets.frame import HintBar, StatusBar, TabBar
 from nexus_tui.widgets.rowlist import RowList
 
@@ -73,6 +74,8 @@ class NexusApp(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__(driver_class=driver_class)
         self.animation_level = "none"
+        # NO_COLOR means none: Textual's own filter would still send shades of grey.
+        self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
         self.register_theme(NEXUS_DARK)
         self.theme = NEXUS_DARK.name
         self.view = ViewModel()
@@ -151,7 +154,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _collect(self) -> int:
         events = self._source.drain()
         self.view.apply(events)
-        self.view.mark_dirty(KPI)  # the clock and the rate move by themselves
+        self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
         return len(events)
 
     def _paint(self, group: str) -> None:

@@ -25,18 +25,29 @@ def fit_right(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """Cut into lines of at most `width` cells; an empty text is one empty line."""
+    """Cut into lines of at most `width` cells, at blanks where there are any.
+
+    An empty text is one empty line; nothing but the blanks at the cuts is lost.
+    """
     width = max(2, width)
-    lines = [""]
+    lines: list[str] = []
+    while cell_len(text) > width:
+        end = _fitting(text, width)
+        blank = text.rfind(" ", 1, end + 1)
+        cut = blank if blank > 0 else end
+        lines.append(text[:cut])
+        text = text[cut:].removeprefix(" ")
+    return [*lines, text]
+
+
+def _fitting(text: str, width: int) -> int:
+    """How many characters fit; at least one."""
     used = 0
-    for char in text:
-        cells = cell_len(char)
-        if used + cells > width:
-            lines.append("")
-            used = 0
-        lines[-1] += char
-        used += cells
-    return lines
+    for index, char in enumerate(text):
+        used += cell_len(char)
+        if used > width:
+            return max(1, index)
+    return len(text)
 
 
 def duration(ms: float | None) -> str:

@@ -84,11 +84,11 @@ KEYS = (
     Key("bottom", "G,shift+g,end", "edge(1)", "G", "bottom", "To the bottom", "lists"),
     Key("open", "enter", "open", "enter", "detail", "Open the request", "requests"),
     Key(
-        "close",
+        "back",
         "escape",
         "close",
         "esc",
-        "close",
+        "back",
         "Close the detail, else clear the filter",
         "everywhere",
     ),
@@ -100,7 +100,7 @@ KEYS = (
         "toggle_backend",
         "space",
         "on/off",
-        "Switch the backend on or off until restart; requests that run are finished",
+        "Switch the backend on or off until restart; what runs is finished",
         "backends",
     ),
     Key(

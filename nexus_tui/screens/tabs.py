@@ -157,6 +157,9 @@ class BackendsTab(Tab):
         yield self.table
         yield self.facts
 
+    def on_resize(self, event: events.Resize) -> None:
+        self.facts.display = event.size.height >= _LOW
+
     def widgets_of(self, group: str) -> list[LineWidget]:
         return [self.table, self.facts] if group == BACKENDS else []
 

@@ -15,7 +15,7 @@ from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
 from nexus_tui.widgets.bars import gauge
 from nexus_tui.widgets.columns import Column, Layout, heading, layout
-from nexus_tui.widgets.frame import is_usable
+from nexus_tui.widgets.frame import is_resting, is_usable
 from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined, rule
 from nexus_tui.widgets.rowlist import RowList
 
@@ -43,7 +43,7 @@ _TABLE = (
     Column("probe", "last probe", 18, 9),
     Column("fails", "fails", 5, 11, right=True),
     Column("since", "since", 5, 12),
-    Column("note", "note", 14, 2, grows=60),
+    Column("note", "note", 28, 2, grows=60),
 )
 
 
@@ -54,6 +54,10 @@ def state_cell(backend: BackendSnapshot) -> Cell:
     if backend.health is HealthStatus.UNKNOWN:
         return "◇ unknown", "dim"
     if backend.health is HealthStatus.HEALTHY:
+        if is_resting(backend):
+            return "◐ rests", "warn"
+        if backend.is_on_trial:
+            return "◐ trial", "warn"
         return ("● full", "warn") if backend.is_full else ("● healthy", "good")
     return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
 
@@ -70,6 +74,8 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool]) -> Cell:
         return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
+    if is_resting(backend) or backend.is_on_trial:
+        return visible(backend.rests_why or "it kept failing"), "warn"
     return "", "dim"
 
 

@@ -48,7 +48,7 @@ def layout(columns: tuple[Column, ...], width: int) -> Layout:
 
 
 def _needed(columns: Sequence[Column]) -> int:
-    return 1 + sum(column.width + column.after for column in columns) - columns[-1].after
+    return 2 + sum(column.width + column.after for column in columns) - columns[-1].after
 
 
 def heading(columns: Layout) -> str:

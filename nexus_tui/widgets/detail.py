@@ -195,7 +195,7 @@ def _considered_lines(one: Considered, row: RequestRow, column: int, width: int)
 def _verdict(one: Considered, row: RequestRow) -> Cell:
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
-        return f"out ({visible(one.dropped_by or '?')}): {visible(one.why or '')}", "dim"
+        return f"out: {visible(one.why or one.dropped_by or 'not said why')}", "dim"
     if row.backend == one.backend:
         if row.status is None:
             return "… waiting for it", "live"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
@@ -20,9 +21,15 @@ from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
 TABS = (("dashboard", "Dashboard"), ("requests", "Requests"), ("backends", "Backends"))
 
 
+def is_resting(backend: BackendSnapshot) -> bool:
+    """Whether it is left alone for a while after failures or a 429."""
+    return backend.rests_until is not None and time.monotonic() < backend.rests_until
+
+
 def is_usable(backend: BackendSnapshot) -> bool:
     """Whether requests are routed to it."""
-    return backend.enabled and backend.health is not HealthStatus.UNHEALTHY
+    is_well = backend.health is not HealthStatus.UNHEALTHY and not is_resting(backend)
+    return backend.enabled and is_well
 
 
 def zone_cell(backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> Cell:
@@ -68,7 +75,8 @@ class StatusBar(LineWidget):
     def _items(self, width: int) -> list[Line]:
         backends = self._source.backends()
         usable = sum(map(is_usable, backends))
-        health = "good" if usable == len(backends) else "warn" if usable else "bad"
+        total = len(backends) + len(self._source.config.unusable)
+        health = "dim" if not total else "good" if usable == total else "warn" if usable else "bad"
         zones = [zone_cell(backends, zone) for zone in PrivacyZone]
         stats = self._source.stats
         now = self._now()
@@ -77,7 +85,7 @@ class StatusBar(LineWidget):
             return [
                 (("NEXUS ", "title"), (f":{self._source.address.rpartition(':')[2]}", "bright")),
                 (zones[0], (" ", "text"), zones[1]),
-                ((f"{usable}/{len(backends)} ok", health),),
+                ((f"{usable}/{total} ok", health),),
                 ((f"{stats.in_flight}", "text"), (" in flight", "dim")),
                 ((rate, "text"), (" req/s", "dim")),
                 (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
@@ -86,7 +94,7 @@ class StatusBar(LineWidget):
             (("NEXUS ", "title"), (visible(self._source.address), "bright")),
             (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
             (("zones ", "dim"), zones[0], (" ", "text"), zones[1]),
-            (("backends ", "dim"), (f"{usable}/{len(backends)} ok", health)),
+            (("backends ", "dim"), (f"{usable}/{total} ok", health)),
             (("in flight ", "dim"), (count(stats.in_flight), "text")),
             ((rate, "text"), (" req/s", "dim")),
         ]
@@ -138,4 +146,7 @@ class HintBar(LineWidget):
         if self.notice:
             return [((" ", "text"), (self.notice, "warn"))]
         items: list[Line] = [((key.shown, "key"), (f" {key.hint}", "dim")) for key in self._hints()]
-        return [joined(items, width)]
+        # Help and quit come last and are there however narrow the screen is.
+        must = joined(items[-2:], width)
+        room = width - sum(cell_len(text) for text, _ in must) - 2
+        return [(*joined(items[:-2], room), ("  ", "text"), *must)]

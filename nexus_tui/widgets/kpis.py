@@ -37,6 +37,7 @@ class Kpis(LineWidget):
         stats = self._source.stats
         errors = stats.failed
         share = percent(errors, stats.finished)
+        prompt, completion = stats.prompt_tokens, stats.completion_tokens
         numbers: list[tuple[str, str, str]] = [
             ("req" if is_short else "requests", count(stats.requests), "bright"),
             ("p50", duration(stats.total.percentile(0.5)), "text"),
@@ -45,8 +46,7 @@ class Kpis(LineWidget):
             ("failovers", count(stats.failovers), "warn" if stats.failovers else "text"),
             ("first byte", duration(stats.first_byte.percentile(0.5)), "text"),
             ("refused", count(stats.refused), "text"),
-            ("tokens in", short_count(stats.prompt_tokens), "text"),
-            ("out", short_count(stats.completion_tokens), "text"),
+            ("tokens", f"{short_count(prompt)}+{short_count(completion)}", "text"),
         ]
         if errors and not is_short:
             label, value, style = numbers[3]

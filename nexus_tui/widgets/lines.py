@@ -19,9 +19,9 @@ Line = tuple[Cell, ...]
 
 def rule(width: int, *parts: str) -> Line:
     """A heading: `── Backends ── 5 of 6 usable ─────`; the first part is the title."""
-    cells: list[Cell] = [("── ", "faint")]
+    cells: list[Cell] = []
     for index, part in enumerate(parts):
-        cells += [(part, "title" if index == 0 else "dim"), (" ── ", "faint")]
+        cells += [("── ", "faint"), (f"{part} ", "title" if index == 0 else "dim")]
     rest = width - sum(cell_len(text) for text, _ in cells)
     return (*cells, ("─" * max(0, rest), "faint"))
 
@@ -44,6 +44,7 @@ def joined(items: Iterable[Line], width: int, gap: str = "   ") -> Line:
 class LineWidget(Widget):
     """Draws `lines()`; `redraw()` repaints those that differ from what is on the screen."""
 
+    ALLOW_SELECT = False  # the terminal's own selection works with shift
     raised = False  # on the background of a bar
 
     def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
@@ -58,7 +59,7 @@ class LineWidget(Widget):
     def redraw(self) -> None:
         """Compare and repaint; free of cost on the terminal when nothing has changed."""
         width, height = self.size
-        if not width or not height or not self.is_on_screen:
+        if not width or not height or not self.is_shown:
             return
         new = list(self.lines(width, height)[:height])
         old, self._lines = self._lines, new
@@ -75,7 +76,7 @@ class LineWidget(Widget):
         self.refresh()
 
     @property
-    def is_on_screen(self) -> bool:
+    def is_shown(self) -> bool:
         """Whether the widget and everything around it are displayed."""
         return self.is_attached and all(
             node.display for node in self.ancestors_with_self if isinstance(node, Widget)

@@ -52,7 +52,8 @@ class RequestList(RowList):
 
     @property
     def selected(self) -> RequestRow | None:
-        """The row under the cursor."""
+        """The row under the cursor, also when newer ones came that are not drawn yet."""
+        self.locate()
         rows = self._view.view
         return rows[-1 - self.cursor] if self.cursor < len(rows) else None
 
@@ -70,8 +71,8 @@ class RequestList(RowList):
         return len(self._view.view)
 
     def cursor_moved(self) -> None:
-        row = self.selected
-        self._seq = row.seq if row is not None else -1
+        rows = self._view.view
+        self._seq = rows[-1 - self.cursor].seq if self.cursor < len(rows) else -1
         self.following = self.cursor == 0
 
     def lines(self, width: int, height: int) -> Sequence[Line]:

@@ -43,6 +43,9 @@ class RowList(LineWidget):
         """What to show in place of rows."""
         return ()
 
+    def locate(self) -> None:
+        """Bring the cursor up to date with rows that came since the last drawing."""
+
     def cursor_moved(self) -> None:
         """The person moved the cursor."""
 
@@ -83,6 +86,7 @@ class RowList(LineWidget):
 
     def move(self, rows: int) -> None:
         """Move the cursor and paint at once."""
+        self.locate()
         self.cursor = max(0, min(self.cursor + rows, self.row_count() - 1))
         self.cursor_moved()
         self.redraw()
@@ -104,6 +108,7 @@ class RowList(LineWidget):
         self.move(-3)
 
     def on_click(self, event: events.Click) -> None:
+        self.locate()
         index = self._top + event.y - self.head_lines
         if event.y < self.head_lines or index >= self.row_count():
             return

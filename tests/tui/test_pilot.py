@@ -1,0 +1,360 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_tui.app import NexusApp
+from nexus_tui.keys import KEYS
+from tests.tui.fleet import FakeGateway, Story, fixed_now, make_source, publish
+from tests.tui.screen import screen_text, until
+
+
+def make_app(
+    *, is_empty: bool = False, is_demo: bool = False, plays: bool = True
+) -> tuple[NexusApp, FakeGateway]:
+    source, gateway = make_source(is_empty=is_empty, is_demo=is_demo, plays=plays)
+    return NexusApp(source, now=fixed_now), gateway
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    await pilot.press(*keys)
+    await pilot.pause()
+    assert isinstance(pilot.app, NexusApp)
+    return screen_text(pilot.app)
+
+
+async def test_a_new_request_appears_without_a_key() -> None:
+    app, gateway = make_app(plays=False)
+
+    async with app.run_test(size=(120, 36)):
+        publish(gateway, "fresh", Story(0, "brand-new-model", "openai"))
+
+        await until(lambda: "brand-new-model" in screen_text(app))
+        await until(lambda: "requests 1 " in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24), (60, 15), (40, 8), (200, 60), (20, 4)])
+async def test_every_tab_fits_every_size(size: tuple[int, int]) -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=size) as pilot:
+        for key in ("1", "2", "enter", "escape", "3"):
+            text = await press(pilot, key)
+            assert len(text.splitlines()) == size[1]
+    assert app.crash is None
+
+
+async def test_a_small_screen_says_what_it_wants() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(60, 15)) as pilot:
+        await pilot.pause()
+        assert "enlarge to 80x24 for the rest" in screen_text(app)
+        await pilot.resize_terminal(120, 36)
+        await until(lambda: "capability-match" in screen_text(app))
+        assert "enlarge" not in screen_text(app)
+
+
+async def test_space_switches_a_backend_and_the_row_follows_the_registry() -> None:
+    app, gateway = make_app(plays=False)
+    gateway.held.close()
+    gateway.confirms = False
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "3", "space")
+
+        assert gateway.switched == [("local-llama", False)]
+        assert "○ off" not in text
+        assert "switching off…" in text
+        assert "holds until restart" in text
+
+        gateway.registry.set_enabled("local-llama", False)
+        await until(lambda: "○ off" in screen_text(app))
+        assert "switching" not in screen_text(app)
+
+
+async def test_a_backend_with_running_requests_drains() -> None:
+    app, _ = make_app(plays=False)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "3", "space")
+
+    assert "◐ drain" in text
+    assert "2 left, then off" in text
+
+
+async def test_a_backend_that_failed_rests_and_says_why() -> None:
+    app, gateway = make_app(plays=False)
+    gateway.registry.record_failure("vllm-a", "connection refused", is_unreachable=True)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "3")
+
+    assert "◐ rests" in text
+    assert "connection refused" in text
+    assert "3 of 7 usable" in text
+
+
+async def test_a_probe_is_asked_for() -> None:
+    app, gateway = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "3", "j", "P")
+        await until(lambda: gateway.probed == ["vllm-a"])
+
+
+async def test_a_backend_that_could_not_be_used_says_why() -> None:
+    app, gateway = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "3", "G", "space")
+
+    assert "GOOGLE_API_KEY is not set" in text
+    assert gateway.switched == []
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 60)])
+async def test_the_detail_shows_headers_and_the_decision(size: tuple[int, int]) -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=size) as pilot:
+        text = await press(pilot, "2", "j", "j", "j", "enter")
+
+    for wanted in (
+        "X-Nexus-Route-Reason",
+        "backend-failover",
+        "Bearer sk-…cdef",
+        "529 after 80 ms",
+        "overloaded_error",
+        "does not serve",
+        "✓ 200",
+    ):
+        assert wanted in text
+
+
+async def test_brackets_go_to_the_neighbours_and_escape_goes_back() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        opened = await press(pilot, "enter")
+        older = await press(pilot, "]")
+        newer = await press(pilot, "[")
+        listed = await press(pilot, "escape")
+
+    assert "Request a81f7f" in opened
+    assert "Request a81f7e" in older
+    assert "Request a81f7f" in newer
+    assert "── Requests ──" in listed
+
+
+async def test_the_filter_narrows_while_it_is_typed_and_escape_clears_it() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        typed = await press(pilot, "slash", *"secret")
+        kept = await press(pilot, "enter")
+        cleared = await press(pilot, "escape")
+
+    for text in (typed, kept):
+        assert "filter: secret" in text
+        assert "secret-gpt" in text
+        assert "claude-sonnet" not in text
+    assert "filter:" not in cleared
+    assert "claude-sonnet" in cleared
+
+
+async def test_letters_and_digits_do_nothing_else_while_typing() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "slash", *"q2p3")
+
+        assert app.is_running
+        assert not app.view.paused
+        assert app.view.filter.text == "q2p3"
+
+
+async def test_errors_only_and_back() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        errors = await press(pilot, "E")
+        everything = await press(pilot, "E")
+
+    assert "errors only" in errors
+    assert "2 of 897" in errors
+    assert "secret-gpt" in errors
+    assert "errors only" not in everything
+
+
+async def test_pause_freezes_the_list_while_the_counters_go_on() -> None:
+    app, gateway = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "p")
+        publish(gateway, "later", Story(0, "came-later", "openai"))
+        await until(lambda: "+1 new" in screen_text(app))
+        await until(lambda: "requests 897" in screen_text(app))
+        paused = screen_text(app)
+        resumed = await press(pilot, "f")
+
+    assert "[PAUSED]" in paused
+    assert "came-later" not in paused
+    assert "[PAUSED]" not in resumed
+    assert "came-later" in resumed
+
+
+async def test_the_cursor_stays_on_its_request() -> None:
+    app, gateway = make_app(plays=False)
+    publish(gateway, "first", Story(0, "first-model", "openai"))
+    publish(gateway, "second", Story(0, "second-model", "openai"))
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "j")
+        for number in range(60):
+            publish(gateway, f"n{number}", Story(0, f"flood-{number}", "openai"))
+        await until(lambda: "requests 62" in screen_text(app))
+        opened = await press(pilot, "enter")
+
+    assert "Request first" in opened
+
+
+async def test_the_top_follows_again() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        moved = await press(pilot, "j")
+        back = await press(pilot, "g")
+
+    assert "not following" in moved
+    assert "── following" in back
+
+
+async def test_ctrl_c_quits_only_at_the_second_time() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        once = await press(pilot, "ctrl+c")
+        assert "ctrl+c again quits" in once
+        assert app.is_running
+        await pilot.press("ctrl+c")
+        await until(lambda: not app.is_running)
+
+
+async def test_q_quits() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+    assert app.crash is None
+
+
+async def test_stop_ends_the_app() -> None:
+    source, _ = make_source()
+    stop = asyncio.Event()
+    app = NexusApp(source, now=fixed_now, stop=stop)
+
+    async with app.run_test(size=(80, 24)):
+        stop.set()
+        await until(lambda: not app.is_running)
+
+
+async def test_help_opens_and_closes_over_any_tab() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 50)) as pilot:
+        shown = await press(pilot, "3", "question_mark")
+        hidden = await press(pilot, "escape")
+
+    assert "Switch the backend on or off" in shown
+    assert "status:5xx" in shown
+    assert "Switch the backend" not in hidden
+
+
+async def test_the_demo_says_so() -> None:
+    app, _ = make_app(is_demo=True)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        assert " DEMO " in screen_text(app).splitlines()[0]
+
+
+async def test_without_backends_a_newcomer_is_told_what_to_do() -> None:
+    app, _ = make_app(is_empty=True)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        text = screen_text(app)
+
+    assert "http://127.0.0.1:8000/v1" in text
+    assert "curl http://127.0.0.1:8000/v1/chat/completions" in text
+    assert "none was found" in text
+
+
+async def test_without_colours_the_selection_is_in_reverse(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2", "j")
+        strips = app.screen._compositor.render_strips()
+
+    reversed_rows = [
+        strip.text
+        for strip in strips[2:-1]
+        if any(segment.style and segment.style.reverse for segment in strip)
+    ]
+    assert len(reversed_rows) == 1
+    assert "a81f7e" in reversed_rows[0]
+
+
+async def test_an_idle_screen_repaints_nothing() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause(0.6)  # the first rounds and their frames are over
+        painted: list[object] = []
+        for widget in app.screen.walk_children():
+            widget.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign,assignment,return-value]
+        app.view.mark_dirty("kpi", "backends", "list")
+        app._paint("kpi")
+        app._paint("backends")
+        app._paint("list")
+
+    assert painted == []
+
+
+@pytest.mark.parametrize("tab", ["1", "2", "3"])
+async def test_no_key_fails_in_any_tab(tab: str) -> None:
+    app, _ = make_app()
+    keys = [name for key in KEYS if key.id not in ("quit", "interrupt") for name in [key.keys]]
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        for key in keys:
+            await pilot.press(tab, key.split(",")[0], "escape")
+        await pilot.pause()
+
+        assert app.is_running
+    assert app.crash is None
+
+
+async def test_a_click_moves_the_cursor_and_a_second_one_opens() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2")
+        await pilot.click("#request-list", offset=(20, 5))
+        await pilot.click("#request-list", offset=(20, 5))
+        await pilot.pause()
+        opened = screen_text(app)
+        await pilot.click("#tabs", offset=(30, 0))
+        await pilot.pause()
+        backends = screen_text(app)
+
+    assert "Request a81f7c" in opened
+    assert "holds until restart" in backends

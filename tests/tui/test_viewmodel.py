@@ -1,0 +1,217 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_core.events import BackendToggled, NexusEvent
+from nexus_tui.filter import parse_filter
+from nexus_tui.viewmodel import BACKENDS, KPI, LIST, RateSeries, ViewModel
+from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish
+
+
+def events_of(*stories: Story) -> list[NexusEvent]:
+    gateway = make_gateway()
+    subscription = gateway.bus.subscribe()
+    for number, story in enumerate(stories):
+        publish(gateway, f"id{number}", story)
+    return subscription.drain()
+
+
+def view_of(*stories: Story, capacity: int = 100) -> ViewModel:
+    view = ViewModel(capacity)
+    view.apply(events_of(*stories))
+    return view
+
+
+def models(view: ViewModel) -> list[str]:
+    return [row.asked_model for row in view.view]
+
+
+OK = Story(1, "llama3:70b", "vllm-a")
+LIVE = Story(1, "gpt-4o", "openai", total_ms=None)
+FAILED = Story(1, "secret-gpt", None, None, status=503, first_ms=None, total_ms=1)
+
+
+def test_a_request_grows_with_its_events() -> None:
+    events = events_of(OK)
+    view = ViewModel()
+
+    view.apply(events[:1])
+    row = view.view[0]
+    first = (row.is_live, row.backend, row.status, row.version)
+    view.apply(events[1:])
+
+    assert first == (True, None, None, 0)
+    assert (row.is_live, row.backend, row.status) == (False, "vllm-a", 200)
+    assert row.version == len(events) - 1
+
+
+def test_the_ring_drops_the_oldest_row() -> None:
+    view = view_of(*(Story(1, f"m{n}", "openai") for n in range(5)), capacity=3)
+
+    assert models(view) == ["m2", "m3", "m4"]
+    assert view.position(view.view[1].seq) == 1
+
+
+def test_events_of_an_unknown_request_change_nothing() -> None:
+    view = ViewModel()
+
+    view.apply(events_of(OK)[1:])
+
+    assert view.kept == 0
+
+
+@given(st.randoms(use_true_random=False))
+def test_any_order_of_events_leaves_a_view_that_can_be_read(shuffle: random.Random) -> None:
+    events = events_of(OK, LIVE, FAILED, *STORIES[-6:])
+    shuffle.shuffle(events)
+    view = ViewModel(capacity=4)
+    view.set_filter("live")
+
+    view.apply(events)
+
+    assert all(row.is_live for row in view.view)
+    assert view.kept == 4
+    view.set_filter("")
+    assert [row.seq for row in view.view] == sorted(row.seq for row in view.view)
+
+
+def test_totals_come_from_the_core() -> None:
+    source, gateway = make_source()
+    view = ViewModel()
+
+    view.apply(source.drain())
+
+    assert view.kept == gateway.stats.requests + gateway.stats.refused
+    assert sum(row.is_live for row in view.view) == gateway.stats.in_flight
+
+
+# --- the rate ------------------------------------------------------------------------------
+
+
+def test_the_rate_counts_full_seconds_only() -> None:
+    rate = RateSeries()
+    for at in (100.1, 100.9, 101.5, 102.0):
+        rate.add(at)
+
+    assert rate.values(102.5)[-2:] == [2, 1]
+    assert rate.values(103.0)[-1] == 1
+    assert rate.per_second(103.0) == 4 / 5
+
+
+def test_the_rate_forgets_after_a_minute_and_ignores_what_is_older() -> None:
+    rate = RateSeries()
+    rate.add(100)
+    rate.add(1000)
+    rate.add(100)
+
+    assert sum(rate.values(1001)) == 1
+    assert sum(rate.values(1100)) == 0
+
+
+# --- dirty groups --------------------------------------------------------------------------
+
+
+def test_groups_are_dirty_once() -> None:
+    view = ViewModel()
+
+    assert view.take_dirty() == {KPI, BACKENDS, LIST}
+    assert view.take_dirty() == set()
+    view.apply([BackendToggled(at=NOW, backend="openai", enabled=False)])
+    assert view.take_dirty() == {KPI, BACKENDS}
+
+
+def test_a_switch_is_pending_until_its_event() -> None:
+    view = ViewModel()
+    view.pending["openai"] = False
+
+    view.apply([BackendToggled(at=NOW, backend="openai", enabled=False)])
+
+    assert view.pending == {}
+
+
+# --- pause ---------------------------------------------------------------------------------
+
+
+def test_a_paused_list_keeps_its_rows_whatever_the_ring_drops() -> None:
+    view = view_of(Story(1, "old", "openai"), capacity=2)
+    view.pause()
+
+    view.apply(events_of(*(Story(1, f"m{n}", "openai") for n in range(5))))
+
+    assert models(view) == ["old"]
+    assert view.new_while_paused == 5
+    view.resume()
+    assert models(view) == ["m3", "m4"]
+
+
+def test_a_filter_on_a_paused_list_searches_the_frozen_rows() -> None:
+    view = view_of(OK, FAILED)
+    view.pause()
+    view.apply(events_of(OK, OK, OK))
+
+    view.set_filter("vllm")
+
+    assert len(view.view) == 1
+
+
+# --- filter --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["llama3:70b", "gpt-4o", "secret-gpt"]),
+        ("LLAMA3:70B", ["llama3:70b"]),
+        ("gpt", ["gpt-4o", "secret-gpt"]),
+        ("gpt openai", ["gpt-4o"]),
+        ("id1", ["gpt-4o"]),
+        ("status:5xx", ["secret-gpt"]),
+        ("status:200", ["llama3:70b", "gpt-4o"]),
+        ("zone:open", ["gpt-4o"]),
+        ("!zone:open", ["llama3:70b", "secret-gpt"]),
+        ("reason:match !live", ["llama3:70b"]),
+        ("backend:vllm", ["llama3:70b"]),
+        ("model:secret", ["secret-gpt"]),
+        ("live", ["gpt-4o"]),
+        ("slow:>1s", ["llama3:70b"]),
+        ("slow:500ms", ["llama3:70b"]),
+        ("!", ["llama3:70b", "gpt-4o", "secret-gpt"]),
+        ("status:abc", []),
+    ],
+)
+def test_the_filter_language(text: str, expected: list[str]) -> None:
+    view = view_of(OK, LIVE, FAILED)
+
+    view.set_filter(text)
+
+    assert models(view) == expected
+
+
+@pytest.mark.parametrize("text", ["status:abc", "zone:cloud", "slow:soon"])
+def test_a_term_that_makes_no_sense_is_told(text: str) -> None:
+    assert (parse_filter(text).problem or "").startswith(text.partition(":")[0])
+
+
+def test_rows_enter_and_leave_a_filter_as_they_change() -> None:
+    view = ViewModel()
+    view.set_filter("live")
+    events = events_of(OK)
+
+    view.apply(events[:2])
+    while_running = len(view.view)
+    view.apply(events[2:])
+
+    assert (while_running, len(view.view)) == (1, 0)
+
+
+def test_errors_only_shows_what_failed_and_keeps_the_filter() -> None:
+    view = view_of(OK, LIVE, FAILED, Story(1, "gpt-4o", "openai", status=502))
+    view.set_filter("openai")
+
+    view.set_errors_only(True)
+
+    assert [row.status for row in view.view] == [502]
