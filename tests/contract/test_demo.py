@@ -63,7 +63,7 @@ async def wait_for_every_route_reason(nexus: NexusProcess) -> None:
 
 
 async def test_the_traffic_brings_about_every_route_reason(start_nexus: StartNexus) -> None:
-    seeded = Random(3)  # noqa: S311 - repeatable, not secret
+    seeded = Random(3)
     stop = asyncio.Event()
     async with DemoFleet(seeded, speed=SPEED) as fleet:
         backends = fleet.config(Config()).backends

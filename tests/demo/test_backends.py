@@ -26,7 +26,7 @@ SEARCH: ChatCompletionFunctionToolParam = {
 
 
 def seeded() -> Random:
-    return Random(1)  # noqa: S311 - repeatable, not secret
+    return Random(1)
 
 
 def simulated(*faults: Fault, api_key: str | None = None) -> SimulatedServer:

@@ -69,7 +69,7 @@ async def until(condition: Callable[[], bool]) -> None:
 @asynccontextmanager
 async def traffic(url: str, **options: Any) -> AsyncIterator[None]:
     stop = asyncio.Event()
-    seeded = Random(7)  # noqa: S311 - repeatable, not secret
+    seeded = Random(7)
     async with asyncio.timeout(DEADLINE_SECONDS), asyncio.TaskGroup() as tasks:
         tasks.create_task(run_traffic(url, stop=stop, random=seeded, speed=FAST, **options))
         yield

@@ -40,7 +40,7 @@ REQUEST_HEADERS = (
     ("Host", "127.0.0.1:8000"),
     ("User-Agent", "OpenAI/Python 3.54.0"),
     ("Content-Type", "application/json"),
-    ("Authorization", "Bearer sk-…cdef"),
+    ("Authorization", "***"),
     ("X-Nexus-Min-Tier", "3"),
 )
 
@@ -95,13 +95,11 @@ BACKENDS = (
         "lmstudio", BackendType.LMSTUDIO, R, 2, "qwen2.5:7b", limit=2, url="http://127.0.0.1:1234"
     ),
     backend("openai", BackendType.OPENAI, O, 4, "gpt-4o", url="https://api.openai.com"),
-    backend(
-        "anthropic", BackendType.ANTHROPIC, O, 4, "claude-sonnet", url="https://api.anthropic.com"
-    ),
+    backend("other-cloud", BackendType.OPENAI, O, 4, "o-large", url="https://llm.example"),
     backend("exo-lab", BackendType.EXO, R, 1, "llama3:8b", url="http://10.0.0.40:52415"),
 )
 UNUSABLE = UnusableBackend(
-    name="google", type=BackendType.GOOGLE, zone=O, why="GOOGLE_API_KEY is not set"
+    name="openai-eu", type=BackendType.OPENAI, zone=O, why="OPENAI_EU_API_KEY is not set"
 )
 _SERVES = {one.name: one for one in BACKENDS}
 
@@ -142,24 +140,24 @@ def _seen(
 
 _FAILED_OVER = Story(
     0.4,
-    "claude-sonnet",
+    "o-large",
     "openai",
     RouteReason.BACKEND_FAILOVER,
     first_ms=610,
     served="gpt-4o",
     failed=(
         Attempt(
-            backend="anthropic",
-            error="overloaded_error: the provider is overloaded",
+            backend="other-cloud",
+            error="answered 529",
             status=529,
             elapsed_ms=80,
         ),
     ),
     considered=(
-        _seen("anthropic", 1),
+        _seen("other-cloud", 1),
         _seen("openai", 2),
-        _seen("local-llama", None, "model", "does not serve claude-sonnet"),
-        _seen("vllm-a", None, "model", "does not serve claude-sonnet"),
+        _seen("local-llama", None, "model", "does not serve o-large"),
+        _seen("vllm-a", None, "model", "does not serve o-large"),
         _seen("lmstudio", None, "tier", "tier 2 is below 3"),
     ),
 )
@@ -366,9 +364,9 @@ def make_gateway(*, is_empty: bool = False) -> FakeGateway:
     gateway = FakeGateway(Config(backends=BACKENDS, unusable=(UNUSABLE,)))
     for number, one in enumerate(BACKENDS):
         result = ProbeResult(elapsed_ms=8.0 + 3 * number, models=tuple(one.models or ()))
-        if one.name == "anthropic":
+        if one.name == "other-cloud":
             result = ProbeResult(
-                elapsed_ms=61, cause=HealthCause.AUTH, detail="401: check ANTHROPIC_API_KEY"
+                elapsed_ms=61, cause=HealthCause.AUTH, detail="401: check OTHER_API_KEY"
             )
         if one.name == "exo-lab":
             result = ProbeResult(
