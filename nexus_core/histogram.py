@@ -1,12 +1,14 @@
-"""Durations in logarithmic buckets: percentiles without keeping or sorting the values."""
+"""Durations and token counts in logarithmic buckets: percentiles without keeping the values."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import accumulate
 
 _BUCKETS_PER_DOUBLING = 8  # a bucket is 9 % wide, so a percentile is off by 4.5 % at most
-_SMALLEST_MS = 0.01
-_BUCKETS = 25 * _BUCKETS_PER_DOUBLING  # up to 5.6 minutes; longer ones count as that
+_SMALLEST_MS = 10 / 1024  # 10 ms times any power of two is then the edge of a bucket
+_BUCKETS = 25 * _BUCKETS_PER_DOUBLING  # up to 5.5 minutes; longer ones count as that
 
 
 class Histogram:
@@ -37,3 +39,40 @@ class Histogram:
             if seen >= rank:
                 return float(_SMALLEST_MS * 2 ** ((index + 0.5) / _BUCKETS_PER_DOUBLING))
         raise AssertionError("the buckets hold fewer values than were counted")
+
+    def cumulative(self, bounds_ms: Sequence[float]) -> list[int]:
+        """How many durations were below each of the bounds.
+
+        Exact for 10 ms times a power of two; any other bound is moved to the nearest edge.
+        """
+        below = [0, *accumulate(self._counts)]
+        return [below[_edge(bound)] for bound in bounds_ms]
+
+
+def _edge(ms: float) -> int:
+    """The bucket whose lower edge is nearest."""
+    return min(max(round(math.log2(ms / _SMALLEST_MS) * _BUCKETS_PER_DOUBLING), 0), _BUCKETS)
+
+
+class TokenHistogram:
+    """How often each number of tokens was seen; a bucket is four times as wide as the one below."""
+
+    BOUNDS = tuple(4**power for power in range(14))  # 1 to 67 million, each bound included
+
+    __slots__ = ("_counts", "count", "sum")
+
+    def __init__(self) -> None:
+        self._counts = [0] * (len(self.BOUNDS) + 1)
+        self.count = 0
+        self.sum = 0
+
+    def add(self, tokens: int) -> None:
+        """Count one number of tokens."""
+        index = (max(tokens - 1, 0).bit_length() + 1) // 2
+        self._counts[min(index, len(self.BOUNDS))] += 1
+        self.count += 1
+        self.sum += tokens
+
+    def cumulative(self) -> list[int]:
+        """How many were at or below each of `BOUNDS`."""
+        return list(accumulate(self._counts[:-1]))

@@ -1,9 +1,11 @@
-"""Fold events into numbers: the one source for /v1/stats and the dashboard."""
+"""Fold events into numbers: the one source for /v1/stats, /metrics and the dashboard."""
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import NamedTuple
 
 from nexus_core.events import (
     AttemptFailed,
@@ -16,22 +18,65 @@ from nexus_core.events import (
     RequestReceived,
     RequestRefused,
     RouteDecided,
-    ZoneToggled,
 )
-from nexus_core.histogram import Histogram
-from nexus_core.types import RouteReason
+from nexus_core.histogram import Histogram, TokenHistogram
+from nexus_core.types import BackendType, Endpoint, RouteReason
+
+UNKNOWN_MODEL = "unknown"
+
+# A backend may list any models it likes: beyond these its models are counted as one.
+_MAX_MODELS = 256
+_MAX_MODEL_LENGTH = 256
+
+_KNOWN_STATUSES = frozenset({*map(int, HTTPStatus), 499, 529})  # the last two: nginx's, Anthropic's
 
 
 @dataclass(slots=True)
 class BackendStats:
     """One backend's numbers since the start."""
 
+    attempts: int = 0  # requests that were sent to it
     answers: int = 0  # requests whose answer came from it
     failures: int = 0  # attempts that failed, and answers that broke off
+    errors: Counter[str] = field(default_factory=Counter)  # what the failures were: a closed set
     prompt_tokens: int = 0  # as the backend reported them
     completion_tokens: int = 0
     first_byte: Histogram = field(default_factory=Histogram)
     total: Histogram = field(default_factory=Histogram)
+    models: set[str] = field(default_factory=set)  # that it was asked for, by its own names
+
+
+class Operation(NamedTuple):
+    """One kind of work: what was asked of which backend."""
+
+    endpoint: Endpoint
+    backend: str
+    backend_type: BackendType
+    model: str  # the backend's own name of it, or UNKNOWN_MODEL
+
+
+@dataclass(slots=True)
+class OperationStats:
+    """How one kind of work went."""
+
+    # By error, "" where there was none. From the attempt on: without failed attempts before it.
+    duration: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
+    first_token: Histogram = field(default_factory=Histogram)  # streams; since the request came
+    prompt_tokens: TokenHistogram = field(default_factory=TokenHistogram)
+    completion_tokens: TokenHistogram = field(default_factory=TokenHistogram)
+
+    def end(self, error: str, ms: float) -> None:
+        """Count one attempt."""
+        self.duration[error].add(ms)
+
+
+@dataclass(slots=True)
+class _Open:
+    """What is remembered of a request until it is over."""
+
+    endpoint: Endpoint
+    is_streaming: bool
+    operation: OperationStats | None = None  # of the last attempt
 
 
 class Stats:
@@ -44,6 +89,7 @@ class Stats:
         self.failed = 0  # by Nexus or a backend
         self.client_left = 0
         self.refused = 0  # turned away before routing
+        self.attempts = 0
         self.failovers = 0  # attempts after the first
         self.local_answers = 0
         self.cloud_answers = 0
@@ -51,13 +97,19 @@ class Stats:
         self.completion_tokens = 0
         self.reasons: Counter[RouteReason] = Counter()
         self.statuses: Counter[int] = Counter()
+        self.refusals: Counter[str] = Counter()  # by code
         self.first_byte = Histogram()
         self.total = Histogram()
-        self.backends: dict[str, BackendStats] = {}
+        self.overhead = Histogram()
+        self.backends: defaultdict[str, BackendStats] = defaultdict(BackendStats)
+        # By status as `known_status` tells it.
+        self.durations: defaultdict[tuple[Endpoint, int], Histogram] = defaultdict(Histogram)
+        self.operations: defaultdict[Operation, OperationStats] = defaultdict(OperationStats)
+        self._open: dict[str, _Open] = {}  # by request id
 
     def backend(self, name: str) -> BackendStats:
         """The numbers of one backend; zeros if it was never used."""
-        return self.backends.setdefault(name, BackendStats())
+        return self.backends[name]
 
     def apply(self, event: NexusEvent) -> None:
         """Count one event."""
@@ -65,20 +117,57 @@ class Stats:
             case RequestReceived():
                 self.requests += 1
                 self.in_flight += 1
+                self._open[event.request_id] = _Open(event.endpoint, event.is_streaming)
             case RouteDecided():
-                self.failovers += event.attempt > 1
+                self._attempt(event)
             case AttemptFailed():
-                self.backend(event.attempt.backend).failures += 1
+                self._fail(event)
             case FirstByteReceived():
-                self.first_byte.add(event.first_byte_ms)
-                self.backend(event.backend).first_byte.add(event.first_byte_ms)
+                self._begin(event)
             case RequestFinished():
                 self._finish(event)
             case RequestRefused():
                 self.refused += 1
+                self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled() | ZoneToggled():
+            case BackendHealthChanged() | BackendProbed() | BackendToggled():
                 pass  # state, not a count: the registry tells it
+
+    def _attempt(self, event: RouteDecided) -> None:
+        self.attempts += 1
+        self.failovers += event.attempt > 1
+        backend = self.backend(event.backend)
+        backend.attempts += 1
+        request = self._open.get(event.request_id)
+        if request is None:
+            return
+        model = event.model
+        if model not in backend.models:
+            if len(backend.models) < _MAX_MODELS and len(model) <= _MAX_MODEL_LENGTH:
+                backend.models.add(model)
+            else:
+                model = UNKNOWN_MODEL
+        key = Operation(request.endpoint, event.backend, event.backend_type, model)
+        request.operation = self.operations[key]
+
+    def _fail(self, event: AttemptFailed) -> None:
+        attempt = event.attempt
+        error = _attempt_error(attempt.status)
+        backend = self.backend(attempt.backend)
+        backend.failures += 1
+        backend.errors[error] += 1
+        request = self._open.get(event.request_id)
+        if request is not None and request.operation is not None:
+            request.operation.end(error, attempt.elapsed_ms)
+
+    def _begin(self, event: FirstByteReceived) -> None:
+        self.first_byte.add(event.first_byte_ms)
+        self.backend(event.backend).first_byte.add(event.first_byte_ms)
+        request = self._open.get(event.request_id)
+        if request is None or request.operation is None:
+            return
+        if request.is_streaming and event.status < 400:
+            request.operation.first_token.add(event.first_byte_ms)
 
     def _finish(self, event: RequestFinished) -> None:
         self.in_flight -= 1
@@ -87,21 +176,79 @@ class Stats:
         self.client_left += event.client_left
         self.statuses[event.status] += 1
         self.total.add(event.total_ms)
+        if event.overhead_ms is not None:
+            self.overhead.add(event.overhead_ms)
         if event.reason is not None:
             self.reasons[event.reason] += 1
+        request = self._open.pop(event.request_id, None)
+        if request is not None:
+            key = (request.endpoint, known_status(event.status))
+            self.durations[key].add(event.total_ms)
         if event.backend is None or event.backend_type is None:
             return
-        backend = self.backend(event.backend)
-        backend.answers += 1
-        backend.total.add(event.total_ms)
-        # What failed before its first byte was counted as an attempt already.
-        backend.failures += event.failed and event.first_byte_ms is not None
+        operation = request.operation if request is not None else None
+        self._count_answer(event, self.backend(event.backend), operation)
         if event.backend_type.is_cloud:
             self.cloud_answers += 1
         else:
             self.local_answers += 1
-        if event.usage is not None:
-            self.prompt_tokens += event.usage.prompt_tokens
-            self.completion_tokens += event.usage.completion_tokens
-            backend.prompt_tokens += event.usage.prompt_tokens
-            backend.completion_tokens += event.usage.completion_tokens
+
+    def _count_answer(
+        self, event: RequestFinished, backend: BackendStats, operation: OperationStats | None
+    ) -> None:
+        backend.answers += 1
+        backend.total.add(event.total_ms)
+        # An attempt that failed was counted then, even if its answer is what the client gets.
+        if all(attempt.backend != event.backend for attempt in event.attempts):
+            error, is_of_backend = _answer_error(event)
+            if is_of_backend:
+                backend.failures += 1
+                backend.errors[error] += 1
+            if operation is not None:
+                operation.end(error, _last_attempt_ms(event))
+        usage = event.usage
+        if usage is None:
+            return
+        self.prompt_tokens += usage.prompt_tokens
+        self.completion_tokens += usage.completion_tokens
+        backend.prompt_tokens += usage.prompt_tokens
+        backend.completion_tokens += usage.completion_tokens
+        if operation is not None:
+            operation.prompt_tokens.add(usage.prompt_tokens)
+            operation.completion_tokens.add(usage.completion_tokens)
+
+
+def known_status(status: int) -> int:
+    """The status, or x00 of its class where it is not a registered one.
+
+    Backends may answer with any number; so the set stays closed.
+    https://www.rfc-editor.org/rfc/rfc9110#section-15
+    """
+    return status if status in _KNOWN_STATUSES else status // 100 * 100
+
+
+def _attempt_error(status: int | None) -> str:
+    """What was wrong, in a word: the backend's status, unless that was not it."""
+    if status is None:
+        return "no_answer"
+    return str(known_status(status)) if status >= 400 else "bad_answer"
+
+
+def _answer_error(event: RequestFinished) -> tuple[str, bool]:
+    """How the last attempt ended that did not fail by itself, and whether its backend is to blame.
+
+    Empty where nothing was wrong. Before the first byte only the deadline is the backend's doing.
+    """
+    if event.client_left:
+        return "cancelled", False
+    if event.failed and event.first_byte_ms is not None:
+        return "broken", True
+    if event.failed and event.status == HTTPStatus.GATEWAY_TIMEOUT:
+        return "timeout", True
+    return (str(known_status(event.status)) if event.status >= 400 else ""), False
+
+
+def _last_attempt_ms(event: RequestFinished) -> float:
+    """From the last attempt's first byte out to its last byte in."""
+    before = sum(attempt.elapsed_ms for attempt in event.attempts) + (event.overhead_ms or 0)
+    return max(0.0, event.total_ms - before)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
+from nexus_tui import explain
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
@@ -46,7 +47,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options, os.environ)
+        command = explain.run if options.command else _run
+        return command(options, os.environ)
     except KeyboardInterrupt:
         return _SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
@@ -72,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
     add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
+    explain.add_command(parser.add_subparsers(dest="command", title="commands"), _port)
     return parser
 
 
@@ -303,7 +306,8 @@ def _why_not_bound(error: OSError, host: str, port: int) -> str:
         return f"{address}: the host is not known; choose another with --host"
     match error.errno:
         case errno.EADDRINUSE:
-            owner = " by another Nexus" if _is_nexus(host, port) else ""
+            found = explain.what_answers(explain.local_url(host, port), 1)
+            owner = " by another Nexus" if found == "nexus" else ""
             mend = "choose another with --port, or stop what listens there"
             return f"{address} is in use{owner}; {mend}"
         case errno.EACCES | errno.EPERM:
@@ -311,23 +315,6 @@ def _why_not_bound(error: OSError, host: str, port: int) -> str:
         case errno.EADDRNOTAVAIL:
             return f"{address} is not an address of this machine; choose another with --host"
     return f"{address} can't be used: {error.strerror}"
-
-
-def _is_nexus(host: str, port: int) -> bool:
-    """Whether whatever listens there says that it is a Nexus."""
-    import http.client
-    import json
-
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    connection = http.client.HTTPConnection(here, port, timeout=1)
-    try:
-        connection.request("GET", "/health")
-        answer = json.loads(connection.getresponse().read(64 * 1024))
-    except (OSError, http.client.HTTPException, ValueError, RecursionError):
-        return False
-    finally:
-        connection.close()
-    return isinstance(answer, dict) and answer.get("service") == "nexus"
 
 
 def _url(listener: socket.socket) -> str:

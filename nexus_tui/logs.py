@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import sys
 import time
 from collections import deque
@@ -15,6 +16,9 @@ from nexus_tui.untrusted import visible
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("pretty", "json")
 RING_CAPACITY = 2000
+
+# What needs no quotes to be told from the next key=value.
+_BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
@@ -59,13 +63,14 @@ class JsonFormatter(logging.Formatter):
     """One record is one JSON object on one line, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """Keys: time, level, logger, message, and exception where there is one."""
+        """Keys: time, level, logger, message, the record's fields, exception if there is one."""
         at = datetime.fromtimestamp(record.created, UTC)
         fields = {
             "time": at.isoformat(timespec="milliseconds"),
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_fields(record),
         }
         if record.exc_info:
             fields["exception"] = self.formatException(record.exc_info)
@@ -101,7 +106,23 @@ def _use(handler: logging.Handler, level: str) -> None:
 
 
 def _text(record: logging.LogRecord) -> str:
-    text = record.getMessage()
+    text = " ".join((record.getMessage(), *map(_pair, _fields(record).items())))
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
     return visible(text)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """What a logger gave as `extra={"fields": {...}}`: JSON values by fixed names."""
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _pair(item: tuple[str, object]) -> str:
+    """`key=value`; a text that could be taken for something else is quoted."""
+    key, value = item
+    if value is None or value == []:
+        return f"{key}=-"
+    if isinstance(value, str) and _BARE.fullmatch(value):
+        return f"{key}={value}"
+    return f"{key}={json.dumps(value, separators=(',', ':'))}"

@@ -96,7 +96,7 @@ class AsgiReply:
         headers = passed_headers(upstream)
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
-        NexusHeaders(self._request_id, served).inject_into(headers)
+        NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         return shown_headers(headers)
 

@@ -70,7 +70,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.post("/backends/{name}")
     async def change(name: str, wanted: BackendChange, request: Request) -> dict[str, Any]:
         """Switch a backend on or off; lasts until restart."""
-        _require_json(request)
+        require_json(request)
         snapshot = _find(gateway, name)
         gateway.set_backend_enabled(snapshot.name, bool(wanted.enabled))
         return {"backend": _as_json(_find(gateway, name)), "lasts": "until restart"}
@@ -80,7 +80,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         zone: PrivacyZone, wanted: ZoneChange, request: Request
     ) -> dict[str, Any]:
         """Switch a zone on or off; lasts until restart."""
-        _require_json(request)
+        require_json(request)
         ended = gateway.set_zone_enabled(zone, wanted.enabled, end_running=wanted.end_running)
         enabled = gateway.registry.is_zone_enabled(zone)
         return {"zone": zone, "enabled": enabled, "ended": ended, "lasts": "until restart"}
@@ -88,7 +88,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.post("/backends/{name}/probe")
     async def probe(name: str, request: Request) -> dict[str, Any]:
         """Ask a backend now how it is; never a call that costs money."""
-        _require_json(request)
+        require_json(request)
         result = await gateway.probe(_find(gateway, name).name)
         return {
             "ok": result.ok,
@@ -108,7 +108,7 @@ def _find(gateway: Gateway, name: str) -> BackendSnapshot:
         raise BackendNotFoundError(f"there is no backend {name!r}", param="name") from None
 
 
-def _require_json(request: Request) -> None:
+def require_json(request: Request) -> None:
     """A web page can post a form without asking anybody, but not this content type."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":

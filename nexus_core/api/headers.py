@@ -51,6 +51,7 @@ class NexusHeaders:
 
     request_id: str
     served: Served | None  # None: no backend was reached
+    overhead_ms: float | None = None  # None: the answer is Nexus's own
 
     def inject_into(self, headers: RawHeaders) -> None:
         """Append them."""
@@ -65,6 +66,8 @@ class NexusHeaders:
             (b"x-nexus-privacy-zone", backend.zone.value.encode()),
             (b"x-nexus-model", quote(self.served.model, safe="/:@+,;=~ ()[]").encode()),
         ]
+        if self.overhead_ms is not None:
+            headers.append((b"x-nexus-overhead-ms", b"%.1f" % self.overhead_ms))
 
 
 def passed_headers(upstream: Headers) -> RawHeaders:

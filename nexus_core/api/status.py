@@ -1,16 +1,20 @@
-"""GET /health, /v1/models, /v1/stats: what can be asked without a prompt."""
+"""GET /health, /v1/models, /v1/stats, /metrics: what can be asked without a prompt."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from fastapi import APIRouter
+from fastapi.responses import PlainTextResponse, Response
 
 from nexus_core import __version__
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.stats import BackendStats
 from nexus_core.types import HealthStatus
 
 
@@ -51,7 +55,22 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Numbers since the start: the same fold the dashboard draws."""
         return read_stats(gateway)
 
+    @router.get("/metrics", response_class=PlainTextResponse)
+    async def metrics() -> Response:
+        """The same numbers for Prometheus."""
+        await asyncio.to_thread(_load_metrics)
+        from nexus_core.api import metrics
+
+        numbers = metrics.read(gateway)
+        text = await asyncio.to_thread(metrics.render, numbers)
+        return Response(text, media_type=metrics.CONTENT_TYPE)
+
     return router
+
+
+def _load_metrics() -> None:
+    """Import what only a scrape needs: it takes long enough to be felt by a stream."""
+    import nexus_core.api.metrics  # noqa: F401
 
 
 def read_stats(gateway: Gateway) -> dict[str, Any]:
@@ -65,6 +84,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "failed": stats.failed,
         "client_left": stats.client_left,
         "refused": stats.refused,
+        "attempts": stats.attempts,
         "failovers": stats.failovers,
         "local_answers": stats.local_answers,
         "cloud_answers": stats.cloud_answers,
@@ -72,19 +92,28 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "completion_tokens": stats.completion_tokens,
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
+        "refusals": dict(stats.refusals),
         "first_byte_ms": _percentiles(stats.first_byte),
         "total_ms": _percentiles(stats.total),
+        "overhead_ms": _percentiles(stats.overhead),
         "backends": {
-            name: {
-                "answers": backend.answers,
-                "failures": backend.failures,
-                "prompt_tokens": backend.prompt_tokens,
-                "completion_tokens": backend.completion_tokens,
-                "first_byte_ms": _percentiles(backend.first_byte),
-                "total_ms": _percentiles(backend.total),
-            }
-            for name, backend in stats.backends.items()
+            snapshot.name: _backend(snapshot, stats.backends.get(snapshot.name, BackendStats()))
+            for snapshot in gateway.registry.snapshots()
         },
+    }
+
+
+def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]:
+    return {
+        "in_flight": snapshot.in_flight,
+        "attempts": numbers.attempts,
+        "answers": numbers.answers,
+        "failures": numbers.failures,
+        "errors": dict(numbers.errors),
+        "prompt_tokens": numbers.prompt_tokens,
+        "completion_tokens": numbers.completion_tokens,
+        "first_byte_ms": _percentiles(numbers.first_byte),
+        "total_ms": _percentiles(numbers.total),
     }
 
 

@@ -34,7 +34,6 @@ class RequestRecord:
     request: ProxyRequest
     bus: EventBus = field(repr=False)
     now: Callable[[], float] = field(repr=False)
-    served: Served | None = None
     decision: RouteDecision | None = None
     status: int = CLIENT_LEFT
     error: str | None = None
@@ -46,6 +45,16 @@ class RequestRecord:
     usage: TokenUsage | None = None
     headers: Headers = ()
     attempts: list[Attempt] = field(default_factory=list)
+    _chosen: Served | None = None
+
+    @property
+    def served(self) -> Served | None:
+        """Who was chosen last and why, with Nexus's own share of the time up to now."""
+        chosen = self._chosen
+        if chosen is None:
+            return None
+        overhead_ms = self._overhead_ms(self._elapsed_ms())
+        return Served(chosen.backend, chosen.model, chosen.reason, overhead_ms)
 
     @property
     def has_begun(self) -> bool:
@@ -70,7 +79,7 @@ class RequestRecord:
 
     def route(self, served: Served, decision: RouteDecision, attempt: int) -> None:
         """A backend was chosen."""
-        self.served, self.decision = served, decision
+        self._chosen, self.decision = served, decision
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
@@ -115,10 +124,7 @@ class RequestRecord:
     def finish(self) -> None:
         """The request is over."""
         total_ms = self._elapsed_ms()
-        served, usage = self.served, self.usage
-        overhead_ms = None
-        if self.first_byte_ms is not None:
-            overhead_ms = max(0.0, self.first_byte_ms - self.upstream_seconds * 1000)
+        served, begun = self._chosen, self.first_byte_ms
         event = RequestFinished(
             at=self.now(),
             request_id=self.request.id,
@@ -132,37 +138,60 @@ class RequestRecord:
             client_left=self.client_left,
             error=self.error,
             total_ms=total_ms,
-            first_byte_ms=self.first_byte_ms,
-            overhead_ms=overhead_ms,
-            usage=usage,
+            first_byte_ms=begun,
+            overhead_ms=None if begun is None else self._overhead_ms(begun),
+            usage=self.usage,
             attempts=tuple(self.attempts),
             considered=self.decision.considered if self.decision else (),
             headers=self.headers,
         )
         self.bus.publish(event)
-        _log(event)
+        self._log(event)
+
+    def _log(self, event: RequestFinished) -> None:
+        level = logging.WARNING if event.failed else logging.INFO
+        if log.isEnabledFor(level):
+            upstream_ms = round(self.upstream_seconds * 1000, 2)
+            fields = _fields(event, self.request.openai.model, upstream_ms)
+            log.log(level, "finished", extra={"fields": fields})
+
+    def _overhead_ms(self, elapsed_ms: float) -> float:
+        return max(0.0, elapsed_ms - self.upstream_seconds * 1000)
 
     def _elapsed_ms(self) -> float:
         return (time.monotonic() - self.request.received) * 1000
 
 
-def _log(event: RequestFinished) -> None:
+def _fields(event: RequestFinished, asked: str, upstream_ms: float) -> dict[str, object]:
+    """What the log tells of a request: always these keys, None where nothing is known."""
     usage = event.usage
-    tokens = f"{usage.prompt_tokens}+{usage.completion_tokens}" if usage else "-"
-    tries = ",".join(f"{attempt.backend}:{attempt.status or '-'}" for attempt in event.attempts)
-    log.log(
-        logging.WARNING if event.failed else logging.INFO,
-        "finished request=%s model=%s backend=%s zone=%s reason=%s status=%s tokens=%s "
-        "total_ms=%.1f first_byte_ms=%s failed_attempts=%s error=%s",
-        event.request_id,
-        event.model,
-        event.backend or "-",
-        event.zone or "-",
-        event.reason or "-",
-        event.status,
-        tokens,
-        event.total_ms,
-        "-" if event.first_byte_ms is None else f"{event.first_byte_ms:.1f}",
-        tries or "-",
-        event.error or "-",
-    )
+    return {
+        "request": event.request_id,
+        "asked": asked,
+        "model": event.model if event.backend else None,
+        "backend": event.backend,
+        "zone": event.zone,
+        "reason": event.reason,
+        "status": event.status,
+        "prompt_tokens": usage.prompt_tokens if usage else None,
+        "completion_tokens": usage.completion_tokens if usage else None,
+        "total_ms": round(event.total_ms, 2),
+        "first_byte_ms": _rounded(event.first_byte_ms),
+        "overhead_ms": _rounded(event.overhead_ms),
+        "upstream_ms": upstream_ms,
+        "attempts": [
+            {
+                "backend": attempt.backend,
+                "status": attempt.status,
+                "error": attempt.error,
+                "ms": round(attempt.elapsed_ms, 2),
+            }
+            for attempt in event.attempts
+        ],
+        "client_left": event.client_left,
+        "error": event.error,
+    }
+
+
+def _rounded(ms: float | None) -> float | None:
+    return None if ms is None else round(ms, 2)

@@ -33,6 +33,7 @@ class Served:
     backend: BackendSnapshot
     model: str  # the backend's own name of it
     reason: RouteReason
+    overhead_ms: float | None = None  # Nexus's own share of the time so far; None: not known yet
 
 
 class Reply(Protocol):

@@ -51,7 +51,11 @@ def read_requirements(model: str, hints: RoutingHints, routing: RoutingConfig) -
     fallbacks = [
         _for_model(resolve_aliases(other, routing.aliases), bound, routing) for other in others
     ]
-    return replace(asked, fallbacks=tuple(f for f in fallbacks if f.model != asked.model))
+    by_model: dict[str, Requirements] = {}  # two names may resolve to one: the first counts
+    for fallback in fallbacks:
+        if fallback.model != asked.model:
+            by_model.setdefault(fallback.model, fallback)
+    return replace(asked, fallbacks=tuple(by_model.values()))
 
 
 def _for_model(

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHAT = "/v1/chat/completions"
 KEYS = "first:sk-client-one,sk-client-two"
-GUARDED = ["/v1/models", "/v1/models/m", "/v1/stats"]
+GUARDED = ["/v1/models", "/v1/models/m", "/v1/stats", "/metrics"]
 
 
 @pytest_asyncio.fixture(loop_scope="session")

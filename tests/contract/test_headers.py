@@ -30,6 +30,7 @@ CLIENT_SECRETS = {
 def nexus_headers(answer: httpx.Response) -> dict[str, str]:
     found = {k: v for k, v in answer.headers.items() if k.startswith("x-nexus-")}
     assert found.pop("x-nexus-request-id")
+    assert float(found.pop("x-nexus-overhead-ms")) >= 0
     return found
 
 

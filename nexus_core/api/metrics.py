@@ -1,0 +1,252 @@
+"""GET /metrics: the fold of events and the backends' state as Prometheus text.
+
+Import it late: prometheus_client costs start-up time, and many a Nexus is never scraped.
+
+Names and labels are OpenTelemetry's where it has some, in the form Prometheus gives them:
+https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-metrics/
+https://opentelemetry.io/docs/specs/semconv/http/http-metrics/
+Every label's values are a closed set: backends of the configuration, models that those were asked
+for by their own names, registered statuses, and our own words.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from prometheus_client import CollectorRegistry
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    InfoMetricFamily,
+    Metric,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
+from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
+
+from nexus_core import __version__
+from nexus_core.gateway import Gateway
+from nexus_core.histogram import Histogram, TokenHistogram
+from nexus_core.registry import BackendSnapshot
+from nexus_core.stats import Operation, Stats
+from nexus_core.types import BackendType, Endpoint, HealthStatus, RouteReason
+
+CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+# Seconds. What the conventions advise for GenAI operations, for all durations: HTTP's own advice
+# ends at 10 s, where answers of a model only begin to be slow.
+_DURATIONS = tuple(0.01 * 2**power for power in range(14))
+_OVERHEADS = tuple(0.01 * 2**power for power in range(-6, 5))
+
+_OPERATION_NAMES = {
+    Endpoint.CHAT_COMPLETIONS: "chat",
+    Endpoint.COMPLETIONS: "text_completion",
+}
+_PROVIDER_NAMES = {BackendType.GOOGLE: "gcp.gemini"}  # the others are called as their type is
+_OPERATION_LABELS = (
+    "gen_ai_operation_name",
+    "gen_ai_provider_name",
+    "gen_ai_request_model",
+    "backend",
+)
+_HTTP_LABELS = ("http_request_method", "url_scheme")
+_HTTP_VALUES = ("POST", "http")  # all that is routed
+
+
+class GatewayCollector(Collector):
+    """Reads the numbers when it is asked; counts nothing itself."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    def collect(self) -> Iterator[Metric]:
+        """Every family, those without a sample included."""
+        stats, snapshots = self._gateway.stats, self._gateway.registry.snapshots()
+        yield InfoMetricFamily("nexus_build", "The running Nexus.", {"version": __version__})
+        yield from _http(stats)
+        yield from _operations(stats)
+        yield from _totals(stats)
+        yield from _backends(stats, snapshots)
+        yield from _states(snapshots)
+
+
+class _Read(Collector):
+    """Families that were read already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = tuple(families)
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def read(gateway: Gateway) -> CollectorRegistry:
+    """The numbers as they are now; to be called where the events are folded."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Read(GatewayCollector(gateway).collect()))
+    return registry
+
+
+def render(registry: CollectorRegistry) -> bytes:
+    """The text of what was read; safe in a thread."""
+    return generate_latest(registry)
+
+
+def _http(stats: Stats) -> Iterator[Metric]:
+    durations = HistogramMetricFamily(
+        "http_server_request_duration_seconds",
+        "Routed requests, from the first byte in to the last byte out. "
+        "Bodies of requests that were turned away are not among them.",
+        labels=(*_HTTP_LABELS, "http_route", "http_response_status_code"),
+    )
+    for (endpoint, status), histogram in stats.durations.items():
+        labels = (*_HTTP_VALUES, endpoint.value, str(status))
+        _add_durations(durations, labels, histogram)
+    yield durations
+    active = GaugeMetricFamily(
+        "http_server_active_requests", "Requests under way.", labels=_HTTP_LABELS
+    )
+    active.add_metric(_HTTP_VALUES, stats.in_flight)
+    yield active
+
+
+def _operations(stats: Stats) -> Iterator[Metric]:
+    duration = HistogramMetricFamily(
+        "gen_ai_client_operation_duration_seconds",
+        "Attempts at backends, each by itself, to their last byte; failed ones have an error_type.",
+        labels=(*_OPERATION_LABELS, "error_type"),
+    )
+    first_token = HistogramMetricFamily(
+        "gen_ai_server_time_to_first_token_seconds",
+        "Streams: from the request's arrival to the first bytes of its answer.",
+        labels=_OPERATION_LABELS,
+    )
+    tokens = HistogramMetricFamily(
+        "gen_ai_client_token_usage",
+        "Tokens per answer, as backends reported them.",
+        labels=(*_OPERATION_LABELS, "gen_ai_token_type"),
+    )
+    for operation, numbers in stats.operations.items():
+        labels = _operation_values(operation)
+        for error, histogram in numbers.duration.items():
+            _add_durations(duration, (*labels, error), histogram)
+        if numbers.first_token.count:
+            _add_durations(first_token, labels, numbers.first_token)
+        if numbers.prompt_tokens.count:
+            _add_tokens(tokens, (*labels, "input"), numbers.prompt_tokens)
+            _add_tokens(tokens, (*labels, "output"), numbers.completion_tokens)
+    yield from (duration, first_token, tokens)
+
+
+def _totals(stats: Stats) -> Iterator[Metric]:
+    overhead = HistogramMetricFamily(
+        "nexus_overhead_seconds",
+        "Nexus's own share up to an answer's first byte: without waiting for backends.",
+        labels=(),
+    )
+    _add_durations(overhead, (), stats.overhead, _OVERHEADS)
+    yield overhead
+    for name, help_text, value in (
+        ("requests_received", "Valid requests.", stats.requests),
+        ("requests_failed", "Requests that Nexus or a backend failed.", stats.failed),
+        ("requests_abandoned", "Requests whose client left.", stats.client_left),
+        ("failovers", "Attempts after a request's first.", stats.failovers),
+    ):
+        yield CounterMetricFamily(f"nexus_{name}", help_text, value)
+    refused = CounterMetricFamily(
+        "nexus_requests_refused", "Calls turned away before routing.", labels=("code",)
+    )
+    for code, count in stats.refusals.items():
+        refused.add_metric((code,), count)
+    yield refused
+    reasons = CounterMetricFamily(
+        "nexus_route_reasons", "Finished requests by why their backend.", labels=("reason",)
+    )
+    for reason in RouteReason:
+        reasons.add_metric((reason.value,), stats.reasons[reason])
+    yield reasons
+
+
+def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
+    attempts = CounterMetricFamily(
+        "nexus_backend_attempts", "Requests sent to a backend.", labels=("backend",)
+    )
+    errors = CounterMetricFamily(
+        "nexus_backend_errors",
+        "Attempts that failed, and answers that broke off.",
+        labels=("backend", "error_type"),
+    )
+    for snapshot in snapshots:
+        numbers = stats.backends.get(snapshot.name)
+        attempts.add_metric((snapshot.name,), numbers.attempts if numbers else 0)
+        for error, count in numbers.errors.items() if numbers else ():
+            errors.add_metric((snapshot.name, error), count)
+    yield from (attempts, errors)
+
+
+def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
+    info = InfoMetricFamily(
+        "nexus_backend", "What a backend is.", labels=("backend", "type", "zone")
+    )
+    in_flight = GaugeMetricFamily(
+        "nexus_backend_in_flight", "Requests at a backend now.", labels=("backend",)
+    )
+    limit = GaugeMetricFamily(
+        "nexus_backend_max_concurrent", "Its limit, where it has one.", labels=("backend",)
+    )
+    enabled = GaugeMetricFamily(
+        "nexus_backend_enabled", "1 unless it was switched off.", labels=("backend",)
+    )
+    health = GaugeMetricFamily(
+        "nexus_backend_health", "1 for what probes say of it.", labels=("backend", "health")
+    )
+    for snapshot in snapshots:
+        name = (snapshot.name,)
+        info.add_metric((*name, snapshot.type.value, snapshot.zone.value), {})
+        in_flight.add_metric(name, snapshot.in_flight)
+        if snapshot.max_concurrent is not None:
+            limit.add_metric(name, snapshot.max_concurrent)
+        enabled.add_metric(name, snapshot.enabled)
+        for status in HealthStatus:
+            health.add_metric((*name, status.value), snapshot.health is status)
+    yield from (info, in_flight, limit, enabled, health)
+
+
+def _operation_values(operation: Operation) -> tuple[str, ...]:
+    kind = operation.backend_type
+    return (
+        _OPERATION_NAMES[operation.endpoint],
+        _PROVIDER_NAMES.get(kind, kind.value),
+        _plain(operation.model),
+        operation.backend,
+    )
+
+
+def _plain(name: str) -> str:
+    """A backend may list any name: what does not print, or is no Unicode, is written out."""
+    if name.isprintable():
+        return name
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in name)
+
+
+def _add_durations(
+    family: HistogramMetricFamily,
+    labels: Sequence[str],
+    histogram: Histogram,
+    bounds: Sequence[float] = _DURATIONS,
+) -> None:
+    counts = histogram.cumulative([bound * 1000 for bound in bounds])
+    buckets = [
+        *zip(map(floatToGoString, bounds), counts, strict=True),
+        ("+Inf", histogram.count),
+    ]
+    family.add_metric(labels, buckets, histogram.sum_ms / 1000)
+
+
+def _add_tokens(
+    family: HistogramMetricFamily, labels: Sequence[str], histogram: TokenHistogram
+) -> None:
+    bounds = map(floatToGoString, TokenHistogram.BOUNDS)
+    buckets = [*zip(bounds, histogram.cumulative(), strict=True), ("+Inf", histogram.count)]
+    family.add_metric(labels, buckets, histogram.sum)

@@ -1,0 +1,385 @@
+"""`nexus explain`: ask a Nexus, or the configuration, where a request would go and why."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import json
+import re
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TextIO
+from urllib.parse import urlsplit
+
+# `nexus --help` comes by here: what only an answer needs is imported where it is used.
+if TYPE_CHECKING:
+    import httpx
+
+    from nexus_core.config import Config
+    from nexus_core.explain import Candidate, Dropped, Explanation, ModelStages, Refused
+    from nexus_core.gateway import Gateway
+
+SERVED, REFUSED, BAD = 0, 1, 2  # the exit codes
+
+_HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
+_IN_PROCESS = "http://localhost"  # no socket: a name that the guard lets in
+
+
+class _NoAnswerError(Exception):
+    """There is no explanation; the text says why, for people."""
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    parser = commands.add_parser(
+        "explain",
+        help="where a request would go, and why; nothing is sent",
+        description="Where a request would go, and why, without sending it. Asks a running Nexus; "
+        "where none answers, the configuration and one look at each backend.",
+        epilog="The exit code is 0 when it would be served, 1 when refused, 2 when nobody can say.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--model", required=True, metavar="M", help="the model or alias to ask for")
+    add("--privacy", choices=("restricted", "open"), help="as X-Nexus-Privacy-Zone")
+    add("--min-tier", choices=tuple("01234"), help="as X-Nexus-Min-Tier")
+    add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this one")
+    add("--flexible", action="store_true", help="as X-Nexus-Flexible")
+    add("--json", action="store_true", help="the whole answer as JSON")
+    add("--url", type=_root, help="the Nexus to ask (default: the configured host and port)")
+    # These may also stand before the subcommand; a default here would win over what stood there.
+    kept = argparse.SUPPRESS
+    add("--config", type=Path, metavar="FILE", default=kept, help="as without explain")
+    add("--host", default=kept, help="the same")
+    add("--port", type=port, default=kept, help="the same")
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Explain; gives the exit code."""
+    from nexus_core.errors import ConfigError
+
+    if options.demo:
+        _say("explain: --demo has no effect on it; start `nexus --demo` and ask that one")
+        return BAD
+    try:
+        config = _config(options, environ)
+        return _show(_ask(options, config), as_json=options.json)
+    except ConfigError as error:
+        for problem in error.problems:
+            _say(problem, prefix="")
+    except _NoAnswerError as error:
+        _say(f"explain: {error}")
+    return BAD
+
+
+def _backend(text: str) -> str:
+    if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
+        return text
+    raise argparse.ArgumentTypeError("not the name of a backend")
+
+
+def _root(text: str) -> str:
+    """A URL without a trailing slash; its problems never repeat it."""
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or not text.isprintable() or set("?#@ ") & set(text):
+        raise argparse.ArgumentTypeError("must be http:// or https:// and a host, and no password")
+    return text.rstrip("/").removesuffix("/v1")
+
+
+def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
+    from nexus_core.config_file import Overrides, find_config, load_config
+
+    path = find_config(options.config, environ, Path())
+    return load_config(path, environ, Overrides(options.host, options.port))
+
+
+# Asking -------------------------------------------------------------------------------------------
+
+
+def what_answers(url: str, timeout_seconds: float) -> Literal["nexus", "stranger", "nothing"]:
+    """Who listens at `url`, by what it says of itself. No key is sent."""
+    import httpx
+
+    try:
+        # A proxy of the environment is for what lies outside.
+        with httpx.stream(
+            "GET", f"{url}/health", timeout=timeout_seconds, trust_env=False
+        ) as answer:
+            health = json.loads(next(answer.iter_bytes(_HEALTH_BYTES), b""))
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return "nothing"
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+        return "stranger"
+    is_nexus = isinstance(health, dict) and health.get("service") == "nexus"
+    return "nexus" if is_nexus else "stranger"
+
+
+def local_url(host: str, port: int) -> str:
+    """Where this machine reaches what listens there."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
+def _ask(options: argparse.Namespace, config: Config) -> httpx.Response:
+    """What POST /nexus/explain says: a running Nexus's, else one's in this process.
+
+    Raises:
+        _NoAnswerError: --url was given, and there is no Nexus.
+    """
+    url = options.url or local_url(config.server.host, config.server.port)
+    problem = f"no Nexus answers at {url}"
+    # Where the configured port is any free one, a running Nexus can't be found by it.
+    if options.url or config.server.port:
+        found = what_answers(url, config.server.connect_timeout_seconds)
+        if found == "nexus":
+            return _ask_running(url, options, config)
+        if found == "stranger":
+            problem = f"what answers at {url} is no Nexus"
+        if options.url:
+            raise _NoAnswerError(problem)
+    _say(f"{problem}; explained from the configuration and one look at each backend")
+    return asyncio.run(_ask_in_process(options, config))
+
+
+def _ask_running(url: str, options: argparse.Namespace, config: Config) -> httpx.Response:
+    import httpx
+
+    # It may look at each backend once before it answers.
+    seconds = config.server.connect_timeout_seconds + config.health_check.timeout_seconds
+    try:
+        with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
+            return client.send(_request(client, options, config))
+    except httpx.RequestError as error:
+        raise _NoAnswerError(f"the Nexus at {url} does not answer") from error
+
+
+async def _ask_in_process(options: argparse.Namespace, config: Config) -> httpx.Response:
+    import httpx
+
+    from nexus_core.api.app import FrontDoor
+    from nexus_core.gateway import Gateway
+
+    for unusable in config.unusable:
+        _say(unusable.why)
+    gateway = Gateway(config)
+    transport = httpx.ASGITransport(FrontDoor(gateway))
+    async with gateway.running():
+        await gateway.health.first_round()
+        _tell_silent(gateway)
+        async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS) as client:
+            return await client.send(_request(client, options, config))
+
+
+def _tell_silent(gateway: Gateway) -> None:
+    """One failed look makes no backend unhealthy: a Nexus that has just started would try it."""
+    for backend in gateway.registry.snapshots():
+        if backend.consecutive_failures and backend.health != "unhealthy":
+            threshold = gateway.config.health_check.failure_threshold
+            _say(
+                f'backend "{backend.name}" did not answer; as after a start, it counts as usable '
+                f"until that happened {threshold} times"
+            )
+
+
+def _request(
+    client: httpx.Client | httpx.AsyncClient, options: argparse.Namespace, config: Config
+) -> httpx.Request:
+    headers = {
+        "X-Nexus-Privacy-Zone": options.privacy,
+        "X-Nexus-Min-Tier": options.min_tier,
+        "X-Nexus-Backend": options.backend,
+        "X-Nexus-Flexible": "true" if options.flexible else None,
+        "Authorization": _authorization(config),
+        "Content-Type": "application/json",
+    }
+    given = {name: value for name, value in headers.items() if value is not None}
+    body = {"model": options.model, "messages": [{"role": "user", "content": ""}]}
+    # As ASCII, so that an argument that is not valid Unicode is Nexus's to refuse.
+    return client.build_request("POST", "/nexus/explain", content=json.dumps(body), headers=given)
+
+
+def _authorization(config: Config) -> str | None:
+    keys = [client.value for client in config.auth.api_keys]
+    key = config.auth.admin_key or next(iter(keys), None)
+    return None if key is None else f"Bearer {key.decode('ascii')}"
+
+
+# Showing ------------------------------------------------------------------------------------------
+
+
+def _show(answer: httpx.Response, *, as_json: bool) -> int:
+    """Print it; gives the exit code.
+
+    Raises:
+        _NoAnswerError: it is an error, or not what a Nexus of this version answers.
+    """
+    try:
+        content = answer.json()
+        if answer.status_code != 200:
+            raise _NoAnswerError(f"{answer.status_code}: {content['error']['message']}")
+        explanation = _read(content)
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        text = f"Nexus answers {answer.status_code} with what this version does not understand"
+        raise _NoAnswerError(text) from error
+    if as_json:
+        # DEL is the one control character that JSON lets stand.
+        _write(sys.stdout, json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
+    else:
+        for line in as_text(explanation):
+            _write(sys.stdout, line)
+    return SERVED if explanation.chosen else REFUSED
+
+
+def _read(content: Any) -> Explanation:
+    """Every text in it is made safe for the terminal first, so that the columns stay aligned."""
+    from pydantic import TypeAdapter
+
+    from nexus_core.explain import Explanation
+
+    return TypeAdapter(Explanation).validate_python(_visible(content))
+
+
+def _visible(value: Any) -> Any:
+    from nexus_tui.untrusted import visible
+
+    if isinstance(value, dict):
+        return {key: _visible(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_visible(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
+
+
+def _say(text: str, prefix: str = "nexus: ") -> None:
+    from nexus_tui.untrusted import visible
+
+    _write(sys.stderr, visible(prefix + text))
+
+
+def _write(stream: TextIO | None, line: str) -> None:
+    if stream is None:  # closed before Python started
+        return
+    encoding = stream.encoding or "utf-8"
+    line = line.encode(encoding, "backslashreplace").decode(encoding)
+    with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to know
+        stream.write(line + "\n")
+
+
+# The table ----------------------------------------------------------------------------------------
+
+
+_NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
+_TIMES = "×"  # noqa: RUF001
+_SILENT = frozenset({"pin", "tried"})  # not shown where they dropped nobody
+
+
+def as_text(explanation: Explanation) -> list[str]:
+    """Lines of plain text, columns aligned. What came from outside stands in them as it came."""
+    lines = [
+        _line("asked", " → ".join(explanation.resolved)),
+        _line("policies", ", ".join(explanation.policies) or _NOTHING),
+        _line("demands", _demands(explanation)),
+        _line("strategy", explanation.strategy),
+        "",
+    ]
+    for number, model in enumerate(explanation.models):
+        if number:
+            lines += ["", _line("fallback", " → ".join(model.resolved))]
+        lines += _stage_table(model, explanation.min_tier if not number else None)
+    lines += _candidate_table(explanation)
+    lines += ["", *_verdict(explanation)]
+    if explanation.note:
+        lines.append(_line("note", explanation.note))
+    return lines + _column("what if…", list(explanation.would_change))
+
+
+def _line(label: str, text: str) -> str:
+    return f" {label:<11} {text}".rstrip()
+
+
+def _column(label: str, texts: list[str]) -> list[str]:
+    return [_line("" if number else label, text) for number, text in enumerate(texts)]
+
+
+def _demands(explanation: Explanation) -> str:
+    demands = ["zone restricted"] if explanation.zone == "restricted" else []
+    demands += [] if explanation.min_tier is None else [f"tier ≥ {explanation.min_tier}"]
+    demands += [] if explanation.backend is None else [f"pinned to {explanation.backend}"]
+    demands += ["flexible"] if explanation.is_flexible else []
+    return ", ".join(demands) or _NOTHING
+
+
+def _stage_table(model: ModelStages, min_tier: int | None) -> list[str]:
+    lines = [_line("stage", "in → out   dropped")]
+    for count in model.stages:
+        if count.stage in _SILENT and not count.dropped:
+            continue
+        is_tier = count.stage == "tier" and min_tier is not None
+        label = f"tier ≥ {min_tier}" if is_tier else count.stage.value
+        counts = f"{count.before} → {count.after}"
+        lines.append(_line(label, f"{counts:<11}{_by_reason(count.dropped)}"))
+    return lines
+
+
+def _by_reason(dropped: tuple[Dropped, ...]) -> str:
+    names: dict[str, list[str]] = {}
+    for drop in dropped:
+        names.setdefault(drop.why, []).append(drop.backend)
+    return "; ".join(f"{', '.join(backends)}: {why}" for why, backends in names.items())
+
+
+def _candidate_table(explanation: Explanation) -> list[str]:
+    rows = [_cells(candidate, explanation) for candidate in explanation.candidates]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    texts = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
+        for row in rows
+    ]
+    is_scored = any(candidate.terms for candidate in explanation.candidates)
+    return _column("score" if is_scored else "order", texts)
+
+
+def _cells(candidate: Candidate, explanation: Explanation) -> list[str]:
+    fallback = "" if candidate.model == explanation.resolved[-1] else f" ({candidate.model})"
+    terms = [
+        f"{term.name} {term.weight:g}{_TIMES}{term.value:.2f}={term.weight * term.value:.0f}"
+        for term in candidate.terms
+    ]
+    score = [] if candidate.score is None else [f"= {candidate.score:.0f}"]
+    is_first = candidate.position == 1 and explanation.chosen is not None
+    chosen = [f"← chosen, {explanation.chosen.reason}" if is_first and explanation.chosen else ""]
+    return [f"{candidate.position} {candidate.backend}{fallback}", *terms, *score, *chosen]
+
+
+def _verdict(explanation: Explanation) -> list[str]:
+    lines = []
+    if chosen := explanation.chosen:
+        where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
+        lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
+    if explanation.wait_seconds is not None:
+        lines.append(_line("waits", f"up to {explanation.wait_seconds:g} s for a backend, else"))
+    if refused := explanation.refused:
+        lines.append(_line("refused", f"{refused.status} {refused.code}: {refused.message}"))
+        lines += _column("backends", _statuses(refused))
+    return lines
+
+
+def _statuses(refused: Refused) -> list[str]:
+    if refused.context is None:
+        return []
+    texts = []
+    for backend in refused.context.available_backends:
+        tier = "no tier" if backend.tier is None else f"tier {backend.tier}"
+        texts.append(f"{backend.name}: {backend.status}, zone {backend.zone}, {tier}")
+    eta = refused.context.eta_seconds
+    return texts if eta is None else [*texts, f"one is expected in {eta} s"]
