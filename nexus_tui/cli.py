@@ -85,6 +85,9 @@ def _port(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from nexus_tui.loop import hold_gc
+
+    hold_gc()
     from nexus_core.errors import ConfigError
 
     problems: list[str] = []
@@ -164,7 +167,7 @@ async def _supervise(
     """Run proxy and front end side by side until one of them is done."""
     from nexus_core.api.server import serve
     from nexus_core.gateway import Gateway
-    from nexus_tui.loop import settle_gc
+    from nexus_tui.loop import resume_gc
 
     signals.take_over()
     async with _fleet(launch, config) as config:
@@ -174,12 +177,11 @@ async def _supervise(
             serving = serve(gateway, listener, stop=signals.stop, ready=ready)
             tasks.create_task(serving, name="server")
             await ready.wait()
+            resume_gc()
             if launch.is_demo:
                 tasks.create_task(_traffic(url, config, signals.stop), name="demo")
             _announce(launch, config, url)
-            if launch.is_headless:
-                settle_gc()
-            else:
+            if not launch.is_headless:
                 await _show(launch, gateway, url, signals)
             await signals.stop.wait()
             if in_flight := gateway.forwarder.in_flight:

@@ -72,12 +72,18 @@ async def serve(
         timeout_keep_alive=_KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
     )
-    server = _Server(config, ready)
-    async with gateway.running(), asyncio.TaskGroup() as tasks:
+    server = _Server(config)
+    async with asyncio.TaskGroup() as tasks:
         tasks.create_task(server.serve(sockets=[listener]), name="http-server")
-        await stop.wait()
-        server.should_exit = True
-        await _drain(gateway, grace)
+        await server.listening.wait()
+        if ready is not None:
+            ready.set()
+        # Probing begins after that: its first step is to import a network library.
+        async with gateway.running():
+            await stop.wait()
+            server.should_exit = True
+            await _drain(gateway, grace)
+            await server.ended.wait()
 
 
 async def _drain(gateway: Gateway, grace_seconds: float) -> None:
@@ -90,11 +96,12 @@ async def _drain(gateway: Gateway, grace_seconds: float) -> None:
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the command; whoever waits is told when it listens."""
+    """Signals belong to the command; whoever waits is told when it listens and when it ended."""
 
-    def __init__(self, config: uvicorn.Config, ready: asyncio.Event | None) -> None:
+    def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
-        self._ready = ready
+        self.listening = asyncio.Event()
+        self.ended = asyncio.Event()
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -104,8 +111,14 @@ class _Server(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets=sockets)
-        if self._ready is not None and self.started:
-            self._ready.set()
+        self.listening.set()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and say so."""
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            self.ended.set()
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
