@@ -21,9 +21,10 @@ from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
-from nexus_core.registry import Registry
+from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import refuse
+from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.types import PrivacyZone
@@ -216,6 +217,7 @@ class Forwarder:
         served = Served(backend, choice.upstream_model, decision.reason)
         exchange = Exchange(self._agents[backend.name], self._server)
         with self._registry.held(backend.name):
+            _check_zone(request.need, backend)
             self._strategy.next_turn()
             record.route(served, decision, attempt)
             try:
@@ -291,3 +293,9 @@ class Forwarder:
     def _known_names(self) -> list[str]:
         served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
         return sorted(served | set(self._routing.aliases))
+
+
+def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
+    """The zone rule once more, at the moment of sending, whatever chose the backend."""
+    if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
+        raise NexusError(f'a restricted request was about to go to "{backend.name}"; stopped')

@@ -1,6 +1,8 @@
 import asyncio
 import json
+from dataclasses import replace
 from random import Random
+from typing import cast
 
 import pytest
 
@@ -19,9 +21,9 @@ from nexus_core.events import (
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.registry import ProbeResult, Registry
+from nexus_core.registry import BackendSnapshot, ProbeResult, Registry
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.strategies import Strategy
+from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import read_request
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
@@ -402,3 +404,30 @@ async def test_a_zone_switched_on_again_serves_as_before() -> None:
     assert world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, True)
 
     assert (await world.ask()).status == 200
+
+
+class Careless:
+    """A strategy that hands out a backend of its own choice, whatever it was asked to rank."""
+
+    def __init__(self, backend: BackendSnapshot) -> None:
+        self.backend = backend
+
+    def rank(self, backends: object) -> list[Ranked]:
+        return [Ranked(self.backend)]
+
+    def next_turn(self) -> None:
+        pass
+
+
+async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
+    agent = ScriptedAgent("a", whole())
+    world = World(agent)
+    stray = replace(world.registry.snapshot("a"), zone=PrivacyZone.OPEN)
+    world.forwarder._strategy = cast("Strategy", Careless(stray))
+    restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
+    reply = RecordingReply()
+
+    await world.forwarder.forward(replace(request(False), need=restricted), reply)
+
+    assert (reply.status, agent.bodies) == (500, [])
+    world.finished()
