@@ -52,6 +52,7 @@ screenshots: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/passthrough.py
 
 clean:

@@ -48,8 +48,7 @@ class Guard:
             return Caller(None)
         if path == _ADMIN_PREFIX or path.startswith(_ADMIN_PREFIX + "/"):
             return self._check_key(scope, self._admins, self._clients)
-        # Whoever runs the place may use it too.
-        return self._check_key(scope, self._clients, ())
+        return self._check_key(scope, self._clients, self._admins)
 
     def _check_key(
         self, scope: Scope, allowed: tuple[ClientKey, ...], elsewhere: tuple[ClientKey, ...]
@@ -65,7 +64,9 @@ class Guard:
         if name is not None:
             return Caller(name)
         if _match(presented, elsewhere) is not None:
-            raise PermissionDeniedError("this key is not for the control API; use the admin key")
+            raise PermissionDeniedError(
+                "this key is not for this path: /nexus/* takes the admin key, the rest client keys"
+            )
         raise AuthenticationError("the client key is not known here")
 
 

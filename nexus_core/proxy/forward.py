@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core.agents import InferenceAgent
@@ -82,7 +83,8 @@ class Forwarder:
         at = asyncio.get_running_loop().time()
         ended = 0
         for deadline, record in self._running.items():
-            if record.served is not None and record.served.backend.zone is zone:
+            at_backend = record.served if record.is_at_backend else None
+            if at_backend is not None and at_backend.backend.zone is zone:
                 record.ended_with_zone = True
                 deadline.reschedule(at)
                 ended += 1
@@ -172,6 +174,7 @@ class Forwarder:
         switch is turned, between the two.
         """
         decision = self._route(record, tried)
+        started = time.monotonic()
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
             decision = self._route(record, tried)
@@ -179,8 +182,17 @@ class Forwarder:
             self._registry.acquire(decision.order[0].backend.name)
         elif self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
+        record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
         record.decision = decision
+        if decision.order and not self._is_on(decision.order[0].backend.name):
+            # Switched off between its turn in the queue and now.
+            self._registry.release(decision.order[0].backend.name)
+            return await self._decide(record, tried)
         return decision
+
+    def _is_on(self, name: str) -> bool:
+        now = self._registry.snapshot(name)
+        return now.enabled and now.zone_enabled
 
     async def _wait_in(
         self,
@@ -220,6 +232,7 @@ class Forwarder:
             _check_zone(request.need, backend)
             self._strategy.next_turn()
             record.route(served, decision, attempt)
+            record.is_at_backend = True
             try:
                 answer = await exchange.open(
                     request.endpoint,
@@ -235,6 +248,7 @@ class Forwarder:
                 self._learn(backend.name, failed.failure)
                 return failed.failure
             finally:
+                record.is_at_backend = False
                 await exchange.close()
         return None
 

@@ -48,6 +48,8 @@ class WaitingRoom:
     ) -> RouteDecision:
         """Wait for a decision with a candidate, whose slot is then held for the caller.
 
+        One without a candidate comes back as soon as waiting can't help any more.
+
         Args:
             rest_seconds: when a backend that rests may be asked again, if one does.
 
@@ -66,7 +68,7 @@ class WaitingRoom:
             async with asyncio.timeout(self._config.max_wait_seconds):
                 return await waiter.turn
         except BaseException:
-            if waiter.turn.done() and not waiter.turn.cancelled():
+            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result().order:
                 # Its turn came in the moment it gave up: the slot goes to the next.
                 self._registry.release(waiter.turn.result().order[0].backend.name)
             raise
@@ -91,5 +93,7 @@ class WaitingRoom:
                 decision = waiter.decide()
                 if decision.order:
                     self._registry.acquire(decision.order[0].backend.name)
-                    queue.remove(waiter)
-                    waiter.turn.set_result(decision)
+                elif decision.waits_for:
+                    continue
+                queue.remove(waiter)
+                waiter.turn.set_result(decision)

@@ -114,6 +114,8 @@ def test_the_admin_key_alone_opens_the_control_api() -> None:
         guard.admit(scope("/nexus/state", authorization="Bearer nobody"))
     with pytest.raises(AuthenticationError):
         guard.admit(scope("/nexus"))
+    with pytest.raises(PermissionDeniedError):
+        guard.admit(scope("/v1/models", authorization="Bearer root"))
 
 
 def test_an_admin_key_without_client_keys_leaves_the_data_plane_to_loopback() -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from nexus_core.config import QueueConfig
+from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ANSWER, DONE, ScriptedAgent, World, whole
 
@@ -153,6 +154,34 @@ async def test_a_backend_switched_on_serves_those_who_wait() -> None:
     served = reply.result().served
     assert served is not None
     assert served.backend.name == "b"
+
+
+async def test_who_waits_for_a_backend_that_is_switched_off_waits_no_longer() -> None:
+    async with busy() as (world, _, tasks):
+        reply = tasks.create_task(world.ask())
+        await waiting(world, 1)
+        world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
+        assert world.forwarder.end_zone(PrivacyZone.RESTRICTED) == 1  # the one that runs
+        await asyncio.wait([reply])
+
+    assert refused(reply.result()) == (503, "no_capable_backend")
+
+
+async def test_a_switch_between_a_turn_and_its_request_still_holds() -> None:
+    async with busy() as (world, _, tasks):
+        reply = tasks.create_task(world.ask())
+        await waiting(world, 1)
+        # In one turn of the loop: the slot is given to the one who waits, then switched off.
+        world.registry.acquire("a")
+        world.registry.release("a")
+        world.registry.release("a")
+        assert len(world.queue or ()) == 0
+        world.registry.set_enabled("a", False)
+        await asyncio.wait([reply])
+        world.registry.acquire("a")  # what the running request will give back
+
+    assert refused(reply.result()) == (503, "no_capable_backend")
+    assert len(world.agents["a"].bodies) == 1
 
 
 async def test_a_request_nobody_could_ever_serve_does_not_wait() -> None:
