@@ -54,10 +54,15 @@ class Considered:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenUsage:
-    """Token counts as the backend itself reported them."""
+    """Token counts as the backend itself reported them; the details are parts of the two."""
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0  # of the prompt: read from a cache
+    cache_write_tokens: int = 0  # of the prompt: written to a cache
+    reasoning_tokens: int = 0  # of the completion
+    prompt_audio_tokens: int = 0
+    completion_audio_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -74,7 +74,22 @@ def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
         return None
     if prompt < 0 or completion < 0:
         return None
-    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
+    read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
+    return TokenUsage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=_part(read, "cached_tokens", prompt),
+        cache_write_tokens=_part(read, "cache_write_tokens", prompt),
+        reasoning_tokens=_part(made, "reasoning_tokens", completion),
+        prompt_audio_tokens=_part(read, "audio_tokens", prompt),
+        completion_audio_tokens=_part(made, "audio_tokens", completion),
+    )
+
+
+def _part(details: object, name: str, whole: int) -> int:
+    """A detail of the usage; 0 where it is absent or makes no sense."""
+    value = details.get(name) if isinstance(details, dict) else None
+    return value if isinstance(value, int) and 0 < value <= whole else 0
 
 
 def parse_json(text: str | bytes) -> object:

@@ -1,0 +1,32 @@
+"""What translating a request gives: the provider's body, and what became of fields it lacks."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from nexus_core.errors import NexusError
+from nexus_core.translation.openai import JsonObject
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """A request in a provider's own form, with the report that explain and headers show."""
+
+    body: JsonObject = field(repr=False)
+    dropped: tuple[str, ...] = ()  # sampling hints the model refuses; X-Nexus-Dropped-Params
+    ignored: tuple[str, ...] = ()  # fields without effect on the answer that were left out
+    changed: tuple[str, ...] = ()  # for people: "temperature 1.4 → 1.0"; never text of a prompt
+
+
+class UnsupportedFieldsError(NexusError):
+    """The chosen provider can't do what fields of the request ask for."""
+
+    status = 422
+    code = "unsupported_parameter"
+    type = "invalid_request_error"
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        """`fields` says of each field, by its path, why it can't be done; at least one."""
+        reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
+        super().__init__(reasons, param=next(iter(fields)))
+        self.fields = fields
