@@ -9,7 +9,9 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from nexus_core.agents import create_agent
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import Config
+from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.events import EventBus, ZoneToggled
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
@@ -76,13 +78,65 @@ class Gateway:
         finally:
             await self._engine.close()
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
+    async def execute(self, command: Command) -> Outcome:
+        """Carry out an operator's command; the screen and the control API have no other way.
+
+        Raises:
+            NexusError: it can't be done; nothing was changed.
+        """
+        match command:
+            case SwitchZone():
+                return self._switch_zone(command)
+            case SwitchBackend():
+                return self._switch_backend(command)
+            case ProbeBackend():
+                return await self._probe(command.backend)
+            case _:
+                raise InvalidRequestError(f"{type(command).__name__} is not available")
+
+    async def _probe(self, name: str) -> Outcome:
+        self._check_backend(name)
+        result = await self.health.probe(name)
+        found = result.detail if result.models is None else f"{len(result.models)} models"
+        return Outcome(message=f"{name}: {found} ({result.elapsed_ms:.0f} ms)")
+
+    def _check_backend(self, name: str) -> None:
+        if all(known.name != name for known in self.registry.snapshots()):
+            raise BackendNotFoundError(f"there is no backend {name!r}", param="backend")
+
+    def _switch_backend(self, command: SwitchBackend) -> Outcome:
+        self._check_backend(command.backend)
+        ended = self.set_backend_enabled(
+            command.backend, command.enabled, end_running=command.end_running
+        )
+        return Outcome(
+            message=f"{command.backend} is {_on_or_off(command.enabled)} until restart",
+            data={"ended": ended},
+        )
+
+    def _switch_zone(self, command: SwitchZone) -> Outcome:
+        ended = self.set_zone_enabled(
+            command.zone, command.enabled, end_running=command.end_running
+        )
+        return Outcome(
+            message=f"the {command.zone} zone is {_on_or_off(command.enabled)} until restart",
+            data={"ended": ended},
+        )
+
+    def set_backend_enabled(self, name: str, enabled: bool, *, end_running: bool = False) -> int:
         """Switch a backend on or off until restart. No request goes to it once this returns.
+
+        Args:
+            end_running: end what is under way there, too.
+
+        Returns:
+            How many requests under way were ended.
 
         Raises:
             KeyError: there is no backend of that name.
         """
         self.registry.set_enabled(name, enabled)
+        return self.forwarder.end_backend(name) if end_running and not enabled else 0
 
     def set_zone_enabled(
         self, zone: PrivacyZone, enabled: bool, *, end_running: bool = False
@@ -108,3 +162,7 @@ class Gateway:
             KeyError: there is no backend of that name.
         """
         return await self.health.probe(name)
+
+
+def _on_or_off(enabled: bool) -> str:
+    return "on" if enabled else "off"

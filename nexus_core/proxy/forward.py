@@ -80,12 +80,19 @@ class Forwarder:
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests under way at the zone's backends; how many there were."""
+        return self._end(f"the {zone} zone", lambda backend: backend.zone is zone)
+
+    def end_backend(self, name: str) -> int:
+        """End the requests under way at a backend; how many there were."""
+        return self._end(f'backend "{name}"', lambda backend: backend.name == name)
+
+    def _end(self, what: str, is_meant: Callable[[BackendSnapshot], bool]) -> int:
         at = asyncio.get_running_loop().time()
         ended = 0
         for deadline, record in self._running.items():
             at_backend = record.served if record.is_at_backend else None
-            if at_backend is not None and at_backend.backend.zone is zone:
-                record.ended_with_zone = True
+            if at_backend is not None and is_meant(at_backend.backend):
+                record.ended_with = what
                 deadline.reschedule(at)
                 ended += 1
         return ended
@@ -138,11 +145,11 @@ class Forwarder:
                 status=503,
                 code="shutting_down",
             )
-        if record.ended_with_zone:
+        if record.ended_with is not None:
             return UpstreamFailedError(
-                "the operator switched the zone of this request's backend off",
+                f"the operator switched {record.ended_with} off",
                 status=503,
-                code="zone_switched_off",
+                code="switched_off",
             )
         seconds = self._server.request_timeout_seconds
         return UpstreamFailedError(

@@ -40,7 +40,7 @@ class RequestRecord:
     failed: bool = False
     client_left: bool = False
     is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
-    ended_with_zone: bool = False  # by the operator
+    ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     usage: TokenUsage | None = None

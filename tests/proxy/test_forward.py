@@ -391,7 +391,7 @@ async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None
     assert "the restricted zone is switched off" in refused.error.message
     ended = running.result()
     assert ended.error is not None
-    assert ended.error.code == "zone_switched_off"
+    assert ended.error.code == "switched_off"
     assert b"[DONE]" not in ended.body
     assert response.closed
 

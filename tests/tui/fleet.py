@@ -7,6 +7,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
     Attempt,
@@ -59,13 +60,15 @@ class FakeGateway:
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
-        self.switched.append((name, enabled))
-        if self.confirms:
-            self.registry.set_enabled(name, enabled)
-
-    async def probe(self, name: str) -> None:
-        self.probed.append(name)
+    async def execute(self, command: Command) -> Outcome:
+        match command:
+            case SwitchBackend():
+                self.switched.append((command.backend, command.enabled))
+                if self.confirms:
+                    self.registry.set_enabled(command.backend, command.enabled)
+            case ProbeBackend():
+                self.probed.append(command.backend)
+        return Outcome(message="done")
 
 
 def backend(
@@ -387,7 +390,7 @@ def make_source(
 ) -> tuple[LocalSource, FakeGateway]:
     """A source on the fixed fleet, with the minute's traffic waiting in it."""
     gateway = make_gateway(is_empty=is_empty)
-    source = LocalSource(gateway, "127.0.0.1:8000", is_demo)
+    source = LocalSource(gateway, "127.0.0.1:8000", is_demo=is_demo)
     if plays and not is_empty:
         play(gateway)
         gateway.registry.set_enabled("lmstudio", False)
