@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from random import Random
 
@@ -13,10 +13,12 @@ from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, S
 from nexus_core.config import Config
 from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.events import EventBus, ZoneToggled
+from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.registry import ProbeResult, Registry
+from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone
@@ -77,6 +79,30 @@ class Gateway:
                     checks.cancel()
         finally:
             await self._engine.close()
+
+    async def explain(self, question: Question) -> Explanation:
+        """Where such a request would go now, and why; nothing is sent and nothing counted."""
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.traits
+        )
+        situation = self._situation(question.usable)
+        decision = situation.decide(need)
+        if not decision.order and not all(drop.backend.models_known for drop in decision.dropped):
+            await self.health.first_round()  # as the forwarder does
+            situation = self._situation(question.usable)
+            decision = situation.decide(need)
+        return explain(decision, situation)
+
+    def _situation(self, usable: Collection[str]) -> Situation:
+        queued = 0 if self.queue is None else len(self.queue)
+        has_room = self.queue is not None and queued < self.config.queue.max_size
+        return Situation(
+            fleet=self.registry.snapshots(),
+            strategy=self.strategy,
+            at=self.registry.clock(),
+            queued=queued,
+            wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
+        ).with_usable(usable)
 
     async def execute(self, command: Command) -> Outcome:
         """Carry out an operator's command; the screen and the control API have no other way.

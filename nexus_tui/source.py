@@ -8,6 +8,7 @@ from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.events import EventBus, NexusEvent
+from nexus_core.explain import Explanation, Question
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone
@@ -30,6 +31,7 @@ class Core(Protocol):
     def started_at(self) -> float: ...  # seconds since the epoch
 
     async def execute(self, command: Command) -> Outcome: ...
+    async def explain(self, question: Question) -> Explanation: ...
 
 
 class EventSource(Protocol):
@@ -64,6 +66,10 @@ class EventSource(Protocol):
 
     async def wait(self) -> None:
         """Return once there is something to drain."""
+        ...
+
+    async def explain(self, question: Question) -> Explanation:
+        """Where such a request would go, and why; nothing is sent."""
         ...
 
     async def command(self, command: Command) -> Outcome:
@@ -123,6 +129,9 @@ class LocalSource:
 
     async def wait(self) -> None:
         await self._subscription.wait()
+
+    async def explain(self, question: Question) -> Explanation:
+        return await self._core.explain(question)
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend
 from nexus_core.config import BackendConfig, Config, UnusableBackend
@@ -21,7 +22,10 @@ from nexus_core.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.registry import ProbeResult, Registry
+from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.types import (
     BackendType,
@@ -59,6 +63,15 @@ class FakeGateway:
         self.probed: list[str] = []
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
+
+    async def explain(self, question: Question) -> Explanation:
+        strategy = Strategy(self.config.routing, Random(0))
+        situation = Situation(self.registry.snapshots(), strategy, 0.0)
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.traits
+        )
+        situation = situation.with_usable(question.usable)
+        return explain(situation.decide(need), situation)
 
     async def execute(self, command: Command) -> Outcome:
         match command:
