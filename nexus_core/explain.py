@@ -15,7 +15,14 @@ from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.traits import NO_TRAITS, Traits
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import (
+    BackendType,
+    Capability,
+    HealthCause,
+    HealthStatus,
+    PrivacyZone,
+    RouteReason,
+)
 
 _DRAWN = "the order is drawn anew for each request; this is one draw"
 
@@ -155,6 +162,8 @@ class Explanation:
     min_tier: int | None
     backend: str | None  # the pin
     is_flexible: bool
+    needs: tuple[Capability, ...]  # what the request itself shows
+    prompt_tokens: int  # estimated
     strategy: str
     note: str | None  # for people: what is not certain about it
     models: tuple[ModelStages, ...]  # the asked one first, then its fallbacks
@@ -176,6 +185,8 @@ def explain(decision: RouteDecision, situation: Situation) -> Explanation:
         min_tier=need.min_tier,
         backend=need.backend,
         is_flexible=need.is_flexible,
+        needs=tuple(sorted(need.traits.needs)),
+        prompt_tokens=need.traits.prompt_tokens,
         strategy=situation.strategy.routing.strategy,
         note=_DRAWN if situation.is_drawn and len(decision.order) > 1 else None,
         models=tuple(_model_stages(decision)),

@@ -12,9 +12,18 @@ from types import MappingProxyType
 from nexus_core.circuit import Circuit
 from nexus_core.config import BackendConfig
 from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
 
 _SMOOTHING = 0.2  # the newest value's share of a moving average
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDetails:
+    """What a backend tells of one of its models, as far as it does."""
+
+    is_loaded: bool | None = None  # in memory: the first request need not wait for it
+    context_tokens: int | None = None  # of the loaded window, not what the model could take
+    lacks: frozenset[Capability] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +38,7 @@ class BackendSnapshot:
     max_concurrent: int | None
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
+    details: Mapping[str, ModelDetails] = field(default_factory=dict)  # by the backend's own names
     models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
     zone_enabled: bool = True
@@ -58,6 +68,7 @@ class ProbeResult:
 
     elapsed_ms: float
     models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
+    details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
     cause: HealthCause = HealthCause.NONE
     detail: str | None = None
 
@@ -200,6 +211,8 @@ class Registry:
             if not entry.configured_models and result.models is not None:
                 served = MappingProxyType({model: model for model in result.models})
                 self._change(name, models=served, models_known=True)
+            if result.details is not None:
+                self._change(name, details=MappingProxyType(dict(result.details)))
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
                 self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)

@@ -233,21 +233,21 @@ class Forwarder:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
         request, choice = record.request, decision.order[0]
         backend = choice.backend
-        served = Served(backend, choice.upstream_model, decision.reason)
-        exchange = Exchange(self._agents[backend.name], self._server)
+        agent = self._agents[backend.name]
+        exchange = Exchange(agent, self._server)
         with self._registry.held(backend.name):
             _check_zone(request.need, backend)
-            self._strategy.next_turn()
+            served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
+            call = agent.prepare(request.endpoint, request.openai, served.model)
+            record.drop(call.translation.dropped if call.translation else ())
+            self._strategy.next_turn()
             record.is_at_backend = True
             try:
-                answer = await exchange.open(
-                    request.endpoint,
-                    request.openai.body_for(served.model),
-                    is_streaming=request.openai.is_streaming,
-                )
+                answer = await exchange.open(call)
                 record.upstream_seconds += exchange.seconds
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
+                self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
                 await self._deliver(record, answer, reply)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
