@@ -278,7 +278,10 @@ _Mend = Callable[[BackendSnapshot, float], tuple[str, BackendSnapshot]]
 
 
 def _switched_on(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnapshot]:
-    return "switched on", replace(backend, enabled=True)
+    words = "switched on" if backend.zone_enabled else f"the {backend.zone} zone switched on"
+    if not (backend.enabled or backend.zone_enabled):
+        words = f"{words}, and itself"
+    return words, replace(backend, enabled=True, zone_enabled=True)
 
 
 def _healthy(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnapshot]:
@@ -308,7 +311,6 @@ _MENDS: Mapping[Stage, _Mend] = {
 
 
 def _usable(backend: BackendSnapshot, at: float) -> BackendSnapshot:
-    backend = replace(backend, zone_enabled=True)
     for mend in (_switched_on, _healthy, _rest_over):
         backend = mend(backend, at)[1]
     return _one_slot_free(backend, at)[1] if backend.is_full else backend

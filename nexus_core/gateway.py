@@ -35,12 +35,13 @@ class Gateway:
         *,
         engine: UpstreamEngine | None = None,
         now: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.config = config
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
         self.bus = EventBus(self.stats.apply)
-        self.registry = Registry(config.backends, self.bus, now)
+        self.registry = Registry(config.backends, self.bus, now, clock)
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.
         self.strategy = Strategy(config.routing, Random())  # noqa: S311
@@ -80,6 +81,11 @@ class Gateway:
         finally:
             await self._engine.close()
 
+    @property
+    def queued(self) -> int:
+        """How many requests wait for a slot."""
+        return 0 if self.queue is None else len(self.queue)
+
     async def explain(self, question: Question) -> Explanation:
         """Where such a request would go now, and why; nothing is sent and nothing counted."""
         need = read_requirements(
@@ -94,13 +100,12 @@ class Gateway:
         return explain(decision, situation)
 
     def _situation(self, usable: Collection[str]) -> Situation:
-        queued = 0 if self.queue is None else len(self.queue)
-        has_room = self.queue is not None and queued < self.config.queue.max_size
+        has_room = self.queue is not None and self.queued < self.config.queue.max_size
         return Situation(
             fleet=self.registry.snapshots(),
             strategy=self.strategy,
             at=self.registry.clock(),
-            queued=queued,
+            queued=self.queued,
             wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
         ).with_usable(usable)
 

@@ -79,6 +79,7 @@ def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
             tier=draw(st.none() | st.integers(0, 4)),
             priority=draw(st.integers(0, 3)),
             enabled=draw(st.booleans()),
+            zone_enabled=draw(st.booleans()),
             health=draw(st.sampled_from(HealthStatus)),
             max_concurrent=draw(st.none() | st.integers(1, 2)),
             in_flight=draw(st.integers(0, 2)),

@@ -185,6 +185,14 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
             "a: its trial passed → a, capability-match",
         ),
         (
+            {"zone_enabled": False, "priority": 90},
+            "a: the restricted zone switched on → a, capability-match",
+        ),
+        (
+            {"enabled": False, "zone_enabled": False, "priority": 90},
+            "a: the restricted zone switched on, and itself → a, capability-match",
+        ),
+        (
             FULL | {"enabled": False, "rests_until": AT + 3},
             "a: switched on and its rest over, in 3 s and one slot free → a, capability-match",
         ),

@@ -65,6 +65,9 @@ class GatewayCollector(Collector):
         """Every family, those without a sample included."""
         stats, snapshots = self._gateway.stats, self._gateway.registry.snapshots()
         yield InfoMetricFamily("nexus_build", "The running Nexus.", {"version": __version__})
+        yield GaugeMetricFamily(
+            "nexus_queued_requests", "Requests that wait for a slot.", self._gateway.queued
+        )
         yield from _http(stats)
         yield from _operations(stats)
         yield from _totals(stats)

@@ -80,6 +80,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "requests": stats.requests,
         "in_flight": stats.in_flight,
+        "queued": gateway.queued,
         "finished": stats.finished,
         "failed": stats.failed,
         "client_left": stats.client_left,
