@@ -30,3 +30,14 @@ class UnsupportedFieldsError(NexusError):
         reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
         super().__init__(reasons, param=next(iter(fields)))
         self.fields = fields
+
+
+class StreamFailedError(Exception):
+    """The provider said in mid-stream that it failed; the status line was long sent."""
+
+    def __init__(self, message: str, kind: str, status: int) -> None:
+        """All three are the provider's own; `status` is what it would have answered with."""
+        super().__init__(message)
+        self.message = message
+        self.type = kind
+        self.status = status
