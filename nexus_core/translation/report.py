@@ -41,3 +41,29 @@ class StreamFailedError(Exception):
         self.message = message
         self.type = kind
         self.status = status
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what becomes of a request's fields while it is translated."""
+
+    unsupported: dict[str, str] = field(default_factory=dict)  # path to why
+    dropped: dict[str, str] = field(default_factory=dict)  # hint to why
+    ignored: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        """Note a field without effect; once, however often it stands there."""
+        if name not in self.ignored:
+            self.ignored.append(name)
+
+    def report(self, body: JsonObject, *, reject_hints: bool = False) -> Translation:
+        """The translation, unless something can't be done.
+
+        Raises:
+            UnsupportedFieldsError: names all of it; with `reject_hints` the dropped hints too.
+        """
+        refused = {**self.unsupported, **self.dropped} if reject_hints else self.unsupported
+        if refused:
+            raise UnsupportedFieldsError(refused)
+        return Translation(body, tuple(self.dropped), tuple(self.ignored), tuple(self.changed))
