@@ -51,6 +51,7 @@ _GENERATION_4_5 = Family(
 _GENERATION_4 = replace(_GENERATION_4_5, sampling="both", structured=False)
 _GENERATION_3_5 = replace(_GENERATION_4, max_tokens=8_192, thinking="none")
 _GENERATION_3 = replace(_GENERATION_3_5, max_tokens=4_096, pdfs=False)
+_GENERATION_2 = replace(_GENERATION_3, images=False)
 
 # The rules of each line of models by its version, newest first. A version that is not here follows
 # the next older one; a line that is not here follows NEWEST.
@@ -98,6 +99,7 @@ _NAME = re.compile(
     r"claude-(?:(?P<old>\d)(?:[-.](?P<old_minor>\d))?-)?(?P<line>[a-z]+)"
     r"(?:-(?P<major>\d{1,2})(?:[-.](?P<minor>\d{1,2}))?(?!\d))?"
 )
+_OLD_NAME = re.compile(r"claude-(?:2|v2|instant)")
 
 # What the provider listed in November 2026; used while it can't be asked.
 FALLBACK_MODELS = (
@@ -124,14 +126,15 @@ def family_of(model: str) -> Family:
 
     Anthropic's names that are newer than the table follow NEWEST, all other names FOREIGN.
     """
-    match = _NAME.search(model.lower())
+    name = model.lower()
+    if _OLD_NAME.search(name):
+        return _GENERATION_2
+    match = _NAME.search(name)
     if match is None:
         return FOREIGN
     line = match["line"]
     if line == "mythos" and match["major"] is None:
         return _PREVIEW
-    if line in {"instant", "v"}:
-        return replace(_GENERATION_3, images=False)
     version = _version(match)
     versions = _LINES.get(line)
     if versions is None or version is None or version > max(versions[0][0], (5, 5)):

@@ -22,7 +22,7 @@ Part: TypeAlias = UserPart | AssistantPart | ToolPart
 
 IMAGE_TYPES = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
-_LIFETIMES = frozenset({"5m", "1h"})  # of a cache entry
+_LIFETIMES = ("5m", "1h")  # of a cache entry
 
 
 class _CannotError(Exception):

@@ -11,8 +11,17 @@ import json
 
 from nexus_core.translation.openai import JsonObject
 
-_FORMATS = frozenset(
-    {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"}
+_FORMATS = (
+    "date-time",
+    "time",
+    "date",
+    "duration",
+    "email",
+    "hostname",
+    "uri",
+    "ipv4",
+    "ipv6",
+    "uuid",
 )
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _DEFINITIONS = ("$defs", "definitions")
