@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from urllib.parse import unquote_to_bytes
 
 _BASE64 = re.compile(r"[A-Za-z0-9+/]*={0,2}")
-_BLANKS = re.compile(r"[ \t\r\n]+")
 _URL_SAFE = str.maketrans("-_", "+/")
 _MIME_TYPE = re.compile(r"[a-z0-9!#$&^_.+-]+/[a-z0-9!#$&^_.+-]+")
 
@@ -100,7 +99,9 @@ def read_base64(content: str, claimed: str = "") -> Media:
     Raises:
         ValueError: it is not base64.
     """
-    data = _BLANKS.sub("", content).translate(_URL_SAFE)
+    data = "".join(content.split())  # several times faster than a pattern, on megabytes
+    if "-" in data or "_" in data:
+        data = data.translate(_URL_SAFE)
     if not _BASE64.fullmatch(data) or len(data.rstrip("=")) % 4 == 1:
         raise ValueError("the content is not base64")
     data = data.rstrip("=")
