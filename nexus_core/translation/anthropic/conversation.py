@@ -126,10 +126,10 @@ class _Reader:
         }
         content = self._content(message, path)
         if content:
-            # The marker belongs on the result, whose content is part of what it covers.
-            marker = next((part.pop("cache_control") for part in content if _is_marked(part)), None)
-            if marker is not None:
-                block["cache_control"] = marker
+            # Anthropic wants the marker on the result, not on what is within it.
+            markers = [part.pop("cache_control") for part in content if "cache_control" in part]
+            if markers:
+                block["cache_control"] = markers[-1]
             block["content"] = content
         return block
 
@@ -198,10 +198,6 @@ class _Reader:
             return parsed
         self._findings.changed.append(f"{place}: arguments that are no JSON object, sent as text")
         return {"arguments": arguments}
-
-
-def _is_marked(block: JsonObject) -> bool:
-    return "cache_control" in block
 
 
 def _results_first(blocks: list[JsonObject]) -> list[JsonObject]:

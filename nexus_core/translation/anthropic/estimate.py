@@ -34,10 +34,10 @@ def estimate_tokens(body: JsonObject) -> int:
     tools = body.get("tools")
     if tools:
         tokens += TOKENS_FOR_TOOLS
-        text_bytes += _size(json.dumps(tools, ensure_ascii=False, separators=(",", ":")))
+        text_bytes += _json_size(tools)
     schema = body.get("output_config", {}).get("format")
     if schema:
-        text_bytes += _size(json.dumps(schema, ensure_ascii=False, separators=(",", ":")))
+        text_bytes += _json_size(schema)
     for message in body["messages"]:
         tokens += TOKENS_PER_MESSAGE
         for block in message["content"]:
@@ -51,6 +51,13 @@ def _size(text: str) -> int:
     return len(text.encode("utf-8", "surrogatepass"))
 
 
+def _json_size(value: object) -> int:
+    try:
+        return _size(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    except RecursionError:
+        return 0  # nested as deep as can be: its size is the least of its troubles
+
+
 def _block(block: JsonObject) -> tuple[int, int]:
     """Bytes of text to be divided, and tokens that are known otherwise."""
     match block["type"]:
@@ -59,7 +66,7 @@ def _block(block: JsonObject) -> tuple[int, int]:
         case "thinking":
             return _size(block["thinking"]), 0
         case "tool_use":
-            return _size(block["name"] + json.dumps(block["input"], ensure_ascii=False)), 0
+            return _size(block["name"]) + _json_size(block["input"]), 0
         case "tool_result":
             inner = [_block(part) for part in block.get("content", [])]
             return sum(size for size, _ in inner), sum(tokens for _, tokens in inner)

@@ -44,6 +44,8 @@ _NEVER = {
     "moderation": "Anthropic moderates by its own rules only",
 }
 
+_KNOWN = frozenset(ChatRequest.__annotations__) | _NATIVE | _NEVER.keys() | {"safety_identifier"}
+
 # Opaque, as Anthropic asks for: no names, mail addresses or phone numbers.
 _OPAQUE_ID = re.compile(r"(?=.*[0-9])(?=.*[a-zA-Z])[a-zA-Z0-9_-]{1,256}")
 
@@ -198,12 +200,9 @@ def _limit_breakpoints(body: JsonObject, findings: Findings) -> None:
 
 
 def _cacheable(body: JsonObject) -> list[JsonObject]:
-    blocks = [*body.get("tools", []), *body.get("system", [])]
-    for message in body["messages"]:
-        for block in message["content"]:
-            inner = block.get("content") if block["type"] == "tool_result" else None
-            blocks += [*(inner or []), block]
-    return blocks
+    """What may bear a marker, in the order of the prompt."""
+    blocks = [block for message in body["messages"] for block in message["content"]]
+    return [*body.get("tools", []), *body.get("system", []), *blocks]
 
 
 def _check_rest(fields: ChatRequest, findings: Findings) -> None:
@@ -222,7 +221,6 @@ def _check_rest(fields: ChatRequest, findings: Findings) -> None:
     for name, why in _NEVER.items():
         if name in given:
             findings.unsupported[name] = why
-    known = ChatRequest.__annotations__.keys() | _NATIVE | _NEVER.keys() | {"safety_identifier"}
     for name in given:
-        if name in _WITHOUT_EFFECT or name not in known:
+        if name in _WITHOUT_EFFECT or name not in _KNOWN:
             findings.ignore(name)

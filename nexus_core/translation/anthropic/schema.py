@@ -25,6 +25,7 @@ _FORMATS = (
 )
 _TYPES = frozenset({"object", "array", "string", "integer", "number", "boolean", "null"})
 _DEFINITIONS = ("$defs", "definitions")
+_INSTEAD = ("enum", "const", "anyOf", "allOf")  # of a type
 _KEPT = ("title", "description", "default", "$ref")
 
 # Deeper than any schema that means something, well below Python's own limit.
@@ -78,19 +79,18 @@ def _is_primitive(value: object) -> bool:
 
 
 def _take_unions(node: JsonObject, rest: JsonObject, depth: int) -> None:
-    """anyOf and allOf stay; oneOf becomes anyOf, and so does a list of types."""
+    """One union: anyOf or allOf as it is, oneOf as anyOf, a list of types as anyOf too."""
     for source, target in (("anyOf", "anyOf"), ("oneOf", "anyOf"), ("allOf", "allOf")):
-        branches = rest.get(source)
-        if isinstance(branches, list) and target not in node:
+        if isinstance(rest.get(source), list):
             node[target] = [_any(branch, depth) for branch in rest.pop(source)]
+            return
     types = rest.get("type")
-    if isinstance(types, list) and "anyOf" not in node:
+    if isinstance(types, list) and "enum" not in node and "const" not in node:
         del rest["type"]
         named = [name for name in types if isinstance(name, str)]
-        if "enum" not in node and "const" not in node:
-            node["anyOf"] = [_branch(name, rest, depth) for name in named]
-            for key in {key for name in named for key in _KEYWORDS.get(name, ())}:
-                rest.pop(key, None)
+        node["anyOf"] = [_branch(name, rest, depth) for name in named]
+        for key in {key for name in named for key in _KEYWORDS.get(name, ())}:
+            rest.pop(key, None)
 
 
 def _branch(name: str, rest: JsonObject, depth: int) -> JsonObject:
@@ -112,7 +112,7 @@ def _take_type(node: JsonObject, rest: JsonObject, depth: int) -> None:
     kind = rest.pop("type", None)
     if kind is None and "properties" in rest:
         kind = "object"
-    if "enum" in node or "const" in node or not isinstance(kind, str) or kind not in _TYPES:
+    if not isinstance(kind, str) or kind not in _TYPES or not node.keys().isdisjoint(_INSTEAD):
         return
     node["type"] = kind
     if kind == "object":
@@ -139,4 +139,9 @@ def _describe(node: JsonObject, rest: JsonObject) -> None:
 
 
 def _shown(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if isinstance(value, str):
+        return value
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except RecursionError:  # what could just be parsed is a few levels too deep for this call
+        return "…"

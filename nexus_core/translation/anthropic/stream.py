@@ -79,7 +79,7 @@ class AnthropicStream:
         self._calls = 0
         self._thinking = 0  # blocks of it so far
         self._annotations = 0
-        self._kept: list[JsonObject] | None = []  # thinking for the first call; None: too long
+        self._kept: list[JsonObject] | None = []  # thinking for the first call; None: no more
         self._kept_chars = 0
         self._stop_reason: object = None
         self._stop_details: object = None
@@ -166,7 +166,8 @@ class AnthropicStream:
             if block.place:
                 return block, []  # the old form has room for one call
             return block, [self._chunk({"function_call": {"name": name, "arguments": ""}})]
-        extra = extra_content(self._kept) if self._kept and block.place == 0 else None
+        extra = extra_content(self._kept or [])
+        self._kept = None
         call = tool_call_start(block.place, call_id, name, extra_content=extra)
         return block, [self._chunk({"tool_calls": [call]})]
 
@@ -281,7 +282,7 @@ class AnthropicStream:
 
     def _keep(self, block: _Block, piece: Mapping[str, object]) -> None:
         """Remember thinking until the first tool call, unless it grows too long."""
-        if self._kept is None or self._calls:
+        if self._kept is None:
             return
         for name, value in piece.items():
             if isinstance(value, str) and name != "type":

@@ -232,6 +232,9 @@ def test_a_checked_request_is_translated_or_a_422(
         translation = translate_request(checked, model, reject_hints=reject_hints)
         check_request(translation.body)
         check_rules(translation.body)
+        budget = translation.body.get("thinking", {}).get("budget_tokens")
+        if budget is not None and request.get("thinking") is None:
+            assert 1_024 <= budget < translation.body["max_tokens"]
         assert estimate_tokens(translation.body) >= 0
         assert not (reject_hints and translation.dropped)
 
@@ -257,7 +260,9 @@ def check_rules(body: dict[str, Any]) -> None:
     assert len(used) == len(set(used))
     assert not used or body["tools"]
     assert ("tool_choice" not in body) or body["tools"]
-    assert json.dumps(body).count('"cache_control": {') <= 4 or "input" in json.dumps(body)
+    blocks = [block for message in body["messages"] for block in message["content"]]
+    marked = [*body.get("tools", []), *body.get("system", []), *blocks, body]
+    assert sum("cache_control" in block for block in marked) <= 4
     budget = body.get("thinking", {}).get("budget_tokens")
     assert budget is None or "top_k" not in body
 

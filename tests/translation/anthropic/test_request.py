@@ -4,6 +4,8 @@ from typing import Any
 
 import pytest
 
+from nexus_core.translation.anthropic import estimate_tokens, translate_request
+from nexus_core.translation.chat_request import check_chat_request
 from nexus_core.translation.report import UnsupportedFieldsError
 from tests.translation.anthropic.build import (
     HAIKU_3,
@@ -286,6 +288,23 @@ def test_the_request_itself_is_not_changed() -> None:
     assert tools == [function(strict=True)]
     assert messages[0]["content"] == [{"type": "text", "text": "x", "cache_control": {}}]
     assert "additionalProperties" not in SCHEMA
+
+
+@pytest.mark.parametrize("depth", [100, 900, 990, 5_000, 50_000])
+def test_deep_nesting_does_no_harm(depth: int) -> None:
+    # What could just be parsed can't be written again where the call stack is a little higher.
+    nested: list[Any] = []
+    for _ in range(depth):
+        nested = [nested]
+    parameters = {"type": "object", "minimum": nested}
+    tools = [
+        {"type": "function", "function": {"name": "f", "strict": True, "parameters": parameters}}
+    ]
+    request = check_chat_request({"model": "m", "messages": [USER], "tools": tools})
+
+    translation = translate_request(request, NEWEST)
+
+    assert estimate_tokens(translation.body) > 0
 
 
 def test_only_the_last_four_cache_markers_are_sent() -> None:

@@ -126,3 +126,13 @@ def test_a_schema_without_end_is_left_as_it_is() -> None:
     for _ in range(MAX_DEPTH * 2):
         found = found["items"]
     assert found == {"type": "object"}
+
+
+def test_a_union_stands_alone() -> None:
+    schema = {"type": "object", "properties": {"a": STRING}, "anyOf": [STRING], "oneOf": []}
+
+    sent = enforceable(schema)
+
+    assert sent["anyOf"] == [STRING]
+    assert set(sent) == {"anyOf", "description"}
+    assert "properties" in sent["description"]
