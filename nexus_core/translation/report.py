@@ -30,3 +30,40 @@ class UnsupportedFieldsError(NexusError):
         reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
         super().__init__(reasons, param=next(iter(fields)))
         self.fields = fields
+
+
+class StreamFailedError(Exception):
+    """The provider said in mid-stream that it failed; the status line was long sent."""
+
+    def __init__(self, message: str, kind: str, status: int) -> None:
+        """All three are the provider's own; `status` is what it would have answered with."""
+        super().__init__(message)
+        self.message = message
+        self.type = kind
+        self.status = status
+
+
+@dataclass(slots=True)
+class Findings:
+    """Collects what becomes of a request's fields while it is translated."""
+
+    unsupported: dict[str, str] = field(default_factory=dict)  # path to why
+    dropped: dict[str, str] = field(default_factory=dict)  # hint to why
+    ignored: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+
+    def ignore(self, name: str) -> None:
+        """Note a field without effect; once, however often it stands there."""
+        if name not in self.ignored:
+            self.ignored.append(name)
+
+    def report(self, body: JsonObject, *, reject_hints: bool = False) -> Translation:
+        """The translation, unless something can't be done.
+
+        Raises:
+            UnsupportedFieldsError: names all of it; with `reject_hints` the dropped hints too.
+        """
+        refused = {**self.unsupported, **self.dropped} if reject_hints else self.unsupported
+        if refused:
+            raise UnsupportedFieldsError(refused)
+        return Translation(body, tuple(self.dropped), tuple(self.ignored), tuple(self.changed))
