@@ -41,7 +41,7 @@ class Conversation:
         for call in self._calls:
             if not call.response:
                 self._found.refuse(call.path, "Gemini needs a result of every call")
-        if not self.contents:
+        if not self.contents and not self._found.is_refused:
             self._found.refuse("messages", "Gemini needs a message beside the instructions")
 
     def _take(self, message: JsonObject, path: str) -> None:

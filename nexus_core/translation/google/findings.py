@@ -15,6 +15,11 @@ class Findings:
         self._ignored: dict[str, None] = {}  # a set that keeps its order
         self._changed: dict[str, None] = {}
 
+    @property
+    def is_refused(self) -> bool:
+        """Whether anything was refused so far."""
+        return bool(self._refused)
+
     def refuse(self, path: str, why: str) -> None:
         """The provider can't do this, and the client would get something else."""
         self._refused.setdefault(path, why)

@@ -74,7 +74,7 @@ def _bytes(text: str) -> int:
 
 def _media_tokens(blob: JsonObject) -> int:
     mime_type, data = blob["mimeType"], blob["data"]
-    size = len(data) * 3 // 4
+    size = len(data.rstrip("=")) * 3 // 4
     if mime_type.startswith("image/"):
         return _TILE_TOKENS * _tiles(data)
     if mime_type.startswith("text/"):
