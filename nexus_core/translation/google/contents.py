@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexus_core.translation.google import signatures
-from nexus_core.translation.google.findings import Findings
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.google.parts import translate_parts
 from nexus_core.translation.google.values import read_object
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.report import Findings
 
 
 @dataclass(slots=True)
@@ -27,9 +27,9 @@ class _Call:
 class Conversation:
     """Messages in, `contents` and the parts of `systemInstruction` out."""
 
-    def __init__(self, family: Family, found: Findings) -> None:
+    def __init__(self, family: Family, findings: Findings) -> None:
         self._family = family
-        self._found = found
+        self._findings = findings
         self._calls: list[_Call] = []
         self.system: list[JsonObject] = []
         self.contents: list[JsonObject] = []
@@ -40,14 +40,16 @@ class Conversation:
             self._take(message, f"messages[{index}]")
         for call in self._calls:
             if not call.response:
-                self._found.refuse(call.path, "Gemini needs a result of every call")
-        if not self.contents and not self._found.is_refused:
-            self._found.refuse("messages", "Gemini needs a message beside the instructions")
+                self._findings.unsupported[call.path] = "Gemini needs a result of every call"
+        if not self.contents and not self._findings.unsupported:
+            self._findings.unsupported["messages"] = (
+                "Gemini needs a message beside the instructions"
+            )
 
     def _take(self, message: JsonObject, path: str) -> None:
         role = message["role"]
         if role != "function" and message.get("name") is not None:
-            self._found.ignore("messages.name")
+            self._findings.ignore("messages[].name")
         match role:
             case "system" | "developer":
                 self.system += self._parts(message, path)
@@ -59,7 +61,7 @@ class Conversation:
                 self._take_result(message, path)
 
     def _parts(self, message: JsonObject, path: str) -> list[JsonObject]:
-        return translate_parts(message.get("content"), f"{path}.content", self._found)
+        return translate_parts(message.get("content"), f"{path}.content", self._findings)
 
     def _add(self, role: str, parts: list[JsonObject]) -> list[JsonObject]:
         """Say something; turns of one role are one turn. Gives all parts of that turn."""
@@ -73,9 +75,9 @@ class Conversation:
 
     def _take_assistant(self, message: JsonObject, path: str) -> None:
         if message.get("audio") is not None:
-            self._found.refuse(f"{path}.audio", "Gemini can't read audio kept at OpenAI")
+            self._findings.unsupported[f"{path}.audio"] = "Gemini can't read audio kept at OpenAI"
         if message.get("reasoning_content"):
-            self._found.ignore("messages.reasoning_content")  # signatures carry the thoughts
+            self._findings.ignore("messages[].reasoning_content")  # signatures carry the thoughts
         parts = self._parts(message, path)
         if refusal := message.get("refusal"):
             parts.append({"text": refusal})
@@ -99,7 +101,7 @@ class Conversation:
         for index, call in enumerate(message.get("tool_calls") or ()):
             at = f"{path}.tool_calls[{index}]"
             if call.get("type") == "custom":
-                self._found.refuse(at, "Gemini has no custom tools, only functions")
+                self._findings.unsupported[at] = "Gemini has no custom tools, only functions"
                 continue
             found.append(self._call(call["function"], call["id"], call.get("extra_content"), at))
         return found
@@ -112,7 +114,9 @@ class Conversation:
         if arguments is None:
             # What a model took for JSON; refusing it would end the conversation for good.
             arguments = {"arguments": text}
-            self._found.change(f"{path}: arguments that are no JSON object → a text inside one")
+            self._findings.changed.append(
+                f"{path}: arguments that are no JSON object → a text inside one"
+            )
         part: JsonObject = {"functionCall": {"name": name, "args": arguments}}
         if call_id is not None:
             part["functionCall"]["id"] = call_id
@@ -140,7 +144,7 @@ class Conversation:
         )
         if call is None:
             why = "no call before it waits for this result, and Gemini needs the function's name"
-            self._found.refuse(f"{path}.{name}", why)
+            self._findings.unsupported[f"{path}.{name}"] = why
             return
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)

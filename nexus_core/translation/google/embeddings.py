@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from nexus_core.translation.embeddings import embedding_list
-from nexus_core.translation.google.findings import Findings
 from nexus_core.translation.google.usage import read_usage
 from nexus_core.translation.google.values import as_list, as_number, as_object
 from nexus_core.translation.openai import JsonObject
-from nexus_core.translation.report import Translation
+from nexus_core.translation.report import Findings, Translation
 
 _MAX_TEXTS = 100  # of one batch
 _HANDLED = frozenset({"model", "input", "dimensions", "encoding_format"})
@@ -21,21 +20,21 @@ def translate_embeddings_request(fields: JsonObject, model: str) -> Translation:
     Raises:
         UnsupportedFieldsError: names everything that Gemini can't do, at once.
     """
-    found = Findings()
+    findings = Findings()
     given = fields["input"]
     texts = [given] if isinstance(given, str) else given
     if not all(isinstance(text, str) for text in texts):
-        found.refuse("input", "Gemini takes texts, no tokens")
+        findings.unsupported["input"] = "Gemini takes texts, no tokens"
     elif len(texts) > _MAX_TEXTS:
-        found.refuse("input", f"Gemini takes at most {_MAX_TEXTS} texts at once")
+        findings.unsupported["input"] = f"Gemini takes at most {_MAX_TEXTS} texts at once"
     one: JsonObject = {"model": f"models/{model}"}
     if (dimensions := fields.get("dimensions")) is not None:
         one["outputDimensionality"] = dimensions
     for name, value in fields.items():
         if name not in _HANDLED and value is not None:
-            found.ignore(name)
+            findings.ignore(name)
     requests = [{**one, "content": {"parts": [{"text": text}]}} for text in texts]
-    return found.translation({"requests": requests}, reject_hints=False)
+    return findings.report({"requests": requests}, reject_hints=False)
 
 
 def translate_embeddings_response(

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
 
-from nexus_core.translation.google.findings import Findings
 from nexus_core.translation.media import (
     Media,
     is_data_url,
@@ -16,6 +15,7 @@ from nexus_core.translation.media import (
     read_file,
 )
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.report import Findings
 
 # https://ai.google.dev/gemini-api/docs/file-input-methods
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})
@@ -50,7 +50,7 @@ _AUDIO = {
 
 
 def translate_parts(
-    content: str | Iterable[Any] | None, path: str, found: Findings
+    content: str | Iterable[Any] | None, path: str, findings: Findings
 ) -> list[JsonObject]:
     """A message's content as parts; empty texts are left out, what can't be sent is refused.
 
@@ -61,19 +61,19 @@ def translate_parts(
     if isinstance(content, str):
         return [{"text": content}]
     translated = (
-        _translate_part(part, f"{path}[{index}]", found) for index, part in enumerate(content)
+        _translate_part(part, f"{path}[{index}]", findings) for index, part in enumerate(content)
     )
     return [part for part in translated if part is not None]
 
 
-def _translate_part(part: JsonObject, path: str, found: Findings) -> JsonObject | None:
+def _translate_part(part: JsonObject, path: str, findings: Findings) -> JsonObject | None:
     for marker in ("cache_control", "prompt_cache_breakpoint"):
         if part.get(marker) is not None:
-            found.ignore(marker)  # Gemini caches by itself
+            findings.ignore(marker)  # Gemini caches by itself
     try:
         match part["type"]:
             case "image_url":
-                return _image(part["image_url"], found)
+                return _image(part["image_url"], findings)
             case "input_audio":
                 return _audio(part["input_audio"])
             case "file":
@@ -81,13 +81,13 @@ def _translate_part(part: JsonObject, path: str, found: Findings) -> JsonObject 
             case kind:  # a text or a refusal, each under its own name
                 return {"text": part[kind]} if part[kind] else None
     except ValueError as error:
-        found.refuse(path, str(error))
+        findings.unsupported[path] = str(error)
         return None
 
 
-def _image(image: JsonObject, found: Findings) -> JsonObject:
+def _image(image: JsonObject, findings: Findings) -> JsonObject:
     if image.get("detail") not in (None, "auto"):
-        found.ignore("image_url.detail")
+        findings.ignore("image_url.detail")
     url = image["url"]
     if not is_data_url(url):
         return _link(url, _IMAGES)

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.google.contents import Conversation
-from nexus_core.translation.google.findings import Findings
 from nexus_core.translation.google.models import Family, family_of
 from nexus_core.translation.google.tools import translate_tools
 from nexus_core.translation.openai import JsonObject
-from nexus_core.translation.report import Translation
+from nexus_core.translation.report import Findings, Translation
 
 _MAX_STOPS = 5
 _MAX_CANDIDATES = 8
@@ -54,50 +53,50 @@ def translate_request(
         UnsupportedFieldsError: names everything that Gemini can't do, at once.
     """
     request: JsonObject = dict(fields)
-    family, found = family_of(model), Findings()
-    conversation = Conversation(family, found)
+    family, findings = family_of(model), Findings()
+    conversation = Conversation(family, findings)
     conversation.translate(request["messages"])
     body: JsonObject = {"contents": conversation.contents}
     if conversation.system:
         body["systemInstruction"] = {"parts": conversation.system}
-    body |= translate_tools(request, family, found)
+    body |= translate_tools(request, family, findings)
     config = (
-        _limits(request, family, found)
-        | _sampling(request, family, found)
-        | _logprobs(request, family, found)
-        | _format(request, family, found, has_tools="tools" in body)
-        | _thinking(request, family, found)
+        _limits(request, family, findings)
+        | _sampling(request, family, findings)
+        | _logprobs(request, family, findings)
+        | _format(request, family, findings, has_tools="tools" in body)
+        | _thinking(request, family, findings)
     )
     if config:
         body["generationConfig"] = config
-    _note_the_rest(request, found)
-    return found.translation(body, reject_hints=reject_hints)
+    _note_the_rest(request, findings)
+    return findings.report(body, reject_hints=reject_hints)
 
 
-def _limits(request: JsonObject, family: Family, found: Findings) -> JsonObject:
+def _limits(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
     config: JsonObject = {}
     limit = request.get("max_completion_tokens") or request.get("max_tokens")
     if limit is not None:
         most = family.max_output_tokens
         if most is not None and limit > most:
-            found.change(f"max_tokens {limit} → {most}, the most that the model writes")
+            findings.changed.append(f"max_tokens {limit} → {most}, the most that the model writes")
             limit = most
         config["maxOutputTokens"] = min(limit, _INT32[-1])
     stop = request.get("stop") or []
     stops = [text for text in ([stop] if isinstance(stop, str) else stop) if text]
     if len(stops) > _MAX_STOPS:
-        found.refuse("stop", f"Gemini takes at most {_MAX_STOPS} stop sequences")
+        findings.unsupported["stop"] = f"Gemini takes at most {_MAX_STOPS} stop sequences"
     elif stops:
         config["stopSequences"] = stops
     count = request.get("n") or 1
     if count > _MAX_CANDIDATES:
-        found.refuse("n", f"Gemini gives at most {_MAX_CANDIDATES} answers")
+        findings.unsupported["n"] = f"Gemini gives at most {_MAX_CANDIDATES} answers"
     elif count > 1:
         config["candidateCount"] = count
     return config
 
 
-def _sampling(request: JsonObject, family: Family, found: Findings) -> JsonObject:
+def _sampling(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
     config: JsonObject = {}
     for name, key in (("temperature", "temperature"), ("top_p", "topP")):
         if request.get(name) is not None:
@@ -107,9 +106,9 @@ def _sampling(request: JsonObject, family: Family, found: Findings) -> JsonObjec
     seed = request.get("seed")
     if seed is not None:
         if not family.takes_seed:
-            found.drop("seed", "the model takes none")
+            findings.dropped["seed"] = "the model takes none"
         elif seed not in _INT32:
-            found.drop("seed", "Gemini takes 32 bits")
+            findings.dropped["seed"] = "Gemini takes 32 bits"
         else:
             config["seed"] = seed
     for name, key in (
@@ -120,32 +119,36 @@ def _sampling(request: JsonObject, family: Family, found: Findings) -> JsonObjec
             if family.takes_penalties:
                 config[key] = penalty
             else:
-                found.drop(name, "the model takes no penalties")
+                findings.dropped[name] = "the model takes no penalties"
     if request.get("logit_bias"):
-        found.drop("logit_bias", "Gemini has none")
+        findings.dropped["logit_bias"] = "Gemini has none"
     if request.get("verbosity") is not None:
-        found.drop("verbosity", "Gemini has no such setting")
+        findings.dropped["verbosity"] = "Gemini has no such setting"
     return config
 
 
-def _logprobs(request: JsonObject, family: Family, found: Findings) -> JsonObject:
+def _logprobs(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
     count = request.get("top_logprobs")
     if not request.get("logprobs"):
         if count:
-            found.refuse("top_logprobs", "needs logprobs: true")
+            findings.unsupported["top_logprobs"] = "needs logprobs: true"
         return {}
     if not family.takes_logprobs:
-        found.refuse("logprobs", "the model gives none")
+        findings.unsupported["logprobs"] = "the model gives none"
         return {}
     return {"responseLogprobs": True, "logprobs": count} if count else {"responseLogprobs": True}
 
 
-def _format(request: JsonObject, family: Family, found: Findings, *, has_tools: bool) -> JsonObject:
+def _format(
+    request: JsonObject, family: Family, findings: Findings, *, has_tools: bool
+) -> JsonObject:
     wanted = request.get("response_format")
     if wanted is None or wanted["type"] == "text":
         return {}
     if has_tools and not family.takes_json_with_tools:
-        found.refuse("response_format", "the model does not write JSON in a request with tools")
+        findings.unsupported["response_format"] = (
+            "the model does not write JSON in a request with tools"
+        )
         return {}
     config: JsonObject = {"responseMimeType": "application/json"}
     schema = wanted["json_schema"].get("schema") if wanted["type"] == "json_schema" else None
@@ -154,16 +157,16 @@ def _format(request: JsonObject, family: Family, found: Findings, *, has_tools: 
     return config
 
 
-def _thinking(request: JsonObject, family: Family, found: Findings) -> JsonObject:
+def _thinking(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
     effort = request.get("reasoning_effort")
     if effort is None:
         return {}
     if effort != "none" and effort not in _LEVELS:
-        found.refuse("reasoning_effort", f"not one of none, {', '.join(_LEVELS)}")
+        findings.unsupported["reasoning_effort"] = f"not one of none, {', '.join(_LEVELS)}"
         return {}
     if not family.levels and family.budget is None:
         if effort != "none":
-            found.drop("reasoning_effort", "the model does not think")
+            findings.dropped["reasoning_effort"] = "the model does not think"
         return {}
     setting: JsonObject = (
         {"thinkingLevel": _level(effort, family)}
@@ -172,7 +175,7 @@ def _thinking(request: JsonObject, family: Family, found: Findings) -> JsonObjec
     )
     for name, value in setting.items():
         if str(value).lower() != effort:
-            found.change(f"reasoning_effort {effort} → {name} {value}")
+            findings.changed.append(f"reasoning_effort {effort} → {name} {value}")
     # A client that asked for no thoughts has no use for those of a model that can't do without.
     return {"thinkingConfig": setting if effort == "none" else setting | {"includeThoughts": True}}
 
@@ -192,20 +195,22 @@ def _budget(effort: str, family: Family) -> int:
     return max(least, min(_BUDGETS.get(effort, most), most))
 
 
-def _note_the_rest(request: JsonObject, found: Findings) -> None:
+def _note_the_rest(request: JsonObject, findings: Findings) -> None:
     modalities = request.get("modalities")
     if any(modality != "text" for modality in modalities or ()):
-        found.refuse("modalities", "only text comes back from Gemini here")
+        findings.unsupported["modalities"] = "only text comes back from Gemini here"
     for name, why in (
         ("audio", "only text comes back from Gemini here"),
         ("prediction", "Gemini takes no predicted output"),
     ):
         if request.get(name) is not None:
-            found.refuse(name, why)
+            findings.unsupported[name] = why
     if request.get("parallel_tool_calls") is False and (
         request.get("tools") or request.get("functions")
     ):
-        found.change("parallel_tool_calls false → of several calls only the first is passed on")
+        findings.changed.append(
+            "parallel_tool_calls false → of several calls only the first is passed on"
+        )
     for name, value in request.items():
         if name not in _HANDLED and value is not None:
-            found.ignore(name)
+            findings.ignore(name)

@@ -9,10 +9,8 @@ video about 300: how long they are is guessed from their size. Expect some 20 pe
 from __future__ import annotations
 
 import json
-import struct
-from base64 import b64decode
-from collections.abc import Iterator
 
+from nexus_core.translation.media import image_size
 from nexus_core.translation.openai import JsonObject
 
 _BYTES_PER_TOKEN = 4
@@ -84,9 +82,7 @@ def _media_tokens(blob: JsonObject) -> int:
 
 
 def _tiles(data: str) -> int:
-    # The size stands in the first bytes; only a JPEG with a large preview hides it further on.
-    head = b64decode(data[: 64 * 1024])
-    sides = next(_sizes(head), None)
+    sides = image_size(data)
     if sides is None:
         return _GUESSED_TILES
     width, height = sides
@@ -94,17 +90,3 @@ def _tiles(data: str) -> int:
         return 1
     unit = max(256, min(_TILE_SIDE, min(width, height) * 2 // 3))
     return min(_MOST_TILES, -(-width // unit) * -(-height // unit))
-
-
-def _sizes(head: bytes) -> Iterator[tuple[int, int]]:
-    """Width and height in pixels, where a PNG or a JPEG tells them."""
-    if head.startswith(b"\x89PNG") and len(head) >= 24:
-        width, height = struct.unpack(">II", head[16:24])
-        yield width, height
-    at = 2
-    while head.startswith(b"\xff\xd8") and at + 9 <= len(head) and head[at] == 0xFF:
-        marker, length = head[at + 1], int.from_bytes(head[at + 2 : at + 4])
-        if 0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC):
-            height, width = struct.unpack(">HH", head[at + 5 : at + 9])
-            yield width, height
-        at += 2 + length

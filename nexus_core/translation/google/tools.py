@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from nexus_core.translation.google.findings import Findings
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.report import Findings
 
 
 class _Choice(NamedTuple):
@@ -16,13 +16,13 @@ class _Choice(NamedTuple):
     names: tuple[str, ...] | None = None  # None: all of them
 
 
-def translate_tools(fields: JsonObject, family: Family, found: Findings) -> JsonObject:
+def translate_tools(fields: JsonObject, family: Family, findings: Findings) -> JsonObject:
     """The body's `tools` and `toolConfig`; empty where the request has none.
 
     Takes today's fields and the legacy functions and function_call.
     """
-    functions = _functions(fields, found)
-    choice = _choice(fields, {function["name"] for function in functions}, found)
+    functions = _functions(fields, findings)
+    choice = _choice(fields, {function["name"] for function in functions}, findings)
     body: JsonObject = {}
     if functions:
         if choice.mode == "AUTO" and choice.names is not None:
@@ -41,18 +41,18 @@ def translate_tools(fields: JsonObject, family: Family, found: Findings) -> Json
         body["toolConfig"] = {"functionCallingConfig": config}
         body["tools"] = [{"functionDeclarations": [_declaration(each) for each in functions]}]
     if fields.get("web_search_options") is not None:
-        _add_search(fields["web_search_options"], body, found)
+        _add_search(fields["web_search_options"], body, findings)
     return body
 
 
-def _functions(fields: JsonObject, found: Findings) -> list[JsonObject]:
+def _functions(fields: JsonObject, findings: Findings) -> list[JsonObject]:
     functions: list[JsonObject] = []
     for index, tool in enumerate(fields.get("tools") or ()):
         if tool["type"] == "custom":
-            found.refuse(f"tools[{index}]", "Gemini has no custom tools, only functions")
+            findings.unsupported[f"tools[{index}]"] = "Gemini has no custom tools, only functions"
             continue
         if tool.get("cache_control") is not None:
-            found.ignore("cache_control")
+            findings.ignore("cache_control")
         functions.append(tool["function"])
     return functions + list(fields.get("functions") or ())
 
@@ -67,20 +67,20 @@ def _declaration(function: JsonObject) -> JsonObject:
     return declaration
 
 
-def _choice(fields: JsonObject, known: set[str], found: Findings) -> _Choice:
+def _choice(fields: JsonObject, known: set[str], findings: Findings) -> _Choice:
     path = "tool_choice" if fields.get("tool_choice") is not None else "function_call"
     asked = fields.get(path)
-    choice = _read_choice(asked, path, found)
+    choice = _read_choice(asked, path, findings)
     if choice.mode == "ANY" and not known:
-        found.refuse(path, "there are no functions to call")
+        findings.unsupported[path] = "there are no functions to call"
     elif unknown := [name for name in choice.names or () if name not in known]:
-        found.refuse(path, f"there is no function {unknown[0]!r} among the tools")
+        findings.unsupported[path] = f"there is no function {unknown[0]!r} among the tools"
     elif choice.names == ():
-        found.refuse(path, "it allows no function at all")
+        findings.unsupported[path] = "it allows no function at all"
     return choice
 
 
-def _read_choice(asked: Any, path: str, found: Findings) -> _Choice:
+def _read_choice(asked: Any, path: str, findings: Findings) -> _Choice:
     match asked:
         case None | "auto":
             return _Choice("AUTO")
@@ -89,31 +89,31 @@ def _read_choice(asked: Any, path: str, found: Findings) -> _Choice:
         case "required":
             return _Choice("ANY")
         case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}:
-            return _Choice("ANY" if mode == "required" else "AUTO", _allowed(tools, path, found))
+            return _Choice("ANY" if mode == "required" else "AUTO", _allowed(tools, path, findings))
         case {"function": {"name": str(name)}} | {"name": str(name)}:
             return _Choice("ANY", (name,))
         case _:
-            found.refuse(path, "Gemini has no custom tools, only functions")
+            findings.unsupported[path] = "Gemini has no custom tools, only functions"
             return _Choice("AUTO")
 
 
-def _allowed(tools: list[Any], path: str, found: Findings) -> tuple[str, ...]:
+def _allowed(tools: list[Any], path: str, findings: Findings) -> tuple[str, ...]:
     names = []
     for tool in tools:
         match tool:
             case {"function": {"name": str(name)}}:
                 names.append(name)
             case _:
-                found.refuse(path, "allowed_tools may name functions only")
+                findings.unsupported[path] = "allowed_tools may name functions only"
     return tuple(dict.fromkeys(names))
 
 
-def _add_search(options: JsonObject, body: JsonObject, found: Findings) -> None:
+def _add_search(options: JsonObject, body: JsonObject, findings: Findings) -> None:
     """Google's own search; the sources come back as annotations."""
     if "tools" in body:
-        found.refuse("web_search_options", "Gemini does not search beside function tools")
+        findings.unsupported["web_search_options"] = "Gemini does not search beside function tools"
         return
     for name in ("search_context_size", "user_location"):
         if options.get(name) is not None:
-            found.drop(f"web_search_options.{name}", "Gemini's search has no such setting")
+            findings.dropped[f"web_search_options.{name}"] = "Gemini's search has no such setting"
     body["tools"] = [{"googleSearch": {}}]

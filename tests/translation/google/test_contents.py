@@ -159,10 +159,10 @@ def test_markers_and_details_without_effect_are_named() -> None:
     )
 
     assert translation.ignored == (
-        "messages.name",
+        "messages[].name",
         "cache_control",
         "image_url.detail",
-        "messages.reasoning_content",
+        "messages[].reasoning_content",
     )
 
 
