@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import defaultdict, deque
+from dataclasses import dataclass, field
 from typing import Any
 
 from nexus_core.translation.google import signatures
@@ -18,10 +19,11 @@ class _Call:
     """A call in the history, and the place that waits for its result."""
 
     path: str
+    part: JsonObject  # with its functionCall
     id: str | None  # None for a legacy function_call
     name: str
-    response: JsonObject  # the functionResponse in the turn after the call; empty: no result yet
-    turn: list[JsonObject]  # the parts of that turn
+    response: JsonObject = field(default_factory=dict)  # the functionResponse; empty: none yet
+    turn: list[JsonObject] = field(default_factory=list)  # the parts that it stands among
 
 
 class Conversation:
@@ -30,7 +32,8 @@ class Conversation:
     def __init__(self, family: Family, findings: Findings) -> None:
         self._family = family
         self._findings = findings
-        self._calls: list[_Call] = []
+        # By the id, or the name, that a result will give; ids may come again in a later turn.
+        self._waiting: defaultdict[tuple[str, str], deque[_Call]] = defaultdict(deque)
         self.system: list[JsonObject] = []
         self.contents: list[JsonObject] = []
 
@@ -38,8 +41,8 @@ class Conversation:
         """Take a request's messages, in order."""
         for index, message in enumerate(messages):
             self._take(message, f"messages[{index}]")
-        for call in self._calls:
-            if not call.response:
+        for calls in self._waiting.values():
+            for call in calls:
                 self._findings.unsupported[call.path] = "Gemini needs a result of every call"
         if not self.contents and not self._findings.unsupported:
             self._findings.unsupported["messages"] = (
@@ -88,13 +91,12 @@ class Conversation:
         calls = self._calls_of(message, path)
         # One signature, on the first of parallel calls, is all that Gemini makes and asks for.
         if calls and self._family.needs_signatures:
-            calls[0][1].setdefault("thoughtSignature", signatures.DUMMY)
-        self._add("model", parts + [part for _, part in calls])
+            calls[0].part.setdefault("thoughtSignature", signatures.DUMMY)
+        self._add("model", parts + [call.part for call in calls])
         if calls:
-            self._await_results([call for call, _ in calls])
+            self._await_results(calls)
 
-    def _calls_of(self, message: JsonObject, path: str) -> list[tuple[_Call, JsonObject]]:
-        """The calls of an assistant message, each with its part."""
+    def _calls_of(self, message: JsonObject, path: str) -> list[_Call]:
         found = []
         if legacy := message.get("function_call"):
             found.append(self._call(legacy, None, None, f"{path}.function_call"))
@@ -108,7 +110,7 @@ class Conversation:
 
     def _call(
         self, function: JsonObject, call_id: str | None, extra_content: object, path: str
-    ) -> tuple[_Call, JsonObject]:
+    ) -> _Call:
         name, text = function["name"], function["arguments"]
         arguments = read_object(text) if text.strip() else {}
         if arguments is None:
@@ -122,30 +124,25 @@ class Conversation:
             part["functionCall"]["id"] = call_id
         if signature := signatures.unwrap(extra_content):
             part["thoughtSignature"] = signature
-        return _Call(path, call_id, name, {}, []), part
+        return _Call(path, part, call_id, name)
 
     def _await_results(self, calls: list[_Call]) -> None:
         """Open the next turn with a place for each result: it must hold all, before any text."""
         turn = self._add("user", [{"functionResponse": call.response} for call in calls])
         for call in calls:
             call.turn = turn
-        self._calls += calls
+            key = ("name", call.name) if call.id is None else ("tool_call_id", call.id)
+            self._waiting[key].append(call)
 
     def _take_result(self, message: JsonObject, path: str) -> None:
         """A tool's or (legacy) function's message: fill the place of the call it answers."""
-        key, name = ("name", "name") if message["role"] == "function" else ("id", "tool_call_id")
-        call = next(
-            (
-                call
-                for call in reversed(self._calls)
-                if getattr(call, key) == message[name] and not call.response
-            ),
-            None,
-        )
-        if call is None:
+        name = "name" if message["role"] == "function" else "tool_call_id"
+        waiting = self._waiting[name, message[name]]
+        if not waiting:
             why = "no call before it waits for this result, and Gemini needs the function's name"
             self._findings.unsupported[f"{path}.{name}"] = why
             return
+        call = waiting.popleft()
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]

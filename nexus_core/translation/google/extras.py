@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass
+from itertools import accumulate
 
 from nexus_core.translation.chat_answer import url_citation
 from nexus_core.translation.google.candidates import parts_of
@@ -51,32 +53,54 @@ class Source:
         return url_citation(self.url, self.title, start, end)
 
 
-def read_annotations(candidate: JsonObject) -> list[JsonObject]:
-    """The sources of a whole answer, each with the place in the text that it supports.
+class _Ruler:
+    """Turns bytes of a text, which Google counts, into its characters, which OpenAI counts."""
 
-    Google counts bytes within a part, OpenAI characters within the content.
+    def __init__(self, text: str) -> None:
+        encoded = b"" if text.isascii() else text.encode("utf-8", "surrogatepass")
+        self._size = len(encoded) or len(text)
+        # Bytes that go on with a character that others began.
+        self._further = [at for at, byte in enumerate(encoded) if byte & 0xC0 == 0x80]
+
+    def range_of(self, segment: JsonObject, before: int = 0) -> tuple[int, int]:
+        """Where a segment stands, within the text; `before` are the characters before it."""
+        start, end = (
+            before + offset - bisect_left(self._further, offset)
+            for name in ("startIndex", "endIndex")
+            for offset in (min(_offset(segment, name), self._size),)
+        )
+        return start, max(start, end)
+
+
+def read_annotations(candidate: JsonObject) -> list[JsonObject]:
+    """The sources of a whole answer, each with the place in the content that it supports.
 
     Raises:
         ValueError: they make no sense.
     """
+    grounding, quoted = _grounding(candidate), _quoted(candidate)
+    supports = as_list(grounding.get("groundingSupports"), "groundingSupports")
+    if not (supports or quoted):
+        return []
     texts = [
         as_text(part.get("text", ""), "text") if part.get("thought") is not True else ""
         for part in parts_of(candidate)
     ]
-    grounding = _grounding(candidate)
-    sources = _pages(grounding)
-    annotations = []
-    for support in as_list(grounding.get("groundingSupports"), "groundingSupports"):
+    whole = _Ruler("".join(texts))
+    annotations = [source.citation(*whole.range_of(place)) for source, place in quoted]
+    parts = [*map(_Ruler, texts), _Ruler("")]  # the last one for a part that is not there
+    before = list(accumulate(map(len, texts), initial=0))
+    pages = _pages(grounding)
+    for support in supports:
         fields = as_object(support, "a support")
-        start, end = _place(as_object(fields.get("segment"), "segment"), texts)
+        segment = as_object(fields.get("segment"), "segment")
+        part = min(_offset(segment, "partIndex"), len(texts))
+        place = parts[part].range_of(segment, before[part])
         for index in as_list(fields.get("groundingChunkIndices"), "groundingChunkIndices"):
-            if type(index) is not int or not 0 <= index < len(sources):
+            if type(index) is not int or not 0 <= index < len(pages):
                 raise ValueError("groundingChunkIndices point nowhere")
-            if (source := sources[index]) is not None:
-                annotations.append(source.citation(start, end))
-    content = "".join(texts)
-    for source, fields in _quoted(candidate):
-        annotations.append(source.citation(*_characters(fields, content)))
+            if (source := pages[index]) is not None:
+                annotations.append(source.citation(*place))
     return annotations
 
 
@@ -115,23 +139,6 @@ def _source(fields: JsonObject) -> Source | None:
     if not isinstance(url, str) or not url:
         return None
     return Source(url, title if isinstance(title, str) else "")
-
-
-def _place(segment: JsonObject, texts: list[str]) -> tuple[int, int]:
-    part = _offset(segment, "partIndex")
-    before = sum(len(text) for text in texts[:part])
-    start, end = _characters(segment, texts[part] if part < len(texts) else "")
-    return before + start, before + end
-
-
-def _characters(fields: JsonObject, text: str) -> tuple[int, int]:
-    """A range of bytes as a range of characters, within the text."""
-    encoded = text.encode("utf-8", "surrogatepass")
-    start, end = (
-        len(encoded[: _offset(fields, name)].decode("utf-8", "ignore"))
-        for name in ("startIndex", "endIndex")
-    )
-    return start, max(start, end)
 
 
 def _offset(fields: JsonObject, name: str) -> int:

@@ -36,13 +36,15 @@ _FROM_MINIMAL = ("MINIMAL", *_FROM_LOW)
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the models of one family take. Thinks by levels or by a budget, or not at all."""
+    """What the models of one family take. They think by levels or by a budget, or not at all.
+
+    What is not here all of them take: temperature, top_p, top_k, a seed, stop, several candidates.
+    """
 
     levels: tuple[str, ...] = ()  # of thinkingLevel, from the least to the most
     budget: tuple[int, int] | None = None  # of thinkingBudget: the least and the most tokens
     can_stop_thinking: bool = False  # by a budget of 0
     max_output_tokens: int | None = None  # thoughts included; None: not known
-    takes_seed: bool = True
     takes_penalties: bool = False
     takes_logprobs: bool = False
     takes_json_with_tools: bool = True  # a JSON answer in a request that has tools
@@ -67,10 +69,6 @@ _UNTHINKING = replace(_GEMINI_2_5, budget=None, can_stop_thinking=False, takes_v
 
 # The beginning of a name, and its family; the first that fits counts.
 _FAMILIES: tuple[tuple[str, Family], ...] = (
-    (
-        "gemini-1",
-        replace(_UNTHINKING, max_output_tokens=8192, takes_penalties=True, takes_logprobs=True),
-    ),
     (
         "gemini-2.0",
         replace(_UNTHINKING, max_output_tokens=8192, takes_penalties=True, takes_logprobs=True),

@@ -105,9 +105,7 @@ def _sampling(request: JsonObject, family: Family, findings: Findings) -> JsonOb
         config["topK"] = min(top_k, _INT32[-1])
     seed = request.get("seed")
     if seed is not None:
-        if not family.takes_seed:
-            findings.dropped["seed"] = "the model takes none"
-        elif seed not in _INT32:
+        if seed not in _INT32:
             findings.dropped["seed"] = "Gemini takes 32 bits"
         else:
             config["seed"] = seed

@@ -29,7 +29,7 @@ from nexus_core.translation.google.candidates import (
 )
 from nexus_core.translation.google.errors import read_error
 from nexus_core.translation.google.extras import Source, read_logprobs, read_sources
-from nexus_core.translation.google.usage import read_usage
+from nexus_core.translation.google.usage import USAGE_FIELDS, read_usage
 from nexus_core.translation.google.values import as_list, as_object
 from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.translation.report import StreamFailedError
@@ -150,9 +150,7 @@ class GoogleStream:
         usage = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._usage_fields |= {
-                name: value
-                for name, value in usage.items()
-                if name.endswith(("TokenCount", "TokensDetails"))
+                name: value for name, value in usage.items() if name in USAGE_FIELDS
             }
 
     def _take(self, candidate: JsonObject, head: chat_answer.AnswerHead) -> list[JsonObject]:

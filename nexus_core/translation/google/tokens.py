@@ -3,7 +3,7 @@
 Rules: https://ai.google.dev/gemini-api/docs/tokens and …/image-understanding. A token is about four
 characters of English; bytes of UTF-8 are counted instead, which is near for other scripts too. An
 image is 258 tokens per tile, small ones are one tile. A page of a PDF is 258; audio is 32 a second,
-video about 300: how long they are is guessed from their size. Expect some 20 percent either way.
+video about 300: how long they are is guessed from their size.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from nexus_core.events import TokenUsage
 from nexus_core.translation.openai import JsonObject
 
+# Of usageMetadata, all that is read; the details are told apart by modality.
 _COUNTS = (
     "promptTokenCount",
     "toolUsePromptTokenCount",
@@ -12,6 +13,8 @@ _COUNTS = (
     "candidatesTokenCount",
     "thoughtsTokenCount",
 )
+_DETAILS = ("promptTokensDetails", "candidatesTokensDetails")
+USAGE_FIELDS = frozenset(_COUNTS + _DETAILS)
 
 
 def read_usage(answer: JsonObject) -> TokenUsage | None:

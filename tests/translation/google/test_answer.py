@@ -3,6 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from google.genai.types import FinishReason
 
 from nexus_core.events import TokenUsage
 from nexus_core.translation.chat_request import check_chat_request
@@ -56,32 +57,38 @@ def test_a_text_in_several_parts_is_one() -> None:
     }
 
 
+WORDS = {
+    "STOP": "stop",
+    "NO_IMAGE": "stop",
+    "FINISH_REASON_UNSPECIFIED": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    "TOO_MANY_TOOL_CALLS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "OTHER": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "IMAGE_OTHER": "content_filter",
+    "ESCALATION": "content_filter",
+    "PUP_LIMITED_DISABLED": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+}
+FAILURES = [
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "MISSING_THOUGHT_SIGNATURE",
+    "MALFORMED_RESPONSE",
+]
+
+
 @pytest.mark.parametrize(
-    ("reason", "word"),
-    [
-        ("STOP", "stop"),
-        ("FINISH_REASON_UNSPECIFIED", "stop"),
-        (None, "stop"),
-        ("MAX_TOKENS", "length"),
-        ("CONTINUATION", "length"),
-        ("TOO_MANY_TOOL_CALLS", "length"),
-        ("SAFETY", "content_filter"),
-        ("RECITATION", "content_filter"),
-        ("LANGUAGE", "content_filter"),
-        ("OTHER", "content_filter"),
-        ("BLOCKLIST", "content_filter"),
-        ("PROHIBITED_CONTENT", "content_filter"),
-        ("SPII", "content_filter"),
-        ("IMAGE_SAFETY", "content_filter"),
-        ("IMAGE_PROHIBITED_CONTENT", "content_filter"),
-        ("IMAGE_RECITATION", "content_filter"),
-        ("IMAGE_OTHER", "content_filter"),
-        ("NO_IMAGE", "stop"),
-        ("ESCALATION", "content_filter"),
-        ("PUP_LIMITED_DISABLED", "content_filter"),
-        ("MODEL_ARMOR", "content_filter"),
-        ("INVENTED_TOMORROW", "content_filter"),
-    ],
+    ("reason", "word"), [*WORDS.items(), (None, "stop"), ("INVENTED_TOMORROW", "content_filter")]
 )
 def test_finish_reason(reason: str | None, word: str) -> None:
     completion = translated(answer({"text": "x"}, reason=reason))
@@ -90,28 +97,14 @@ def test_finish_reason(reason: str | None, word: str) -> None:
     assert (choice["finish_reason"], choice["message"]["content"]) == (word, "x")
 
 
-@pytest.mark.parametrize(
-    "reason",
-    [
-        "MALFORMED_FUNCTION_CALL",
-        "UNEXPECTED_TOOL_CALL",
-        "MISSING_THOUGHT_SIGNATURE",
-        "MALFORMED_RESPONSE",
-    ],
-)
+@pytest.mark.parametrize("reason", FAILURES)
 def test_a_model_that_failed_has_not_answered(reason: str) -> None:
-    with pytest.raises(ValueError, match=f"^{reason}: bad call$"):
+    with pytest.raises(ValueError, match=rf"^{reason}: bad call$"):
         translated(answer(reason=reason, finishMessage="bad call"))
 
 
-def test_every_finish_reason_of_the_sdk_is_in_the_tables_above() -> None:
-    from google.genai.types import FinishReason
-
-    from nexus_core.translation.google.candidates import _FINISH_REASONS
-
-    assert {reason.value for reason in FinishReason} - {"FINISH_REASON_UNSPECIFIED"} == set(
-        _FINISH_REASONS
-    )
+def test_every_finish_reason_that_google_knows_is_above() -> None:
+    assert {reason.value for reason in FinishReason} == {*WORDS, *FAILURES}
 
 
 def test_calls_without_id_get_one_each() -> None:
@@ -327,7 +320,7 @@ def test_sources_point_to_characters_of_the_content() -> None:
     assert [
         (cited["url"], cited["title"], found["content"][cited["start_index"] : cited["end_index"]])
         for cited in citations
-    ] == [("https://example.org", "Köln", "Köln"), ("https://example.com", "", "Grüße")]
+    ] == [("https://example.com", "", "Grüße"), ("https://example.org", "Köln", "Köln")]
 
 
 @pytest.mark.parametrize(
