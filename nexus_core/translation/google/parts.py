@@ -119,8 +119,11 @@ def _inline(media: Media, allowed: frozenset[str]) -> JsonObject:
 
 def _link(url: str, allowed: frozenset[str]) -> JsonObject:
     """A file that Google fetches. Where the address shows no type, Google finds it out."""
-    address = urlsplit(url)
-    if address.scheme.lower() != "https" or not address.netloc:
+    try:
+        address = urlsplit(url)
+    except ValueError as error:
+        raise ValueError("the URL makes no sense") from error
+    if address.scheme != "https" or not address.netloc:
         raise ValueError("Gemini takes https: and data: URLs")
     mime_type = mime_type_of(address.path)
     if allowed is _IMAGES and not mime_type.startswith("image/"):
@@ -138,6 +141,5 @@ def _allowed(mime_type: str, allowed: frozenset[str], *, is_text: bool) -> str:
         return mime_type
     if is_text and allowed is _FILES:
         return mime_type if mime_type.startswith("text/") else "text/plain"
-    kind = mime_type or "a file of unknown type"
     wanted = "an image" if allowed is _IMAGES else "a file"
-    raise ValueError(f"Gemini does not take {kind} as {wanted}")
+    raise ValueError(f"Gemini does not take {mime_type or 'an unknown type'} as {wanted}")
