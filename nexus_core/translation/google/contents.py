@@ -120,7 +120,7 @@ class Conversation:
                 f"{path}: arguments that are no JSON object → a text inside one"
             )
         part: JsonObject = {"functionCall": {"name": name, "args": arguments}}
-        if call_id is not None:
+        if call_id is not None and self._family.takes_call_ids:
             part["functionCall"]["id"] = call_id
         if signature := signatures.unwrap(extra_content):
             part["thoughtSignature"] = signature
@@ -148,7 +148,7 @@ class Conversation:
         media = [part for part in parts if "text" not in part]
         result = read_object(text)
         call.response["name"] = call.name
-        if call.id is not None:
+        if call.id is not None and self._family.takes_call_ids:
             call.response["id"] = call.id
         call.response["response"] = {"output": text} if result is None else result
         if media and self._family.takes_media_results:

@@ -50,6 +50,7 @@ class Family:
     takes_json_with_tools: bool = True  # a JSON answer in a request that has tools
     takes_validated_mode: bool = True  # calls held to their schema while text is allowed too
     takes_media_results: bool = True  # images and files inside a functionResponse
+    takes_call_ids: bool = True  # gives them, too; older models pair by name and order
     needs_signatures: bool = True  # refuses a functionCall without its thoughtSignature
 
 
@@ -63,6 +64,7 @@ _GEMINI_2_5 = Family(
     max_output_tokens=65_536,
     takes_json_with_tools=False,
     takes_media_results=False,
+    takes_call_ids=False,
     needs_signatures=False,
 )
 _UNTHINKING = replace(_GEMINI_2_5, budget=None, can_stop_thinking=False, takes_validated_mode=False)

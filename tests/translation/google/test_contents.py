@@ -167,28 +167,50 @@ def test_markers_and_details_without_effect_are_named() -> None:
 
 
 def test_calls_and_results_are_told_by_id_in_the_calls_order() -> None:
-    turns = contents(
+    messages = (
         USER,
         calls(call("a", "weather", '{"city":"Köln"}'), call("b", "clock")),
         result("b", "noon"),
         result("a", '{"degrees": 20}'),
     )
 
+    turns = contents(*messages)
+
     assert turns[1:] == [
         {
             "role": "model",
             "parts": [
-                {"functionCall": {"name": "weather", "args": {"city": "Köln"}, "id": "a"}},
-                {"functionCall": {"name": "clock", "args": {}, "id": "b"}},
+                {"functionCall": {"name": "weather", "args": {"city": "Köln"}}},
+                {"functionCall": {"name": "clock", "args": {}}},
             ],
         },
         {
             "role": "user",
             "parts": [
-                {"functionResponse": {"name": "weather", "id": "a", "response": {"degrees": 20}}},
-                {"functionResponse": {"name": "clock", "id": "b", "response": {"output": "noon"}}},
+                {"functionResponse": {"name": "weather", "response": {"degrees": 20}}},
+                {"functionResponse": {"name": "clock", "response": {"output": "noon"}}},
             ],
         },
+    ]
+
+
+def test_a_model_that_gives_ids_to_calls_gets_them_back() -> None:
+    turns = contents(
+        USER, calls(call("a"), call("b")), result("b"), result("a"), model="gemini-3.8-flash"
+    )
+
+    assert [part["functionCall"]["id"] for part in turns[1]["parts"]] == ["a", "b"]
+    assert [part["functionResponse"]["id"] for part in turns[2]["parts"]] == ["a", "b"]
+
+
+def test_calls_of_one_id_in_one_turn_are_answered_in_their_order() -> None:
+    turns = contents(
+        USER, calls(call("a", "one"), call("a", "two")), result("a", "1"), result("a", "2")
+    )
+
+    assert [part["functionResponse"] for part in turns[2]["parts"]] == [
+        {"name": "one", "response": {"output": "1"}},
+        {"name": "two", "response": {"output": "2"}},
     ]
 
 
@@ -251,8 +273,8 @@ def test_an_image_from_a_tool_is_within_its_result_where_the_model_takes_it() ->
     new = contents(USER, calls(call("a")), shown, model="gemini-3.8-flash")
     old = contents(USER, calls(call("a")), shown)
 
-    response = {"name": "weather", "id": "a", "response": {"output": "here"}}
-    assert new[2]["parts"] == [{"functionResponse": {**response, "parts": [blob]}}]
+    response = {"name": "weather", "response": {"output": "here"}}
+    assert new[2]["parts"] == [{"functionResponse": {**response, "id": "a", "parts": [blob]}}]
     assert old[2]["parts"] == [{"functionResponse": response}, blob]
 
 
