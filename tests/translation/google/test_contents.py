@@ -335,6 +335,8 @@ def test_a_calls_signature_goes_back_with_it() -> None:
         {"google": {"thought_signature": 5}},
         {"google": {"thought_signature": "é"}},
         {"google": {"thought_signature": "a"}},
+        {"google": {"thought_signature": ""}},
+        {"google": {"thought_signature": "QR=="}},  # has bits that stand for nothing
     ],
 )
 @pytest.mark.parametrize(("model", "signature"), [("gemini-3.8-flash", DUMMY), (OLD, None)])
