@@ -4,7 +4,7 @@ import contextlib
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nexus_core.translation.chat_request import check_chat_request
@@ -22,6 +22,8 @@ from nexus_core.translation.report import StreamFailedError, UnsupportedFieldsEr
 from nexus_core.translation.sse import SseEvent
 from tests.translation.google.bodies import PNG, answer
 from tests.translation.google.oracles import check_answer, check_body, check_chunk
+
+UNTIMED = settings(deadline=None)  # the SDKs build their types with the first example
 
 NAMES = st.sampled_from(["f", "g", "weather"])
 IDS = st.sampled_from(["a", "b", "functions.f:0"])
@@ -174,6 +176,7 @@ REQUESTS = st.fixed_dictionaries(
 MODELS = st.sampled_from([*FALLBACK_MODELS, "gemini-2.0-flash", "gemma-3", "tomorrow"])
 
 
+@UNTIMED
 @given(request=REQUESTS, model=MODELS, reject_hints=st.booleans())
 def test_a_checked_request_is_translated_or_refused(
     request: JsonObject, model: str, reject_hints: bool
@@ -242,6 +245,7 @@ GOOD_REQUESTS = st.fixed_dictionaries(
 )
 
 
+@UNTIMED
 @given(request=GOOD_REQUESTS, model=st.sampled_from(["gemini-3.8-flash", "tomorrow"]))
 def test_what_gemini_can_do_is_never_refused(request: JsonObject, model: str) -> None:
     translation = translate_request(check_chat_request(request), model)
@@ -307,6 +311,7 @@ def mutated(draw: st.DrawFn) -> JsonObject:
 FORMS = st.builds(AnswerForm, one_call=st.booleans(), as_function_call=st.booleans())
 
 
+@UNTIMED
 @given(body=mutated(), form=FORMS)
 def test_an_answer_of_anything_is_an_answer_or_a_value_error(
     body: JsonObject, form: AnswerForm
@@ -318,6 +323,7 @@ def test_an_answer_of_anything_is_an_answer_or_a_value_error(
     check_answer(completion)
 
 
+@UNTIMED
 @given(bodies=st.lists(mutated(), min_size=1, max_size=3), form=FORMS)
 def test_a_stream_of_anything_is_chunks_or_a_failure(
     bodies: list[JsonObject], form: AnswerForm
@@ -334,6 +340,7 @@ def test_a_stream_of_anything_is_chunks_or_a_failure(
         check_chunk(chunk)
 
 
+@UNTIMED
 @given(status=st.integers(400, 599), body=mutated() | JSON_VALUES)
 def test_an_error_of_anything_is_an_envelope(status: int, body: object) -> None:
     answered, envelope = translate_error(status, json.dumps(body).encode())
