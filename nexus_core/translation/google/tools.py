@@ -1,0 +1,119 @@
+"""OpenAI's tools and tool_choice as Gemini's tools and toolConfig."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from nexus_core.translation.google.models import Family
+from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.report import Findings
+
+
+class _Choice(NamedTuple):
+    """What of the tools the model may use."""
+
+    mode: str  # of functionCallingConfig
+    names: tuple[str, ...] | None = None  # None: all of them
+
+
+def translate_tools(fields: JsonObject, family: Family, findings: Findings) -> JsonObject:
+    """The body's `tools` and `toolConfig`; empty where the request has none.
+
+    Takes today's fields and the legacy functions and function_call.
+    """
+    functions = _functions(fields, findings)
+    choice = _choice(fields, {function["name"] for function in functions}, findings)
+    body: JsonObject = {}
+    if functions:
+        if choice.mode == "AUTO" and choice.names is not None:
+            # Gemini narrows names down only where it must call one.
+            functions = [function for function in functions if function["name"] in choice.names]
+        mode = choice.mode
+        if (
+            mode == "AUTO"
+            and family.takes_validated_mode
+            and any(function.get("strict") for function in functions)
+        ):
+            mode = "VALIDATED"
+        config: JsonObject = {"mode": mode}
+        if mode == "ANY" and choice.names is not None:
+            config["allowedFunctionNames"] = list(choice.names)
+        body["toolConfig"] = {"functionCallingConfig": config}
+        body["tools"] = [{"functionDeclarations": [_declaration(each) for each in functions]}]
+    if fields.get("web_search_options") is not None:
+        _add_search(fields["web_search_options"], body, findings)
+    return body
+
+
+def _functions(fields: JsonObject, findings: Findings) -> list[JsonObject]:
+    functions: list[JsonObject] = []
+    for index, tool in enumerate(fields.get("tools") or ()):
+        if tool["type"] == "custom":
+            findings.unsupported[f"tools[{index}]"] = "Gemini has no custom tools, only functions"
+            continue
+        if tool.get("cache_control") is not None:
+            findings.ignore("cache_control")
+        functions.append(tool["function"])
+    return functions + list(fields.get("functions") or ())
+
+
+def _declaration(function: JsonObject) -> JsonObject:
+    declaration: JsonObject = {"name": function["name"]}
+    if function.get("description"):
+        declaration["description"] = function["description"]
+    if function.get("parameters"):
+        # `parameters` is an OpenAPI subset; this one takes JSON Schema as it is.
+        declaration["parametersJsonSchema"] = function["parameters"]
+    return declaration
+
+
+def _choice(fields: JsonObject, known: set[str], findings: Findings) -> _Choice:
+    path = "tool_choice" if fields.get("tool_choice") is not None else "function_call"
+    asked = fields.get(path)
+    choice = _read_choice(asked, path, findings)
+    if choice.mode == "ANY" and not known:
+        findings.unsupported[path] = "there are no functions to call"
+    elif unknown := [name for name in choice.names or () if name not in known]:
+        findings.unsupported[path] = f"there is no function {unknown[0]!r} among the tools"
+    elif choice.names == ():
+        findings.unsupported[path] = "it allows no function at all"
+    return choice
+
+
+def _read_choice(asked: Any, path: str, findings: Findings) -> _Choice:
+    match asked:
+        case None | "auto":
+            return _Choice("AUTO")
+        case "none":
+            return _Choice("NONE")
+        case "required":
+            return _Choice("ANY")
+        case {"type": "allowed_tools", "allowed_tools": {"mode": mode, "tools": tools}}:
+            return _Choice("ANY" if mode == "required" else "AUTO", _allowed(tools, path, findings))
+        case {"function": {"name": str(name)}} | {"name": str(name)}:
+            return _Choice("ANY", (name,))
+        case _:
+            findings.unsupported[path] = "Gemini has no custom tools, only functions"
+            return _Choice("AUTO")
+
+
+def _allowed(tools: list[Any], path: str, findings: Findings) -> tuple[str, ...]:
+    names = []
+    for tool in tools:
+        match tool:
+            case {"function": {"name": str(name)}}:
+                names.append(name)
+            case _:
+                findings.unsupported[path] = "allowed_tools may name functions only"
+    return tuple(dict.fromkeys(names))
+
+
+def _add_search(options: JsonObject, body: JsonObject, findings: Findings) -> None:
+    """Google's own search; the sources come back as annotations."""
+    if "tools" in body:
+        findings.unsupported["web_search_options"] = "Gemini does not search beside function tools"
+        return
+    for name in ("search_context_size", "user_location"):
+        if options.get(name) is not None:
+            findings.dropped[f"web_search_options.{name}"] = "Gemini's search has no such setting"
+    body["tools"] = [{"googleSearch": {}}]
