@@ -33,7 +33,7 @@ from nexus_core.config import (
 from nexus_core.errors import ConfigError
 from nexus_core.loopback import is_loopback
 from nexus_core.toml_lines import locate
-from nexus_core.types import CLOUD_TYPES, BackendType, PrivacyZone
+from nexus_core.types import CLOUD_TYPES, PrivacyZone
 
 FILE_NAME = "nexus.toml"
 
@@ -42,9 +42,7 @@ _NO_EFFECT: dict[KeyPath, str] = {
     ("budget", "monthly_limit_usd"): "nothing is limited",
     ("pricing",): "no cost is worked out",
     ("storage", "path"): "no ledger is written",
-    ("routing", "unsupported_params"): "requests are passed on as they are",
 }
-_NOT_SERVED = frozenset({BackendType.ANTHROPIC, BackendType.GOOGLE})  # no agent speaks these yet
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,9 +316,7 @@ def _with_key(
 ) -> BackendConfig | UnusableBackend:
     why = None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
-    if backend.type in _NOT_SERVED:
-        why = f'type "{backend.type}" is not served by this version of Nexus'
-    elif key == "":
+    if key == "":
         state = "is empty" if backend.api_key_env in environ else "is not set"
         why = f"{backend.api_key_env} {state}; export it or remove the backend"
     elif key is not None and not re.fullmatch(r"[!-~]+", key):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
@@ -14,6 +14,7 @@ from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
+from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.translation.traits import NO_TRAITS, Traits
 from nexus_core.types import (
     BackendType,
@@ -34,6 +35,7 @@ class Question:
     model: str
     hints: RoutingHints = NO_HINTS
     traits: Traits = NO_TRAITS
+    request: OpenAIRequest | None = None  # to be translated for whoever is chosen
     usable: tuple[str, ...] = ()  # backends to imagine switched on, healthy, rested and not full
 
 
@@ -151,6 +153,16 @@ class Refused:
     context: ActionableErrorContext | None  # of a 503
 
 
+@dataclass(frozen=True, slots=True)
+class TranslationReport:
+    """What becomes of the request's fields at a provider with an API of its own."""
+
+    dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
+    ignored: tuple[str, ...] = ()  # without effect on the answer
+    changed: tuple[str, ...] = ()  # for people: "temperature 1.4 → 1.0"
+    unsupported: Mapping[str, str] = field(default_factory=dict)  # path to why: a 422
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
     """Where a request would go now, and why; exactly one of `chosen` and `refused` is set."""
@@ -171,6 +183,7 @@ class Explanation:
     chosen: Chosen | None
     refused: Refused | None
     wait_seconds: float | None  # before it is refused it may wait so long; None: not at all
+    translation: TranslationReport | None = None  # None: none is needed, or nobody was chosen
     would_change: tuple[str, ...]  # for people: `local: one slot free → local, capability-match`
 
 

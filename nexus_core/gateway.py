@@ -6,14 +6,22 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from random import Random
 
-from nexus_core.agents import create_agent
+from nexus_core.agents import AgentSettings, create_agent
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import Config
 from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.events import EventBus, ZoneToggled
-from nexus_core.explain import Explanation, Question, Situation, explain
+from nexus_core.explain import (
+    Chosen,
+    Explanation,
+    Question,
+    Situation,
+    TranslationReport,
+    explain,
+)
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -21,7 +29,9 @@ from nexus_core.registry import ProbeResult, Registry
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
-from nexus_core.types import PrivacyZone
+from nexus_core.translation.openai import OpenAIRequest
+from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -46,18 +56,19 @@ class Gateway:
         # Chooses among backends, and hides nothing: no secret depends on it.
         self.strategy = Strategy(config.routing, Random())  # noqa: S311
         self._engine = engine or create_engine(config.server.upstream)
-        agents = {
-            backend.name: create_agent(
-                backend,
-                self._engine,
-                connect_timeout_seconds=config.server.connect_timeout_seconds,
-            )
+        settings = AgentSettings(
+            connect_timeout_seconds=config.server.connect_timeout_seconds,
+            max_response_bytes=config.server.max_response_bytes,
+            rejects_hints=config.routing.unsupported_params == "reject",
+        )
+        self._agents = {
+            backend.name: create_agent(backend, self._engine, settings)
             for backend in config.backends
         }
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
-        self.health = HealthChecks(agents, self.registry, config.health_check)
+        self.health = HealthChecks(self._agents, self.registry, config.health_check)
         self.forwarder = Forwarder(
-            agents,
+            self._agents,
             self.registry,
             self.bus,
             config.server,
@@ -97,7 +108,22 @@ class Gateway:
             await self.health.first_round()  # as the forwarder does
             situation = self._situation(question.usable)
             decision = situation.decide(need)
-        return explain(decision, situation)
+        explanation = explain(decision, situation)
+        if explanation.chosen is None or question.request is None:
+            return explanation
+        report = self._translation(question.request, explanation.chosen)
+        return replace(explanation, translation=report)
+
+    def _translation(self, request: OpenAIRequest, chosen: Chosen) -> TranslationReport | None:
+        try:
+            agent = self._agents[chosen.backend]
+            call = agent.prepare(Endpoint.CHAT_COMPLETIONS, request, chosen.model)
+        except UnsupportedFieldsError as error:
+            return TranslationReport(unsupported=error.fields)
+        made = call.translation
+        if made is None:
+            return None
+        return TranslationReport(made.dropped, made.ignored, made.changed)
 
     def _situation(self, usable: Collection[str]) -> Situation:
         has_room = self.queue is not None and self.queued < self.config.queue.max_size

@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     import httpx
 
     from nexus_core.config import Config
-    from nexus_core.explain import Candidate, Dropped, Explanation, ModelStages, Refused
+    from nexus_core.explain import (
+        Candidate,
+        Dropped,
+        Explanation,
+        ModelStages,
+        Refused,
+        TranslationReport,
+    )
     from nexus_core.gateway import Gateway
 
 SERVED, REFUSED, BAD = 0, 1, 2  # the exit codes
@@ -370,12 +377,22 @@ def _verdict(explanation: Explanation) -> list[str]:
     if chosen := explanation.chosen:
         where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
         lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
+    lines += _translated(explanation.translation)
     if explanation.wait_seconds is not None:
         lines.append(_line("waits", f"up to {explanation.wait_seconds:g} s for a backend, else"))
     if refused := explanation.refused:
         lines.append(_line("refused", f"{refused.status} {refused.code}: {refused.message}"))
         lines += _column("backends", _statuses(refused))
     return lines
+
+
+def _translated(report: TranslationReport | None) -> list[str]:
+    if report is None:
+        return []
+    texts = [f"{name} can't be done: {why} (422)" for name, why in report.unsupported.items()]
+    texts += [f"{name} left out: the model does not take it" for name in report.dropped]
+    texts += [f"{name} left out: without effect" for name in report.ignored]
+    return _column("translated", [*texts, *report.changed] or ["nothing is lost"])
 
 
 def _statuses(refused: Refused) -> list[str]:

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from nexus_core.agents.base import Call, InferenceAgent, Response
-from nexus_core.agents.local import LOCAL_SERVERS, LocalAgent
+from nexus_core.agents.http import AgentSettings
+from nexus_core.agents.local import LocalAgent
 from nexus_core.agents.openai import OpenAIAgent
 from nexus_core.config import BackendConfig
 from nexus_core.types import BackendType
 from nexus_core.upstream.base import UpstreamEngine
 
-__all__ = ["Call", "InferenceAgent", "Response", "create_agent"]
+__all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"]
 
 
 def create_agent(
-    backend: BackendConfig, engine: UpstreamEngine, *, connect_timeout_seconds: float
+    backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
 ) -> InferenceAgent:
-    """The agent for a configured backend.
+    """The agent for a configured backend."""
+    match backend.type:
+        case BackendType.OPENAI:
+            return OpenAIAgent(backend, engine, settings)
+        # A translator takes longer to import than most starts have to spare.
+        case BackendType.ANTHROPIC:
+            from nexus_core.agents.anthropic import AnthropicAgent
 
-    Raises:
-        ValueError: there is no agent for the backend's type.
-    """
-    if backend.type in LOCAL_SERVERS:
-        return LocalAgent(backend, engine, connect_timeout_seconds=connect_timeout_seconds)
-    if backend.type is BackendType.OPENAI:
-        return OpenAIAgent(backend, engine, connect_timeout_seconds=connect_timeout_seconds)
-    raise ValueError(f'backend "{backend.name}": there is no agent for type {backend.type}')
+            return AnthropicAgent(backend, engine, settings)
+        case BackendType.GOOGLE:
+            from nexus_core.agents.google import GoogleAgent
+
+            return GoogleAgent(backend, engine, settings)
+        case _:
+            return LocalAgent(backend, engine, settings)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
-from nexus_core.translation.openai import OpenAIRequest
+from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
 from nexus_core.types import Endpoint
-from nexus_core.upstream.base import Headers
+from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,7 @@ class Call:
     body: bytes = field(repr=False)
     is_streaming: bool
     model: str  # by the backend's own name
+    asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
 
 
@@ -108,3 +110,20 @@ class KeyCutter:
     def cut_text(self, text: str) -> str:
         """The same text without the key."""
         return text if self._key is None else text.replace(self._key.decode(), self.MARK.decode())
+
+
+async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:
+    """The whole body.
+
+    Raises:
+        UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(response.chunks()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
+            parts.append(chunk)
+    return b"".join(parts)

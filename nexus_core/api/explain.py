@@ -76,5 +76,6 @@ async def _read_question(gateway: Gateway, scope: Scope, incoming: Incoming) -> 
         model=asked.model,
         hints=read_hints(scope, names),
         traits=read_traits(Endpoint.CHAT_COMPLETIONS, asked.fields),
+        request=asked,
         usable=usable,
     )

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from nexus_core.agents import Call, InferenceAgent, Response
+from nexus_core.agents.base import read_whole
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
-from nexus_core.proxy.relay import StreamRelay, read_whole
+from nexus_core.proxy.relay import StreamRelay
 from nexus_core.translation.openai import parse_json, read_usage
 from nexus_core.upstream.base import (
     Headers,
@@ -121,7 +122,7 @@ class Exchange:
             kind = FailureKind.BUSY if status == 429 else FailureKind.FAILED
             raise AttemptFailedError(Failure(f"answered {status}", answer, status, kind, headers))
         if status < 300:
-            return Answer(status, headers, body, None, self._usage(body))
+            return Answer(status, headers, body, None, response.usage or self._usage(body))
         return answer
 
     def _usage(self, body: bytes) -> TokenUsage | None:

@@ -1,11 +1,10 @@
-"""Read an upstream answer: whole within a limit, or as a stream that is passed on line by line."""
+"""Pass a stream on line by line, and know how it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import re
 from collections import deque
-from contextlib import aclosing
 
 from nexus_core.agents import Response
 from nexus_core.agents.base import KeyCutter
@@ -20,23 +19,6 @@ _TAIL_PARTS = 16  # holds the last chunk, the usage chunk and [DONE], with room 
 _TAIL_PART_BYTES = 8 * 1024
 
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
-
-
-async def read_whole(response: Response, max_bytes: int) -> bytes:
-    """The whole body.
-
-    Raises:
-        UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
-    """
-    parts: list[bytes] = []
-    size = 0
-    async with aclosing(response.chunks()) as chunks:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
-            parts.append(chunk)
-    return b"".join(parts)
 
 
 class StreamRelay:

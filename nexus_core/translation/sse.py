@@ -93,6 +93,8 @@ class SseParser:
 
 def encode_event(data: JsonObject) -> bytes:
     """One event as OpenAI's streams have it."""
-    return (
-        b"data: " + json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode() + b"\n\n"
-    )
+    try:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a lone surrogate: half a character that a model took for one
+        text = json.dumps(data, separators=(",", ":")).encode()
+    return b"data: " + text + b"\n\n"

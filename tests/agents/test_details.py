@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.agents import create_agent
+from nexus_core.agents import AgentSettings, create_agent
 from nexus_core.agents.details import (
     read_llamacpp_props,
     read_lmstudio_models,
@@ -75,7 +75,7 @@ class Server(httpx.AsyncBaseTransport):
 
 async def probed(kind: BackendType, server: Server, times: int = 1) -> ProbeResult:
     config = BackendConfig(name="b", url="http://b.test", type=kind, zone=PrivacyZone.RESTRICTED)
-    agent = create_agent(config, HttpxEngine(server), connect_timeout_seconds=1)
+    agent = create_agent(config, HttpxEngine(server), AgentSettings(connect_timeout_seconds=1))
     for _ in range(times - 1):
         await agent.probe(timeout_seconds=5)
     return await agent.probe(timeout_seconds=5)

@@ -55,6 +55,7 @@ class ScriptedAgent:
             body=request.body_for(model),
             is_streaming=request.is_streaming,
             model=model,
+            asked=request.fields,
         )
 
     async def send(self, call: Call) -> ScriptedResponse:

@@ -184,6 +184,7 @@ class Agent:
             body=body,
             is_streaming=request.is_streaming,
             model=model,
+            asked=request.fields,
         )
 
     async def send(self, call: Call) -> Script:

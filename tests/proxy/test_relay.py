@@ -4,7 +4,7 @@ import pytest
 
 from nexus_core.agents.base import KeyCutter
 from nexus_core.events import TokenUsage
-from nexus_core.proxy.relay import StreamRelay, read_whole
+from nexus_core.proxy.relay import StreamRelay
 from nexus_core.upstream.base import UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at
 
@@ -102,9 +102,3 @@ async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> No
 async def test_silence_between_two_chunks_has_a_limit() -> None:
     with pytest.raises(TimeoutError):
         await relayed(b"data: {}\n\n", asyncio.Event(), idle=0.01)
-
-
-async def test_a_whole_answer_has_a_limit() -> None:
-    assert await read_whole(ScriptedResponse(b"12345", b"67890"), 10) == b"1234567890"
-    with pytest.raises(UpstreamProtocolError, match="over 9 bytes"):
-        await read_whole(ScriptedResponse(b"12345", b"67890"), 9)

@@ -90,6 +90,10 @@ class AnthropicStream:
         """What the provider reported so far."""
         return read_usage(self._counts)
 
+    def finish(self) -> list[JsonObject]:
+        """Nothing is left for the end: Anthropic's last event has it all."""
+        return []
+
     def feed(self, event: SseEvent) -> list[JsonObject]:
         """The chunks that this event gives; most give one, pings and unknown events none.
 

@@ -1,0 +1,132 @@
+"""Anthropic: POST /v1/messages with its headers; translation on both sides."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import urlencode
+
+from nexus_core.agents.base import Call, Response
+from nexus_core.agents.http import (
+    MAX_PAGES,
+    NO_LIST,
+    HttpAgent,
+    Listing,
+    ListingRefusedError,
+    parse_object,
+)
+from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.translation.anthropic import (
+    FALLBACK_MODELS,
+    AnthropicStream,
+    read_models,
+    translate_error,
+    translate_request,
+    translate_response,
+)
+from nexus_core.translation.chat_request import check_chat_request
+from nexus_core.translation.openai import JsonObject, OpenAIRequest
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers
+
+VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
+
+
+class AnthropicAgent(HttpAgent):
+    """An Anthropic account, or a server that speaks its API."""
+
+    def key_headers(self, key: str) -> Headers:
+        """The key goes in a header of its own."""
+        return (("x-api-key", key), ("anthropic-version", VERSION))
+
+    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+        """The chat request as Anthropic's message.
+
+        Raises:
+            InvalidRequestError: a field has not its shape.
+            UnsupportedFieldsError: names every field that can't be done.
+        """
+        fields = check_chat_request(request.fields)
+        hints = self._settings.rejects_hints
+        translation = translate_request(fields, model, reject_hints=hints)
+        return Call(
+            endpoint=endpoint,
+            path="/v1/messages",
+            body=dump_body(translation.body),
+            is_streaming=request.is_streaming,
+            model=model,
+            asked=request.fields,
+            translation=translation,
+        )
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head, or all of an error.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        accept = "text/event-stream" if call.is_streaming else "application/json"
+        return await translated(
+            await self.post(call.path, call.body, accept=accept),
+            AnthropicAnswer(call),
+            is_streaming=call.is_streaming,
+            max_bytes=self._settings.max_response_bytes,
+        )
+
+    async def list_models(self) -> Listing:
+        """The account's models, page by page; the built-in list where there is no such route.
+
+        Raises:
+            ListingRefusedError, UpstreamError, ValueError: see HttpAgent.
+        """
+        names: list[str] = []
+        after: str | None = None
+        for _ in range(MAX_PAGES):
+            query = {"limit": "100", **({"after_id": after} if after else {})}
+            status, body = await self.get_small(f"/v1/models?{urlencode(query)}")
+            if status in NO_LIST:
+                return Listing(FALLBACK_MODELS)
+            if status != 200:
+                raise ListingRefusedError("/v1/models", status)
+            page = read_models(parse_object(body))
+            names += page.names
+            after = page.after_id
+            if after is None:
+                break
+        return Listing(tuple(dict.fromkeys(names)))
+
+
+class AnthropicAnswer:
+    """How the answer to one call becomes OpenAI's."""
+
+    ends_at_completion = True  # message_stop is the last event
+
+    def __init__(self, call: Call) -> None:
+        asked = call.asked
+        options = asked.get("stream_options")
+        self._model = call.model
+        self._created = int(time.time())
+        self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_response(
+            answer, model=self._model, created=self._created, legacy_functions=self._legacy
+        )
+
+    def stream(self) -> StreamTranslator:
+        """The state for a stream."""
+        return AnthropicStream(
+            model=self._model,
+            created=self._created,
+            include_usage=self._include_usage,
+            legacy_functions=self._legacy,
+        )
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        """Status and envelope; Anthropic says in a header when to come back."""
+        return *translate_error(status, body), None

@@ -1,0 +1,185 @@
+"""Google Gemini: :generateContent, :streamGenerateContent, :batchEmbedContents; translation."""
+
+from __future__ import annotations
+
+import time
+from urllib.parse import quote, urlencode
+
+from nexus_core.agents.base import Call, Response
+from nexus_core.agents.http import (
+    MAX_PAGES,
+    NO_LIST,
+    HttpAgent,
+    Listing,
+    ListingRefusedError,
+    parse_object,
+)
+from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.translation.chat_request import ChatRequest, check_chat_request
+from nexus_core.translation.embeddings import check_embeddings_request
+from nexus_core.translation.google import (
+    FALLBACK_MODELS,
+    AnswerForm,
+    GoogleStream,
+    estimate_tokens,
+    read_models,
+    read_retry_after,
+    translate_embeddings_request,
+    translate_embeddings_response,
+    translate_error,
+    translate_request,
+    translate_response,
+)
+from nexus_core.translation.openai import JsonObject, OpenAIRequest
+from nexus_core.translation.report import Translation
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers
+
+_PREFIX = "models/"
+
+
+class GoogleAgent(HttpAgent):
+    """A Google AI account (the Gemini API, v1beta)."""
+
+    def key_headers(self, key: str) -> Headers:
+        """The key goes in a header; Google would take it in the URL, where logs would show it."""
+        return (("x-goog-api-key", key),)
+
+    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+        """The request in Gemini's form.
+
+        Raises:
+            InvalidRequestError: a field has not its shape.
+            UnsupportedFieldsError: names every field that can't be done.
+        """
+        model = model.removeprefix(_PREFIX)
+        translation = self._translate(endpoint, request.fields, model)
+        return Call(
+            endpoint=endpoint,
+            path=f"/v1beta/models/{quote(model, safe='')}:{_method(endpoint, request)}",
+            body=dump_body(translation.body),
+            is_streaming=request.is_streaming,
+            model=model,
+            asked=request.fields,
+            translation=translation,
+        )
+
+    def _translate(self, endpoint: Endpoint, fields: JsonObject, model: str) -> Translation:
+        if endpoint is Endpoint.EMBEDDINGS:
+            check_embeddings_request(fields)
+            return translate_embeddings_request(fields, model)
+        hints = self._settings.rejects_hints
+        return translate_request(check_chat_request(fields), model, reject_hints=hints)
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head, or all of an error.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        accept = "text/event-stream" if call.is_streaming else "application/json"
+        is_embedding = call.endpoint is Endpoint.EMBEDDINGS
+        return await translated(
+            await self.post(call.path, call.body, accept=accept),
+            EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
+            is_streaming=call.is_streaming,
+            max_bytes=self._settings.max_response_bytes,
+        )
+
+    async def list_models(self) -> Listing:
+        """The account's models, page by page; the built-in list where there is no such route.
+
+        Raises:
+            ListingRefusedError, UpstreamError, ValueError: see HttpAgent.
+        """
+        names: list[str] = []
+        token: str | None = None
+        for _ in range(MAX_PAGES):
+            query = {"pageSize": "1000", **({"pageToken": token} if token else {})}
+            status, body = await self.get_small(f"/v1beta/models?{urlencode(query)}")
+            if status in NO_LIST:
+                return Listing(FALLBACK_MODELS)
+            if status != 200:
+                # A key that Google does not know is a 400 with a reason.
+                raise ListingRefusedError("/v1beta/models", translate_error(status, body)[0])
+            page = read_models(parse_object(body))
+            names += page.names
+            token = page.next_page_token
+            if token is None:
+                break
+        return Listing(tuple(dict.fromkeys(names)))
+
+
+def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
+    if endpoint is Endpoint.EMBEDDINGS:
+        return "batchEmbedContents"
+    # Without alt=sse the stream would be one JSON array.
+    return "streamGenerateContent?alt=sse" if request.is_streaming else "generateContent"
+
+
+class _GoogleErrors:
+    """How Google's errors become OpenAI's."""
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        """Status, envelope, and the wait that Google asks for in the body."""
+        return *translate_error(status, body), read_retry_after(body)
+
+
+class GoogleAnswer(_GoogleErrors):
+    """How the answer to one chat becomes OpenAI's."""
+
+    ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
+
+    def __init__(self, call: Call) -> None:
+        asked: ChatRequest = call.asked  # type: ignore[assignment]  # checked in `prepare`
+        options = asked.get("stream_options") or {}
+        self._model = call.model
+        self._created = int(time.time())
+        self._form = AnswerForm.of(asked)
+        self._include_usage = options.get("include_usage") is True
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_response(answer, model=self._model, created=self._created, form=self._form)
+
+    def stream(self) -> StreamTranslator:
+        """The state for a stream."""
+        return GoogleStream(
+            model=self._model,
+            created=self._created,
+            include_usage=self._include_usage,
+            form=self._form,
+        )
+
+
+class EmbeddingsAnswer(_GoogleErrors):
+    """How an answer with embeddings becomes OpenAI's."""
+
+    ends_at_completion = False
+
+    def __init__(self, call: Call) -> None:
+        encoding = call.asked.get("encoding_format")
+        self._model = call.model
+        self._encoding = encoding if isinstance(encoding, str) else None
+        self._tokens = estimate_tokens(call.translation.body) if call.translation else 0
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_embeddings_response(
+            answer,
+            model=self._model,
+            encoding_format=self._encoding,
+            estimated_tokens=self._tokens,
+        )
+
+    def stream(self) -> StreamTranslator:
+        """Embeddings come whole."""
+        raise AssertionError("embeddings are no stream")
