@@ -63,7 +63,7 @@ async def _read_need(gateway: Gateway, scope: Scope, incoming: Incoming) -> Requ
     require_json(Request(scope))
     body = await read_body(scope, incoming, gateway.config.server.max_body_bytes)
     model = read_request(Endpoint.CHAT_COMPLETIONS, body).model
-    hints = read_hints(scope, {backend.name for backend in gateway.config.backends})
+    hints = read_hints(scope, gateway.registry.names)
     return read_requirements(model, hints, gateway.config.routing)
 
 
