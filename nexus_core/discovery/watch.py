@@ -101,15 +101,18 @@ class Discovery:
             async with asyncio.TaskGroup() as tasks:
                 if self._browser is not None:
                     tasks.create_task(self._listen(self._browser), name="mdns")
+                await self.look()
+                if not self._fleet.registry.names:
+                    log.info("no local server answers; looking again every %g s", self._pace.empty)
                 while True:
-                    self._wanted.clear()
-                    await self.look()
                     await asyncio.sleep(self._pace.at_least)
                     is_empty = not self._fleet.registry.names
                     seconds = self._pace.empty if is_empty else self._pace.settled
                     with suppress(TimeoutError):
                         async with asyncio.timeout(seconds):
                             await self._wanted.wait()
+                    self._wanted.clear()
+                    await self.look()
         finally:
             for timer in self._leaving.values():
                 timer.cancel()
