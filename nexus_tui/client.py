@@ -37,8 +37,8 @@ def add_target(
     if url:
         add("--url", type=_root, help="the Nexus to ask (default: the configured host and port)")
     # These may also stand before the subcommand; a default here would win over what stood there.
-    kept = argparse.SUPPRESS
-    add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {parser.prog}")
+    kept, name = argparse.SUPPRESS, parser.prog.rpartition(" ")[2]
+    add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {name}")
     add("--host", default=kept, help="the same")
     add("--port", type=port, default=kept, help="the same")
 

@@ -25,6 +25,10 @@ _RESOLVE_MS = 3000
 _MAX_WAITING = 256  # announcements not looked at yet: a flood on the network ends here
 
 
+class BrowseFailedError(Exception):
+    """Nothing can be heard here; the text says why, for people."""
+
+
 @dataclass(frozen=True, slots=True)
 class Announced:
     """A server says that it is there."""
@@ -46,7 +50,11 @@ class Browser(Protocol):
     """Listens to the network."""
 
     def changes(self) -> AsyncGenerator[Announced | Withdrawn]:
-        """What comes and goes, until closed."""
+        """What comes and goes, until closed.
+
+        Raises:
+            BrowseFailedError: nothing can be heard here.
+        """
         ...
 
 
@@ -65,11 +73,11 @@ class ZeroconfBrowser:
         """What comes and goes, until closed.
 
         Raises:
-            OSError: there is no multicast here.
+            BrowseFailedError: nothing can be heard here.
         """
         await asyncio.to_thread(_load)
-        from zeroconf import InterfaceChoice, IPVersion, ServiceStateChange
-        from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
+        from zeroconf import ServiceStateChange
+        from zeroconf.asyncio import AsyncServiceBrowser
 
         seen: asyncio.Queue[tuple[str, str, ServiceStateChange]] = asyncio.Queue(_MAX_WAITING)
 
@@ -79,9 +87,7 @@ class ZeroconfBrowser:
             with suppress(asyncio.QueueFull):
                 seen.put_nowait((service_type, name, state_change))
 
-        zeroconf = AsyncZeroconf(
-            interfaces=self._interfaces or InterfaceChoice.Default, ip_version=IPVersion.V4Only
-        )
+        zeroconf = self._open()
         try:
             browser = AsyncServiceBrowser(zeroconf.zeroconf, list(SERVICES), handlers=[note])
             try:
@@ -96,15 +102,32 @@ class ZeroconfBrowser:
         finally:
             await zeroconf.async_close()
 
+    def _open(self) -> AsyncZeroconf:
+        from zeroconf import Error, InterfaceChoice, IPVersion
+        from zeroconf.asyncio import AsyncZeroconf
+
+        try:
+            return AsyncZeroconf(
+                interfaces=self._interfaces or InterfaceChoice.Default,
+                ip_version=IPVersion.V4Only,
+            )
+        except OSError as error:
+            raise BrowseFailedError(error.strerror or str(error)) from error
+        except (Error, RuntimeError) as error:  # the latter: no interface
+            raise BrowseFailedError(str(error)) from error
+
 
 def _load() -> None:
     import zeroconf.asyncio  # noqa: F401
 
 
 async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> Announced | None:
-    from zeroconf import IPVersion
+    from zeroconf import Error, IPVersion
 
-    info = await zeroconf.async_get_service_info(service_type, name, _RESOLVE_MS)
+    try:
+        info = await zeroconf.async_get_service_info(service_type, name, _RESOLVE_MS)
+    except Error:  # the name is the network's: it may be none
+        return None
     addresses = info.parsed_addresses(IPVersion.V4Only) if info else []
     if info is None or not addresses or not info.port:
         return None

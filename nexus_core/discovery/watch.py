@@ -21,6 +21,7 @@ from nexus_core.discovery.local import (
 )
 from nexus_core.discovery.mdns import (
     Announced,
+    BrowseFailedError,
     Browser,
     Withdrawn,
     is_on_this_network,
@@ -122,7 +123,10 @@ class Discovery:
         self._wanted.set()
 
     async def look(self) -> tuple[Sighting, ...]:
-        """Look everywhere once, and use what is new; tells what was seen at the usual places."""
+        """Look everywhere once; tells what was seen at the usual places.
+
+        What is new is used, unless a config file says what to use.
+        """
         async with self._looking:
             around = {
                 name: Place(announced.kind, announced.port, announced.host)
@@ -131,15 +135,22 @@ class Discovery:
             }
             seen = await look_around(self._engine, [*self.places, *around.values()])
             self.sightings = seen[: len(self.places)]
+            if self._fleet.config.path is not None:
+                return self.sightings
             for sighting in self.sightings:
-                if sighting.sight is Sight.FOUND:
-                    self._use(sighting, is_own=True)
+                self.use(sighting)
             for name, sighting in zip(around, seen[len(self.places) :], strict=True):
                 # It may have been withdrawn, or have moved, meanwhile.
-                is_current = self._announced.get(name) == _announced(name, sighting.place)
-                if sighting.sight is Sight.FOUND and is_current:
+                if self._announced.get(name) == _announced(name, sighting.place):
                     self._use_announced(name, sighting)
             return self.sightings
+
+    def use(self, sighting: Sighting) -> str | None:
+        """Make a backend of what was found on this machine; its name.
+
+        None if it is no server for models, or a backend at the same place is there already.
+        """
+        return self._use(sighting, is_own=True)
 
     def add_cloud(self, kind: BackendType) -> BackendConfig | UnusableBackend:
         """Use a provider's key: somebody asked for it.
@@ -154,7 +165,8 @@ class Discovery:
         return backend
 
     def _use(self, sighting: Sighting, *, is_own: bool) -> str | None:
-        """Make it a backend, unless one is at the same place; its name, or None."""
+        if sighting.sight is not Sight.FOUND:
+            return None
         host = "127.0.0.1" if is_own else sighting.place.host
         urls = [backend.url for backend in self._fleet.registry.snapshots()]
         present = {_of_this_machine(endpoint(url), self._is_own) for url in urls}
@@ -183,8 +195,8 @@ class Discovery:
                             self._note(change)
                         case Withdrawn():
                             self._start_grace(change.name)
-        except OSError as error:
-            log.warning("not listening for servers on the network: %s", error.strerror or error)
+        except BrowseFailedError as error:
+            log.warning("not listening for servers on the network: %s", error)
 
     def _note(self, announced: Announced) -> None:
         name = announced.name

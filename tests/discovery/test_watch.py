@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from nexus_core.config import BackendConfig, Config
 from nexus_core.discovery.local import Place, Sight
-from nexus_core.discovery.mdns import Announced, Withdrawn
+from nexus_core.discovery.mdns import Announced, BrowseFailedError, Withdrawn
 from nexus_core.discovery.watch import Discovery, Pace
 from nexus_core.events import BackendAdded, BackendRemoved
 from nexus_core.gateway import Gateway
@@ -27,12 +28,12 @@ class Network:
     """What a browser hears, from a queue."""
 
     def __init__(self) -> None:
-        self.queue: asyncio.Queue[Announced | Withdrawn | OSError] = asyncio.Queue()
+        self.queue: asyncio.Queue[Announced | Withdrawn | BrowseFailedError] = asyncio.Queue()
 
     async def changes(self) -> AsyncGenerator[Announced | Withdrawn]:
         while True:
             change = await self.queue.get()
-            if isinstance(change, OSError):
+            if isinstance(change, BrowseFailedError):
                 raise change
             yield change
 
@@ -169,6 +170,21 @@ async def test_a_key_is_used_when_somebody_asks_for_it() -> None:
         discovery.add_cloud(BackendType.OPENAI)
 
 
+async def test_with_a_config_file_what_is_found_is_told_and_used_when_asked_for(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    async with looking(place(upstream), config=Config(path=tmp_path)) as gateway:
+        discovery = gateway.discovery
+        assert discovery is not None
+        await upstream.wait_for_probes(2)
+        assert not gateway.registry.names
+
+        names = [discovery.use(discovery.sightings[0]) for _ in range(2)]
+
+        assert names == ["ollama", None]
+        assert list(gateway.registry.names) == ["ollama"]
+
+
 # On the network
 
 
@@ -272,7 +288,7 @@ async def test_without_multicast_the_ports_are_still_looked_at(
     upstream: ScriptedUpstream, caplog: pytest.LogCaptureFixture
 ) -> None:
     network = Network()
-    network.queue.put_nowait(OSError(19, "No such device"))
+    network.queue.put_nowait(BrowseFailedError("No such device"))
     async with looking(place(upstream), network=network) as gateway:
         await until(lambda: "ollama" in gateway.registry.names)
 
