@@ -76,6 +76,14 @@ class ModelNotFoundError(NexusError):
     type = "invalid_request_error"
 
 
+class BackendNotFoundError(NexusError):
+    """There is no backend of that name."""
+
+    status = 404
+    code = "backend_not_found"
+    type = "invalid_request_error"
+
+
 class PayloadTooLargeError(NexusError):
     """The body is over max_body_bytes."""
 

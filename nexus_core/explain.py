@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -11,12 +11,30 @@ from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
 from nexus_core.routing.refusal import refuse
-from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.translation.traits import NO_TRAITS, Traits
+from nexus_core.types import (
+    BackendType,
+    Capability,
+    HealthCause,
+    HealthStatus,
+    PrivacyZone,
+    RouteReason,
+)
 
 _DRAWN = "the order is drawn anew for each request; this is one draw"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """A request that is only imagined: what is asked, and what it would be asked for with."""
+
+    model: str
+    hints: RoutingHints = NO_HINTS
+    traits: Traits = NO_TRAITS
+    usable: tuple[str, ...] = ()  # backends to imagine switched on, healthy, rested and not full
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +63,11 @@ class Situation:
         strategy = copy(self.strategy)
         strategy.random = copy(strategy.random)
         return route(need, self.fleet, strategy, Moment(self.at))
+
+    def with_usable(self, names: Collection[str]) -> Situation:
+        """The same with these backends switched on, healthy, rested and with a slot free."""
+        fleet = tuple(_usable(b, self.at) if b.name in names else b for b in self.fleet)
+        return replace(self, fleet=fleet)
 
 
 # The explanation ----------------------------------------------------------------------------------
@@ -139,6 +162,8 @@ class Explanation:
     min_tier: int | None
     backend: str | None  # the pin
     is_flexible: bool
+    needs: tuple[Capability, ...]  # what the request itself shows
+    prompt_tokens: int  # estimated
     strategy: str
     note: str | None  # for people: what is not certain about it
     models: tuple[ModelStages, ...]  # the asked one first, then its fallbacks
@@ -160,6 +185,8 @@ def explain(decision: RouteDecision, situation: Situation) -> Explanation:
         min_tier=need.min_tier,
         backend=need.backend,
         is_flexible=need.is_flexible,
+        needs=tuple(sorted(need.traits.needs)),
+        prompt_tokens=need.traits.prompt_tokens,
         strategy=situation.strategy.routing.strategy,
         note=_DRAWN if situation.is_drawn and len(decision.order) > 1 else None,
         models=tuple(_model_stages(decision)),
@@ -278,6 +305,13 @@ _MENDS: Mapping[Stage, _Mend] = {
     Stage.RESTED: _rest_over,
     Stage.CAPACITY: _one_slot_free,
 }
+
+
+def _usable(backend: BackendSnapshot, at: float) -> BackendSnapshot:
+    backend = replace(backend, zone_enabled=True)
+    for mend in (_switched_on, _healthy, _rest_over):
+        backend = mend(backend, at)[1]
+    return _one_slot_free(backend, at)[1] if backend.is_full else backend
 
 
 def _would_change(decision: RouteDecision, situation: Situation) -> Iterator[str]:

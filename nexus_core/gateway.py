@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from random import Random
 
-from nexus_core.agents import InferenceAgent, create_agent
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import BackendConfig, Config
 from nexus_core.discovery.watch import Discovery
+from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.events import ConfigReloaded, EventBus, ZoneToggled
-from nexus_core.health import HealthChecks
+from nexus_core.explain import Explanation, Question, Situation, explain
+from nexus_core.fleet import Fleet
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.registry import ProbeResult, Registry
-from nexus_core.reload import ReloadPlan, fleet_after, plan_reload
+from nexus_core.reload import ReloadPlan, plan_reload
+from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone
@@ -47,11 +50,11 @@ class Gateway:
         self.strategy = Strategy(config.routing, Random())  # noqa: S311
         self.engine = engine or create_engine(config.server.upstream)
         self.discovery: Discovery | None = None  # set before `running`: it looks for servers
-        self._agents = {backend.name: self._agent(backend) for backend in config.backends}
+        self.fleet = Fleet(config, self.engine, self.registry)
+        self.health = self.fleet.health
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
-        self.health = HealthChecks(self._agents, self.registry, config.health_check)
         self.forwarder = Forwarder(
-            self._agents,
+            self.fleet.agents,
             self.registry,
             self.bus,
             config.server,
@@ -82,19 +85,12 @@ class Gateway:
         """Take in a backend until restart; requests may go to it once this returns.
 
         Args:
-            found: what asking it has just shown, so that it is not asked again at once.
+            found: what a look at it has just shown; its models can be asked for at once.
 
         Raises:
             ValueError: there is one of that name, or no agent for its type.
         """
-        agent = self._agent(backend)
-        self.registry.add(backend)
-        self._agents[backend.name] = agent
-        if found is None:
-            self.health.look_at(backend.name)
-        else:
-            self.health.take_in(backend.name, found)
-        self._forget_agents()
+        self.fleet.add(backend, found)
 
     def remove_backend(self, name: str) -> None:
         """Leave a backend out until restart. No request goes to it once this returns.
@@ -104,9 +100,7 @@ class Gateway:
         Raises:
             KeyError: there is no backend of that name.
         """
-        self.registry.remove(name)
-        self.health.forget(name)
-        self._forget_agents()
+        self.fleet.remove(name)
 
     def plan_reload(self, config: Config) -> ReloadPlan:
         """What putting another configuration in force would change."""
@@ -123,45 +117,98 @@ class Gateway:
             ValueError: there is no agent for a backend's type.
         """
         plan = self.plan_reload(config)
-        after = fleet_after(self.config, config, self.registry.snapshots())
-        old, new = self.config, plan.config
-        is_timing_new = old.server.connect_timeout_seconds != new.server.connect_timeout_seconds
-        agents = {
-            backend.name: self._agent(backend, new)
-            for backend in new.backends
-            if is_timing_new or backend not in old.backends
-        }
-        self.config = new
         with self.registry.together():
-            self.strategy.routing = new.routing
-            self.forwarder.configure(new.server, new.routing)
-            self.health.config = new.health_check
-            self._agents |= agents
-            for name in plan.removed:
-                self.registry.remove(name)
-                self.health.forget(name)
-            by_name = {snapshot.name: snapshot for snapshot in after}
-            for backend in new.backends:
-                if backend.name in plan.added:
-                    self.registry.add(backend)
-                else:
-                    is_table = backend.models is not None
-                    self.registry.change(by_name[backend.name], models_are_configured=is_table)
-                if backend.name in agents:
-                    self.health.look_at(backend.name)
-            self.registry.arrange(by_name)
-        self._forget_agents()
+            self.fleet.apply(plan, self.config)
+            self.config = plan.config
+            self.strategy.routing = plan.config.routing
+            self.forwarder.configure(plan.config.server, plan.config.routing)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
         log.info("config reloaded from %s", config.path)
         return plan
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
+    async def explain(self, question: Question) -> Explanation:
+        """Where such a request would go now, and why; nothing is sent and nothing counted."""
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.traits
+        )
+        situation = self._situation(question.usable)
+        decision = situation.decide(need)
+        if not decision.order and not all(drop.backend.models_known for drop in decision.dropped):
+            await self.health.first_round()  # as the forwarder does
+            situation = self._situation(question.usable)
+            decision = situation.decide(need)
+        return explain(decision, situation)
+
+    def _situation(self, usable: Collection[str]) -> Situation:
+        queued = 0 if self.queue is None else len(self.queue)
+        has_room = self.queue is not None and queued < self.config.queue.max_size
+        return Situation(
+            fleet=self.registry.snapshots(),
+            strategy=self.strategy,
+            at=self.registry.clock(),
+            queued=queued,
+            wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
+        ).with_usable(usable)
+
+    async def execute(self, command: Command) -> Outcome:
+        """Carry out an operator's command; the screen and the control API have no other way.
+
+        Raises:
+            NexusError: it can't be done; nothing was changed.
+        """
+        match command:
+            case SwitchZone():
+                return self._switch_zone(command)
+            case SwitchBackend():
+                return self._switch_backend(command)
+            case ProbeBackend():
+                return await self._probe(command.backend)
+            case _:
+                raise InvalidRequestError(f"{type(command).__name__} is not available")
+
+    async def _probe(self, name: str) -> Outcome:
+        self._check_backend(name)
+        result = await self.health.probe(name)
+        found = result.detail if result.models is None else f"{len(result.models)} models"
+        return Outcome(message=f"{name}: {found} ({result.elapsed_ms:.0f} ms)")
+
+    def _check_backend(self, name: str) -> None:
+        if all(known.name != name for known in self.registry.snapshots()):
+            raise BackendNotFoundError(f"there is no backend {name!r}", param="backend")
+
+    def _switch_backend(self, command: SwitchBackend) -> Outcome:
+        self._check_backend(command.backend)
+        ended = self.set_backend_enabled(
+            command.backend, command.enabled, end_running=command.end_running
+        )
+        return Outcome(
+            message=f"{command.backend} is {_on_or_off(command.enabled)} until restart",
+            data={"ended": ended},
+        )
+
+    def _switch_zone(self, command: SwitchZone) -> Outcome:
+        ended = self.set_zone_enabled(
+            command.zone, command.enabled, end_running=command.end_running
+        )
+        return Outcome(
+            message=f"the {command.zone} zone is {_on_or_off(command.enabled)} until restart",
+            data={"ended": ended},
+        )
+
+    def set_backend_enabled(self, name: str, enabled: bool, *, end_running: bool = False) -> int:
         """Switch a backend on or off until restart. No request goes to it once this returns.
+
+        Args:
+            end_running: end what is under way there, too.
+
+        Returns:
+            How many requests under way were ended.
 
         Raises:
             KeyError: there is no backend of that name.
         """
         self.registry.set_enabled(name, enabled)
+        return self.forwarder.end_backend(name) if end_running and not enabled else 0
 
     def set_zone_enabled(
         self, zone: PrivacyZone, enabled: bool, *, end_running: bool = False
@@ -188,11 +235,6 @@ class Gateway:
         """
         return await self.health.probe(name)
 
-    def _agent(self, backend: BackendConfig, config: Config | None = None) -> InferenceAgent:
-        seconds = (config or self.config).server.connect_timeout_seconds
-        return create_agent(backend, self.engine, connect_timeout_seconds=seconds)
 
-    def _forget_agents(self) -> None:
-        """Drop those of backends that are gone and serve nobody any more."""
-        for name in [name for name in self._agents if not self.registry.knows(name)]:
-            del self._agents[name]
+def _on_or_off(enabled: bool) -> str:
+    return "on" if enabled else "off"

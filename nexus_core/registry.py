@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -19,58 +19,18 @@ from nexus_core.events import (
     BackendToggled,
     EventBus,
 )
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.snapshot import (
+    BackendSnapshot,
+    ModelDetails,
+    ProbeResult,
+    first_snapshot,
+    is_same_server,
+)
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone
+
+__all__ = ["BackendSnapshot", "ModelDetails", "ProbeResult", "Registry"]
 
 _SMOOTHING = 0.2  # the newest value's share of a moving average
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSnapshot:
-    """A backend as it is at one moment; routing and the screen read nothing else."""
-
-    name: str
-    type: BackendType
-    zone: PrivacyZone
-    tier: int | None
-    priority: int
-    max_concurrent: int | None
-    url: str
-    models: Mapping[str, str]  # served name -> the backend's own name
-    models_known: bool = True  # False until a backend without configured models listed its own
-    enabled: bool = True
-    zone_enabled: bool = True
-    health: HealthStatus = HealthStatus.UNKNOWN
-    cause: HealthCause = HealthCause.NONE
-    detail: str | None = None  # for people: why it is unhealthy
-    in_flight: int = 0
-    latency_ms: float | None = None  # moving average to the first byte
-    service_seconds: float | None = None  # moving average of how long a slot is held
-    consecutive_failures: int = 0  # of probes
-    health_since: float | None = None  # seconds since the epoch
-    toggled_at: float | None = None  # when an operator last switched it
-    probed_at: float | None = None
-    probe_ms: float | None = None
-    rests_until: float | None = None  # monotonic seconds: no request before then
-    rests_why: str | None = None  # for people
-    is_on_trial: bool = False  # it kept failing: after its rest, one request at a time
-
-    @property
-    def is_full(self) -> bool:
-        return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
-    """What a health check found."""
-
-    elapsed_ms: float
-    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
-    cause: HealthCause = HealthCause.NONE
-    detail: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.models is not None
 
 
 @dataclass(slots=True)
@@ -311,6 +271,8 @@ class Registry:
             if not entry.configured_models and result.models is not None:
                 served = MappingProxyType({model: model for model in result.models})
                 self._change(name, models=served, models_known=True)
+            if result.details is not None:
+                self._change(name, details=MappingProxyType(dict(result.details)))
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
                 self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)
@@ -378,26 +340,5 @@ def _smoothed(average: float | None, newest: float) -> float:
     return newest if average is None else average + _SMOOTHING * (newest - average)
 
 
-def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
-    """Whether what is known of one holds for the other."""
-    return (one.url, one.type) == (other.url, other.type)
-
-
 def _first_entry(config: BackendConfig) -> _Entry:
     return _Entry(first_snapshot(config), configured_models=config.models is not None)
-
-
-def first_snapshot(config: BackendConfig) -> BackendSnapshot:
-    """A backend of which nothing is known but its configuration."""
-    return BackendSnapshot(
-        name=config.name,
-        type=config.type,
-        zone=config.zone,
-        tier=config.tier,
-        priority=config.priority,
-        max_concurrent=config.max_concurrent,
-        url=config.url,
-        models=MappingProxyType(dict(config.models or {})),
-        models_known=config.models is not None,
-        enabled=config.enabled,
-    )

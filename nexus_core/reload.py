@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from nexus_core.config import BackendConfig, Config, RoutingConfig
 from nexus_core.loopback import endpoint
-from nexus_core.registry import BackendSnapshot, first_snapshot, is_same_server
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
+from nexus_core.snapshot import BackendSnapshot, first_snapshot, is_same_server
 from nexus_core.types import PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
@@ -58,6 +58,7 @@ class ReloadPlan:
     unknown: tuple[str, ...]  # new backends whose models are known once they were asked
     unusable: tuple[str, ...]  # for people: backends of the file that are left out, and why
     config: Config  # what is in force after it: restart keys are as before
+    fleet: tuple[BackendSnapshot, ...] = field(repr=False)  # the backends after it, as planned
 
     @property
     def is_empty(self) -> bool:
@@ -101,6 +102,7 @@ def plan_reload(
         unknown=tuple(b.name for b in after if not b.models_known),
         unusable=tuple(u.why for u in new.unusable if u not in old.unusable),
         config=config,
+        fleet=after,
     )
 
 
@@ -109,8 +111,8 @@ def fleet_after(
 ) -> tuple[BackendSnapshot, ...]:
     """The backends as they would be: those of the file in its order, then the found ones.
 
-    A backend of the file wins over a found one of the same name or address. Switches that were
-    turned stay turned unless the file itself says something else than before.
+    A backend of the file wins over a found one of the same name or address. What an operator
+    changed until restart stays so unless the file itself says something else than before.
     """
     now = {backend.name: backend for backend in fleet}
     before = {backend.name: backend for backend in old.backends}
@@ -139,6 +141,10 @@ def renewed(
         return fresh
     if before is None or before.enabled == config.enabled:
         fresh = replace(fresh, enabled=now.enabled, toggled_at=now.toggled_at)
+    if before is not None and before.tier == config.tier:
+        fresh = replace(fresh, tier=now.tier)
+    if before is not None and before.priority == config.priority:
+        fresh = replace(fresh, priority=now.priority)
     if not is_same_server(fresh, now) or (before and before.api_key != config.api_key):
         return replace(fresh, in_flight=now.in_flight)
     learnt = replace(

@@ -68,3 +68,17 @@ class Endpoint(StrEnum):
 
     CHAT_COMPLETIONS = "/v1/chat/completions"
     COMPLETIONS = "/v1/completions"
+    EMBEDDINGS = "/v1/embeddings"
+
+
+class Capability(StrEnum):
+    """What a request may need of a model and its server, beside the model's name."""
+
+    CHAT = "chat"
+    COMPLETIONS = "completions"  # the legacy API
+    EMBEDDINGS = "embeddings"
+    VISION = "vision"
+    AUDIO = "audio"
+    FILES = "files"
+    TOOLS = "tools"
+    JSON = "json"  # answers as a JSON object or by a schema

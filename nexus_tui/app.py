@@ -16,6 +16,8 @@ from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 from textual.widgets import Input
 
+from nexus_core.commands import Command, ProbeBackend, SwitchBackend
+from nexus_core.errors import NexusError
 from nexus_tui.keys import Key, bindings, hints
 from nexus_tui.loop import settle_gc
 from nexus_tui.pacer import Pacer
@@ -23,6 +25,7 @@ from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.tabs import BackendsTab, DashboardTab, RequestsTab, Tab
 from nexus_tui.source import EventSource
 from nexus_tui.theme import NEXUS_DARK
+from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
 from nexus_tui.widgets.frame import HintBar, StatusBar, TabBar
 from nexus_tui.widgets.rowlist import RowList
@@ -314,14 +317,29 @@ class NexusApp(App[None], inherit_bindings=False):
             self.notice("this backend can't be used; its note says why")
             return
         self.view.pending[backend.name] = not backend.enabled
-        self._source.set_backend_enabled(backend.name, not backend.enabled)
-        self._collect()
+        self._command(SwitchBackend(backend=backend.name, enabled=not backend.enabled))
         self._redraw()
 
     def action_probe(self) -> None:
         tab = self.tab
         if isinstance(tab, BackendsTab) and tab.table.selected is not None:
-            self.run_worker(self._source.probe(tab.table.selected.name), name="probe")
+            self._command(ProbeBackend(backend=tab.table.selected.name))
+
+    def _command(self, command: Command) -> None:
+        self.run_worker(self._carry_out(command), name="command")
+
+    async def _carry_out(self, command: Command) -> None:
+        """Say what became of it; what it changed is drawn from the events that follow."""
+        try:
+            outcome = await self._source.command(command)
+        except NexusError as error:
+            if isinstance(command, SwitchBackend):
+                self.view.pending.pop(command.backend, None)
+            self.notice(visible(error.message))
+        else:
+            self.notice(visible(outcome.message))
+        self._collect()
+        self._redraw()
 
     # --- keys: the app -------------------------------------------------------------------
 

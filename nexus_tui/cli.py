@@ -233,7 +233,7 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
     from nexus_tui.run import run_dashboard
     from nexus_tui.source import LocalSource
 
-    source = LocalSource(gateway, url.removeprefix("http://"), launch.is_demo)
+    source = LocalSource(gateway, url.removeprefix("http://"), is_demo=launch.is_demo)
     try:
         await run_dashboard(source, stop=signals.stop)
     except TerminalLostError:

@@ -193,6 +193,7 @@ def _read(content: Any) -> Explanation:
 
 _NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
 _TIMES = "×"  # noqa: RUF001
+_WORTH_TELLING = 1000  # prompt tokens
 _SILENT = frozenset({"pin", "tried"})  # not shown where they dropped nobody
 
 
@@ -229,6 +230,9 @@ def _demands(explanation: Explanation) -> str:
     demands += [] if explanation.min_tier is None else [f"tier ≥ {explanation.min_tier}"]
     demands += [] if explanation.backend is None else [f"pinned to {explanation.backend}"]
     demands += ["flexible"] if explanation.is_flexible else []
+    demands += [need.value for need in explanation.needs if need != "chat"]
+    if explanation.prompt_tokens > _WORTH_TELLING:
+        demands.append(f"about {explanation.prompt_tokens:,} prompt tokens")
     return ", ".join(demands) or _NOTHING
 
 

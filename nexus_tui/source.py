@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
+from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
+from nexus_core.errors import PermissionDeniedError
 from nexus_core.events import EventBus, NexusEvent
+from nexus_core.explain import Explanation, Question
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.stats import Stats
+from nexus_core.types import PrivacyZone
+
+Status: TypeAlias = Literal["live", "stale", "closed"]
 
 
 class Core(Protocol):
@@ -24,8 +30,8 @@ class Core(Protocol):
     @property
     def started_at(self) -> float: ...  # seconds since the epoch
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None: ...
-    async def probe(self, name: str) -> object: ...
+    async def execute(self, command: Command) -> Outcome: ...
+    async def explain(self, question: Question) -> Explanation: ...
 
 
 class EventSource(Protocol):
@@ -41,6 +47,14 @@ class EventSource(Protocol):
     def config(self) -> Config: ...
     @property
     def stats(self) -> Stats: ...
+    @property
+    def status(self) -> Status: ...  # stale: the link is lost, and values are of before that
+    @property
+    def is_read_only(self) -> bool: ...  # no command is carried out
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        """Whether requests may go to the zone's backends."""
+        ...
 
     def backends(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
@@ -54,12 +68,16 @@ class EventSource(Protocol):
         """Return once there is something to drain."""
         ...
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
-        """Ask to switch a backend on or off; done when the snapshot says so."""
+    async def explain(self, question: Question) -> Explanation:
+        """Where such a request would go, and why; nothing is sent."""
         ...
 
-    async def probe(self, name: str) -> None:
-        """Ask a backend how it is; the answer comes as an event."""
+    async def command(self, command: Command) -> Outcome:
+        """Ask for a change; done when events and snapshots say so.
+
+        Raises:
+            NexusError: it can't be done; the message is for the screen.
+        """
         ...
 
     def close(self) -> None:
@@ -74,10 +92,17 @@ class LocalSource:
     """
 
     def __init__(
-        self, gateway: Core, address: str = "127.0.0.1:8000", is_demo: bool = False
+        self,
+        gateway: Core,
+        address: str = "127.0.0.1:8000",
+        *,
+        is_demo: bool = False,
+        is_read_only: bool = False,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
+        self.is_read_only = is_read_only
+        self.status: Status = "live"
         self._core = gateway
         self._subscription = gateway.bus.subscribe()
 
@@ -93,6 +118,9 @@ class LocalSource:
     def stats(self) -> Stats:
         return self._core.stats
 
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        return self._core.registry.is_zone_enabled(zone)
+
     def backends(self) -> tuple[BackendSnapshot, ...]:
         return self._core.registry.snapshots()
 
@@ -102,11 +130,13 @@ class LocalSource:
     async def wait(self) -> None:
         await self._subscription.wait()
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
-        self._core.set_backend_enabled(name, enabled)
+    async def explain(self, question: Question) -> Explanation:
+        return await self._core.explain(question)
 
-    async def probe(self, name: str) -> None:
-        await self._core.probe(name)
+    async def command(self, command: Command) -> Outcome:
+        if self.is_read_only:
+            raise PermissionDeniedError("this dashboard is read-only")
+        return await self._core.execute(command)
 
     def close(self) -> None:
         self._subscription.close()

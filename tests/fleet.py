@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 from types import MappingProxyType
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nexus_core.config import RoutingConfig
-from nexus_core.registry import BackendSnapshot
+from nexus_core.registry import BackendSnapshot, ModelDetails
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.translation.traits import Traits
+from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
 
 MODEL = "llama3:70b"
 
@@ -47,6 +49,25 @@ def snapshot(name: str = "a", **changes: Any) -> BackendSnapshot:
     return BackendSnapshot(**{**values, **changes})
 
 
+def serving(fleet: Iterable[BackendSnapshot], model: str = MODEL) -> list[BackendSnapshot]:
+    """Those of the fleet that serve the model."""
+    return [backend for backend in fleet if model in backend.models]
+
+
+DETAILS = st.builds(
+    ModelDetails,
+    is_loaded=st.none() | st.booleans(),
+    context_tokens=st.none() | st.sampled_from((10, 10_000)),
+    lacks=st.frozensets(st.sampled_from((Capability.VISION, Capability.TOOLS))),
+)
+TRAITS = st.builds(
+    Traits,
+    needs=st.frozensets(st.sampled_from((Capability.VISION, Capability.TOOLS))),
+    prompt_tokens=st.sampled_from((0, 100)),
+    prefixes=st.sampled_from(((), (1,), (1, 2))),
+)
+
+
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
     """Up to six backends in any state."""
@@ -65,6 +86,7 @@ def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
             is_on_trial=draw(st.booleans()),
             models=MappingProxyType(draw(st.sampled_from(({MODEL: "up"}, {})))),
             models_known=draw(st.booleans()),
+            details=draw(st.dictionaries(st.just("up"), DETAILS)),
         )
         for name in names
     )

@@ -7,7 +7,7 @@ import pytest
 
 from nexus_core.check import Finding, Level, check_config, check_storage
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig, UnusableBackend
-from nexus_core.registry import ProbeResult, first_snapshot
+from nexus_core.snapshot import ProbeResult, first_snapshot
 from nexus_core.types import BackendType, HealthCause, PrivacyZone
 
 UP = ProbeResult(elapsed_ms=3, models=("m", "n"))

@@ -260,13 +260,14 @@ def test_the_table_is_aligned() -> None:
         " enabled     5 → 5",
         " zone        5 → 4      cloud: zone open, the request is restricted",
         " tier ≥ 3    4 → 3      lmstudio: tier 2, 3 is demanded",
+        " capable     3 → 3",
         " healthy     3 → 3",
         " rested      3 → 3",
         " capacity    3 → 2      local-llama: full: 4/4",
         " score       1 vllm       priority 50×0.50=25  load 30×0.88=26  latency 20×0.50=10"  # noqa: RUF001
-        "  local 20×1.00=20  = 81  ← chosen, capacity-overflow",  # noqa: RUF001
+        "  local 20×1.00=20  warm 5×0.50=2  affinity 5×0.00=0  = 84  ← chosen, capacity-overflow",  # noqa: RUF001
         "             2 vllm-slow  priority 50×0.05=2   load 30×1.00=30  latency 20×0.50=10"  # noqa: RUF001
-        "  local 20×1.00=20  = 62",  # noqa: RUF001
+        "  local 20×1.00=20  warm 5×0.50=2  affinity 5×0.00=0  = 65",  # noqa: RUF001
         "",
         " goes to     vllm (local, zone restricted) as llama3:70b: capacity-overflow",
         " what if…    local-llama: one slot free → local-llama, capability-match",

@@ -21,7 +21,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.fleet import MODEL, fleets, snapshot
+from tests.fleet import MODEL, fleets, serving, snapshot
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 AT = 10.0
@@ -122,7 +122,8 @@ def test_explaining_uses_up_no_turn_and_no_random_number(
     explain(situation.decide(need), situation)
 
     assert asked.random.getstate() == unasked.random.getstate()
-    assert asked.rank(fleet) == unasked.rank(fleet)
+    able = serving(fleet)
+    assert asked.rank(able, need) == unasked.rank(able, need)
 
 
 @given(fleet=fleets(), need=NEEDS)

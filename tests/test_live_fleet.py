@@ -320,7 +320,7 @@ async def test_a_reload_that_cannot_be_applied_leaves_all_as_it_was(
         def refuse(*_: object, **__: object) -> None:
             raise ValueError("no agent")
 
-        monkeypatch.setattr("nexus_core.gateway.create_agent", refuse)
+        monkeypatch.setattr("nexus_core.fleet.create_agent", refuse)
         with pytest.raises(ValueError, match="no agent"):
             gateway.reload(configured(backend("b", upstream)))
 

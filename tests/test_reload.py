@@ -3,9 +3,9 @@ from __future__ import annotations
 from random import Random
 
 from nexus_core.config import BackendConfig, Config, PolicyConfig, RoutingConfig, StorageConfig
-from nexus_core.registry import BackendSnapshot, first_snapshot
 from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.strategies import Strategy
+from nexus_core.snapshot import BackendSnapshot, first_snapshot
 from nexus_core.types import BackendType, PrivacyZone
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from nexus_core.agents.base import InferenceAgent
+from nexus_core.agents.base import Call, InferenceAgent, Response
 from nexus_core.agents.local import LOCAL_SERVERS, LocalAgent
 from nexus_core.agents.openai import OpenAIAgent
 from nexus_core.config import BackendConfig
 from nexus_core.types import BackendType
 from nexus_core.upstream.base import UpstreamEngine
 
-__all__ = ["InferenceAgent", "create_agent"]
+__all__ = ["Call", "InferenceAgent", "Response", "create_agent"]
 
 
 def create_agent(

@@ -2,11 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
+from nexus_core.translation.openai import OpenAIRequest
+from nexus_core.translation.report import Translation
 from nexus_core.types import Endpoint
-from nexus_core.upstream.base import UpstreamResponse
+from nexus_core.upstream.base import Headers
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request in the form that one backend takes."""
+
+    endpoint: Endpoint  # that the client asked
+    path: str
+    body: bytes = field(repr=False)
+    is_streaming: bool
+    model: str  # by the backend's own name
+    translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+
+class Response(Protocol):
+    """A backend's answer in OpenAI's format; its head has come, its body has not been read yet."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """What is known of it beside the body, which may not tell."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            UpstreamError: it ended early, or with an error of the provider.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the exchange; cancels what is still under way. Safe to call twice."""
+        ...
 
 
 class InferenceAgent(Protocol):
@@ -25,10 +69,17 @@ class InferenceAgent(Protocol):
         """What to check when the backend refuses the key; names the variable, never the key."""
         ...
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, *, is_streaming: bool
-    ) -> UpstreamResponse:
-        """Send a request that is ready for this backend and wait for the answer's head.
+    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+        """Put a request into this backend's form; nothing is sent.
+
+        Raises:
+            InvalidRequestError: a field that has to be read has not the shape it should.
+            UnsupportedFieldsError: the provider can't do what it asks for.
+        """
+        ...
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.

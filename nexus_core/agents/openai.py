@@ -6,10 +6,12 @@ import asyncio
 import time
 
 from nexus_core import __version__
-from nexus_core.agents.base import KeyCutter
+from nexus_core.agents.base import Call, KeyCutter, Response
+from nexus_core.agents.details import Details
 from nexus_core.config import BackendConfig
+from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
-from nexus_core.translation.openai import MAX_MODEL_CHARS, parse_json
+from nexus_core.translation.openai import MAX_MODEL_CHARS, OpenAIRequest, parse_json
 from nexus_core.types import Endpoint, HealthCause
 from nexus_core.upstream.base import (
     Headers,
@@ -21,6 +23,17 @@ from nexus_core.upstream.base import (
 
 _MAX_LIST_BYTES = 4 * 1024 * 1024
 _MAX_MODELS = 10_000
+
+
+class PlainResponse:
+    """An answer that is passed on as it comes; what it tells of its usage stands in its body."""
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.usage: TokenUsage | None = None
+        self.chunks = response.chunks
+        self.close = response.close
 
 
 class OpenAIAgent:
@@ -46,29 +59,37 @@ class OpenAIAgent:
         if backend.api_key is not None:
             self._headers += (("authorization", f"Bearer {backend.api_key}"),)
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, *, is_streaming: bool
-    ) -> UpstreamResponse:
-        """Send a request that is ready for this backend and wait for the answer's head.
+    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+        """The request as it came, but for the model's name."""
+        return Call(
+            endpoint=endpoint,
+            path=endpoint.value,
+            body=request.body_for(model),
+            is_streaming=request.is_streaming,
+            model=model,
+        )
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if is_streaming else "application/json"
+        accept = "text/event-stream" if call.is_streaming else "application/json"
         request = UpstreamRequest(
             "POST",
-            self._root + endpoint.value,
+            self._root + call.path,
             (*self._headers, ("content-type", "application/json"), ("accept", accept)),
-            body,
+            call.body,
         )
-        return await self._engine.send(
+        response = await self._engine.send(
             request, connect_timeout_seconds=self._connect_timeout_seconds
         )
+        return PlainResponse(response)
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """List the models: never a call that costs money, never an exception."""
         started = time.monotonic()
-        models: tuple[str, ...] | None = None
         cause, detail = HealthCause.UNREACHABLE, None
         try:
             async with asyncio.timeout(timeout_seconds):
@@ -78,7 +99,10 @@ class OpenAIAgent:
             elif status != 200:
                 detail = f"{self.models_path} answers {status}"
             else:
-                models, cause = self.read_models(body), HealthCause.NONE
+                models = self.read_models(body)
+                elapsed_ms = (time.monotonic() - started) * 1000
+                details = await self._details(models, body, timeout_seconds - elapsed_ms / 1000)
+                return ProbeResult(elapsed_ms=elapsed_ms, models=models, details=details)
         except TimeoutError:
             detail = f"no answer within {timeout_seconds:g} s"
         except UpstreamError as error:
@@ -86,7 +110,25 @@ class OpenAIAgent:
         except ValueError as error:
             detail = f"{self.models_path}: {error}"
         elapsed_ms = (time.monotonic() - started) * 1000
-        return ProbeResult(elapsed_ms=elapsed_ms, models=models, cause=cause, detail=detail)
+        return ProbeResult(elapsed_ms=elapsed_ms, cause=cause, detail=detail)
+
+    async def ask_details(self, names: tuple[str, ...], listed: bytes) -> Details | None:
+        """What the server tells of these models beyond their names; None where it tells nothing.
+
+        Args:
+            listed: its list of models as it came.
+        """
+        return None
+
+    async def _details(
+        self, names: tuple[str, ...], listed: bytes, seconds: float
+    ) -> Details | None:
+        """The same, within a time; a server that fails here is as healthy as before."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.ask_details(names, listed)
+        except (TimeoutError, UpstreamError, ValueError):
+            return None
 
     def read_models(self, body: bytes) -> tuple[str, ...]:
         """The names in an answer of GET /v1/models.
@@ -103,9 +145,16 @@ class OpenAIAgent:
         return tuple(dict.fromkeys(usable))
 
     async def _get(self, path: str) -> tuple[int, bytes]:
-        request = UpstreamRequest(
-            "GET", self._root + path, (*self._headers, ("accept", "application/json"))
-        )
+        headers = (*self._headers, ("accept", "application/json"))
+        return await self._ask(UpstreamRequest("GET", self._root + path, headers))
+
+    async def _post(self, path: str, body: bytes) -> tuple[int, bytes]:
+        kind = ("content-type", "application/json")
+        headers = (*self._headers, kind, ("accept", "application/json"))
+        return await self._ask(UpstreamRequest("POST", self._root + path, headers, body))
+
+    async def _ask(self, request: UpstreamRequest) -> tuple[int, bytes]:
+        """Status and body of an answer that is small by its nature."""
         response = await self._engine.send(
             request, connect_timeout_seconds=self._connect_timeout_seconds
         )
@@ -114,7 +163,7 @@ class OpenAIAgent:
             async for chunk in response.chunks():
                 body += chunk
                 if len(body) > _MAX_LIST_BYTES:
-                    raise ValueError(f"the list of models is over {_MAX_LIST_BYTES} bytes")
+                    raise ValueError(f"the answer is over {_MAX_LIST_BYTES} bytes")
             return response.status, bytes(body)
         finally:
             await response.close()

@@ -1,4 +1,4 @@
-"""POST /v1/chat/completions and /v1/completions, streaming or not."""
+"""POST /v1/chat/completions, /v1/completions and /v1/embeddings, streaming or not."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest, Served
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.translation.openai import read_request
+from nexus_core.translation.traits import read_traits
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
@@ -55,7 +56,12 @@ class Completions:
             id=request_id,
             endpoint=endpoint,
             openai=openai,
-            need=read_requirements(openai.model, hints, self._gateway.config.routing),
+            need=read_requirements(
+                openai.model,
+                hints,
+                self._gateway.config.routing,
+                read_traits(endpoint, openai.fields),
+            ),
             client=caller.name,
             headers=shown_headers(scope["headers"]),
             received=received,

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 
 from nexus_core import __version__
 from nexus_core.api.status import read_stats
-from nexus_core.errors import InvalidRequestError, NexusError
+from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
@@ -38,14 +38,6 @@ class ZoneChange(BaseModel):
 
     enabled: bool
     end_running: bool = False  # end what is under way there, too
-
-
-class BackendNotFoundError(NexusError):
-    """There is no backend of that name."""
-
-    status = 404
-    code = "backend_not_found"
-    type = "invalid_request_error"
 
 
 def create_router(gateway: Gateway) -> APIRouter:

@@ -66,6 +66,8 @@ class NexusHeaders:
             (b"x-nexus-privacy-zone", backend.zone.value.encode()),
             (b"x-nexus-model", quote(self.served.model, safe="/:@+,;=~ ()[]").encode()),
         ]
+        if self.served.dropped:
+            headers.append((b"x-nexus-dropped-params", ", ".join(self.served.dropped).encode()))
         if self.overhead_ms is not None:
             headers.append((b"x-nexus-overhead-ms", b"%.1f" % self.overhead_ms))
 

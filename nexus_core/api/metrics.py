@@ -42,6 +42,7 @@ _OVERHEADS = tuple(0.01 * 2**power for power in range(-6, 5))
 _OPERATION_NAMES = {
     Endpoint.CHAT_COMPLETIONS: "chat",
     Endpoint.COMPLETIONS: "text_completion",
+    Endpoint.EMBEDDINGS: "embeddings",
 }
 _PROVIDER_NAMES = {BackendType.GOOGLE: "gcp.gemini"}  # the others are called as their type is
 _OPERATION_LABELS = (

@@ -187,6 +187,9 @@ class _Looker(LocalAgent):
         super().__init__(backend, engine, connect_timeout_seconds=LOOK_SECONDS)
         self.kind = place.kind
 
+    async def ask_details(self, names: tuple[str, ...], listed: bytes) -> None:
+        """Nothing: a look is for the names only."""
+
     def read_models(self, body: bytes) -> tuple[str, ...]:
         """The names in the server's list.
 

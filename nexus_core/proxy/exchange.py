@@ -7,18 +7,16 @@ import time
 from dataclasses import dataclass
 from enum import Enum, auto
 
-from nexus_core.agents import InferenceAgent
+from nexus_core.agents import Call, InferenceAgent, Response
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.relay import StreamRelay, read_whole
 from nexus_core.translation.openai import parse_json, read_usage
-from nexus_core.types import Endpoint
 from nexus_core.upstream.base import (
     Headers,
     UpstreamConnectError,
     UpstreamError,
-    UpstreamResponse,
 )
 
 _MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
@@ -72,22 +70,22 @@ class Exchange:
     def __init__(self, agent: InferenceAgent, server: ServerConfig) -> None:
         self._agent = agent
         self._server = server
-        self._response: UpstreamResponse | None = None
+        self._response: Response | None = None
         self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
-    async def open(self, endpoint: Endpoint, body: bytes, *, is_streaming: bool) -> Answer:
+    async def open(self, call: Call) -> Answer:
         """Send the request and return once the answer has begun, or is whole if it is no stream.
 
         Raises:
             AttemptFailedError: nothing may be passed on from this backend.
         """
-        limit = self._server.first_byte_timeout_seconds if is_streaming else None
+        limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
         try:
             async with asyncio.timeout(limit):
-                self._response = await self._agent.send(endpoint, body, is_streaming=is_streaming)
-                return await self._judge(self._response, is_streaming)
+                self._response = await self._agent.send(call)
+                return await self._judge(self._response, call.is_streaming)
         except UpstreamConnectError as error:
             why = self._agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
@@ -106,7 +104,7 @@ class Exchange:
         if self._response is not None:
             await self._response.close()
 
-    async def _judge(self, response: UpstreamResponse, is_streaming: bool) -> Answer:
+    async def _judge(self, response: Response, is_streaming: bool) -> Answer:
         cut = self._agent.keys.cut_text
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)

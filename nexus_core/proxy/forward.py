@@ -84,12 +84,19 @@ class Forwarder:
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests under way at the zone's backends; how many there were."""
+        return self._end(f"the {zone} zone", lambda backend: backend.zone is zone)
+
+    def end_backend(self, name: str) -> int:
+        """End the requests under way at a backend; how many there were."""
+        return self._end(f'backend "{name}"', lambda backend: backend.name == name)
+
+    def _end(self, what: str, is_meant: Callable[[BackendSnapshot], bool]) -> int:
         at = asyncio.get_running_loop().time()
         ended = 0
         for deadline, record in self._running.items():
             at_backend = record.served if record.is_at_backend else None
-            if at_backend is not None and at_backend.backend.zone is zone:
-                record.ended_with_zone = True
+            if at_backend is not None and is_meant(at_backend.backend):
+                record.ended_with = what
                 deadline.reschedule(at)
                 ended += 1
         return ended
@@ -142,11 +149,11 @@ class Forwarder:
                 status=503,
                 code="shutting_down",
             )
-        if record.ended_with_zone:
+        if record.ended_with is not None:
             return UpstreamFailedError(
-                "the operator switched the zone of this request's backend off",
+                f"the operator switched {record.ended_with} off",
                 status=503,
-                code="zone_switched_off",
+                code="switched_off",
             )
         seconds = self._server.request_timeout_seconds
         return UpstreamFailedError(
@@ -228,21 +235,21 @@ class Forwarder:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
         request, choice = record.request, decision.order[0]
         backend = choice.backend
-        served = Served(backend, choice.upstream_model, decision.reason)
-        exchange = Exchange(self._agents[backend.name], self._server)
+        agent = self._agents[backend.name]
+        exchange = Exchange(agent, self._server)
         with self._registry.held(backend.name):
             _check_zone(request.need, backend)
-            self._strategy.next_turn()
+            served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
+            call = agent.prepare(request.endpoint, request.openai, served.model)
+            record.drop(call.translation.dropped if call.translation else ())
+            self._strategy.next_turn()
             record.is_at_backend = True
             try:
-                answer = await exchange.open(
-                    request.endpoint,
-                    request.openai.body_for(served.model),
-                    is_streaming=request.openai.is_streaming,
-                )
+                answer = await exchange.open(call)
                 record.upstream_seconds += exchange.seconds
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
+                self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
                 await self._deliver(record, answer, reply)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds

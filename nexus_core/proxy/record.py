@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from nexus_core.events import (
     Attempt,
@@ -40,7 +40,7 @@ class RequestRecord:
     failed: bool = False
     client_left: bool = False
     is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
-    ended_with_zone: bool = False  # by the operator
+    ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     usage: TokenUsage | None = None
@@ -55,7 +55,7 @@ class RequestRecord:
         if chosen is None:
             return None
         overhead_ms = self._overhead_ms(self._elapsed_ms())
-        return Served(chosen.backend, chosen.model, chosen.reason, overhead_ms)
+        return replace(chosen, overhead_ms=overhead_ms)
 
     @property
     def has_begun(self) -> bool:
@@ -95,6 +95,11 @@ class RequestRecord:
                 considered=decision.considered,
             )
         )
+
+    def drop(self, hints: tuple[str, ...]) -> None:
+        """The chosen backend is not told these sampling hints: its model does not take them."""
+        if self._chosen is not None and hints:
+            self._chosen = replace(self._chosen, dropped=hints)
 
     def fail_attempt(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""

@@ -7,11 +7,12 @@ import re
 from collections import deque
 from contextlib import aclosing
 
+from nexus_core.agents import Response
 from nexus_core.agents.base import KeyCutter
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.reply import Reply
 from nexus_core.translation.openai import parse_json, read_usage
-from nexus_core.upstream.base import UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.base import UpstreamProtocolError
 
 _MAX_HELD_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
 _TAIL_PARTS = 16  # holds the last chunk, the usage chunk and [DONE], with room to spare
@@ -21,7 +22,7 @@ _TAIL_PART_BYTES = 8 * 1024
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
 
 
-async def read_whole(response: UpstreamResponse, max_bytes: int) -> bytes:
+async def read_whole(response: Response, max_bytes: int) -> bytes:
     """The whole body.
 
     Raises:
@@ -45,7 +46,8 @@ class StreamRelay:
     own that the client is able to read.
     """
 
-    def __init__(self, response: UpstreamResponse, keys: KeyCutter) -> None:
+    def __init__(self, response: Response, keys: KeyCutter) -> None:
+        self._response = response
         self._chunks = response.chunks()
         self._keys = keys
         self._held = b""
@@ -94,7 +96,9 @@ class StreamRelay:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """The usage that the stream's last chunks reported, if they did."""
+        """What is known of it beside the stream, else what its last chunks reported."""
+        if self._response.usage is not None:
+            return self._response.usage
         for line in reversed(b"".join(self._tail).split(b"\n")):
             if line.startswith(b"data:") and b'"usage"' in line:
                 try:

@@ -34,6 +34,7 @@ class Served:
     model: str  # the backend's own name of it
     reason: RouteReason
     overhead_ms: float | None = None  # Nexus's own share of the time so far; None: not known yet
+    dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
 
 
 class Reply(Protocol):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
 
 
 class Stage(StrEnum):
@@ -21,6 +21,7 @@ class Stage(StrEnum):
     ENABLED = "enabled"
     ZONE = "zone"
     TIER = "tier"
+    CAPABLE = "capable"
     HEALTHY = "healthy"
     RESTED = "rested"
     CAPACITY = "capacity"
@@ -32,6 +33,16 @@ BUSY = frozenset({Stage.RESTED, Stage.CAPACITY})
 # Where it matters whether later stages would have dropped the backend too: the route reason, the
 # code of a refusal and the queue follow from it. Elsewhere it is not asked.
 REASONED = BUSY | {Stage.ZONE}
+
+
+# What no backend of a type does, whatever its model.
+_TYPE_LACKS: Mapping[BackendType, frozenset[Capability]] = {
+    BackendType.ANTHROPIC: frozenset(
+        {Capability.COMPLETIONS, Capability.EMBEDDINGS, Capability.AUDIO}
+    ),
+    BackendType.GOOGLE: frozenset({Capability.COMPLETIONS}),
+}
+_NOTHING: frozenset[Capability] = frozenset()
 
 
 class Drop(NamedTuple):
@@ -85,6 +96,20 @@ def meets_tier(need: Requirements, backend: BackendSnapshot) -> str | None:
     return f"{has}, {need.min_tier} is demanded"
 
 
+def is_capable(need: Requirements, backend: BackendSnapshot) -> str | None:
+    traits = need.traits
+    details = backend.details.get(backend.models[need.model])
+    lacks = _TYPE_LACKS.get(backend.type, _NOTHING)
+    if details is not None:
+        lacks |= details.lacks
+    if missing := lacks & traits.needs:
+        return "does not do " + ", ".join(sorted(missing))
+    window = details.context_tokens if details is not None else None
+    if window is not None and traits.prompt_tokens > window:
+        return f"takes {window:,} tokens, the prompt has about {traits.prompt_tokens:,}"
+    return None
+
+
 def is_healthy(_: Requirements, backend: BackendSnapshot) -> str | None:
     if backend.health is not HealthStatus.UNHEALTHY:
         return None
@@ -133,6 +158,7 @@ def select(
         (Stage.ENABLED, is_enabled),
         (Stage.ZONE, is_in_allowed_zone),
         (Stage.TIER, meets_tier),
+        (Stage.CAPABLE, is_capable),
         (Stage.HEALTHY, is_healthy),
         (Stage.RESTED, is_rested_now),
         (Stage.CAPACITY, has_free_slot),

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from typing import Literal
 
 from nexus_core.config import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
+from nexus_core.translation.traits import NO_TRAITS, Traits
 from nexus_core.types import PrivacyZone
 
 
@@ -21,6 +22,9 @@ class RoutingHints:
     flexible: bool = False
 
 
+NO_HINTS = RoutingHints()
+
+
 @dataclass(frozen=True, slots=True)
 class Requirements:
     """Everything that narrows down who may serve a request."""
@@ -33,23 +37,29 @@ class Requirements:
     policies: tuple[str, ...] = ()  # the patterns that matched
     is_high_priority: bool = False  # in the queue
     is_flexible: bool = False  # a fallback may go below the first choice's tier
+    traits: Traits = NO_TRAITS  # what the request itself shows
     fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
 
 
-def read_requirements(model: str, hints: RoutingHints, routing: RoutingConfig) -> Requirements:
+def read_requirements(
+    model: str, hints: RoutingHints, routing: RoutingConfig, traits: Traits = NO_TRAITS
+) -> Requirements:
     """Combine the asked model, the headers and the configured policies; the stricter wins.
 
     For each of the model's names the first matching policy counts, so that neither an alias nor
     the name behind it gets around a policy; `open` never loosens anything. A fallback model is
     bound by what binds the asked one, and by its own policies.
     """
-    asked = _for_model(resolve_aliases(model, routing.aliases), hints, routing)
+    asked = replace(
+        _for_model(resolve_aliases(model, routing.aliases), hints, routing), traits=traits
+    )
     others = dict.fromkeys(
         other for name in asked.resolved for other in routing.fallbacks.get(name, ())
     )
     bound = replace(hints, zone=asked.zone, min_tier=asked.min_tier)
     fallbacks = [
-        _for_model(resolve_aliases(other, routing.aliases), bound, routing) for other in others
+        replace(_for_model(resolve_aliases(other, routing.aliases), bound, routing), traits=traits)
+        for other in others
     ]
     by_model: dict[str, Requirements] = {}  # two names may resolve to one: the first counts
     for fallback in fallbacks:

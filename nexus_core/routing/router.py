@@ -67,7 +67,7 @@ def route(
         dropped += out
         alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
         names = {backend.name for backend in kept} | alone.keys()
-        for ranked in strategy.rank([backend for backend in fleet if backend.name in names]):
+        for ranked in strategy.rank([b for b in fleet if b.name in names], leg):
             stage = alone.get(ranked.backend.name)
             if stage is None:
                 order.append(Choice(ranked.backend, leg.model, ranked.terms))
@@ -83,7 +83,7 @@ def _legs(
     if not need.fallbacks:
         return [need]
     serving = [backend for backend in fleet if need.model in backend.models]
-    first: list[Ranked] = strategy.rank(serving)
+    first: list[Ranked] = strategy.rank(serving, need)
     floor = first[0].backend.tier if first and not need.is_flexible else None
     return [need, *(_at_least(floor, leg) for leg in need.fallbacks)]
 

@@ -10,16 +10,24 @@ from typing import NamedTuple
 from nexus_core.config import RoutingConfig, WeightsConfig
 from nexus_core.events import ScoreTerm
 from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.affinity import Affinity
+from nexus_core.routing.requirements import Requirements
 from nexus_core.types import CLOUD_TYPES
 
 # "Local first": what being local is worth beside the configured weights. A cloud backend wins over
 # an idle local one with 40 points of priority more, or when the local one is nearly full.
 _LOCAL_WEIGHT = 20.0
 
+# What weighs among near equals: the model is in memory already; the conversation began there, so
+# that the server's prompt cache may spare it the work of reading it again.
+_WARM_WEIGHT = 5.0
+_AFFINITY_WEIGHT = 5.0
+
 _TOP_PRIORITY = 100  # counts as 1.0; more counts no more
 _UNLIMITED_HALF_LOAD = 8  # so many in flight are half a load where no limit is configured
 _HALF_LATENCY_MS = 500.0  # a first byte after that long counts half
 _UNKNOWN_LATENCY = 0.5  # neither shunned nor flooded before its first answer
+_UNKNOWN_WARMTH = 0.5  # of a server that does not tell what it has in memory
 
 
 class Ranked(NamedTuple):
@@ -27,10 +35,7 @@ class Ranked(NamedTuple):
 
     backend: BackendSnapshot
     terms: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows no score
-
-    @property
-    def score(self) -> float:
-        return sum(term.weight * term.value for term in self.terms)
+    score: float = 0.0  # their sum
 
 
 @dataclass(slots=True)
@@ -39,17 +44,22 @@ class Strategy:
 
     routing: RoutingConfig
     random: Random
+    affinity: Affinity = field(default_factory=Affinity)
     _turn: int = field(default=0, init=False)
 
     def next_turn(self) -> None:
         """A request was sent: round_robin goes on to the next backend."""
         self._turn += 1
 
-    def rank(self, backends: Sequence[BackendSnapshot]) -> list[Ranked]:
-        """The best first. Changes nothing, so that explain may ask too."""
+    def rank(self, backends: Sequence[BackendSnapshot], need: Requirements) -> list[Ranked]:
+        """Those that serve the needed model, the best first.
+
+        Changes nothing, so that explain may ask too.
+        """
         match self.routing.strategy:
             case "smart":
-                return rank_by_score(backends, self.routing.weights)
+                known = self.affinity.recall(need.traits.prefixes)
+                return rank_by_score(backends, need.model, self.routing.weights, known)
             case "round_robin":
                 return rotate(backends, self._turn)
             case "priority_only":
@@ -58,20 +68,37 @@ class Strategy:
                 return [Ranked(b) for b in self.random.sample(backends, len(backends))]
 
 
-def rank_by_score(backends: Sequence[BackendSnapshot], weights: WeightsConfig) -> list[Ranked]:
-    """By the weighted score; among equals local first, then the order of the configuration."""
-    ranked = [Ranked(backend, score_terms(backend, weights)) for backend in backends]
+def rank_by_score(
+    backends: Sequence[BackendSnapshot],
+    model: str,
+    weights: WeightsConfig,
+    familiar: str | None = None,
+) -> list[Ranked]:
+    """By the weighted score; among equals local first, then the order of the configuration.
+
+    Args:
+        familiar: the backend that served the beginning of this conversation before.
+    """
+    ranked = []
+    for backend in backends:
+        terms = score_terms(backend, model, weights, is_familiar=backend.name == familiar)
+        score = sum([weight * value for _, weight, value in terms])
+        ranked.append(Ranked(backend, terms, score))
     ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
     return ranked
 
 
-def score_terms(backend: BackendSnapshot, weights: WeightsConfig) -> tuple[ScoreTerm, ...]:
+def score_terms(
+    backend: BackendSnapshot, model: str, weights: WeightsConfig, *, is_familiar: bool = False
+) -> tuple[ScoreTerm, ...]:
     """What speaks for a backend, each between 0 and 1; a full one counts as with one slot free."""
     return (
         ScoreTerm("priority", weights.priority, _clamp(backend.priority / _TOP_PRIORITY)),
         ScoreTerm("load", weights.load, 1 - _load(backend)),
         ScoreTerm("latency", weights.latency, _quickness(backend.latency_ms)),
-        ScoreTerm("local", _LOCAL_WEIGHT, float(not backend.type.is_cloud)),
+        ScoreTerm("local", _LOCAL_WEIGHT, float(backend.type not in CLOUD_TYPES)),
+        ScoreTerm("warm", _WARM_WEIGHT, _warmth(backend, model)),
+        ScoreTerm("affinity", _AFFINITY_WEIGHT, float(is_familiar)),
     )
 
 
@@ -95,6 +122,13 @@ def _quickness(latency_ms: float | None) -> float:
     if latency_ms is None:
         return _UNKNOWN_LATENCY
     return _HALF_LATENCY_MS / (_HALF_LATENCY_MS + latency_ms)
+
+
+def _warmth(backend: BackendSnapshot, model: str) -> float:
+    details = backend.details.get(backend.models[model])
+    if details is None or details.is_loaded is None:
+        return _UNKNOWN_WARMTH
+    return float(details.is_loaded)
 
 
 def _clamp(value: float) -> float:

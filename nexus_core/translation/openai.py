@@ -52,11 +52,14 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
         raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}") from error
     fields, span = _read_object(text)
     model = _checked_model(fields)
-    if endpoint is Endpoint.CHAT_COMPLETIONS:
-        _check_messages(fields)
-    elif not isinstance(fields.get("prompt"), str | list):
-        raise InvalidRequestError("prompt: a string or a list is required", param="prompt")
-    stream = fields.get("stream")
+    match endpoint:
+        case Endpoint.CHAT_COMPLETIONS:
+            _check_messages(fields)
+        case Endpoint.COMPLETIONS:
+            _check_text(fields, "prompt")
+        case Endpoint.EMBEDDINGS:
+            _check_text(fields, "input")
+    stream = fields.get("stream") if endpoint is not Endpoint.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequestError("stream: true or false is required", param="stream")
     start = len(text[: span[0]].encode())
@@ -169,6 +172,11 @@ def _checked_model(fields: JsonObject) -> str:
     except UnicodeEncodeError as error:
         raise InvalidRequestError("model: not valid Unicode", param="model") from error
     return model
+
+
+def _check_text(fields: JsonObject, name: str) -> None:
+    if not isinstance(fields.get(name), str | list):
+        raise InvalidRequestError(f"{name}: a string or a list is required", param=name)
 
 
 def _check_messages(fields: JsonObject) -> None:

@@ -6,11 +6,20 @@ import pytest
 from nexus_core.agents import create_agent
 from nexus_core.agents.base import InferenceAgent
 from nexus_core.config import BackendConfig
+from nexus_core.translation.openai import read_request
 from nexus_core.types import BackendType, Endpoint, HealthCause, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 KEY = "sk-0123456789abcdef"
 OPENAI_FORMAT = [t for t in BackendType if t not in (BackendType.ANTHROPIC, BackendType.GOOGLE)]
+
+
+FREE = {  # what a server tells of its models, without one of them doing anything
+    ("GET", "/api/ps"),
+    ("POST", "/api/show"),
+    ("GET", "/props"),
+    ("GET", "/api/v1/models"),
+}
 
 
 class Backend(httpx.AsyncBaseTransport):
@@ -50,13 +59,15 @@ async def test_a_request_is_sent_as_it_is_with_the_backends_own_key(
     kind: BackendType, endpoint: Endpoint
 ) -> None:
     backend = Backend(httpx.Response(200, json={}))
+    body = b'{"x": 1.0, "model": "m", "messages": [{"role": "user"}], "prompt": "", "input": ""}'
+    agent = agent_for(kind, backend)
 
-    response = await agent_for(kind, backend).send(endpoint, b'{"x": 1.0}', is_streaming=False)
+    response = await agent.send(agent.prepare(endpoint, read_request(endpoint, body), "m"))
     await response.close()
 
     (request,) = backend.requests
     assert str(request.url) == f"http://backend.test{endpoint.value}"
-    assert request.content == b'{"x": 1.0}'
+    assert request.content == body
     assert request.headers["authorization"] == f"Bearer {KEY}"
     assert request.headers["accept-encoding"] == "identity"
     assert "cookie" not in request.headers
@@ -72,13 +83,15 @@ async def test_without_a_key_none_is_sent(kind: BackendType) -> None:
 
 
 @pytest.mark.parametrize("kind", OPENAI_FORMAT)
-async def test_a_probe_lists_models_and_nothing_else(kind: BackendType) -> None:
+async def test_a_probe_lists_models_and_asks_no_model_anything(kind: BackendType) -> None:
     backend = Backend(listing("m1", "m2", "m1"))
 
     result = await agent_for(kind, backend).probe(timeout_seconds=5)
 
     assert result.models == ("m1", "m2")
-    assert [(r.method, r.url.path) for r in backend.requests] == [("GET", "/v1/models")]
+    asked = [(r.method, r.url.path) for r in backend.requests]
+    assert asked[0] == ("GET", "/v1/models")
+    assert set(asked[1:]) <= FREE
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from nexus_core.api.errors import error_event
 from nexus_core.errors import NexusError
+from nexus_core.events import TokenUsage
 from nexus_core.proxy.reply import Served
 from nexus_core.upstream.base import Headers
 
@@ -26,6 +27,7 @@ class ScriptedResponse:
     ) -> None:
         self.status = status
         self.headers = headers
+        self.usage: TokenUsage | None = None
         self.closed = False
         self.is_read = False  # its first part was taken
         self._parts = parts

@@ -6,7 +6,7 @@ from typing import cast
 
 import pytest
 
-from nexus_core.agents.base import KeyCutter
+from nexus_core.agents.base import Call, KeyCutter
 from nexus_core.config import BackendConfig, QueueConfig, RoutingConfig, ServerConfig
 from nexus_core.events import (
     AttemptFailed,
@@ -25,7 +25,7 @@ from nexus_core.registry import BackendSnapshot, ProbeResult, Registry
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.stats import Stats
-from nexus_core.translation.openai import read_request
+from nexus_core.translation.openai import OpenAIRequest, read_request
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
@@ -48,10 +48,17 @@ class ScriptedAgent:
         self.bodies: list[bytes] = []
         self.script = list(script)
 
-    async def send(
-        self, endpoint: Endpoint, body: bytes, *, is_streaming: bool
-    ) -> ScriptedResponse:
-        self.bodies.append(body)
+    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+        return Call(
+            endpoint=endpoint,
+            path=endpoint.value,
+            body=request.body_for(model),
+            is_streaming=request.is_streaming,
+            model=model,
+        )
+
+    async def send(self, call: Call) -> ScriptedResponse:
+        self.bodies.append(call.body)
         step = self.script.pop(0)
         if isinstance(step, asyncio.Event):
             await step.wait()
@@ -391,7 +398,7 @@ async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None
     assert "the restricted zone is switched off" in refused.error.message
     ended = running.result()
     assert ended.error is not None
-    assert ended.error.code == "zone_switched_off"
+    assert ended.error.code == "switched_off"
     assert b"[DONE]" not in ended.body
     assert response.closed
 
@@ -412,7 +419,7 @@ class Careless:
     def __init__(self, backend: BackendSnapshot) -> None:
         self.backend = backend
 
-    def rank(self, backends: object) -> list[Ranked]:
+    def rank(self, backends: object, need: object) -> list[Ranked]:
         return [Ranked(self.backend)]
 
     def next_turn(self) -> None:

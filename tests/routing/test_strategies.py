@@ -6,12 +6,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config import RoutingConfig, WeightsConfig
-from nexus_core.registry import BackendSnapshot
+from nexus_core.registry import BackendSnapshot, ModelDetails
+from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Strategy, rank_by_score, score_terms
+from nexus_core.translation.traits import Traits
 from nexus_core.types import BackendType
-from tests.fleet import fleets, snapshot
+from tests.fleet import MODEL, fleets, serving, snapshot
 
 WEIGHTS = WeightsConfig()
+NEED = Requirements(MODEL)
+WARM = {MODEL: ModelDetails(is_loaded=True)}
+COLD = {MODEL: ModelDetails(is_loaded=False)}
 
 
 def strategy(name: str) -> Strategy:
@@ -19,19 +24,21 @@ def strategy(name: str) -> Strategy:
 
 
 def best(name: str, *backends: BackendSnapshot) -> str:
-    return strategy(name).rank(backends)[0].backend.name
+    return strategy(name).rank(backends, NEED)[0].backend.name
 
 
 def test_the_terms_of_the_score_are_kept() -> None:
     backend = snapshot(priority=80, max_concurrent=4, in_flight=1, latency_ms=500.0)
 
-    terms = {term.name: (term.weight, term.value) for term in score_terms(backend, WEIGHTS)}
+    terms = {term.name: (term.weight, term.value) for term in score_terms(backend, MODEL, WEIGHTS)}
 
     assert terms == {
         "priority": (50, 0.8),
         "load": (30, 0.75),
         "latency": (20, 0.5),
         "local": (20, 1.0),
+        "warm": (5, 0.5),
+        "affinity": (5, 0.0),
     }
 
 
@@ -44,11 +51,32 @@ def test_the_terms_of_the_score_are_kept() -> None:
         ({"latency_ms": 100.0}, {"latency_ms": 900.0}),
         ({"latency_ms": None}, {"latency_ms": 900.0}),
         ({}, {"type": BackendType.OPENAI}),
+        ({"details": WARM}, {}),
+        ({}, {"details": COLD}),
         ({"type": BackendType.OPENAI, "priority": 95}, {"priority": 50}),
     ],
 )
 def test_smart_prefers(better: dict[str, object], worse: dict[str, object]) -> None:
     assert best("smart", snapshot("worse", **worse), snapshot("better", **better)) == "better"
+
+
+@pytest.mark.parametrize("worse", [{"priority": 40}, {"max_concurrent": 2, "in_flight": 1}])
+def test_warmth_decides_among_equals_only(worse: dict[str, object]) -> None:
+    warm = snapshot("warm", details=WARM, **worse)
+
+    assert best("smart", snapshot("cold", details=COLD), warm) == "cold"
+
+
+def test_a_conversation_goes_where_it_was_before() -> None:
+    smart = strategy("smart")
+    fleet = [snapshot(name) for name in "abc"]
+    smart.affinity.remember((1, 2), "c")
+
+    follow_up = Requirements(MODEL, traits=Traits(prefixes=(1, 2, 3)))
+    other = Requirements(MODEL, traits=Traits(prefixes=(9,)))
+
+    assert smart.rank(fleet, follow_up)[0].backend.name == "c"
+    assert smart.rank(fleet, other)[0].backend.name == "a"
 
 
 def test_priority_only_looks_at_nothing_else() -> None:
@@ -63,7 +91,7 @@ def test_round_robin_gives_each_its_turn() -> None:
     seen = []
 
     for _ in range(6):
-        seen.append(turns.rank(fleet)[0].backend.name)
+        seen.append(turns.rank(fleet, NEED)[0].backend.name)
         turns.next_turn()
 
     assert "".join(seen) == "abcabc"
@@ -73,14 +101,14 @@ def test_asking_changes_no_turn() -> None:
     turns = strategy("round_robin")
     fleet = [snapshot(name) for name in "abc"]
 
-    assert turns.rank(fleet) == turns.rank(fleet)
+    assert turns.rank(fleet, NEED) == turns.rank(fleet, NEED)
 
 
 def test_random_reaches_all() -> None:
     dice = strategy("random")
     fleet = [snapshot(name) for name in "abc"]
 
-    seen = Counter(dice.rank(fleet)[0].backend.name for _ in range(300))
+    seen = Counter(dice.rank(fleet, NEED)[0].backend.name for _ in range(300))
 
     assert min(seen[name] for name in "abc") > 50
 
@@ -89,13 +117,15 @@ def test_random_reaches_all() -> None:
 def test_every_strategy_ranks_each_backend_once(
     fleet: tuple[BackendSnapshot, ...], name: str
 ) -> None:
-    ranked = [entry.backend.name for entry in strategy(name).rank(fleet)]
+    able = serving(fleet)
 
-    assert sorted(ranked) == sorted(backend.name for backend in fleet)
+    ranked = [entry.backend.name for entry in strategy(name).rank(able, NEED)]
+
+    assert sorted(ranked) == sorted(backend.name for backend in able)
 
 
 @given(fleet=fleets())
 def test_scores_do_not_rise_down_the_list(fleet: tuple[BackendSnapshot, ...]) -> None:
-    scores = [entry.score for entry in rank_by_score(fleet, WEIGHTS)]
+    scores = [entry.score for entry in rank_by_score(serving(fleet), MODEL, WEIGHTS)]
 
     assert scores == sorted(scores, reverse=True)

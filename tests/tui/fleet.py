@@ -6,7 +6,9 @@ import math
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from random import Random
 
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
     Attempt,
@@ -20,7 +22,10 @@ from nexus_core.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.registry import ProbeResult, Registry
+from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.types import (
     BackendType,
@@ -59,13 +64,24 @@ class FakeGateway:
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
-    def set_backend_enabled(self, name: str, enabled: bool) -> None:
-        self.switched.append((name, enabled))
-        if self.confirms:
-            self.registry.set_enabled(name, enabled)
+    async def explain(self, question: Question) -> Explanation:
+        strategy = Strategy(self.config.routing, Random(0))
+        situation = Situation(self.registry.snapshots(), strategy, 0.0)
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.traits
+        )
+        situation = situation.with_usable(question.usable)
+        return explain(situation.decide(need), situation)
 
-    async def probe(self, name: str) -> None:
-        self.probed.append(name)
+    async def execute(self, command: Command) -> Outcome:
+        match command:
+            case SwitchBackend():
+                self.switched.append((command.backend, command.enabled))
+                if self.confirms:
+                    self.registry.set_enabled(command.backend, command.enabled)
+            case ProbeBackend():
+                self.probed.append(command.backend)
+        return Outcome(message="done")
 
 
 def backend(
@@ -387,7 +403,7 @@ def make_source(
 ) -> tuple[LocalSource, FakeGateway]:
     """A source on the fixed fleet, with the minute's traffic waiting in it."""
     gateway = make_gateway(is_empty=is_empty)
-    source = LocalSource(gateway, "127.0.0.1:8000", is_demo)
+    source = LocalSource(gateway, "127.0.0.1:8000", is_demo=is_demo)
     if plays and not is_empty:
         play(gateway)
         gateway.registry.set_enabled("lmstudio", False)

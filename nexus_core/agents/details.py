@@ -1,0 +1,142 @@
+"""What local servers tell of their models: which are in memory, with which window, what they do.
+
+Pure readers of the servers' own answers; what is not as expected tells nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from nexus_core.registry import ModelDetails
+from nexus_core.types import Capability
+
+Details: TypeAlias = dict[str, ModelDetails]
+DetailsReader: TypeAlias = Callable[[object, tuple[str, ...]], Details]
+
+_FOR_EMBEDDING_ONLY = frozenset(
+    {Capability.CHAT, Capability.COMPLETIONS, Capability.TOOLS, Capability.VISION, Capability.JSON}
+)
+
+# Ollama's words. https://docs.ollama.com/api-reference/show-model-details
+_OLLAMA_WORDS = {
+    "completion": Capability.CHAT,
+    "vision": Capability.VISION,
+    "tools": Capability.TOOLS,
+    "embedding": Capability.EMBEDDINGS,
+}
+
+
+def read_ollama_ps(answer: object, names: tuple[str, ...]) -> Details:
+    """GET /api/ps lists what is in memory, and only that.
+
+    https://docs.ollama.com/api/ps
+    """
+    loaded = {str(entry.get("name")): entry for entry in _entries(answer, "models")}
+    details: Details = {}
+    for name in names:
+        entry = loaded.get(name) or loaded.get(f"{name}:latest")
+        window = _count(entry, "context_length") if entry else None
+        details[name] = ModelDetails(is_loaded=entry is not None, context_tokens=window)
+    return details
+
+
+def read_ollama_show(answer: object) -> frozenset[Capability] | None:
+    """What the model of a POST /api/show lacks; None where an old server does not tell."""
+    told = answer.get("capabilities") if isinstance(answer, dict) else None
+    if not isinstance(told, list) or not told:
+        return None
+    lacks = {what for word, what in _OLLAMA_WORDS.items() if word not in told}
+    if Capability.CHAT in lacks:
+        lacks |= _FOR_EMBEDDING_ONLY
+    return frozenset(lacks)
+
+
+def read_vllm_models(answer: object, names: tuple[str, ...]) -> Details:
+    """GET /v1/models: all that is listed is in memory, with its window."""
+    return {
+        name: ModelDetails(is_loaded=True, context_tokens=_count(entry, "max_model_len"))
+        for name, entry in _named(answer, "data", "id", names)
+    }
+
+
+def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
+    """GET /props tells of the one model that was loaded at the start.
+
+    https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
+    """
+    if not isinstance(answer, dict):
+        return {}
+    settings, modalities = answer.get("default_generation_settings"), answer.get("modalities")
+    window = _count(settings, "n_ctx") if isinstance(settings, dict) else None
+    lacks: set[Capability] = set()
+    if isinstance(modalities, dict):
+        for word, what in (("vision", Capability.VISION), ("audio", Capability.AUDIO)):
+            if modalities.get(word) is False:
+                lacks.add(what)
+    one = ModelDetails(is_loaded=True, context_tokens=window, lacks=frozenset(lacks))
+    # A server that lists several is a router, and loads them when they are asked for.
+    return {names[0]: one} if len(names) == 1 else {}
+
+
+def read_lmstudio_models(answer: object, names: tuple[str, ...]) -> Details:
+    """GET /api/v1/models: each model with its loaded instances.
+
+    https://lmstudio.ai/docs/developer/rest/list
+    """
+    return {
+        name: _lmstudio_details(entry) for name, entry in _named(answer, "models", "key", names)
+    }
+
+
+def _lmstudio_details(entry: Mapping[str, Any]) -> ModelDetails:
+    instances = entry.get("loaded_instances")
+    loaded = [one for one in _listed(instances) if isinstance(one, dict)]
+    windows = [
+        window
+        for instance in loaded
+        if isinstance(instance.get("config"), dict)
+        and (window := _count(instance["config"], "context_length")) is not None
+    ]
+    lacks: set[Capability] = set()
+    if entry.get("type") == "embedding":
+        lacks |= _FOR_EMBEDDING_ONLY
+    elif entry.get("type") == "llm":
+        lacks.add(Capability.EMBEDDINGS)
+        able = entry.get("capabilities")
+        if isinstance(able, dict) and able.get("vision") is False:
+            lacks.add(Capability.VISION)
+    return ModelDetails(
+        is_loaded=bool(loaded) if isinstance(instances, list) else None,
+        context_tokens=max(windows, default=None),
+        lacks=frozenset(lacks),
+    )
+
+
+def with_lacks(details: Details, lacks: Mapping[str, frozenset[Capability]]) -> Details:
+    """The same with what is known of the models' abilities."""
+    return {name: replace(one, lacks=lacks.get(name, one.lacks)) for name, one in details.items()}
+
+
+def _named(
+    answer: object, field: str, key: str, names: tuple[str, ...]
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for entry in _entries(answer, field):
+        name = entry.get(key)
+        if isinstance(name, str) and name in names:
+            yield name, entry
+
+
+def _entries(answer: object, field: str) -> Iterator[Mapping[str, Any]]:
+    listed = answer.get(field) if isinstance(answer, dict) else None
+    return (entry for entry in _listed(listed) if isinstance(entry, dict))
+
+
+def _listed(value: object) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _count(entry: Mapping[str, Any], field: str) -> int | None:
+    value = entry.get(field)
+    return value if isinstance(value, int) and not isinstance(value, bool) and value > 0 else None

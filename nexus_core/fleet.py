@@ -1,0 +1,90 @@
+"""The backends while Nexus runs: they come, go and change, and agents and probes follow."""
+
+from __future__ import annotations
+
+from nexus_core.agents import InferenceAgent, create_agent
+from nexus_core.config import BackendConfig, Config, ServerConfig
+from nexus_core.health import HealthChecks
+from nexus_core.registry import ProbeResult, Registry
+from nexus_core.reload import ReloadPlan
+from nexus_core.upstream.base import UpstreamEngine
+
+
+class Fleet:
+    """Keeps registry, agents and health checks in step."""
+
+    def __init__(self, config: Config, engine: UpstreamEngine, registry: Registry) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._server = config.server
+        self.agents: dict[str, InferenceAgent] = {  # also of those that only finish what runs
+            backend.name: self._agent(backend, config.server) for backend in config.backends
+        }
+        self.health = HealthChecks(self.agents, registry, config.health_check)
+
+    def add(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
+        """Take in a backend; it is asked what it can do right away.
+
+        Args:
+            found: what a look at it has just shown; its models can be asked for at once.
+
+        Raises:
+            ValueError: there is one of that name, or no agent for its type.
+        """
+        agent = self._agent(backend, self._server)
+        self._registry.add(backend)
+        self.agents[backend.name] = agent
+        self.health.look_at(backend.name)
+        if found is not None:
+            self.health.take_in(backend.name, found)
+        self._forget_agents()
+
+    def remove(self, name: str) -> None:
+        """Leave a backend out; what is under way there finishes.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        self._registry.remove(name)
+        self.health.forget(name)
+        self._forget_agents()
+
+    def apply(self, plan: ReloadPlan, old: Config) -> None:
+        """Do what the plan says of backends and health checks.
+
+        Raises:
+            ValueError: there is no agent for a backend's type; nothing was changed.
+        """
+        new = plan.config
+        is_timing_new = old.server.connect_timeout_seconds != new.server.connect_timeout_seconds
+        agents = {
+            backend.name: self._agent(backend, new.server)
+            for backend in new.backends
+            if is_timing_new or backend not in old.backends
+        }
+        self._server = new.server
+        self.agents |= agents
+        self.health.config = new.health_check
+        for name in plan.removed:
+            self._registry.remove(name)
+            self.health.forget(name)
+        planned = {snapshot.name: snapshot for snapshot in plan.fleet}
+        for backend in new.backends:
+            if backend.name in plan.added:
+                self._registry.add(backend)
+            else:
+                is_table = backend.models is not None
+                self._registry.change(planned[backend.name], models_are_configured=is_table)
+            if backend.name in agents:
+                self.health.look_at(backend.name)
+        self._registry.arrange(planned)
+        self._forget_agents()
+
+    def _agent(self, backend: BackendConfig, server: ServerConfig) -> InferenceAgent:
+        seconds = server.connect_timeout_seconds
+        return create_agent(backend, self._engine, connect_timeout_seconds=seconds)
+
+    def _forget_agents(self) -> None:
+        """Drop those of backends that are gone and serve nobody any more."""
+        for name in [name for name in self.agents if not self._registry.knows(name)]:
+            del self.agents[name]
