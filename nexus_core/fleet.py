@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from nexus_core.agents import InferenceAgent, create_agent
 from nexus_core.config import BackendConfig, Config, ServerConfig
+from nexus_core.config_write import AddBackend, Change, SetBackend, SetZone
 from nexus_core.health import HealthChecks
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.reload import ReloadPlan
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamEngine
 
 
@@ -21,6 +25,7 @@ class Fleet:
             backend.name: self._agent(backend, config.server) for backend in config.backends
         }
         self.health = HealthChecks(self.agents, registry, config.health_check)
+        self._added: dict[str, BackendConfig] = {}  # since the start, and not by a configuration
 
     def add(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
         """Take in a backend; it is asked what it can do right away.
@@ -34,6 +39,7 @@ class Fleet:
         agent = self._agent(backend, self._server)
         self._registry.add(backend)
         self.agents[backend.name] = agent
+        self._added[backend.name] = backend
         self.health.look_at(backend.name)
         if found is not None:
             self.health.take_in(backend.name, found)
@@ -46,8 +52,28 @@ class Fleet:
             KeyError: there is no backend of that name.
         """
         self._registry.remove(name)
+        self._added.pop(name, None)
         self.health.forget(name)
         self._forget_agents()
+
+    def unsaved(self, config: Config) -> Iterator[Change]:
+        """What lasts until restart only: how the backends differ from their configuration."""
+        configured = {backend.name: backend for backend in config.backends}
+        for now in self._registry.snapshots():
+            added = self._added.get(now.name)
+            if (backend := configured.get(now.name)) is not None:
+                if now.enabled != backend.enabled:
+                    yield SetBackend(now.name, "enabled", now.enabled)
+                if now.tier != backend.tier:
+                    yield SetBackend(now.name, "tier", now.tier)
+                if now.priority != backend.priority:
+                    yield SetBackend(now.name, "priority", now.priority)
+            elif added is not None:
+                update = {"enabled": now.enabled, "tier": now.tier, "priority": now.priority}
+                yield AddBackend(added.model_copy(update=update))
+        for zone in PrivacyZone:
+            if not self._registry.is_zone_enabled(zone):
+                yield SetZone(zone, enabled=False)
 
     def apply(self, plan: ReloadPlan, old: Config) -> None:
         """Do what the plan says of backends and health checks.
@@ -68,6 +94,8 @@ class Fleet:
         for name in plan.removed:
             self._registry.remove(name)
             self.health.forget(name)
+        for name in [*plan.removed, *(backend.name for backend in new.backends)]:
+            self._added.pop(name, None)
         planned = {snapshot.name: snapshot for snapshot in plan.fleet}
         for backend in new.backends:
             if backend.name in plan.added:

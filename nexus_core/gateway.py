@@ -11,6 +11,7 @@ from random import Random
 
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import BackendConfig, Config
+from nexus_core.config_write import Change
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import BackendNotFoundError, InvalidRequestError
 from nexus_core.events import ConfigReloaded, EventBus, ZoneToggled
@@ -101,6 +102,10 @@ class Gateway:
             KeyError: there is no backend of that name.
         """
         self.fleet.remove(name)
+
+    def unsaved_changes(self) -> tuple[Change, ...]:
+        """What lasts until restart only, for `config_write.plan_changes`."""
+        return tuple(self.fleet.unsaved(self.config))
 
     def plan_reload(self, config: Config) -> ReloadPlan:
         """What putting another configuration in force would change."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
@@ -16,6 +17,8 @@ from nexus_core.config import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.config_file import load_config
+from nexus_core.config_write import SetZone, backend_table, plan_changes, write
 from nexus_core.events import BackendAdded, BackendRemoved, ConfigReloaded
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest
@@ -341,3 +344,43 @@ async def test_a_file_that_names_what_was_found_keeps_what_was_learnt(
         snapshot = gateway.registry.snapshot("ollama")
         assert (plan.added, plan.removed) == ((), ("vllm",))
         assert (snapshot.priority, snapshot.models_known) == (70, True)
+
+
+# Saving
+
+
+async def test_what_lasts_until_restart_can_be_saved_and_is_then_saved(
+    upstream: ScriptedUpstream, tmp_path: Path
+) -> None:
+    a = backend("a", upstream, models=None)
+    path = tmp_path / "nexus.toml"
+    path.write_text("# mine\n" + backend_table(a))
+    async with serving(load_config(path, {})) as gateway:
+        assert gateway.unsaved_changes() == ()
+        found = backend("found", upstream, models=None, type=BackendType.OLLAMA)
+        gateway.add_backend(found)
+        gateway.set_backend_enabled("a", enabled=False)
+        gateway.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
+
+        diff = plan_changes(path, gateway.unsaved_changes())
+        write(diff, {})
+        gateway.reload(load_config(path, {}))
+
+        assert "+enabled = false" in diff.text
+        assert diff.notes[0].startswith("zone open: stays off until restart")
+        assert [b.name for b in gateway.config.backends] == ["a", "found"]
+        assert not gateway.registry.snapshot("a").enabled
+        assert gateway.unsaved_changes() == (SetZone(PrivacyZone.OPEN, enabled=False),)
+
+
+async def test_a_rank_that_was_given_by_hand_stays_until_the_file_gives_another(
+    upstream: ScriptedUpstream,
+) -> None:
+    a = backend("a", upstream, tier=1)
+    async with serving(configured(a)) as gateway:
+        gateway.registry._change("a", tier=4, priority=99)
+
+        gateway.reload(configured(a.model_copy(update={"priority": 7, "max_concurrent": 2})))
+
+        now = gateway.registry.snapshot("a")
+        assert (now.tier, now.priority, now.max_concurrent) == (4, 7, 2)

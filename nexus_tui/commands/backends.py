@@ -40,6 +40,8 @@ def state_of(backend: Mapping[str, Any]) -> str:
         return "off (zone)"
     if backend["health"] == "unhealthy":
         return "auth" if backend.get("cause") == "auth" else "unhealthy"
+    if backend.get("rests_seconds"):
+        return "resting"
     limit = backend.get("max_concurrent")
     is_full = limit is not None and backend["in_flight"] >= limit
     return "full" if is_full else str(backend["health"])

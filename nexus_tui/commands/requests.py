@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from nexus_tui.filter import Filter
 
 _DEFAULT_LIMIT = 50
-_MAX_LIMIT = 10_000
-_SEARCHED = 1000  # how far back a filter looks, unless more are asked for
+_MAX_LIMIT = 1000  # as many are kept
+
 
 _HEADS = (
     *("time", "id", "model", "backend", "zone", "reason", "status"),
@@ -88,7 +88,7 @@ def _filter(text: str) -> Filter:
 def _read(asked: Asked) -> Any:
     """The answer with those requests only that match."""
     limit, wanted = asked.options.limit, asked.options.filter
-    asked_for = limit if wanted is None else max(limit, _SEARCHED)
+    asked_for = limit if wanted is None else _MAX_LIMIT
     content = asked.get("/nexus/requests", limit=asked_for)
     with understood():
         listed = [
@@ -106,7 +106,10 @@ def read_line(entry: Any) -> RequestLine:
     """
     from pydantic import TypeAdapter
 
-    return TypeAdapter(RequestLine).validate_python(entry)
+    if not isinstance(entry, dict):
+        raise ValueError("a request must be an object")
+    known = {key: value for key, value in entry.items() if value is not None}
+    return TypeAdapter(RequestLine).validate_python(known)
 
 
 def lines(content: Any, _: Asked) -> list[str]:

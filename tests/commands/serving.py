@@ -88,7 +88,14 @@ REQUESTS: dict[str, Any] = {
             "is_running": False,
         },
         {"id": "r1", "at": 1_800_000_000.0, "model": "claude", "is_running": True},
-        {"id": "r0", "at": 1_799_999_999.0, "model": "x", "status": 503, "error": "nobody"},
+        {
+            "id": "r0",
+            "at": 1_799_999_999.0,
+            "model": None,
+            "status": 503,
+            "error": "nobody",
+            "new": 1,
+        },
     ]
 }
 

@@ -261,6 +261,8 @@ def test_watching_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
         ({"health": "unhealthy", "cause": "auth"}, "auth"),
         ({"in_flight": 4}, "full"),
         ({"health": "unknown"}, "unknown"),
+        ({"rests_seconds": 3.5}, "resting"),
+        ({"rests_seconds": 0.0}, "healthy"),
     ],
 )
 def test_the_state_of_a_backend_is_a_word(changes: dict[str, Any], word: str) -> None:
