@@ -59,7 +59,7 @@ def _local(sightings: Iterable[Sighting]) -> Iterator[str]:
         names.add(backend.name)
         comments = {
             "zone": "restricted prompts may go here; open: they may not",
-            "type": "its kind of server",
+            "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
         }
         title = TITLES[sighting.kind]
         # A server names its models as it likes: as a message would show them, on one line.

@@ -48,7 +48,7 @@ class Pace:
     grace: float = 30.0  # between a server's leaving the network and its removal
 
 
-class Fleet(Protocol):
+class Core(Protocol):
     """What discovery needs of the gateway."""
 
     @property
@@ -68,7 +68,7 @@ class Discovery:
 
     def __init__(
         self,
-        fleet: Fleet,
+        core: Core,
         engine: UpstreamEngine,
         environ: Mapping[str, str],
         *,
@@ -79,7 +79,7 @@ class Discovery:
     ) -> None:
         self.sightings: tuple[Sighting, ...] = ()  # of the usual places, at the last look
         self.places = places
-        self._fleet = fleet
+        self._core = core
         self._engine = engine
         self._environ = environ
         self._browser = browser
@@ -103,11 +103,11 @@ class Discovery:
                 if self._browser is not None:
                     tasks.create_task(self._listen(self._browser), name="mdns")
                 await self.look()
-                if not self._fleet.registry.names:
+                if not self._core.registry.names:
                     log.info("no local server answers; looking again every %g s", self._pace.empty)
                 while True:
                     await asyncio.sleep(self._pace.at_least)
-                    is_empty = not self._fleet.registry.names
+                    is_empty = not self._core.registry.names
                     seconds = self._pace.empty if is_empty else self._pace.settled
                     with suppress(TimeoutError):
                         async with asyncio.timeout(seconds):
@@ -135,7 +135,7 @@ class Discovery:
             }
             seen = await look_around(self._engine, [*self.places, *around.values()])
             self.sightings = seen[: len(self.places)]
-            if self._fleet.config.path is not None:
+            if self._core.config.path is not None:
                 return self.sightings
             for sighting in self.sightings:
                 self.use(sighting)
@@ -161,18 +161,18 @@ class Discovery:
         key = next(key for key in self.cloud_keys if key.type is kind)
         backend = cloud_backend(key, self._environ)
         if isinstance(backend, BackendConfig):
-            self._fleet.add_backend(backend)
+            self._core.add_backend(backend)
         return backend
 
     def _use(self, sighting: Sighting, *, is_own: bool) -> str | None:
         if sighting.sight is not Sight.FOUND:
             return None
         host = "127.0.0.1" if is_own else sighting.place.host
-        urls = [backend.url for backend in self._fleet.registry.snapshots()]
+        urls = [backend.url for backend in self._core.registry.snapshots()]
         present = {_of_this_machine(endpoint(url), self._is_own) for url in urls}
         if (host, sighting.place.port) in present:
             return None
-        taken = {*self._fleet.registry.names, *(u.name for u in self._fleet.config.unusable)}
+        taken = {*self._core.registry.names, *(u.name for u in self._core.config.unusable)}
         backend = found_backend(sighting, taken)
         if not is_own:
             # Anybody on the network can announce a server: nothing restricted goes there.
@@ -180,7 +180,7 @@ class Discovery:
             backend = backend.model_copy(update=update)
         # Of another kind than asked for, it may list its models in another way.
         as_asked = sighting.probe if sighting.kind is sighting.place.kind else None
-        self._fleet.add_backend(backend, as_asked)
+        self._core.add_backend(backend, as_asked)
         log.info("found backend=%s url=%s: %s", backend.name, backend.url, sighting.text)
         return backend.name
 
@@ -223,8 +223,8 @@ class Discovery:
         self._leaving.pop(name, None)
         self._announced.pop(name, None)
         backend = self._backend_of.pop(name, None)
-        if backend is not None and backend in self._fleet.registry.names:
-            self._fleet.remove_backend(backend)
+        if backend is not None and backend in self._core.registry.names:
+            self._core.remove_backend(backend)
             log.info("left the network backend=%s", backend)
 
     def _use_announced(self, name: str, sighting: Sighting) -> None:
