@@ -92,7 +92,7 @@ def load_config(
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
     problems.raise_if_any()
-    backends = [_with_key(backend, environ) for backend in config.backends]
+    backends = [with_key(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
@@ -311,9 +311,8 @@ def _key_value(text: str) -> bytes:
     return value.encode("ascii")
 
 
-def _with_key(
-    backend: BackendConfig, environ: Mapping[str, str]
-) -> BackendConfig | UnusableBackend:
+def with_key(backend: BackendConfig, environ: Mapping[str, str]) -> BackendConfig | UnusableBackend:
+    """The backend with its key from the environment, or why it can't be used."""
     why = None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
     if key == "":

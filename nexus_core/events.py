@@ -192,6 +192,34 @@ class ZoneToggled:
     ended: int  # requests under way that were ended with it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendAdded:
+    """A backend joined while Nexus runs: found, or new in a configuration that was read again."""
+
+    at: float
+    backend: str
+    backend_type: BackendType
+    zone: PrivacyZone
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendRemoved:
+    """A backend left; published after the last request that could be sent to it."""
+
+    at: float
+    backend: str
+    running: int  # requests under way there, which finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded:
+    """Another configuration is in force for every decision from now on."""
+
+    at: float
+    lines: tuple[str, ...]  # for people: what changed
+
+
 NexusEvent: TypeAlias = (
     RequestReceived
     | RouteDecided
@@ -203,6 +231,9 @@ NexusEvent: TypeAlias = (
     | BackendProbed
     | BackendToggled
     | ZoneToggled
+    | BackendAdded
+    | BackendRemoved
+    | ConfigReloaded
 )
 
 

@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from nexus_core.events import (
     AttemptFailed,
+    BackendAdded,
     BackendHealthChanged,
     BackendProbed,
+    BackendRemoved,
     BackendToggled,
+    ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ZoneToggled,
 )
 from nexus_core.histogram import Histogram, TokenHistogram
 from nexus_core.types import BackendType, Endpoint, RouteReason
@@ -130,8 +134,12 @@ class Stats:
                 self.refused += 1
                 self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled():
+            case BackendHealthChanged() | BackendProbed() | BackendToggled() | ZoneToggled():
                 pass  # state, not a count: the registry tells it
+            case BackendAdded() | BackendRemoved() | ConfigReloaded():
+                pass  # the same
+            case _:
+                assert_never(event)
 
     def _attempt(self, event: RouteDecided) -> None:
         self.attempts += 1

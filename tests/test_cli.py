@@ -230,6 +230,22 @@ def test_headless_says_where_it_looked_for_a_config(tmp_path: Path) -> None:
     assert nexus.end(signal.SIGINT) == 0
 
 
+def test_without_a_config_it_looks_for_servers_and_offers_keys_without_using_them(
+    tmp_path: Path,
+) -> None:
+    nexus = Running(tmp_path, "--no-ui", OPENAI_API_KEY="sk-secret")
+
+    url = nexus.url()
+    nexus.line(r"looking for local servers \(Ollama 11434, LM Studio 1234, vLLM 8000, ")
+    nexus.line("OPENAI_API_KEY is set and not used; --cloud uses it")
+    with urllib.request.urlopen(f"{url}/nexus/state") as answer:  # noqa: S310 - ours
+        state = json.load(answer)
+
+    assert "openai" not in [backend["name"] for backend in state["backends"]]
+    assert nexus.end() == 0
+    assert not any("sk-secret" in line for line in nexus.seen)
+
+
 def test_without_a_terminal_it_runs_headless_and_says_so(start: Start) -> None:
     nexus = start(OFFLINE)
 

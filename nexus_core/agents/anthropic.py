@@ -82,11 +82,11 @@ class AnthropicAgent(HttpAgent):
         after: str | None = None
         for _ in range(MAX_PAGES):
             query = {"limit": "100", **({"after_id": after} if after else {})}
-            status, body = await self.get_small(f"/v1/models?{urlencode(query)}")
+            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
             if status in NO_LIST:
                 return Listing(FALLBACK_MODELS)
             if status != 200:
-                raise ListingRefusedError("/v1/models", status)
+                raise ListingRefusedError(self.models_path, status)
             page = read_models(parse_object(body))
             names += page.names
             after = page.after_id

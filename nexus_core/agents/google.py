@@ -41,6 +41,8 @@ _PREFIX = "models/"
 class GoogleAgent(HttpAgent):
     """A Google AI account (the Gemini API, v1beta)."""
 
+    models_path = "/v1beta/models"
+
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header; Google would take it in the URL, where logs would show it."""
         return (("x-goog-api-key", key),)
@@ -96,12 +98,12 @@ class GoogleAgent(HttpAgent):
         token: str | None = None
         for _ in range(MAX_PAGES):
             query = {"pageSize": "1000", **({"pageToken": token} if token else {})}
-            status, body = await self.get_small(f"/v1beta/models?{urlencode(query)}")
+            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
             if status in NO_LIST:
                 return Listing(FALLBACK_MODELS)
             if status != 200:
                 # A key that Google does not know is a 400 with a reason.
-                raise ListingRefusedError("/v1beta/models", translate_error(status, body)[0])
+                raise ListingRefusedError(self.models_path, translate_error(status, body)[0])
             page = read_models(parse_object(body))
             names += page.names
             token = page.next_page_token

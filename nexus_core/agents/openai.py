@@ -26,8 +26,6 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """A backend that speaks OpenAI's API; requests pass to it as they are."""
 
-    models_path = "/v1/models"
-
     def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
         """The request as it came, but for the model's name."""
         return Call(

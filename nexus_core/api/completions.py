@@ -32,8 +32,6 @@ class Completions:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._max_body_bytes = gateway.config.server.max_body_bytes
-        self._backends = {backend.name for backend in gateway.config.backends}
 
     async def serve(
         self,
@@ -51,9 +49,9 @@ class Completions:
             ClientLeftError: nobody is there any more.
         """
         received = time.monotonic()
-        body = await read_body(scope, receive, self._max_body_bytes)
+        body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
         openai = read_request(endpoint, body)
-        hints = read_hints(scope, self._backends)
+        hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
             id=request_id,
             endpoint=endpoint,

@@ -67,6 +67,10 @@ class Forwarder:
         """How many requests are under way."""
         return len(self._running)
 
+    def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
+        """Go by these from the next request on."""
+        self._server, self._routing = server, routing
+
     async def idle(self) -> None:
         """Return once no request is under way."""
         await self._idle.wait()
@@ -180,7 +184,7 @@ class Forwarder:
         Between a decision and its slot nothing is awaited: no other request takes the slot, and no
         switch is turned, between the two.
         """
-        decision = self._route(record, tried)
+        decision, has_waited = self._route(record, tried), False
         started = time.monotonic()
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
@@ -189,17 +193,15 @@ class Forwarder:
             self._registry.acquire(decision.order[0].backend.name)
         elif self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
+            has_waited = True
         record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
         record.decision = decision
-        if decision.order and not self._is_on(decision.order[0].backend.name):
-            # Switched off between its turn in the queue and now.
-            self._registry.release(decision.order[0].backend.name)
+        first = decision.order[0].backend if decision.order and has_waited else None
+        if first is not None and not self._registry.still_holds(first):
+            # Switched off, removed or changed between its turn in the queue and now.
+            self._registry.release(first.name)
             return await self._decide(record, tried)
         return decision
-
-    def _is_on(self, name: str) -> bool:
-        now = self._registry.snapshot(name)
-        return now.enabled and now.zone_enabled
 
     async def _wait_in(
         self,

@@ -101,7 +101,7 @@ async def test_a_probe_lists_models_and_asks_no_model_anything(kind: BackendType
         (httpx.Response(403, text=f"bad key {KEY}"), HealthCause.AUTH, "403: check B_KEY"),
         (httpx.Response(500), HealthCause.UNREACHABLE, "/v1/models answers 500"),
         (httpx.Response(302), HealthCause.UNREACHABLE, "/v1/models answers 302"),
-        (httpx.Response(200, text="<html>"), HealthCause.UNREACHABLE, "its list of models: "),
+        (httpx.Response(200, text="<html>"), HealthCause.UNREACHABLE, "/v1/models: "),
         (httpx.Response(200, json=[]), HealthCause.UNREACHABLE, "not a list of models"),
         (httpx.Response(200, json={"data": 3}), HealthCause.UNREACHABLE, "not a list of models"),
         (httpx.Response(200, text="[" * 99_999), HealthCause.UNREACHABLE, "nested too deep"),
