@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from nexus_core import vocabularies
 from nexus_core.types import CountMethod
 from nexus_core.vocabularies import Tokenizers
-from tests.offline import offline  # noqa: F401 - a fixture
+
+from .offline import offline  # noqa: F401 - a fixture
 
 NAMES = ("cl100k_base", "o200k_base")
 
