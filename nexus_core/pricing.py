@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter
 
 from nexus_core.config import PriceConfig
 from nexus_core.events import TokenUsage
@@ -20,6 +21,7 @@ _DAY_SECONDS = 86_400
 _MAX_KEPT = 10_000  # prices, for models named by strangers
 _OPENAI = "openai"
 _OWN_FORMAT = (BackendType.ANTHROPIC, BackendType.GOOGLE)  # no other vendor is reached by these
+_counts = attrgetter(*(field.name for field in fields(TokenUsage)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,7 +144,7 @@ def estimate_cost(
     Raises:
         ValueError: a token count is negative.
     """
-    if min(astuple(usage)) < 0:
+    if min(_counts(usage)) < 0:
         raise ValueError(f"a token count is negative: {usage}")
     price = prices.find(provider, model, at=at, service_tier=service_tier)
     if price is None:
