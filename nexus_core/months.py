@@ -26,7 +26,7 @@ class Month(NamedTuple):
         Raises:
             ValueError: it is not of that form.
         """
-        if not re.fullmatch(r"[0-9]{4}-(0[1-9]|1[0-2])", text) or text.startswith("0000"):
+        if not re.fullmatch(r"(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])", text):
             raise ValueError("not a month such as 2026-11")
         year, _, number = text.partition("-")
         return cls(int(year), int(number))
