@@ -105,6 +105,12 @@ def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
     return counter.result(counter.text(text), counter.family.is_text_exact)
 
 
+def completion_limit(fields: Mapping[str, object]) -> int | None:
+    """The completion tokens that a request allows for one choice; None when it sets no limit."""
+    limits = (fields.get("max_completion_tokens"), fields.get("max_tokens"))
+    return min((limit for limit in limits if isinstance(limit, int)), default=None)
+
+
 @lru_cache(maxsize=1024)
 def _family(model: str) -> _Family:
     name = model.rpartition("/")[2].lower()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
-from nexus_tui import explain
+from nexus_tui import costs, explain
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
@@ -47,7 +47,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        command = explain.run if options.command else _run
+        command = {"explain": explain.run, "costs": costs.run}.get(options.command, _run)
         return command(options, os.environ)
     except KeyboardInterrupt:
         return _SIGNAL_EXIT + signal.SIGINT
@@ -74,7 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
     add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
-    explain.add_command(parser.add_subparsers(dest="command", title="commands"), _port)
+    commands = parser.add_subparsers(dest="command", title="commands")
+    explain.add_command(commands, _port)
+    costs.add_command(commands)
     return parser
 
 

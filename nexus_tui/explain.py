@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -224,6 +223,8 @@ def _show(answer: httpx.Response, *, as_json: bool) -> int:
     Raises:
         _NoAnswerError: it is an error, or not what a Nexus of this version answers.
     """
+    from nexus_tui.untrusted import write_line
+
     try:
         content = answer.json()
         if answer.status_code != 200:
@@ -234,10 +235,10 @@ def _show(answer: httpx.Response, *, as_json: bool) -> int:
         raise _NoAnswerError(text) from error
     if as_json:
         # DEL is the one control character that JSON lets stand.
-        _write(sys.stdout, json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
+        write_line(sys.stdout, json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
     else:
         for line in as_text(explanation):
-            _write(sys.stdout, line)
+            write_line(sys.stdout, line)
     return SERVED if explanation.chosen else REFUSED
 
 
@@ -261,18 +262,9 @@ def _visible(value: Any) -> Any:
 
 
 def _say(text: str, prefix: str = "nexus: ") -> None:
-    from nexus_tui.untrusted import visible
+    from nexus_tui.untrusted import visible, write_line
 
-    _write(sys.stderr, visible(prefix + text))
-
-
-def _write(stream: TextIO | None, line: str) -> None:
-    if stream is None:  # closed before Python started
-        return
-    encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
-    with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to know
-        stream.write(line + "\n")
+    write_line(sys.stderr, visible(prefix + text))
 
 
 # The table ----------------------------------------------------------------------------------------

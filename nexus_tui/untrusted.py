@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from functools import lru_cache
+from typing import TextIO
 
 
 @lru_cache(maxsize=4096)
@@ -24,3 +26,13 @@ def _escape(code: int) -> str:
     if code <= 0xFFFF:
         return f"\\u{code:04x}"
     return f"\\U{code:08x}"
+
+
+def write_line(stream: TextIO | None, line: str) -> None:
+    """Write a line to stdout or stderr, whatever it can't encode; a closed one is no error."""
+    if stream is None:  # closed before Python started
+        return
+    encoding = stream.encoding or "utf-8"
+    line = line.encode(encoding, "backslashreplace").decode(encoding)
+    with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to know
+        stream.write(line + "\n")
