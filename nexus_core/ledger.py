@@ -28,6 +28,13 @@ _BUSY_SECONDS = 2.0  # for another process that reads or copies the file
 _SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
 _MAX_INTEGER = 10**15  # what is more is nonsense, and the sum of many must still fit
 
+_ROW_ERRORS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
 _values = attrgetter(*COLUMNS)
 
 
@@ -113,9 +120,10 @@ class Ledger:
     def _run(self, path: Path) -> None:
         is_over = False
         while not is_over:
+            is_closing = self._closing.is_set()  # then what fails has no second chance
             is_over = self._gather()
             self._attempt(self._write, path)
-            is_over |= self._closing.is_set() and self.problem is not None
+            is_over |= is_closing and self.problem is not None
         self.lost += len(self._batch) + sum(row is not None for row in self._left())
         self._disconnect()
         if self._lock_file is not None:
@@ -162,7 +170,12 @@ class Ledger:
         connection = self._connection or self._connect(path)
         values = [tuple(map(_storable, _values(row))) for row in self._batch]
         connection.execute("BEGIN IMMEDIATE")
-        connection.executemany(INSERT, values)
+        try:
+            connection.executemany(INSERT, values)
+        except _ROW_ERRORS:  # it would fail again, and hold up every row after it
+            self.lost += len(self._batch)
+            self._batch.clear()
+            raise
         connection.execute("COMMIT")
         self._batch.clear()
         self._sweep(connection)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from pathlib import Path
 from nexus_core.ledger_schema import SCHEMA_VERSION, NewerLedgerError, migrate, schema_version
 from nexus_core.months import Month
 
+_BUSY_SECONDS = 2.0  # for the writer to end its batch
 _ANSWERS_AVERAGED = 50  # the last ones of each model
 
 
@@ -127,19 +128,26 @@ def _line(row: tuple[str | None, int, int, int, int, int, int, int, int]) -> Cos
 
 
 def _open(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=2.0)
-    try:
+    with ExitStack() as stack:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
+        stack.callback(connection.close)
         version = schema_version(connection)
         if version > SCHEMA_VERSION:
             raise NewerLedgerError(version)
         if version == SCHEMA_VERSION:
+            stack.pop_all()
             return connection
-        # Of an older version: only its writer may change the file, so a copy is read.
-        copy = sqlite3.connect(":memory:", isolation_level=None)
+        return _brought_up_to_date(connection)
+
+
+def _brought_up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy in memory of a ledger of an older version: only its writer may change the file."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
         connection.backup(copy)
-    except BaseException:
-        connection.close()
+        migrate(copy)
+    except sqlite3.Error:
+        copy.close()
         raise
-    connection.close()
-    migrate(copy)
     return copy

@@ -112,7 +112,7 @@ def _show_json(lines: Sequence[CostLine], by: str, month: Month) -> None:
     _print(json.dumps(body, indent=2).replace("\x7f", "\\u007f"))
 
 
-def _show_csv(lines: Sequence[CostLine], by: str, _month: Month) -> None:
+def _show_csv(lines: Sequence[CostLine], by: str, month: Month) -> None:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow((by, *_NUMBERS))

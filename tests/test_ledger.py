@@ -20,6 +20,7 @@ from nexus_core import ledger as ledger_module
 from nexus_core.config import Config, StorageConfig
 from nexus_core.ledger import BATCH_SECONDS, Ledger, ledger_path
 from nexus_core.ledger_schema import COLUMNS, SCHEMA_VERSION, LedgerRow, migrate
+from nexus_core.types import PrivacyZone
 from tests.ledger_rows import AT, PLAIN, row, stored
 
 DAY = 86_400
@@ -92,6 +93,18 @@ def test_what_strangers_name_and_count_cannot_stop_the_writer(tmp_path: Path) ->
     first, second = stored(path, "asked_model, prompt_tokens")
     assert first == ("\\ud800\x00漢", 10**15)
     assert second == ("gpt-4o", 1000)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_row_that_cannot_be_stored_holds_up_no_other(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+
+    with opened(path) as ledger:
+        ledger.append(row(status=None))
+        wait_for(lambda: ledger.lost == 1)
+        ledger.append(row(request_id="req-2", zone=PrivacyZone.OPEN))
+
+    assert stored(path, "request_id, zone") == [("req-2", "open")]
 
 
 def test_memory_keeps_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
