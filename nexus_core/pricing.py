@@ -49,7 +49,7 @@ class Prices:
         }
         self._list: PriceList | None = None
         self._lock = threading.Lock()
-        # Until when (in UTC periods of so many seconds) each price from the list holds.
+        # What the list said, and in which period (its length in seconds, its number) that holds.
         self._kept: dict[tuple[str, str, str | None], tuple[int, int, Price | None]] = {}
         self._warned: set[tuple[str, str]] = set()
 
@@ -58,7 +58,7 @@ class Prices:
         return self._list is not None
 
     def load(self) -> None:
-        """Import the packaged list, which takes a few tenths of a second: call it in a thread.
+        """Import the packaged list, which takes a tenth of a second or two: call it in a thread.
 
         A second call waits for the first and does nothing.
         """
