@@ -5,6 +5,7 @@ Months are UTC's. Pure: the clock is passed in, nothing is read or written.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -87,6 +88,7 @@ class Budget:
     _all: _Account = field(init=False)
     _clients: dict[str, _Account] = field(init=False)
     _open: set[Reservation] = field(init=False, default_factory=set)
+    _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
 
     def __post_init__(self) -> None:
         self._all = self._account(self.config.monthly_limit_usd)
@@ -94,16 +96,35 @@ class Budget:
             name: self._account(key.monthly_limit_usd) for name, key in self.config.keys.items()
         }
 
+    def configure(self, config: BudgetConfig) -> None:
+        """Go by these limits from now on; what is spent and reserved counts towards them."""
+        told = {name: account.told for name, account in self._clients.items()}
+        told_of_all = self._all.told
+        self.config = config
+        self.__post_init__()
+        self._all.told = told_of_all
+        self._all.spent = self._spent.total()
+        self._all.reserved = sum(reservation.nano_usd for reservation in self._open)
+        for name, account in self._clients.items():
+            account.told = told.get(name, BudgetStatus.NORMAL)
+            account.spent = self._spent[name]
+            account.reserved = sum(r.nano_usd for r in self._open if r.client == name)
+
     @classmethod
     def rebuilt(
         cls, config: BudgetConfig, month: Month, spent_by_client: Mapping[str | None, int]
     ) -> Budget:
         """A budget that goes on from what the ledger says of the month, in nano-dollars."""
         budget = cls(config, month)
-        for client, nano_usd in spent_by_client.items():
-            for account in budget._accounts(client):
-                account.spent += nano_usd
+        budget.recall(spent_by_client, month)
         return budget
+
+    def recall(self, spent_by_client: Mapping[str | None, int], month: Month) -> None:
+        """Add what was spent in a month before this process began; nothing if it is over."""
+        if month != self.month:
+            return
+        for client, nano_usd in spent_by_client.items():
+            self._spend(client, nano_usd)
 
     @property
     def spent_nano_usd(self) -> int:
@@ -167,7 +188,7 @@ class Budget:
         self._open.remove(reservation)
         for account in self._accounts(reservation.client):
             account.reserved -= reservation.nano_usd
-            account.spent += cost_nano_usd or 0
+        self._spend(reservation.client, cost_nano_usd or 0)
 
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
@@ -179,6 +200,11 @@ class Budget:
                 found.append(BudgetChange(client, account.told, status))
                 account.told = status
         return tuple(found)
+
+    def _spend(self, client: str | None, nano_usd: int) -> None:
+        self._spent[client] += nano_usd
+        for account in self._accounts(client):
+            account.spent += nano_usd
 
     def _account(self, limit_usd: float | None) -> _Account:
         if limit_usd is None:
@@ -202,3 +228,4 @@ class Budget:
         self.month = month
         for account in (self._all, *self._clients.values()):
             account.spent = 0
+        self._spent.clear()

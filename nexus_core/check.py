@@ -57,8 +57,6 @@ def check_config(
         fleet: the backends after that.
     """
     yield _origin(config)
-    for warning in config.warnings:
-        yield Finding(Level.WARNING, "config", warning)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
         text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")

@@ -228,7 +228,6 @@ class Config(Section):
     pricing: dict[str, dict[str, PriceConfig]] = {}
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
-    warnings: tuple[str, ...] = ()  # for people: keys that are accepted and have no effect yet
 
 
 # Fields of the sections that are worked out and never written in the file; list indexes left out.
@@ -236,7 +235,6 @@ COMPUTED: frozenset[KeyPath] = frozenset(
     {
         ("path",),
         ("unusable",),
-        ("warnings",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),

@@ -10,6 +10,9 @@ from typing import NamedTuple, TypeAlias
 
 from nexus_core.types import (
     BackendType,
+    BudgetStatus,
+    Cost,
+    CountMethod,
     Endpoint,
     HealthCause,
     HealthStatus,
@@ -135,7 +138,14 @@ class RequestFinished:
     total_ms: float
     first_byte_ms: float | None
     overhead_ms: float | None  # Nexus's own share up to the first byte
-    usage: TokenUsage | None
+    usage: TokenUsage | None  # None when nothing was answered
+    counted: CountMethod | None = None  # how the tokens are known
+    estimated: Cost | None = None  # what was expected before it was sent; cloud only
+    cost: Cost | None = None  # what it cost; cloud only
+    is_unpriced: bool = False  # it cost something, and nobody knows how much
+    is_partial: bool = False  # the answer broke off; the tokens are those seen until then
+    saved: Cost | None = None  # of a local answer: what the asked cloud model would have cost
+    saved_model: str | None = None
     attempts: tuple[Attempt, ...]  # the failed ones, in order
     considered: tuple[Considered, ...]
     headers: tuple[tuple[str, str], ...]  # the response headers as the client got them
@@ -181,6 +191,17 @@ class BackendToggled:
     at: float
     backend: str
     enabled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatusChanged:
+    """A monthly limit was reached, or left behind at the turn of a month."""
+
+    at: float
+    client: str | None  # the name of the client key; None: the whole gateway's limit
+    before: BudgetStatus
+    after: BudgetStatus
+    resets_in_seconds: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -231,6 +252,7 @@ NexusEvent: TypeAlias = (
     | BackendHealthChanged
     | BackendProbed
     | BackendToggled
+    | BudgetStatusChanged
     | ZoneToggled
     | BackendAdded
     | BackendRemoved

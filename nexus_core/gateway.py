@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
+from nexus_core.books import Books
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import BackendConfig, Config
 from nexus_core.config_write import Change
@@ -51,7 +52,9 @@ class Gateway:
         engine: UpstreamEngine | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        is_read_only: bool = False,
     ) -> None:
+        """With `is_read_only` nothing is written to the ledger: for one that serves nobody."""
         self.config = config  # what is in force; found backends are in the registry only
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
@@ -64,6 +67,7 @@ class Gateway:
         self.discovery: Discovery | None = None  # set before `running`: it looks for servers
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
+        self.books = Books(config, now, is_read_only=is_read_only)
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         self.forwarder = Forwarder(
             self.fleet.agents,
@@ -73,16 +77,20 @@ class Gateway:
             config.routing,
             self.strategy,
             self.queue,
+            self.books,
             now=now,
             models_known=self.health.first_round,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Health checks and discovery run inside the block; connections are closed after it."""
+        """Books, health checks and discovery run inside the block; all is closed after it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                watching = [tasks.create_task(self.health.run(), name="health-checks")]
+                watching = [
+                    tasks.create_task(self._open_books(), name="books"),
+                    tasks.create_task(self.health.run(), name="health-checks"),
+                ]
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:
@@ -92,6 +100,11 @@ class Gateway:
                         task.cancel()
         finally:
             await self.engine.close()
+            await self.books.close()
+
+    async def _open_books(self) -> None:
+        await self.books.open()
+        await self.books.load(backend.type for backend in self.registry.snapshots())
 
     def add_backend(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
         """Take in a backend until restart; requests may go to it once this returns.
@@ -135,6 +148,7 @@ class Gateway:
             self.config = plan.config
             self.strategy.routing = plan.config.routing
             self.forwarder.configure(plan.config.server, plan.config.routing)
+            self.books.configure(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
         log.info("config reloaded from %s", config.path)
         return plan
@@ -180,6 +194,9 @@ class Gateway:
             at=self.registry.clock(),
             queued=self.queued,
             wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
+            money=self.books.rule(None),
+            prefers_local=self.books.prefers_local(None),
+            budget_resets_in_seconds=self.books.resets_in_seconds(),
         ).with_usable(usable)
 
     async def execute(self, command: Command) -> Outcome:

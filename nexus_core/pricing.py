@@ -66,6 +66,12 @@ class Prices:
             if self._list is None:
                 self._list = load_price_list()
 
+    def configured(self, prices: Mapping[str, Mapping[str, PriceConfig]]) -> Prices:
+        """The same list with other prices of the config."""
+        other = Prices(prices)
+        other._list, other._warned = self._list, self._warned
+        return other
+
     def provider(self, backend_type: BackendType, url: str) -> str:
         """Whose prices hold for a backend: other vendors than OpenAI speak its format, too."""
         if backend_type is BackendType.OPENAI and self._list is not None:

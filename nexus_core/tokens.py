@@ -105,6 +105,11 @@ def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
     return counter.result(counter.text(text), counter.family.is_text_exact)
 
 
+def tokens_of(model: str, text_bytes: int) -> int:
+    """An estimate for text of which only the length is known."""
+    return math.ceil(text_bytes / _family(model).bytes_per_token)
+
+
 def completion_limit(fields: Mapping[str, object]) -> int | None:
     """The completion tokens that a request allows for one choice; None when it sets no limit."""
     limits = (fields.get("max_completion_tokens"), fields.get("max_tokens"))

@@ -121,6 +121,11 @@ class Cost:
         return Decimal(self.nano_usd) / NANO
 
 
+def nano_usd(cost: Cost | None) -> int | None:
+    """The bare number, where there is one."""
+    return None if cost is None else cost.nano_usd
+
+
 class BudgetStatus(StrEnum):
     """How much of a month's money is spoken for; the values of X-Nexus-Budget-Status."""
 

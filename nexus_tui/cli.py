@@ -293,7 +293,7 @@ def _announce(launch: Launch, config: Config, url: str) -> None:
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
     notes += [f"listening on {url}", _origin(launch, config)]
-    complaints = [backend.why for backend in config.unusable] + list(config.warnings)
+    complaints = [backend.why for backend in config.unusable]
     if _is_zero_config(launch, config):
         notes += _offers(launch, config)
     elif not (config.backends or config.unusable):

@@ -130,7 +130,7 @@ async def _ask_in_process(options: argparse.Namespace, config: Config) -> httpx.
 
     for unusable in config.unusable:
         say(unusable.why)
-    gateway = Gateway(config)
+    gateway = Gateway(config, is_read_only=True)
     if config.path is None:
         await Discovery(gateway, gateway.engine, {}).look()
     transport = httpx.ASGITransport(FrontDoor(gateway))
@@ -201,7 +201,7 @@ def _read(content: Any) -> Explanation:
 _NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
 _TIMES = "×"  # noqa: RUF001
 _WORTH_TELLING = 1000  # prompt tokens
-_SILENT = frozenset({"pin", "tried"})  # not shown where they dropped nobody
+_SILENT = frozenset({"pin", "tried", "budget"})  # not shown where they dropped nobody
 
 
 def as_text(explanation: Explanation) -> list[str]:

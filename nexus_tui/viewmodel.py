@@ -14,6 +14,7 @@ from nexus_core.events import (
     BackendProbed,
     BackendRemoved,
     BackendToggled,
+    BudgetStatusChanged,
     ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
@@ -102,7 +103,7 @@ class ViewModel:
                     self.pending.pop(event.backend, None)
                 case BackendHealthChanged() | BackendProbed() | ZoneToggled():
                     pass  # drawn from the registry's snapshot
-                case BackendAdded() | ConfigReloaded():
+                case BackendAdded() | ConfigReloaded() | BudgetStatusChanged():
                     pass  # the same
                 case BackendRemoved():
                     self.pending.pop(event.backend, None)

@@ -296,15 +296,6 @@ def test_keys_do_not_show_in_a_repr(tmp_path: Path) -> None:
     assert "k-" not in repr(config).replace("key-1", "")
 
 
-def test_keys_without_effect_are_named(tmp_path: Path) -> None:
-    text = "[budget]\nmonthly_limit_usd = 3\n[storage]\npath = 'x.db'"
-
-    assert [line.removeprefix(f"{tmp_path}/") for line in load(tmp_path, text).warnings] == [
-        "nexus.toml:2: budget.monthly_limit_usd: has no effect in this version: nothing is limited",
-        "nexus.toml:4: storage.path: has no effect in this version: no ledger is written",
-    ]
-
-
 # Options, variables, keys
 
 

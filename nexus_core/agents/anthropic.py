@@ -15,10 +15,12 @@ from nexus_core.agents.http import (
     parse_object,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.events import TokenUsage
 from nexus_core.translation.anthropic import (
     FALLBACK_MODELS,
     AnthropicStream,
     read_models,
+    read_usage,
     translate_error,
     translate_request,
     translate_response,
@@ -38,7 +40,9 @@ class AnthropicAgent(HttpAgent):
         """The key goes in a header of its own."""
         return (("x-api-key", key), ("anthropic-version", VERSION))
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """The chat request as Anthropic's message.
 
         Raises:
@@ -117,6 +121,10 @@ class AnthropicAnswer:
         return translate_response(
             answer, model=self._model, created=self._created, legacy_functions=self._legacy
         )
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer.get("usage"))
 
     def stream(self) -> StreamTranslator:
         """The state for a stream."""

@@ -15,6 +15,7 @@ from nexus_core.agents.http import (
     parse_object,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.events import TokenUsage
 from nexus_core.translation.chat_request import ChatRequest, check_chat_request
 from nexus_core.translation.embeddings import check_embeddings_request
 from nexus_core.translation.google import (
@@ -24,6 +25,7 @@ from nexus_core.translation.google import (
     estimate_tokens,
     read_models,
     read_retry_after,
+    read_usage,
     translate_embeddings_request,
     translate_embeddings_response,
     translate_error,
@@ -47,7 +49,9 @@ class GoogleAgent(HttpAgent):
         """The key goes in a header; Google would take it in the URL, where logs would show it."""
         return (("x-goog-api-key", key),)
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """The request in Gemini's form.
 
         Raises:
@@ -119,15 +123,19 @@ def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
     return "streamGenerateContent?alt=sse" if request.is_streaming else "generateContent"
 
 
-class _GoogleErrors:
-    """How Google's errors become OpenAI's."""
+class _GoogleForm:
+    """What all of Google's answers have in common."""
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer)
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
         """Status, envelope, and the wait that Google asks for in the body."""
         return *translate_error(status, body), read_retry_after(body)
 
 
-class GoogleAnswer(_GoogleErrors):
+class GoogleAnswer(_GoogleForm):
     """How the answer to one chat becomes OpenAI's."""
 
     ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
@@ -158,7 +166,7 @@ class GoogleAnswer(_GoogleErrors):
         )
 
 
-class EmbeddingsAnswer(_GoogleErrors):
+class EmbeddingsAnswer(_GoogleForm):
     """How an answer with embeddings becomes OpenAI's."""
 
     ends_at_completion = False

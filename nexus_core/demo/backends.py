@@ -68,7 +68,6 @@ class DemoFleet:
                 "routing": routing,
                 "storage": StorageConfig(path=":memory:"),
                 "unusable": (),
-                "warnings": (),
             }
         )
 

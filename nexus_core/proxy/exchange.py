@@ -13,7 +13,7 @@ from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.relay import StreamRelay
-from nexus_core.translation.openai import parse_json, read_usage
+from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
 from nexus_core.upstream.base import (
     Headers,
     UpstreamConnectError,
@@ -35,6 +35,7 @@ class Answer:
     body: bytes  # the whole of it, or a stream's first bytes
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
+    service_tier: str | None = None  # as the answer says
 
 
 class FailureKind(Enum):
@@ -73,6 +74,7 @@ class Exchange:
         self._server = server
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
+        self._hides_usage = False
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, call: Call) -> Answer:
@@ -85,6 +87,7 @@ class Exchange:
         started = time.monotonic()
         try:
             async with asyncio.timeout(limit):
+                self._hides_usage = call.adds_usage
                 self._response = await self._agent.send(call)
                 return await self._judge(self._response, call.is_streaming)
         except UpstreamConnectError as error:
@@ -112,7 +115,9 @@ class Exchange:
         if 300 <= status < 400:
             raise self._failed(f"answers {status}, and redirects are not followed")
         if is_streaming and status == 200 and _is_event_stream(headers):
-            self._relay = relay = StreamRelay(response, self._agent.keys)
+            self._relay = relay = StreamRelay(
+                response, self._agent.keys, hides_usage=self._hides_usage
+            )
             return Answer(status, headers, await relay.first(), relay)
         body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
         if status in _REFUSED_KEY:
@@ -122,22 +127,23 @@ class Exchange:
             kind = FailureKind.BUSY if status == 429 else FailureKind.FAILED
             raise AttemptFailedError(Failure(f"answered {status}", answer, status, kind, headers))
         if status < 300:
-            return Answer(status, headers, body, None, response.usage or self._usage(body))
+            usage, tier = self._read(body)
+            return Answer(status, headers, body, None, response.usage or usage, tier)
         return answer
 
-    def _usage(self, body: bytes) -> TokenUsage | None:
-        """The usage of a whole answer; something else than a JSON object is a failed attempt."""
+    def _read(self, body: bytes) -> tuple[TokenUsage | None, str | None]:
+        """Usage and service tier; something else than a JSON object is a failed attempt."""
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
                 raise self._failed("answered with something that is not JSON")
-            return None
+            return None, None
         try:
             fields = parse_json(body)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
         if not isinstance(fields, dict):
             raise self._failed("answered with JSON that is not an object")
-        return read_usage(fields)
+        return read_usage(fields), read_service_tier(fields)
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.

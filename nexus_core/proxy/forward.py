@@ -7,9 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core.agents import InferenceAgent
+from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import EventBus
+from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -24,7 +26,7 @@ from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
@@ -44,6 +46,7 @@ class Forwarder:
         routing: RoutingConfig,
         strategy: Strategy,
         queue: WaitingRoom | None,
+        books: Books,
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
@@ -55,6 +58,7 @@ class Forwarder:
         self._routing = routing
         self._strategy = strategy
         self._queue = queue
+        self._books = books
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._running: dict[asyncio.Timeout, RequestRecord] = {}
@@ -80,7 +84,7 @@ class Forwarder:
         self._is_ending = True
         at = asyncio.get_running_loop().time()
         for deadline in self._running:
-            deadline.reschedule(at)
+            _expire(deadline, at)
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests under way at the zone's backends; how many there were."""
@@ -96,9 +100,8 @@ class Forwarder:
         for deadline, record in self._running.items():
             at_backend = record.served if record.is_at_backend else None
             if at_backend is not None and is_meant(at_backend.backend):
+                ended += _expire(deadline, at)
                 record.ended_with = what
-                deadline.reschedule(at)
-                ended += 1
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -106,7 +109,7 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestRecord(request, self._bus, self._now)
+        record = RequestRecord(request, self._bus, self._books, self._now)
         record.receive()
         try:
             await self._within_deadline(record, reply)
@@ -165,6 +168,7 @@ class Forwarder:
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
         failure: Failure | None = None
+        await self._wait_for_books(record)
         for attempt in range(1, self._routing.max_retries + 2):
             decision = await self._decide(record, tried)
             if not decision.order:
@@ -174,9 +178,24 @@ class Forwarder:
                 return
             tried[decision.order[0].backend.name] = failure.why
         if failure is None:
-            queued = len(self._queue) if self._queue is not None else 0
-            raise refuse(decision, self._known_names(), self._registry.clock(), queued)
+            raise refuse(decision, self._known_names(), self._outlook())
         await self._pass_failure_on(record, failure, reply)
+
+    async def _wait_for_books(self, record: RequestRecord) -> None:
+        """Right after a start: no money is spent before the month's spending is known."""
+        if self._books.is_ready:
+            return
+        started = time.monotonic()
+        has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
+        await self._books.ready(wants_prices=has_cloud)
+        record.upstream_seconds += time.monotonic() - started
+
+    def _outlook(self) -> Outlook:
+        return Outlook(
+            at=self._registry.clock(),
+            queued=len(self._queue) if self._queue is not None else 0,
+            budget_resets_in_seconds=self._books.resets_in_seconds(),
+        )
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
@@ -197,11 +216,17 @@ class Forwarder:
         record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
         record.decision = decision
         first = decision.order[0].backend if decision.order and has_waited else None
-        if first is not None and not self._registry.still_holds(first):
-            # Switched off, removed or changed between its turn in the queue and now.
+        if first is not None and not self._may_go_to(decision, record):
+            # Switched off, removed, changed or too dear between its turn in the queue and now.
             self._registry.release(first.name)
             return await self._decide(record, tried)
         return decision
+
+    def _may_go_to(self, decision: RouteDecision, record: RequestRecord) -> bool:
+        choice = decision.order[0]
+        rule = self._books.rule(record.request.client)
+        is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
+        return is_affordable and self._registry.still_holds(choice.backend)
 
     async def _wait_in(
         self,
@@ -226,7 +251,13 @@ class Forwarder:
             return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
-        moment = Moment(self._registry.clock(), tried)
+        client = record.request.client
+        moment = Moment(
+            self._registry.clock(),
+            tried,
+            money=self._books.rule(client),
+            prefers_local=self._books.prefers_local(client),
+        )
         return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
 
     async def _attempt(
@@ -241,12 +272,16 @@ class Forwarder:
             _check_zone(request.need, backend)
             served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
-            call = agent.prepare(request.endpoint, request.openai, served.model)
+            bill = record.open_bill(backend, served.model)
+            call = agent.prepare(
+                request.endpoint, request.openai, served.model, wants_usage=bill.is_priced
+            )
             record.drop(call.translation.dropped if call.translation else ())
             self._strategy.next_turn()
             record.is_at_backend = True
             try:
                 answer = await exchange.open(call)
+                await bill.counted(self._now())
                 record.upstream_seconds += exchange.seconds
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
                 self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
@@ -276,7 +311,12 @@ class Forwarder:
     async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
         served = record.served
         assert served is not None  # noqa: S101 - set with the route, for the type checker
-        record.usage = answer.usage
+        if answer.status < 400:
+            record.answered = Answered(
+                usage=answer.usage, service_tier=answer.service_tier, is_whole=answer.relay is None
+            )
+            record.expect()
+            served = record.served or served
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, served, length=length)
         record.begin(served.backend.name, answer.status, headers)
@@ -289,7 +329,7 @@ class Forwarder:
     async def _relay(
         self, record: RequestRecord, name: str, answer: Answer, relay: StreamRelay, reply: Reply
     ) -> None:
-        idle = self._server.idle_timeout_seconds
+        idle, is_whole = self._server.idle_timeout_seconds, False
         try:
             await relay.pass_on(answer.body, reply, idle)
         except UpstreamError as error:
@@ -302,8 +342,15 @@ class Forwarder:
             raise UpstreamFailedError(
                 f'backend "{name}": {why}', status=504, code="upstream_timeout"
             ) from error
+        else:
+            is_whole = True
         finally:
-            record.usage = relay.usage
+            record.answered = Answered(
+                usage=relay.usage,
+                service_tier=relay.service_tier,
+                text_bytes=relay.text_bytes,
+                is_whole=is_whole,
+            )
 
     async def _pass_failure_on(self, record: RequestRecord, failure: Failure, reply: Reply) -> None:
         """The last backend's failure is the client's answer."""
@@ -316,6 +363,14 @@ class Forwarder:
     def _known_names(self) -> list[str]:
         served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
         return sorted(served | set(self._routing.aliases))
+
+
+def _expire(deadline: asyncio.Timeout, at: float) -> bool:
+    """Let it end now; False if it is about to by itself, which can't be changed any more."""
+    if deadline.expired():
+        return False
+    deadline.reschedule(at)
+    return True
 
 
 def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:

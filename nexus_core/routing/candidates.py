@@ -23,6 +23,7 @@ class Stage(StrEnum):
     TIER = "tier"
     CAPABLE = "capable"
     HEALTHY = "healthy"
+    BUDGET = "budget"
     RESTED = "rested"
     CAPACITY = "capacity"
 
@@ -137,6 +138,9 @@ class Moment:
 
     at: float = 0.0  # monotonic seconds
     tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+    # Why money keeps the request from a backend, for its upstream model; None: nothing is limited.
+    money: Callable[[BackendSnapshot, str], str | None] | None = None
+    prefers_local: bool = False  # so much is spent that local backends are tried first
 
 
 def select(
@@ -151,6 +155,9 @@ def select(
     def is_rested_now(need: Requirements, backend: BackendSnapshot) -> str | None:
         return is_rested(need, backend, moment.at)
 
+    def is_affordable(need: Requirements, backend: BackendSnapshot) -> str | None:
+        return moment.money and moment.money(backend, backend.models[need.model])
+
     stages: tuple[tuple[Stage, _Check], ...] = (
         (Stage.MODEL, serves_model),
         (Stage.PIN, is_pinned),
@@ -160,6 +167,7 @@ def select(
         (Stage.TIER, meets_tier),
         (Stage.CAPABLE, is_capable),
         (Stage.HEALTHY, is_healthy),
+        (Stage.BUDGET, is_affordable),
         (Stage.RESTED, is_rested_now),
         (Stage.CAPACITY, has_free_slot),
     )

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
     BackendStatus,
+    BudgetExceededError,
     CapacityExceededError,
     ModelNotFoundError,
     NexusError,
@@ -23,26 +25,35 @@ from nexus_core.routing.router import RouteDecision
 from nexus_core.types import HealthStatus
 
 
-def refuse(
-    decision: RouteDecision, known_names: Sequence[str], at: float, queued: int = 0
-) -> NexusError:
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What else bears on when a refused request may be served."""
+
+    at: float  # monotonic seconds, as for the decision
+    queued: int = 0  # how many requests wait before this one
+    budget_resets_in_seconds: int | None = None
+
+
+def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
         known_names: every model and alias that clients may ask for, for near names.
-        at: monotonic seconds, as for the decision.
-        queued: how many requests wait before this one.
     """
     need = decision.need
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if not able and all(drop.backend.models_known for drop in decision.dropped):
         return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
     busy = [drop.backend for drop in able if drop.stage in BUSY]
+    at = outlook.at
+    eta = estimate_eta(busy, at, outlook.queued)
+    if not busy and any(drop.stage is Stage.BUDGET for drop in able):
+        eta = outlook.budget_resets_in_seconds
     backends = {drop.backend.name: drop.backend for drop in able}
     context = ActionableErrorContext(
         required_tier=need.min_tier,
         available_backends=tuple(_status(backend, at) for backend in backends.values()),
-        eta_seconds=estimate_eta(busy, at, queued),
+        eta_seconds=eta,
     )
     kind, message = _kind(able, decision)
     return kind(message, context)
@@ -85,6 +96,12 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
     if busy:
         return CapacityExceededError, (
             f"every backend that may serve {model!r} is busy: " + _reasons(busy)
+        )
+    unaffordable = [drop for drop in able if drop.stage is Stage.BUDGET]
+    if unaffordable:
+        return BudgetExceededError, (
+            f"money keeps every backend that could serve {model!r} from it: "
+            + _reasons(unaffordable)
         )
     return NoCapableBackendError, f"no backend can serve {model!r} now: " + (
         _reasons(able or list(decision.dropped))

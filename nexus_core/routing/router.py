@@ -11,7 +11,7 @@ from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
-from nexus_core.types import RouteReason
+from nexus_core.types import CLOUD_TYPES, RouteReason
 
 
 class Choice(NamedTuple):
@@ -67,7 +67,10 @@ def route(
         dropped += out
         alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
         names = {backend.name for backend in kept} | alone.keys()
-        for ranked in strategy.rank([b for b in fleet if b.name in names], leg):
+        ranking = strategy.rank([b for b in fleet if b.name in names], leg)
+        if moment.prefers_local:
+            ranking.sort(key=lambda ranked: ranked.backend.type in CLOUD_TYPES)
+        for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:
                 order.append(Choice(ranked.backend, leg.model, ranked.terms))

@@ -71,7 +71,7 @@ async def _look(config: Config) -> list[Finding]:
     from nexus_core.gateway import Gateway
 
     # Health checks by themselves would ask each backend a second time.
-    gateway = Gateway(config)
+    gateway = Gateway(config, is_read_only=True)
     try:
         if config.path is None:
             await Discovery(gateway, gateway.engine, {}).look()

@@ -8,7 +8,7 @@ from nexus_core.errors import (
     ServiceUnavailableError,
 )
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import HealthStatus, PrivacyZone
 from tests.fleet import MODEL, decide, snapshot
@@ -18,7 +18,7 @@ FULL = {"max_concurrent": 1, "in_flight": 1}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
-    error = refuse(decide(need, *fleet, at=10), [MODEL], 10)
+    error = refuse(decide(need, *fleet, at=10), [MODEL], Outlook(10))
     assert isinstance(error, ServiceUnavailableError)
     return error
 
@@ -62,7 +62,7 @@ def test_privacy_goes_before_capacity() -> None:
 
 
 def test_a_model_nobody_serves_is_a_404_with_near_names() -> None:
-    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], 0)
+    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], Outlook(0))
 
     assert isinstance(error, ModelNotFoundError)
     assert error.status == 404
