@@ -82,10 +82,10 @@ def route(
 def _legs(
     need: Requirements, fleet: Sequence[BackendSnapshot], strategy: Strategy
 ) -> list[Requirements]:
-    if not need.fallbacks:
-        return [need]
+    if not need.fallbacks or need.is_flexible:
+        return [need, *need.fallbacks]
     first: list[Ranked] = strategy.rank([b for b in fleet if suits(need, b)], need)
-    floor = first[0].backend.tier if first and not need.is_flexible else None
+    floor = first[0].backend.tier if first else None
     return [need, *(_at_least(floor, leg) for leg in need.fallbacks)]
 
 
