@@ -152,6 +152,7 @@ async def test_each_503_says_what_stands_in_the_way() -> None:
         running(
             backend("local", near.url, tier=1, models=("m", "only-here")),
             backend("off", near.url, enabled=False, models=("off",)),
+            backend("untold", near.url, models=("untold",)),
             cloud("cloud", far.url, tier=4, models=("m", "only-there", "secret-plan")),
             routing=RoutingConfig(
                 policies=(
@@ -167,6 +168,7 @@ async def test_each_503_says_what_stands_in_the_way() -> None:
             "tier": await nexus.ask("only-here"),
             "pinned": await nexus.ask("only-there", headers={"X-Nexus-Backend": "local"}),
             "off": await nexus.ask("off"),
+            "no tier": await nexus.ask("untold", headers={"X-Nexus-Min-Tier": "0"}),
         }
 
     codes = {case: (a.status_code, error_of(a)["code"]) for case, a in asked.items()}
@@ -176,6 +178,7 @@ async def test_each_503_says_what_stands_in_the_way() -> None:
         "tier": (503, "no_capable_backend"),
         "pinned": (503, "no_capable_backend"),
         "off": (503, "no_capable_backend"),
+        "no tier": (503, "no_capable_backend"),
     }
     contexts = {case: error_of(answer)["context"] for case, answer in asked.items()}
     assert contexts["tier"]["required_tier"] == 3

@@ -14,6 +14,7 @@ import pytest
 
 from nexus_core.circuit import FAILURES_TO_OPEN, FIRST_REST_SECONDS
 from nexus_core.config import QueueConfig, ServerConfig
+from nexus_core.types import HealthStatus
 from tests.contract.bodies import FIRST, HELLO
 from tests.contract.scripted_upstream import Exchange, answers, streams
 from tests.scenarios.nexus import (
@@ -30,6 +31,7 @@ from tests.scenarios.nexus import (
     until,
     upstreams,
 )
+from tests.upstream.test_engines import full_backlog
 
 OOPS = answers({"error": {"message": "oops"}}, 500)
 
@@ -37,19 +39,13 @@ OOPS = answers({"error": {"message": "oops"}}, 500)
 @contextmanager
 def dead_port(*, answers_syn: bool) -> Iterator[str]:
     """An address that refuses connections, or one where no connection ever comes about."""
-    sockets = [socket.socket() for _ in range(8)]
-    listener, *fillers = sockets
-    try:
-        listener.bind(("127.0.0.1", 0))
-        if not answers_syn:
-            listener.listen(0)
-            for filler in fillers:
-                filler.setblocking(False)
-                filler.connect_ex(listener.getsockname())
-        yield "http://127.0.0.1:{1}".format(*listener.getsockname())
-    finally:
-        for each in sockets:
-            each.close()
+    if not answers_syn:
+        with full_backlog() as port:
+            yield f"http://127.0.0.1:{port}"
+        return
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening
+        yield "http://127.0.0.1:{1}".format(*unused.getsockname())
 
 
 async def fail(nexus: Nexus, times: int) -> None:
@@ -67,6 +63,7 @@ async def test_a_failing_backend_is_rested_then_tried_with_one_request_then_used
     ):
         await fail(nexus, FAILURES_TO_OPEN)
         while_open = [told(await nexus.ask())[1] for _ in range(4)]
+        health = nexus.backend("first").health
         nexus.clock.seconds += FIRST_REST_SECONDS
         first.script = gate
         trial = nexus.start()
@@ -78,6 +75,7 @@ async def test_a_failing_backend_is_rested_then_tried_with_one_request_then_used
         after = await asyncio.gather(*(nexus.ask() for _ in range(4)))
 
     assert while_open == beside_the_trial == ["second"] * 4
+    assert health is HealthStatus.HEALTHY  # that is what probes say
     assert passed == (200, "first", "capability-match")
     assert [told(answer)[1] for answer in after] == ["first"] * 4
     assert len(first.received) == FAILURES_TO_OPEN + 1 + 4

@@ -10,7 +10,7 @@ import pytest
 
 from nexus_core.config import RoutingConfig
 from tests.contract.bodies import DONE, FIRST
-from tests.contract.scripted_upstream import Exchange, answers, streams
+from tests.contract.scripted_upstream import Exchange, Script, answers, streams
 from tests.scenarios.nexus import (
     RESTRICTED,
     Nexus,
@@ -67,6 +67,7 @@ async def test_a_stream_fails_over_down_the_list_and_every_attempt_is_told_once(
         ("breaks", 3),
         ("streams", 4),
     ]
+    assert event.request_id == answer.headers["x-nexus-request-id"]
     (line,) = [record for record in caplog.records if record.message == "finished"]
     fields = vars(line)["fields"]
     logged = [(a["backend"], a["status"], a["error"]) for a in fields["attempts"]]
@@ -114,6 +115,36 @@ async def test_the_last_failure_is_what_the_client_gets() -> None:
     assert told(ours) == (502, "second", "backend-failover")
     assert error_of(ours)["code"] == "upstream_error"
     assert [event.failed for event in nexus.finished()] == [True, True]
+
+
+async def half(exchange: Exchange) -> None:
+    head = [("Content-Type", "application/json"), ("Content-Length", "1000")]
+    await exchange.send_head(200, head)
+    await exchange.send(b'{"choices":[')
+
+
+async def no_http(exchange: Exchange) -> None:
+    await exchange.send(b"220 mail.test ESMTP\r\n")
+
+
+@pytest.mark.parametrize(
+    "rubbish", [answers(b"<html>busy</html>"), answers([1]), half, no_http, hang_up]
+)
+async def test_rubbish_fails_over_and_is_a_502_when_nobody_is_left(rubbish: Script) -> None:
+    async with (
+        upstreams(rubbish, say) as (first, second),
+        running(
+            backend("first", first.url, models=("m", "only-here"), priority=90),
+            backend("second", second.url, priority=10),
+        ) as nexus,
+    ):
+        another = await nexus.ask()
+        nobody = await nexus.ask("only-here")
+
+    assert told(another) == (200, "second", "backend-failover")
+    assert told(nobody) == (502, "first", "capability-match")
+    assert error_of(nobody)["code"] == "upstream_error"
+    assert '"first"' in error_of(nobody)["message"]
 
 
 async def test_a_restricted_stream_fails_over_within_its_zone_only() -> None:
@@ -180,6 +211,27 @@ async def test_a_fallback_model_answers_once_every_backend_of_the_asked_one_has_
     assert sent == ["org/big-70b", "big", "org/other-72b"]
     (event,) = nexus.finished()
     assert event.model == "org/other-72b"
+
+
+async def test_a_restricted_request_falls_back_within_its_zone_only() -> None:
+    async with (
+        upstreams(OOPS, say, say) as (first, far, near),
+        running(
+            backend("first", first.url, models=("big",)),
+            cloud("far", far.url, models=("other",), priority=100),
+            backend("near", near.url, models=("other",), priority=1),
+            routing=RoutingConfig(fallbacks={"big": ("other",)}),
+        ) as nexus,
+    ):
+        restricted = await nexus.ask("big", headers=RESTRICTED)
+        await nexus.switch("backends/near", enabled=False)
+        nobody = await nexus.ask("big", headers=RESTRICTED)
+        free = await nexus.ask("big")
+
+    assert told(restricted) == (200, "near", "backend-failover")
+    assert told(nobody) == (500, "first", "capability-match")
+    assert told(free) == (200, "far", "backend-failover")
+    assert len(far.received) == 1
 
 
 async def small(nexus: Nexus, **headers: str) -> tuple[int, str | None]:
