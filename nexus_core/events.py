@@ -60,6 +60,7 @@ class TokenUsage:
     completion_tokens: int
     cached_tokens: int = 0  # of the prompt: read from a cache
     cache_write_tokens: int = 0  # of the prompt: written to a cache
+    cache_write_1h_tokens: int = 0  # of those: kept for an hour, which Anthropic bills higher
     reasoning_tokens: int = 0  # of the completion
     prompt_audio_tokens: int = 0
     completion_audio_tokens: int = 0

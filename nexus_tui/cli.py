@@ -19,7 +19,7 @@ from nexus_core import __version__
 from nexus_tui import explain
 from nexus_tui.address import address, why_not_bound
 from nexus_tui.client import load
-from nexus_tui.commands import backends, check, completion, init, requests, status
+from nexus_tui.commands import backends, check, completion, costs, init, requests, status
 from nexus_tui.trace import keep_trace, summary
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
@@ -35,7 +35,7 @@ _SIGNAL_EXIT = 128  # plus the signal's number: ended at once by a second signal
 _LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
-_COMMANDS = (explain, status, backends, requests, check, init)
+_COMMANDS = (explain, status, backends, requests, costs, check, init)
 
 
 @dataclass(frozen=True, slots=True)
