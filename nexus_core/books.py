@@ -135,6 +135,12 @@ class Books:
                 self._providers[key] = known
         return known
 
+    def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
+        """It is a cloud backend's model, and its price is known."""
+        if not backend.type.is_cloud:
+            return False
+        return self.prices.find(self.provider(backend), model, at=self._now()) is not None
+
     def rule(self, client: str | None) -> MoneyRule | None:
         """What the budget says about the client's next attempt; None where nothing is limited."""
         at = self._now()
@@ -151,8 +157,8 @@ class Books:
                 return spent
             if verdict.may_use_unpriced:
                 return None
-            price = self.prices.find(self.provider(backend), model, at=at)
-            return None if price else f"no price is known for {model}, and a limit holds"
+            is_priced = self.is_priced(backend, model)
+            return None if is_priced else f"no price is known for {model}, and a limit holds"
 
         return objection
 

@@ -90,8 +90,7 @@ class Registry:
         if entry is None:
             return False
         now = entry.snapshot
-        is_same = is_same_server(now, seen) and now.zone is seen.zone
-        return now.enabled and now.zone_enabled and is_same
+        return now.is_on and is_same_server(now, seen) and now.zone is seen.zone
 
     def add(self, config: BackendConfig) -> None:
         """Take in a backend.
@@ -221,13 +220,21 @@ class Registry:
         self._show_circuit(name, circuit)
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
-        """A request was answered; its time to the first byte is counted."""
+        """An answer begins; its time to the first byte is counted."""
+        entry = self._known(name)
+        latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
+        self._change(name, latency_ms=latency_ms)
+        if entry.circuit.is_open:
+            entry.circuit.begin()
+            self._show_circuit(name, entry.circuit)
+            self._tell(None)
+
+    def record_completion(self, name: str) -> None:
+        """An answer came to its end."""
         circuit = self._known(name).circuit
         if circuit.failures:
             circuit.succeed()
             self._show_circuit(name, circuit)
-        latency_ms = _smoothed(self._known(name).snapshot.latency_ms, first_byte_ms)
-        self._change(name, latency_ms=latency_ms)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.

@@ -51,6 +51,16 @@ class BackendSnapshot:
     is_on_trial: bool = False  # it kept failing: after its rest, one request at a time
 
     @property
+    def is_on(self) -> bool:
+        """Neither it nor its zone is switched off."""
+        return self.enabled and self.zone_enabled
+
+    @property
+    def has_its_trial(self) -> bool:
+        """On trial, and the one request it may have is there."""
+        return self.is_on_trial and self.in_flight > 0
+
+    @property
     def is_full(self) -> bool:
         return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
 

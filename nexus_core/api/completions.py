@@ -91,6 +91,7 @@ class AsgiReply:
         self._send = send
         self._request_id = request_id
         self._last = b"\n\n"
+        self._is_stream = False
         self.is_finished = False
 
     async def start(
@@ -98,6 +99,7 @@ class AsgiReply:
     ) -> Headers:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         headers = passed_headers(upstream)
+        self._is_stream = length is None
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
         NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
@@ -115,8 +117,12 @@ class AsgiReply:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def send_error_event(self, error: NexusError) -> None:
-        """Tell of a failure inside a stream that has begun, and end it without [DONE]."""
-        await self.send(self._border() + error_event(error))
+        """Tell of a failure inside a stream that has begun, and end it without [DONE].
+
+        Nothing fits behind a whole answer, which has been handed over by then.
+        """
+        if self._is_stream:
+            await self.send(self._border() + error_event(error))
         await self.finish()
 
     async def refuse(self, error: NexusError, served: Served | None) -> Headers:

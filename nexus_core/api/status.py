@@ -26,7 +26,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def health() -> dict[str, Any]:
         """Ready to take requests; says nothing that needs a key."""
         snapshots = gateway.registry.snapshots()
-        usable = sum(s.enabled and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
+        usable = sum(s.is_on and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
         return {
             "status": "ok",
             "service": "nexus",
@@ -36,7 +36,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
-        """Every model and alias that an enabled backend serves."""
+        """Every model and alias that a backend serves which is switched on."""
         return {"object": "list", "data": list(_models(gateway).values())}
 
     @router.get("/v1/models/{model:path}")
@@ -155,7 +155,7 @@ def _models(gateway: Gateway) -> dict[str, dict[str, Any]]:
     created = int(gateway.started_at)
     found: dict[str, dict[str, Any]] = {}
     for snapshot in gateway.registry.snapshots():
-        if snapshot.enabled:
+        if snapshot.is_on:
             for name in snapshot.models:
                 found.setdefault(name, _entry(name, created, snapshot.name))
     aliases = gateway.config.routing.aliases

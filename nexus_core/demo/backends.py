@@ -133,7 +133,7 @@ class DemoFleet:
                 type=BackendType.OPENAI,
                 zone=PrivacyZone.OPEN,
                 tier=4,
-                priority=60,
+                priority=80,
                 # Takes what the large local model can't when the local backends are full.
                 models=_as_they_are(CLOUD, SMALL_CLOUD) | {LARGE_LOCAL: CLOUD},
                 api_key=self._cloud_key,

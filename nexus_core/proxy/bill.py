@@ -71,11 +71,6 @@ class Bill:
             if self._estimate is None:
                 books.prices.warn_once(self._provider, model)
 
-    @property
-    def is_priced(self) -> bool:
-        """It is a cloud backend's, and the model's price is known."""
-        return self._is_cloud and self._estimate is not None
-
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
         openai = self._request.openai

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -15,9 +16,12 @@ from nexus_core.events import TokenUsage
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
 from nexus_core.upstream.base import (
+    MAY_SEND,
     Headers,
     UpstreamConnectError,
+    UpstreamConnectTimeoutError,
     UpstreamError,
+    UpstreamNotSentError,
 )
 
 _MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
@@ -45,6 +49,7 @@ class FailureKind(Enum):
     UNREACHABLE = auto()  # no connection
     BUSY = auto()  # 429
     REFUSED_KEY = auto()  # 401, 403
+    NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,9 +74,12 @@ class AttemptFailedError(Exception):
 class Exchange:
     """One request at one backend, from the first byte sent to the connection given back."""
 
-    def __init__(self, agent: InferenceAgent, server: ServerConfig) -> None:
+    def __init__(
+        self, agent: InferenceAgent, server: ServerConfig, may_send: Callable[[], bool]
+    ) -> None:
         self._agent = agent
         self._server = server
+        self._may_send = may_send  # asked once more when there is a connection
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
         self._hides_usage = False
@@ -85,11 +93,20 @@ class Exchange:
         """
         limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
+        before = MAY_SEND.set(self._may_send)
         try:
             async with asyncio.timeout(limit):
                 self._hides_usage = call.adds_usage
                 self._response = await self._agent.send(call)
                 return await self._judge(self._response, call.is_streaming)
+        except UpstreamNotSentError as error:
+            raise self._failed(
+                str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
+            ) from error
+        except UpstreamConnectTimeoutError as error:
+            raise self._failed(
+                str(error), status=504, code="upstream_timeout", kind=FailureKind.UNREACHABLE
+            ) from error
         except UpstreamConnectError as error:
             why = self._agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
@@ -99,6 +116,7 @@ class Exchange:
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
         finally:
+            MAY_SEND.reset(before)
             self.seconds = time.monotonic() - started
 
     async def close(self) -> None:

@@ -99,8 +99,8 @@ class Forwarder:
         ended = 0
         for deadline, record in self._running.items():
             at_backend = record.served if record.is_at_backend else None
-            if at_backend is not None and is_meant(at_backend.backend):
-                ended += _expire(deadline, at)
+            if at_backend is not None and is_meant(at_backend.backend) and _expire(deadline, at):
+                ended += 1
                 record.ended_with = what
         return ended
 
@@ -136,6 +136,7 @@ class Forwarder:
         try:
             async with deadline:
                 self._running[deadline] = record
+                record.deadline = deadline
                 self._idle.clear()
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
@@ -158,12 +159,11 @@ class Forwarder:
                 status=503,
                 code="switched_off",
             )
+        return UpstreamFailedError(self._too_late(), status=504, code="upstream_timeout")
+
+    def _too_late(self) -> str:
         seconds = self._server.request_timeout_seconds
-        return UpstreamFailedError(
-            f"no whole answer within request_timeout_seconds ({seconds:g})",
-            status=504,
-            code="upstream_timeout",
-        )
+        return f"no whole answer within request_timeout_seconds ({seconds:g})"
 
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
@@ -203,14 +203,12 @@ class Forwarder:
         Between a decision and its slot nothing is awaited: no other request takes the slot, and no
         switch is turned, between the two.
         """
-        decision, has_waited = self._route(record, tried), False
+        decision, has_waited = self._take(record, tried), False
         started = time.monotonic()
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
-            decision = self._route(record, tried)
-        if decision.order:
-            self._registry.acquire(decision.order[0].backend.name)
-        elif self._queue is not None and decision.waits_for:
+            decision = self._take(record, tried)
+        if not decision.order and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
             has_waited = True
         record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
@@ -235,20 +233,22 @@ class Forwarder:
         record: RequestRecord,
         tried: dict[str, str],
     ) -> RouteDecision:
-        at = self._registry.clock()
-        rests = [
-            until - at
-            for drop in decision.waits_for
-            if (until := drop.backend.rests_until) is not None and until > at
-        ]
         try:
             return await room.wait(
+                decision,
                 lambda: self._route(record, tried),
                 is_high=record.request.need.is_high_priority,
-                rest_seconds=min(rests, default=None),
             )
-        except (QueueFullError, TimeoutError):
+        except QueueFullError:
             return decision
+        except TimeoutError:
+            return self._take(record, tried)  # what it is refused for is how things are now
+
+    def _take(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+        decision = self._route(record, tried)
+        if decision.order:
+            self._registry.acquire(decision.order[0].backend.name)
+        return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         client = record.request.client
@@ -267,15 +267,18 @@ class Forwarder:
         request, choice = record.request, decision.order[0]
         backend = choice.backend
         agent = self._agents[backend.name]
-        exchange = Exchange(agent, self._server)
+        exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
         with self._registry.held(backend.name):
             _check_zone(request.need, backend)
             served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
-            bill = record.open_bill(backend, served.model)
             call = agent.prepare(
-                request.endpoint, request.openai, served.model, wants_usage=bill.is_priced
+                request.endpoint,
+                request.openai,
+                served.model,
+                wants_usage=self._books.is_priced(backend, served.model),
             )
+            bill = record.open_bill(backend, served.model)
             record.drop(call.translation.dropped if call.translation else ())
             self._strategy.next_turn()
             record.is_at_backend = True
@@ -286,11 +289,17 @@ class Forwarder:
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
                 self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
                 await self._deliver(record, answer, reply)
+                self._registry.record_completion(backend.name)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
                 self._learn(backend.name, failed.failure)
                 return failed.failure
+            except asyncio.CancelledError:
+                if record.has_run_out and not (record.has_begun or self._is_ending):
+                    why = self._too_late()
+                    self._registry.record_failure(backend.name, why, is_unreachable=False)
+                raise
             finally:
                 record.is_at_backend = False
                 await exchange.close()
@@ -304,6 +313,8 @@ class Forwarder:
                 self._registry.record_refused_key(name, hint)
             case FailureKind.BUSY:
                 self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
+            case FailureKind.NOT_SENT:
+                pass  # the operator's doing
             case FailureKind.UNREACHABLE | FailureKind.FAILED:
                 unreachable = failure.kind is FailureKind.UNREACHABLE
                 self._registry.record_failure(name, failure.why, is_unreachable=unreachable)

@@ -72,11 +72,12 @@ def estimate_eta(busy: Sequence[BackendSnapshot], at: float, queued: int = 0) ->
 
 def _wait_seconds(backend: BackendSnapshot, at: float, ahead: float) -> float | None:
     rest = max(0.0, backend.rests_until - at) if backend.rests_until is not None else 0.0
-    if not backend.is_full or backend.max_concurrent is None:
+    slots = 1 if backend.has_its_trial else backend.max_concurrent
+    if slots is None or not (backend.is_full or backend.has_its_trial):
         return rest or None
     if backend.service_seconds is None:
         return None
-    return max(rest, backend.service_seconds / backend.max_concurrent * (1 + ahead))
+    return max(rest, backend.service_seconds / slots * (1 + ahead))
 
 
 def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundError:
@@ -112,12 +113,16 @@ def _reasons(drops: list[Drop]) -> str:
     return "; ".join(f"{drop.backend.name}: {drop.why}" for drop in drops)
 
 
+def _rests(backend: BackendSnapshot, at: float) -> bool:
+    return backend.rests_until is not None and at < backend.rests_until
+
+
 def _status(backend: BackendSnapshot, at: float) -> BackendStatus:
     status: AvailabilityStatus = "healthy"
-    if not (backend.enabled and backend.zone_enabled):
+    if not backend.is_on:
         status = "disabled"
     elif backend.health is HealthStatus.UNHEALTHY:
         status = "unhealthy"
-    elif backend.is_full or (backend.rests_until is not None and at < backend.rests_until):
+    elif backend.is_full or backend.has_its_trial or _rests(backend, at):
         status = "at_capacity"
     return BackendStatus(backend.name, status, backend.zone, backend.tier)

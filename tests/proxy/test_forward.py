@@ -346,6 +346,29 @@ async def test_ending_all_closes_streams_with_an_error_event() -> None:
     world.finished()
 
 
+async def test_what_is_ending_already_can_be_ended_again() -> None:
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    class SlowToClose(ScriptedResponse):
+        async def close(self) -> None:
+            closing.set()
+            await may_close.wait()
+
+    world = World(ScriptedAgent("a", SlowToClose(b"data: {}\n\n", asyncio.Event())))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.ask(stream=True))
+        await world.events.wait()
+        assert world.forwarder.end_backend("a") == 1
+        await closing.wait()
+        again = world.forwarder.end_zone(PrivacyZone.RESTRICTED)
+        world.forwarder.end_all()
+        may_close.set()
+
+    assert again == 0
+    assert world.finished()[1].failed
+
+
 async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:
     headers = (*JSON, ("retry-after", "30"))
     busy = ScriptedResponse(b"{}", status=429, headers=headers)

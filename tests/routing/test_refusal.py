@@ -15,6 +15,7 @@ from tests.fleet import MODEL, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 FULL = {"max_concurrent": 1, "in_flight": 1}
+ON_TRIAL = {"is_on_trial": True, "rests_until": 9.0, "in_flight": 1}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
@@ -36,6 +37,7 @@ def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableEr
         ),
         (FULL, CapacityExceededError, "at_capacity"),
         ({"rests_until": 12.0}, CapacityExceededError, "at_capacity"),
+        (ON_TRIAL, CapacityExceededError, "at_capacity"),
         ({"enabled": False}, NoCapableBackendError, "disabled"),
         ({"health": HealthStatus.UNHEALTHY}, NoCapableBackendError, "unhealthy"),
         ({"tier": 1}, NoCapableBackendError, "healthy"),
@@ -86,6 +88,8 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
         ({"rests_until": 40.0}, 30),
         ({"rests_until": 40.0, **FULL, "service_seconds": 5.0}, 30),
         ({"rests_until": 10.01}, 1),
+        (ON_TRIAL, None),
+        ({**ON_TRIAL, "service_seconds": 4.0}, 4),
         ({"enabled": False}, None),
     ],
 )
