@@ -77,6 +77,7 @@ class RequestReceived:
     client: str | None  # the name of the client key; None without client keys
     headers: tuple[tuple[str, str], ...]  # credentials masked
     body_bytes: int
+    replay_of: str | None = None  # the request an operator sent again with this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +193,24 @@ class ZoneToggled:
     ended: int  # requests under way that were ended with it
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendChanged:
+    """An operator gave a backend another tier or priority; holds until restart."""
+
+    at: float
+    backend: str
+    tier: int | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureToggled:
+    """An operator began or ended the keeping of bodies."""
+
+    at: float
+    enabled: bool
+
+
 NexusEvent: TypeAlias = (
     RequestReceived
     | RouteDecided
@@ -203,6 +222,8 @@ NexusEvent: TypeAlias = (
     | BackendProbed
     | BackendToggled
     | ZoneToggled
+    | BackendChanged
+    | CaptureToggled
 )
 
 

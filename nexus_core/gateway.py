@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from random import Random
 
 from nexus_core.agents import create_agent
-from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.capture import CapturedExchange, Captures
+from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
-from nexus_core.errors import BackendNotFoundError, InvalidRequestError
-from nexus_core.events import EventBus, ZoneToggled
+from nexus_core.errors import NexusError
+from nexus_core.event_log import EventLog
+from nexus_core.events import EventBus
 from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.health import HealthChecks
+from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.queue import WaitingRoom
-from nexus_core.registry import ProbeResult, Registry
+from nexus_core.proxy.queue import QueueState, WaitingRoom
+from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.recent import RecentRequests
+from nexus_core.registry import Registry
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
-from nexus_core.types import PrivacyZone
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+
+log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -35,11 +42,15 @@ class Gateway:
         *,
         engine: UpstreamEngine | None = None,
         now: Callable[[], float] = time.time,
+        is_demo: bool = False,
     ) -> None:
         self.config = config
+        self.is_demo = is_demo
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.event_log = EventLog()
+        self.bus = EventBus(self.stats.apply, self.recent.apply, self.event_log.add)
         self.registry = Registry(config.backends, self.bus, now)
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.
@@ -66,17 +77,32 @@ class Gateway:
             now=now,
             models_known=self.health.first_round,
         )
+        self.captures = Captures()
+        self._tasks: asyncio.TaskGroup | None = None
+        self.operator = Operator(
+            self.registry,
+            self.forwarder,
+            self.health,
+            self.captures,
+            self.bus,
+            now=now,
+            config=lambda: self.config,
+            send=self._begin,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Health checks run inside the block; connections are closed after it."""
+        """Health checks and replays run inside the block; connections are closed after it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 checks = tasks.create_task(self.health.run(), name="health-checks")
+                self._tasks = tasks
                 try:
                     yield
                 finally:
+                    self._tasks = None
                     checks.cancel()
+                    self.forwarder.end_all()
         finally:
             await self._engine.close()
 
@@ -110,85 +136,31 @@ class Gateway:
         Raises:
             NexusError: it can't be done; nothing was changed.
         """
-        match command:
-            case SwitchZone():
-                return self._switch_zone(command)
-            case SwitchBackend():
-                return self._switch_backend(command)
-            case ProbeBackend():
-                return await self._probe(command.backend)
-            case _:
-                raise InvalidRequestError(f"{type(command).__name__} is not available")
+        return await self.operator.execute(command)
 
-    async def _probe(self, name: str) -> Outcome:
-        self._check_backend(name)
-        result = await self.health.probe(name)
-        found = result.detail if result.models is None else f"{len(result.models)} models"
-        return Outcome(message=f"{name}: {found} ({result.elapsed_ms:.0f} ms)")
+    def captured(self, request_id: str) -> CapturedExchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        return self.captures.get(request_id)
 
-    def _check_backend(self, name: str) -> None:
-        if all(known.name != name for known in self.registry.snapshots()):
-            raise BackendNotFoundError(f"there is no backend {name!r}", param="backend")
+    @property
+    def queue_state(self) -> QueueState | None:
+        """How many requests wait, and how many may; None where none may."""
+        if self.queue is None:
+            return None
+        return QueueState(waiting=len(self.queue), max_size=self.config.queue.max_size)
 
-    def _switch_backend(self, command: SwitchBackend) -> Outcome:
-        self._check_backend(command.backend)
-        ended = self.set_backend_enabled(
-            command.backend, command.enabled, end_running=command.end_running
-        )
-        return Outcome(
-            message=f"{command.backend} is {_on_or_off(command.enabled)} until restart",
-            data={"ended": ended},
-        )
-
-    def _switch_zone(self, command: SwitchZone) -> Outcome:
-        ended = self.set_zone_enabled(
-            command.zone, command.enabled, end_running=command.end_running
-        )
-        return Outcome(
-            message=f"the {command.zone} zone is {_on_or_off(command.enabled)} until restart",
-            data={"ended": ended},
-        )
-
-    def set_backend_enabled(self, name: str, enabled: bool, *, end_running: bool = False) -> int:
-        """Switch a backend on or off until restart. No request goes to it once this returns.
-
-        Args:
-            end_running: end what is under way there, too.
-
-        Returns:
-            How many requests under way were ended.
+    def _begin(self, request: ProxyRequest, reply: Reply) -> None:
+        """Carry a request of the operator's own beside those of clients.
 
         Raises:
-            KeyError: there is no backend of that name.
+            NexusError: nobody would look after it.
         """
-        self.registry.set_enabled(name, enabled)
-        return self.forwarder.end_backend(name) if end_running and not enabled else 0
+        if self._tasks is None:
+            raise NexusError("Nexus is not running")
+        self._tasks.create_task(self._forward(request, reply), name=f"replay-{request.id}")
 
-    def set_zone_enabled(
-        self, zone: PrivacyZone, enabled: bool, *, end_running: bool = False
-    ) -> int:
-        """Switch a zone on or off until restart. No request goes to it once this returns.
-
-        Args:
-            end_running: end what is under way there, too.
-
-        Returns:
-            How many requests under way were ended.
-        """
-        changed = self.registry.set_zone_enabled(zone, enabled)
-        ended = self.forwarder.end_zone(zone) if end_running and not enabled else 0
-        if changed or ended:
-            self.bus.publish(ZoneToggled(at=self.now(), zone=zone, enabled=enabled, ended=ended))
-        return ended
-
-    async def probe(self, name: str) -> ProbeResult:
-        """Ask a backend now how it is.
-
-        Raises:
-            KeyError: there is no backend of that name.
-        """
-        return await self.health.probe(name)
-
-
-def _on_or_off(enabled: bool) -> str:
-    return "on" if enabled else "off"
+    async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
+        try:
+            await self.forwarder.forward(request, reply)
+        except Exception:
+            log.exception("failed request=%s", request.id)  # told by its events, too

@@ -11,7 +11,13 @@ from types import MappingProxyType
 
 from nexus_core.circuit import Circuit
 from nexus_core.config import BackendConfig
-from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
+from nexus_core.events import (
+    BackendChanged,
+    BackendHealthChanged,
+    BackendProbed,
+    BackendToggled,
+    EventBus,
+)
 from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
 
 _SMOOTHING = 0.2  # the newest value's share of a moving average
@@ -169,6 +175,21 @@ class Registry:
         at = self._now()
         self._change(name, enabled=enabled, toggled_at=at)
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
+        self._tell(None)
+
+    def set_rank(self, name: str, *, tier: int | None, priority: int) -> None:
+        """Give a backend another tier and priority until restart.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self.snapshot(name)
+        if (before.tier, before.priority) == (tier, priority):
+            return
+        self._change(name, tier=tier, priority=priority)
+        self._bus.publish(
+            BackendChanged(at=self._now(), backend=name, tier=tier, priority=priority)
+        )
         self._tell(None)
 
     def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:

@@ -67,7 +67,15 @@ async def test_a_zone_is_switched_off_and_on(gateway: Gateway) -> None:
         models = await http.get("/nexus/state")
         on = await http.post("/nexus/zones/open", json={"enabled": True})
 
-    assert off.json() == {"zone": "open", "enabled": False, "ended": 0, "lasts": "until restart"}
+    assert off.json() == {
+        "message": "the open zone is off until restart",
+        "lines": [],
+        "data": {"ended": 0},
+        "zone": "open",
+        "enabled": False,
+        "ended": 0,
+        "lasts": "until restart",
+    }
     assert again.status_code == 200
     assert models.json()["zones"] == {"restricted": True, "open": False}
     assert on.json()["enabled"] is True
@@ -81,7 +89,7 @@ async def test_a_zone_is_switched_off_and_on(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "param"),
     [
-        ("/nexus/backends/nobody", {"enabled": True}, 404, "name"),
+        ("/nexus/backends/nobody", {"enabled": True}, 404, "backend"),
         ("/nexus/backends/local", {}, 400, None),
         ("/nexus/backends/local", {"enabled": "yes"}, 400, None),
         ("/nexus/backends/local", {"enabled": True, "drain": True}, 400, None),
