@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
+from nexus_core.commands import CapturedExchange
 from nexus_core.errors import NexusError
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.routing.requirements import Requirements
@@ -14,23 +15,6 @@ from nexus_core.upstream.base import Headers
 MAX_EXCHANGES = 200
 MAX_BYTES = 16 * 1024 * 1024  # of all bodies together
 MAX_ANSWER_BYTES = 256 * 1024  # kept of one answer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedExchange:
-    """A request and its answer as far as it has come."""
-
-    request_id: str
-    endpoint: Endpoint
-    model: str  # as the client asked
-    body: bytes = field(repr=False)  # as the client sent it
-    # The beginning of what the client got, the framing of a stream included; of an error in
-    # Nexus's own words only the message.
-    answer: bytes = field(repr=False)
-    status: int | None  # None before the answer began
-    is_whole: bool  # the answer is over, and all of it is here
-    is_restricted: bool  # it must never be written to a file
-    replay_of: str | None  # the request it repeats
 
 
 @dataclass(slots=True, kw_only=True)

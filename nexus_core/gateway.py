@@ -10,8 +10,8 @@ from contextlib import asynccontextmanager
 from random import Random
 
 from nexus_core.agents import create_agent
-from nexus_core.capture import CapturedExchange, Captures
-from nexus_core.commands import Command, Outcome
+from nexus_core.capture import Captures
+from nexus_core.commands import CapturedExchange, Command, Outcome
 from nexus_core.config import Config
 from nexus_core.errors import NexusError
 from nexus_core.event_log import EventLog
@@ -20,13 +20,14 @@ from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.health import HealthChecks
 from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.queue import QueueState, WaitingRoom
+from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.recent import RecentRequests
 from nexus_core.registry import Registry
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
+from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -137,6 +138,11 @@ class Gateway:
             NexusError: it can't be done; nothing was changed.
         """
         return await self.operator.execute(command)
+
+    @property
+    def is_capturing(self) -> bool:
+        """Whether bodies are kept."""
+        return self.captures.is_on
 
     def captured(self, request_id: str) -> CapturedExchange | None:
         """A request and its answer; None where their bodies are not kept."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 
 
@@ -82,3 +83,11 @@ class Capability(StrEnum):
     FILES = "files"
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """How full the waiting room for requests is."""
+
+    waiting: int
+    max_size: int

@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
-from nexus_tui import explain
+from nexus_tui import attach, explain
+from nexus_tui.streams import give_up_on_closed_streams, is_terminal, print_line, say
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
@@ -47,15 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        command = explain.run if options.command else _run
-        return command(options, os.environ)
+        return _COMMANDS.get(options.command, _run)(options, os.environ)
     except KeyboardInterrupt:
         return _SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
-        _say(f"{_summary(error)}; {_keep_trace(error)}")
+        say(f"{_summary(error)}; {_keep_trace(error)}")
         return 1
     finally:
-        _give_up_on_closed_streams()
+        give_up_on_closed_streams()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -74,8 +74,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
     add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
-    explain.add_command(parser.add_subparsers(dest="command", title="commands"), _port)
+    commands = parser.add_subparsers(dest="command", title="commands")
+    attach.add_command(commands)
+    explain.add_command(commands, _port)
     return parser
+
+
+_COMMANDS = {"attach": attach.run, "explain": explain.run}
 
 
 def _port(text: str) -> int:
@@ -98,16 +103,16 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems += error.problems
     if problems:
         for problem in problems:
-            _print(problem)
+            print_line(problem)
         return BAD_CONFIG
     if launch.is_headless and not options.no_ui:
-        _say("no terminal, running headless")
+        say("no terminal, running headless")
     from nexus_core.api.server import bind
 
     try:
         listener = bind(config.server.host, config.server.port)
     except OSError as error:
-        _say(_why_not_bound(error, config.server.host, config.server.port))
+        say(_why_not_bound(error, config.server.host, config.server.port))
         return BAD_CONFIG
     return _serve(launch, config, listener)
 
@@ -126,13 +131,7 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
 
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
-    return Launch(options.demo, options.no_ui or not _is_terminal(environ), level, log_format)
-
-
-def _is_terminal(environ: Mapping[str, str]) -> bool:
-    """Whether the dashboard can be drawn: it reads stdin and draws on stderr."""
-    streams = (sys.stdin, sys.stderr)
-    return environ.get("TERM") != "dumb" and all(s is not None and s.isatty() for s in streams)
+    return Launch(options.demo, options.no_ui or not is_terminal(environ), level, log_format)
 
 
 def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
@@ -171,7 +170,7 @@ async def _supervise(
 
     signals.take_over()
     async with _fleet(launch, config) as config:
-        gateway, ready = Gateway(config), asyncio.Event()
+        gateway, ready = Gateway(config, is_demo=launch.is_demo), asyncio.Event()
         url = _url(listener)
         async with asyncio.TaskGroup() as tasks:
             serving = serve(gateway, listener, stop=signals.stop, ready=ready)
@@ -224,8 +223,8 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
-        _say(f"the dashboard: {_summary(error)}; {_keep_trace(error)}")
-        _say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+        say(f"the dashboard: {_summary(error)}; {_keep_trace(error)}")
+        say(f"the proxy goes on without it at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
 
@@ -288,7 +287,7 @@ def _tell(launch: Launch, level: int, text: str) -> None:
     if launch.is_headless and launch.log_format == "json":
         log.log(level, "%s", text)
     else:
-        _say(text)
+        say(text)
 
 
 def _origin(launch: Launch, config: Config) -> str:
@@ -353,33 +352,6 @@ def _keep_trace(error: BaseException) -> str:
     except OSError as problem:
         return f"the trace could not be written to {path}: {problem.strerror}"
     return f"the trace is in {path}"
-
-
-def _say(text: str) -> None:
-    _print(f"nexus: {text}")
-
-
-def _print(text: str) -> None:
-    from nexus_tui.untrusted import visible
-
-    # A closed stderr is no reason to end a proxy.
-    with contextlib.suppress(OSError, ValueError):
-        print(visible(text), file=sys.stderr, flush=True)
-
-
-def _give_up_on_closed_streams() -> None:
-    """Keep what a closed terminal or pipe did not take from changing the exit code.
-
-    https://docs.python.org/3/library/signal.html#note-on-sigpipe
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except AttributeError:
-            continue  # closed before Python started: there is no stream
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

@@ -53,7 +53,7 @@ def add_command(
     add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this one")
     add("--flexible", action="store_true", help="as X-Nexus-Flexible")
     add("--json", action="store_true", help="the whole answer as JSON")
-    add("--url", type=_root, help="the Nexus to ask (default: the configured host and port)")
+    add("--url", type=root_url, help="the Nexus to ask (default: the configured host and port)")
     # These may also stand before the subcommand; a default here would win over what stood there.
     kept = argparse.SUPPRESS
     add("--config", type=Path, metavar="FILE", default=kept, help="as without explain")
@@ -85,7 +85,7 @@ def _backend(text: str) -> str:
     raise argparse.ArgumentTypeError("not the name of a backend")
 
 
-def _root(text: str) -> str:
+def root_url(text: str) -> str:
     """A URL without a trailing slash; its problems never repeat it."""
     try:
         parts = urlsplit(text)
@@ -200,7 +200,7 @@ def _request(
         "X-Nexus-Min-Tier": options.min_tier,
         "X-Nexus-Backend": options.backend,
         "X-Nexus-Flexible": "true" if options.flexible else None,
-        "Authorization": _authorization(config),
+        "Authorization": authorization(config),
         "Content-Type": "application/json",
     }
     given = {name: value for name, value in headers.items() if value is not None}
@@ -209,7 +209,7 @@ def _request(
     return client.build_request("POST", "/nexus/explain", content=json.dumps(body), headers=given)
 
 
-def _authorization(config: Config) -> str | None:
+def authorization(config: Config) -> str | None:
     keys = [client.value for client in config.auth.api_keys]
     key = config.auth.admin_key or next(iter(keys), None)
     return None if key is None else f"Bearer {key.decode('ascii')}"

@@ -122,7 +122,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Begin or end keeping bodies, in memory only; lasts until restart."""
         require_json(request)
         outcome = await gateway.execute(CaptureBodies(enabled=wanted.enabled))
-        return {**answer(outcome), "enabled": gateway.captures.is_on, **_LASTS}
+        return {**answer(outcome), "enabled": gateway.is_capturing, **_LASTS}
 
     @router.post("/reload")
     async def reload(wanted: FileChange, request: Request) -> dict[str, Any]:

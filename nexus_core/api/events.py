@@ -128,7 +128,7 @@ class EventStream:
         if self._asked is not None:
             found = _ID.fullmatch(self._asked)
             if found is None or found[1] != self._log.run or int(found[2]) > self._log.last:
-                yield self._gap(None, "restarted")
+                yield self._gap("restarted")
             else:
                 self._sent = int(found[2])
                 yield from self._missed(self._log.last)
@@ -136,8 +136,7 @@ class EventStream:
 
     def _missed(self, newest: int) -> Iterator[bytes]:
         while self._sent < newest:  # more may come, and some may go, while the reader reads
-            if lost := self._skip_lost():
-                yield self._gap(lost, "lapped")
+            yield from self._skip_lost()
             events = self._log.after(self._sent)[:BATCH_EVENTS]
             yield b"".join(self._message(*pair) for pair in events)
             self._note(events)
@@ -152,12 +151,11 @@ class EventStream:
 
         The totals are of the moment after the last event, whatever was left out before it.
         """
-        lost = self._skip_lost()
-        parts = [self._gap(lost, "lapped")] if lost else []
+        parts = list(self._skip_lost())
         events = self._log.after(self._sent)
         chosen, messages = self._choose(events)
         if skipped := len(events) - len(chosen):
-            parts.append(self._gap(skipped, "flood"))
+            parts.append(self._gap("flood", skipped, self._log.last))
         self._note(chosen)
         self._sent = self._log.last
         return b"".join([*parts, *messages, _sse(self._totals.take(), "totals")])
@@ -183,20 +181,21 @@ class EventStream:
             elif isinstance(event, RequestFinished):
                 self._running.discard(event.request_id)
 
-    def _skip_lost(self) -> int:
-        """Go on with the oldest event that is here; how many are gone."""
-        lost = self._log.first - 1 - self._sent
-        if lost <= 0:
-            return 0
-        self._sent = self._log.first - 1
-        self._running.clear()
-        return lost
+    def _skip_lost(self) -> Iterator[bytes]:
+        """Go on with the oldest event that is here, and say so where others are gone."""
+        last_lost = self._log.first - 1
+        if last_lost > self._sent:
+            yield self._gap("lapped", last_lost - self._sent, last_lost)
+            self._sent = last_lost
+            self._running.clear()
 
     def _message(self, number: int, event: NexusEvent) -> bytes:
         return _sse(event_as_json(event), type(event).__name__, event_id(self._gateway, number))
 
-    def _gap(self, skipped: int | None, reason: str) -> bytes:
-        return _sse({"skipped": skipped, "reason": reason}, "gap")
+    def _gap(self, reason: str, skipped: int | None = None, until: int | None = None) -> bytes:
+        """Events are missing: so many, the newest of them not newer than `until`."""
+        newest = None if until is None else event_id(self._gateway, until)
+        return _sse({"reason": reason, "skipped": skipped, "until": newest}, "gap")
 
 
 def _sse(data: dict[str, Any], event: str, number: str | None = None) -> bytes:

@@ -43,7 +43,7 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
         "last_event": event_id(gateway, gateway.event_log.last),
         "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
         "queue": None if queue is None else as_json(queue),
-        "capture": gateway.captures.is_on,
+        "capture": gateway.is_capturing,
     }
 
 

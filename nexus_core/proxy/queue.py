@@ -16,14 +16,6 @@ class QueueFullError(Exception):
     """As many requests wait as may."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueState:
-    """How full the waiting room is."""
-
-    waiting: int
-    max_size: int
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class _Waiter:
     decide: Callable[[], RouteDecision]
