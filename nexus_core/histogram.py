@@ -117,7 +117,9 @@ def _filled(counts: Sequence[int]) -> dict[str, int]:
     return {str(index): count for index, count in enumerate(counts) if count}
 
 
-def _fill(counts: list[int], filled: Mapping[str, int]) -> None:
+def _fill(counts: list[int], filled: object) -> None:
+    if not isinstance(filled, dict):
+        raise TypeError("buckets are an object")
     for index, count in filled.items():
         if not isinstance(count, int) or count < 0 or int(index) < 0:
             raise ValueError("a bucket holds a number of values")
