@@ -65,7 +65,7 @@ def test_a_request_grows_with_its_events() -> None:
     request = requests.get("a")
 
     assert request is not None
-    assert (request.status, request.is_running, request.failures) == (200, True, [attempt])
+    assert (request.status, request.is_live, request.failures) == (200, True, [attempt])
 
 
 def test_a_refused_call_is_one_of_them() -> None:
@@ -75,7 +75,7 @@ def test_a_refused_call_is_one_of_them() -> None:
     request = requests.get("r")
 
     assert request is not None
-    assert (request.status, request.error, request.is_running) == (401, "no_key", False)
+    assert (request.status, request.error, request.is_live) == (401, "no_key", False)
 
 
 def test_events_of_requests_that_are_gone_and_of_backends_change_nothing() -> None:

@@ -42,7 +42,7 @@ class World:
         command = ReplayRequest(request_id=request_id, backend=backend)
         new_id = str((await self.gateway.execute(command)).data["request_id"])
         async with asyncio.timeout(5):
-            while (one := self.gateway.recent.get(new_id)) is None or one.is_running:  # noqa: ASYNC110
+            while (one := self.gateway.recent.get(new_id)) is None or one.is_live:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return new_id
 

@@ -12,7 +12,6 @@ from nexus_core.api.control import answer, require_json
 from nexus_core.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
 from nexus_core.event_json import as_json
-from nexus_core.events import Attempt
 from nexus_core.gateway import Gateway
 from nexus_core.recent import CAPACITY, RecentRequest
 
@@ -84,31 +83,28 @@ def _find(gateway: Gateway, request_id: str) -> RecentRequest:
 
 
 def _row(request: RecentRequest) -> dict[str, Any]:
-    outcome, finished = request.outcome, request.finished
-    usage = finished.usage if finished else None
+    usage = request.usage
     return {
         "id": request.request_id,
         "at": request.at,
-        "model": request.received.model if request.received else None,
-        "served_model": outcome.model if outcome and outcome.backend else None,
-        "backend": outcome.backend if outcome else None,
-        "zone": outcome.zone if outcome else None,
-        "reason": outcome.reason if outcome else None,
+        "model": request.asked_model or None,
+        "served_model": request.served_model,
+        "backend": request.backend,
+        "zone": request.zone,
+        "reason": request.reason,
         "status": request.status,
-        "first_byte_ms": request.first_byte.first_byte_ms if request.first_byte else None,
-        "total_ms": finished.total_ms if finished else None,
+        "first_byte_ms": request.first_byte_ms,
+        "total_ms": request.total_ms,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
         "cost_usd": None,  # no event tells a cost: unknown, and never 0
         "error": request.error,
-        "is_running": request.is_running,
+        "is_running": request.is_live,
     }
 
 
 def _detail(request: RecentRequest) -> dict[str, Any]:
-    received, finished, outcome = request.received, request.finished, request.outcome
-    answered = finished or request.first_byte
-    usage = finished.usage if finished else None
+    received, finished = request.received, request.finished
     return {
         "endpoint": received.endpoint if received else None,
         "path": request.refused.path if request.refused else None,
@@ -117,18 +113,14 @@ def _detail(request: RecentRequest) -> dict[str, Any]:
         "body_bytes": received.body_bytes if received else None,
         "replay_of": received.replay_of if received else None,
         "resolved": request.decided.resolved if request.decided else (),
-        "request_headers": received.headers if received else (),
-        "response_headers": answered.headers if answered else (),
-        "considered": [as_json(one) for one in outcome.considered] if outcome else [],
-        "attempts": [as_json(one) for one in _attempts(request)],
+        "request_headers": request.request_headers,
+        "response_headers": request.response_headers,
+        "considered": [as_json(one) for one in request.considered],
+        "attempts": [as_json(one) for one in request.attempts],
         "overhead_ms": finished.overhead_ms if finished else None,
-        "usage": as_json(usage) if usage else None,
-        "client_left": finished is not None and finished.client_left,
+        "usage": as_json(request.usage) if request.usage else None,
+        "client_left": request.client_left,
     }
-
-
-def _attempts(request: RecentRequest) -> list[Attempt]:
-    return list(request.finished.attempts) if request.finished else request.failures
 
 
 def _body(content: bytes) -> dict[str, str]:
