@@ -219,7 +219,8 @@ class Registry:
             entry.consecutive_successes += 1
             self._change(name, consecutive_failures=0)
             if not entry.configured_models and result.models is not None:
-                served = MappingProxyType({model: model for model in result.models})
+                sound = filter(_is_unicode, result.models)
+                served = MappingProxyType({model: model for model in sound})
                 self._change(name, models=served, models_known=True)
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
@@ -272,6 +273,11 @@ class Registry:
         entry = self._entries[name]
         entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
+
+
+def _is_unicode(name: str) -> bool:
+    """JSON may name half a character, which no answer of ours could repeat."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _smoothed(average: float | None, newest: float) -> float:

@@ -6,12 +6,12 @@ import asyncio
 import base64
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain, repeat
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from nexus_core import __version__
@@ -29,6 +29,8 @@ from nexus_tui.remote_calls import Call, call_for, explain_call, one_request
 from nexus_tui.remote_http import LinkLostError, RefusedError, RemoteError, RemoteHttp
 from nexus_tui.remote_state import RemoteState, event_number, parse, read_state
 from nexus_tui.source import Status
+
+_Read = TypeVar("_Read")
 
 PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to mend the link; the last one again
 _SILENCE_SECONDS = 12.0  # a Nexus says something every 5 s, if only that it is there
@@ -285,7 +287,7 @@ class RemoteSource:
 
     async def explain(self, question: Question) -> Explanation:
         answer = await self._ask_or_tell(explain_call(question))
-        return read_json(Explanation, answer)
+        return self._read(lambda: read_json(Explanation, answer))
 
     async def captured(self, request_id: str) -> CapturedExchange | None:
         try:
@@ -294,7 +296,7 @@ class RemoteSource:
             if error.status == 404:
                 return None
             raise
-        return _read_exchange(told)
+        return self._read(lambda: _read_exchange(told))
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
@@ -306,6 +308,13 @@ class RemoteSource:
             lines=tuple(map(str, lines)) if isinstance(lines, list) else (),
             data=data if isinstance(data, dict) else {},
         )
+
+    def _read(self, read: Callable[[], _Read]) -> _Read:
+        try:
+            return read()
+        except UnreadableError as error:
+            text = f"{self.address} answers with what this version does not understand: {error}"
+            raise LinkLostError(text) from error
 
     async def _ask_or_tell(self, call: Call) -> dict[str, Any]:
         """The answer to something that a person asked for.

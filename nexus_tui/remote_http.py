@@ -26,7 +26,7 @@ class RemoteError(Exception):
 
 
 class LinkLostError(NexusError):
-    """The link broke, or is broken: nobody can say what a command would do."""
+    """The link is broken, or what came over it can't be understood."""
 
     status = 503
     code = "link_lost"

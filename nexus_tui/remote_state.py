@@ -70,7 +70,7 @@ class RemoteState:
         """Take over a `totals` message; how many requests it counts that no event told of.
 
         Raises:
-            UnreadableError: it is not what a Nexus tells; nothing was changed.
+            UnreadableError: it is not what a Nexus tells; the state is to be asked for anew.
         """
         totals = _object(told)
         names, changed = totals.get("names"), totals.get("backends")

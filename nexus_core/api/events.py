@@ -137,9 +137,13 @@ class EventStream:
     def _missed(self, newest: int) -> Iterator[bytes]:
         while self._sent < newest:  # more may come, and some may go, while the reader reads
             yield from self._skip_lost()
-            events = self._log.after(self._sent)[:BATCH_EVENTS]
-            yield b"".join(self._message(*pair) for pair in events)
-            self._note(events)
+            part = b""
+            for number, event in self._log.after(self._sent)[:BATCH_EVENTS]:
+                part += self._message(number, event)
+                self._note(number, event)
+                if len(part) >= BATCH_BYTES:
+                    break
+            yield part
 
     def take(self) -> bytes:
         """The next batch; empty when there is nothing to tell."""
@@ -156,7 +160,8 @@ class EventStream:
         chosen, messages = self._choose(events)
         if skipped := len(events) - len(chosen):
             parts.append(self._gap("flood", skipped, self._log.last))
-        self._note(chosen)
+        for number, event in chosen:
+            self._note(number, event)
         self._sent = self._log.last
         return b"".join([*parts, *messages, _sse(self._totals.take(), "totals")])
 
@@ -173,13 +178,12 @@ class EventStream:
                 size += len(messages[-1])
         return chosen[::-1], messages[::-1]
 
-    def _note(self, sent: list[Numbered]) -> None:
-        for number, event in sent:
-            self._sent = number
-            if isinstance(event, RequestReceived):
-                self._running.add(event.request_id)
-            elif isinstance(event, RequestFinished):
-                self._running.discard(event.request_id)
+    def _note(self, number: int, event: NexusEvent) -> None:
+        self._sent = number
+        if isinstance(event, RequestReceived):
+            self._running.add(event.request_id)
+        elif isinstance(event, RequestFinished):
+            self._running.discard(event.request_id)
 
     def _skip_lost(self) -> Iterator[bytes]:
         """Go on with the oldest event that is here, and say so where others are gone."""

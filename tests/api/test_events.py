@@ -147,6 +147,16 @@ def test_last_event_id_gives_exactly_what_was_missed(gateway: Gateway, missed: i
     assert all(len(told(read(part))) <= BATCH_EVENTS for part in parts)
 
 
+def test_large_events_that_were_missed_come_in_smaller_parts(gateway: Gateway) -> None:
+    size = BATCH_BYTES // 10
+    publish(gateway, [received(f"r{n}", size) for n in range(100)])
+
+    parts = list(EventStream(gateway, f"{gateway.event_log.run}-0").begin())
+
+    assert max(map(len, parts)) < BATCH_BYTES + 2 * size
+    assert len(told(read(*parts))) == 100
+
+
 def test_what_the_ring_no_longer_has_is_a_gap_and_the_rest_follows(gateway: Gateway) -> None:
     publish(gateway, [received(f"r{n}") for n in range(CAPACITY + 10)])
     run = gateway.event_log.run

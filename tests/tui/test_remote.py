@@ -347,6 +347,16 @@ async def test_what_is_no_nexus_of_this_kind_is_told(answer: bytes, why: str) ->
             await source.connect()
 
 
+async def test_an_answer_that_makes_no_sense_is_told_to_who_asked() -> None:
+    body = b'{"request_id": 5}'
+    async with says(http(body)) as url, RemoteSource(url) as source:
+        source._known, source.status = read_state(STATE), "live"
+
+        for ask in (source.captured("r1"), source.explain(Question(model="m"))):
+            with pytest.raises(NexusError, match="does not understand"):
+                await ask
+
+
 async def test_where_nobody_listens_that_is_told() -> None:
     async with says(b"") as url:
         pass
