@@ -84,6 +84,14 @@ class BackendNotFoundError(NexusError):
     type = "invalid_request_error"
 
 
+class RequestNotFoundError(NexusError):
+    """Nothing is known of a request of that id, or what is asked for was not kept."""
+
+    status = 404
+    code = "request_not_found"
+    type = "invalid_request_error"
+
+
 class PayloadTooLargeError(NexusError):
     """The body is over max_body_bytes."""
 

@@ -81,6 +81,7 @@ class RequestReceived:
     client: str | None  # the name of the client key; None without client keys
     headers: tuple[tuple[str, str], ...]  # credentials masked
     body_bytes: int
+    replay_of: str | None = None  # the request an operator sent again with this one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -242,6 +243,24 @@ class ConfigReloaded:
     lines: tuple[str, ...]  # for people: what changed
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendChanged:
+    """An operator gave a backend another tier or priority; holds until restart."""
+
+    at: float
+    backend: str
+    tier: int | None
+    priority: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureToggled:
+    """An operator began or ended the keeping of bodies."""
+
+    at: float
+    enabled: bool
+
+
 NexusEvent: TypeAlias = (
     RequestReceived
     | RouteDecided
@@ -257,6 +276,8 @@ NexusEvent: TypeAlias = (
     | BackendAdded
     | BackendRemoved
     | ConfigReloaded
+    | BackendChanged
+    | CaptureToggled
 )
 
 

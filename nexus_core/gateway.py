@@ -11,12 +11,14 @@ from dataclasses import replace
 from random import Random
 
 from nexus_core.books import Books
-from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.capture import Captures
+from nexus_core.commands import CapturedExchange, Command, Outcome
 from nexus_core.config import BackendConfig, Config
 from nexus_core.config_write import Change
 from nexus_core.discovery.watch import Discovery
-from nexus_core.errors import BackendNotFoundError, InvalidRequestError
-from nexus_core.events import ConfigReloaded, EventBus, ZoneToggled
+from nexus_core.errors import NexusError
+from nexus_core.event_log import EventLog
+from nexus_core.events import ConfigReloaded, EventBus
 from nexus_core.explain import (
     Chosen,
     Explanation,
@@ -26,8 +28,11 @@ from nexus_core.explain import (
     explain,
 )
 from nexus_core.fleet import Fleet
+from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.recent import RecentRequests
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.requirements import read_requirements
@@ -35,7 +40,7 @@ from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.translation.report import UnsupportedFieldsError
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import Endpoint, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -53,12 +58,16 @@ class Gateway:
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
         is_read_only: bool = False,
+        is_demo: bool = False,
     ) -> None:
         """With `is_read_only` nothing is written to the ledger: for one that serves nobody."""
         self.config = config  # what is in force; found backends are in the registry only
+        self.is_demo = is_demo
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.event_log = EventLog()
+        self.bus = EventBus(self.stats.apply, self.recent.apply, self.event_log.add)
         self.registry = Registry(config.backends, self.bus, now, clock)
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.
@@ -81,10 +90,22 @@ class Gateway:
             now=now,
             models_known=self.health.first_round,
         )
+        self.captures = Captures()
+        self._tasks: asyncio.TaskGroup | None = None
+        self.operator = Operator(
+            self.registry,
+            self.forwarder,
+            self.health,
+            self.captures,
+            self.bus,
+            now=now,
+            config=lambda: self.config,
+            send=self._begin,
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Books, health checks and discovery run inside the block; all is closed after it."""
+        """Books, checks, discovery and replays run inside the block; all is closed after it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
@@ -93,11 +114,14 @@ class Gateway:
                 ]
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
+                self._tasks = tasks
                 try:
                     yield
                 finally:
+                    self._tasks = None
                     for task in watching:
                         task.cancel()
+                    self.forwarder.end_all()
         finally:
             await self.engine.close()
             await self.books.close()
@@ -205,85 +229,36 @@ class Gateway:
         Raises:
             NexusError: it can't be done; nothing was changed.
         """
-        match command:
-            case SwitchZone():
-                return self._switch_zone(command)
-            case SwitchBackend():
-                return self._switch_backend(command)
-            case ProbeBackend():
-                return await self._probe(command.backend)
-            case _:
-                raise InvalidRequestError(f"{type(command).__name__} is not available")
+        return await self.operator.execute(command)
 
-    async def _probe(self, name: str) -> Outcome:
-        self._check_backend(name)
-        result = await self.health.probe(name)
-        found = result.detail if result.models is None else f"{len(result.models)} models"
-        return Outcome(message=f"{name}: {found} ({result.elapsed_ms:.0f} ms)")
+    @property
+    def is_capturing(self) -> bool:
+        """Whether bodies are kept."""
+        return self.captures.is_on
 
-    def _check_backend(self, name: str) -> None:
-        if all(known.name != name for known in self.registry.snapshots()):
-            raise BackendNotFoundError(f"there is no backend {name!r}", param="backend")
+    def captured(self, request_id: str) -> CapturedExchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        return self.captures.get(request_id)
 
-    def _switch_backend(self, command: SwitchBackend) -> Outcome:
-        self._check_backend(command.backend)
-        ended = self.set_backend_enabled(
-            command.backend, command.enabled, end_running=command.end_running
-        )
-        return Outcome(
-            message=f"{command.backend} is {_on_or_off(command.enabled)} until restart",
-            data={"ended": ended},
-        )
+    @property
+    def queue_state(self) -> QueueState | None:
+        """How many requests wait, and how many may; None where none may."""
+        if self.queue is None:
+            return None
+        return QueueState(waiting=len(self.queue), max_size=self.config.queue.max_size)
 
-    def _switch_zone(self, command: SwitchZone) -> Outcome:
-        ended = self.set_zone_enabled(
-            command.zone, command.enabled, end_running=command.end_running
-        )
-        return Outcome(
-            message=f"the {command.zone} zone is {_on_or_off(command.enabled)} until restart",
-            data={"ended": ended},
-        )
-
-    def set_backend_enabled(self, name: str, enabled: bool, *, end_running: bool = False) -> int:
-        """Switch a backend on or off until restart. No request goes to it once this returns.
-
-        Args:
-            end_running: end what is under way there, too.
-
-        Returns:
-            How many requests under way were ended.
+    def _begin(self, request: ProxyRequest, reply: Reply) -> None:
+        """Carry a request of the operator's own beside those of clients.
 
         Raises:
-            KeyError: there is no backend of that name.
+            NexusError: nobody would look after it.
         """
-        self.registry.set_enabled(name, enabled)
-        return self.forwarder.end_backend(name) if end_running and not enabled else 0
+        if self._tasks is None:
+            raise NexusError("Nexus is not running")
+        self._tasks.create_task(self._forward(request, reply), name=f"replay-{request.id}")
 
-    def set_zone_enabled(
-        self, zone: PrivacyZone, enabled: bool, *, end_running: bool = False
-    ) -> int:
-        """Switch a zone on or off until restart. No request goes to it once this returns.
-
-        Args:
-            end_running: end what is under way there, too.
-
-        Returns:
-            How many requests under way were ended.
-        """
-        changed = self.registry.set_zone_enabled(zone, enabled)
-        ended = self.forwarder.end_zone(zone) if end_running and not enabled else 0
-        if changed or ended:
-            self.bus.publish(ZoneToggled(at=self.now(), zone=zone, enabled=enabled, ended=ended))
-        return ended
-
-    async def probe(self, name: str) -> ProbeResult:
-        """Ask a backend now how it is.
-
-        Raises:
-            KeyError: there is no backend of that name.
-        """
-        return await self.health.probe(name)
-
-
-def _on_or_off(enabled: bool) -> str:
-    return "on" if enabled else "off"
+    async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
+        try:
+            await self.forwarder.forward(request, reply)
+        except Exception:
+            log.exception("failed request=%s", request.id)  # told by its events, too

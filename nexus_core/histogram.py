@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 _BUCKETS_PER_DOUBLING = 8  # a bucket is 9 % wide, so a percentile is off by 4.5 % at most
 _SMALLEST_MS = 10 / 1024  # 10 ms times any power of two is then the edge of a bucket
@@ -48,6 +49,23 @@ class Histogram:
         below = [0, *accumulate(self._counts)]
         return [below[_edge(bound)] for bound in bounds_ms]
 
+    def as_json(self) -> dict[str, Any]:
+        """The buckets that are not empty, and the sum."""
+        return {"buckets": _filled(self._counts), "sum_ms": self.sum_ms}
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> Histogram:
+        """The same again.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is not what `as_json` gives.
+        """
+        histogram = cls()
+        _fill(histogram._counts, value["buckets"])
+        histogram.count = sum(histogram._counts)
+        histogram.sum_ms = float(value["sum_ms"])
+        return histogram
+
 
 def _edge(ms: float) -> int:
     """The bucket whose lower edge is nearest."""
@@ -76,3 +94,33 @@ class TokenHistogram:
     def cumulative(self) -> list[int]:
         """How many were at or below each of `BOUNDS`."""
         return list(accumulate(self._counts[:-1]))
+
+    def as_json(self) -> dict[str, Any]:
+        """The buckets that are not empty, and the sum."""
+        return {"buckets": _filled(self._counts), "sum": self.sum}
+
+    @classmethod
+    def read(cls, value: Mapping[str, Any]) -> TokenHistogram:
+        """The same again.
+
+        Raises:
+            LookupError, TypeError, ValueError: it is not what `as_json` gives.
+        """
+        histogram = cls()
+        _fill(histogram._counts, value["buckets"])
+        histogram.count = sum(histogram._counts)
+        histogram.sum = int(value["sum"])
+        return histogram
+
+
+def _filled(counts: Sequence[int]) -> dict[str, int]:
+    return {str(index): count for index, count in enumerate(counts) if count}
+
+
+def _fill(counts: list[int], filled: object) -> None:
+    if not isinstance(filled, dict):
+        raise TypeError("buckets are an object")
+    for index, count in filled.items():
+        if not isinstance(count, int) or count < 0 or int(index) < 0:
+            raise ValueError("a bucket holds a number of values")
+        counts[int(index)] = count

@@ -13,6 +13,7 @@ from nexus_core.circuit import Circuit
 from nexus_core.config import BackendConfig
 from nexus_core.events import (
     BackendAdded,
+    BackendChanged,
     BackendHealthChanged,
     BackendProbed,
     BackendRemoved,
@@ -249,6 +250,21 @@ class Registry:
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
         self._tell(None)
 
+    def set_rank(self, name: str, *, tier: int | None, priority: int) -> None:
+        """Give a backend another tier and priority until restart.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self.snapshot(name)
+        if (before.tier, before.priority) == (tier, priority):
+            return
+        self._change(name, tier=tier, priority=priority)
+        self._bus.publish(
+            BackendChanged(at=self._now(), backend=name, tier=tier, priority=priority)
+        )
+        self._tell(None)
+
     def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
         """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
         names = [name for name, entry in self._entries.items() if entry.snapshot.zone is zone]
@@ -276,7 +292,8 @@ class Registry:
             entry.consecutive_successes += 1
             self._change(name, consecutive_failures=0)
             if not entry.configured_models and result.models is not None:
-                served = MappingProxyType({model: model for model in result.models})
+                sound = filter(_is_unicode, result.models)
+                served = MappingProxyType({model: model for model in sound})
                 self._change(name, models=served, models_known=True)
             if result.details is not None:
                 self._change(name, details=MappingProxyType(dict(result.details)))
@@ -340,6 +357,11 @@ class Registry:
         entry = self._known(name)
         entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
+
+
+def _is_unicode(name: str) -> bool:
+    """JSON may name half a character, which no answer of ours could repeat."""
+    return not any("\ud800" <= char <= "\udfff" for char in name)
 
 
 def _smoothed(average: float | None, newest: float) -> float:

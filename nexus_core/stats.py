@@ -10,11 +10,13 @@ from typing import NamedTuple, assert_never
 from nexus_core.events import (
     AttemptFailed,
     BackendAdded,
+    BackendChanged,
     BackendHealthChanged,
     BackendProbed,
     BackendRemoved,
     BackendToggled,
     BudgetStatusChanged,
+    CaptureToggled,
     ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
@@ -78,7 +80,7 @@ class OperationStats:
 
 
 @dataclass(slots=True)
-class _Open:
+class OpenRequest:
     """What is remembered of a request until it is over."""
 
     endpoint: Endpoint
@@ -115,7 +117,7 @@ class Stats:
         # By status as `known_status` tells it.
         self.durations: defaultdict[tuple[Endpoint, int], Histogram] = defaultdict(Histogram)
         self.operations: defaultdict[Operation, OperationStats] = defaultdict(OperationStats)
-        self._open: dict[str, _Open] = {}  # by request id
+        self.under_way: dict[str, OpenRequest] = {}  # by request id
 
     def backend(self, name: str) -> BackendStats:
         """The numbers of one backend; zeros if it was never used."""
@@ -127,7 +129,7 @@ class Stats:
             case RequestReceived():
                 self.requests += 1
                 self.in_flight += 1
-                self._open[event.request_id] = _Open(event.endpoint, event.is_streaming)
+                self.under_way[event.request_id] = OpenRequest(event.endpoint, event.is_streaming)
             case RouteDecided():
                 self._attempt(event)
             case AttemptFailed():
@@ -140,9 +142,11 @@ class Stats:
                 self.refused += 1
                 self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled() | ZoneToggled():
+            case BackendHealthChanged() | BackendProbed() | BackendToggled() | BackendChanged():
                 pass  # state, not a count: the registry tells it
-            case BackendAdded() | BackendRemoved() | ConfigReloaded() | BudgetStatusChanged():
+            case BackendAdded() | BackendRemoved() | ZoneToggled():
+                pass  # the same
+            case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
                 pass  # the same
             case _:
                 assert_never(event)
@@ -152,7 +156,7 @@ class Stats:
         self.failovers += event.attempt > 1
         backend = self.backend(event.backend)
         backend.attempts += 1
-        request = self._open.get(event.request_id)
+        request = self.under_way.get(event.request_id)
         if request is None:
             return
         model = event.model
@@ -170,14 +174,14 @@ class Stats:
         backend = self.backend(attempt.backend)
         backend.failures += 1
         backend.errors[error] += 1
-        request = self._open.get(event.request_id)
+        request = self.under_way.get(event.request_id)
         if request is not None and request.operation is not None:
             request.operation.end(error, attempt.elapsed_ms)
 
     def _begin(self, event: FirstByteReceived) -> None:
         self.first_byte.add(event.first_byte_ms)
         self.backend(event.backend).first_byte.add(event.first_byte_ms)
-        request = self._open.get(event.request_id)
+        request = self.under_way.get(event.request_id)
         if request is None or request.operation is None:
             return
         if request.is_streaming and event.status < 400:
@@ -194,7 +198,7 @@ class Stats:
             self.overhead.add(event.overhead_ms)
         if event.reason is not None:
             self.reasons[event.reason] += 1
-        request = self._open.pop(event.request_id, None)
+        request = self.under_way.pop(event.request_id, None)
         if request is not None:
             key = (request.endpoint, known_status(event.status))
             self.durations[key].add(event.total_ms)

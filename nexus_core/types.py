@@ -132,3 +132,11 @@ class BudgetStatus(StrEnum):
     NORMAL = "normal"  # the header is absent
     SOFT_LIMIT = "soft_limit"  # local backends are preferred
     HARD_LIMIT = "hard_limit"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueState:
+    """How full the waiting room for requests is."""
+
+    waiting: int
+    max_size: int

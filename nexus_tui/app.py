@@ -84,6 +84,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.view = ViewModel()
         self.lost: TerminalLostError | None = None
         self._source = source
+        self._epoch = source.epoch
+        self._told: str | None = None  # of the source's notices the last one
         self._stop = stop
         self._interrupted_at = 0.0
         self._status = StatusBar(source, self.view, now)
@@ -155,8 +157,15 @@ class NexusApp(App[None], inherit_bindings=False):
         return self.screen_stack[0].query_one("#filter", Input)
 
     def _collect(self) -> int:
+        if self._epoch != self._source.epoch:
+            self._epoch = self._source.epoch
+            self.view.clear()
         events = self._source.drain()
         self.view.apply(events)
+        self.view.rate.add(self._source.now(), self._source.unseen())
+        if self._told != self._source.notice:
+            self._told = self._source.notice
+            self.notice(visible(self._told or ""))
         self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
         return len(events)
 

@@ -16,10 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
-from nexus_tui import explain
+from nexus_tui import attach, explain
 from nexus_tui.address import address, why_not_bound
 from nexus_tui.client import load
 from nexus_tui.commands import backends, check, completion, costs, init, requests, status
+from nexus_tui.streams import give_up_on_closed_streams, is_terminal, say
 from nexus_tui.trace import keep_trace, summary
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
@@ -35,7 +36,7 @@ _SIGNAL_EXIT = 128  # plus the signal's number: ended at once by a second signal
 _LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
-_COMMANDS = (explain, status, backends, requests, costs, check, init)
+_COMMANDS = (attach, explain, status, backends, requests, costs, check, init)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
-        _say(f"{summary(error)}; {keep_trace(error)}")
+        say(f"{summary(error)}; {keep_trace(error)}")
         return 1
     finally:
-        _give_up_on_closed_streams()
+        give_up_on_closed_streams()
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -109,16 +110,16 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         problems += error.problems
     if problems:
         for problem in problems:
-            _print(problem)
+            say(problem, prefix="")
         return BAD_CONFIG
     if launch.is_headless and not options.no_ui:
-        _say("no terminal, running headless")
+        say("no terminal, running headless")
     from nexus_core.api.server import bind
 
     try:
         listener = bind(config.server.host, config.server.port)
     except OSError as error:
-        _say(why_not_bound(error, config.server.host, config.server.port))
+        say(why_not_bound(error, config.server.host, config.server.port))
         return BAD_CONFIG
     return _serve(launch, config, listener)
 
@@ -137,14 +138,8 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
 
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
-    is_headless = options.no_ui or not _is_terminal(environ)
+    is_headless = options.no_ui or not is_terminal(environ)
     return Launch(options.demo, is_headless, level, log_format, environ)
-
-
-def _is_terminal(environ: Mapping[str, str]) -> bool:
-    """Whether the dashboard can be drawn: it reads stdin and draws on stderr."""
-    streams = (sys.stdin, sys.stderr)
-    return environ.get("TERM") != "dumb" and all(s is not None and s.isatty() for s in streams)
 
 
 def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
@@ -184,7 +179,7 @@ async def _supervise(
 
     signals.take_over()
     async with _fleet(launch, config) as config:
-        gateway, ready = Gateway(config), asyncio.Event()
+        gateway, ready = Gateway(config, is_demo=launch.is_demo), asyncio.Event()
         if _is_zero_config(launch, config):
             gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
         url = _url(listener)
@@ -243,8 +238,8 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
-        _say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
-        _say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+        say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
+        say(f"the proxy goes on without it at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
 
@@ -321,7 +316,7 @@ def _tell(launch: Launch, level: int, text: str) -> None:
     if launch.is_headless and launch.log_format == "json":
         log.log(level, "%s", text)
     else:
-        _say(text)
+        say(text)
 
 
 def _origin(launch: Launch, config: Config) -> str:
@@ -339,33 +334,6 @@ def _url(listener: socket.socket) -> str:
     """Where this machine reaches the server."""
     host, port = listener.getsockname()[:2]
     return f"http://{address(host, port)}"
-
-
-def _say(text: str) -> None:
-    _print(f"nexus: {text}")
-
-
-def _print(text: str) -> None:
-    from nexus_tui.untrusted import visible
-
-    # A closed stderr is no reason to end a proxy.
-    with contextlib.suppress(OSError, ValueError):
-        print(visible(text), file=sys.stderr, flush=True)
-
-
-def _give_up_on_closed_streams() -> None:
-    """Keep what a closed terminal or pipe did not take from changing the exit code.
-
-    https://docs.python.org/3/library/signal.html#note-on-sigpipe
-    """
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except AttributeError:
-            continue  # closed before Python started: there is no stream
-        except (OSError, ValueError):
-            with contextlib.suppress(OSError, ValueError):
-                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 if __name__ == "__main__":

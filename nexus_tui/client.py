@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
+
+from nexus_tui.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def add_target(
     """Declare the options that say which Nexus is meant; `port` checks a port."""
     add = parser.add_argument
     if url:
-        add("--url", type=_root, help="the Nexus to ask (default: the configured host and port)")
+        add("--url", type=root_url, help="the Nexus to ask (default: the configured host and port)")
     # These may also stand before the subcommand; a default here would win over what stood there.
     kept, name = argparse.SUPPRESS, parser.prog.rpartition(" ")[2]
     add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {name}")
@@ -43,7 +44,7 @@ def add_target(
     add("--port", type=port, default=kept, help="the same")
 
 
-def _root(text: str) -> str:
+def root_url(text: str) -> str:
     """A URL without a trailing slash; its problems never repeat it."""
     try:
         parts = urlsplit(text)
@@ -205,28 +206,3 @@ def json_text(value: object, *, indent: int | None = 2) -> str:
     """JSON in ASCII without control characters."""
     # DEL is the one control character that JSON lets stand.
     return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")
-
-
-def say(text: str, prefix: str = "nexus: ") -> None:
-    """A line on stderr."""
-    from nexus_tui.untrusted import visible
-
-    write(sys.stderr, visible(prefix + text))
-
-
-def show(text: str) -> bool:
-    """A line on stdout; False once nobody reads it."""
-    return write(sys.stdout, text)
-
-
-def write(stream: TextIO | None, line: str) -> bool:
-    """A line, in what the stream can encode; False if it could not be written."""
-    if stream is None:  # closed before Python started
-        return False
-    encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
-    try:
-        stream.write(line + "\n")
-    except (OSError, ValueError):  # whoever closed it does not want to know
-        return False
-    return True

@@ -17,12 +17,11 @@ from nexus_tui.client import (
     json_text,
     local_url,
     run_with_config,
-    say,
-    show,
     understood,
     visible_json,
     what_answers,
 )
+from nexus_tui.streams import say, show
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:

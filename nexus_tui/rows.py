@@ -1,143 +1,40 @@
-"""One request as a row: the events that belong to it, and what they say together."""
+"""One request as a row of the list."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from nexus_core.events import (
-    Attempt,
     AttemptFailed,
-    Considered,
     FirstByteReceived,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
-    TokenUsage,
 )
-from nexus_core.types import PrivacyZone, RouteReason
+from nexus_core.recent import Headers, RecentRequest
 
-Headers = tuple[tuple[str, str], ...]
+__all__ = ["Headers", "RequestRow"]
 
 
-@dataclass(slots=True, eq=False)
-class RequestRow:
-    """Grows with its events; `version` changes with every one, so a drawn row can be kept."""
+class RequestRow(RecentRequest):
+    """Has a place in the list; `version` changes with every event, so a drawn row can be kept."""
 
-    seq: int  # ascending in order of arrival, without gaps
-    request_id: str
-    at: float
-    received: RequestReceived | None = None  # None: refused before it was routed
-    refused: RequestRefused | None = None
-    decided: RouteDecided | None = None  # of the latest attempt
-    failures: list[Attempt] = field(default_factory=list)
-    first_byte: FirstByteReceived | None = None
-    finished: RequestFinished | None = None
-    version: int = 0
+    __slots__ = ("seq", "version")
+
+    def __init__(
+        self,
+        seq: int,
+        request_id: str,
+        at: float,
+        received: RequestReceived | None = None,
+        refused: RequestRefused | None = None,
+    ) -> None:
+        super().__init__(request_id, at, received, refused)
+        self.seq = seq  # ascending in order of arrival, without gaps
+        self.version = 0
 
     def add(
         self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
     ) -> None:
         """Take in the next event of this request."""
-        match event:
-            case RouteDecided():
-                self.decided = event
-            case AttemptFailed():
-                self.failures.append(event.attempt)
-            case FirstByteReceived():
-                self.first_byte = event
-            case RequestFinished():
-                self.finished = event
+        super().add(event)
         self.version += 1
-
-    @property
-    def is_live(self) -> bool:
-        return self.finished is None and self.refused is None
-
-    @property
-    def asked_model(self) -> str:
-        return self.received.model if self.received else ""
-
-    @property
-    def model(self) -> str:
-        """`gpt-4 → llama3:70b` where the name that was asked for is not the one that answered."""
-        asked = self.asked_model
-        final = self.finished or self.decided
-        if final is None or final.model == asked:
-            return asked
-        return f"{asked} → {final.model}"
-
-    @property
-    def backend(self) -> str | None:
-        if self.finished is not None:
-            return self.finished.backend
-        return self.decided.backend if self.decided else None
-
-    @property
-    def zone(self) -> PrivacyZone | None:
-        if self.finished is not None:
-            return self.finished.zone
-        return self.decided.zone if self.decided else None
-
-    @property
-    def reason(self) -> RouteReason | None:
-        if self.finished is not None:
-            return self.finished.reason
-        return self.decided.reason if self.decided else None
-
-    @property
-    def status(self) -> int | None:
-        """What the client got; None while it is unknown."""
-        final = self.refused or self.finished or self.first_byte
-        return final.status if final else None
-
-    @property
-    def failed(self) -> bool:
-        """An error for the client, or an answer that broke off."""
-        if self.finished is not None and (self.finished.failed or self.finished.error is not None):
-            return not self.finished.client_left
-        return (self.status or 0) >= 400 and not self.client_left
-
-    @property
-    def client_left(self) -> bool:
-        return self.finished is not None and self.finished.client_left
-
-    @property
-    def error(self) -> str | None:
-        if self.refused is not None:
-            return self.refused.code
-        return self.finished.error if self.finished else None
-
-    @property
-    def first_byte_ms(self) -> float | None:
-        if self.finished is not None:
-            return self.finished.first_byte_ms
-        return self.first_byte.first_byte_ms if self.first_byte else None
-
-    @property
-    def total_ms(self) -> float | None:
-        return self.finished.total_ms if self.finished else None
-
-    @property
-    def usage(self) -> TokenUsage | None:
-        return self.finished.usage if self.finished else None
-
-    @property
-    def considered(self) -> tuple[Considered, ...]:
-        final = self.finished or self.decided
-        return final.considered if final else ()
-
-    @property
-    def attempts(self) -> tuple[Attempt, ...]:
-        """The failed ones, in order."""
-        return self.finished.attempts if self.finished else tuple(self.failures)
-
-    @property
-    def request_headers(self) -> Headers:
-        return self.received.headers if self.received else ()
-
-    @property
-    def response_headers(self) -> Headers:
-        if self.finished is not None:
-            return self.finished.headers
-        return self.first_byte.headers if self.first_byte else ()

@@ -24,7 +24,7 @@ async def run_dashboard(source: EventSource, *, stop: asyncio.Event) -> None:
         TerminalLostError: the terminal is gone.
         Exception: what the app crashed of.
     """
-    app = NexusApp(source, stop=stop, driver_class=NexusDriver)
+    app = NexusApp(source, now=source.now, stop=stop, driver_class=NexusDriver)
     try:
         with _signals_given_back():
             await app.run_async()

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, Protocol, TypeAlias
 
-from nexus_core.commands import Command, Outcome
+from nexus_core.commands import CapturedExchange, Command, Outcome
 from nexus_core.config import Config
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.events import EventBus, NexusEvent
 from nexus_core.explain import Explanation, Question
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.stats import Stats
-from nexus_core.types import PrivacyZone
+from nexus_core.types import PrivacyZone, QueueState
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
@@ -29,6 +29,18 @@ class Core(Protocol):
     def registry(self) -> Registry: ...
     @property
     def started_at(self) -> float: ...  # seconds since the epoch
+    @property
+    def queue_state(self) -> QueueState | None: ...
+    @property
+    def is_capturing(self) -> bool: ...
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def captured(self, request_id: str) -> CapturedExchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        ...
 
     async def execute(self, command: Command) -> Outcome: ...
     async def explain(self, question: Question) -> Explanation: ...
@@ -44,13 +56,29 @@ class EventSource(Protocol):
     @property
     def is_demo(self) -> bool: ...
     @property
-    def config(self) -> Config: ...
+    def is_remote(self) -> bool: ...  # another process, perhaps on another machine
+    @property
+    def config(self) -> Config: ...  # of another process: the sections that it tells
     @property
     def stats(self) -> Stats: ...
     @property
+    def queue(self) -> QueueState | None: ...  # None: no request may wait
+    @property
+    def is_capturing(self) -> bool: ...  # bodies are kept
+    @property
     def status(self) -> Status: ...  # stale: the link is lost, and values are of before that
     @property
+    def stale_since(self) -> float | None: ...  # seconds since the epoch; None: it is not
+    @property
+    def notice(self) -> str | None: ...  # for people: what is not as it should be with the link
+    @property
     def is_read_only(self) -> bool: ...  # no command is carried out
+    @property
+    def epoch(self) -> int: ...  # another one: what is drained now continues nothing of before
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock that events are stamped with."""
+        ...
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         """Whether requests may go to the zone's backends."""
@@ -64,12 +92,24 @@ class EventSource(Protocol):
         """What happened since the last call, oldest first; never waits."""
         ...
 
+    def unseen(self) -> int:
+        """How many requests came since the last call of which there was no event."""
+        ...
+
     async def wait(self) -> None:
         """Return once there is something to drain."""
         ...
 
     async def explain(self, question: Question) -> Explanation:
         """Where such a request would go, and why; nothing is sent."""
+        ...
+
+    async def captured(self, request_id: str) -> CapturedExchange | None:
+        """A request and its answer; None where their bodies are not kept.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
+        """
         ...
 
     async def command(self, command: Command) -> Outcome:
@@ -90,6 +130,11 @@ class LocalSource:
 
     Receives from the moment it is made, so events before the first drain are kept.
     """
+
+    is_remote = False
+    stale_since: float | None = None
+    notice: str | None = None
+    epoch = 0
 
     def __init__(
         self,
@@ -118,6 +163,17 @@ class LocalSource:
     def stats(self) -> Stats:
         return self._core.stats
 
+    @property
+    def queue(self) -> QueueState | None:
+        return self._core.queue_state
+
+    @property
+    def is_capturing(self) -> bool:
+        return self._core.is_capturing
+
+    def now(self) -> float:
+        return self._core.now()
+
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._core.registry.is_zone_enabled(zone)
 
@@ -127,11 +183,17 @@ class LocalSource:
     def drain(self) -> list[NexusEvent]:
         return self._subscription.drain()
 
+    def unseen(self) -> int:
+        return 0
+
     async def wait(self) -> None:
         await self._subscription.wait()
 
     async def explain(self, question: Question) -> Explanation:
         return await self._core.explain(question)
+
+    async def captured(self, request_id: str) -> CapturedExchange | None:
+        return self._core.captured(request_id)
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:

@@ -10,11 +10,13 @@ from operator import attrgetter
 from nexus_core.events import (
     AttemptFailed,
     BackendAdded,
+    BackendChanged,
     BackendHealthChanged,
     BackendProbed,
     BackendRemoved,
     BackendToggled,
     BudgetStatusChanged,
+    CaptureToggled,
     ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
@@ -45,12 +47,12 @@ class RateSeries:
         self._counts = [0] * BUCKETS
         self._second = 0  # the newest bucket
 
-    def add(self, at: float) -> None:
-        """Count one request; one from before the window is left out."""
+    def add(self, at: float, count: int = 1) -> None:
+        """Count requests; those from before the window are left out."""
         second = int(at)
         self._advance(second)
         if second > self._second - BUCKETS:
-            self._counts[second % BUCKETS] += 1
+            self._counts[second % BUCKETS] += count
 
     def values(self, now: float) -> list[int]:
         """The last full seconds, oldest first; the running second is not among them."""
@@ -101,13 +103,23 @@ class ViewModel:
                     self._update(event)
                 case BackendToggled():
                     self.pending.pop(event.backend, None)
-                case BackendHealthChanged() | BackendProbed() | ZoneToggled():
+                case BackendHealthChanged() | BackendProbed() | BackendChanged() | ZoneToggled():
                     pass  # drawn from the registry's snapshot
-                case BackendAdded() | ConfigReloaded() | BudgetStatusChanged():
-                    pass  # the same
+                case BackendAdded() | ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
+                    pass  # drawn as it is
                 case BackendRemoved():
                     self.pending.pop(event.backend, None)
             self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
+
+    def clear(self) -> None:
+        """Forget every row; a paused list stays as it is until it is resumed."""
+        self._ring.clear()
+        self._rows.clear()
+        self.pending.clear()
+        self.rate = RateSeries()
+        if not self.paused:
+            self._changed_view()
+        self._dirty.update(GROUPS)
 
     def take_dirty(self) -> set[str]:
         """The groups that changed since the last call."""
@@ -229,7 +241,9 @@ _GROUPS_OF: dict[type[object], tuple[str, ...]] = {
     BackendHealthChanged: (KPI, BACKENDS),
     BackendProbed: (BACKENDS,),
     BackendToggled: (KPI, BACKENDS),
+    BackendChanged: (BACKENDS,),
     ZoneToggled: (KPI, BACKENDS),
     BackendAdded: (KPI, BACKENDS),
     BackendRemoved: (KPI, BACKENDS),
+    CaptureToggled: (KPI,),
 }

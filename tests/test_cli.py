@@ -359,3 +359,20 @@ def test_the_ring_keeps_the_newest_and_survives_a_bad_call() -> None:
 
     assert [line.text for line in ring.lines] == ["two\\x0a", "%d"]
     assert ring.lines[0].level == "warning"
+
+
+def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:
+    done = run(tmp_path, "attach", "http://127.0.0.1:9")
+
+    assert done.returncode == 2
+    assert done.stderr.startswith("nexus: attach: there is no terminal")
+
+
+@pytest.mark.parametrize(
+    "url", ["127.0.0.1:8000", "ftp://x", "http://", "http://u:p@x", "http://x?y"]
+)
+def test_attach_takes_a_url_without_secrets(tmp_path: Path, url: str) -> None:
+    done = run(tmp_path, "attach", url)
+
+    assert done.returncode == 2
+    assert "argument URL: must be http:// or https://" in done.stderr

@@ -183,7 +183,7 @@ async def test_one_of_the_same_name_takes_over_the_slots_that_are_in_use(
 
 async def test_a_backend_added_to_a_zone_that_is_off_is_off(upstream: ScriptedUpstream) -> None:
     async with serving(configured()) as gateway:
-        gateway.set_zone_enabled(PrivacyZone.RESTRICTED, enabled=False)
+        gateway.registry.set_zone_enabled(PrivacyZone.RESTRICTED, enabled=False)
 
         gateway.add_backend(backend("a", upstream))
 
@@ -258,8 +258,8 @@ async def test_what_was_learnt_stays_with_the_same_server_and_goes_with_another(
     a, b = backend("a", upstream), backend("b", upstream)
     async with serving(configured(a, b)) as gateway:
         await ask(gateway)
-        await gateway.probe("a")
-        await gateway.probe("b")
+        await gateway.health.probe("a")
+        await gateway.health.probe("b")
         changed = a.model_copy(update={"priority": 90, "tier": 4})
         moved = b.model_copy(update={"url": other.url})
 
@@ -278,7 +278,7 @@ async def test_a_switch_stays_turned_unless_the_file_says_something_new(
 ) -> None:
     a, b = backend("a", upstream), backend("b", upstream, enabled=False)
     async with serving(configured(a, b)) as gateway:
-        gateway.set_backend_enabled("a", enabled=False)
+        gateway.registry.set_enabled("a", enabled=False)
 
         gateway.reload(configured(a, b.model_copy(update={"enabled": True})))
 
@@ -359,8 +359,8 @@ async def test_what_lasts_until_restart_can_be_saved_and_is_then_saved(
         assert gateway.unsaved_changes() == ()
         found = backend("found", upstream, models=None, type=BackendType.OLLAMA)
         gateway.add_backend(found)
-        gateway.set_backend_enabled("a", enabled=False)
-        gateway.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
+        gateway.registry.set_enabled("a", enabled=False)
+        gateway.registry.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
 
         diff = plan_changes(path, gateway.unsaved_changes())
         write(diff, {})

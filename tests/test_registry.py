@@ -3,7 +3,13 @@ from collections.abc import Callable
 import pytest
 
 from nexus_core.config import BackendConfig
-from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
+from nexus_core.events import (
+    BackendChanged,
+    BackendHealthChanged,
+    BackendProbed,
+    BackendToggled,
+    EventBus,
+)
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
 
@@ -144,3 +150,25 @@ def test_a_snapshot_does_not_change_under_its_reader() -> None:
 def test_an_unknown_name_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         registry().set_enabled("b", True)
+
+
+def test_a_name_that_is_no_unicode_is_no_model() -> None:
+    reg = registry()
+
+    probed(reg, ProbeResult(elapsed_ms=1, models=("m", "half \ud83d", "whole 🦊")))
+
+    assert list(reg.snapshot("a").models) == ["m", "whole 🦊"]
+
+
+def test_another_rank_is_published_once_per_change_and_wakes_who_waits() -> None:
+    bus = EventBus()
+    watched, woken = bus.subscribe(), []
+    reg = registry(bus, tier=1, priority=50)
+    reg.on_change(woken.append)
+
+    reg.set_rank("a", tier=None, priority=50)
+    reg.set_rank("a", tier=None, priority=50)
+
+    assert watched.drain() == [BackendChanged(at=7.0, backend="a", tier=None, priority=50)]
+    assert woken == [None]
+    assert reg.snapshot("a").tier is None

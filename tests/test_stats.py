@@ -196,7 +196,7 @@ def test_only_streams_have_a_first_token() -> None:
 def test_nothing_is_kept_of_a_request_that_is_over() -> None:
     stats = fold(received(), decided(), began(), finished())
 
-    assert stats._open == {}
+    assert stats.under_way == {}
 
 
 @given(st.integers(100, 999))

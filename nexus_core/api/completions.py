@@ -70,7 +70,9 @@ class Completions:
         try:
             async with asyncio.TaskGroup() as tasks:
                 watcher = tasks.create_task(_watch(receive, reply), name="client-watch")
-                await self._gateway.forwarder.forward(request, reply)
+                await self._gateway.forwarder.forward(
+                    request, self._gateway.captures.watch(request, reply)
+                )
                 watcher.cancel()
         except* ClientLeftError:
             pass  # the exchange was cancelled, and nobody is there to be answered

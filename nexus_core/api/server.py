@@ -84,6 +84,7 @@ async def serve(
         async with gateway.running():
             await stop.wait()
             server.should_exit = True
+            gateway.event_log.close()
             await _drain(gateway, grace)
             await server.ended.wait()
 

@@ -90,6 +90,7 @@ class RequestRecord:
                 client=request.client,
                 headers=request.headers,
                 body_bytes=len(request.openai.body),
+                replay_of=request.replay_of,
             )
         )
 

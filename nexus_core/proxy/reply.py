@@ -24,6 +24,7 @@ class ProxyRequest:
     client: str | None  # the name of the client key
     headers: Headers  # for the screen: credentials masked
     received: float  # monotonic seconds
+    replay_of: str | None = None  # the request that an operator sends again with this one
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ class SseEvent(NamedTuple):
 
     event: str  # its type; "message" unless the stream names another
     data: str
+    id: str = ""  # the last one that the stream gave: where to go on from
 
 
 class SseParser:
@@ -33,7 +34,7 @@ class SseParser:
     def __init__(self) -> None:
         self._held = bytearray()  # a line that has not ended
         self._searched = 0  # so far there is no line end in it
-        self._event = ""
+        self._event = self._id = ""
         self._data: list[bytes] = []
         self._size = 0
         self._after_cr = False  # a line feed that comes next belongs to the line before
@@ -81,6 +82,8 @@ class SseParser:
                 raise ValueError(f"an event of the stream is over {MAX_EVENT_BYTES} bytes")
         elif name == b"event":
             self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
         return None
 
     def _dispatch(self) -> SseEvent | None:
@@ -88,7 +91,7 @@ class SseParser:
         self._event, self._data, self._size = "", [], 0
         if not data:
             return None
-        return SseEvent(event or "message", b"\n".join(data).decode("utf-8", "replace"))
+        return SseEvent(event or "message", b"\n".join(data).decode("utf-8", "replace"), self._id)
 
 
 def encode_event(data: JsonObject) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nexus_core.translation.openai import JsonObject
 from nexus_core.types import Capability, Endpoint
 
-_CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
+CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
 _TOKENS_PER_IMAGE = 85  # the least that a model takes for one
 _TOKENS_PER_MESSAGE = 4  # what a chat template adds
 _MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to tell it from others
@@ -50,10 +50,10 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
         for message in messages:
             prompt += _TOKENS_PER_MESSAGE + _message_tokens(message, needs)
     else:
-        prompt += _size(fields.get("prompt", fields.get("input"))) // _CHARS_PER_TOKEN
+        prompt += _size(fields.get("prompt", fields.get("input"))) // CHARS_PER_TOKEN
     if Capability.TOOLS in needs:
         tools = fields.get("tools") or fields.get("functions")
-        prompt += len(_dumped(tools)) // _CHARS_PER_TOKEN
+        prompt += len(_dumped(tools)) // CHARS_PER_TOKEN
     return Traits(
         needs=frozenset(needs),
         prompt_tokens=prompt,
@@ -72,7 +72,7 @@ _ENDPOINT_NEEDS = {
 def _message_tokens(message: JsonObject, needs: set[Capability]) -> int:
     content = message.get("content")
     if not isinstance(content, list):
-        return _size(content) // _CHARS_PER_TOKEN
+        return _size(content) // CHARS_PER_TOKEN
     tokens = 0
     for part in content:
         if not isinstance(part, dict):
@@ -80,7 +80,7 @@ def _message_tokens(message: JsonObject, needs: set[Capability]) -> int:
         kind = part.get("type")
         need = _BY_PART.get(kind) if isinstance(kind, str) else None
         if need is None:
-            tokens += _size(part.get("text")) // _CHARS_PER_TOKEN
+            tokens += _size(part.get("text")) // CHARS_PER_TOKEN
         else:
             needs.add(need)
             tokens += _TOKENS_PER_IMAGE
@@ -92,7 +92,7 @@ def _size(value: object) -> int:
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):
-        return sum(_CHARS_PER_TOKEN if isinstance(item, int) else _size(item) for item in value)
+        return sum(CHARS_PER_TOKEN if isinstance(item, int) else _size(item) for item in value)
     return 0
 
 

@@ -9,7 +9,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nexus_tui.address import address, why_not_bound
-from nexus_tui.client import BAD, add_target, json_text, load, local_url, say, show, what_answers
+from nexus_tui.client import BAD, add_target, json_text, load, local_url, what_answers
+from nexus_tui.streams import say, show
 
 if TYPE_CHECKING:
     from nexus_core.check import Finding
@@ -77,7 +78,7 @@ async def _look(config: Config) -> list[Finding]:
             await Discovery(gateway, gateway.engine, {}).look()
         names = [b.name for b in gateway.registry.snapshots() if b.enabled]
         async with asyncio.TaskGroup() as tasks:
-            probes = {name: tasks.create_task(gateway.probe(name)) for name in names}
+            probes = {name: tasks.create_task(gateway.health.probe(name)) for name in names}
     finally:
         await gateway.engine.close()
     results = {name: probe.result() for name, probe in probes.items()}

@@ -9,7 +9,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
-from nexus_tui.client import add_target, json_text, run_with_config, say, show
+from nexus_tui.client import add_target, json_text, run_with_config
+from nexus_tui.streams import say, show
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexus_tui.client import BAD, say, show
+from nexus_tui.client import BAD
+from nexus_tui.streams import say, show
 
 if TYPE_CHECKING:
     from nexus_core.discovery.local import Sighting

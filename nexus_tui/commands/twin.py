@@ -19,11 +19,10 @@ from nexus_tui.client import (
     get_json,
     json_text,
     run_with_config,
-    say,
-    show,
     understood,
     visible_json,
 )
+from nexus_tui.streams import say, show
 
 if TYPE_CHECKING:
     from nexus_core.config import Config

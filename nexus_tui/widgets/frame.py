@@ -68,8 +68,18 @@ class StatusBar(LineWidget):
         flags: list[Cell] = []
         if self._source.is_demo:
             flags.append((" DEMO ", "flag"))
+        if self._source.is_remote:
+            host = self._source.address.rpartition(":")[0] or self._source.address
+            flags.append((f"[ATTACHED {visible(host)}]", "dim"))
+        if self._source.is_read_only:
+            flags.append(("[READ-ONLY]", "flag"))
+        if self._source.is_capturing:
+            flags.append(("[REC]", "bad"))
         if self._view.paused:
             flags.append(("[PAUSED]", "flag"))
+        if (since := self._source.stale_since) is not None:
+            seconds = max(0, int(self._now() - since))
+            flags.append((f"[STALE {seconds} s]", "bad"))
         return flags
 
     def _items(self, width: int) -> list[Line]:

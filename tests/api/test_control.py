@@ -1,37 +1,22 @@
 """The control API over its FastAPI app, without sockets."""
 
-import httpx
+from __future__ import annotations
+
 import pytest
 
-from nexus_core.api.app import FrontDoor
-from nexus_core.config import BackendConfig, Config
-from nexus_core.events import BackendToggled, ZoneToggled
+from nexus_core.commands import (
+    Command,
+    Outcome,
+    ReloadConfig,
+    SaveConfig,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+)
+from nexus_core.events import BackendChanged, BackendToggled, CaptureToggled, ZoneToggled
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone
-
-
-@pytest.fixture
-def gateway() -> Gateway:
-    backends = [
-        BackendConfig(
-            name=name,
-            url="http://127.0.0.1:1",
-            type=kind,
-            zone=zone,
-            models={"m": "m"},
-            api_key="sk-0123456789" if kind is BackendType.OPENAI else None,
-        )
-        for name, kind, zone in [
-            ("local", BackendType.VLLM, PrivacyZone.RESTRICTED),
-            ("cloud", BackendType.OPENAI, PrivacyZone.OPEN),
-        ]
-    ]
-    return Gateway(Config(backends=tuple(backends)))
-
-
-def client(gateway: Gateway) -> httpx.AsyncClient:
-    transport = httpx.ASGITransport(FrontDoor(gateway))
-    return httpx.AsyncClient(transport=transport, base_url="http://localhost")
+from nexus_core.types import PrivacyZone
+from tests.api.in_process import client
 
 
 async def test_the_state_tells_backends_zones_and_numbers_but_no_key(gateway: Gateway) -> None:
@@ -67,7 +52,15 @@ async def test_a_zone_is_switched_off_and_on(gateway: Gateway) -> None:
         models = await http.get("/nexus/state")
         on = await http.post("/nexus/zones/open", json={"enabled": True})
 
-    assert off.json() == {"zone": "open", "enabled": False, "ended": 0, "lasts": "until restart"}
+    assert off.json() == {
+        "message": "the open zone is off until restart",
+        "lines": [],
+        "data": {"ended": 0},
+        "zone": "open",
+        "enabled": False,
+        "ended": 0,
+        "lasts": "until restart",
+    }
     assert again.status_code == 200
     assert models.json()["zones"] == {"restricted": True, "open": False}
     assert on.json()["enabled"] is True
@@ -81,12 +74,27 @@ async def test_a_zone_is_switched_off_and_on(gateway: Gateway) -> None:
 @pytest.mark.parametrize(
     ("path", "body", "status", "param"),
     [
-        ("/nexus/backends/nobody", {"enabled": True}, 404, "name"),
+        ("/nexus/backends/nobody", {"enabled": True}, 404, "backend"),
         ("/nexus/backends/local", {}, 400, None),
         ("/nexus/backends/local", {"enabled": "yes"}, 400, None),
         ("/nexus/backends/local", {"enabled": True, "drain": True}, 400, None),
         ("/nexus/backends/local", {"drain": False}, 400, None),
         ("/nexus/backends/local", {"enabled": True, "x": 1}, 400, None),
+        ("/nexus/backends/local", {"end_running": True}, 400, None),
+        ("/nexus/backends/local", {"enabled": None}, 400, None),
+        ("/nexus/backends/local", {"priority": None}, 400, None),
+        ("/nexus/backends/local", {"priority": "high"}, 400, None),
+        ("/nexus/backends/local", {"tier": 5}, 400, None),
+        ("/nexus/backends/local", {"tier": 2, "priority": 3}, 400, None),
+        ("/nexus/backends/local", {"enabled": True, "end_running": True}, 400, None),
+        ("/nexus/backends/local", {"tier": 2, "end_running": True}, 400, None),
+        ("/nexus/backends/nobody", {"tier": 1}, 404, "backend"),
+        ("/nexus/backends/nobody/probe", {}, 404, "backend"),
+        ("/nexus/capture", {}, 400, None),
+        ("/nexus/capture", {"enabled": 1}, 400, None),
+        ("/nexus/requests/none/replay", {}, 400, None),
+        ("/nexus/requests/none/replay", {"backend": "local"}, 404, "request_id"),
+        ("/nexus/reload", {"only_plan": "yes"}, 400, None),
         ("/nexus/zones/private", {"enabled": True}, 400, None),
         ("/nexus/zones/open", {"enabled": None}, 400, None),
         ("/nexus/nothing", {}, 404, None),
@@ -117,3 +125,57 @@ async def test_only_json_changes_anything(gateway: Gateway, kind: str) -> None:
 
     assert answer.status_code == 400
     assert gateway.registry.snapshot("local").enabled
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "command"),
+    [
+        (
+            "/nexus/backends/local",
+            {"enabled": False, "end_running": True},
+            SwitchBackend(backend="local", enabled=False, end_running=True),
+        ),
+        ("/nexus/backends/local", {"drain": True}, SwitchBackend(backend="local", enabled=False)),
+        ("/nexus/backends/local", {"tier": None}, SetTier(backend="local", tier=None)),
+        ("/nexus/backends/local", {"tier": 2}, SetTier(backend="local", tier=2)),
+        ("/nexus/backends/local", {"priority": -5}, SetPriority(backend="local", priority=-5)),
+        ("/nexus/reload", {"only_plan": True}, ReloadConfig(only_plan=True)),
+        ("/nexus/reload", {}, ReloadConfig()),
+        ("/nexus/save", {"only_plan": True}, SaveConfig(only_plan=True)),
+    ],
+)
+async def test_a_call_is_the_command_that_the_dashboard_gives(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch, path: str, body: object, command: Command
+) -> None:
+    given: list[Command] = []
+
+    async def execute(wanted: Command) -> Outcome:
+        given.append(wanted)
+        return Outcome(message="done", lines=("one", "two"), data={"x": 1})
+
+    monkeypatch.setattr(gateway, "execute", execute)
+    async with client(gateway) as http:
+        answer = (await http.post(path, json=body)).json()
+
+    assert given == [command]
+    told = (answer["message"], answer["lines"], answer["data"])
+    assert told == ("done", ["one", "two"], {"x": 1})
+
+
+async def test_rank_and_capture_are_changed_and_told(gateway: Gateway) -> None:
+    seen = gateway.bus.subscribe()
+    async with client(gateway) as http:
+        tier = await http.post("/nexus/backends/local", json={"tier": 4})
+        await http.post("/nexus/backends/local", json={"priority": 7})
+        await http.post("/nexus/backends/local", json={"priority": 7})
+        capture = await http.post("/nexus/capture", json={"enabled": True})
+        await http.post("/nexus/capture", json={"enabled": True})
+        state = (await http.get("/nexus/state")).json()
+
+    assert tier.json()["backend"]["tier"] == 4
+    assert (state["backends"][0]["tier"], state["backends"][0]["priority"]) == (4, 7)
+    assert (capture.json()["enabled"], state["capture"]) == (True, True)
+    events = seen.drain()
+    assert [type(event) for event in events] == [BackendChanged, BackendChanged, CaptureToggled]
+    assert isinstance(events[1], BackendChanged)
+    assert (events[1].tier, events[1].priority) == (4, 7)

@@ -228,7 +228,7 @@ def test_nothing_of_prometheus_is_imported_before_a_scrape() -> None:
 
 
 def test_the_state_of_a_backend_is_read_when_it_is_asked(gateway: Gateway) -> None:
-    gateway.set_backend_enabled("a", False)
+    gateway.registry.set_enabled("a", False)
 
     gateway.registry.acquire("b")
     with gateway.registry.held("b"):

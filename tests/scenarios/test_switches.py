@@ -8,6 +8,7 @@ import socket
 
 import pytest
 
+from nexus_core.commands import SwitchBackend
 from nexus_core.types import PrivacyZone
 from tests.contract.bodies import DONE, FIRST, chat
 from tests.contract.scripted_upstream import Exchange, answers
@@ -243,7 +244,7 @@ async def test_ending_a_whole_answer_that_its_client_reads_slowly_does_not_spoil
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await until(lambda: nexus.gateway.stats.first_byte.count == 1)
 
-        nexus.gateway.set_backend_enabled("only", False, end_running=True)
+        await nexus.gateway.execute(SwitchBackend(backend="only", enabled=False, end_running=True))
         received = await reader.read()
         writer.close()
         await writer.wait_closed()

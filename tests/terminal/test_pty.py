@@ -2,88 +2,27 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import select
 import signal
-import struct
-import subprocess
-import sys
-import termios
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.terminal.pty_terminal import DEADLINE_SECONDS, Terminal
+
 pytestmark = pytest.mark.terminal
 
-DEADLINE_SECONDS = 20
 ANSWERS_FOR_SECONDS = 3
-_CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
 _ADDRESS = re.compile(rb"127\.0\.0\.1:(\d+)")
-
-
-class Terminal:
-    """A pty with the dashboard on it. It is not the controlling terminal: no SIGHUP comes."""
-
-    def __init__(self, directory: Path) -> None:
-        self._master, slave = pty.openpty()
-        self.resize(36, 120)
-        home = str(directory)
-        environment = {
-            "PATH": os.environ["PATH"],
-            "HOME": home,
-            "XDG_CONFIG_HOME": home,
-            "XDG_DATA_HOME": home,
-            "LANG": "C.UTF-8",
-            "TERM": "xterm-256color",
-        }
-        try:
-            self.process = subprocess.Popen(
-                [sys.executable, "-m", "nexus_tui.cli", "--demo", "--port", "0"],
-                stdin=slave,
-                stdout=slave,
-                stderr=slave,
-                cwd=directory,
-                env=environment,
-                start_new_session=True,
-            )
-        finally:
-            os.close(slave)
-
-    def read_until_it_shows(self, mark: bytes) -> bytes:
-        """Everything that was drawn so far, without control sequences."""
-        drawn = b""
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while mark not in (shown := _CONTROL.sub(b"", drawn)):
-            assert time.monotonic() < deadline, f"no {mark!r} on the screen: {shown!r}"
-            if select.select([self._master], [], [], 0.1)[0]:
-                drawn += os.read(self._master, 65536)
-        return shown
-
-    def resize(self, lines: int, columns: int) -> None:
-        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-
-    def close(self) -> None:
-        if self._master >= 0:
-            os.close(self._master)
-            self._master = -1
 
 
 @pytest.fixture
 def terminal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
-    terminal = Terminal(tmp_path_factory.mktemp("terminal"))
-    try:
-        yield terminal
-    finally:
-        terminal.close()
-        if terminal.process.poll() is None:
-            terminal.process.kill()
-        terminal.process.wait()
+    terminal = Terminal(tmp_path_factory.mktemp("terminal"), "--demo", "--port", "0")
+    yield terminal
+    terminal.end()
 
 
 def expect_answers(port: int, terminal: Terminal, *, resizing: bool) -> None:

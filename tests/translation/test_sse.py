@@ -22,10 +22,10 @@ STREAM = (
 ).encode()
 EVENTS = [
     SseEvent("one", "grüß\ndich 🦊"),
-    SseEvent("message", "no space"),
-    SseEvent("message", "old\nmac"),
-    SseEvent("message", ""),
-    SseEvent("message", "[DONE]"),
+    SseEvent("message", "no space", "7"),
+    SseEvent("message", "old\nmac", "7"),
+    SseEvent("message", "", "7"),
+    SseEvent("message", "[DONE]", "7"),
 ]
 
 

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend
+from nexus_core.commands import CapturedExchange, Command, Outcome, ProbeBackend, SwitchBackend
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
     Attempt,
@@ -33,6 +33,7 @@ from nexus_core.types import (
     HealthCause,
     HealthStatus,
     PrivacyZone,
+    QueueState,
     RouteReason,
 )
 from nexus_tui.source import LocalSource
@@ -58,11 +59,18 @@ class FakeGateway:
         self.started_at = STARTED
         self.stats = Stats()
         self.bus = EventBus(self.stats.apply)
+        self.now = now
+        self.is_capturing = False
+        self.kept: dict[str, CapturedExchange] = {}
+        self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
         self.switched: list[tuple[str, bool]] = []
         self.probed: list[str] = []
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
+
+    def captured(self, request_id: str) -> CapturedExchange | None:
+        return self.kept.get(request_id)
 
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))

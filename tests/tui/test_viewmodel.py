@@ -215,3 +215,28 @@ def test_errors_only_shows_what_failed_and_keeps_the_filter() -> None:
     view.set_errors_only(True)
 
     assert [row.status for row in view.view] == [502]
+
+
+def test_requests_that_no_event_told_of_count_in_the_rate() -> None:
+    rate = RateSeries()
+
+    rate.add(NOW, 40)
+    rate.add(NOW)
+    rate.add(NOW, 0)
+
+    assert rate.values(NOW + 1)[-1] == 41
+
+
+def test_a_cleared_view_forgets_its_rows_and_begins_anew() -> None:
+    gateway = make_gateway()
+    watched = gateway.bus.subscribe()
+    publish(gateway, "old", STORIES[0])
+    view = ViewModel()
+    view.apply(watched.drain())
+
+    view.clear()
+    publish(gateway, "new", STORIES[0])
+    view.apply(watched.drain())
+
+    assert [row.request_id for row in view.view] == ["new"]
+    assert view.kept == 1

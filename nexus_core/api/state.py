@@ -1,0 +1,92 @@
+"""GET /nexus/state: all that a dashboard elsewhere needs to draw what one in here would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from nexus_core import __version__
+from nexus_core.api.status import read_stats
+from nexus_core.event_json import as_json
+from nexus_core.gateway import Gateway
+from nexus_core.registry import BackendSnapshot
+from nexus_core.snapshot_json import snapshot_as_json
+from nexus_core.stats_json import counters, stats_as_json
+from nexus_core.types import PrivacyZone
+
+# Never the sections that hold keys.
+_SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
+
+
+def read_state(gateway: Gateway) -> dict[str, Any]:
+    """Everything at one moment: that after the event `last_event`."""
+    at = gateway.registry.clock()
+    return {
+        "version": __version__,
+        "is_demo": gateway.is_demo,
+        "started_at": gateway.started_at,
+        "config": gateway.config.model_dump(mode="json", include=set(_SHOWN_SECTIONS)),
+        "unusable_backends": [
+            unusable.model_dump(mode="json") for unusable in gateway.config.unusable
+        ],
+        "stats": read_stats(gateway),
+        "counts": stats_as_json(gateway.stats),
+        "backends": [snapshot_as_json(one, at) for one in gateway.registry.snapshots()],
+        **_moment(gateway),
+    }
+
+
+def _moment(gateway: Gateway) -> dict[str, Any]:
+    queue = gateway.queue_state
+    return {
+        "at": gateway.now(),
+        "last_event": event_id(gateway, gateway.event_log.last),
+        "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
+        "queue": None if queue is None else as_json(queue),
+        "capture": gateway.is_capturing,
+    }
+
+
+def event_id(gateway: Gateway, number: int) -> str:
+    """An event's id over HTTP: another run of Nexus numbers its events anew."""
+    return f"{gateway.event_log.run}-{number}"
+
+
+class Totals:
+    """What events don't tell, for one reader: the plain numbers, and the backends that changed."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._told: tuple[BackendSnapshot, ...] | None = None
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a backend changed since the reader was last told."""
+        return self._gateway.registry.snapshots() is not self._told
+
+    def take(self) -> dict[str, Any]:
+        """What to tell the reader now. A backend's models are left out where they are the same."""
+        registry = self._gateway.registry
+        known = {backend.name: backend for backend in self._told or ()}
+        self._told = registry.snapshots()
+        at = registry.clock()
+        return {
+            **_moment(self._gateway),
+            "counters": counters(self._gateway.stats),
+            "names": [backend.name for backend in self._told],
+            "backends": [
+                _change(backend, known, at)
+                for backend in self._told
+                if known.get(backend.name) is not backend
+            ],
+        }
+
+
+def _change(
+    backend: BackendSnapshot, known: Mapping[str, BackendSnapshot], at: float
+) -> dict[str, Any]:
+    told = snapshot_as_json(backend, at)
+    before = known.get(backend.name)
+    if before is not None and before.models is backend.models:
+        del told["models"]
+    return told

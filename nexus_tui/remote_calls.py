@@ -1,0 +1,120 @@
+"""Commands and questions as calls of the control API."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, assert_never
+from urllib.parse import quote, urlencode
+
+from nexus_core.commands import (
+    CaptureBodies,
+    Command,
+    ProbeBackend,
+    ReloadConfig,
+    ReplayRequest,
+    SaveConfig,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+    SwitchZone,
+)
+from nexus_core.explain import Question
+from nexus_core.translation.traits import CHARS_PER_TOKEN, Traits, read_traits
+from nexus_core.types import Capability, Endpoint, PrivacyZone
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One HTTP request."""
+
+    method: str
+    path: str
+    body: Mapping[str, Any] | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+def call_for(command: Command) -> Call:
+    """The call that carries out a command."""
+    match command:
+        case SwitchBackend():
+            body: dict[str, Any] = {"enabled": command.enabled}
+            if command.end_running and not command.enabled:
+                body["end_running"] = True
+            return _backend(command.backend, body)
+        case SetTier():
+            return _backend(command.backend, {"tier": command.tier})
+        case SetPriority():
+            return _backend(command.backend, {"priority": command.priority})
+        case ProbeBackend():
+            return Call("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
+        case SwitchZone():
+            wanted = {"enabled": command.enabled, "end_running": command.end_running}
+            return Call("POST", f"/nexus/zones/{command.zone}", wanted)
+        case CaptureBodies():
+            return Call("POST", "/nexus/capture", {"enabled": command.enabled})
+        case ReplayRequest():
+            path = one_request(command.request_id) + "/replay"
+            return Call("POST", path, {"backend": command.backend})
+        case ReloadConfig():
+            return Call("POST", "/nexus/reload", {"only_plan": command.only_plan})
+        case SaveConfig():
+            return Call("POST", "/nexus/save", {"only_plan": command.only_plan})
+        case _:
+            assert_never(command)
+
+
+def one_request(request_id: str) -> str:
+    """The path of one request."""
+    return f"/nexus/requests/{_segment(request_id)}"
+
+
+def explain_call(question: Question) -> Call:
+    """The call that answers a question; a request with the same traits stands for it."""
+    hints = question.hints
+    headers = {
+        "X-Nexus-Privacy-Zone": "restricted" if hints.zone is PrivacyZone.RESTRICTED else None,
+        "X-Nexus-Min-Tier": None if hints.min_tier is None else str(hints.min_tier),
+        "X-Nexus-Backend": hints.backend,
+        "X-Nexus-Flexible": "true" if hints.flexible else None,
+    }
+    query = urlencode([("usable", name) for name in question.usable])
+    return Call(
+        "POST",
+        f"/nexus/explain?{query}" if query else "/nexus/explain",
+        {"model": question.model, **_body_with(question.traits)},
+        {name: value for name, value in headers.items() if value is not None},
+    )
+
+
+_PARTS: Mapping[Capability, dict[str, Any]] = {
+    Capability.VISION: {"type": "image_url", "image_url": {"url": "data:,"}},
+    Capability.AUDIO: {"type": "input_audio", "input_audio": {}},
+    Capability.FILES: {"type": "file", "file": {}},
+}
+
+
+def _body_with(traits: Traits) -> dict[str, Any]:
+    """A chat request that shows these traits; its text is as long as it has to be."""
+    parts = [part for need, part in _PARTS.items() if need in traits.needs]
+    message: dict[str, Any] = {"role": "user", "content": [*parts, {"type": "text", "text": ""}]}
+    body: dict[str, Any] = {"messages": [message]}
+    if Capability.TOOLS in traits.needs:
+        body["tools"] = [{}]
+    if Capability.JSON in traits.needs:
+        body["response_format"] = {"type": "json_object"}
+    if traits.max_tokens:
+        body["max_completion_tokens"] = traits.max_tokens
+    shown = read_traits(Endpoint.CHAT_COMPLETIONS, {"model": "", **body}).prompt_tokens
+    missing = max(0, traits.prompt_tokens - shown)
+    message["content"][-1]["text"] = " " * (missing * CHARS_PER_TOKEN)
+    return body
+
+
+def _backend(name: str, body: dict[str, Any]) -> Call:
+    return Call("POST", f"/nexus/backends/{_segment(name)}", body)
+
+
+def _segment(name: str) -> str:
+    # A lone surrogate, which only a stranger can have put there, has no bytes of its own.
+    return quote(name.encode("utf-8", "replace"), safe="")

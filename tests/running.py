@@ -1,0 +1,26 @@
+"""A gateway that really serves, in the test's own loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from nexus_core.api.server import bind, serve
+from nexus_core.gateway import Gateway
+
+
+@asynccontextmanager
+async def served(gateway: Gateway, port: int = 0) -> AsyncIterator[str]:
+    """Its URL while it serves and has looked at its backends; it is drained after the block."""
+    listener = bind("127.0.0.1", port)
+    host, port = listener.getsockname()
+    stop, ready = asyncio.Event(), asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(serve(gateway, listener, stop=stop, ready=ready))
+        await ready.wait()
+        await gateway.health.first_round()
+        try:
+            yield f"http://{host}:{port}"
+        finally:
+            stop.set()

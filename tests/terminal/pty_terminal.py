@@ -1,0 +1,85 @@
+"""A pseudo-terminal with the `nexus` command on it."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import pty
+import re
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from pathlib import Path
+
+DEADLINE_SECONDS = 20
+_CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
+
+
+class Terminal:
+    """A pty with the command on it. It is not the controlling terminal: no SIGHUP comes."""
+
+    def __init__(self, directory: Path, *arguments: str, **environ: str) -> None:
+        self._master, slave = pty.openpty()
+        self.resize(36, 120)
+        home = str(directory)
+        environment = {
+            "PATH": os.environ["PATH"],
+            "HOME": home,
+            "XDG_CONFIG_HOME": home,
+            "XDG_DATA_HOME": home,
+            "LANG": "C.UTF-8",
+            "TERM": "xterm-256color",
+            **environ,
+        }
+        try:
+            self.process = subprocess.Popen(  # noqa: S603 - ours
+                [sys.executable, "-m", "nexus_tui.cli", *arguments],
+                stdin=slave,
+                stdout=slave,
+                stderr=slave,
+                cwd=directory,
+                env=environment,
+                start_new_session=True,
+            )
+        finally:
+            os.close(slave)
+
+    def read_until_it_shows(self, mark: bytes) -> bytes:
+        """Everything that was drawn so far, without control sequences."""
+        drawn = b""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while mark not in (shown := _CONTROL.sub(b"", drawn)):
+            assert time.monotonic() < deadline, f"no {mark!r} on the screen: {shown!r}"
+            if select.select([self._master], [], [], 0.1)[0]:
+                drawn += os.read(self._master, 65536)
+        return shown
+
+    def resize(self, lines: int, columns: int) -> None:
+        fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+
+    def close(self) -> None:
+        if self._master >= 0:
+            os.close(self._master)
+            self._master = -1
+
+    def read_to_the_end(self) -> bytes:
+        """All that is drawn until nobody draws any more, control sequences included."""
+        drawn = b""
+        with contextlib.suppress(OSError):  # what Linux says of a pty without a process
+            while part := os.read(self._master, 65536):
+                drawn += part
+        return drawn
+
+    def type(self, keys: bytes) -> None:
+        os.write(self._master, keys)
+
+    def end(self) -> None:
+        """End what runs on it."""
+        self.close()
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()

@@ -1,0 +1,162 @@
+"""The dashboard attached through a real socket to a Nexus in another process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from nexus_tui.app import NexusApp
+from nexus_tui.remote import RemoteSource
+from nexus_tui.remote_http import RemoteError
+from tests.contract.bodies import ANSWER, chat
+from tests.contract.nexus_process import NexusProcess, backend_table, config_text
+from tests.contract.scripted_upstream import ScriptedUpstream, answers
+from tests.tui.screen import screen_text, until
+
+PAUSES = (0.05, 0.1)
+KEYS = {"NEXUS_ADMIN_KEY": "admin-1", "NEXUS_API_KEYS": "client-1"}
+AS_ADMIN = {"Authorization": "Bearer admin-1"}
+
+
+@asynccontextmanager
+async def attached(source: RemoteSource) -> AsyncIterator[NexusApp]:
+    async with source:
+        await source.connect()
+        app = NexusApp(source, now=source.now)
+        async with asyncio.TaskGroup() as tasks:
+            link = tasks.create_task(source.run())
+            async with app.run_test(size=(160, 40)):
+                yield app
+            link.cancel()
+    assert app.crash is None
+
+
+@asynccontextmanager
+async def nexus_process(
+    directory: Path, upstream: ScriptedUpstream, *arguments: str
+) -> AsyncIterator[NexusProcess]:
+    config = directory / "test.toml"
+    tables = [backend_table(name, upstream.url, ["llama3:70b"]) for name in ("first", "second")]
+    config.write_text(config_text(*tables), encoding="utf-8")
+    nexus = NexusProcess(directory)
+    await nexus.start(["--config", str(config), *arguments], KEYS)
+    try:
+        yield nexus
+    finally:
+        await nexus.kill()
+
+
+async def test_a_switch_on_one_side_is_seen_on_the_other_within_half_a_second(
+    tmp_path: Path,
+) -> None:
+    async with (
+        ScriptedUpstream() as upstream,
+        nexus_process(tmp_path, upstream) as nexus,
+        attached(RemoteSource(nexus.url, "Bearer admin-1")) as app,
+        httpx.AsyncClient(base_url=nexus.url, headers=AS_ADMIN) as admin,
+    ):
+        app.action_tab("backends")
+        await until(lambda: "first" in screen_text(app))
+
+        began = time.monotonic()
+        await admin.post("/nexus/backends/first", json={"enabled": False})
+        await until(lambda: "○ off" in screen_text(app))
+        seen_here = time.monotonic() - began
+
+        app.action_toggle_backend()
+        began = time.monotonic()
+        while not await _is_enabled(admin, "first"):
+            assert time.monotonic() - began < 0.5
+        await until(lambda: "○ off" not in screen_text(app))
+
+    assert seen_here < 0.5
+
+
+async def _is_enabled(admin: httpx.AsyncClient, name: str) -> bool:
+    state = (await admin.get("/nexus/state")).json()
+    return any(one["name"] == name and one["enabled"] for one in state["backends"])
+
+
+async def test_requests_of_before_and_after_attaching_are_on_the_screen(tmp_path: Path) -> None:
+    async with ScriptedUpstream() as upstream, nexus_process(tmp_path, upstream) as nexus:
+        upstream.script = answers(ANSWER)
+        as_client = {"Authorization": "Bearer client-1"}
+        async with httpx.AsyncClient(base_url=nexus.url, headers=as_client) as client:
+            await client.post("/v1/chat/completions", json=chat())
+            async with attached(RemoteSource(nexus.url, "Bearer admin-1")) as app:
+                await until(lambda: "llama3:70b" in screen_text(app))
+                assert "requests 1 " in screen_text(app)
+                await client.post("/v1/chat/completions", json=chat())
+                await until(lambda: "requests 2 " in screen_text(app))
+                await until(lambda: screen_text(app).count("capability-match ") >= 3)
+                top = screen_text(app).splitlines()[0]
+
+    assert "[ATTACHED 127.0.0.1]" in top
+
+
+async def test_a_killed_server_is_stale_on_the_screen_and_live_again_once_it_is_back(
+    tmp_path: Path,
+) -> None:
+    async with ScriptedUpstream() as upstream, nexus_process(tmp_path, upstream) as nexus:
+        source = RemoteSource(nexus.url, "Bearer admin-1", pauses_seconds=PAUSES)
+        port = nexus.url.rpartition(":")[2]
+        async with attached(source) as app:
+            app.action_tab("backends")
+            await until(lambda: "first" in screen_text(app))
+
+            await nexus.kill()
+            await until(lambda: "[STALE" in screen_text(app))
+            await until(lambda: "nothing answers" in screen_text(app))
+            assert "first" in screen_text(app)
+            app.action_toggle_backend()
+            await until(lambda: "nothing was sent" in screen_text(app))
+
+            async with nexus_process(tmp_path, upstream, "--port", port) as again:
+                assert again.url == nexus.url
+                await until(lambda: "[STALE" not in screen_text(app), seconds=10)
+                app.action_toggle_backend()
+                await until(lambda: "○ off" in screen_text(app))
+
+
+async def test_a_read_only_screen_changes_nothing(tmp_path: Path) -> None:
+    async with ScriptedUpstream() as upstream, nexus_process(tmp_path, upstream) as nexus:
+        source = RemoteSource(nexus.url, "Bearer admin-1", is_read_only=True)
+        async with (
+            attached(source) as app,
+            httpx.AsyncClient(base_url=nexus.url, headers=AS_ADMIN) as admin,
+        ):
+            app.action_tab("backends")
+            app.action_toggle_backend()
+            await until(lambda: "read-only" in screen_text(app))
+            await until(lambda: "[READ-ONLY]" in screen_text(app))
+
+            assert await _is_enabled(admin, "first")
+
+
+@pytest.mark.parametrize(
+    ("key", "says"),
+    [
+        (None, "a client key is needed"),
+        ("Bearer wrong", "not known here"),
+        ("Bearer client-1", "takes the admin key"),
+    ],
+)
+async def test_a_wrong_key_is_told_before_there_is_a_screen(
+    tmp_path: Path, key: str | None, says: str
+) -> None:
+    async with (
+        ScriptedUpstream() as upstream,
+        nexus_process(tmp_path, upstream) as nexus,
+        RemoteSource(nexus.url, key) as source,
+    ):
+        with pytest.raises(RemoteError) as refused:
+            await source.connect()
+
+    assert says in str(refused.value)
+    assert "NEXUS_ADMIN_KEY" in str(refused.value)
