@@ -79,6 +79,8 @@ class OpenAIFormat:
         body = incoming.body
         given = body["input"]
         several = given if isinstance(given, list) and not _is_tokens(given) else [given]
+        if not given or len({type(each) for each in several}) > 1:
+            raise BadRequestError("input: a text, a list of texts or lists of tokens is required")
         if self._embeds_floats_only and not all(isinstance(each, str) for each in several):
             raise BadRequestError("invalid input type")
         inputs = tuple(each if isinstance(each, str) else json.dumps(each) for each in several)
