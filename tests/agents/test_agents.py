@@ -312,10 +312,32 @@ async def test_a_models_name_is_one_segment_of_googles_path() -> None:
     ]
 
 
-async def test_names_that_are_no_names_are_left_out() -> None:
-    backend = Backend(listing("ok", 3, None, "", "x" * 257))
+@apis
+async def test_names_that_are_no_names_are_left_out(kind: BackendType, api: Api) -> None:
+    backend = Backend(api.listing("ok", "", "x" * 257))
 
-    result = await agent_for(BackendType.VLLM, backend).probe(timeout_seconds=5)
+    result = await agent_for(kind, backend).probe(timeout_seconds=5)
+
+    assert result.models == ("ok",)
+
+
+@apis
+async def test_of_a_list_beyond_all_measure_the_beginning_is_read(
+    kind: BackendType, api: Api
+) -> None:
+    backend = Backend(api.listing(*map(str, range(10_005))))
+
+    result = await agent_for(kind, backend).probe(timeout_seconds=5)
+
+    assert result.models is not None
+    assert len(result.models) == 10_000
+
+
+@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+async def test_what_is_no_text_is_no_name(kind: BackendType) -> None:
+    backend = Backend(listing("ok", 3, None))
+
+    result = await agent_for(kind, backend).probe(timeout_seconds=5)
 
     assert result.models == ("ok",)
 
