@@ -18,7 +18,7 @@ from tests.contract.scripted_upstream import (
     hang,
     streams,
 )
-from tests.providers.live import LiveNexus, backend, nexus_with
+from tests.providers.live import KEY, LiveNexus, backend, nexus_with
 from tests.providers.samples import ANTHROPIC, PING, PROVIDERS, TEXT, Provider, both
 from tests.providers.test_errors import spare_of
 
@@ -76,8 +76,9 @@ async def test_a_stream_ends_with_done_and_its_usage_only_if_asked(
 
 
 @both
+@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
 async def test_each_piece_arrives_before_the_next_is_sent(
-    provider: Provider, upstream: ScriptedUpstream
+    provider: Provider, upstream: ScriptedUpstream, engine: str
 ) -> None:
     gate = asyncio.Event()
     cut = next(at for at, piece in enumerate(provider.events) if b"Hello" in piece) + 1
@@ -85,7 +86,7 @@ async def test_each_piece_arrives_before_the_next_is_sent(
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
 
     async with (
-        nexus_with(of(provider, upstream)) as nexus,
+        nexus_with(of(provider, upstream), server={"upstream": engine}) as nexus,
         nexus.http.stream("POST", "/v1/chat/completions", json=body) as answer,
     ):
         lines = answer.aiter_lines()
@@ -151,6 +152,29 @@ async def test_an_error_event_becomes_the_error_chunk_after_all_that_came_before
     assert text_of(events) == TEXT
     assert "Overloaded" in error["error"]["message"]
     assert failed == 1
+
+
+@both
+async def test_the_key_is_cut_out_of_a_stream_and_of_its_error(
+    provider: Provider, upstream: ScriptedUpstream
+) -> None:
+    told = [piece.replace(b"Hello", KEY.encode()) for piece in provider.events[:-1]]
+    error = provider.error_event.replace(b"Overloaded", f"you sent {KEY}".encode())
+    gate = asyncio.Event()
+    upstream.script = streams([told[0], gate, *told[1:], error])
+    body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
+
+    async with (
+        nexus_with(of(provider, upstream)) as nexus,
+        nexus.http.stream("POST", "/v1/chat/completions", json=body) as answer,
+    ):
+        gate.set()
+        await answer.aread()
+
+    *events, last = events_of(answer)
+    assert text_of(events) == "[key] there."
+    assert "you sent [key]" in last["error"]["message"]
+    assert KEY not in answer.text
 
 
 BEFORE_THE_FIRST_BYTE = {
