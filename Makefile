@@ -55,6 +55,8 @@ bench: $(READY)
 	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/passthrough.py
 	$(BIN)/python benchmarks/streams.py
+	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/money.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

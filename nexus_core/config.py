@@ -1,5 +1,4 @@
-"""The sections of nexus.toml as frozen values: every key, its type, its default and its limits;
-what is wrong with a value, in words."""
+"""Every key of nexus.toml: its type, default and limits; what is wrong with a value, in words."""
 
 from __future__ import annotations
 
@@ -92,6 +91,7 @@ NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
 Name = Annotated[str, Field(min_length=1)]
+Usd = Annotated[float, Field(ge=0)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 ProviderRoot = Annotated[str, AfterValidator(_provider_root)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
@@ -167,19 +167,28 @@ class QueueConfig(Section):
     max_wait_seconds: Seconds = 30
 
 
+class KeyBudgetConfig(Section):
+    monthly_limit_usd: Usd
+
+
 class BudgetConfig(Section):
-    monthly_limit_usd: Annotated[float, Field(ge=0)] | None = None
+    monthly_limit_usd: Usd | None = None
     soft_limit_percent: Annotated[float, Field(gt=0, le=100)] = 75
     hard_limit_action: Literal["warn", "block_cloud", "block_all"] = "block_cloud"
+    unpriced: Literal["allow", "block"] = "allow"  # cloud models whose cost no limit can hold
+    keys: dict[Name, KeyBudgetConfig] = {}  # by the name of the client key
 
 
 class StorageConfig(Section):
     path: str | None = None  # None: the user's data directory; ":memory:" keeps nothing
+    retention_days: Annotated[int, Field(ge=32)] | None = None  # more than a month; None: for ever
 
 
 class PriceConfig(Section):
-    input_per_1k: Annotated[float, Field(ge=0)]  # USD per 1,000 tokens
-    output_per_1k: Annotated[float, Field(ge=0)]
+    input_per_1k: Usd  # per 1,000 tokens, as all of these
+    output_per_1k: Usd
+    cached_input_per_1k: Usd | None = None  # None: as input_per_1k
+    cache_write_per_1k: Usd | None = None  # the same
 
 
 class BackendConfig(Section):
@@ -219,7 +228,6 @@ class Config(Section):
     pricing: dict[str, dict[str, PriceConfig]] = {}
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
-    warnings: tuple[str, ...] = ()  # for people: keys that are accepted and have no effect yet
 
 
 # Fields of the sections that are worked out and never written in the file; list indexes left out.
@@ -227,7 +235,6 @@ COMPUTED: frozenset[KeyPath] = frozenset(
     {
         ("path",),
         ("unusable",),
-        ("warnings",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),
@@ -248,7 +255,6 @@ _EXPECTED = {
     "model_type": "a table",
     "tuple_type": "a list",
 }
-
 
 _PATTERNS = {
     HOST_PATTERN: "an address or a host name",
@@ -311,8 +317,7 @@ def _visible(char: str) -> str:
 
 def _in_words(details: ErrorDetails) -> tuple[KeyPath, str]:
     path = tuple(part for part in details["loc"] if part != "[key]")
-    value, context = details["input"], details.get("ctx", {})
-    kind = details["type"]
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
     if kind == "extra_forbidden":
         return path, unknown_key(path)
     if kind == "missing":
@@ -357,8 +362,7 @@ def _kind(value: object) -> str:
 
 
 def _bounds(schema: dict[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above = schema.get("exclusiveMinimum")
+    low, high, above = (schema.get(key) for key in ("minimum", "maximum", "exclusiveMinimum"))
     if low is not None and high is not None:
         return f"between {low:g} and {high:g}"
     if above is not None and high is not None:

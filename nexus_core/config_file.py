@@ -37,13 +37,6 @@ from nexus_core.types import CLOUD_TYPES, PrivacyZone
 
 FILE_NAME = "nexus.toml"
 
-# What the file may say and this version does not do yet: the key, and what happens instead.
-_NO_EFFECT: dict[KeyPath, str] = {
-    ("budget", "monthly_limit_usd"): "nothing is limited",
-    ("pricing",): "no cost is worked out",
-    ("storage", "path"): "no ledger is written",
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
@@ -92,7 +85,7 @@ def load_config(
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
     problems.raise_if_any()
-    backends = [_with_key(backend, environ) for backend in config.backends]
+    backends = [with_key(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
@@ -100,7 +93,6 @@ def load_config(
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
-            "warnings": _warnings(config, problems),
         }
     )
 
@@ -221,23 +213,6 @@ def _check_aliases(aliases: dict[str, str], problems: _Problems) -> None:
             problems.add(path, f"is a chain longer than {MAX_ALIAS_STEPS}: {names}")
 
 
-def _warnings(config: Config, problems: _Problems) -> tuple[str, ...]:
-    """What the file asks for and this version does not do."""
-    default = Config()
-    return tuple(
-        f"{problems.place(path)}: has no effect in this version: {instead}"
-        for path, instead in _NO_EFFECT.items()
-        if _value_at(config, path) != _value_at(default, path)
-    )
-
-
-def _value_at(config: Config, path: KeyPath) -> object:
-    value: object = config
-    for part in path:
-        value = getattr(value, str(part))
-    return value
-
-
 # The environment --------------------------------------------------------------------------------
 
 
@@ -311,9 +286,8 @@ def _key_value(text: str) -> bytes:
     return value.encode("ascii")
 
 
-def _with_key(
-    backend: BackendConfig, environ: Mapping[str, str]
-) -> BackendConfig | UnusableBackend:
+def with_key(backend: BackendConfig, environ: Mapping[str, str]) -> BackendConfig | UnusableBackend:
+    """The backend with its key from the environment, or why it can't be used."""
     why = None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
     if key == "":

@@ -115,6 +115,12 @@ class PrivacyConstraintError(ServiceUnavailableError):
     code = "privacy_constraint_violation"
 
 
+class BudgetExceededError(ServiceUnavailableError):
+    """The month's budget is spent, and nobody else may serve the request."""
+
+    code = "budget_exceeded"
+
+
 class NoCapableBackendError(ServiceUnavailableError):
     """Every backend that serves the model is off, unhealthy or not what was asked for."""
 

@@ -10,6 +10,9 @@ from typing import NamedTuple, TypeAlias
 
 from nexus_core.types import (
     BackendType,
+    BudgetStatus,
+    Cost,
+    CountMethod,
     Endpoint,
     HealthCause,
     HealthStatus,
@@ -60,6 +63,7 @@ class TokenUsage:
     completion_tokens: int
     cached_tokens: int = 0  # of the prompt: read from a cache
     cache_write_tokens: int = 0  # of the prompt: written to a cache
+    cache_write_1h_tokens: int = 0  # of those: kept for an hour, which Anthropic bills higher
     reasoning_tokens: int = 0  # of the completion
     prompt_audio_tokens: int = 0
     completion_audio_tokens: int = 0
@@ -134,7 +138,14 @@ class RequestFinished:
     total_ms: float
     first_byte_ms: float | None
     overhead_ms: float | None  # Nexus's own share up to the first byte
-    usage: TokenUsage | None
+    usage: TokenUsage | None  # None when nothing was answered
+    counted: CountMethod | None = None  # how the tokens are known
+    estimated: Cost | None = None  # what was expected before it was sent; cloud only
+    cost: Cost | None = None  # what it cost; cloud only
+    is_unpriced: bool = False  # it cost something, and nobody knows how much
+    is_partial: bool = False  # the answer broke off; the tokens are those seen until then
+    saved: Cost | None = None  # of a local answer: what the asked cloud model would have cost
+    saved_model: str | None = None
     attempts: tuple[Attempt, ...]  # the failed ones, in order
     considered: tuple[Considered, ...]
     headers: tuple[tuple[str, str], ...]  # the response headers as the client got them
@@ -183,6 +194,17 @@ class BackendToggled:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetStatusChanged:
+    """A monthly limit was reached, or left behind at the turn of a month."""
+
+    at: float
+    client: str | None  # the name of the client key; None: the whole gateway's limit
+    before: BudgetStatus
+    after: BudgetStatus
+    resets_in_seconds: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ZoneToggled:
     """An operator switched a zone on or off; holds until restart."""
 
@@ -190,6 +212,34 @@ class ZoneToggled:
     zone: PrivacyZone
     enabled: bool
     ended: int  # requests under way that were ended with it
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendAdded:
+    """A backend joined while Nexus runs: found, or new in a configuration that was read again."""
+
+    at: float
+    backend: str
+    backend_type: BackendType
+    zone: PrivacyZone
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendRemoved:
+    """A backend left; published after the last request that could be sent to it."""
+
+    at: float
+    backend: str
+    running: int  # requests under way there, which finish
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfigReloaded:
+    """Another configuration is in force for every decision from now on."""
+
+    at: float
+    lines: tuple[str, ...]  # for people: what changed
 
 
 NexusEvent: TypeAlias = (
@@ -202,7 +252,11 @@ NexusEvent: TypeAlias = (
     | BackendHealthChanged
     | BackendProbed
     | BackendToggled
+    | BudgetStatusChanged
     | ZoneToggled
+    | BackendAdded
+    | BackendRemoved
+    | ConfigReloaded
 )
 
 

@@ -7,10 +7,11 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nexus_core.books import MoneyRule
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
@@ -48,6 +49,9 @@ class Situation:
     at: float  # monotonic seconds
     queued: int = 0  # requests that wait already
     wait_seconds: float | None = None  # how long one may wait; None: no queue, or no room in it
+    money: MoneyRule | None = None  # None: nothing is limited
+    prefers_local: bool = False  # so much is spent that local backends are tried first
+    budget_resets_in_seconds: int | None = None
 
     @property
     def is_drawn(self) -> bool:
@@ -64,7 +68,8 @@ class Situation:
         """What the next request with these requirements gets as its first decision."""
         strategy = copy(self.strategy)
         strategy.random = copy(strategy.random)
-        return route(need, self.fleet, strategy, Moment(self.at))
+        moment = Moment(self.at, money=self.money, prefers_local=self.prefers_local)
+        return route(need, self.fleet, strategy, moment)
 
     def with_usable(self, names: Collection[str]) -> Situation:
         """The same with these backends switched on, healthy, rested and with a slot free."""
@@ -279,7 +284,8 @@ def _chosen(decision: RouteDecision) -> Chosen | None:
 def _refused(decision: RouteDecision, situation: Situation) -> Refused | None:
     if decision.order:
         return None
-    error = refuse(decision, situation.known_names, situation.at, situation.queued)
+    outlook = Outlook(situation.at, situation.queued, situation.budget_resets_in_seconds)
+    error = refuse(decision, situation.known_names, outlook)
     context = error.context if isinstance(error, ServiceUnavailableError) else None
     return Refused(error.status, error.code, error.message, context)
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
-from nexus_core.agents import AgentSettings, create_agent
+from nexus_core.books import Books
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
-from nexus_core.config import Config
+from nexus_core.config import BackendConfig, Config
+from nexus_core.config_write import Change
+from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import BackendNotFoundError, InvalidRequestError
-from nexus_core.events import EventBus, ZoneToggled
+from nexus_core.events import ConfigReloaded, EventBus, ZoneToggled
 from nexus_core.explain import (
     Chosen,
     Explanation,
@@ -22,10 +25,11 @@ from nexus_core.explain import (
     TranslationReport,
     explain,
 )
-from nexus_core.health import HealthChecks
+from nexus_core.fleet import Fleet
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.registry import ProbeResult, Registry
+from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
@@ -34,6 +38,8 @@ from nexus_core.translation.report import UnsupportedFieldsError
 from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+
+log = logging.getLogger(__name__)
 
 
 class Gateway:
@@ -46,8 +52,10 @@ class Gateway:
         engine: UpstreamEngine | None = None,
         now: Callable[[], float] = time.time,
         clock: Callable[[], float] = time.monotonic,
+        is_read_only: bool = False,
     ) -> None:
-        self.config = config
+        """With `is_read_only` nothing is written to the ledger: for one that serves nobody."""
+        self.config = config  # what is in force; found backends are in the registry only
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
         self.bus = EventBus(self.stats.apply)
@@ -55,42 +63,95 @@ class Gateway:
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.
         self.strategy = Strategy(config.routing, Random())  # noqa: S311
-        self._engine = engine or create_engine(config.server.upstream)
-        settings = AgentSettings(
-            connect_timeout_seconds=config.server.connect_timeout_seconds,
-            max_response_bytes=config.server.max_response_bytes,
-            rejects_hints=config.routing.unsupported_params == "reject",
-        )
-        self._agents = {
-            backend.name: create_agent(backend, self._engine, settings)
-            for backend in config.backends
-        }
+        self.engine = engine or create_engine(config.server.upstream)
+        self.discovery: Discovery | None = None  # set before `running`: it looks for servers
+        self.fleet = Fleet(config, self.engine, self.registry)
+        self.health = self.fleet.health
+        self.books = Books(config, now, is_read_only=is_read_only)
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
-        self.health = HealthChecks(self._agents, self.registry, config.health_check)
         self.forwarder = Forwarder(
-            self._agents,
+            self.fleet.agents,
             self.registry,
             self.bus,
             config.server,
             config.routing,
             self.strategy,
             self.queue,
+            self.books,
             now=now,
             models_known=self.health.first_round,
         )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
-        """Health checks run inside the block; connections are closed after it."""
+        """Books, health checks and discovery run inside the block; all is closed after it."""
         try:
             async with asyncio.TaskGroup() as tasks:
-                checks = tasks.create_task(self.health.run(), name="health-checks")
+                watching = [
+                    tasks.create_task(self._open_books(), name="books"),
+                    tasks.create_task(self.health.run(), name="health-checks"),
+                ]
+                if self.discovery is not None:
+                    watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
                 try:
                     yield
                 finally:
-                    checks.cancel()
+                    for task in watching:
+                        task.cancel()
         finally:
-            await self._engine.close()
+            await self.engine.close()
+            await self.books.close()
+
+    async def _open_books(self) -> None:
+        await self.books.open()
+        await self.books.load(backend.type for backend in self.registry.snapshots())
+
+    def add_backend(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
+        """Take in a backend until restart; requests may go to it once this returns.
+
+        Args:
+            found: what a look at it has just shown; its models can be asked for at once.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        self.fleet.add(backend, found)
+
+    def remove_backend(self, name: str) -> None:
+        """Leave a backend out until restart. No request goes to it once this returns.
+
+        What is under way there finishes.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        self.fleet.remove(name)
+
+    def unsaved_changes(self) -> tuple[Change, ...]:
+        """What lasts until restart only, for `config_write.plan_changes`."""
+        return tuple(self.fleet.unsaved(self.config))
+
+    def plan_reload(self, config: Config) -> ReloadPlan:
+        """What putting another configuration in force would change."""
+        fleet, at = self.registry.snapshots(), self.registry.clock()
+        return plan_reload(self.config, config, fleet, self.strategy, at)
+
+    def reload(self, config: Config) -> ReloadPlan:
+        """Put another configuration in force: whole, for every decision from now on, or not at all.
+
+        Requests under way go on with the one they came in under. What only a restart changes
+        stays as it is; the plan names it.
+        """
+        plan = self.plan_reload(config)
+        with self.registry.together():
+            self.fleet.apply(plan, self.config)
+            self.config = plan.config
+            self.strategy.routing = plan.config.routing
+            self.forwarder.configure(plan.config.server, plan.config.routing)
+            self.books.configure(plan.config)
+        self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
+        log.info("config reloaded from %s", config.path)
+        return plan
 
     @property
     def queued(self) -> int:
@@ -116,7 +177,7 @@ class Gateway:
 
     def _translation(self, request: OpenAIRequest, chosen: Chosen) -> TranslationReport | None:
         try:
-            agent = self._agents[chosen.backend]
+            agent = self.fleet.agents[chosen.backend]
             call = agent.prepare(Endpoint.CHAT_COMPLETIONS, request, chosen.model)
         except UnsupportedFieldsError as error:
             return TranslationReport(unsupported=error.fields)
@@ -133,6 +194,9 @@ class Gateway:
             at=self.registry.clock(),
             queued=self.queued,
             wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
+            money=self.books.rule(None),
+            prefers_local=self.books.prefers_local(None),
+            budget_resets_in_seconds=self.books.resets_in_seconds(),
         ).with_usable(usable)
 
     async def execute(self, command: Command) -> Outcome:

@@ -22,22 +22,44 @@ class HealthChecks:
         registry: Registry,
         config: HealthCheckConfig,
     ) -> None:
-        self._agents = agents
+        self.config = config  # another one holds from the next probe on
+        self._agents = agents  # changes with the backends
         self._registry = registry
-        self._config = config
-        self._first_round = asyncio.Event()
+        self._unasked = set(agents)
+        self._all_asked = asyncio.Event()
+        self._looks: asyncio.TaskGroup | None = None  # while it runs
 
     async def run(self) -> None:
-        """Probe until cancelled; once only when health checks are off, to learn the models."""
-        await self._probe_all()
-        self._first_round.set()
-        while self._config.enabled:
-            await asyncio.sleep(self._config.interval_seconds)
-            await self._probe_all()
+        """Probe until cancelled; each backend once only when health checks are off.
+
+        That once is to learn the models.
+        """
+        try:
+            async with asyncio.TaskGroup() as self._looks:
+                await self._probe_all()
+                self._tell_if_all_were_asked()
+                while True:
+                    await asyncio.sleep(self.config.interval_seconds)
+                    if self.config.enabled:
+                        await self._probe_all()
+        finally:
+            self._looks = None
 
     async def first_round(self) -> None:
         """Return once every backend was asked for the first time."""
-        await self._first_round.wait()
+        await self._all_asked.wait()
+
+    def look_at(self, name: str) -> None:
+        """A backend is new or another one now: ask it without waiting for the interval."""
+        self._unasked.add(name)
+        self._all_asked.clear()
+        if self._looks is not None:
+            self._looks.create_task(self._look(name), name=f"probe-{name}")
+
+    def forget(self, name: str) -> None:
+        """A backend is gone, or known already."""
+        self._unasked.discard(name)
+        self._tell_if_all_were_asked()
 
     async def probe(self, name: str) -> ProbeResult:
         """Ask one backend now.
@@ -46,19 +68,36 @@ class HealthChecks:
             KeyError: there is no backend of that name.
         """
         before = self._registry.snapshot(name).health
-        result = await self._agents[name].probe(timeout_seconds=self._config.timeout_seconds)
-        self._registry.record_probe(
-            name,
-            result,
-            failure_threshold=self._config.failure_threshold,
-            recovery_threshold=self._config.recovery_threshold,
-        )
+        agent = self._agents[name]
+        result = await agent.probe(timeout_seconds=self.config.timeout_seconds)
+        if self._agents.get(name) is not agent or name not in self._registry.names:
+            return result  # removed or changed meanwhile: this says nothing of what is there now
+        self.take_in(name, result)
         after = self._registry.snapshot(name)
         if after.health is not before:
             log.info("health backend=%s now=%s detail=%s", name, after.health, after.detail or "-")
         return result
 
+    def take_in(self, name: str, result: ProbeResult) -> None:
+        """Tell the registry what a probe found."""
+        self._registry.record_probe(
+            name,
+            result,
+            failure_threshold=self.config.failure_threshold,
+            recovery_threshold=self.config.recovery_threshold,
+        )
+        self._unasked.discard(name)
+
     async def _probe_all(self) -> None:
         async with asyncio.TaskGroup() as probes:
-            for name in self._agents:
-                probes.create_task(self.probe(name), name=f"probe-{name}")
+            for name in self._registry.names:
+                probes.create_task(self._look(name), name=f"probe-{name}")
+
+    async def _look(self, name: str) -> None:
+        if name in self._registry.names:
+            await self.probe(name)
+        self._tell_if_all_were_asked()
+
+    def _tell_if_all_were_asked(self) -> None:
+        if self._looks is not None and not self._unasked:
+            self._all_asked.set()

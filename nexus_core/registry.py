@@ -4,77 +4,33 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, KeysView
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 from nexus_core.circuit import Circuit
 from nexus_core.config import BackendConfig
-from nexus_core.events import BackendHealthChanged, BackendProbed, BackendToggled, EventBus
-from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.events import (
+    BackendAdded,
+    BackendHealthChanged,
+    BackendProbed,
+    BackendRemoved,
+    BackendToggled,
+    EventBus,
+)
+from nexus_core.snapshot import (
+    BackendSnapshot,
+    ModelDetails,
+    ProbeResult,
+    first_snapshot,
+    is_same_server,
+)
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone
+
+__all__ = ["BackendSnapshot", "ModelDetails", "ProbeResult", "Registry"]
 
 _SMOOTHING = 0.2  # the newest value's share of a moving average
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDetails:
-    """What a backend tells of one of its models, as far as it does."""
-
-    is_loaded: bool | None = None  # in memory: the first request need not wait for it
-    context_tokens: int | None = None  # of the loaded window, not what the model could take
-    lacks: frozenset[Capability] = frozenset()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSnapshot:
-    """A backend as it is at one moment; routing and the screen read nothing else."""
-
-    name: str
-    type: BackendType
-    zone: PrivacyZone
-    tier: int | None
-    priority: int
-    max_concurrent: int | None
-    url: str
-    models: Mapping[str, str]  # served name -> the backend's own name
-    details: Mapping[str, ModelDetails] = field(default_factory=dict)  # by the backend's own names
-    models_known: bool = True  # False until a backend without configured models listed its own
-    enabled: bool = True
-    zone_enabled: bool = True
-    health: HealthStatus = HealthStatus.UNKNOWN
-    cause: HealthCause = HealthCause.NONE
-    detail: str | None = None  # for people: why it is unhealthy
-    in_flight: int = 0
-    latency_ms: float | None = None  # moving average to the first byte
-    service_seconds: float | None = None  # moving average of how long a slot is held
-    consecutive_failures: int = 0  # of probes
-    health_since: float | None = None  # seconds since the epoch
-    toggled_at: float | None = None  # when an operator last switched it
-    probed_at: float | None = None
-    probe_ms: float | None = None
-    rests_until: float | None = None  # monotonic seconds: no request before then
-    rests_why: str | None = None  # for people
-    is_on_trial: bool = False  # it kept failing: after its rest, one request at a time
-
-    @property
-    def is_full(self) -> bool:
-        return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
-    """What a health check found."""
-
-    elapsed_ms: float
-    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
-    details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
-    cause: HealthCause = HealthCause.NONE
-    detail: str | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.models is not None
 
 
 @dataclass(slots=True)
@@ -100,6 +56,8 @@ class Registry:
         self._now = now  # seconds since the epoch
         self.clock = clock  # monotonic seconds
         self._entries = {config.name: _first_entry(config) for config in backends}
+        self._leaving: dict[str, _Entry] = {}  # removed, with requests under way
+        self._is_changing = False
         self._view: tuple[BackendSnapshot, ...] | None = None
         self._zones_off: set[PrivacyZone] = set()
         self._listeners: list[Callable[[str | None], None]] = []
@@ -118,6 +76,104 @@ class Registry:
         """
         return self._entries[name].snapshot
 
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of all backends; changes with them."""
+        return self._entries.keys()
+
+    def still_holds(self, seen: BackendSnapshot) -> bool:
+        """Whether a request may go where a decision saw this backend.
+
+        It is there and on, and its name means the same server in the same zone.
+        """
+        entry = self._entries.get(seen.name)
+        if entry is None:
+            return False
+        now = entry.snapshot
+        return now.is_on and is_same_server(now, seen) and now.zone is seen.zone
+
+    def add(self, config: BackendConfig) -> None:
+        """Take in a backend.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        if config.name in self._entries:
+            raise ValueError(f'there is a backend "{config.name}" already')
+        entry = _first_entry(config)
+        if (leaving := self._leaving.pop(config.name, None)) is not None:
+            # What still runs at one of this name that was removed keeps its slot until it is done.
+            entry.taken = leaving.taken
+        snapshot = replace(entry.snapshot, in_flight=len(entry.taken))
+        entry.snapshot = self._in_its_zone(snapshot)
+        self._entries[config.name] = entry
+        self._view = None
+        self._bus.publish(
+            BackendAdded(
+                at=self._now(),
+                backend=config.name,
+                backend_type=config.type,
+                zone=config.zone,
+                url=config.url,
+            )
+        )
+        self._tell(None)
+
+    def remove(self, name: str) -> None:
+        """Leave a backend out: no decision falls on it once this returns; what runs finishes.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        entry = self._entries.pop(name)
+        self._view = None
+        running = entry.snapshot.in_flight
+        if running:
+            self._leaving[name] = entry
+        self._bus.publish(BackendRemoved(at=self._now(), backend=name, running=running))
+        self._tell(None)
+
+    def change(self, snapshot: BackendSnapshot, *, models_are_configured: bool) -> None:
+        """Put another view of a backend in its place; requests under way keep their slots.
+
+        What failed requests taught of it stays if it is still the same server.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self._entries[snapshot.name]
+        snapshot = replace(snapshot, in_flight=len(before.taken))
+        entry = _Entry(self._in_its_zone(snapshot), models_are_configured, taken=before.taken)
+        if is_same_server(before.snapshot, snapshot):
+            entry.circuit = before.circuit
+            entry.consecutive_successes = before.consecutive_successes
+        self._entries[snapshot.name] = entry
+        self._view = None
+        self._tell(None)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several changes as one: whoever waits for a backend sees none before the last."""
+        self._is_changing = True
+        try:
+            yield
+        finally:
+            self._is_changing = False
+            self._tell(None)
+
+    def arrange(self, names: Iterable[str]) -> None:
+        """Put the backends of these names first, in this order."""
+        first = {name: self._entries[name] for name in names if name in self._entries}
+        self._entries = first | self._entries
+        self._view = None
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a backend, or one that was removed and still serves requests."""
+        return name in self._entries or name in self._leaving
+
+    def _in_its_zone(self, snapshot: BackendSnapshot) -> BackendSnapshot:
+        return replace(snapshot, zone_enabled=snapshot.zone not in self._zones_off)
+
     def on_change(self, listener: Callable[[str | None], None]) -> None:
         """Call `listener` whenever a request may find what it did not find before.
 
@@ -133,12 +189,15 @@ class Registry:
 
     def release(self, name: str) -> None:
         """Give a slot back."""
-        entry = self._entries[name]
+        entry = self._known(name)
         # Which of the requests ended does not matter to the average over all of them.
         seconds = self.clock() - entry.taken.popleft()
         held = _smoothed(entry.snapshot.service_seconds, seconds)
         self._change(name, in_flight=entry.snapshot.in_flight - 1, service_seconds=held)
-        self._tell(name)
+        if name in self._entries:
+            self._tell(name)
+        elif not entry.taken:
+            del self._leaving[name]
 
     @contextmanager
     def held(self, name: str) -> Iterator[None]:
@@ -150,24 +209,32 @@ class Registry:
 
     def record_failure(self, name: str, why: str, *, is_unreachable: bool) -> None:
         """A request failed at the backend; enough of them rest it."""
-        circuit = self._entries[name].circuit
+        circuit = self._known(name).circuit
         circuit.fail(self.clock(), why, is_unreachable=is_unreachable)
         self._show_circuit(name, circuit)
 
     def rest(self, name: str, seconds: float | None) -> None:
         """The backend answered 429; `seconds` is its Retry-After, None without one."""
-        circuit = self._entries[name].circuit
+        circuit = self._known(name).circuit
         circuit.rest(self.clock(), seconds)
         self._show_circuit(name, circuit)
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
-        """A request was answered; its time to the first byte is counted."""
-        circuit = self._entries[name].circuit
+        """An answer begins; its time to the first byte is counted."""
+        entry = self._known(name)
+        latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
+        self._change(name, latency_ms=latency_ms)
+        if entry.circuit.is_open:
+            entry.circuit.begin()
+            self._show_circuit(name, entry.circuit)
+            self._tell(None)
+
+    def record_completion(self, name: str) -> None:
+        """An answer came to its end."""
+        circuit = self._known(name).circuit
         if circuit.failures:
             circuit.succeed()
             self._show_circuit(name, circuit)
-        latency_ms = _smoothed(self.snapshot(name).latency_ms, first_byte_ms)
-        self._change(name, latency_ms=latency_ms)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -233,10 +300,15 @@ class Registry:
 
     def record_refused_key(self, name: str, detail: str) -> None:
         """A request's 401 or 403: unhealthy at once, until a probe says otherwise."""
-        self._entries[name].consecutive_successes = 0
+        entry = self._entries.get(name)
+        if entry is None:
+            return  # removed: nothing is sent to it any more
+        entry.consecutive_successes = 0
         self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
 
     def _tell(self, freed: str | None) -> None:
+        if self._is_changing:
+            return
         for listener in self._listeners:
             listener(freed)
 
@@ -260,8 +332,12 @@ class Registry:
             BackendHealthChanged(at=at, backend=name, health=health, cause=cause, detail=detail)
         )
 
+    def _known(self, name: str) -> _Entry:
+        """The entry of a backend that may have been removed since a request went there."""
+        return self._entries.get(name) or self._leaving[name]
+
     def _change(self, name: str, **changes: object) -> None:
-        entry = self._entries[name]
+        entry = self._known(name)
         entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
 
@@ -272,16 +348,4 @@ def _smoothed(average: float | None, newest: float) -> float:
 
 
 def _first_entry(config: BackendConfig) -> _Entry:
-    snapshot = BackendSnapshot(
-        name=config.name,
-        type=config.type,
-        zone=config.zone,
-        tier=config.tier,
-        priority=config.priority,
-        max_concurrent=config.max_concurrent,
-        url=config.url,
-        models=MappingProxyType(dict(config.models or {})),
-        models_known=config.models is not None,
-        enabled=config.enabled,
-    )
-    return _Entry(snapshot, configured_models=config.models is not None)
+    return _Entry(first_snapshot(config), configured_models=config.models is not None)

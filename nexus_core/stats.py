@@ -5,22 +5,27 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from nexus_core.events import (
     AttemptFailed,
+    BackendAdded,
     BackendHealthChanged,
     BackendProbed,
+    BackendRemoved,
     BackendToggled,
+    BudgetStatusChanged,
+    ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ZoneToggled,
 )
 from nexus_core.histogram import Histogram, TokenHistogram
-from nexus_core.types import BackendType, Endpoint, RouteReason
+from nexus_core.types import BackendType, CountMethod, Endpoint, RouteReason
 
 UNKNOWN_MODEL = "unknown"
 
@@ -41,6 +46,8 @@ class BackendStats:
     errors: Counter[str] = field(default_factory=Counter)  # what the failures were: a closed set
     prompt_tokens: int = 0  # as the backend reported them
     completion_tokens: int = 0
+    cost_nano_usd: int = 0  # of what has a price
+    unpriced: int = 0  # answers that cost something, and nobody knows how much
     first_byte: Histogram = field(default_factory=Histogram)
     total: Histogram = field(default_factory=Histogram)
     models: set[str] = field(default_factory=set)  # that it was asked for, by its own names
@@ -95,6 +102,9 @@ class Stats:
         self.cloud_answers = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.cost_nano_usd = 0
+        self.unpriced = 0
+        self.saved_nano_usd = 0  # an estimate: what local answers would have cost in the cloud
         self.reasons: Counter[RouteReason] = Counter()
         self.statuses: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()  # by code
@@ -130,8 +140,12 @@ class Stats:
                 self.refused += 1
                 self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled():
+            case BackendHealthChanged() | BackendProbed() | BackendToggled() | ZoneToggled():
                 pass  # state, not a count: the registry tells it
+            case BackendAdded() | BackendRemoved() | ConfigReloaded() | BudgetStatusChanged():
+                pass  # the same
+            case _:
+                assert_never(event)
 
     def _attempt(self, event: RouteDecided) -> None:
         self.attempts += 1
@@ -206,8 +220,9 @@ class Stats:
                 backend.errors[error] += 1
             if operation is not None:
                 operation.end(error, _last_attempt_ms(event))
+        self._count_money(event, backend)
         usage = event.usage
-        if usage is None:
+        if usage is None or event.counted is CountMethod.ESTIMATED:
             return
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
@@ -216,6 +231,15 @@ class Stats:
         if operation is not None:
             operation.prompt_tokens.add(usage.prompt_tokens)
             operation.completion_tokens.add(usage.completion_tokens)
+
+    def _count_money(self, event: RequestFinished, backend: BackendStats) -> None:
+        if event.cost is not None:
+            self.cost_nano_usd += event.cost.nano_usd
+            backend.cost_nano_usd += event.cost.nano_usd
+        if event.saved is not None:
+            self.saved_nano_usd += event.saved.nano_usd
+        self.unpriced += event.is_unpriced
+        backend.unpriced += event.is_unpriced
 
 
 def known_status(status: int) -> int:

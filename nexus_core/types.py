@@ -1,7 +1,9 @@
-"""The words that everything else shares: backend types, zones, health, route reasons."""
+"""The words that everything else shares: backend types, zones, health, route reasons, money."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from decimal import Decimal
 from enum import StrEnum
 
 
@@ -82,3 +84,51 @@ class Capability(StrEnum):
     FILES = "files"
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
+
+
+class CountMethod(StrEnum):
+    """How a number of tokens came to be known, the surest first."""
+
+    REPORTED = "reported"  # by the backend itself
+    EXACT = "exact"  # counted as the provider counts
+    ESTIMATED = "estimated"
+
+
+@dataclass(frozen=True, slots=True)
+class TokenCount:
+    """How many tokens something has, and how that is known."""
+
+    tokens: int
+    method: CountMethod
+
+    @property
+    def is_exact(self) -> bool:
+        return self.method is not CountMethod.ESTIMATED
+
+
+NANO = 1_000_000_000  # nano-dollars in a dollar
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What an exchange costs: an integer, so that sums never drift, and where its price is from."""
+
+    nano_usd: int
+    source: str  # "config", or the price list and the day its data were checked
+
+    @property
+    def usd(self) -> Decimal:
+        return Decimal(self.nano_usd) / NANO
+
+
+def nano_usd(cost: Cost | None) -> int | None:
+    """The bare number, where there is one."""
+    return None if cost is None else cost.nano_usd
+
+
+class BudgetStatus(StrEnum):
+    """How much of a month's money is spoken for; the values of X-Nexus-Budget-Status."""
+
+    NORMAL = "normal"  # the header is absent
+    SOFT_LIMIT = "soft_limit"  # local backends are preferred
+    HARD_LIMIT = "hard_limit"

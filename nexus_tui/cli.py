@@ -5,20 +5,22 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
 import socket
 import sys
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
 from nexus_tui import explain
+from nexus_tui.address import address, why_not_bound
+from nexus_tui.client import load
+from nexus_tui.commands import backends, check, completion, costs, init, requests, status
+from nexus_tui.trace import keep_trace, summary
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
@@ -33,6 +35,9 @@ _SIGNAL_EXIT = 128  # plus the signal's number: ended at once by a second signal
 _LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
+_COMMANDS = (explain, status, backends, requests, costs, check, init)
+
+
 @dataclass(frozen=True, slots=True)
 class Launch:
     """How to run, once options, variables and terminal are known."""
@@ -41,18 +46,19 @@ class Launch:
     is_headless: bool
     log_level: str
     log_format: str
+    environ: Mapping[str, str] = field(repr=False)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     options = _parser().parse_args(arguments)
     try:
-        command = explain.run if options.command else _run
-        return command(options, os.environ)
+        code: int = options.run(options, os.environ)
+        return code
     except KeyboardInterrupt:
         return _SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
-        _say(f"{_summary(error)}; {_keep_trace(error)}")
+        _say(f"{summary(error)}; {keep_trace(error)}")
         return 1
     finally:
         _give_up_on_closed_streams()
@@ -68,13 +74,18 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--no-ui", action="store_true", help="run without the dashboard")
     add("--demo", action="store_true", help="simulated backends and traffic: no keys, no network")
+    add("--cloud", action="store_true", help="use the cloud keys that are set, below local servers")
     add("--config", type=Path, metavar="FILE", help="default: ./nexus.toml, then the user's own")
     add("--host", help="address to listen on (default 127.0.0.1)")
     add("--port", type=_port, help="port to listen on (default 8000; 0: any free one)")
     add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
     add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
-    explain.add_command(parser.add_subparsers(dest="command", title="commands"), _port)
+    parser.set_defaults(run=_run)
+    commands = parser.add_subparsers(dest="command", title="commands")
+    for command in _COMMANDS:
+        command.add_command(commands, _port)
+    completion.add_command(commands, parser)
     return parser
 
 
@@ -107,7 +118,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         listener = bind(config.server.host, config.server.port)
     except OSError as error:
-        _say(_why_not_bound(error, config.server.host, config.server.port))
+        _say(why_not_bound(error, config.server.host, config.server.port))
         return BAD_CONFIG
     return _serve(launch, config, listener)
 
@@ -126,7 +137,8 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
 
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
-    return Launch(options.demo, options.no_ui or not _is_terminal(environ), level, log_format)
+    is_headless = options.no_ui or not _is_terminal(environ)
+    return Launch(options.demo, is_headless, level, log_format, environ)
 
 
 def _is_terminal(environ: Mapping[str, str]) -> bool:
@@ -136,12 +148,12 @@ def _is_terminal(environ: Mapping[str, str]) -> bool:
 
 
 def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
-    from nexus_core.config_file import Overrides, find_config, load_config
-
+    if options.config or not options.demo:
+        return load(options, environ)
     # The demo has backends of its own: only a file that is asked for by name is read for it.
-    is_found = options.config or not options.demo
-    path = find_config(options.config, environ, Path()) if is_found else None
-    return load_config(path, environ, Overrides(options.host, options.port))
+    from nexus_core.config_file import Overrides, load_config
+
+    return load_config(None, environ, Overrides(options.host, options.port))
 
 
 def _serve(launch: Launch, config: Config, listener: socket.socket) -> int:
@@ -165,6 +177,7 @@ async def _supervise(
     launch: Launch, config: Config, listener: socket.socket, signals: Signals
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
+    from nexus_core import discovery
     from nexus_core.api.server import serve
     from nexus_core.gateway import Gateway
     from nexus_tui.loop import resume_gc
@@ -172,6 +185,8 @@ async def _supervise(
     signals.take_over()
     async with _fleet(launch, config) as config:
         gateway, ready = Gateway(config), asyncio.Event()
+        if _is_zero_config(launch, config):
+            gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
         url = _url(listener)
         async with asyncio.TaskGroup() as tasks:
             serving = serve(gateway, listener, stop=signals.stop, ready=ready)
@@ -186,6 +201,10 @@ async def _supervise(
             await signals.stop.wait()
             if in_flight := gateway.forwarder.in_flight:
                 _tell(launch, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
+
+
+def _is_zero_config(launch: Launch, config: Config) -> bool:
+    return config.path is None and not launch.is_demo
 
 
 @contextlib.asynccontextmanager
@@ -224,7 +243,7 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
-        _say(f"the dashboard: {_summary(error)}; {_keep_trace(error)}")
+        _say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
         _say(f"the proxy goes on without it at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
@@ -274,13 +293,27 @@ def _announce(launch: Launch, config: Config, url: str) -> None:
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
     notes += [f"listening on {url}", _origin(launch, config)]
+    complaints = [backend.why for backend in config.unusable]
+    if _is_zero_config(launch, config):
+        notes += _offers(launch, config)
+    elif not (config.backends or config.unusable):
+        complaints.append("there is no backend; name one in the config file")
     for note in notes if launch.is_headless else []:
         _tell(launch, logging.INFO, note)
-    complaints = [backend.why for backend in config.unusable] + list(config.warnings)
-    if not (config.backends or config.unusable):
-        complaints.append("there is no backend; name one in the config file")
     for complaint in complaints:
         _tell(launch, logging.WARNING, complaint)
+
+
+def _offers(launch: Launch, config: Config) -> list[str]:
+    """What Nexus does without a configuration, and what it could use and does not unasked."""
+    from nexus_core.discovery.cloud import cloud_keys
+    from nexus_core.discovery.local import TITLES, USUAL_PLACES
+
+    ports = ", ".join(f"{TITLES[place.kind]} {place.port}" for place in USUAL_PLACES)
+    used = {backend.type for backend in config.backends}
+    keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
+    offers = [f"{key.variable} is set and not used; --cloud uses it" for key in keys]
+    return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
 
 
 def _tell(launch: Launch, level: int, text: str) -> None:
@@ -302,57 +335,10 @@ def _origin(launch: Launch, config: Config) -> str:
     return f"no config file found (looked for {looked})"
 
 
-def _why_not_bound(error: OSError, host: str, port: int) -> str:
-    address = _address(host, port)
-    if isinstance(error, socket.gaierror):
-        return f"{address}: the host is not known; choose another with --host"
-    match error.errno:
-        case errno.EADDRINUSE:
-            found = explain.what_answers(explain.local_url(host, port), 1)
-            owner = " by another Nexus" if found == "nexus" else ""
-            mend = "choose another with --port, or stop what listens there"
-            return f"{address} is in use{owner}; {mend}"
-        case errno.EACCES | errno.EPERM:
-            return f"{address} is not allowed to this user; choose a port above 1023 with --port"
-        case errno.EADDRNOTAVAIL:
-            return f"{address} is not an address of this machine; choose another with --host"
-    return f"{address} can't be used: {error.strerror}"
-
-
 def _url(listener: socket.socket) -> str:
     """Where this machine reaches the server."""
     host, port = listener.getsockname()[:2]
-    return f"http://{_address(host, port)}"
-
-
-def _address(host: str, port: int) -> str:
-    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def _summary(error: BaseException) -> str:
-    """What it died of, in a line; of a group, its first part."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"ended by an unexpected {type(error).__name__}"
-
-
-def _keep_trace(error: BaseException) -> str:
-    """Write the traceback to a file that only the user can read; says where."""
-    import traceback
-
-    import platformdirs
-
-    stamp = time.strftime("%Y%m%d-%H%M%S")
-    directory = platformdirs.user_log_path("nexus", appauthor=False)
-    path = directory / f"crash-{stamp}-{os.getpid()}.txt"
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            traceback.print_exception(error, file=file)
-    except OSError as problem:
-        return f"the trace could not be written to {path}: {problem.strerror}"
-    return f"the trace is in {path}"
+    return f"http://{address(host, port)}"
 
 
 def _say(text: str) -> None:

@@ -4,14 +4,25 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import re
-import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING, Any
+
+from nexus_tui.client import (
+    NoAnswerError,
+    add_target,
+    authorization,
+    content_of,
+    json_text,
+    local_url,
+    run_with_config,
+    say,
+    show,
+    understood,
+    visible_json,
+    what_answers,
+)
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
@@ -28,14 +39,9 @@ if TYPE_CHECKING:
     )
     from nexus_core.gateway import Gateway
 
-SERVED, REFUSED, BAD = 0, 1, 2  # the exit codes
+SERVED, REFUSED = 0, 1  # the exit codes, and BAD
 
-_HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
 _IN_PROCESS = "http://localhost"  # no socket: a name that the guard lets in
-
-
-class _NoAnswerError(Exception):
-    """There is no explanation; the text says why, for people."""
 
 
 # The command --------------------------------------------------------------------------------------
@@ -60,30 +66,17 @@ def add_command(
     add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this one")
     add("--flexible", action="store_true", help="as X-Nexus-Flexible")
     add("--json", action="store_true", help="the whole answer as JSON")
-    add("--url", type=_root, help="the Nexus to ask (default: the configured host and port)")
-    # These may also stand before the subcommand; a default here would win over what stood there.
-    kept = argparse.SUPPRESS
-    add("--config", type=Path, metavar="FILE", default=kept, help="as without explain")
-    add("--host", default=kept, help="the same")
-    add("--port", type=port, default=kept, help="the same")
+    add_target(parser, port)
+    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Explain; gives the exit code."""
-    from nexus_core.errors import ConfigError
-
-    if options.demo:
-        _say("explain: --demo has no effect on it; start `nexus --demo` and ask that one")
-        return BAD
-    try:
-        config = _config(options, environ)
-        return _show(_ask(options, config), as_json=options.json)
-    except ConfigError as error:
-        for problem in error.problems:
-            _say(problem, prefix="")
-    except _NoAnswerError as error:
-        _say(f"explain: {error}")
-    return BAD
+    return run_with_config(
+        options,
+        environ,
+        lambda config: _show(_ask(options, config), as_json=options.json),
+    )
 
 
 def _backend(text: str) -> str:
@@ -92,57 +85,14 @@ def _backend(text: str) -> str:
     raise argparse.ArgumentTypeError("not the name of a backend")
 
 
-def _root(text: str) -> str:
-    """A URL without a trailing slash; its problems never repeat it."""
-    try:
-        parts = urlsplit(text)
-        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
-    except ValueError:
-        is_whole = False
-    if not is_whole or not text.isprintable() or set("?#@ ") & set(text):
-        raise argparse.ArgumentTypeError("must be http:// or https:// and a host, and no password")
-    return text.rstrip("/").removesuffix("/v1")
-
-
-def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
-    from nexus_core.config_file import Overrides, find_config, load_config
-
-    path = find_config(options.config, environ, Path())
-    return load_config(path, environ, Overrides(options.host, options.port))
-
-
 # Asking -------------------------------------------------------------------------------------------
-
-
-def what_answers(url: str, timeout_seconds: float) -> Literal["nexus", "stranger", "nothing"]:
-    """Who listens at `url`, by what it says of itself. No key is sent."""
-    import httpx
-
-    try:
-        # A proxy of the environment is for what lies outside.
-        with httpx.stream(
-            "GET", f"{url}/health", timeout=timeout_seconds, trust_env=False
-        ) as answer:
-            health = json.loads(next(answer.iter_bytes(_HEALTH_BYTES), b""))
-    except (httpx.ConnectError, httpx.ConnectTimeout):
-        return "nothing"
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
-        return "stranger"
-    is_nexus = isinstance(health, dict) and health.get("service") == "nexus"
-    return "nexus" if is_nexus else "stranger"
-
-
-def local_url(host: str, port: int) -> str:
-    """Where this machine reaches what listens there."""
-    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def _ask(options: argparse.Namespace, config: Config) -> httpx.Response:
     """What POST /nexus/explain says: a running Nexus's, else one's in this process.
 
     Raises:
-        _NoAnswerError: --url was given, and there is no Nexus.
+        NoAnswerError: --url was given, and there is no Nexus.
     """
     url = options.url or local_url(config.server.host, config.server.port)
     problem = f"no Nexus answers at {url}"
@@ -154,8 +104,8 @@ def _ask(options: argparse.Namespace, config: Config) -> httpx.Response:
         if found == "stranger":
             problem = f"what answers at {url} is no Nexus"
         if options.url:
-            raise _NoAnswerError(problem)
-    _say(f"{problem}; explained from the configuration and one look at each backend")
+            raise NoAnswerError(problem)
+    say(f"{problem}; explained from the configuration and one look at each backend")
     return asyncio.run(_ask_in_process(options, config))
 
 
@@ -168,18 +118,21 @@ def _ask_running(url: str, options: argparse.Namespace, config: Config) -> httpx
         with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
             return client.send(_request(client, options, config))
     except httpx.RequestError as error:
-        raise _NoAnswerError(f"the Nexus at {url} does not answer") from error
+        raise NoAnswerError(f"the Nexus at {url} does not answer") from error
 
 
 async def _ask_in_process(options: argparse.Namespace, config: Config) -> httpx.Response:
     import httpx
 
     from nexus_core.api.app import FrontDoor
+    from nexus_core.discovery.watch import Discovery
     from nexus_core.gateway import Gateway
 
     for unusable in config.unusable:
-        _say(unusable.why)
-    gateway = Gateway(config)
+        say(unusable.why)
+    gateway = Gateway(config, is_read_only=True)
+    if config.path is None:
+        await Discovery(gateway, gateway.engine, {}).look()
     transport = httpx.ASGITransport(FrontDoor(gateway))
     async with gateway.running():
         await gateway.health.first_round()
@@ -193,7 +146,7 @@ def _tell_silent(gateway: Gateway) -> None:
     for backend in gateway.registry.snapshots():
         if backend.consecutive_failures and backend.health != "unhealthy":
             threshold = gateway.config.health_check.failure_threshold
-            _say(
+            say(
                 f'backend "{backend.name}" did not answer; as after a start, it counts as usable '
                 f"until that happened {threshold} times"
             )
@@ -207,19 +160,13 @@ def _request(
         "X-Nexus-Min-Tier": options.min_tier,
         "X-Nexus-Backend": options.backend,
         "X-Nexus-Flexible": "true" if options.flexible else None,
-        "Authorization": _authorization(config),
+        "Authorization": authorization(config),
         "Content-Type": "application/json",
     }
     given = {name: value for name, value in headers.items() if value is not None}
     body = {"model": options.model, "messages": [{"role": "user", "content": ""}]}
     # As ASCII, so that an argument that is not valid Unicode is Nexus's to refuse.
     return client.build_request("POST", "/nexus/explain", content=json.dumps(body), headers=given)
-
-
-def _authorization(config: Config) -> str | None:
-    keys = [client.value for client in config.auth.api_keys]
-    key = config.auth.admin_key or next(iter(keys), None)
-    return None if key is None else f"Bearer {key.decode('ascii')}"
 
 
 # Showing ------------------------------------------------------------------------------------------
@@ -229,22 +176,13 @@ def _show(answer: httpx.Response, *, as_json: bool) -> int:
     """Print it; gives the exit code.
 
     Raises:
-        _NoAnswerError: it is an error, or not what a Nexus of this version answers.
+        NoAnswerError: it is an error, or not what a Nexus of this version answers.
     """
-    try:
-        content = answer.json()
-        if answer.status_code != 200:
-            raise _NoAnswerError(f"{answer.status_code}: {content['error']['message']}")
+    content = content_of(answer)
+    with understood():
         explanation = _read(content)
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
-        text = f"Nexus answers {answer.status_code} with what this version does not understand"
-        raise _NoAnswerError(text) from error
-    if as_json:
-        # DEL is the one control character that JSON lets stand.
-        _write(sys.stdout, json.dumps(content, indent=2).replace("\x7f", "\\u007f"))
-    else:
-        for line in as_text(explanation):
-            _write(sys.stdout, line)
+    for line in [json_text(content)] if as_json else as_text(explanation):
+        show(line)
     return SERVED if explanation.chosen else REFUSED
 
 
@@ -254,32 +192,7 @@ def _read(content: Any) -> Explanation:
 
     from nexus_core.explain import Explanation
 
-    return TypeAdapter(Explanation).validate_python(_visible(content))
-
-
-def _visible(value: Any) -> Any:
-    from nexus_tui.untrusted import visible
-
-    if isinstance(value, dict):
-        return {key: _visible(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_visible(item) for item in value]
-    return visible(value) if isinstance(value, str) else value
-
-
-def _say(text: str, prefix: str = "nexus: ") -> None:
-    from nexus_tui.untrusted import visible
-
-    _write(sys.stderr, visible(prefix + text))
-
-
-def _write(stream: TextIO | None, line: str) -> None:
-    if stream is None:  # closed before Python started
-        return
-    encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
-    with contextlib.suppress(OSError, ValueError):  # whoever closed it does not want to know
-        stream.write(line + "\n")
+    return TypeAdapter(Explanation).validate_python(visible_json(content))
 
 
 # The table ----------------------------------------------------------------------------------------
@@ -288,7 +201,7 @@ def _write(stream: TextIO | None, line: str) -> None:
 _NOTHING = "–"  # noqa: RUF001  an en dash, as on the screen
 _TIMES = "×"  # noqa: RUF001
 _WORTH_TELLING = 1000  # prompt tokens
-_SILENT = frozenset({"pin", "tried"})  # not shown where they dropped nobody
+_SILENT = frozenset({"pin", "tried", "budget"})  # not shown where they dropped nobody
 
 
 def as_text(explanation: Explanation) -> list[str]:

@@ -5,10 +5,33 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
-from nexus_tui.rows import RequestRow
+from nexus_core.types import PrivacyZone, RouteReason
 
-Test = Callable[[RequestRow], bool]
+
+class Filterable(Protocol):
+    """What the terms look at: a row of the screen, or a line of `nexus requests`."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def backend(self) -> str | None: ...
+    @property
+    def zone(self) -> PrivacyZone | None: ...
+    @property
+    def reason(self) -> RouteReason | None: ...
+    @property
+    def status(self) -> int | None: ...
+    @property
+    def total_ms(self) -> float | None: ...
+    @property
+    def is_live(self) -> bool: ...
+
+
+Test = Callable[[Filterable], bool]
 
 _STATUS = re.compile(r"[1-5](xx|\d\d)")
 _SLOW = re.compile(r">?(\d+(?:\.\d+)?)(ms|s)?")
@@ -22,7 +45,7 @@ class Filter:
     tests: tuple[Test, ...] = ()
     problem: str | None = None  # for people: a term that can't be read; it matches nothing
 
-    def matches(self, row: RequestRow) -> bool:
+    def matches(self, row: Filterable) -> bool:
         return all(test(row) for test in self.tests)
 
 
@@ -54,7 +77,7 @@ def _term(word: str) -> Test:
 
 
 def _word(word: str) -> Test:
-    def test(row: RequestRow) -> bool:
+    def test(row: Filterable) -> bool:
         texts = (row.model, row.backend or "", row.request_id)
         return any(word in text.casefold() for text in texts)
 
@@ -94,7 +117,7 @@ def _slow(value: str) -> Test:
     return lambda row: row.total_ms is not None and row.total_ms > limit
 
 
-def _nothing(_row: RequestRow) -> bool:
+def _nothing(_row: Filterable) -> bool:
     return False
 
 

@@ -9,9 +9,13 @@ from operator import attrgetter
 
 from nexus_core.events import (
     AttemptFailed,
+    BackendAdded,
     BackendHealthChanged,
     BackendProbed,
+    BackendRemoved,
     BackendToggled,
+    BudgetStatusChanged,
+    ConfigReloaded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -99,6 +103,10 @@ class ViewModel:
                     self.pending.pop(event.backend, None)
                 case BackendHealthChanged() | BackendProbed() | ZoneToggled():
                     pass  # drawn from the registry's snapshot
+                case BackendAdded() | ConfigReloaded() | BudgetStatusChanged():
+                    pass  # the same
+                case BackendRemoved():
+                    self.pending.pop(event.backend, None)
             self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
 
     def take_dirty(self) -> set[str]:
@@ -222,4 +230,6 @@ _GROUPS_OF: dict[type[object], tuple[str, ...]] = {
     BackendProbed: (BACKENDS,),
     BackendToggled: (KPI, BACKENDS),
     ZoneToggled: (KPI, BACKENDS),
+    BackendAdded: (KPI, BACKENDS),
+    BackendRemoved: (KPI, BACKENDS),
 }

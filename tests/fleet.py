@@ -9,7 +9,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from nexus_core.config import RoutingConfig
+from nexus_core.books import Books
+from nexus_core.config import Config, RoutingConfig, StorageConfig
 from nexus_core.registry import BackendSnapshot, ModelDetails
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.requirements import Requirements
@@ -19,6 +20,12 @@ from nexus_core.translation.traits import Traits
 from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
 
 MODEL = "llama3:70b"
+
+
+def no_ledger(**sections: Any) -> Books:
+    """Books that keep nothing on disk and stand still at time zero."""
+    config = Config(storage=StorageConfig(path=":memory:"), **sections)
+    return Books(config, lambda: 0.0)
 
 
 def decide(

@@ -61,6 +61,26 @@ def test_a_trial_that_succeeds_closes_the_circuit_and_forgets() -> None:
     assert failing(circuit, 20, is_unreachable=True).until == 25
 
 
+def test_an_answer_that_begins_ends_the_rest_but_not_the_row_of_failures() -> None:
+    circuit = failing(Circuit(), 0, 0, 0)
+
+    circuit.begin()
+    closed = (circuit.is_open, circuit.until, circuit.why)
+    failing(circuit, 20)
+
+    assert closed == (False, None, None)
+    assert (circuit.is_open, circuit.until) == (True, 30)  # twice as long as the one before
+
+
+def test_a_rest_that_was_asked_for_outlasts_the_circuit() -> None:
+    circuit = failing(Circuit(), 0, is_unreachable=True)
+    circuit.rest(1, 60)
+
+    circuit.begin()
+
+    assert (circuit.is_open, circuit.until, circuit.why) == (False, 61, "answered 429")
+
+
 @pytest.mark.parametrize(("asked", "until"), [(7, 17), (None, 11), (99_999, 3610), (-3, 10)])
 def test_a_busy_backend_rests_as_long_as_it_asks_within_reason(
     asked: float | None, until: float
@@ -81,15 +101,15 @@ def test_an_answer_does_not_end_a_rest_that_was_asked_for() -> None:
     assert circuit.until == 15
 
 
-@given(st.lists(st.tuples(st.sampled_from(("fail", "succeed", "rest")), st.floats(0, 50))))
+@given(st.lists(st.tuples(st.sampled_from(("fail", "begin", "succeed", "rest")), st.floats(0, 50))))
 def test_whatever_happens_a_rest_ends(steps: list[tuple[str, float]]) -> None:
     circuit, at = Circuit(), 0.0
     for kind, seconds in steps:
         at += seconds
         if kind == "fail":
             failing(circuit, at)
-        elif kind == "succeed":
-            circuit.succeed()
+        elif kind in ("begin", "succeed"):
+            getattr(circuit, kind)()
         else:
             circuit.rest(at, seconds)
 

@@ -208,12 +208,11 @@ def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
 
 def test_headless_says_where_it_listens_and_what_it_leaves_out(start: Start) -> None:
     cloud = '[[backends]]\nname = "c"\nurl = "https://h"\ntype = "openai"\napi_key_env = "C_KEY"\n'
-    nexus = start(OFFLINE + "[budget]\nmonthly_limit_usd = 3\n" + BACKEND + cloud, "--no-ui")
+    nexus = start(OFFLINE + BACKEND + cloud, "--no-ui")
 
     url = nexus.url()
     nexus.line(r"^nexus: config .*/nexus\.toml$")
     nexus.line('^nexus: backend "c": C_KEY is not set; export it or remove the backend$')
-    nexus.line(r"^nexus: nexus\.toml:4: budget\.monthly_limit_usd: has no effect in this version: ")
     with urllib.request.urlopen(f"{url}/health") as answer:  # noqa: S310 - ours
         health = json.load(answer)
 
@@ -228,6 +227,22 @@ def test_headless_says_where_it_looked_for_a_config(tmp_path: Path) -> None:
 
     assert f"{tmp_path}/nexus.toml" in line
     assert nexus.end(signal.SIGINT) == 0
+
+
+def test_without_a_config_it_looks_for_servers_and_offers_keys_without_using_them(
+    tmp_path: Path,
+) -> None:
+    nexus = Running(tmp_path, "--no-ui", OPENAI_API_KEY="sk-secret")
+
+    url = nexus.url()
+    nexus.line(r"looking for local servers \(Ollama 11434, LM Studio 1234, vLLM 8000, ")
+    nexus.line("OPENAI_API_KEY is set and not used; --cloud uses it")
+    with urllib.request.urlopen(f"{url}/nexus/state") as answer:  # noqa: S310 - ours
+        state = json.load(answer)
+
+    assert "openai" not in [backend["name"] for backend in state["backends"]]
+    assert nexus.end() == 0
+    assert not any("sk-secret" in line for line in nexus.seen)
 
 
 def test_without_a_terminal_it_runs_headless_and_says_so(start: Start) -> None:

@@ -78,7 +78,7 @@ def test_a_named_file_that_is_missing_is_a_problem(
 ONE_PROBLEM = [
     ("[server]\nprot = 1", '2: server.prot: unknown key; did you mean "port"?'),
     ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
-    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path"),
+    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
     ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
      "routing, queue, budget, storage, backends, pricing"),
     ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
@@ -294,15 +294,6 @@ def test_keys_do_not_show_in_a_repr(tmp_path: Path) -> None:
 
     assert config.backends[0].api_key == "k-backend"
     assert "k-" not in repr(config).replace("key-1", "")
-
-
-def test_keys_without_effect_are_named(tmp_path: Path) -> None:
-    text = "[budget]\nmonthly_limit_usd = 3\n[storage]\npath = 'x.db'"
-
-    assert [line.removeprefix(f"{tmp_path}/") for line in load(tmp_path, text).warnings] == [
-        "nexus.toml:2: budget.monthly_limit_usd: has no effect in this version: nothing is limited",
-        "nexus.toml:4: storage.path: has no effect in this version: no ledger is written",
-    ]
 
 
 # Options, variables, keys

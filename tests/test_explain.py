@@ -16,7 +16,7 @@ from nexus_core.config import RoutingConfig
 from nexus_core.explain import Explanation, Situation, as_json, explain
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Moment, Stage
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
@@ -105,7 +105,7 @@ def test_it_is_what_the_next_request_gets(
         assert explanation.chosen.model == first.upstream_model
         assert explanation.chosen.reason is decision.reason
     else:
-        error = refuse(decision, situation.known_names, AT)
+        error = refuse(decision, situation.known_names, Outlook(AT))
         assert explanation.chosen is None
         assert explanation.refused is not None
         assert explanation.refused.code == error.code

@@ -64,8 +64,10 @@ async def test_every_backend_is_asked_again_and_again() -> None:
 async def test_when_switched_off_the_models_are_still_learned_once() -> None:
     health, registry, _ = checks(HealthCheckConfig(enabled=False), ProbedAgent("a", UP))
 
-    async with asyncio.timeout(5):
-        await health.run()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(health.run())
+        await health.first_round()
+        running.cancel()
 
     assert list(registry.snapshot("a").models) == ["m"]
 

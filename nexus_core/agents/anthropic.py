@@ -16,10 +16,12 @@ from nexus_core.agents.http import (
     usable_names,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.events import TokenUsage
 from nexus_core.translation.anthropic import (
     FALLBACK_MODELS,
     AnthropicStream,
     read_models,
+    read_usage,
     translate_error,
     translate_request,
     translate_response,
@@ -39,7 +41,9 @@ class AnthropicAgent(HttpAgent):
         """The key goes in a header of its own."""
         return (("x-api-key", key), ("anthropic-version", VERSION))
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """The chat request as Anthropic's message.
 
         Raises:
@@ -83,11 +87,11 @@ class AnthropicAgent(HttpAgent):
         after: str | None = None
         for _ in range(MAX_PAGES):
             query = {"limit": "100", **({"after_id": after} if after else {})}
-            status, body = await self.get_small(f"/v1/models?{urlencode(query)}")
+            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
             if status in NO_LIST:
                 return Listing(FALLBACK_MODELS)
             if status != 200:
-                raise ListingRefusedError("/v1/models", status)
+                raise ListingRefusedError(self.models_path, status)
             page = read_models(parse_object(body))
             names += page.names
             after = page.after_id
@@ -118,6 +122,10 @@ class AnthropicAnswer:
         return translate_response(
             answer, model=self._model, created=self._created, legacy_functions=self._legacy
         )
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer.get("usage"))
 
     def stream(self) -> StreamTranslator:
         """The state for a stream."""

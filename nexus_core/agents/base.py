@@ -24,6 +24,7 @@ class Call:
     body: bytes = field(repr=False)
     is_streaming: bool
     model: str  # by the backend's own name
+    adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
     asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
 
@@ -71,8 +72,13 @@ class InferenceAgent(Protocol):
         """What to check when the backend refuses the key; names the variable, never the key."""
         ...
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """Put a request into this backend's form; nothing is sent.
+
+        Args:
+            wants_usage: ask a stream to report its usage, whether the client did or not.
 
         Raises:
             InvalidRequestError: a field that has to be read has not the shape it should.

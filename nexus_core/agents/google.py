@@ -16,6 +16,7 @@ from nexus_core.agents.http import (
     usable_names,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
+from nexus_core.events import TokenUsage
 from nexus_core.translation.chat_request import ChatRequest, check_chat_request
 from nexus_core.translation.embeddings import check_embeddings_request
 from nexus_core.translation.google import (
@@ -25,6 +26,7 @@ from nexus_core.translation.google import (
     estimate_tokens,
     read_models,
     read_retry_after,
+    read_usage,
     translate_embeddings_request,
     translate_embeddings_response,
     translate_error,
@@ -42,11 +44,15 @@ _PREFIX = "models/"
 class GoogleAgent(HttpAgent):
     """A Google AI account (the Gemini API, v1beta)."""
 
+    models_path = "/v1beta/models"
+
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header; Google would take it in the URL, where logs would show it."""
         return (("x-goog-api-key", key),)
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """The request in Gemini's form.
 
         Raises:
@@ -97,12 +103,12 @@ class GoogleAgent(HttpAgent):
         token: str | None = None
         for _ in range(MAX_PAGES):
             query = {"pageSize": "1000", **({"pageToken": token} if token else {})}
-            status, body = await self.get_small(f"/v1beta/models?{urlencode(query)}")
+            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
             if status in NO_LIST:
                 return Listing(FALLBACK_MODELS)
             if status != 200:
                 # A key that Google does not know is a 400 with a reason.
-                raise ListingRefusedError("/v1beta/models", translate_error(status, body)[0])
+                raise ListingRefusedError(self.models_path, translate_error(status, body)[0])
             page = read_models(parse_object(body))
             names += page.names
             token = page.next_page_token
@@ -118,15 +124,19 @@ def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
     return "streamGenerateContent?alt=sse" if request.is_streaming else "generateContent"
 
 
-class _GoogleErrors:
-    """How Google's errors become OpenAI's."""
+class _GoogleForm:
+    """What all of Google's answers have in common."""
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer)
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
         """Status, envelope, and the wait that Google asks for in the body."""
         return *translate_error(status, body), read_retry_after(body)
 
 
-class GoogleAnswer(_GoogleErrors):
+class GoogleAnswer(_GoogleForm):
     """How the answer to one chat becomes OpenAI's."""
 
     ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
@@ -157,7 +167,7 @@ class GoogleAnswer(_GoogleErrors):
         )
 
 
-class EmbeddingsAnswer(_GoogleErrors):
+class EmbeddingsAnswer(_GoogleForm):
     """How an answer with embeddings becomes OpenAI's."""
 
     ends_at_completion = False

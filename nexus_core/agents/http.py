@@ -57,6 +57,8 @@ class ListingRefusedError(Exception):
 class HttpAgent:
     """The part of an agent that is the same for every provider."""
 
+    models_path = "/v1/models"  # where the backend lists its models
+
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
@@ -114,7 +116,7 @@ class HttpAgent:
         except UpstreamError as error:
             detail = self.keys.cut_text(str(error))
         except ValueError as error:
-            detail = f"its list of models: {error}"
+            detail = f"{self.models_path}: {error}"
         else:
             taken = time.monotonic() - started
             details = await self._details(listing, timeout_seconds - taken)

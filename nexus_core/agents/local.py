@@ -77,7 +77,9 @@ class LocalAgent(OpenAIAgent):
         self._lacks: dict[str, frozenset[Capability]] = {}  # by model, once it was shown
         self._shown: set[str] = set()
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         """The request as it came, but for the model's name.
 
         Raises:
@@ -87,7 +89,7 @@ class LocalAgent(OpenAIAgent):
             check_embeddings_request(request.fields)
             if not _is_text(request.fields["input"]):
                 raise UnsupportedFieldsError({"input": f"{self._server.label} takes no tokens"})
-        return super().prepare(endpoint, request, model)
+        return super().prepare(endpoint, request, model, wants_usage=wants_usage)
 
     async def send(self, call: Call) -> Response:
         """Send it and wait for the answer's head.

@@ -24,16 +24,23 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """A backend that speaks OpenAI's API; requests pass to it as they are."""
 
-    models_path = "/v1/models"
-
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
-        """The request as it came, but for the model's name."""
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        """The request as it came, but for the model's name and a stream's wish for its usage."""
+        adds_usage = (
+            wants_usage
+            and request.is_streaming
+            and endpoint is not Endpoint.EMBEDDINGS
+            and not request.wants_usage
+        )
         return Call(
             endpoint=endpoint,
             path=endpoint.value,
-            body=request.body_for(model),
+            body=request.body_for(model, adds_usage=adds_usage),
             is_streaming=request.is_streaming,
             model=model,
+            adds_usage=adds_usage,
             asked=request.fields,
         )
 

@@ -57,6 +57,10 @@ class AnswerTranslator(Protocol):
         """
         ...
 
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What a whole answer tells of its usage, which OpenAI's form may not hold all of."""
+        ...
+
     def stream(self) -> StreamTranslator:
         """The state for a stream."""
         ...
@@ -146,7 +150,7 @@ class TranslatedWhole:
     ) -> None:
         self.status = response.status
         self.headers = _without(response.headers, _JSON)
-        self.usage: TokenUsage | None = None  # stands in the translated body
+        self.usage: TokenUsage | None = None  # known once the body was read
         self.close = response.close
         self._response = response
         self._translator = translator
@@ -163,6 +167,7 @@ class TranslatedWhole:
             answer = parse_json(body)
             if not isinstance(answer, dict):
                 raise ValueError("no JSON object")
+            self.usage = self._translator.usage(answer)
             yield json.dumps(self._translator.whole(answer)).encode()
         except ValueError as error:
             raise UpstreamProtocolError(f"its answer can't be translated: {error}") from error

@@ -32,8 +32,6 @@ class Completions:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._max_body_bytes = gateway.config.server.max_body_bytes
-        self._backends = {backend.name for backend in gateway.config.backends}
 
     async def serve(
         self,
@@ -51,9 +49,9 @@ class Completions:
             ClientLeftError: nobody is there any more.
         """
         received = time.monotonic()
-        body = await read_body(scope, receive, self._max_body_bytes)
+        body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
         openai = read_request(endpoint, body)
-        hints = read_hints(scope, self._backends)
+        hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
             id=request_id,
             endpoint=endpoint,
@@ -93,6 +91,7 @@ class AsgiReply:
         self._send = send
         self._request_id = request_id
         self._last = b"\n\n"
+        self._is_stream = False
         self.is_finished = False
 
     async def start(
@@ -100,6 +99,7 @@ class AsgiReply:
     ) -> Headers:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         headers = passed_headers(upstream)
+        self._is_stream = length is None
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
         NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
@@ -117,8 +117,12 @@ class AsgiReply:
         await self._send({"type": "http.response.body", "body": b""})
 
     async def send_error_event(self, error: NexusError) -> None:
-        """Tell of a failure inside a stream that has begun, and end it without [DONE]."""
-        await self.send(self._border() + error_event(error))
+        """Tell of a failure inside a stream that has begun, and end it without [DONE].
+
+        Nothing fits behind a whole answer, which has been handed over by then.
+        """
+        if self._is_stream:
+            await self.send(self._border() + error_event(error))
         await self.finish()
 
     async def refuse(self, error: NexusError, served: Served | None) -> Headers:

@@ -111,4 +111,4 @@ def require_json(request: Request) -> None:
 
 def _as_json(snapshot: BackendSnapshot) -> dict[str, Any]:
     values = {f.name: getattr(snapshot, f.name) for f in fields(snapshot)}
-    return {**values, "models": dict(snapshot.models)}
+    return {**values, "models": dict(snapshot.models), "details": dict(snapshot.details)}

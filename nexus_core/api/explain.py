@@ -65,7 +65,7 @@ async def _read_question(gateway: Gateway, scope: Scope, incoming: Incoming) -> 
     """
     request = Request(scope)
     require_json(request)
-    names = {backend.name for backend in gateway.config.backends}
+    names = gateway.registry.names
     usable = tuple(request.query_params.getlist("usable"))
     for name in usable:
         if name not in names:

@@ -12,7 +12,7 @@ from nexus_core.api.asgi import RawHeaders, Scope, header_values
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import Served
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import PrivacyZone
+from nexus_core.types import BudgetStatus, Cost, PrivacyZone
 from nexus_core.upstream.base import Headers
 
 REQUEST_ID = b"x-nexus-request-id"
@@ -66,10 +66,19 @@ class NexusHeaders:
             (b"x-nexus-privacy-zone", backend.zone.value.encode()),
             (b"x-nexus-model", quote(self.served.model, safe="/:@+,;=~ ()[]").encode()),
         ]
+        if self.served.cost is not None:
+            headers.append((b"x-nexus-cost-estimated", shown_cost(self.served.cost).encode()))
+        if self.served.budget is not BudgetStatus.NORMAL:
+            headers.append((b"x-nexus-budget-status", self.served.budget.value.encode()))
         if self.served.dropped:
             headers.append((b"x-nexus-dropped-params", ", ".join(self.served.dropped).encode()))
         if self.overhead_ms is not None:
             headers.append((b"x-nexus-overhead-ms", b"%.1f" % self.overhead_ms))
+
+
+def shown_cost(cost: Cost) -> str:
+    """US dollars, with as many digits as keep a small cost from reading as nothing."""
+    return f"${cost.usd:.{9 if 0 < cost.nano_usd < 1000 else 6}f}"
 
 
 def passed_headers(upstream: Headers) -> RawHeaders:

@@ -29,8 +29,8 @@ from nexus_core import __version__
 from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram, TokenHistogram
 from nexus_core.registry import BackendSnapshot
-from nexus_core.stats import Operation, Stats
-from nexus_core.types import BackendType, Endpoint, HealthStatus, RouteReason
+from nexus_core.stats import BackendStats, Operation, Stats
+from nexus_core.types import NANO, BackendType, Endpoint, HealthStatus, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -67,6 +67,11 @@ class GatewayCollector(Collector):
         yield InfoMetricFamily("nexus_build", "The running Nexus.", {"version": __version__})
         yield GaugeMetricFamily(
             "nexus_queued_requests", "Requests that wait for a slot.", self._gateway.queued
+        )
+        yield CounterMetricFamily(
+            "nexus_ledger_rows_lost",
+            "Requests that the ledger could not record.",
+            self._gateway.books.ledger.lost,
         )
         yield from _http(stats)
         yield from _operations(stats)
@@ -181,12 +186,20 @@ def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Me
         "Attempts that failed, and answers that broke off.",
         labels=("backend", "error_type"),
     )
+    cost = CounterMetricFamily(
+        "nexus_cost_usd", "What answers cost, where the price is known.", labels=("backend",)
+    )
+    unpriced = CounterMetricFamily(
+        "nexus_unpriced_requests", "Answers whose price is not known.", labels=("backend",)
+    )
     for snapshot in snapshots:
-        numbers = stats.backends.get(snapshot.name)
-        attempts.add_metric((snapshot.name,), numbers.attempts if numbers else 0)
-        for error, count in numbers.errors.items() if numbers else ():
-            errors.add_metric((snapshot.name, error), count)
-    yield from (attempts, errors)
+        name, numbers = (snapshot.name,), stats.backends.get(snapshot.name) or BackendStats()
+        attempts.add_metric(name, numbers.attempts)
+        cost.add_metric(name, numbers.cost_nano_usd / NANO)
+        unpriced.add_metric(name, numbers.unpriced)
+        for error, count in numbers.errors.items():
+            errors.add_metric((*name, error), count)
+    yield from (attempts, errors, cost, unpriced)
 
 
 def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:

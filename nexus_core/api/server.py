@@ -35,8 +35,10 @@ def bind(host: str, port: int) -> socket.socket:
     Raises:
         OSError: the address is in use, not ours, or does not exist.
     """
-    family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family, kind, protocol, _, address = found
+    # With the protocol: asyncio sets TCP_NODELAY only where it reads TCP there.
+    listener = socket.socket(family, kind, protocol)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)

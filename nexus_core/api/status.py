@@ -15,7 +15,7 @@ from nexus_core.histogram import Histogram
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.stats import BackendStats
-from nexus_core.types import HealthStatus
+from nexus_core.types import NANO, HealthStatus
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -26,7 +26,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def health() -> dict[str, Any]:
         """Ready to take requests; says nothing that needs a key."""
         snapshots = gateway.registry.snapshots()
-        usable = sum(s.enabled and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
+        usable = sum(s.is_on and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
         return {
             "status": "ok",
             "service": "nexus",
@@ -36,7 +36,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> dict[str, Any]:
-        """Every model and alias that an enabled backend serves."""
+        """Every model and alias that a backend serves which is switched on."""
         return {"object": "list", "data": list(_models(gateway).values())}
 
     @router.get("/v1/models/{model:path}")
@@ -91,6 +91,11 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "cloud_answers": stats.cloud_answers,
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
+        "cost_usd": _usd(stats.cost_nano_usd),
+        "unpriced": stats.unpriced,
+        "saved_usd": _usd(stats.saved_nano_usd),
+        "budget": _budget(gateway),
+        "ledger": {"problem": gateway.books.ledger.problem, "lost": gateway.books.ledger.lost},
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
         "refusals": dict(stats.refusals),
@@ -113,9 +118,30 @@ def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]
         "errors": dict(numbers.errors),
         "prompt_tokens": numbers.prompt_tokens,
         "completion_tokens": numbers.completion_tokens,
+        "cost_usd": _usd(numbers.cost_nano_usd),
+        "unpriced": numbers.unpriced,
         "first_byte_ms": _percentiles(numbers.first_byte),
         "total_ms": _percentiles(numbers.total),
     }
+
+
+def _budget(gateway: Gateway) -> dict[str, Any]:
+    """The whole gateway's month: dollars spent and set aside, and its limit if it has one."""
+    budget, at = gateway.books.budget, gateway.now()
+    status = budget.status(None, at)
+    limit = budget.limit_nano_usd
+    return {
+        "status": status.value,
+        "month": str(budget.month),
+        "spent_usd": _usd(budget.spent_nano_usd),
+        "reserved_usd": _usd(budget.reserved_nano_usd),
+        "limit_usd": None if limit is None else _usd(limit),
+        "resets_in_seconds": gateway.books.resets_in_seconds(),
+    }
+
+
+def _usd(nano_usd: int) -> float:
+    return nano_usd / NANO
 
 
 def _percentiles(histogram: Histogram) -> dict[str, float | None]:
@@ -129,7 +155,7 @@ def _models(gateway: Gateway) -> dict[str, dict[str, Any]]:
     created = int(gateway.started_at)
     found: dict[str, dict[str, Any]] = {}
     for snapshot in gateway.registry.snapshots():
-        if snapshot.enabled:
+        if snapshot.is_on:
             for name in snapshot.models:
                 found.setdefault(name, _entry(name, created, snapshot.name))
     aliases = gateway.config.routing.aliases

@@ -97,7 +97,6 @@ class DemoFleet:
                 "routing": routing,
                 "storage": StorageConfig(path=":memory:"),
                 "unusable": (),
-                "warnings": (),
             }
         )
 
@@ -192,7 +191,7 @@ class DemoFleet:
             self._cloud(
                 BackendType.OPENAI,
                 _as_they_are(CLOUD, SMALL_CLOUD) | {LARGE_LOCAL: CLOUD},
-                priority=60,
+                priority=80,
             ),
             self._cloud(BackendType.ANTHROPIC, _as_they_are(CLAUDE, SMALL_CLAUDE), priority=55),
             self._cloud(BackendType.GOOGLE, _as_they_are(GEMINI, NEW_GEMINI), priority=50),

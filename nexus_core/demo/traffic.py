@@ -23,7 +23,7 @@ from nexus_core.demo.backends import (
 )
 
 _MAX_CONCURRENT = 16
-_PAUSE_SECONDS = 0.7  # on average, between two requests
+MEAN_PAUSE_SECONDS = 0.7  # between two requests
 _BURST_EVERY = 14  # requests
 _BURST_SIZE = 6  # more than the preferred backend takes at once
 _STREAM_SHARE = 0.7
@@ -63,6 +63,7 @@ class _Kind:
 
 
 _BURST = _Kind(weight=0, model=LARGE_LOCAL)
+_KEPT_HERE = _Kind(weight=6, model=SMALL_CLOUD, headers=tuple(_RESTRICTED.items()))
 _KINDS = (
     _Kind(weight=26, model=SMALL_LOCAL),
     _Kind(weight=8, model="gpt-3.5-turbo"),
@@ -76,11 +77,12 @@ _KINDS = (
     _Kind(weight=3, model=SMALL_CLAUDE, has_tools=True),
     _Kind(weight=5, model=GEMINI),
     _Kind(weight=3, model=NEW_GEMINI, has_tools=True),
-    _Kind(weight=8, model=SMALL_CLOUD, headers=tuple(_RESTRICTED.items())),
+    _KEPT_HERE,
     _Kind(weight=4, model="secret-notes"),
     _Kind(weight=1, model=CLOUD, headers=tuple(_RESTRICTED.items())),  # refused: 503
     _Kind(weight=3, model="llama3:700b"),  # nobody serves it: 404
 )
+_WEIGHTS = [kind.weight for kind in _KINDS]
 
 
 async def run_traffic(
@@ -103,7 +105,7 @@ async def run_traffic(
         base_url=base_url, headers=headers, timeout=_TIMEOUT_SECONDS, trust_env=False
     ) as client:
         random = random or Random()  # noqa: S311 - made-up traffic, not a secret
-        crowd = _Crowd(client, random, lambda: random.expovariate(speed / _PAUSE_SECONDS))
+        crowd = _Crowd(client, random, lambda: random.expovariate(speed / MEAN_PAUSE_SECONDS))
         async with asyncio.TaskGroup() as tasks:
             driving = tasks.create_task(crowd.drive(), name="demo-traffic")
             await stop.wait()
@@ -124,19 +126,22 @@ class _Crowd:
     async def drive(self) -> None:
         """Send requests for ever, a burst now and then."""
         await self._wait_until_ready()
-        weights = [kind.weight for kind in _KINDS]
         count = 0
         async with asyncio.TaskGroup() as tasks:
             while True:
                 count += 1
-                if count % _BURST_EVERY == 0:
-                    kinds = [_BURST] * _BURST_SIZE
-                else:
-                    kinds = self._random.choices(_KINDS, weights)
-                for kind in kinds:
+                for kind in self._next(count):
                     await self._seats.acquire()
                     tasks.create_task(self._ask(kind), name="demo-request")
                 await asyncio.sleep(self._pause())
+
+    def _next(self, count: int) -> list[_Kind]:
+        """Chance decides, but what shows overflow and privacy comes round within seconds."""
+        if count % _BURST_EVERY == 0:
+            return [_BURST] * _BURST_SIZE
+        if count % _BURST_EVERY == _BURST_EVERY // 2:
+            return [_KEPT_HERE]
+        return self._random.choices(_KINDS, _WEIGHTS)
 
     async def _wait_until_ready(self) -> None:
         while True:

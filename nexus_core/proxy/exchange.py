@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -13,11 +14,14 @@ from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.relay import StreamRelay
-from nexus_core.translation.openai import parse_json, read_usage
+from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
 from nexus_core.upstream.base import (
+    MAY_SEND,
     Headers,
     UpstreamConnectError,
+    UpstreamConnectTimeoutError,
     UpstreamError,
+    UpstreamNotSentError,
 )
 
 _MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
@@ -35,6 +39,7 @@ class Answer:
     body: bytes  # the whole of it, or a stream's first bytes
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
+    service_tier: str | None = None  # as the answer says
 
 
 class FailureKind(Enum):
@@ -44,6 +49,7 @@ class FailureKind(Enum):
     UNREACHABLE = auto()  # no connection
     BUSY = auto()  # 429
     REFUSED_KEY = auto()  # 401, 403
+    NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +74,15 @@ class AttemptFailedError(Exception):
 class Exchange:
     """One request at one backend, from the first byte sent to the connection given back."""
 
-    def __init__(self, agent: InferenceAgent, server: ServerConfig) -> None:
+    def __init__(
+        self, agent: InferenceAgent, server: ServerConfig, may_send: Callable[[], bool]
+    ) -> None:
         self._agent = agent
         self._server = server
+        self._may_send = may_send  # asked once more when there is a connection
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
+        self._hides_usage = False
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, call: Call) -> Answer:
@@ -83,10 +93,20 @@ class Exchange:
         """
         limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
+        before = MAY_SEND.set(self._may_send)
         try:
             async with asyncio.timeout(limit):
+                self._hides_usage = call.adds_usage
                 self._response = await self._agent.send(call)
                 return await self._judge(self._response, call.is_streaming)
+        except UpstreamNotSentError as error:
+            raise self._failed(
+                str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
+            ) from error
+        except UpstreamConnectTimeoutError as error:
+            raise self._failed(
+                str(error), status=504, code="upstream_timeout", kind=FailureKind.UNREACHABLE
+            ) from error
         except UpstreamConnectError as error:
             why = self._agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
@@ -96,6 +116,7 @@ class Exchange:
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
         finally:
+            MAY_SEND.reset(before)
             self.seconds = time.monotonic() - started
 
     async def close(self) -> None:
@@ -112,7 +133,9 @@ class Exchange:
         if 300 <= status < 400:
             raise self._failed(f"answers {status}, and redirects are not followed")
         if is_streaming and status == 200 and _is_event_stream(headers):
-            self._relay = relay = StreamRelay(response, self._agent.keys)
+            self._relay = relay = StreamRelay(
+                response, self._agent.keys, hides_usage=self._hides_usage
+            )
             return Answer(status, headers, await relay.first(), relay)
         body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
         if status in _REFUSED_KEY:
@@ -122,22 +145,23 @@ class Exchange:
             kind = FailureKind.BUSY if status == 429 else FailureKind.FAILED
             raise AttemptFailedError(Failure(f"answered {status}", answer, status, kind, headers))
         if status < 300:
-            return Answer(status, headers, body, None, response.usage or self._usage(body))
+            usage, tier = self._read(body)
+            return Answer(status, headers, body, None, response.usage or usage, tier)
         return answer
 
-    def _usage(self, body: bytes) -> TokenUsage | None:
-        """The usage of a whole answer; something else than a JSON object is a failed attempt."""
+    def _read(self, body: bytes) -> tuple[TokenUsage | None, str | None]:
+        """Usage and service tier; something else than a JSON object is a failed attempt."""
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
                 raise self._failed("answered with something that is not JSON")
-            return None
+            return None, None
         try:
             fields = parse_json(body)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
         if not isinstance(fields, dict):
             raise self._failed("answered with JSON that is not an object")
-        return read_usage(fields)
+        return read_usage(fields), read_service_tier(fields)
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.

@@ -7,9 +7,11 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core.agents import InferenceAgent
+from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import EventBus
+from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -24,7 +26,7 @@ from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
@@ -44,6 +46,7 @@ class Forwarder:
         routing: RoutingConfig,
         strategy: Strategy,
         queue: WaitingRoom | None,
+        books: Books,
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
@@ -55,6 +58,7 @@ class Forwarder:
         self._routing = routing
         self._strategy = strategy
         self._queue = queue
+        self._books = books
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._running: dict[asyncio.Timeout, RequestRecord] = {}
@@ -67,6 +71,10 @@ class Forwarder:
         """How many requests are under way."""
         return len(self._running)
 
+    def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
+        """Go by these from the next request on."""
+        self._server, self._routing = server, routing
+
     async def idle(self) -> None:
         """Return once no request is under way."""
         await self._idle.wait()
@@ -76,7 +84,7 @@ class Forwarder:
         self._is_ending = True
         at = asyncio.get_running_loop().time()
         for deadline in self._running:
-            deadline.reschedule(at)
+            _expire(deadline, at)
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests under way at the zone's backends; how many there were."""
@@ -91,10 +99,9 @@ class Forwarder:
         ended = 0
         for deadline, record in self._running.items():
             at_backend = record.served if record.is_at_backend else None
-            if at_backend is not None and is_meant(at_backend.backend):
-                record.ended_with = what
-                deadline.reschedule(at)
+            if at_backend is not None and is_meant(at_backend.backend) and _expire(deadline, at):
                 ended += 1
+                record.ended_with = what
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -102,7 +109,7 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestRecord(request, self._bus, self._now)
+        record = RequestRecord(request, self._bus, self._books, self._now)
         record.receive()
         try:
             await self._within_deadline(record, reply)
@@ -129,6 +136,7 @@ class Forwarder:
         try:
             async with deadline:
                 self._running[deadline] = record
+                record.deadline = deadline
                 self._idle.clear()
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
@@ -151,16 +159,16 @@ class Forwarder:
                 status=503,
                 code="switched_off",
             )
+        return UpstreamFailedError(self._too_late(), status=504, code="upstream_timeout")
+
+    def _too_late(self) -> str:
         seconds = self._server.request_timeout_seconds
-        return UpstreamFailedError(
-            f"no whole answer within request_timeout_seconds ({seconds:g})",
-            status=504,
-            code="upstream_timeout",
-        )
+        return f"no whole answer within request_timeout_seconds ({seconds:g})"
 
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
         failure: Failure | None = None
+        await self._wait_for_books(record)
         for attempt in range(1, self._routing.max_retries + 2):
             decision = await self._decide(record, tried)
             if not decision.order:
@@ -170,9 +178,24 @@ class Forwarder:
                 return
             tried[decision.order[0].backend.name] = failure.why
         if failure is None:
-            queued = len(self._queue) if self._queue is not None else 0
-            raise refuse(decision, self._known_names(), self._registry.clock(), queued)
+            raise refuse(decision, self._known_names(), self._outlook())
         await self._pass_failure_on(record, failure, reply)
+
+    async def _wait_for_books(self, record: RequestRecord) -> None:
+        """Right after a start: no money is spent before the month's spending is known."""
+        if self._books.is_ready:
+            return
+        started = time.monotonic()
+        has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
+        await self._books.ready(wants_prices=has_cloud)
+        record.upstream_seconds += time.monotonic() - started
+
+    def _outlook(self) -> Outlook:
+        return Outlook(
+            at=self._registry.clock(),
+            queued=len(self._queue) if self._queue is not None else 0,
+            budget_resets_in_seconds=self._books.resets_in_seconds(),
+        )
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
@@ -180,26 +203,28 @@ class Forwarder:
         Between a decision and its slot nothing is awaited: no other request takes the slot, and no
         switch is turned, between the two.
         """
-        decision = self._route(record, tried)
+        decision, has_waited = self._take(record, tried), False
         started = time.monotonic()
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._models_known()
-            decision = self._route(record, tried)
-        if decision.order:
-            self._registry.acquire(decision.order[0].backend.name)
-        elif self._queue is not None and decision.waits_for:
+            decision = self._take(record, tried)
+        if not decision.order and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
+            has_waited = True
         record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
         record.decision = decision
-        if decision.order and not self._is_on(decision.order[0].backend.name):
-            # Switched off between its turn in the queue and now.
-            self._registry.release(decision.order[0].backend.name)
+        first = decision.order[0].backend if decision.order and has_waited else None
+        if first is not None and not self._may_go_to(decision, record):
+            # Switched off, removed, changed or too dear between its turn in the queue and now.
+            self._registry.release(first.name)
             return await self._decide(record, tried)
         return decision
 
-    def _is_on(self, name: str) -> bool:
-        now = self._registry.snapshot(name)
-        return now.enabled and now.zone_enabled
+    def _may_go_to(self, decision: RouteDecision, record: RequestRecord) -> bool:
+        choice = decision.order[0]
+        rule = self._books.rule(record.request.client)
+        is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
+        return is_affordable and self._registry.still_holds(choice.backend)
 
     async def _wait_in(
         self,
@@ -208,23 +233,31 @@ class Forwarder:
         record: RequestRecord,
         tried: dict[str, str],
     ) -> RouteDecision:
-        at = self._registry.clock()
-        rests = [
-            until - at
-            for drop in decision.waits_for
-            if (until := drop.backend.rests_until) is not None and until > at
-        ]
         try:
             return await room.wait(
+                decision,
                 lambda: self._route(record, tried),
                 is_high=record.request.need.is_high_priority,
-                rest_seconds=min(rests, default=None),
             )
-        except (QueueFullError, TimeoutError):
+        except QueueFullError:
             return decision
+        except TimeoutError:
+            return self._take(record, tried)  # what it is refused for is how things are now
+
+    def _take(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+        decision = self._route(record, tried)
+        if decision.order:
+            self._registry.acquire(decision.order[0].backend.name)
+        return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
-        moment = Moment(self._registry.clock(), tried)
+        client = record.request.client
+        moment = Moment(
+            self._registry.clock(),
+            tried,
+            money=self._books.rule(client),
+            prefers_local=self._books.prefers_local(client),
+        )
         return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
 
     async def _attempt(
@@ -234,26 +267,39 @@ class Forwarder:
         request, choice = record.request, decision.order[0]
         backend = choice.backend
         agent = self._agents[backend.name]
-        exchange = Exchange(agent, self._server)
+        exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
         with self._registry.held(backend.name):
             _check_zone(request.need, backend)
             served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
-            call = agent.prepare(request.endpoint, request.openai, served.model)
+            call = agent.prepare(
+                request.endpoint,
+                request.openai,
+                served.model,
+                wants_usage=self._books.is_priced(backend, served.model),
+            )
+            bill = record.open_bill(backend, served.model)
             record.drop(call.translation.dropped if call.translation else ())
             self._strategy.next_turn()
             record.is_at_backend = True
             try:
                 answer = await exchange.open(call)
+                await bill.counted(self._now())
                 record.upstream_seconds += exchange.seconds
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
                 self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
                 await self._deliver(record, answer, reply)
+                self._registry.record_completion(backend.name)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
                 self._learn(backend.name, failed.failure)
                 return failed.failure
+            except asyncio.CancelledError:
+                if record.has_run_out and not (record.has_begun or self._is_ending):
+                    why = self._too_late()
+                    self._registry.record_failure(backend.name, why, is_unreachable=False)
+                raise
             finally:
                 record.is_at_backend = False
                 await exchange.close()
@@ -267,6 +313,8 @@ class Forwarder:
                 self._registry.record_refused_key(name, hint)
             case FailureKind.BUSY:
                 self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
+            case FailureKind.NOT_SENT:
+                pass  # the operator's doing
             case FailureKind.UNREACHABLE | FailureKind.FAILED:
                 unreachable = failure.kind is FailureKind.UNREACHABLE
                 self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
@@ -274,7 +322,12 @@ class Forwarder:
     async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
         served = record.served
         assert served is not None  # noqa: S101 - set with the route, for the type checker
-        record.usage = answer.usage
+        if answer.status < 400:
+            record.answered = Answered(
+                usage=answer.usage, service_tier=answer.service_tier, is_whole=answer.relay is None
+            )
+            record.expect()
+            served = record.served or served
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, served, length=length)
         record.begin(served.backend.name, answer.status, headers)
@@ -287,7 +340,7 @@ class Forwarder:
     async def _relay(
         self, record: RequestRecord, name: str, answer: Answer, relay: StreamRelay, reply: Reply
     ) -> None:
-        idle = self._server.idle_timeout_seconds
+        idle, is_whole = self._server.idle_timeout_seconds, False
         try:
             await relay.pass_on(answer.body, reply, idle)
         except UpstreamError as error:
@@ -300,8 +353,15 @@ class Forwarder:
             raise UpstreamFailedError(
                 f'backend "{name}": {why}', status=504, code="upstream_timeout"
             ) from error
+        else:
+            is_whole = True
         finally:
-            record.usage = relay.usage
+            record.answered = Answered(
+                usage=relay.usage,
+                service_tier=relay.service_tier,
+                text_bytes=relay.text_bytes,
+                is_whole=is_whole,
+            )
 
     async def _pass_failure_on(self, record: RequestRecord, failure: Failure, reply: Reply) -> None:
         """The last backend's failure is the client's answer."""
@@ -314,6 +374,14 @@ class Forwarder:
     def _known_names(self) -> list[str]:
         served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
         return sorted(served | set(self._routing.aliases))
+
+
+def _expire(deadline: asyncio.Timeout, at: float) -> bool:
+    """Let it end now; False if it is about to by itself, which can't be changed any more."""
+    if deadline.expired():
+        return False
+    deadline.reschedule(at)
+    return True
 
 
 def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:

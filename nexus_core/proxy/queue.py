@@ -34,6 +34,7 @@ class WaitingRoom:
         self._registry = registry
         self._high: deque[_Waiter] = deque()
         self._normal: deque[_Waiter] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
         registry.on_change(self._serve)
 
     def __len__(self) -> int:
@@ -41,17 +42,18 @@ class WaitingRoom:
 
     async def wait(
         self,
+        decision: RouteDecision,
         decide: Callable[[], RouteDecision],
         *,
         is_high: bool,
-        rest_seconds: float | None = None,
     ) -> RouteDecision:
         """Wait for a decision with a candidate, whose slot is then held for the caller.
 
         One without a candidate comes back as soon as waiting can't help any more.
 
         Args:
-            rest_seconds: when a backend that rests may be asked again, if one does.
+            decision: the one that found none.
+            decide: makes another.
 
         Raises:
             QueueFullError: there is no room.
@@ -59,11 +61,10 @@ class WaitingRoom:
         """
         if len(self) >= self._config.max_size:
             raise QueueFullError
-        loop = asyncio.get_running_loop()
         queue = self._high if is_high else self._normal
-        waiter = _Waiter(decide, loop.create_future())
-        alarm = None if rest_seconds is None else loop.call_later(rest_seconds, self._serve, None)
+        waiter = _Waiter(decide, asyncio.get_running_loop().create_future())
         queue.append(waiter)
+        self._look_again_after_rests(decision)
         try:
             async with asyncio.timeout(self._config.max_wait_seconds):
                 return await waiter.turn
@@ -75,8 +76,9 @@ class WaitingRoom:
         finally:
             if waiter in queue:
                 queue.remove(waiter)
-            if alarm is not None:
-                alarm.cancel()
+            if self._alarm is not None and not len(self):
+                self._alarm.cancel()
+                self._alarm = None
 
     def _serve(self, freed: str | None) -> None:
         """Give what is free to those who wait longest.
@@ -94,6 +96,26 @@ class WaitingRoom:
                 if decision.order:
                     self._registry.acquire(decision.order[0].backend.name)
                 elif decision.waits_for:
+                    self._look_again_after_rests(decision)
                     continue
                 queue.remove(waiter)
                 waiter.turn.set_result(decision)
+
+    def _look_again_after_rests(self, decision: RouteDecision) -> None:
+        """Nothing tells of a rest's end, so set the alarm for the first that someone waits for."""
+        at = self._registry.clock()
+        untils = (drop.backend.rests_until for drop in decision.waits_for)
+        rests = [until - at for until in untils if until is not None and until > at]
+        if not rests:
+            return
+        loop = asyncio.get_running_loop()
+        when = loop.time() + min(rests)
+        if self._alarm is not None:
+            if self._alarm.when() <= when:
+                return
+            self._alarm.cancel()
+        self._alarm = loop.call_at(when, self._ring)
+
+    def _ring(self) -> None:
+        self._alarm = None
+        self._serve(None)

@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 
+from nexus_core.books import Books
 from nexus_core.events import (
     Attempt,
     AttemptFailed,
+    BudgetStatusChanged,
     EventBus,
     FirstByteReceived,
     RequestFinished,
     RequestReceived,
     RouteDecided,
-    TokenUsage,
 )
+from nexus_core.ledger_schema import LedgerRow
+from nexus_core.proxy.bill import NOTHING, Account, Answered, Bill
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.router import RouteDecision
+from nexus_core.types import nano_usd
 from nexus_core.upstream.base import Headers
 
 log = logging.getLogger(__name__)
@@ -33,6 +39,7 @@ class RequestRecord:
 
     request: ProxyRequest
     bus: EventBus = field(repr=False)
+    books: Books = field(repr=False)
     now: Callable[[], float] = field(repr=False)
     decision: RouteDecision | None = None
     status: int = CLIENT_LEFT
@@ -40,10 +47,12 @@ class RequestRecord:
     failed: bool = False
     client_left: bool = False
     is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
+    deadline: asyncio.Timeout | None = field(default=None, repr=False)
     ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
-    usage: TokenUsage | None = None
+    bill: Bill | None = None  # of the attempt under way, or of the one that answered
+    answered: Answered | None = None  # what came of that attempt, in tokens
     headers: Headers = ()
     attempts: list[Attempt] = field(default_factory=list)
     _chosen: Served | None = None
@@ -54,8 +63,14 @@ class RequestRecord:
         chosen = self._chosen
         if chosen is None:
             return None
+        status = self.books.budget.status(self.request.client, self.now())
         overhead_ms = self._overhead_ms(self._elapsed_ms())
-        return replace(chosen, overhead_ms=overhead_ms)
+        return replace(chosen, overhead_ms=overhead_ms, budget=status)
+
+    @property
+    def has_run_out(self) -> bool:
+        """Its time is over, and not because an operator ended it."""
+        return self.ended_with is None and self.deadline is not None and self.deadline.expired()
 
     @property
     def has_begun(self) -> bool:
@@ -101,6 +116,17 @@ class RequestRecord:
         if self._chosen is not None and hints:
             self._chosen = replace(self._chosen, dropped=hints)
 
+    def open_bill(self, backend: BackendSnapshot, model: str) -> Bill:
+        """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
+        self.bill = Bill(self.books, self.request, backend, model, self.now())
+        return self.bill
+
+    def expect(self) -> None:
+        """The answer is about to begin: tell what it costs, or is expected to cost."""
+        if self._chosen is not None and self.bill is not None:
+            cost = self.bill.expected(self.answered, self.now())
+            self._chosen = replace(self._chosen, cost=cost)
+
     def fail_attempt(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""
         attempt = Attempt(
@@ -110,6 +136,9 @@ class RequestRecord:
             elapsed_ms=seconds * 1000,
         )
         self.attempts.append(attempt)
+        if self.bill is not None:
+            self.bill.drop(self.now())
+            self.bill = None
         self.bus.publish(AttemptFailed(at=self.now(), request_id=self.request.id, attempt=attempt))
 
     def begin(self, backend: str, status: int, headers: Headers) -> None:
@@ -128,11 +157,13 @@ class RequestRecord:
         )
 
     def finish(self) -> None:
-        """The request is over."""
+        """The request is over: settle it, tell of it, write it down."""
+        at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = self._elapsed_ms()
         served, begun = self._chosen, self.first_byte_ms
+        account = self._settle(at)
         event = RequestFinished(
-            at=self.now(),
+            at=at,
             request_id=self.request.id,
             backend=served.backend.name if served else None,
             backend_type=served.backend.type if served else None,
@@ -146,13 +177,44 @@ class RequestRecord:
             total_ms=total_ms,
             first_byte_ms=begun,
             overhead_ms=None if begun is None else self._overhead_ms(begun),
-            usage=self.usage,
+            usage=account.usage,
+            counted=account.counted,
+            estimated=account.estimated,
+            cost=account.cost,
+            is_unpriced=account.is_unpriced,
+            is_partial=account.is_partial,
+            saved=account.saved,
+            saved_model=account.saved_model,
             attempts=tuple(self.attempts),
             considered=self.decision.considered if self.decision else (),
             headers=self.headers,
         )
         self.bus.publish(event)
+        self.books.ledger.append(ledger_row(event, self.request))
+        self._tell_budget(at)
         self._log(event)
+
+    def _settle(self, at: float) -> Account:
+        if self.bill is None:
+            return NOTHING
+        if self.answered is None and self.has_begun:  # an error of the backend's own
+            self.bill.drop(at)
+            return NOTHING
+        answered = self.answered or Answered(usage=None, is_whole=False)
+        return self.bill.settle(answered, at)
+
+    def _tell_budget(self, at: float) -> None:
+        budget = self.books.budget
+        for change in budget.changes(at):
+            self.bus.publish(
+                BudgetStatusChanged(
+                    at=at,
+                    client=change.client,
+                    before=change.before,
+                    after=change.after,
+                    resets_in_seconds=self.books.resets_in_seconds(),
+                )
+            )
 
     def _log(self, event: RequestFinished) -> None:
         level = logging.WARNING if event.failed else logging.INFO
@@ -181,6 +243,9 @@ def _fields(event: RequestFinished, asked: str, upstream_ms: float) -> dict[str,
         "status": event.status,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
+        "counted": event.counted,
+        "cost_usd": None if event.cost is None else float(event.cost.usd),
+        "is_unpriced": event.is_unpriced,
         "total_ms": round(event.total_ms, 2),
         "first_byte_ms": _rounded(event.first_byte_ms),
         "overhead_ms": _rounded(event.overhead_ms),
@@ -197,6 +262,45 @@ def _fields(event: RequestFinished, asked: str, upstream_ms: float) -> dict[str,
         "client_left": event.client_left,
         "error": event.error,
     }
+
+
+def ledger_row(event: RequestFinished, request: ProxyRequest) -> LedgerRow:
+    """What the ledger keeps of a request: names and counts."""
+    usage = event.usage
+    counts = {} if usage is None else asdict(usage)
+    return LedgerRow(
+        request_id=event.request_id,
+        at=event.at,
+        client=request.client,
+        endpoint=request.endpoint,
+        asked_model=request.openai.model,
+        model=event.model if event.backend else None,
+        backend=event.backend,
+        backend_type=event.backend_type,
+        zone=event.zone,
+        reason=event.reason,
+        attempts=len(event.attempts) + (event.backend is not None and not _is_last_failed(event)),
+        is_streaming=request.openai.is_streaming,
+        status=event.status,
+        failed=event.failed,
+        client_left=event.client_left,
+        is_partial=event.is_partial,
+        counted=event.counted,
+        estimated_nano_usd=nano_usd(event.estimated),
+        cost_nano_usd=nano_usd(event.cost),
+        price_source=None if event.cost is None else event.cost.source,
+        is_unpriced=event.is_unpriced,
+        total_ms=event.total_ms,
+        first_byte_ms=event.first_byte_ms,
+        overhead_ms=event.overhead_ms,
+        saved_nano_usd=nano_usd(event.saved),
+        saved_model=event.saved_model,
+        **counts,
+    )
+
+
+def _is_last_failed(event: RequestFinished) -> bool:
+    return bool(event.attempts) and event.attempts[-1].backend == event.backend
 
 
 def _rounded(ms: float | None) -> float | None:

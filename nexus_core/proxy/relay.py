@@ -9,8 +9,8 @@ from collections import deque
 from nexus_core.agents import Response
 from nexus_core.agents.base import KeyCutter
 from nexus_core.events import TokenUsage
+from nexus_core.proxy.meter import StreamMeter
 from nexus_core.proxy.reply import Reply
-from nexus_core.translation.openai import parse_json, read_usage
 from nexus_core.upstream.base import UpstreamProtocolError
 
 _MAX_HELD_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
@@ -28,8 +28,9 @@ class StreamRelay:
     own that the client is able to read.
     """
 
-    def __init__(self, response: Response, keys: KeyCutter) -> None:
+    def __init__(self, response: Response, keys: KeyCutter, *, hides_usage: bool = False) -> None:
         self._response = response
+        self._meter = StreamMeter(hides_usage=hides_usage)
         self._chunks = response.chunks()
         self._keys = keys
         self._held = b""
@@ -78,19 +79,18 @@ class StreamRelay:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What is known of it beside the stream, else what its last chunks reported."""
-        if self._response.usage is not None:
-            return self._response.usage
-        for line in reversed(b"".join(self._tail).split(b"\n")):
-            if line.startswith(b"data:") and b'"usage"' in line:
-                try:
-                    fields = parse_json(line[5:])
-                except ValueError:
-                    continue
-                usage = read_usage(fields) if isinstance(fields, dict) else None
-                if usage is not None:
-                    return usage
-        return None
+        """What is known of it beside the stream, else what the stream told last."""
+        return self._response.usage or self._meter.usage
+
+    @property
+    def service_tier(self) -> str | None:
+        """Which tier served it, where the stream says so."""
+        return self._meter.service_tier
+
+    @property
+    def text_bytes(self) -> int:
+        """How long the answer was so far."""
+        return self._meter.text_bytes
 
     async def _send(self, chunk: bytes, reply: Reply) -> None:
         data = self._held + chunk if self._held else chunk
@@ -104,4 +104,5 @@ class StreamRelay:
     async def _send_now(self, data: bytes, reply: Reply) -> None:
         clean = self._keys.cut(data)
         self._tail.append(clean[-_TAIL_PART_BYTES:])
-        await reply.send(clean)
+        if shown := self._meter.read(clean):
+            await reply.send(shown)

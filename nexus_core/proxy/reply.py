@@ -9,7 +9,7 @@ from nexus_core.errors import NexusError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.translation.openai import OpenAIRequest
-from nexus_core.types import Endpoint, RouteReason
+from nexus_core.types import BudgetStatus, Cost, Endpoint, RouteReason
 from nexus_core.upstream.base import Headers
 
 
@@ -35,6 +35,8 @@ class Served:
     reason: RouteReason
     overhead_ms: float | None = None  # Nexus's own share of the time so far; None: not known yet
     dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
+    cost: Cost | None = None  # of a cloud answer; of a stream, what is expected
+    budget: BudgetStatus = BudgetStatus.NORMAL
 
 
 class Reply(Protocol):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from nexus_core.upstream.base import Headers
+
+_NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,6})?")
 
 
 def retry_after_seconds(headers: Headers, now: float) -> float | None:
@@ -23,7 +26,7 @@ def retry_after_seconds(headers: Headers, now: float) -> float | None:
         return seconds
     try:
         date = parsedate_to_datetime(value)
-    except ValueError:
+    except (ValueError, OverflowError):  # the second for numbers without end
         return None
     if date.tzinfo is None:
         date = date.replace(tzinfo=UTC)
@@ -31,6 +34,4 @@ def retry_after_seconds(headers: Headers, now: float) -> float | None:
 
 
 def _number(text: str | None) -> float | None:
-    if text is None or len(text) > 12 or not text.replace(".", "", 1).strip().isdigit():
-        return None
-    return float(text)
+    return float(text) if text is not None and _NUMBER.fullmatch(text.strip()) else None

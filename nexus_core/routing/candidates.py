@@ -23,6 +23,7 @@ class Stage(StrEnum):
     TIER = "tier"
     CAPABLE = "capable"
     HEALTHY = "healthy"
+    BUDGET = "budget"
     RESTED = "rested"
     CAPACITY = "capacity"
 
@@ -65,38 +66,54 @@ class Drop(NamedTuple):
         return self.stage in REASONED and BUSY.issuperset(self.also)
 
 
-def serves_model(need: Requirements, backend: BackendSnapshot) -> str | None:
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision depends on besides the request and the backends."""
+
+    at: float = 0.0  # monotonic seconds
+    tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+    # Why money keeps the request from a backend, for its upstream model; None: nothing is limited.
+    money: Callable[[BackendSnapshot, str], str | None] | None = None
+    prefers_local: bool = False  # so much is spent that local backends are tried first
+
+
+def serves_model(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     if need.model in backend.models:
         return None
     return f"does not serve {need.model}" if backend.models_known else "its models are not known"
 
 
-def is_pinned(need: Requirements, backend: BackendSnapshot) -> str | None:
+def is_pinned(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     if need.backend is None or need.backend == backend.name:
         return None
     return f"the request is pinned to {need.backend}"
 
 
-def is_enabled(_: Requirements, backend: BackendSnapshot) -> str | None:
+def is_untried(_: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    failure = moment.tried.get(backend.name)
+    return None if failure is None else f"tried: {failure}"
+
+
+def is_enabled(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
     if not backend.enabled:
         return "switched off"
     return None if backend.zone_enabled else f"the {backend.zone} zone is switched off"
 
 
-def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot) -> str | None:
+def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     if need.zone is PrivacyZone.OPEN or backend.zone is PrivacyZone.RESTRICTED:
         return None
     return "zone open, the request is restricted"
 
 
-def meets_tier(need: Requirements, backend: BackendSnapshot) -> str | None:
+def meets_tier(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     if need.min_tier is None or (backend.tier is not None and backend.tier >= need.min_tier):
         return None
     has = "no tier" if backend.tier is None else f"tier {backend.tier}"
     return f"{has}, {need.min_tier} is demanded"
 
 
-def is_capable(need: Requirements, backend: BackendSnapshot) -> str | None:
+def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     traits = need.traits
     details = backend.details.get(backend.models[need.model])
     lacks = _TYPE_LACKS.get(backend.type, _NOTHING)
@@ -110,68 +127,80 @@ def is_capable(need: Requirements, backend: BackendSnapshot) -> str | None:
     return None
 
 
-def is_healthy(_: Requirements, backend: BackendSnapshot) -> str | None:
+def is_healthy(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
     if backend.health is not HealthStatus.UNHEALTHY:
         return None
     return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
 
 
-def is_rested(_: Requirements, backend: BackendSnapshot, at: float) -> str | None:
-    if backend.rests_until is not None and at < backend.rests_until:
-        return f"rests {backend.rests_until - at:.0f} s more: {backend.rests_why}"
-    if backend.is_on_trial and backend.in_flight:
+def is_affordable(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    if moment.money is None:
+        return None
+    return moment.money(backend, backend.models[need.model])
+
+
+def is_rested(_: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    until = backend.rests_until
+    if until is not None and moment.at < until:
+        return f"rests {until - moment.at:.0f} s more: {backend.rests_why}"
+    if backend.has_its_trial:
         return f"on trial with one request: {backend.rests_why}"
     return None
 
 
-def has_free_slot(_: Requirements, backend: BackendSnapshot) -> str | None:
+def has_free_slot(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
     return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
 
 
-_Check = Callable[[Requirements, BackendSnapshot], str | None]
+_Check = Callable[[Requirements, BackendSnapshot, Moment], str | None]
+
+_STAGES: Mapping[Stage, _Check] = {
+    Stage.MODEL: serves_model,
+    Stage.PIN: is_pinned,
+    Stage.TRIED: is_untried,
+    Stage.ENABLED: is_enabled,
+    Stage.ZONE: is_in_allowed_zone,
+    Stage.TIER: meets_tier,
+    Stage.CAPABLE: is_capable,
+    Stage.HEALTHY: is_healthy,
+    Stage.BUDGET: is_affordable,
+    Stage.RESTED: is_rested,
+    Stage.CAPACITY: has_free_slot,
+}
+_IN_ORDER = tuple(_STAGES.items())
+
+# Each stage with what is asked after it where it drops a backend: see REASONED.
+_STEPS = tuple(
+    (stage, check, _IN_ORDER[place:] if stage in REASONED else ())
+    for place, (stage, check) in enumerate(_IN_ORDER, 1)
+)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a decision depends on besides the request and the backends."""
+# What of them the request itself demands, whatever the backend is like at the moment.
+_DEMANDS = (serves_model, is_pinned, is_in_allowed_zone, meets_tier, is_capable)
+_ANY_MOMENT = Moment()
 
-    at: float = 0.0  # monotonic seconds
-    tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+
+def suits(need: Requirements, backend: BackendSnapshot) -> bool:
+    """Whether the request may ever go there."""
+    for demand in _DEMANDS:  # noqa: SIM110  all() and its generator take longer
+        if demand(need, backend, _ANY_MOMENT) is not None:
+            return False
+    return True
 
 
 def select(
     need: Requirements, fleet: Iterable[BackendSnapshot], moment: Moment
 ) -> tuple[list[BackendSnapshot], list[Drop]]:
     """Split the fleet into who may serve the request now and who may not, with the reason."""
-
-    def is_untried(_: Requirements, backend: BackendSnapshot) -> str | None:
-        failure = moment.tried.get(backend.name)
-        return None if failure is None else f"tried: {failure}"
-
-    def is_rested_now(need: Requirements, backend: BackendSnapshot) -> str | None:
-        return is_rested(need, backend, moment.at)
-
-    stages: tuple[tuple[Stage, _Check], ...] = (
-        (Stage.MODEL, serves_model),
-        (Stage.PIN, is_pinned),
-        (Stage.TRIED, is_untried),
-        (Stage.ENABLED, is_enabled),
-        (Stage.ZONE, is_in_allowed_zone),
-        (Stage.TIER, meets_tier),
-        (Stage.CAPABLE, is_capable),
-        (Stage.HEALTHY, is_healthy),
-        (Stage.RESTED, is_rested_now),
-        (Stage.CAPACITY, has_free_slot),
-    )
     kept: list[BackendSnapshot] = []
     dropped: list[Drop] = []
     for backend in fleet:
-        for index, (stage, check) in enumerate(stages):
-            why = check(need, backend)
+        for stage, check, later in _STEPS:
+            why = check(need, backend, moment)
             if why is not None:
-                later = stages[index + 1 :] if stage in REASONED else ()
-                also = tuple(name for name, check in later if check(need, backend) is not None)
-                dropped.append(Drop(backend, stage, why, also, need.model))
+                also = [name for name, check in later if check(need, backend, moment) is not None]
+                dropped.append(Drop(backend, stage, why, tuple(also), need.model))
                 break
         else:
             kept.append(backend)

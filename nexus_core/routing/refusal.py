@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from difflib import get_close_matches
 
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
     BackendStatus,
+    BudgetExceededError,
     CapacityExceededError,
     ModelNotFoundError,
     NexusError,
@@ -23,26 +25,35 @@ from nexus_core.routing.router import RouteDecision
 from nexus_core.types import HealthStatus
 
 
-def refuse(
-    decision: RouteDecision, known_names: Sequence[str], at: float, queued: int = 0
-) -> NexusError:
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What else bears on when a refused request may be served."""
+
+    at: float  # monotonic seconds, as for the decision
+    queued: int = 0  # how many requests wait before this one
+    budget_resets_in_seconds: int | None = None
+
+
+def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
         known_names: every model and alias that clients may ask for, for near names.
-        at: monotonic seconds, as for the decision.
-        queued: how many requests wait before this one.
     """
     need = decision.need
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if not able and all(drop.backend.models_known for drop in decision.dropped):
         return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
     busy = [drop.backend for drop in able if drop.stage in BUSY]
+    at = outlook.at
+    eta = estimate_eta(busy, at, outlook.queued)
+    if not busy and any(drop.stage is Stage.BUDGET for drop in able):
+        eta = outlook.budget_resets_in_seconds
     backends = {drop.backend.name: drop.backend for drop in able}
     context = ActionableErrorContext(
         required_tier=need.min_tier,
         available_backends=tuple(_status(backend, at) for backend in backends.values()),
-        eta_seconds=estimate_eta(busy, at, queued),
+        eta_seconds=eta,
     )
     kind, message = _kind(able, decision)
     return kind(message, context)
@@ -61,11 +72,12 @@ def estimate_eta(busy: Sequence[BackendSnapshot], at: float, queued: int = 0) ->
 
 def _wait_seconds(backend: BackendSnapshot, at: float, ahead: float) -> float | None:
     rest = max(0.0, backend.rests_until - at) if backend.rests_until is not None else 0.0
-    if not backend.is_full or backend.max_concurrent is None:
+    slots = 1 if backend.has_its_trial else backend.max_concurrent
+    if slots is None or not (backend.is_full or backend.has_its_trial):
         return rest or None
     if backend.service_seconds is None:
         return None
-    return max(rest, backend.service_seconds / backend.max_concurrent * (1 + ahead))
+    return max(rest, backend.service_seconds / slots * (1 + ahead))
 
 
 def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundError:
@@ -86,6 +98,12 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
         return CapacityExceededError, (
             f"every backend that may serve {model!r} is busy: " + _reasons(busy)
         )
+    unaffordable = [drop for drop in able if drop.stage is Stage.BUDGET]
+    if unaffordable:
+        return BudgetExceededError, (
+            f"money keeps every backend that could serve {model!r} from it: "
+            + _reasons(unaffordable)
+        )
     return NoCapableBackendError, f"no backend can serve {model!r} now: " + (
         _reasons(able or list(decision.dropped))
     )
@@ -95,12 +113,16 @@ def _reasons(drops: list[Drop]) -> str:
     return "; ".join(f"{drop.backend.name}: {drop.why}" for drop in drops)
 
 
+def _rests(backend: BackendSnapshot, at: float) -> bool:
+    return backend.rests_until is not None and at < backend.rests_until
+
+
 def _status(backend: BackendSnapshot, at: float) -> BackendStatus:
     status: AvailabilityStatus = "healthy"
-    if not (backend.enabled and backend.zone_enabled):
+    if not backend.is_on:
         status = "disabled"
     elif backend.health is HealthStatus.UNHEALTHY:
         status = "unhealthy"
-    elif backend.is_full or (backend.rests_until is not None and at < backend.rests_until):
+    elif backend.is_full or backend.has_its_trial or _rests(backend, at):
         status = "at_capacity"
     return BackendStatus(backend.name, status, backend.zone, backend.tier)

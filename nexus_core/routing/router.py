@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from nexus_core.events import Considered, ScoreTerm
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select
+from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select, suits
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
-from nexus_core.types import RouteReason
+from nexus_core.types import CLOUD_TYPES, RouteReason
 
 
 class Choice(NamedTuple):
@@ -27,7 +28,7 @@ class Choice(NamedTuple):
         return self.backend.models[self.model]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the two properties below are worked out once
 class RouteDecision:
     """Who may serve a request, in order of preference, and why the others may not."""
 
@@ -36,12 +37,12 @@ class RouteDecision:
     dropped: tuple[Drop, ...]
     reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
 
-    @property
+    @cached_property
     def waits_for(self) -> tuple[Drop, ...]:
         """The drops that pass by themselves: with them, waiting may help."""
         return tuple(d for d in self.dropped if d.stage in BUSY and d.alone_but_for_time)
 
-    @property
+    @cached_property
     def considered(self) -> tuple[Considered, ...]:
         """The decision for people and machines: the order, then the dropped ones."""
         kept = (_kept(choice, position) for position, choice in enumerate(self.order, 1))
@@ -57,7 +58,8 @@ def route(
     """Choose among the backends as they are; the same call decides and explains.
 
     All candidates of the asked model come before those of its fallbacks, which may not be of a
-    lower tier than the first choice unless the request is flexible.
+    lower tier than the first choice unless the request is flexible. The first choice is whom the
+    request would go to if every backend that it allows were well and idle.
     """
     order: list[Choice] = []
     dropped: list[Drop] = []
@@ -67,7 +69,10 @@ def route(
         dropped += out
         alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
         names = {backend.name for backend in kept} | alone.keys()
-        for ranked in strategy.rank([b for b in fleet if b.name in names], leg):
+        ranking = strategy.rank([b for b in fleet if b.name in names], leg)
+        if moment.prefers_local:
+            ranking.sort(key=lambda ranked: ranked.backend.type in CLOUD_TYPES)
+        for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:
                 order.append(Choice(ranked.backend, leg.model, ranked.terms))
@@ -80,11 +85,10 @@ def route(
 def _legs(
     need: Requirements, fleet: Sequence[BackendSnapshot], strategy: Strategy
 ) -> list[Requirements]:
-    if not need.fallbacks:
-        return [need]
-    serving = [backend for backend in fleet if need.model in backend.models]
-    first: list[Ranked] = strategy.rank(serving, need)
-    floor = first[0].backend.tier if first and not need.is_flexible else None
+    if not need.fallbacks or need.is_flexible:
+        return [need, *need.fallbacks]
+    first: list[Ranked] = strategy.rank([b for b in fleet if suits(need, b)], need)
+    floor = first[0].backend.tier if first else None
     return [need, *(_at_least(floor, leg) for leg in need.fallbacks)]
 
 

@@ -23,11 +23,16 @@ _LOCAL_WEIGHT = 20.0
 _WARM_WEIGHT = 5.0
 _AFFINITY_WEIGHT = 5.0
 
+# The terms that have only so many values, made once: making them is a good part of a decision.
+_LOCAL, _CLOUD = (ScoreTerm("local", _LOCAL_WEIGHT, value) for value in (1.0, 0.0))
+_FAMILIAR, _UNFAMILIAR = (ScoreTerm("affinity", _AFFINITY_WEIGHT, value) for value in (1.0, 0.0))
+# In between: a server that does not tell what it has in memory.
+_WARM, _PERHAPS_WARM, _COLD = (ScoreTerm("warm", _WARM_WEIGHT, value) for value in (1.0, 0.5, 0.0))
+
 _TOP_PRIORITY = 100  # counts as 1.0; more counts no more
 _UNLIMITED_HALF_LOAD = 8  # so many in flight are half a load where no limit is configured
 _HALF_LATENCY_MS = 500.0  # a first byte after that long counts half
 _UNKNOWN_LATENCY = 0.5  # neither shunned nor flooded before its first answer
-_UNKNOWN_WARMTH = 0.5  # of a server that does not tell what it has in memory
 
 
 class Ranked(NamedTuple):
@@ -96,9 +101,9 @@ def score_terms(
         ScoreTerm("priority", weights.priority, _clamp(backend.priority / _TOP_PRIORITY)),
         ScoreTerm("load", weights.load, 1 - _load(backend)),
         ScoreTerm("latency", weights.latency, _quickness(backend.latency_ms)),
-        ScoreTerm("local", _LOCAL_WEIGHT, float(backend.type not in CLOUD_TYPES)),
-        ScoreTerm("warm", _WARM_WEIGHT, _warmth(backend, model)),
-        ScoreTerm("affinity", _AFFINITY_WEIGHT, float(is_familiar)),
+        _CLOUD if backend.type in CLOUD_TYPES else _LOCAL,
+        _warmth(backend, model),
+        _FAMILIAR if is_familiar else _UNFAMILIAR,
     )
 
 
@@ -124,11 +129,11 @@ def _quickness(latency_ms: float | None) -> float:
     return _HALF_LATENCY_MS / (_HALF_LATENCY_MS + latency_ms)
 
 
-def _warmth(backend: BackendSnapshot, model: str) -> float:
+def _warmth(backend: BackendSnapshot, model: str) -> ScoreTerm:
     details = backend.details.get(backend.models[model])
     if details is None or details.is_loaded is None:
-        return _UNKNOWN_WARMTH
-    return float(details.is_loaded)
+        return _PERHAPS_WARM
+    return _WARM if details.is_loaded else _COLD
 
 
 def _clamp(value: float) -> float:

@@ -16,6 +16,9 @@ JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON com
 
 MAX_MODEL_CHARS = 256
 
+_REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
+_WITH_USAGE = {"include_usage": True}
+
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -27,14 +30,36 @@ class OpenAIRequest:
     is_streaming: bool
     fields: JsonObject = field(repr=False)
     body: bytes = field(repr=False)
-    model_span: tuple[int, int] = field(repr=False)  # bytes of the model's JSON string
+    spans: Mapping[str, tuple[int, int]] = field(repr=False)  # bytes of values: see _REPLACED
 
-    def body_for(self, model: str) -> bytes:
-        """The body to send where the model goes by `model`; only those bytes change."""
-        if model == self.model:
-            return self.body
-        start, end = self.model_span
-        return self.body[:start] + json.dumps(model, ensure_ascii=False).encode() + self.body[end:]
+    @property
+    def wants_usage(self) -> bool:
+        """The client asked for the usage of its stream."""
+        options = self.fields.get("stream_options")
+        return isinstance(options, dict) and options.get("include_usage") is True
+
+    def body_for(self, model: str, *, adds_usage: bool = False) -> bytes:
+        """The body to send where the model goes by `model`; only those bytes change.
+
+        Args:
+            adds_usage: ask for the stream's usage, too, which changes or adds `stream_options`.
+        """
+        changes: dict[tuple[int, int], bytes] = {}
+        if model != self.model:
+            changes[self.spans["model"]] = json.dumps(model, ensure_ascii=False).encode()
+        if adds_usage:
+            given = self.fields.get("stream_options")
+            options = {**given, "include_usage": True} if isinstance(given, dict) else _WITH_USAGE
+            text = json.dumps(options).encode()
+            if (span := self.spans.get("stream_options")) is not None:
+                changes[span] = text
+            else:
+                begin = self.body.index(b"{") + 1
+                changes[begin, begin] = b'"stream_options": ' + text + b", "
+        body = self.body
+        for (start, end), value in sorted(changes.items(), reverse=True):
+            body = body[:start] + value + body[end:]
+        return body
 
 
 def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
@@ -50,7 +75,7 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
         text = body.decode("utf-8")
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}") from error
-    fields, span = _read_object(text)
+    fields, spans = _read_object(text)
     model = _checked_model(fields)
     match endpoint:
         case Endpoint.CHAT_COMPLETIONS:
@@ -62,9 +87,13 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
     stream = fields.get("stream") if endpoint is not Endpoint.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequestError("stream: true or false is required", param="stream")
-    start = len(text[: span[0]].encode())
-    end = start + len(text[span[0] : span[1]].encode())
-    return OpenAIRequest(model, bool(stream), fields, body, (start, end))
+    in_bytes = {name: _in_bytes(text, *span) for name, span in spans.items()}
+    return OpenAIRequest(model, bool(stream), fields, body, in_bytes)
+
+
+def _in_bytes(text: str, start: int, end: int) -> tuple[int, int]:
+    first = len(text[:start].encode())
+    return first, first + len(text[start:end].encode())
 
 
 def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
@@ -95,6 +124,12 @@ def _part(details: object, name: str, whole: int) -> int:
     return value if isinstance(value, int) and 0 < value <= whole else 0
 
 
+def read_service_tier(fields: Mapping[str, object]) -> str | None:
+    """Which tier served an answer, where it says so: tiers have prices of their own."""
+    tier = fields.get("service_tier")
+    return tier if isinstance(tier, str) else None
+
+
 def parse_json(text: str | bytes) -> object:
     """Parse JSON from outside.
 
@@ -114,14 +149,14 @@ def _refuse_constant(name: str) -> object:
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
-def _read_object(text: str) -> tuple[JsonObject, tuple[int, int]]:
-    """The top-level object's fields, and where the value of "model" stands in the text.
+def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
+    """The top-level object's fields, and where the values of _REPLACED stand in the text.
 
     Walks the top level by hand, because the parser of the standard library tells neither where a
     value stands nor that a key came twice; every value is still parsed by it.
     """
     fields: JsonObject = {}
-    span = (0, 0)
+    spans: dict[str, tuple[int, int]] = {}
     try:
         at = _expect(text, _skip(text, 0), "{")
         if text[at : at + 1] != "}":
@@ -134,8 +169,8 @@ def _read_object(text: str) -> tuple[JsonObject, tuple[int, int]]:
                 if key in fields:
                     raise InvalidRequestError(f"the key {key!r} stands twice", param=key)
                 fields[key] = value
-                if key == "model":
-                    span = (start, end)
+                if key in _REPLACED:
+                    spans[key] = (start, end)
                 at = _skip(text, end)
                 if text[at : at + 1] != ",":
                     break
@@ -147,7 +182,7 @@ def _read_object(text: str) -> tuple[JsonObject, tuple[int, int]]:
         raise InvalidRequestError("the body is not valid JSON: nested too deep") from error
     except ValueError as error:
         raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
-    return fields, span
+    return fields, spans
 
 
 def _skip(text: str, at: int) -> int:

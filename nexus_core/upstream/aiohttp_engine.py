@@ -14,6 +14,7 @@ from yarl import URL
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
+    MAY_SEND,
     Headers,
     UpstreamConnectError,
     UpstreamError,
@@ -85,6 +86,9 @@ class _Connector(aiohttp.TCPConnector):
         """
         while True:
             connection = await super().connect(req, traces, timeout)
+            if not MAY_SEND.get()():
+                connection.close()
+                raise wording.not_sent()
             protocol = connection.protocol
             if protocol is None or protocol not in self._watches:
                 return self._watched(connection)

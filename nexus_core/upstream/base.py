@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -35,6 +36,16 @@ class UpstreamConnectTimeoutError(UpstreamConnectError):
 
 class UpstreamProtocolError(UpstreamError):
     """The answer is not HTTP, ended early, or has a head beyond the limit."""
+
+
+class UpstreamNotSentError(UpstreamError):
+    """There was a connection, and by then the request was not to be sent any more."""
+
+
+# Asked when there is a connection and nothing has been written on it: making one takes long enough
+# for an operator to switch the backend off. Whoever sends sets it for its own task; agents know
+# nothing of switches, and so do not hand it through.
+MAY_SEND: ContextVar[Callable[[], bool]] = ContextVar("MAY_SEND", default=lambda: True)
 
 
 class UpstreamResponse(Protocol):

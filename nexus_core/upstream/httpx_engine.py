@@ -13,6 +13,7 @@ import httpx
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
+    MAY_SEND,
     Headers,
     UpstreamConnectError,
     UpstreamError,
@@ -122,7 +123,8 @@ def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx
             "read": None,
             "write": None,
             "pool": None,
-        }
+        },
+        "trace": _look_once_more,
     }
     url = httpx.URL(request.url)
     if url.scheme in {"http", "https"} and not url.host:
@@ -138,6 +140,12 @@ def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx
         content=request.body or None,
         extensions=extensions,
     )
+
+
+async def _look_once_more(event: str, _: dict[str, object]) -> None:
+    """What httpcore tells of each step; an error here ends the request."""
+    if event.endswith(".send_request_headers.started") and not MAY_SEND.get()():
+        raise wording.not_sent()
 
 
 def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:

@@ -14,6 +14,7 @@ from nexus_core.upstream.base import (
     Headers,
     UpstreamConnectError,
     UpstreamConnectTimeoutError,
+    UpstreamNotSentError,
     UpstreamProtocolError,
 )
 
@@ -34,6 +35,11 @@ _QUOTE = re.compile(r"\n|\bbytearray\(|\bb['\"]")  # where the libraries' messag
 def without_framing(headers: Headers) -> list[tuple[str, str]]:
     """The headers that go out as they are."""
     return [pair for pair in headers if pair[0].lower() not in _FRAMING]
+
+
+def not_sent() -> UpstreamNotSentError:
+    """While the connection was made."""
+    return UpstreamNotSentError("switched off, removed or changed before anything was sent")
 
 
 def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -87,6 +88,25 @@ async def test_a_head_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPa
         answer = await talk(port, b"POST /v1/chat/completions HTTP/1.1\r\nHost: loc")
 
     assert answer == b""
+
+
+async def test_a_small_answer_is_sent_at_once() -> None:
+    """On a kept connection the rest of it would else wait for an acknowledgement, some 40 ms."""
+    accepted: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+
+    async def note(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = writer.get_extra_info("socket")
+        accepted.set_result(connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY))
+        writer.close()
+
+    listener = server.bind("127.0.0.1", 0)
+    async with await asyncio.start_server(note, sock=listener):
+        _, writer = await asyncio.open_connection(*listener.getsockname())
+        no_delay = await accepted
+        writer.close()
+        await writer.wait_closed()
+
+    assert no_delay
 
 
 async def test_keep_alive_serves_one_request_after_another() -> None:

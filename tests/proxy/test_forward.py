@@ -7,7 +7,12 @@ from typing import cast
 import pytest
 
 from nexus_core.agents.base import Call, KeyCutter
-from nexus_core.config import BackendConfig, QueueConfig, RoutingConfig, ServerConfig
+from nexus_core.config import (
+    BackendConfig,
+    QueueConfig,
+    RoutingConfig,
+    ServerConfig,
+)
 from nexus_core.events import (
     AttemptFailed,
     EventBus,
@@ -28,6 +33,7 @@ from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest, read_request
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
+from tests.fleet import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
 ANSWER = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
@@ -48,7 +54,9 @@ class ScriptedAgent:
         self.bodies: list[bytes] = []
         self.script = list(script)
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         return Call(
             endpoint=endpoint,
             path=endpoint.value,
@@ -105,6 +113,7 @@ class World:
             lambda: self.time,
         )
         self.queue = WaitingRoom(queue, self.registry) if queue else None
+        self.books = no_ledger()
         self.forwarder = Forwarder(
             self.agents,
             self.registry,
@@ -113,6 +122,7 @@ class World:
             RoutingConfig(),
             Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
             self.queue,
+            self.books,
             now=lambda: 0.0,
             models_known=self._never,
         )
@@ -334,6 +344,29 @@ async def test_ending_all_closes_streams_with_an_error_event() -> None:
     assert reply.result().error.code == "shutting_down"
     assert response.closed
     world.finished()
+
+
+async def test_what_is_ending_already_can_be_ended_again() -> None:
+    closing, may_close = asyncio.Event(), asyncio.Event()
+
+    class SlowToClose(ScriptedResponse):
+        async def close(self) -> None:
+            closing.set()
+            await may_close.wait()
+
+    world = World(ScriptedAgent("a", SlowToClose(b"data: {}\n\n", asyncio.Event())))
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        tasks.create_task(world.ask(stream=True))
+        await world.events.wait()
+        assert world.forwarder.end_backend("a") == 1
+        await closing.wait()
+        again = world.forwarder.end_zone(PrivacyZone.RESTRICTED)
+        world.forwarder.end_all()
+        may_close.set()
+
+    assert again == 0
+    assert world.finished()[1].failed
 
 
 async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:

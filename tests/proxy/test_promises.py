@@ -32,6 +32,7 @@ from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.openai import OpenAIRequest, read_request
 from nexus_core.types import BackendType, Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
+from tests.fleet import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
@@ -176,7 +177,9 @@ class Agent:
         self._behaviours = behaviours
         self._count = 0
 
-    def prepare(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> Call:
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
         body = request.body_for(model)
         return Call(
             endpoint=endpoint,
@@ -233,6 +236,7 @@ class World:
             self.routing,
             self.strategy,
             queue if self.has_queue else None,
+            no_ledger(),
             now=lambda: self.seconds,
             models_known=self._never,
         )

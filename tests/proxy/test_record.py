@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from nexus_core.events import EventBus, RequestFinished, TokenUsage
+from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.reply import ProxyRequest, Served
@@ -13,7 +14,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.translation.openai import read_request
 from nexus_core.types import Endpoint, RouteReason
 from nexus_tui.logs import JsonFormatter, PrettyFormatter
-from tests.fleet import decide, snapshot
+from tests.fleet import decide, no_ledger, snapshot
 
 KEYS = [
     "request",
@@ -25,6 +26,9 @@ KEYS = [
     "status",
     "prompt_tokens",
     "completion_tokens",
+    "counted",
+    "cost_usd",
+    "is_unpriced",
     "total_ms",
     "first_byte_ms",
     "overhead_ms",
@@ -50,7 +54,7 @@ def request(model: str = "fast") -> ProxyRequest:
 
 
 def new_record(model: str = "fast") -> RequestRecord:
-    record = RequestRecord(request(model), EventBus(), lambda: 0.0)
+    record = RequestRecord(request(model), EventBus(), no_ledger(), lambda: 0.0)
     record.receive()
     return record
 
@@ -67,7 +71,10 @@ def after_a_failover() -> RequestRecord:
     record.fail_attempt("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
     serve(record, "b", 2)
     record.begin("b", 200, ())
-    record.usage = TokenUsage(prompt_tokens=3, completion_tokens=4)
+    record.open_bill(snapshot("b"), "llama3:70b")
+    record.answered = Answered(
+        usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True
+    )
     return record
 
 
@@ -163,7 +170,7 @@ def test_nexus_own_share_is_what_backends_did_not_take() -> None:
 def test_the_header_and_the_event_tell_the_same_share() -> None:
     bus = EventBus()
     events = bus.subscribe()
-    record = RequestRecord(request(), bus, lambda: 0.0)
+    record = RequestRecord(request(), bus, no_ledger(), lambda: 0.0)
     serve(record, "b")
     served = record.served
     record.begin("b", 200, ())

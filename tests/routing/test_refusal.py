@@ -8,17 +8,18 @@ from nexus_core.errors import (
     ServiceUnavailableError,
 )
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.refusal import refuse
+from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import HealthStatus, PrivacyZone
 from tests.fleet import MODEL, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 FULL = {"max_concurrent": 1, "in_flight": 1}
+ON_TRIAL = {"is_on_trial": True, "rests_until": 9.0, "in_flight": 1}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
-    error = refuse(decide(need, *fleet, at=10), [MODEL], 10)
+    error = refuse(decide(need, *fleet, at=10), [MODEL], Outlook(10))
     assert isinstance(error, ServiceUnavailableError)
     return error
 
@@ -36,6 +37,7 @@ def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableEr
         ),
         (FULL, CapacityExceededError, "at_capacity"),
         ({"rests_until": 12.0}, CapacityExceededError, "at_capacity"),
+        (ON_TRIAL, CapacityExceededError, "at_capacity"),
         ({"enabled": False}, NoCapableBackendError, "disabled"),
         ({"health": HealthStatus.UNHEALTHY}, NoCapableBackendError, "unhealthy"),
         ({"tier": 1}, NoCapableBackendError, "healthy"),
@@ -62,7 +64,7 @@ def test_privacy_goes_before_capacity() -> None:
 
 
 def test_a_model_nobody_serves_is_a_404_with_near_names() -> None:
-    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], 0)
+    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], Outlook(0))
 
     assert isinstance(error, ModelNotFoundError)
     assert error.status == 404
@@ -86,6 +88,8 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
         ({"rests_until": 40.0}, 30),
         ({"rests_until": 40.0, **FULL, "service_seconds": 5.0}, 30),
         ({"rests_until": 10.01}, 1),
+        (ON_TRIAL, None),
+        ({**ON_TRIAL, "service_seconds": 4.0}, 4),
         ({"enabled": False}, None),
     ],
 )

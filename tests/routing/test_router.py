@@ -218,6 +218,25 @@ def test_a_fallback_is_of_no_lower_tier_unless_the_request_is_flexible(
     assert order(decision) == (["other"] if is_used else [])
 
 
+@pytest.mark.parametrize(
+    "demand",
+    [{"zone": PrivacyZone.RESTRICTED}, {"backend": "other"}],
+    ids=["another zone", "another pin"],
+)
+def test_the_tier_that_a_fallback_must_have_is_not_that_of_a_backend_the_request_may_not_use(
+    demand: dict[str, object],
+) -> None:
+    fleet = (
+        snapshot("best", tier=4, priority=90, zone=PrivacyZone.OPEN),
+        snapshot("down", tier=2, health=HealthStatus.UNHEALTHY),
+        snapshot("other", tier=2, **serving(OTHER)),
+    )
+    need = with_fallback(**demand)
+    need = replace(need, fallbacks=tuple(replace(leg, **demand) for leg in need.fallbacks))
+
+    assert order(decide(need, *fleet)) == ["other"]
+
+
 def test_a_fallback_for_a_full_backend_is_an_overflow() -> None:
     fleet = (snapshot("asked", **FULL), snapshot("other", **serving(OTHER)))
 

@@ -207,6 +207,9 @@ def read_usage(usage: object) -> TokenUsage | None:
         completion_tokens=made,
         cached_tokens=read,
         cache_write_tokens=written,
+        cache_write_1h_tokens=min(
+            written, _count(usage.get("cache_creation"), "ephemeral_1h_input_tokens")
+        ),
         reasoning_tokens=min(made, _count(usage.get("output_tokens_details"), "thinking_tokens")),
     )
 

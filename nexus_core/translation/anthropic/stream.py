@@ -316,8 +316,9 @@ class AnthropicStream:
             count = usage.get(name)
             if isinstance(count, int):
                 self._counts[name] = max(count, self._counts.get(name, 0))
-        if isinstance(usage.get("output_tokens_details"), dict):
-            self._counts["output_tokens_details"] = usage["output_tokens_details"]
+        for name in ("output_tokens_details", "cache_creation"):
+            if isinstance(usage.get(name), dict):
+                self._counts[name] = usage[name]
 
 
 def _index(data: JsonObject) -> int:

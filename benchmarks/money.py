@@ -1,0 +1,95 @@
+"""What money costs the request path: pricing an exchange, and handing a row to the ledger.
+
+The references in the same run: the price list's own calculation, and making the row. Wanted: a
+price below 10 microseconds, an append below 20, also while the writer is busy.
+Run: python benchmarks/money.py
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+import timeit
+from collections.abc import Callable
+from pathlib import Path
+
+import genai_prices
+
+from nexus_core.events import TokenUsage
+from nexus_core.ledger import Ledger
+from nexus_core.ledger_schema import LedgerRow
+from nexus_core.pricing import Prices, estimate_cost
+
+NUMBER = 2000
+USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)
+
+
+def microseconds(statement: Callable[[], object]) -> float:
+    return min(timeit.repeat(statement, number=NUMBER, repeat=5)) / NUMBER * 1e6
+
+
+def price() -> None:
+    prices = Prices({})
+    started = time.perf_counter()
+    prices.load()
+    print(f"{'load':14} {(time.perf_counter() - started) * 1e3:7.1f} ms   the price list")
+    theirs = genai_prices.Usage(input_tokens=2000, output_tokens=300, cache_read_tokens=1500)
+    reference = microseconds(
+        lambda: genai_prices.calc_price(theirs, "gpt-4o", provider_id="openai")
+    )
+    print(f"{'reference':14} {reference:7.1f} us   the list's own calculation")
+    now = time.time()
+    for provider, model in (("openai", "gpt-4o"), ("google", "gemini-2.5-pro"), ("openai", "none")):
+        taken = microseconds(lambda p=provider, m=model: estimate_cost(prices, p, m, USAGE, at=now))
+        print(f"{model:14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
+
+
+def row() -> LedgerRow:
+    return LedgerRow(
+        request_id="0123456789abcdef",
+        at=time.time(),
+        client="laptop",
+        endpoint="/v1/chat/completions",
+        asked_model="gpt-4o",
+        model="gpt-4o-2024-11-20",
+        backend="openai",
+        backend_type="openai",
+        zone="open",
+        reason="capability-match",
+        attempts=1,
+        is_streaming=True,
+        status=200,
+        failed=False,
+        client_left=False,
+        prompt_tokens=2000,
+        completion_tokens=300,
+        counted="reported",
+        cost_nano_usd=4_000_000,
+        price_source="config",
+        total_ms=512.5,
+    )
+
+
+def append() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        ledger = Ledger(Path(folder) / "nexus.db")
+        ledger.open()
+        reference = microseconds(row)
+        ready, taken = row(), []
+        for number in range(20_000):  # slower than they are written, faster than any traffic
+            started = time.perf_counter()
+            ledger.append(ready)
+            taken.append((time.perf_counter() - started) * 1e6)
+            if number % 20 == 0:
+                time.sleep(0.001)
+        ledger.close()
+    median, tail = statistics.median(taken), statistics.quantiles(taken, n=100)[98]
+    print(f"{'reference':14} {reference:7.1f} us   making the row")
+    print(f"{'append':14} {median:7.1f} us   {median / reference:5.2f} x the reference")
+    print(f"{'append, p99':14} {tail:7.1f} us   {ledger.lost} lost")
+
+
+if __name__ == "__main__":
+    price()
+    append()

@@ -1,0 +1,171 @@
+"""The books of a running Nexus: token counts, prices, the budget and the ledger, kept together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+
+from nexus_core.averages import CompletionAverages
+from nexus_core.budget import Budget
+from nexus_core.config import Config
+from nexus_core.ledger import Ledger, ledger_path
+from nexus_core.ledger_queries import (
+    NoLedgerError,
+    completion_averages,
+    read_ledger,
+    spent_by_client,
+)
+from nexus_core.months import Month
+from nexus_core.pricing import Prices
+from nexus_core.snapshot import BackendSnapshot
+from nexus_core.types import BackendType
+from nexus_core.vocabularies import Tokenizers
+
+log = logging.getLogger(__name__)
+
+# Why money keeps a request from a backend, for its upstream model; None where it does not.
+MoneyRule = Callable[[BackendSnapshot, str], str | None]
+
+
+class Books:
+    """One for the life of the process; everything but `open`, `load` and `close` is quick."""
+
+    def __init__(
+        self, config: Config, now: Callable[[], float], *, is_read_only: bool = False
+    ) -> None:
+        """With `is_read_only` the ledger is only read, for a Nexus that serves nobody."""
+        self._config = config
+        self._path = ledger_path(config)
+        self._now = now
+        self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
+        self.tokenizers = Tokenizers()
+        self.prices = Prices(config.pricing)
+        self.averages = CompletionAverages()
+        self.budget = Budget(config.budget, Month.of(now()))
+        self.ledger = Ledger(
+            None if is_read_only else self._path,
+            retention_days=config.storage.retention_days,
+            now=now,
+        )
+        self._opened = asyncio.Event()
+        self._opened.set()  # but for the moment that `open` takes
+
+    # --- life ----------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the ledger and go on from what it says; never fails."""
+        self._opened.clear()
+        month = Month.of(self._now())
+        spent, averages = await asyncio.to_thread(self._read, month)
+        self.budget.recall(spent, month)
+        self.averages = CompletionAverages(averages)
+        self._opened.set()
+        names = [key.name for key in self._config.auth.api_keys]
+        for client in self.budget.unknown_clients(names):
+            log.warning(
+                "[budget.keys.%s]: there is no client key of that name, so the limit holds nobody",
+                client,
+            )
+
+    def _read(self, month: Month) -> tuple[dict[str | None, int], dict[str, float]]:
+        self.ledger.open()
+        if self._path is None:
+            return {}, {}
+        try:
+            with read_ledger(self._path) as connection:
+                return spent_by_client(connection, month), completion_averages(connection)
+        except NoLedgerError as error:
+            if self.ledger.path is not None:
+                log.warning("the month's spending begins at zero: %s", error)
+            return {}, {}
+
+    @property
+    def is_ready(self) -> bool:
+        """What the month has cost is known, and so are prices."""
+        return self._opened.is_set() and self.prices.is_loaded
+
+    async def ready(self, *, wants_prices: bool) -> None:
+        """Return once the ledger was read and, if wanted, the price list is there."""
+        await self._opened.wait()
+        if wants_prices:
+            await self.load_prices()
+
+    async def load(self, types: Iterable[BackendType]) -> None:
+        """Load what these backends need; it takes a second at most, in a thread."""
+        wanted, routing = set(types), self._config.routing
+        # With another name for a local model, what it saves has a price as well.
+        renames = bool(routing.aliases) or any(
+            name != upstream
+            for backend in self._config.backends
+            for name, upstream in (backend.models or {}).items()
+        )
+        if renames or any(kind.is_cloud for kind in wanted):
+            await self.load_prices()
+        if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
+            try:
+                await asyncio.to_thread(self.tokenizers.load)
+            except ValueError as error:
+                log.warning("tokens are only estimated: %s", error)
+
+    async def load_prices(self) -> None:
+        """Return once prices are known; at once if they are already."""
+        if not self.prices.is_loaded:
+            await asyncio.to_thread(self.prices.load)
+
+    async def close(self) -> None:
+        """Write what is left of the ledger."""
+        await asyncio.to_thread(self.ledger.close)
+
+    def configure(self, config: Config) -> None:
+        """Go by these prices and limits from now on; what is spent stays spent."""
+        self._config = config
+        self.prices = self.prices.configured(config.pricing)
+        self.budget.configure(config.budget)
+
+    # --- what requests ask ---------------------------------------------------------------
+
+    def provider(self, backend: BackendSnapshot) -> str:
+        """Whose prices hold for the backend."""
+        key = (backend.type, backend.url)
+        known = self._providers.get(key)
+        if known is None:
+            known = self.prices.provider(*key)
+            if self.prices.is_loaded:
+                self._providers[key] = known
+        return known
+
+    def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
+        """It is a cloud backend's model, and its price is known."""
+        if not backend.type.is_cloud:
+            return False
+        return self.prices.find(self.provider(backend), model, at=self._now()) is not None
+
+    def rule(self, client: str | None) -> MoneyRule | None:
+        """What the budget says about the client's next attempt; None where nothing is limited."""
+        at = self._now()
+        verdict = self.budget.verdict(client, at)
+        if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
+            return None
+        days = max(1, round(verdict.resets_in_seconds / 86_400))
+        spent = f"the month's budget is spent; it starts anew in {days} d"
+
+        def objection(backend: BackendSnapshot, model: str) -> str | None:
+            if not backend.type.is_cloud:
+                return None if verdict.may_use_local else spent
+            if not verdict.may_use_cloud:
+                return spent
+            if verdict.may_use_unpriced:
+                return None
+            is_priced = self.is_priced(backend, model)
+            return None if is_priced else f"no price is known for {model}, and a limit holds"
+
+        return objection
+
+    def prefers_local(self, client: str | None) -> bool:
+        """Whether enough is spent that local backends should be tried first."""
+        return self.budget.verdict(client, self._now()).prefers_local
+
+    def resets_in_seconds(self) -> int:
+        """Until the month's limits start anew."""
+        return self.budget.verdict(None, self._now()).resets_in_seconds

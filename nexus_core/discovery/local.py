@@ -1,0 +1,211 @@
+"""What answers on the ports where local inference servers usually listen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from nexus_core.agents.http import AgentSettings, Listing
+from nexus_core.agents.local import LocalAgent
+from nexus_core.config import BackendConfig
+from nexus_core.registry import ProbeResult
+from nexus_core.translation.openai import parse_json
+from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.upstream.base import (
+    UpstreamConnectError,
+    UpstreamEngine,
+    UpstreamError,
+    UpstreamRequest,
+)
+
+LOOK_SECONDS = 1.0  # for each question; what listens here answers in milliseconds
+FOUND_PRIORITY = 50
+_MAX_HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
+
+TITLES = {
+    BackendType.OLLAMA: "Ollama",
+    BackendType.LMSTUDIO: "LM Studio",
+    BackendType.VLLM: "vLLM",
+    BackendType.LLAMACPP: "llama.cpp",
+    BackendType.EXO: "exo",
+    BackendType.GENERIC: "a server",
+}
+
+# What each kind of server writes as the owner of its models: it tells one that listens where
+# another usually does. Any other owner tells nothing.
+_OWNERS = {
+    "library": BackendType.OLLAMA,
+    "organization_owner": BackendType.LMSTUDIO,
+    "vllm": BackendType.VLLM,
+    "llamacpp": BackendType.LLAMACPP,
+    "exo": BackendType.EXO,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where to look, and for which kind of server."""
+
+    kind: BackendType
+    port: int
+    host: str = "127.0.0.1"
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+USUAL_PLACES = (
+    Place(BackendType.OLLAMA, 11434),
+    Place(BackendType.LMSTUDIO, 1234),
+    Place(BackendType.VLLM, 8000),
+    Place(BackendType.LLAMACPP, 8080),
+    Place(BackendType.EXO, 52415),
+)
+
+
+class Sight(StrEnum):
+    """What a look at a place came to."""
+
+    FOUND = "found"
+    REFUSED = "refused"  # nothing listens
+    NEXUS = "nexus"  # this one, or another
+    OTHER = "other"  # something answers, and it lists no models
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What was seen at a place."""
+
+    place: Place
+    sight: Sight
+    kind: BackendType  # what it says it is, else what usually listens there
+    probe: ProbeResult | None = None  # of what was found
+    detail: str | None = None  # for people: what else answers
+
+    @property
+    def models(self) -> tuple[str, ...]:
+        return (self.probe.models or ()) if self.probe else ()
+
+    @property
+    def text(self) -> str:
+        """For people: `2 models`, `refused`, `this is Nexus`, or what else answers."""
+        match self.sight:
+            case Sight.FOUND:
+                count = len(self.models)
+                return f"{count} model{'' if count == 1 else 's'}"
+            case Sight.REFUSED:
+                return "refused"
+            case Sight.NEXUS:
+                return "this is Nexus"
+            case Sight.OTHER:
+                return f"answers something else: {self.detail}"
+
+
+async def look_around(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[Sighting, ...]:
+    """Look at all places at once. Nothing that is asked costs money, and no key is sent."""
+    async with asyncio.TaskGroup() as tasks:
+        looks = [tasks.create_task(look_at(place, engine)) for place in places]
+    return tuple(look.result() for look in looks)
+
+
+async def look_at(place: Place, engine: UpstreamEngine) -> Sighting:
+    """See what listens there: by its /health if it is a Nexus, else by the models it lists."""
+    try:
+        if await _is_nexus(place, engine):
+            return Sighting(place, Sight.NEXUS, place.kind)
+    except UpstreamConnectError:
+        return Sighting(place, Sight.REFUSED, place.kind)
+    except (UpstreamError, TimeoutError):
+        pass  # not every server has a /health
+    agent = _Looker(place, engine)
+    probe = await agent.probe(timeout_seconds=LOOK_SECONDS)
+    if not probe.ok:
+        return Sighting(place, Sight.OTHER, place.kind, detail=probe.detail)
+    return Sighting(place, Sight.FOUND, agent.kind, probe)
+
+
+def found_backend(sighting: Sighting, taken: Collection[str]) -> BackendConfig:
+    """A backend for what was found on this machine, with a name that is not taken."""
+    return BackendConfig(
+        name=unique_name(sighting.kind, taken),
+        url=f"http://{sighting.place.address}",
+        type=sighting.kind,
+        zone=PrivacyZone.RESTRICTED,
+        priority=FOUND_PRIORITY,
+    )
+
+
+def unique_name(kind: BackendType, taken: Collection[str]) -> str:
+    """`ollama`, else `ollama-2`, …"""
+    name, number = kind.value, 1
+    while name in taken:
+        number += 1
+        name = f"{kind.value}-{number}"
+    return name
+
+
+async def _is_nexus(place: Place, engine: UpstreamEngine) -> bool:
+    """
+    Raises:
+        UpstreamError: nothing answers, or not in HTTP.
+        TimeoutError: nothing came in time.
+    """
+    request = UpstreamRequest(
+        "GET",
+        f"http://{place.address}/health",
+        (("accept", "application/json"), ("accept-encoding", "identity")),
+    )
+    async with asyncio.timeout(LOOK_SECONDS):
+        response = await engine.send(request, connect_timeout_seconds=LOOK_SECONDS)
+        try:
+            body = bytearray()
+            async for chunk in response.chunks():
+                body += chunk
+                if len(body) > _MAX_HEALTH_BYTES:
+                    return False
+        finally:
+            await response.close()
+    try:
+        health = parse_json(bytes(body))
+    except ValueError:
+        return False
+    return isinstance(health, dict) and health.get("service") == "nexus"
+
+
+class _Looker(LocalAgent):
+    """Asks a place for its models, and notes who is said to own them."""
+
+    def __init__(self, place: Place, engine: UpstreamEngine) -> None:
+        backend = BackendConfig(
+            name=place.kind.value,
+            url=f"http://{place.address}",
+            type=place.kind,
+            zone=PrivacyZone.RESTRICTED,
+        )
+        super().__init__(backend, engine, AgentSettings(connect_timeout_seconds=LOOK_SECONDS))
+        self.kind = place.kind
+
+    async def ask_details(self, listing: Listing) -> None:
+        """Nothing: a look is for the names only."""
+
+    def read_models(self, body: bytes) -> tuple[str, ...]:
+        """The names in the server's list.
+
+        Raises:
+            ValueError: it is not a list of models.
+        """
+        names = super().read_models(body)
+        answer = parse_json(body)
+        listed = answer.get("data") if isinstance(answer, dict) else None
+        entries = [entry for entry in listed or () if isinstance(entry, dict)]
+        kinds = {kind for owner, kind in _OWNERS.items() if _owns(owner, entries)}
+        if len(kinds) == 1:
+            (self.kind,) = kinds
+        return names
+
+
+def _owns(owner: str, entries: list[dict[str, object]]) -> bool:
+    return any(entry.get("owned_by") == owner for entry in entries)

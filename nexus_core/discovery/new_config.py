@@ -1,0 +1,98 @@
+"""A commented nexus.toml for what was found; keys are named by their variables only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from nexus_core.config import BackendConfig, shown
+from nexus_core.config_write import backend_table
+from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
+from nexus_core.discovery.local import TITLES, Sight, Sighting, found_backend
+from nexus_core.types import BackendType, PrivacyZone
+
+_SHOWN_MODELS = 8  # names in a comment
+
+_HEAD = """\
+# Nexus: one OpenAI-compatible endpoint at http://127.0.0.1:8000/v1.
+# Nexus reads --config FILE, $NEXUS_CONFIG, ./nexus.toml or nexus.toml in your config folder.
+# `nexus check` says whether all of this works. What is left out has its default.
+
+[server]
+host = "127.0.0.1"  # any other needs client keys in NEXUS_API_KEYS
+port = 8000
+
+# Other names for models: clients ask for the left one and get the right one.
+[routing.aliases]
+#"gpt-4" = "llama3:70b"
+
+# What must stay with restricted backends, by the model's name.
+#[[routing.policies]]
+#model_pattern = "secret-*"
+#privacy = "restricted"
+"""
+_EXAMPLE = """\
+# No local server answered on the usual ports. One looks like this:
+#[[backends]]
+#name = "ollama"
+#url = "http://127.0.0.1:11434"
+#type = "ollama"  # ollama | vllm | llamacpp | lmstudio | exo | generic
+"""
+
+
+def config_text(sightings: Iterable[Sighting], keys: Iterable[CloudKey], *, use_cloud: bool) -> str:
+    """The whole file.
+
+    Args:
+        use_cloud: name the providers whose keys are set as backends; else as comments.
+    """
+    backends = list(_local(sightings)) or [_EXAMPLE]
+    cloud = [_cloud(key, use_cloud) for key in keys if key.is_set]
+    return "\n".join([_HEAD, *backends, *cloud])
+
+
+def _local(sightings: Iterable[Sighting]) -> Iterator[str]:
+    names: set[str] = set()
+    for sighting in sightings:
+        if sighting.sight is not Sight.FOUND:
+            continue
+        backend = found_backend(sighting, names)
+        names.add(backend.name)
+        comments = {
+            "zone": "restricted prompts may go here; open: they may not",
+            "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
+        }
+        title = TITLES[sighting.kind]
+        # A server names its models as it likes: as a message would show them, on one line.
+        models = ", ".join(shown(model) for model in sighting.models[:_SHOWN_MODELS])
+        more = ", …" if len(sighting.models) > _SHOWN_MODELS else ""
+        listed = f"# {title}, with {sighting.text}{': ' if models else ''}{models}{more}\n"
+        yield listed + backend_table(backend, comments) + "#tier = 3  # 0..4, how capable it is\n"
+
+
+def _cloud(key: CloudKey, is_used: bool) -> str:
+    backend = BackendConfig(
+        name=key.type.value,
+        url=key.url,
+        type=key.type,
+        zone=PrivacyZone.OPEN,
+        priority=CLOUD_PRIORITY,
+        api_key_env=key.variable,
+    )
+    comments = {
+        "zone": "no restricted prompt goes here",
+        "priority": "below whatever is local (50)",
+        "api_key_env": "the key itself stays in the environment",
+    }
+    table = backend_table(backend, comments)
+    if is_used:
+        return f"# {_PROVIDERS[key.type]}\n{table}"
+    commented = "".join(f"#{line}\n" for line in table.splitlines())
+    head = f'# {key.variable} is set. Take the "#" away to use {_PROVIDERS[key.type]}:\n'
+    return head + commented
+
+
+_PROVIDERS = {
+    BackendType.OPENAI: "OpenAI",
+    BackendType.ANTHROPIC: "Anthropic",
+    BackendType.GOOGLE: "Google",
+}

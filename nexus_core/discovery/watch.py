@@ -1,0 +1,242 @@
+"""Look for servers again and again, and let the gateway use what is found."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexus_core.config import BackendConfig, Config, UnusableBackend
+from nexus_core.discovery.cloud import CloudKey, cloud_backend, cloud_keys
+from nexus_core.discovery.local import (
+    USUAL_PLACES,
+    Place,
+    Sight,
+    Sighting,
+    found_backend,
+    look_around,
+)
+from nexus_core.discovery.mdns import (
+    Announced,
+    BrowseFailedError,
+    Browser,
+    Withdrawn,
+    is_on_this_network,
+    is_this_machine,
+)
+from nexus_core.loopback import endpoint
+from nexus_core.registry import ProbeResult, Registry
+from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.upstream.base import UpstreamEngine
+
+log = logging.getLogger(__name__)
+
+NETWORK_PRIORITY = 40  # below what is on this machine
+_MAX_ANNOUNCED = 64  # servers on the network that are kept in mind
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How often to look, in seconds."""
+
+    empty: float = 5.0  # until the next look while there is no backend
+    settled: float = 30.0
+    at_least: float = 0.2  # between two looks, however loud the network is
+    grace: float = 30.0  # between a server's leaving the network and its removal
+
+
+class Core(Protocol):
+    """What discovery needs of the gateway."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def registry(self) -> Registry: ...
+
+    def add_backend(self, backend: BackendConfig, found: ProbeResult | None = None) -> None: ...
+    def remove_backend(self, name: str) -> None: ...
+
+
+_PACE = Pace()
+
+
+class Discovery:
+    """Finds servers on the usual ports, and on the network if there is a browser."""
+
+    def __init__(
+        self,
+        core: Core,
+        engine: UpstreamEngine,
+        environ: Mapping[str, str],
+        *,
+        places: Sequence[Place] = USUAL_PLACES,
+        browser: Browser | None = None,
+        pace: Pace = _PACE,
+        is_own: Callable[[str], bool] = is_this_machine,
+    ) -> None:
+        self.sightings: tuple[Sighting, ...] = ()  # of the usual places, at the last look
+        self.places = places
+        self._core = core
+        self._engine = engine
+        self._environ = environ
+        self._browser = browser
+        self._pace = pace
+        self._is_own = is_own
+        self._announced: dict[str, Announced] = {}  # by the service's name
+        self._backend_of: dict[str, str] = {}  # the service's name -> the backend's
+        self._leaving: dict[str, asyncio.TimerHandle] = {}  # by the service's name
+        self._wanted = asyncio.Event()
+        self._looking = asyncio.Lock()
+
+    @property
+    def cloud_keys(self) -> tuple[CloudKey, ...]:
+        """Which keys are set; they are not used unasked."""
+        return cloud_keys(self._environ)
+
+    async def run(self) -> None:
+        """Look until cancelled."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                if self._browser is not None:
+                    tasks.create_task(self._listen(self._browser), name="mdns")
+                await self.look()
+                if not self._core.registry.names:
+                    log.info("no local server answers; looking again every %g s", self._pace.empty)
+                while True:
+                    await asyncio.sleep(self._pace.at_least)
+                    is_empty = not self._core.registry.names
+                    seconds = self._pace.empty if is_empty else self._pace.settled
+                    with suppress(TimeoutError):
+                        async with asyncio.timeout(seconds):
+                            await self._wanted.wait()
+                    self._wanted.clear()
+                    await self.look()
+        finally:
+            for timer in self._leaving.values():
+                timer.cancel()
+
+    def look_again(self) -> None:
+        """Look now, not at the next interval."""
+        self._wanted.set()
+
+    async def look(self) -> tuple[Sighting, ...]:
+        """Look everywhere once; tells what was seen at the usual places.
+
+        What is new is used, unless a config file says what to use.
+        """
+        async with self._looking:
+            around = {
+                name: Place(announced.kind, announced.port, announced.host)
+                for name, announced in self._announced.items()
+                if name not in self._backend_of
+            }
+            seen = await look_around(self._engine, [*self.places, *around.values()])
+            self.sightings = seen[: len(self.places)]
+            if self._core.config.path is not None:
+                return self.sightings
+            for sighting in self.sightings:
+                self.use(sighting)
+            for name, sighting in zip(around, seen[len(self.places) :], strict=True):
+                # It may have been withdrawn, or have moved, meanwhile.
+                if self._announced.get(name) == _announced(name, sighting.place):
+                    self._use_announced(name, sighting)
+            return self.sightings
+
+    def use(self, sighting: Sighting) -> str | None:
+        """Make a backend of what was found on this machine; its name.
+
+        None if it is no server for models, or a backend at the same place is there already.
+        """
+        return self._use(sighting, is_own=True)
+
+    def add_cloud(self, kind: BackendType) -> BackendConfig | UnusableBackend:
+        """Use a provider's key: somebody asked for it.
+
+        Raises:
+            ValueError: there is a backend of its name already.
+        """
+        key = next(key for key in self.cloud_keys if key.type is kind)
+        backend = cloud_backend(key, self._environ)
+        if isinstance(backend, BackendConfig):
+            self._core.add_backend(backend)
+        return backend
+
+    def _use(self, sighting: Sighting, *, is_own: bool) -> str | None:
+        if sighting.sight is not Sight.FOUND:
+            return None
+        host = "127.0.0.1" if is_own else sighting.place.host
+        urls = [backend.url for backend in self._core.registry.snapshots()]
+        present = {_of_this_machine(endpoint(url), self._is_own) for url in urls}
+        if (host, sighting.place.port) in present:
+            return None
+        taken = {*self._core.registry.names, *(u.name for u in self._core.config.unusable)}
+        backend = found_backend(sighting, taken)
+        if not is_own:
+            # Anybody on the network can announce a server: nothing restricted goes there.
+            update = {"zone": PrivacyZone.OPEN, "priority": NETWORK_PRIORITY}
+            backend = backend.model_copy(update=update)
+        # Of another kind than asked for, it may list its models in another way.
+        as_asked = sighting.probe if sighting.kind is sighting.place.kind else None
+        self._core.add_backend(backend, as_asked)
+        log.info("found backend=%s url=%s: %s", backend.name, backend.url, sighting.text)
+        return backend.name
+
+    # On the network ----------------------------------------------------------------------------
+
+    async def _listen(self, browser: Browser) -> None:
+        try:
+            async with aclosing(browser.changes()) as changes:
+                async for change in changes:
+                    match change:
+                        case Announced():
+                            self._note(change)
+                        case Withdrawn():
+                            self._start_grace(change.name)
+        except BrowseFailedError as error:
+            log.warning("not listening for servers on the network: %s", error)
+
+    def _note(self, announced: Announced) -> None:
+        name = announced.name
+        if not is_on_this_network(announced.host):
+            log.debug("ignored an announcement of %s", announced.host)
+            return
+        if name not in self._announced and len(self._announced) >= _MAX_ANNOUNCED:
+            return
+        if (timer := self._leaving.pop(name, None)) is not None:
+            timer.cancel()
+        if self._announced.get(name) == announced:
+            return
+        self._drop(name)  # it has moved
+        self._announced[name] = announced
+        self._wanted.set()
+
+    def _start_grace(self, name: str) -> None:
+        if name not in self._announced or name in self._leaving:
+            return
+        loop = asyncio.get_running_loop()
+        self._leaving[name] = loop.call_later(self._pace.grace, self._drop, name)
+
+    def _drop(self, name: str) -> None:
+        self._leaving.pop(name, None)
+        self._announced.pop(name, None)
+        backend = self._backend_of.pop(name, None)
+        if backend is not None and backend in self._core.registry.names:
+            self._core.remove_backend(backend)
+            log.info("left the network backend=%s", backend)
+
+    def _use_announced(self, name: str, sighting: Sighting) -> None:
+        backend = self._use(sighting, is_own=self._is_own(sighting.place.host))
+        if backend is not None:
+            self._backend_of[name] = backend
+
+
+def _announced(name: str, place: Place) -> Announced:
+    return Announced(name, place.kind, place.host, place.port)
+
+
+def _of_this_machine(place: tuple[str, int], is_own: Callable[[str], bool]) -> tuple[str, int]:
+    host, port = place
+    return ("127.0.0.1" if is_on_this_network(host) and is_own(host) else host), port

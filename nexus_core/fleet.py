@@ -1,0 +1,118 @@
+"""The backends while Nexus runs: they come, go and change, and agents and probes follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from nexus_core.agents import AgentSettings, InferenceAgent, create_agent
+from nexus_core.config import BackendConfig, Config
+from nexus_core.config_write import AddBackend, Change, SetBackend, SetZone
+from nexus_core.health import HealthChecks
+from nexus_core.registry import ProbeResult, Registry
+from nexus_core.reload import ReloadPlan
+from nexus_core.types import PrivacyZone
+from nexus_core.upstream.base import UpstreamEngine
+
+
+class Fleet:
+    """Keeps registry, agents and health checks in step."""
+
+    def __init__(self, config: Config, engine: UpstreamEngine, registry: Registry) -> None:
+        self._engine = engine
+        self._registry = registry
+        self._settings = _settings(config)
+        self.agents: dict[str, InferenceAgent] = {  # also of those that only finish what runs
+            backend.name: create_agent(backend, engine, self._settings)
+            for backend in config.backends
+        }
+        self.health = HealthChecks(self.agents, registry, config.health_check)
+        self._added: dict[str, BackendConfig] = {}  # since the start, and not by a configuration
+
+    def add(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
+        """Take in a backend; it is asked what it can do right away.
+
+        Args:
+            found: what a look at it has just shown; its models can be asked for at once.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        agent = create_agent(backend, self._engine, self._settings)
+        self._registry.add(backend)
+        self.agents[backend.name] = agent
+        self._added[backend.name] = backend
+        self.health.look_at(backend.name)
+        if found is not None:
+            self.health.take_in(backend.name, found)
+        self._forget_agents()
+
+    def remove(self, name: str) -> None:
+        """Leave a backend out; what is under way there finishes.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        self._registry.remove(name)
+        self._added.pop(name, None)
+        self.health.forget(name)
+        self._forget_agents()
+
+    def unsaved(self, config: Config) -> Iterator[Change]:
+        """What lasts until restart only: how the backends differ from their configuration."""
+        configured = {backend.name: backend for backend in config.backends}
+        for now in self._registry.snapshots():
+            added = self._added.get(now.name)
+            if (backend := configured.get(now.name)) is not None:
+                if now.enabled != backend.enabled:
+                    yield SetBackend(now.name, "enabled", now.enabled)
+                if now.tier != backend.tier:
+                    yield SetBackend(now.name, "tier", now.tier)
+                if now.priority != backend.priority:
+                    yield SetBackend(now.name, "priority", now.priority)
+            elif added is not None:
+                update = {"enabled": now.enabled, "tier": now.tier, "priority": now.priority}
+                yield AddBackend(added.model_copy(update=update))
+        for zone in PrivacyZone:
+            if not self._registry.is_zone_enabled(zone):
+                yield SetZone(zone, enabled=False)
+
+    def apply(self, plan: ReloadPlan, old: Config) -> None:
+        """Do what the plan says of backends and health checks."""
+        new, before = plan.config, self._settings
+        self._settings = _settings(new)
+        agents = {
+            backend.name: create_agent(backend, self._engine, self._settings)
+            for backend in new.backends
+            if self._settings != before or backend not in old.backends
+        }
+        self.agents |= agents
+        self.health.config = new.health_check
+        for name in plan.removed:
+            self._registry.remove(name)
+            self.health.forget(name)
+        for name in [*plan.removed, *(backend.name for backend in new.backends)]:
+            self._added.pop(name, None)
+        planned = {snapshot.name: snapshot for snapshot in plan.fleet}
+        for backend in new.backends:
+            if backend.name in plan.added:
+                self._registry.add(backend)
+            else:
+                is_table = backend.models is not None
+                self._registry.change(planned[backend.name], models_are_configured=is_table)
+            if backend.name in agents:
+                self.health.look_at(backend.name)
+        self._registry.arrange(planned)
+        self._forget_agents()
+
+    def _forget_agents(self) -> None:
+        """Drop those of backends that are gone and serve nobody any more."""
+        for name in [name for name in self.agents if not self._registry.knows(name)]:
+            del self.agents[name]
+
+
+def _settings(config: Config) -> AgentSettings:
+    return AgentSettings(
+        connect_timeout_seconds=config.server.connect_timeout_seconds,
+        max_response_bytes=config.server.max_response_bytes,
+        rejects_hints=config.routing.unsupported_params == "reject",
+    )

@@ -1,0 +1,57 @@
+"""Read from a passing stream what it costs: its usage wherever it stands, else its length."""
+
+from __future__ import annotations
+
+import re
+
+from nexus_core.events import TokenUsage
+from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
+
+# What a model said: the texts of deltas, as JSON writes them.
+_TEXT = re.compile(
+    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)"\s*:\s*'
+    rb'"((?:[^"\\]|\\.)*)"'
+)
+
+
+class StreamMeter:
+    """Sees every byte of an OpenAI-format stream once; keeps numbers, no text."""
+
+    def __init__(self, *, hides_usage: bool) -> None:
+        """With `hides_usage`, the chunk that only tells the usage is taken out of the stream."""
+        self._hides_usage = hides_usage
+        self._skips_blank = False  # the line that ends the event taken out
+        self.usage: TokenUsage | None = None  # the last that was told
+        self.service_tier: str | None = None
+        self.text_bytes = 0  # of the answer so far
+
+    def read(self, data: bytes) -> bytes:
+        """Take note of whole lines; what of them the client gets."""
+        for found in _TEXT.finditer(data):
+            self.text_bytes += found.end(1) - found.start(1)
+        if b'"usage"' not in data and not self._skips_blank:
+            return data
+        return b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))
+
+    def _passes(self, line: bytes) -> bool:
+        if self._skips_blank:
+            self._skips_blank = False
+            if not line.strip():
+                return False
+        if line.startswith(b"data:") and b'"usage"' in line and self._is_usage_chunk(line[5:]):
+            self._skips_blank = True
+            return False
+        return True
+
+    def _is_usage_chunk(self, text: bytes) -> bool:
+        """Note the usage; whether this is the one chunk that the client did not ask for."""
+        try:
+            fields = parse_json(text)
+        except ValueError:
+            return False
+        usage = read_usage(fields) if isinstance(fields, dict) else None
+        if usage is None or not isinstance(fields, dict):
+            return False
+        self.usage = usage
+        self.service_tier = read_service_tier(fields) or self.service_tier
+        return self._hides_usage and fields.get("choices") == []

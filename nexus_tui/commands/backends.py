@@ -1,0 +1,78 @@
+"""`nexus backends`: the list of backends as plain text."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from nexus_tui.commands.twin import Asked, Twin, add_twin, table
+
+_HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "probe", "detail")
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    twin = Twin("backends", "every backend and its state", _read, lines)
+    add_twin(commands, port, twin)
+
+
+def _read(asked: Asked) -> Any:
+    state = asked.get("/nexus/state")
+    keys = ("backends", "unusable_backends", "zones")
+    return {key: state[key] for key in keys if key in state}
+
+
+def lines(state: Any, _: Asked) -> list[str]:
+    """One line each, those that were left out of the configuration last."""
+    rows = [_row(backend) for backend in state["backends"]]
+    rows += [_left_out(unusable) for unusable in state.get("unusable_backends", [])]
+    return table(_HEADS, rows) if rows else [" there is no backend"]
+
+
+def state_of(backend: Mapping[str, Any]) -> str:
+    """One word, as on the screen."""
+    if not backend["enabled"]:
+        return "drain" if backend["in_flight"] else "off"
+    if not backend.get("zone_enabled", True):
+        return "off (zone)"
+    if backend["health"] == "unhealthy":
+        return "auth" if backend.get("cause") == "auth" else "unhealthy"
+    if backend.get("rests_seconds"):
+        return "resting"
+    limit = backend.get("max_concurrent")
+    is_full = limit is not None and backend["in_flight"] >= limit
+    return "full" if is_full else str(backend["health"])
+
+
+def _row(backend: Mapping[str, Any]) -> list[str]:
+    from nexus_tui.figures import NOTHING, duration
+
+    tier, limit = backend.get("tier"), backend.get("max_concurrent")
+    is_listed = backend.get("models_known", True)
+    return [
+        state_of(backend),
+        backend["name"],
+        backend["type"],
+        backend["zone"],
+        NOTHING if tier is None else str(tier),
+        str(backend["priority"]),
+        f"{backend['in_flight']}/{NOTHING if limit is None else limit}",
+        str(len(backend["models"])) if is_listed else "?",
+        duration(backend.get("probe_ms")),
+        backend.get("detail") or backend.get("rests_why") or "",
+    ]
+
+
+def _left_out(unusable: Mapping[str, Any]) -> list[str]:
+    from nexus_tui.figures import NOTHING
+
+    unknown = [NOTHING] * 5
+    return [
+        "left out",
+        *(unusable[key] for key in ("name", "type", "zone")),
+        *unknown,
+        unusable["why"],
+    ]

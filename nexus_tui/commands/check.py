@@ -1,0 +1,125 @@
+"""`nexus check`: whether the configuration can do what it asks for, each problem with its mend."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from nexus_tui.address import address, why_not_bound
+from nexus_tui.client import BAD, add_target, json_text, load, local_url, say, show, what_answers
+
+if TYPE_CHECKING:
+    from nexus_core.check import Finding
+    from nexus_core.config import Config
+
+GOOD, PROBLEMS = 0, 1  # the exit codes, and BAD for a configuration that is refused
+
+_INDENT = " " * 10
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    parser = commands.add_parser(
+        "check",
+        help="check config, keys, backends, models, storage and port; with the mends",
+        description="Check the configuration, the keys' presence, each backend's reachability, "
+        "the models it is asked for, the storage path and the port. Each backend is asked for its "
+        "list of models, as health checks do; that costs nothing.",
+        epilog="The exit code is 0 when all is well or only warned of, 1 when there are errors, "
+        "2 when the configuration would be refused at the start.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    add_target(parser, port, url=False)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Check; gives the exit code."""
+    from nexus_core.check import Finding, Level
+    from nexus_core.errors import ConfigError
+
+    if options.demo:
+        say("check: --demo has no effect on it; the demo needs no config")
+        return BAD
+    try:
+        config = load(options, environ)
+    except ConfigError as error:
+        refused = [Finding(Level.ERROR, "config", problem) for problem in error.problems]
+        if options.json:
+            _show_json(refused)
+        for problem in [] if options.json else error.problems:
+            say(problem, prefix="")
+        return BAD
+    findings = [*asyncio.run(_look(config)), _address(config)]
+    if options.json:
+        _show_json(findings)
+    else:
+        _show_text(findings)
+    return PROBLEMS if any(f.level is Level.ERROR for f in findings) else GOOD
+
+
+async def _look(config: Config) -> list[Finding]:
+    """Ask every backend once, as a Nexus that has just started."""
+    from nexus_core.check import check_config
+    from nexus_core.discovery.watch import Discovery
+    from nexus_core.gateway import Gateway
+
+    # Health checks by themselves would ask each backend a second time.
+    gateway = Gateway(config, is_read_only=True)
+    try:
+        if config.path is None:
+            await Discovery(gateway, gateway.engine, {}).look()
+        names = [b.name for b in gateway.registry.snapshots() if b.enabled]
+        async with asyncio.TaskGroup() as tasks:
+            probes = {name: tasks.create_task(gateway.probe(name)) for name in names}
+    finally:
+        await gateway.engine.close()
+    results = {name: probe.result() for name, probe in probes.items()}
+    return list(check_config(config, results, gateway.registry.snapshots()))
+
+
+def _address(config: Config) -> Finding:
+    """Whether the port is free, or whose it is."""
+    from nexus_core.api.server import bind
+    from nexus_core.check import Finding, Level
+
+    host, port = config.server.host, config.server.port
+    place = address(host, port)
+    if not port:
+        return Finding(Level.OK, "address", f"{place}: any free port")
+    try:
+        bind(host, port).close()
+    except OSError as error:
+        if what_answers(local_url(host, port), 1) == "nexus":
+            return Finding(Level.OK, "address", f"{place}: a Nexus is running there")
+        text, _, mend = why_not_bound(error, host, port).partition("; ")
+        return Finding(Level.ERROR, "address", text, mend or None)
+    return Finding(Level.OK, "address", f"{place} is free")
+
+
+def _show_json(findings: Sequence[Finding]) -> None:
+    is_good = all(finding.level != "error" for finding in findings)
+    show(json_text({"ok": is_good, "findings": [asdict(finding) for finding in findings]}))
+
+
+def _show_text(findings: Sequence[Finding]) -> None:
+    from nexus_tui.untrusted import visible
+
+    for finding in findings:
+        show(visible(f"{finding.level:<9} {finding.about}: {finding.text}"))
+        if finding.mend:
+            show(visible(f"{_INDENT}→ {finding.mend}"))
+    levels = [finding.level.value for finding in findings]
+    errors, warnings = levels.count("error"), levels.count("warning")
+    show("")
+    show(f"{_number(errors, 'error')}, {_number(warnings, 'warning')}")
+
+
+def _number(count: int, what: str) -> str:
+    return f"{count or 'no'} {what}{'' if count == 1 else 's'}"

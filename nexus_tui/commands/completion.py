@@ -1,0 +1,44 @@
+"""`nexus completion SHELL`: a completion script, made from the parser itself."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Mapping
+from functools import partial
+
+from nexus_tui.client import show
+
+SHELLS = ("bash", "zsh", "fish", "tcsh")  # those of shtab that exist where Nexus runs
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], root: argparse.ArgumentParser
+) -> None:
+    """Declare the subcommand; `root` is the parser to complete."""
+    parser = commands.add_parser(
+        "completion",
+        help="print a completion script for a shell",
+        description="Print a completion script for a shell. For bash: "
+        "nexus completion bash > ~/.local/share/bash-completion/completions/nexus",
+        allow_abbrev=False,
+    )
+    parser.add_argument("shell", choices=SHELLS)
+    parser.set_defaults(run=partial(_run, root))
+
+
+def _run(root: argparse.ArgumentParser, options: argparse.Namespace, _: Mapping[str, str]) -> int:
+    import shtab
+
+    _complete_files(root, shtab.FILE)
+    show(shtab.complete(root, options.shell).rstrip("\n"))
+    return 0
+
+
+def _complete_files(parser: argparse.ArgumentParser, files: object) -> None:
+    """Tell shtab which options take a file's name; here and below."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for command in action.choices.values():
+                _complete_files(command, files)
+        elif action.metavar == "FILE":
+            action.complete = files  # type: ignore[attr-defined]

@@ -1,0 +1,206 @@
+"""`nexus costs`: what a month's requests cost, read from the ledger."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from nexus_tui.client import add_target, json_text, run_with_config, say, show
+
+# `nexus --help` comes by here: what only an answer needs is imported where it is used.
+if TYPE_CHECKING:
+    from nexus_core.config import Config
+    from nexus_core.ledger_queries import CostLine
+    from nexus_core.months import Month
+
+SHOWN, NO_LEDGER = 0, 1  # the exit codes
+
+_BY = ("model", "backend", "key", "day")
+_NOBODY = {"model": "(none)", "backend": "(no backend)", "key": "(no key)", "day": "(none)"}
+_NUMBERS = (
+    "requests",
+    "failed",
+    "prompt_tokens",
+    "completion_tokens",
+    "cost_usd",
+    "estimated_usd",
+    "unpriced",
+    "saved_usd",
+)
+
+
+# The command --------------------------------------------------------------------------------------
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    parser = commands.add_parser(
+        "costs",
+        help="what a month's requests cost",
+        description="What a month's requests cost, from the ledger. Works while Nexus runs and "
+        "while it does not. Months and days are UTC's.",
+        epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
+        "counted itself where none was reported; UNPRICED, how many requests have no known price; "
+        "SAVED, an estimate of what local answers would have cost in the cloud. "
+        "The exit code is 0 when there is a ledger, 1 when there is none.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--by", choices=_BY, default="model", help="what a line stands for (default: model)")
+    add("--month", type=_month, metavar="YYYY-MM", help="default: the present one")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="as JSON")
+    form.add_argument("--csv", action="store_true", help="as CSV")
+    add_target(parser, port, url=False)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Show the costs; gives the exit code."""
+
+    def act(config: Config) -> int:
+        return _show_month(config, options)
+
+    return run_with_config(options, environ, act)
+
+
+def _show_month(config: Config, options: argparse.Namespace) -> int:
+    from nexus_core.ledger import ledger_path
+    from nexus_core.ledger_queries import By, NoLedgerError, costs, read_ledger
+    from nexus_core.months import Month
+
+    month = options.month or Month.of(time.time())
+    try:
+        path = ledger_path(config)
+        if path is None:
+            raise NoLedgerError('[storage] path is ":memory:", so no ledger is kept')
+        with read_ledger(path) as ledger:
+            lines = costs(ledger, By(options.by), month)
+    except NoLedgerError as error:
+        say(f"costs: {error}")
+        return NO_LEDGER
+    as_asked = _show_json if options.json else _show_csv if options.csv else _show_table
+    as_asked(lines, options.by, month)
+    return SHOWN
+
+
+def _month(text: str) -> Month:
+    from nexus_core.months import Month
+
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+# What it shows ------------------------------------------------------------------------------------
+
+
+def _show_json(lines: Sequence[CostLine], by: str, month: Month) -> None:
+    """Amounts are strings: a JSON number would lose digits on the way."""
+    body = {
+        "month": str(month),
+        "by": by,
+        "lines": [{by: line.name, **_numbers(line)} for line in lines],
+        "total": _numbers(_total(lines)),
+    }
+    show(json_text(body))
+
+
+def _show_csv(lines: Sequence[CostLine], by: str, month: Month) -> None:
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow((by, *_NUMBERS))
+    for line in lines:
+        writer.writerow((_cell(line.name or ""), *_numbers(line).values()))
+    show(table.getvalue().rstrip("\n"))
+
+
+def _show_table(lines: Sequence[CostLine], by: str, month: Month) -> None:
+    from nexus_tui.untrusted import visible
+
+    if not lines:
+        show(f"no requests in {month}")
+        return
+    head = (by.upper(), "REQUESTS", "FAILED", "TOKENS IN", "TOKENS OUT", "COST", "ESTIMATED",
+            "UNPRICED", "SAVED")  # fmt: skip
+    rows = [(visible(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
+    rows.append((f"total {month}", *_shown(_total(lines))))
+    widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    for name, *numbers in (head, *rows):
+        cells = [name.ljust(widths[0])]
+        cells += [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
+        show("  ".join(cells).rstrip())
+
+
+def _shown(line: CostLine) -> tuple[str, ...]:
+    """The numbers for people; what has no known price is never shown as $0."""
+    is_unknown = line.unpriced > 0 and not line.cost_nano_usd and not line.estimated_nano_usd
+    return (
+        f"{line.requests:,}",
+        f"{line.failed:,}" if line.failed else "-",
+        f"{line.prompt_tokens:,}",
+        f"{line.completion_tokens:,}",
+        "unpriced" if is_unknown else _money(line.cost_nano_usd),
+        _money(line.estimated_nano_usd, "≈"),
+        f"{line.unpriced:,}" if line.unpriced else "-",
+        _money(line.saved_nano_usd, "≈"),
+    )
+
+
+def _money(nano_usd: int, sign: str = "") -> str:
+    return f"{sign}${_usd(nano_usd, 6)}" if nano_usd else "-"
+
+
+def _numbers(line: CostLine) -> dict[str, int | str | None]:
+    """By the names of `_NUMBERS`, in their order."""
+    values = (
+        line.requests,
+        line.failed,
+        line.prompt_tokens,
+        line.completion_tokens,
+        _usd(line.cost_nano_usd),
+        _usd(line.estimated_nano_usd),
+        line.unpriced,
+        _usd(line.saved_nano_usd),
+    )
+    return dict(zip(_NUMBERS, values, strict=True))
+
+
+def _usd(nano_usd: int, places: int = 9) -> str:
+    from nexus_core.types import Cost
+
+    return f"{Cost(nano_usd, '').usd:.{places}f}"
+
+
+def _total(lines: Sequence[CostLine]) -> CostLine:
+    from nexus_core.ledger_queries import CostLine
+
+    def total(number: str) -> int:
+        return sum(getattr(line, number) for line in lines)
+
+    return CostLine(
+        name=None,
+        requests=total("requests"),
+        failed=total("failed"),
+        prompt_tokens=total("prompt_tokens"),
+        completion_tokens=total("completion_tokens"),
+        cost_nano_usd=total("cost_nano_usd"),
+        estimated_nano_usd=total("estimated_nano_usd"),
+        unpriced=total("unpriced"),
+        saved_nano_usd=total("saved_nano_usd"),
+    )
+
+
+def _cell(name: str) -> str:
+    """A name for a spreadsheet: nothing that steers a terminal, nothing that it would calculate."""
+    from nexus_tui.untrusted import visible
+
+    shown = visible(name)
+    return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

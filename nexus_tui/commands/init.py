@@ -1,0 +1,99 @@
+"""`nexus init`: write what answers on this machine as a commented nexus.toml."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus_tui.client import BAD, say, show
+
+if TYPE_CHECKING:
+    from nexus_core.discovery.local import Sighting
+
+WRITTEN, REFUSED = 0, 1  # the exit codes
+
+_DEFAULT = Path("nexus.toml")
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], _: Callable[[str], int]
+) -> None:
+    """Declare the subcommand."""
+    parser = commands.add_parser(
+        "init",
+        help="write a nexus.toml with the servers that answer here",
+        description="Look for local servers on the usual ports and write a commented nexus.toml. "
+        "Keys stay in the environment; the file names their variables.",
+        epilog="The exit code is 0 when the file was written, 1 when not.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--output", type=Path, default=_DEFAULT, metavar="FILE", help="default: ./nexus.toml")
+    add("--force", action="store_true", help="replace the file if there is one")
+    add(
+        "--cloud",
+        action="store_true",
+        default=argparse.SUPPRESS,
+        help="name the providers whose keys are set as backends, not only in comments",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Look and write; gives the exit code."""
+    from nexus_core.config_write import ChangeRefusedError, write_new
+    from nexus_core.discovery.cloud import cloud_keys
+    from nexus_core.discovery.new_config import config_text
+    from nexus_core.errors import ConfigError
+
+    if options.demo:
+        say("init: --demo has no effect on it; the demo needs no config")
+        return BAD
+    path: Path = options.output
+    if path.exists() and not options.force:
+        say(f"init: {path} exists already; --force replaces it, --output names another file")
+        return REFUSED
+    sightings = asyncio.run(_look())
+    keys = cloud_keys(environ)
+    text = config_text(sightings, keys, use_cloud=options.cloud)
+    try:
+        write_new(path, text, environ, replace=options.force)
+    except ChangeRefusedError as error:
+        say(f"init: {error}")
+        return REFUSED
+    except ConfigError as error:
+        for problem in error.problems:
+            say(problem, prefix="")
+        return REFUSED
+    for line in _told(sightings):
+        show(line)
+    for key in keys:
+        use = (
+            "named as a backend" if options.cloud else "named in a comment; --cloud names it whole"
+        )
+        show(f" {key.variable}: {f'set, {use}' if key.is_set else 'not set'}")
+    show(f"wrote {path}; next: nexus check")
+    return WRITTEN
+
+
+async def _look() -> tuple[Sighting, ...]:
+    from nexus_core.discovery.local import USUAL_PLACES, look_around
+    from nexus_core.upstream import create_engine
+
+    engine = create_engine("aiohttp")
+    try:
+        return await look_around(engine, USUAL_PLACES)
+    finally:
+        await engine.close()
+
+
+def _told(sightings: Sequence[Sighting]) -> list[str]:
+    from nexus_core.discovery.local import TITLES
+    from nexus_tui.untrusted import visible
+
+    return [
+        visible(f" {TITLES[seen.kind]} at {seen.place.address}: {seen.text}") for seen in sightings
+    ]

@@ -1,0 +1,141 @@
+"""`nexus requests`: the request list as plain text, newest first."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nexus_core.types import PrivacyZone, RouteReason
+from nexus_tui.client import understood
+from nexus_tui.commands.twin import Asked, Twin, add_twin, table
+
+if TYPE_CHECKING:
+    from nexus_tui.filter import Filter
+
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 1000  # as many are kept
+
+
+_HEADS = (
+    *("time", "id", "model", "backend", "zone", "reason", "status"),
+    *("first byte", "total", "tokens", "cost", "error"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLine:
+    """One request, as GET /nexus/requests tells it."""
+
+    id: str
+    at: float  # seconds since the epoch
+    model: str = ""
+    served_model: str | None = None
+    backend: str | None = None
+    zone: PrivacyZone | None = None
+    reason: RouteReason | None = None
+    status: int | None = None
+    first_byte_ms: float | None = None
+    total_ms: float | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    cost_usd: float | None = None
+    error: str | None = None
+    is_running: bool | None = None
+
+    @property
+    def request_id(self) -> str:
+        return self.id
+
+    @property
+    def is_live(self) -> bool:
+        return bool(self.is_running)
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    twin = Twin("requests", "the latest requests, newest first", _read, lines)
+    parser = add_twin(commands, port, twin)
+    add = parser.add_argument
+    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
+    add(
+        "--filter",
+        type=_filter,
+        metavar="TEXT",
+        help="words of model, backend or id, and key:value as in the dashboard: status:5xx, "
+        "zone:open, reason:failover, slow:>2s, live; ! inverts",
+    )
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= _MAX_LIMIT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"not a number between 1 and {_MAX_LIMIT}")
+
+
+def _filter(text: str) -> Filter:
+    from nexus_tui.filter import parse_filter
+
+    found = parse_filter(text)
+    if found.problem is not None:
+        raise argparse.ArgumentTypeError(found.problem)
+    return found
+
+
+def _read(asked: Asked) -> Any:
+    """The answer with those requests only that match."""
+    limit, wanted = asked.options.limit, asked.options.filter
+    asked_for = limit if wanted is None else _MAX_LIMIT
+    content = asked.get("/nexus/requests", limit=asked_for)
+    with understood():
+        listed = [
+            entry
+            for entry in content["requests"]
+            if wanted is None or wanted.matches(read_line(entry))
+        ]
+        return {"requests": listed[:limit]}
+
+
+def read_line(entry: Any) -> RequestLine:
+    """
+    Raises:
+        ValueError: it is no request.
+    """
+    from pydantic import TypeAdapter
+
+    if not isinstance(entry, dict):
+        raise ValueError("a request must be an object")
+    known = {key: value for key, value in entry.items() if value is not None}
+    return TypeAdapter(RequestLine).validate_python(known)
+
+
+def lines(content: Any, _: Asked) -> list[str]:
+    """One line each."""
+    rows = [_row(read_line(entry)) for entry in content["requests"]]
+    return table(_HEADS, rows) if rows else [" no request"]
+
+
+def _row(line: RequestLine) -> list[str]:
+    from nexus_tui.figures import NOTHING, clock, count, duration
+
+    served = line.served_model
+    renamed = f" → {served}" if served and served != line.model else ""
+    tokens = [line.prompt_tokens, line.completion_tokens]
+    is_counted = any(number is not None for number in tokens)
+    return [
+        clock(line.at),
+        line.id,
+        f"{line.model}{renamed}",
+        line.backend or NOTHING,
+        line.zone or NOTHING,
+        line.reason or NOTHING,
+        str(line.status or ("running" if line.is_live else NOTHING)),
+        duration(line.first_byte_ms),
+        duration(line.total_ms),
+        "+".join(count(number or 0) for number in tokens) if is_counted else NOTHING,
+        NOTHING if line.cost_usd is None else f"${line.cost_usd:.4f}",
+        line.error or "",
+    ]

@@ -1,0 +1,60 @@
+"""`nexus status`: the dashboard's numbers as plain text."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from nexus_tui.commands.twin import Asked, Twin, add_twin, labelled
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    twin = Twin("status", "the numbers since the start", _read, lines)
+    add_twin(commands, port, twin)
+
+
+def _read(asked: Asked) -> Any:
+    return asked.get("/nexus/state")
+
+
+def lines(state: Any, asked: Asked) -> Iterator[str]:
+    """The state as facts, one a line."""
+    from nexus_tui.figures import count, percent, uptime
+
+    stats, backends = state["stats"], state["backends"]
+    up = uptime(stats["uptime_seconds"])
+    yield labelled("nexus", f"{state['version']} at {asked.url}, up {up} h")
+    zones = (f"{zone} {'on' if on else 'OFF'}" for zone, on in state["zones"].items())
+    yield labelled("zones", ", ".join(zones))
+    usable = sum(is_usable(backend) for backend in backends)
+    yield labelled("backends", f"{usable} of {len(backends)} usable")
+    yield labelled(
+        "requests",
+        f"{count(stats['requests'])}, {stats['in_flight']} in flight, {stats['failed']} failed, "
+        f"{stats['failovers']} failed over, {stats['refused']} refused, "
+        f"{stats['client_left']} left by their clients",
+    )
+    local, cloud = stats["local_answers"], stats["cloud_answers"]
+    yield labelled("answers", f"{percent(local, local + cloud)} local, {count(cloud)} by a cloud")
+    for label, key in (("first byte", "first_byte_ms"), ("total", "total_ms")):
+        yield labelled(label, _percentiles(stats[key]))
+    tokens = count(stats["prompt_tokens"]), count(stats["completion_tokens"])
+    yield labelled("tokens", f"{tokens[0]} in, {tokens[1]} out")
+    for number, unusable in enumerate(state.get("unusable_backends", [])):
+        yield labelled("" if number else "left out", unusable["why"])
+
+
+def is_usable(backend: Mapping[str, Any]) -> bool:
+    """Whether requests may go there, as far as probes and switches say."""
+    is_on: bool = backend["enabled"] and backend.get("zone_enabled", True)
+    return is_on and backend["health"] != "unhealthy"
+
+
+def _percentiles(values: Mapping[str, float | None]) -> str:
+    from nexus_tui.figures import duration
+
+    return ", ".join(f"{name} {duration(ms)}" for name, ms in values.items())
