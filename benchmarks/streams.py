@@ -18,7 +18,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from nexus_core.api.server import bind, serve
-from nexus_core.config import BackendConfig, Config, HealthCheckConfig
+from nexus_core.config import BackendConfig, Config, HealthCheckConfig, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, PrivacyZone
 
@@ -153,6 +153,7 @@ async def nexus(upstream_port: int) -> AsyncIterator[int]:
     gateway = Gateway(
         Config(
             health_check=HealthCheckConfig(enabled=False),
+            storage=StorageConfig(path=":memory:"),
             backends=tuple(
                 BackendConfig(
                     name=kind.value,

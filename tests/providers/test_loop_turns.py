@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.config import Config, HealthCheckConfig
+from nexus_core.config import Config, HealthCheckConfig, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType
 from nexus_core.upstream.base import Headers, UpstreamRequest
@@ -111,6 +111,7 @@ async def test_every_chunk_is_sent_in_the_turn_in_which_it_came(
     upstream = HeldStream(turns)
     config = Config(
         health_check=HealthCheckConfig(enabled=False),
+        storage=StorageConfig(path=":memory:"),
         backends=(backend(kind, "http://backend.test", model),),
     )
     door = FrontDoor(Gateway(config, engine=upstream))
