@@ -93,11 +93,11 @@ class AnthropicFormat:
             raise BadRequestError("anthropic-version: header is required")
         for name in body.keys() - _FIELDS:
             raise BadRequestError(f"{name}: Extra inputs are not permitted")
-        thinking = (body.get("thinking") or {}).get("type") in {"enabled", "adaptive"}
+        thinking = (body.get("thinking") or {}).get("type")
         turns = [_blocks(message) for message in body["messages"]]
         _check_limits(body)
         _check_tools(turns)
-        _check_thinking(turns, is_wanted=(body.get("thinking") or {}).get("type") == "enabled")
+        _check_thinking(turns, is_wanted=thinking == "enabled")
         format_ = (body.get("output_config") or {}).get("format")
         return Asked(
             model=str(body["model"]),
@@ -105,7 +105,7 @@ class AnthropicFormat:
             tools=_called_tools(body, turns[-1]),
             schema=format_["schema"] if format_ else None,
             limit=body["max_tokens"],
-            thinks=thinking,
+            thinks=thinking in {"enabled", "adaptive"},
             is_streaming=bool(body.get("stream")),
         )
 
