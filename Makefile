@@ -54,6 +54,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/passthrough.py
+	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/money.py
 

@@ -13,6 +13,7 @@ from nexus_core.agents.http import (
     Listing,
     ListingRefusedError,
     parse_object,
+    usable_names,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
 from nexus_core.events import TokenUsage
@@ -96,7 +97,7 @@ class AnthropicAgent(HttpAgent):
             after = page.after_id
             if after is None:
                 break
-        return Listing(tuple(dict.fromkeys(names)))
+        return Listing(usable_names(names))
 
 
 class AnthropicAnswer:

@@ -13,6 +13,7 @@ from nexus_core.agents.http import (
     Listing,
     ListingRefusedError,
     parse_object,
+    usable_names,
 )
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
 from nexus_core.events import TokenUsage
@@ -113,7 +114,7 @@ class GoogleAgent(HttpAgent):
             token = page.next_page_token
             if token is None:
                 break
-        return Listing(tuple(dict.fromkeys(names)))
+        return Listing(usable_names(names))
 
 
 def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:

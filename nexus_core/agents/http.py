@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 
 from nexus_core import __version__
 from nexus_core.agents.base import KeyCutter
 from nexus_core.config import BackendConfig
 from nexus_core.registry import ModelDetails, ProbeResult
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import MAX_MODEL_CHARS, JsonObject, parse_json
 from nexus_core.types import HealthCause
 from nexus_core.upstream.base import (
     Headers,
@@ -21,6 +22,7 @@ from nexus_core.upstream.base import (
     UpstreamResponse,
 )
 
+_MAX_MODELS = 10_000
 _MAX_SMALL_BYTES = 4 * 1024 * 1024
 MAX_PAGES = 20  # of a list of models
 NO_LIST = frozenset({404, 405, 501})  # a proxy in between passes requests on and lists nothing
@@ -174,6 +176,13 @@ async def read_small(
         return response.status, bytes(body)
     finally:
         await response.close()
+
+
+def usable_names(names: Iterable[object]) -> tuple[str, ...]:
+    """What may be the name of a model, each once; of a list beyond all measure the beginning."""
+    few = islice(names, _MAX_MODELS)
+    usable = (n for n in few if isinstance(n, str) and 0 < len(n) <= MAX_MODEL_CHARS)
+    return tuple(dict.fromkeys(usable))
 
 
 def parse_object(body: bytes) -> JsonObject:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from nexus_core.agents.base import Call, Response
-from nexus_core.agents.http import HttpAgent, Listing, ListingRefusedError
+from nexus_core.agents.http import HttpAgent, Listing, ListingRefusedError, usable_names
 from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import MAX_MODEL_CHARS, OpenAIRequest, parse_json
+from nexus_core.translation.openai import OpenAIRequest, parse_json
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import UpstreamResponse
-
-_MAX_MODELS = 10_000
 
 
 class PlainResponse:
@@ -76,6 +74,4 @@ class OpenAIAgent(HttpAgent):
         listed = answer.get("data") if isinstance(answer, dict) else None
         if not isinstance(listed, list):
             raise ValueError("the answer is not a list of models")
-        names = (entry.get("id") for entry in listed[:_MAX_MODELS] if isinstance(entry, dict))
-        usable = (n for n in names if isinstance(n, str) and 0 < len(n) <= MAX_MODEL_CHARS)
-        return tuple(dict.fromkeys(usable))
+        return usable_names(entry.get("id") for entry in listed if isinstance(entry, dict))

@@ -185,6 +185,7 @@ class TranslatedStream:
         self.headers = _without(response.headers, _EVENTS)
         self.close = response.close
         self._response = response
+        self._parser = SseParser()
         self._stream = translator.stream()
         self._ends_at_completion = translator.ends_at_completion
 
@@ -196,24 +197,38 @@ class TranslatedStream:
     async def chunks(self) -> AsyncGenerator[bytes]:
         """OpenAI's events, each as soon as its cause has come.
 
+        An empty piece has nothing for the client, and says that the backend is alive.
+
         Raises:
             UpstreamProtocolError: it ended early, reported an error, or makes no sense.
         """
         if not self._is_stream:
             raise UpstreamProtocolError("it answers a request for a stream without one")
-        parser, stream = SseParser(), self._stream
+        stream, has_begun = self._stream, False
+        async with aclosing(self._response.chunks()) as chunks:
+            async for chunk in chunks:
+                made = bytearray()
+                try:
+                    self._translate(chunk, made)
+                except UpstreamProtocolError:
+                    if has_begun:  # else another backend may still give the whole answer
+                        yield bytes(made)
+                    raise
+                has_begun = has_begun or bool(made)
+                yield bytes(made)
+                if self._ends_at_completion and stream.is_complete:
+                    break
+        if not stream.is_complete:
+            raise UpstreamProtocolError("the stream ended without its end mark")
+        yield b"".join(map(encode_event, stream.finish())) + DONE
+
+    def _translate(self, chunk: bytes, made: bytearray) -> None:
+        """Append what these bytes give to `made`, up to where something is wrong with them."""
         try:
-            async with aclosing(self._response.chunks()) as chunks:
-                async for chunk in chunks:
-                    pieces = [p for event in parser.feed(chunk) for p in stream.feed(event)]
-                    if pieces:
-                        yield b"".join(map(encode_event, pieces))
-                    if self._ends_at_completion and stream.is_complete:
-                        break
+            for event in self._parser.feed(chunk):
+                for piece in self._stream.feed(event):
+                    made += encode_event(piece)
         except StreamFailedError as error:
             raise UpstreamProtocolError(f"{error.message} ({error.type})") from error
         except ValueError as error:
             raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error
-        if not stream.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
-        yield b"".join(map(encode_event, stream.finish())) + DONE

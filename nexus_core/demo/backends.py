@@ -1,13 +1,22 @@
-"""The demo's fleet: four simulated backends, made so that every kind of routing can be seen."""
+"""The demo's fleet: simulated backends, made so that every kind of routing can be seen."""
 
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import dataclass
 from random import Random
 from types import TracebackType
 
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig
-from nexus_core.demo.simulated import Behaviour, Fault, SimulatedServer
+from nexus_core.demo.simulated import (
+    AnthropicFormat,
+    Behaviour,
+    Fault,
+    GoogleFormat,
+    OpenAIFormat,
+    SimulatedServer,
+)
+from nexus_core.demo.simulated.wire import WireFormat
 from nexus_core.types import BackendType, PrivacyZone
 
 LARGE_LOCAL = "llama3:70b"
@@ -15,6 +24,10 @@ SMALL_LOCAL = "llama3:8b"
 CODER = "qwen2:72b"
 CLOUD = "gpt-4o"
 SMALL_CLOUD = "gpt-4o-mini"
+CLAUDE = "claude-sonnet-4-6"
+SMALL_CLAUDE = "claude-haiku-4-5"
+GEMINI = "gemini-2.5-flash"
+NEW_GEMINI = "gemini-3-flash-preview"
 
 ALIASES = {"gpt-4": LARGE_LOCAL, "gpt-3.5-turbo": SMALL_LOCAL, "secret-notes": LARGE_LOCAL}
 FALLBACKS = {CODER: (LARGE_LOCAL,)}
@@ -27,20 +40,36 @@ _NOW_AND_THEN = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Simulation:
+    """What a backend of the fleet does, and in whose format."""
+
+    behaviour: Behaviour
+    wire: WireFormat
+
+
 class DemoFleet:
     """Run the simulated backends while the context lasts; `config` points Nexus at them."""
 
     def __init__(self, random: Random | None = None, *, speed: float = 1.0) -> None:
         self._random = random or Random()  # noqa: S311 - made-up text, not a secret
         self._speed = speed
-        self._cloud_key = f"sk-demo-{self._random.getrandbits(96):024x}"
+        self._keys = {
+            name: f"{prefix}demo-{self._random.getrandbits(96):024x}"
+            for name, prefix in (("openai", "sk-"), ("anthropic", "sk-ant-"), ("google", "AIza"))
+        }
         self._stack = AsyncExitStack()
         self.servers: dict[str, SimulatedServer] = {}  # by the backend's name, once it runs
 
     async def __aenter__(self) -> DemoFleet:
         async with AsyncExitStack() as stack:
-            for name, behaviour in self._behaviours().items():
-                server = SimulatedServer(behaviour, random=self._random, speed=self._speed)
+            for name, simulation in self._simulations().items():
+                server = SimulatedServer(
+                    simulation.behaviour,
+                    wire=simulation.wire,
+                    random=self._random,
+                    speed=self._speed,
+                )
                 self.servers[name] = await stack.enter_async_context(server)
             self._stack = stack.pop_all()
         return self
@@ -71,25 +100,56 @@ class DemoFleet:
             }
         )
 
-    def _behaviours(self) -> dict[str, Behaviour]:
+    def _simulations(self) -> dict[str, _Simulation]:
+        openai, ollama = OpenAIFormat(), OpenAIFormat(embeds_floats_only=True)
         return {
-            "gpu-box": Behaviour(
-                models=(LARGE_LOCAL, CODER), tokens_per_second=55, first_token_seconds=0.2
+            "gpu-box": _Simulation(
+                Behaviour(
+                    models=(LARGE_LOCAL, CODER), tokens_per_second=55, first_token_seconds=0.2
+                ),
+                openai,
             ),
-            "workstation": Behaviour(
-                models=(LARGE_LOCAL, SMALL_LOCAL), tokens_per_second=30, first_token_seconds=0.5
+            "workstation": _Simulation(
+                Behaviour(
+                    models=(LARGE_LOCAL, SMALL_LOCAL), tokens_per_second=30, first_token_seconds=0.5
+                ),
+                ollama,
             ),
-            "old-laptop": Behaviour(
-                models=(SMALL_LOCAL,),
-                tokens_per_second=35,
-                first_token_seconds=0.4,
-                faults=_NOW_AND_THEN,
+            "old-laptop": _Simulation(
+                Behaviour(
+                    models=(SMALL_LOCAL,),
+                    tokens_per_second=35,
+                    first_token_seconds=0.4,
+                    faults=_NOW_AND_THEN,
+                ),
+                openai,
             ),
-            "openai": Behaviour(
-                models=(CLOUD, SMALL_CLOUD),
-                tokens_per_second=60,
-                first_token_seconds=0.35,
-                api_key=self._cloud_key,
+            "openai": _Simulation(
+                Behaviour(
+                    models=(CLOUD, SMALL_CLOUD),
+                    tokens_per_second=60,
+                    first_token_seconds=0.35,
+                    api_key=self._keys["openai"],
+                ),
+                openai,
+            ),
+            "anthropic": _Simulation(
+                Behaviour(
+                    models=(CLAUDE, SMALL_CLAUDE),
+                    tokens_per_second=50,
+                    first_token_seconds=0.6,
+                    api_key=self._keys["anthropic"],
+                ),
+                AnthropicFormat(),
+            ),
+            "google": _Simulation(
+                Behaviour(
+                    models=(GEMINI, NEW_GEMINI),
+                    tokens_per_second=80,
+                    first_token_seconds=0.3,
+                    api_key=self._keys["google"],
+                ),
+                GoogleFormat(),
             ),
         }
 
@@ -127,17 +187,27 @@ class DemoFleet:
                 max_concurrent=2,
                 models=_as_they_are(SMALL_LOCAL),
             ),
-            BackendConfig(
-                name="openai",
-                url=self.servers["openai"].url,
-                type=BackendType.OPENAI,
-                zone=PrivacyZone.OPEN,
-                tier=4,
+            # Takes what the large local model can't when the local backends are full.
+            self._cloud(
+                BackendType.OPENAI,
+                _as_they_are(CLOUD, SMALL_CLOUD) | {LARGE_LOCAL: CLOUD},
                 priority=80,
-                # Takes what the large local model can't when the local backends are full.
-                models=_as_they_are(CLOUD, SMALL_CLOUD) | {LARGE_LOCAL: CLOUD},
-                api_key=self._cloud_key,
             ),
+            self._cloud(BackendType.ANTHROPIC, _as_they_are(CLAUDE, SMALL_CLAUDE), priority=55),
+            self._cloud(BackendType.GOOGLE, _as_they_are(GEMINI, NEW_GEMINI), priority=50),
+        )
+
+    def _cloud(self, kind: BackendType, models: dict[str, str], *, priority: int) -> BackendConfig:
+        """A provider's account; the backend bears the provider's name."""
+        return BackendConfig(
+            name=kind.value,
+            url=self.servers[kind.value].url,
+            type=kind,
+            zone=PrivacyZone.OPEN,
+            tier=4,
+            priority=priority,
+            models=models,
+            api_key=self._keys[kind.value],
         )
 
 

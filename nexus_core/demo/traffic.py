@@ -10,7 +10,17 @@ from typing import Any
 
 import httpx
 
-from nexus_core.demo.backends import CLOUD, CODER, LARGE_LOCAL, SMALL_CLOUD, SMALL_LOCAL
+from nexus_core.demo.backends import (
+    CLAUDE,
+    CLOUD,
+    CODER,
+    GEMINI,
+    LARGE_LOCAL,
+    NEW_GEMINI,
+    SMALL_CLAUDE,
+    SMALL_CLOUD,
+    SMALL_LOCAL,
+)
 
 _MAX_CONCURRENT = 16
 MEAN_PAUSE_SECONDS = 0.7  # between two requests
@@ -49,6 +59,7 @@ class _Kind:
     model: str
     headers: tuple[tuple[str, str], ...] = ()
     has_tools: bool = False
+    effort: str | None = None  # how hard the model is to think
 
 
 _BURST = _Kind(weight=0, model=LARGE_LOCAL)
@@ -62,6 +73,10 @@ _KINDS = (
     _Kind(weight=6, model=CODER, has_tools=True),
     _Kind(weight=8, model=CLOUD),
     _Kind(weight=6, model=SMALL_CLOUD),
+    _Kind(weight=5, model=CLAUDE, effort="low"),
+    _Kind(weight=3, model=SMALL_CLAUDE, has_tools=True),
+    _Kind(weight=5, model=GEMINI),
+    _Kind(weight=3, model=NEW_GEMINI, has_tools=True),
     _KEPT_HERE,
     _Kind(weight=4, model="secret-notes"),
     _Kind(weight=1, model=CLOUD, headers=tuple(_RESTRICTED.items())),  # refused: 503
@@ -168,4 +183,6 @@ class _Crowd:
             body["stream_options"] = {"include_usage": True}
         if kind.has_tools:
             body["tools"] = [_SEARCH_TOOL]
+        if kind.effort is not None:
+            body["reasoning_effort"] = kind.effort
         return body

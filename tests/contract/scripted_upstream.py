@@ -144,7 +144,8 @@ class ScriptedUpstream:
         """One request per connection: whatever comes after it can only be the end."""
         try:
             exchange = await _read_request(reader, writer)
-            is_probe = (exchange.method, exchange.target) == ("GET", "/v1/models")
+            path = exchange.target.partition("?")[0]
+            is_probe = exchange.method == "GET" and path in ("/v1/models", "/v1beta/models")
             async with self._arrived:
                 (self.probes if is_probe else self.received).append(exchange)
                 self._arrived.notify_all()

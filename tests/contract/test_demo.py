@@ -23,10 +23,14 @@ DEADLINE_SECONDS = 20
 REQUESTS_A_MINUTE = 60 / MEAN_PAUSE_SECONDS  # without those that bursts add
 
 
+def key_variable(backend: BackendConfig) -> str:
+    return f"{backend.name.upper()}_DEMO_KEY"
+
+
 def table(backend: BackendConfig) -> str:
     """The backend as a file would say it, the key in a variable."""
     limits = {"max_concurrent": backend.max_concurrent} if backend.max_concurrent else {}
-    key = {"api_key_env": "DEMO_KEY"} if backend.api_key else {}
+    key = {"api_key_env": key_variable(backend)} if backend.api_key else {}
     return backend_table(
         backend.name,
         backend.url,
@@ -69,7 +73,7 @@ async def test_the_traffic_of_a_minute_brings_about_every_route_reason(
     stop = asyncio.Event()
     async with DemoFleet(seeded, speed=SPEED) as fleet:
         backends = fleet.config(Config()).backends
-        keys = {"DEMO_KEY": next(b.api_key for b in backends if b.api_key)}
+        keys = {key_variable(b): b.api_key for b in backends if b.api_key}
         nexus = await start_nexus(
             config_text(*(table(backend) for backend in backends), more=routing()), **keys
         )
@@ -98,6 +102,8 @@ async def test_the_headless_demo_serves_its_models_and_makes_traffic(
                 requests = (await client.get("/v1/stats")).json()["requests"]
                 await asyncio.sleep(0.05)
 
-    assert {"gpt-4", "llama3:70b", "gpt-4o"} <= {model["id"] for model in listed}
+    assert {"gpt-4", "llama3:70b", "gpt-4o", "claude-sonnet-4-6", "gemini-2.5-flash"} <= {
+        model["id"] for model in listed
+    }
     assert answer.status_code == 200
     assert "DEMO" in nexus.stderr.upper()
