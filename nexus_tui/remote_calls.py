@@ -78,10 +78,11 @@ def explain_call(question: Question) -> Call:
         "X-Nexus-Backend": hints.backend,
         "X-Nexus-Flexible": "true" if hints.flexible else None,
     }
-    query = urlencode([("usable", name) for name in question.usable])
+    # What stands for the request has no fields of its own whose translation could be told.
+    query = urlencode([("translate", "false"), *(("usable", name) for name in question.usable)])
     return Call(
         "POST",
-        f"/nexus/explain?{query}" if query else "/nexus/explain",
+        f"/nexus/explain?{query}",
         {"model": question.model, **_body_with(question.traits)},
         {name: value for name, value in headers.items() if value is not None},
     )

@@ -31,6 +31,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """Where this chat request would go, and why; it is not sent.
 
         `?usable=NAME`, once or more, imagines that backend on, healthy and with a free slot.
+        With `?translate=false` the provider's form of the request is not worked out.
         """
         incoming = Incoming(request.receive)
         try:
@@ -76,6 +77,6 @@ async def _read_question(gateway: Gateway, scope: Scope, incoming: Incoming) -> 
         model=asked.model,
         hints=read_hints(scope, names),
         traits=read_traits(Endpoint.CHAT_COMPLETIONS, asked.fields),
-        request=asked,
+        request=None if request.query_params.get("translate") == "false" else asked,
         usable=usable,
     )

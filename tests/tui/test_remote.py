@@ -280,6 +280,7 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
     question = Question(
         model="gpt-4",
         hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
+        traits=Traits(needs=frozenset({Capability.CHAT}), prompt_tokens=300),
         usable=("a",),
     )
     async with linked(gateway) as source:
