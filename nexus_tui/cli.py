@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING
 
 from nexus_core import __version__
 from nexus_tui import explain
+from nexus_tui.signals import SIGNAL_EXIT, Signals
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
 if TYPE_CHECKING:
     from nexus_core.config import Config
-    from nexus_core.gateway import Gateway
+    from nexus_tui.logs import Ring
+    from nexus_tui.serving import LocalServer
 
 log = logging.getLogger(__name__)
 
 BAD_CONFIG = 2  # the exit code, also for an address that can't be used
-_SIGNAL_EXIT = 128  # plus the signal's number: ended at once by a second signal
-_LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         command = explain.run if options.command else _run
         return command(options, os.environ)
     except KeyboardInterrupt:
-        return _SIGNAL_EXIT + signal.SIGINT
+        return SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
         _say(f"{_summary(error)}; {_keep_trace(error)}")
         return 1
@@ -137,54 +137,60 @@ def _is_terminal(environ: Mapping[str, str]) -> bool:
 
 def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     from nexus_core.config_file import Overrides, find_config, load_config
+    from nexus_tui.own_keys import require_known_keys
 
     # The demo has backends of its own: only a file that is asked for by name is read for it.
     is_found = options.config or not options.demo
     path = find_config(options.config, environ, Path()) if is_found else None
-    return load_config(path, environ, Overrides(options.host, options.port))
+    config = load_config(path, environ, Overrides(options.host, options.port))
+    require_known_keys(config)
+    return config
 
 
 def _serve(launch: Launch, config: Config, listener: socket.socket) -> int:
     from nexus_tui.logs import log_to_memory, log_to_stderr
     from nexus_tui.loop import loop_factory
 
+    logs = None
     if launch.is_headless:
         log_to_stderr(launch.log_level, launch.log_format)
     else:
-        log_to_memory(launch.log_level)
-    signals = Signals(launch)
+        logs = log_to_memory(launch.log_level)
+    signals = Signals(launch.is_headless, config)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_supervise(launch, config, listener, signals))
+            runner.run(_supervise(launch, config, listener, signals, logs))
     except asyncio.CancelledError:
         return signals.exit_code
-    return 0
+    return signals.end_code
 
 
 async def _supervise(
-    launch: Launch, config: Config, listener: socket.socket, signals: Signals
+    launch: Launch,
+    config: Config,
+    listener: socket.socket,
+    signals: Signals,
+    logs: Ring | None,
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
-    from nexus_core.api.server import serve
-    from nexus_core.gateway import Gateway
     from nexus_tui.loop import resume_gc
+    from nexus_tui.serving import LocalServer
 
     signals.take_over()
     async with _fleet(launch, config) as config:
-        gateway, ready = Gateway(config), asyncio.Event()
-        url = _url(listener)
+        ready, url = asyncio.Event(), _url(listener)
+        server = LocalServer(config, listener, signals.stop)
         async with asyncio.TaskGroup() as tasks:
-            serving = serve(gateway, listener, stop=signals.stop, ready=ready)
-            tasks.create_task(serving, name="server")
+            tasks.create_task(server.run(ready), name="server")
             await ready.wait()
             resume_gc()
             if launch.is_demo:
                 tasks.create_task(_traffic(url, config, signals.stop), name="demo")
             _announce(launch, config, url)
             if not launch.is_headless:
-                await _show(launch, gateway, url, signals)
+                await _show(launch, server, url, signals, logs)
             await signals.stop.wait()
-            if in_flight := gateway.forwarder.in_flight:
+            if in_flight := server.gateway.forwarder.in_flight:
                 _tell(launch, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
 
 
@@ -207,16 +213,20 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
     await run_traffic(url, api_key=key, stop=stop)
 
 
-async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) -> None:
+async def _show(
+    launch: Launch, server: LocalServer, url: str, signals: Signals, logs: Ring | None
+) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
     from nexus_tui.logs import log_to_stderr
     from nexus_tui.run import run_dashboard
     from nexus_tui.source import LocalSource
 
-    source = LocalSource(gateway, url.removeprefix("http://"), is_demo=launch.is_demo)
+    address = url.removeprefix("http://")
+    source = LocalSource(server.gateway, address, is_demo=launch.is_demo)
+    server.watch_with(source)
     try:
-        await run_dashboard(source, stop=signals.stop)
+        await run_dashboard(source, stop=signals.stop, logs=logs, server=server)
     except TerminalLostError:
         # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
         # not, and whoever uses the proxy should not notice.
@@ -225,43 +235,15 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
         _say(f"the dashboard: {_summary(error)}; {_keep_trace(error)}")
-        _say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+        if server.gateway.config.tui.on_crash == "exit":
+            signals.end_code = 1
+            signals.stop.set()
+        else:
+            _say(f"the proxy goes on without it at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
-
-
-class Signals:
-    """SIGINT and SIGTERM end Nexus in good order, a second one at once; SIGHUP with the screen."""
-
-    def __init__(self, launch: Launch) -> None:
-        self.stop = asyncio.Event()
-        self.is_headless = launch.is_headless
-        self.exit_code = 1
-        self._task: asyncio.Task[object] | None = None
-
-    def take_over(self) -> None:
-        """Handle them on the running loop, for the task that calls this."""
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-
-    def _end(self, number: int) -> None:
-        if not self.stop.is_set():
-            self.stop.set()
-            return
-        self.exit_code = _SIGNAL_EXIT + number
-        loop = asyncio.get_running_loop()
-        loop.call_later(_LAST_CHANCE_SECONDS, os._exit, self.exit_code)
-        if self._task is not None:
-            self._task.cancel()
-
-    def _hang_up(self) -> None:
-        if not self.is_headless:
-            self.stop.set()
-            return
-        log.warning("SIGHUP ignored: reloading the config is not available")
+    finally:
+        server.watch_with(None)
 
 
 # What the user is told ----------------------------------------------------------------------------

@@ -35,6 +35,7 @@ class Pacer:
         clock: Callable[[], float] = time.perf_counter,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         tick: float = TICK,
+        busy_interval: float | None = None,
     ) -> None:
         self._wait = wait  # until there is something to collect
         self._collect = collect  # takes the events in, gives back how many they were
@@ -43,6 +44,7 @@ class Pacer:
         self._clock = clock
         self._sleep = sleep
         self._tick = tick
+        self._busy_interval = busy_interval  # seconds; None: BUSY_INTERVAL
         self._cost = 0.0  # of the running round
         self._recent: deque[tuple[float, int]] = deque()  # when, how many events
         self.interval = SHORTEST  # until the next round
@@ -87,7 +89,8 @@ class Pacer:
 
     def _rest(self, spent: float) -> float:
         """How long to leave the loop to the proxy."""
-        wanted = BUSY_INTERVAL if self.busy else SHORTEST
+        busy = BUSY_INTERVAL if self._busy_interval is None else self._busy_interval
+        wanted = busy if self.busy else SHORTEST
         self.interval = max(wanted, self._cost / DUTY)
         self._cost = 0.0
         return max(0.0, self.interval - spent)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.commands import Command, Outcome
@@ -14,6 +18,111 @@ from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
+Grouping: TypeAlias = Literal["model", "backend", "key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """What one model, backend or client key did this month, and what it cost."""
+
+    name: str
+    where: str  # the backend of a model's row; else empty
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: Decimal | None  # US dollars; None: no price is known for all or some of it
+    actual: Decimal | None  # the same
+    price_from: str | None  # built-in or config; None: nowhere, or it is local and costs nothing
+    saved: Decimal | None = None  # of local rows: what a cloud would have asked, by an alias
+
+
+class Exchange(Protocol):
+    """A request whose bodies were captured."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...  # the request as it came
+    @property
+    def answer(self) -> bytes: ...  # as the client got it, framing of a stream included
+    @property
+    def status(self) -> int | None: ...  # None before the answer began
+    @property
+    def is_whole(self) -> bool: ...  # the answer is over and all of it is here
+    @property
+    def is_restricted(self) -> bool: ...  # must never be written to a file
+
+
+class CostsView(Protocol):
+    """Money as the costs' tab and the status line show it, in US dollars, as of now."""
+
+    @property
+    def today(self) -> Decimal: ...
+    @property
+    def daily_limit(self) -> Decimal | None: ...
+    @property
+    def month(self) -> Decimal: ...
+    @property
+    def monthly_limit(self) -> Decimal | None: ...
+    @property
+    def month_forecast(self) -> Decimal | None: ...  # by the month's end at today's pace
+    @property
+    def pace_per_hour(self) -> Decimal: ...
+    @property
+    def spent_at(self) -> float | None: ...  # when the limit is reached; None: not in its period
+    @property
+    def burn(self) -> Sequence[Decimal]: ...  # of each hour of today, oldest first
+    @property
+    def per_minute(self) -> Sequence[Decimal]: ...  # of the last hour, oldest first
+    @property
+    def saved(self) -> Decimal | None: ...  # by local backends, today; None: unknown
+
+    def rows(self, by: Grouping) -> Sequence[CostRow]:
+        """This month's, the most expensive first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundServer:
+    """A usual port of a local server, and what was found there."""
+
+    title: str  # Ollama
+    address: str  # host:port
+    finding: str  # for people: 2 models, refused, this is Nexus
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKey:
+    """A variable that may hold a cloud's key; only whether it is set was looked at."""
+
+    title: str  # OpenAI
+    variable: str
+    is_set: bool
+    is_used: bool = False  # there is a backend for it
+
+
+class Finder(Protocol):
+    """Looks for servers and keys: what a Nexus without a configuration shows."""
+
+    @property
+    def servers(self) -> Sequence[FoundServer]: ...
+    @property
+    def keys(self) -> Sequence[FoundKey]: ...
+
+    async def look(self) -> None:
+        """Look again, now. What is found on this machine is used at once."""
+        ...
+
+    async def use_key(self, variable: str) -> Outcome:
+        """Use a cloud's key until restart: somebody asked for it.
+
+        Raises:
+            NexusError: it can't be used; the message is for the screen.
+        """
+        ...
 
 
 class Core(Protocol):
@@ -51,6 +160,24 @@ class EventSource(Protocol):
     def status(self) -> Status: ...  # stale: the link is lost, and values are of before that
     @property
     def is_read_only(self) -> bool: ...  # no command is carried out
+    @property
+    def is_remote(self) -> bool: ...
+    @property
+    def is_capturing(self) -> bool: ...  # bodies are kept, in memory
+    @property
+    def stale_since(self) -> float | None: ...  # when the link was lost, on the clock of `now`
+    @property
+    def notice(self) -> str | None: ...  # for people, such as that the versions differ
+    @property
+    def epoch(self) -> int: ...  # grows when what comes next does not continue what came before
+    @property
+    def costs(self) -> CostsView | None: ...  # None: no costs are kept
+    @property
+    def finder(self) -> Finder | None: ...  # None: nothing is looked for
+
+    def now(self) -> float:
+        """Seconds since the epoch, on the server's clock."""
+        ...
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         """Whether requests may go to the zone's backends."""
@@ -70,6 +197,10 @@ class EventSource(Protocol):
 
     async def explain(self, question: Question) -> Explanation:
         """Where such a request would go, and why; nothing is sent."""
+        ...
+
+    async def captured(self, request_id: str) -> Exchange | None:
+        """The bodies of a request; None when they were not kept."""
         ...
 
     async def command(self, command: Command) -> Outcome:
@@ -98,13 +229,29 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
+        costs: CostsView | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
         self.is_read_only = is_read_only
         self.status: Status = "live"
+        self.is_remote = False
+        self.is_capturing = False
+        self.stale_since: float | None = None
+        self.notice: str | None = None
+        self.epoch = 0
+        self.costs = costs
+        self.finder = finder
         self._core = gateway
         self._subscription = gateway.bus.subscribe()
+
+    def follow(self, gateway: Core) -> None:
+        """Go on with another gateway, which took the place of one that died."""
+        self._subscription.close()
+        self._core = gateway
+        self._subscription = gateway.bus.subscribe()
+        self.epoch += 1
 
     @property
     def started_at(self) -> float:
@@ -117,6 +264,9 @@ class LocalSource:
     @property
     def stats(self) -> Stats:
         return self._core.stats
+
+    def now(self) -> float:
+        return time.time()
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._core.registry.is_zone_enabled(zone)
@@ -132,6 +282,9 @@ class LocalSource:
 
     async def explain(self, question: Question) -> Explanation:
         return await self._core.explain(question)
+
+    async def captured(self, request_id: str) -> Exchange | None:
+        return None
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:

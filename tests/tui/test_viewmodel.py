@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from nexus_core.events import BackendToggled, NexusEvent
 from nexus_tui.filter import parse_filter
-from nexus_tui.viewmodel import BACKENDS, KPI, LIST, RateSeries, ViewModel
+from nexus_tui.series import RateSeries
+from nexus_tui.viewmodel import BACKENDS, KPI, LIST, ViewModel
 from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish
 
 
