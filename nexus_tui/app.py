@@ -7,6 +7,7 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from textual.screen import Screen
 
 from nexus_core.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
+from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import copying
 from nexus_tui.actions.desk import Deeds
@@ -28,7 +30,7 @@ from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.alarms import alarms
 from nexus_tui.bindings import as_bindings
-from nexus_tui.keys import remapped
+from nexus_tui.keys import Key, remapped
 from nexus_tui.logs import Ring
 from nexus_tui.loop import settle_gc
 from nexus_tui.notices import Notices
@@ -112,7 +114,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._status = StatusBar(source, view, now)
         self._tab_bar = TabBar()
         self._banner = Banner(lambda: alarms(source, view, self._server))
-        self._hint_bar = HintBar(lambda: self.keymap.hints(self.tab.place))
+        self._hint_bar = HintBar(self._hints)
         self._notices = Notices(self._hint_bar, self.set_timer, self._logs)
         self._entry = FilterEntry()
         self._dashboard = DashboardTab(source, view, look, now)
@@ -252,6 +254,12 @@ class NexusApp(App[None], inherit_bindings=False):
         for widget in self.screen.query(LineWidget):
             widget.redraw_all()
         self.refresh()
+
+    def _hints(self) -> list[Key]:
+        hints = self.keymap.hints(self.tab.place)
+        if self.source.is_zone_enabled(PrivacyZone.OPEN):
+            return hints
+        return [replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints]
 
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""

@@ -68,7 +68,7 @@ KEYS = (
     _key("theme", "T", "theme", "The next theme: dark, light, contrast, ansi", "everywhere"),
     _key("reload", "ctrl+r", "reload", "Read the configuration again, and show what would change",
          "everywhere"),
-    _key("again", "R", "again", "Start the server anew after it failed; look for servers again",
+    _key("again", "R", "again", "Start a server that has stopped; look for servers again",
          "everywhere"),
     _key("repaint", "ctrl+l", "repaint", "Draw the screen anew", "everywhere"),
     _key("help", "? f1", "help", "This help", "everywhere"),

@@ -173,7 +173,8 @@ def style(
     reverse = selected and (plain or palette.selected is None)
     background = palette.raised if raised else palette.base
     return Style(
-        color=getattr(palette, colour),
+        # In reverse every colour would be a ground of its own: one for the whole row.
+        color=palette.text if reverse else getattr(palette, colour),
         bgcolor=(palette.selected if selected else None) or background,
         bold=bold or None,
         reverse=reverse or None,

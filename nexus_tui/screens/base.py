@@ -24,7 +24,7 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     AUTO_FOCUS = ""
 
     def _on_timer_update(self) -> None:
-        started = time.perf_counter()
+        started = time.thread_time()
         super()._on_timer_update()
         if isinstance(self.app, Paced):
-            self.app.pacer.add_cost(time.perf_counter() - started)
+            self.app.pacer.add_cost(time.thread_time() - started)

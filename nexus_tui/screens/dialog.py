@@ -156,6 +156,7 @@ class Choose(Dialog[R]):
         self.rows = Options(options, cursor)
         for index, option in enumerate(options):
             if option.key and option.key != "enter":
+                self._bindings.key_to_bindings.pop(option.key, None)  # k may be one, not only up
                 self._bindings.bind(option.key, f"take({index})", show=False)
 
     def compose_below(self) -> ComposeResult:

@@ -21,6 +21,7 @@ from nexus_tui.bindings import as_bindings
 from nexus_tui.copying import curl_for, dumped
 from nexus_tui.keys import Keymap
 from nexus_tui.source import EventSource
+from nexus_tui.untrusted import visible
 from nexus_tui.widgets.explain_result import ExplainResult
 from nexus_tui.widgets.frame import HintBar
 from nexus_tui.widgets.lines import Line, LineWidget, rule
@@ -119,7 +120,8 @@ class ExplainScreen(ModalScreen[None]):
             ]
         )
         self.result = ExplainResult()
-        self._model = _input(form.model, "model")
+        self._asked = form.model  # as it came; the field shows it safe to draw
+        self._model = _input(visible(form.model), "model")
         self._tokens = _input(str(form.tokens), "tokens")
         tiers = ["any", "0", "1", "2", "3", "4"]
         pins = ["any", *(one.name for one in source.backends())]
@@ -160,7 +162,7 @@ class ExplainScreen(ModalScreen[None]):
         tokens = self._tokens.value.replace(",", "").replace("_", "")
         self._form = replace(
             self._form,
-            model=self._model.value.strip(),
+            model=self._typed_model(),
             restricted=self._zone.at == 1,
             min_tier=self._tier.at - 1 if self._tier.at else None,
             tokens=min(int(tokens), _MAX_TOKENS) if tokens.isdecimal() else 0,
@@ -169,6 +171,10 @@ class ExplainScreen(ModalScreen[None]):
             pin=self._pin.value if self._pin.at else None,
         )
         self._answer()
+
+    def _typed_model(self) -> str:
+        typed = self._model.value
+        return self._asked if typed == visible(self._asked) else typed.strip()
 
     @work(exclusive=True)
     async def _answer(self) -> None:

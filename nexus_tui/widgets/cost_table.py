@@ -15,10 +15,15 @@ from nexus_tui.widgets.lines import Cell, Line, joined, rule
 from nexus_tui.widgets.rowlist import RowList
 
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
-_GAUGE = 22
+_GAUGE = 20
 _UNPRICED = "unpriced"
+_AT_LIMIT = {
+    "warn": "a warning, nothing is cut",
+    "block_cloud": "cloud is cut, local goes on",
+    "block_all": "every request is refused",
+}
 _COLUMNS = (
-    Column("name", "", 18, 0, grows=34),
+    Column("name", "name", 18, 0, grows=34),
     Column("where", "backend", 12, 5, grows=20),
     Column("requests", "requests", 8, 3, right=True),
     Column("prompt", "in", 7, 6, right=True),
@@ -83,7 +88,7 @@ class CostTable(RowList):
         return [
             rule(width, "Costs", "this month, US dollars", f"sorted by {self._sort}"),
             _today(costs, width),
-            _burn(costs, width),
+            _burn(costs, self._source.config.budget.hard_limit_action, width),
             (),
             tuple(tabs),
             ((heading(columns), "head"),),
@@ -102,7 +107,6 @@ class CostTable(RowList):
 
 
 def _today(costs: CostsView, width: int) -> Line:
-    items: list[Line] = []
     today: list[Cell] = [("today ", "dim"), (f"${costs.today:.4f}", "bright")]
     if costs.daily_limit:
         filled, empty = gauge(float(costs.today), float(costs.daily_limit), _GAUGE)
@@ -114,25 +118,22 @@ def _today(costs: CostsView, width: int) -> Line:
             (empty, "faint"),
             (f" {share:.0f} %", "text"),
         ]
-    items.append(tuple(today))
-    ends = "not spent in this period" if costs.spent_at is None else clock(costs.spent_at)
+    ends = "not spent at this pace" if costs.spent_at is None else f"spent {clock(costs.spent_at)}"
     has_limit = costs.daily_limit is not None or costs.monthly_limit is not None
-    items.append(
-        (
-            ("pace ", "dim"),
-            (f"${costs.pace_per_hour:.2f}/h", "text"),
-            (f" → {ends}" if has_limit else "", "dim"),
-        )
+    pace: Line = (
+        ("pace ", "dim"),
+        (f"${costs.pace_per_hour:.2f}/h", "text"),
+        (f" → {ends}" if has_limit else "", "dim"),
     )
     month: list[Cell] = [("month ", "dim"), (f"${costs.month:.2f}", "text")]
     if costs.monthly_limit is not None:
         month.append((f" of ${costs.monthly_limit:.0f}", "dim"))
     if costs.month_forecast is not None:
         month.append((f" → ${costs.month_forecast:.0f}", "text"))
-    return joined([*items, tuple(month)], width)
+    return joined([tuple(today), tuple(month), pace], width)
 
 
-def _burn(costs: CostsView, width: int) -> Line:
+def _burn(costs: CostsView, action: str, width: int) -> Line:
     (bars,) = spark([int(value * 1_000_000) for value in costs.burn], 24)
     items: list[Line] = [
         (("burn  ", "dim"), (bars, "bar"), (" by the hour", "dim")),
@@ -140,7 +141,7 @@ def _burn(costs: CostsView, width: int) -> Line:
     if costs.saved is not None:
         items.append((("saved ≈ ", "dim"), (f"${costs.saved:.2f}", "good"), (" by local", "dim")))
     if costs.daily_limit is not None or costs.monthly_limit is not None:
-        items.append((("at the limit: what budget.hard_limit_action says", "dim"),))
+        items.append(((f"at the limit: {_AT_LIMIT[action]}", "dim"),))
     return joined(items, width)
 
 

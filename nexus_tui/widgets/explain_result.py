@@ -6,12 +6,15 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from nexus_core.explain import Candidate, Explanation, ModelStages
-from nexus_tui.figures import NOTHING, fit, wrap
+from nexus_core.routing.candidates import Stage
+from nexus_tui.figures import NOTHING, fit, packed, wrap
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Cell, Line, rule
+from nexus_tui.widgets.panes import score_terms
 from nexus_tui.widgets.rowlist import RowList
 
-_STAGE, _FLOW = 10, 10
+_STAGE, _FLOW, _NAME = 10, 10, 18
+_UNASKED = (Stage.PIN, Stage.TRIED)  # worth a line only where they drop somebody
 
 
 class Row(NamedTuple):
@@ -100,33 +103,33 @@ def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterato
     if model.policies:
         yield from _wrapped("policy", ", ".join(map(visible, model.policies)), width, "privacy")
     for stage in model.stages:
-        flow = f"{stage.before} → {stage.after}"
+        name, flow = stage.stage.value, f"{stage.before} → {stage.after}"
         if not stage.dropped:
-            yield Row((_label(stage.stage.value, flow),))
-        for index, dropped in enumerate(stage.dropped):
-            first = _label(stage.stage.value, flow) if index == 0 else _label("")
-            text = f"{visible(dropped.backend)}: {visible(dropped.why)}"
-            yield Row((first, (text, "text")), dropped.backend)
+            if stage.before and stage.stage not in _UNASKED:
+                yield Row((_label(name, flow),))
+        elif stage.stage is Stage.MODEL:  # nothing can be imagined of these
+            names = ", ".join(visible(one.backend) for one in stage.dropped)
+            text = f"{names}: {visible(stage.dropped[0].why)}"
+            for index, part in enumerate(wrap(text, width - _STAGE - _FLOW - 8)):
+                yield Row((_label("" if index else name, "" if index else flow), (part, "text")))
+        else:
+            for index, dropped in enumerate(stage.dropped):
+                text = f"{visible(dropped.backend)}: {visible(dropped.why)}"
+                label = _label("" if index else name, "" if index else flow)
+                yield Row((label, (text, "text")), dropped.backend)
 
 
 def _candidate(one: Candidate, explanation: Explanation, width: int) -> Iterator[Row]:
     is_chosen = explanation.chosen is not None and one.position == 1
-    reason = explanation.chosen.reason.value if explanation.chosen else ""
-    terms = "  ".join(
-        f"{visible(t.name)} {t.weight:g}×{t.value:.2f}={t.weight * t.value:.0f}"  # noqa: RUF001
-        for t in one.terms
-    )
-    total = "" if one.score is None else f"{'= ' if terms else ''}{one.score:.0f}"
+    score = "" if one.score is None else f"{one.score:3.0f} ="
     model = f" ({visible(one.model)})" if one.model != explanation.models[0].model else ""
     name = f"{one.position} {visible(one.backend)}{model}"
-    yield Row(
-        (
-            _label("score", ""),
-            (f"{fit(name, 18)} ", "bright" if is_chosen else "text"),
-            (f"{terms} {total}", "text"),
-            (f"  ← chosen, {reason}" if is_chosen else "", "good"),
-        )
-    )
+    glyph: Cell = ("✓ ", "good") if is_chosen else ("  ", "text")
+    cell: Cell = (f"{fit(name, _NAME)} {score:5} ", "bright" if is_chosen else "text")
+    parts = packed(score_terms(one.terms), width - _STAGE - _FLOW - _NAME - 14)
+    yield Row((_label("score"), glyph, cell, (parts[0], "text")))
+    for part in parts[1:]:
+        yield Row((_label(""), (" " * (_NAME + 9), "text"), (part, "text")))
 
 
 def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:

@@ -13,6 +13,7 @@ from nexus_tui.widgets.bars import gauge, spark
 from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
 
 _GAUGE = 24
+_SERIES = BUCKETS + 18  # cells of a series with its label and figure
 
 
 class Kpis(LineWidget):
@@ -30,7 +31,7 @@ class Kpis(LineWidget):
         return [
             joined(self._numbers(is_short=False), width),
             (),
-            *self._series(),
+            *self._series(width),
             self._reasons(width),
         ]
 
@@ -54,7 +55,7 @@ class Kpis(LineWidget):
             numbers[3] = (label, f"{value} ({share})", style)
         return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
 
-    def _series(self) -> list[Line]:
+    def _series(self, width: int) -> list[Line]:
         """The rate in two rows, or in one above what is spent, where that is known."""
         now = self._now()
         stats, costs = self._source.stats, self._source.costs
@@ -69,9 +70,10 @@ class Kpis(LineWidget):
             (lower,) = spark([int(usd * 1_000_000) for usd in costs.per_minute], BUCKETS)
             newest = costs.per_minute[-1] if costs.per_minute else 0
             labels, figures = (" rate  ", " $/min "), (rate, f"${newest:.3f}")
+        room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
-            _share("local", stats.local_answers, answers, "good"),
-            _share("cloud", stats.cloud_answers, answers, "privacy"),
+            _share("local", stats.local_answers, answers, "good", room),
+            _share("cloud", stats.cloud_answers, answers, "privacy", room),
         )
         return [
             ((label, "dim"), (bars, "bar"), (f" {figure:<8}  ", "text"), *share)
@@ -90,7 +92,7 @@ class Kpis(LineWidget):
         return joined(items, width)
 
 
-def _share(label: str, part: int, whole: int, style: str) -> tuple[Cell, ...]:
-    filled, empty = gauge(part, whole, _GAUGE)
+def _share(label: str, part: int, whole: int, style: str, width: int) -> tuple[Cell, ...]:
+    filled, empty = gauge(part, whole, width)
     share = percent(part, whole) if whole else NOTHING
     return ((f"{label} ", "dim"), (filled, style), (empty, "faint"), (fit_right(share, 6), "text"))

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 
 from nexus_core.events import Attempt, Considered, ScoreTerm
-from nexus_core.explain import Explanation
+from nexus_core.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.answers import answer_text
-from nexus_tui.figures import NOTHING, duration, fit, wrap
+from nexus_tui.figures import NOTHING, duration, fit, packed, wrap
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
@@ -104,7 +104,7 @@ def _considered_lines(one: Considered, row: RequestRow, column: int, width: int)
     lines: list[Line] = [first]
     lines += [((" " * used, "text"), (part, verdict_style)) for part in parts[1:]]
     if one.score:
-        terms = wrap(score_terms(one.score), width - 5)
+        terms = packed(score_terms(one.score), width - 5)
         lines += [((f"    {part}", "dim"),) for part in terms]
     return lines
 
@@ -113,12 +113,12 @@ def _total(score: Sequence[ScoreTerm]) -> float:
     return sum(term.weight * term.value for term in score)
 
 
-def score_terms(score: Sequence[ScoreTerm]) -> str:
+def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
     """Each as its weight times its value, and what that adds."""
-    return "  ".join(
+    return [
         f"{visible(term.name)} {term.weight:g}×{term.value:.2f}={term.weight * term.value:.0f}"  # noqa: RUF001
         for term in score
-    )
+    ]
 
 
 def _verdict(one: Considered, row: RequestRow) -> Cell:

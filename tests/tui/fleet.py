@@ -8,7 +8,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from random import Random
 
-from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
     Attempt,
@@ -20,7 +20,9 @@ from nexus_core.events import (
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ScoreTerm,
     TokenUsage,
+    ZoneToggled,
 )
 from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.registry import ProbeResult, Registry
@@ -61,6 +63,7 @@ class FakeGateway:
         self.registry = Registry(config.backends, self.bus, now)
         self.switched: list[tuple[str, bool]] = []
         self.probed: list[str] = []
+        self.commands: list[Command] = []
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
@@ -73,7 +76,13 @@ class FakeGateway:
         situation = situation.with_usable(question.usable)
         return explain(situation.decide(need), situation)
 
+    def cut_open_zone(self) -> None:
+        """As the gateway does it, with two streams stopped."""
+        self.registry.set_zone_enabled(O, False)
+        self.bus.publish(ZoneToggled(at=NOW - 20, zone=O, enabled=False, ended=2))
+
     async def execute(self, command: Command) -> Outcome:
+        self.commands.append(command)
         match command:
             case SwitchBackend():
                 self.switched.append((command.backend, command.enabled))
@@ -81,6 +90,10 @@ class FakeGateway:
                     self.registry.set_enabled(command.backend, command.enabled)
             case ProbeBackend():
                 self.probed.append(command.backend)
+            case SwitchZone():
+                self.registry.set_zone_enabled(command.zone, command.enabled)
+                event = ZoneToggled(at=NOW, zone=command.zone, enabled=command.enabled, ended=0)
+                self.bus.publish(event)
         return Outcome(message="done")
 
 
@@ -138,7 +151,7 @@ class Story:
     considered: tuple[Considered, ...] = field(default=())
 
 
-def _seen(
+def seen(
     name: str, position: int | None, dropped_by: str | None = None, why: str | None = None
 ) -> Considered:
     config = _SERVES[name]
@@ -151,9 +164,15 @@ def _seen(
         position=position,
         dropped_by=dropped_by,
         why=why,
+        score=_SCORE if position else (),
     )
 
 
+_SCORE = (
+    ScoreTerm("priority", 50, 0.5),
+    ScoreTerm("load", 30, 0.88),
+    ScoreTerm("latency", 20, 0.71),
+)
 _FAILED_OVER = Story(
     0.4,
     "o-large",
@@ -170,11 +189,11 @@ _FAILED_OVER = Story(
         ),
     ),
     considered=(
-        _seen("other-cloud", 1),
-        _seen("openai", 2),
-        _seen("local-llama", None, "model", "does not serve o-large"),
-        _seen("vllm-a", None, "model", "does not serve o-large"),
-        _seen("lmstudio", None, "tier", "tier 2 is below 3"),
+        seen("other-cloud", 1),
+        seen("openai", 2),
+        seen("local-llama", None, "model", "does not serve o-large"),
+        seen("vllm-a", None, "model", "does not serve o-large"),
+        seen("lmstudio", None, "tier", "tier 2 is below 3"),
     ),
 )
 _MATCH = RouteReason.CAPABILITY_MATCH
@@ -190,7 +209,7 @@ _PATTERN = (
     Story(0, "llama3:70b", "local-llama", _MATCH, first_ms=120, total_ms=870, tokens=(40, 88)),
 )
 
-_SECRET = Story(
+SECRET = Story(
     0.9,
     "secret-gpt",
     None,
@@ -212,7 +231,7 @@ def _minute() -> tuple[Story, ...]:
             pattern = _PATTERN[(second * 7 + index * 5) % len(_PATTERN)]
             stories.append(replace(pattern, ago=59 - second - index / load))
     stories += [replace(_PATTERN[index], ago=0.9 - index / 10) for index in (3, 0)]
-    stories += [replace(_SECRET, ago=0.6), replace(_PATTERN[2], ago=0.5)]
+    stories += [replace(SECRET, ago=0.6), replace(_PATTERN[2], ago=0.5)]
     running: tuple[tuple[int, float | None], ...] = (
         (0, 310),
         (4, 190),
@@ -241,9 +260,9 @@ def _considered(story: Story) -> tuple[Considered, ...]:
         return story.considered
     model = story.served or story.model
     why = f"does not serve {model}"
-    first = [_seen(story.backend, 1)] if story.backend in _SERVES else []
+    first = [seen(story.backend, 1)] if story.backend in _SERVES else []
     others = [name for name in _SERVES if name != story.backend]
-    return (*first, *(_seen(name, None, "model", why) for name in others))
+    return (*first, *(seen(name, None, "model", why) for name in others))
 
 
 def play(gateway: FakeGateway) -> None:

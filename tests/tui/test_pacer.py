@@ -28,6 +28,7 @@ class FakeLoop:
             dirty=lambda: set(self.dirty),
             paint={group: self.painter(group) for group in ("kpi", "backends", "list")},
             clock=lambda: self.now,
+            cpu=lambda: self.now,
             sleep=self.sleep,
         )
 

@@ -327,19 +327,6 @@ async def test_an_idle_screen_repaints_nothing() -> None:
     assert painted == []
 
 
-async def test_no_key_fails_in_any_tab() -> None:
-    app, _ = make_app()
-
-    async with app.run_test(size=(80, 24)) as pilot:
-        for tab in "123456":
-            await pilot.press(tab)
-            for key in app.keymap.active("everywhere", *app.tab.places):
-                if key.id not in ("quit", "interrupt") and not key.id.startswith("tab."):
-                    await pilot.press(key.keys[0], "escape")
-            assert app.is_running
-    assert app.crash is None
-
-
 async def test_a_click_moves_the_cursor_and_a_second_one_opens() -> None:
     app, _ = make_app()
 
@@ -352,6 +339,22 @@ async def test_a_click_moves_the_cursor_and_a_second_one_opens() -> None:
         await pilot.click("#tabs", offset=(30, 0))
         await pilot.pause()
         backends = screen_text(app)
+        hints = backends.splitlines()[-1]
+        await pilot.click("HintBar", offset=(hints.index("D drain") + 1, 0))
+        await until(lambda: "Switch local-llama off?" in screen_text(app))
+        await pilot.click("#options", offset=(4, 1))
+        await pilot.click("#options", offset=(4, 1))
+        await until(lambda: "◐ drain" in screen_text(app))
 
     assert "Request a81f7c" in opened
     assert "holds until restart" in backends
+
+
+async def test_a_pane_of_the_detail_is_opened_by_its_title() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "enter")
+        titles = screen_text(app).splitlines()[4]
+        await pilot.click("#detail", offset=(titles.index("TIMING"), 2))
+        await until(lambda: "first byte █" in screen_text(app))
