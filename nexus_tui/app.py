@@ -382,6 +382,7 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def put_on_clipboard(self, title: str, text: str, *, may_keep: bool = True) -> None:
         """Copy by the terminal and the desktop; where neither is sure, show the text too."""
+        text = "\n".join(map(visible, text.split("\n")))  # what is pasted steers no terminal
         self.copy_to_clipboard(text)  # OSC 52, through the driver
         finish = copying(self, title, text, os.environ, may_keep=may_keep)
         self.run_worker(finish, name="copy")

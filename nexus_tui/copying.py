@@ -11,11 +11,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 from nexus_tui.rows import Headers, RequestRow
+from nexus_tui.untrusted import visible
 
 # What curl sets itself, or what says nothing about the request.
 _NOT_COPIED = frozenset(
     {"host", "content-length", "connection", "accept-encoding", "user-agent", "accept"}
 )
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MASKED = "***"
 _KEY_VARIABLE = "$NEXUS_API_KEY"
 _BODY = {"model": "", "messages": [{"role": "user", "content": "hi"}]}
@@ -114,7 +116,7 @@ def _record(row: RequestRow) -> dict[str, object]:
 
 def to_jsonl(rows: Iterable[RequestRow]) -> str:
     """One JSON object on each line."""
-    return "".join(json.dumps(_record(row), ensure_ascii=False) + "\n" for row in rows)
+    return "".join(json.dumps(_record(row)) + "\n" for row in rows)
 
 
 def to_csv(rows: Iterable[RequestRow]) -> str:
@@ -131,9 +133,9 @@ def to_csv(rows: Iterable[RequestRow]) -> str:
 
 
 def _harmless(value: object) -> object:
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
-    return value
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
 
 
 def dumped(value: object) -> str:

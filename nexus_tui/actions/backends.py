@@ -97,8 +97,8 @@ class BackendActions:
         if backend is None:
             return
         text = [
-            f"It is switched off, and {backend.in_flight} running requests are stopped: "
-            "their clients get an error.",
+            f"It is switched off, and what runs there ({backend.in_flight}) is stopped: "
+            "its clients get an error.",
             *self._loss(backend),
         ]
         if await self._desk.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):
