@@ -18,7 +18,9 @@ class Mortal(Protocol):
     def problem(self) -> str | None: ...
 
 
-def alarms(source: EventSource, view: ViewModel, server: Mortal | None) -> list[str]:
+def alarms(
+    source: EventSource, view: ViewModel, server: Mortal | None, *, is_short: bool
+) -> list[str]:
     """One line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
@@ -29,15 +31,18 @@ def alarms(source: EventSource, view: ViewModel, server: Mortal | None) -> list[
         lines.append("THE LINK IS CLOSED: values are of before that")
     if source.notice:
         lines.append(visible(source.notice))
-    lines += [_cut(source, view, zone) for zone in PrivacyZone if not source.is_zone_enabled(zone)]
-    return lines
+    cut = [zone for zone in PrivacyZone if not source.is_zone_enabled(zone)]
+    return lines + [_cut(view, zone, is_short=is_short) for zone in cut]
 
 
-def _cut(source: EventSource, view: ViewModel, zone: PrivacyZone) -> str:
+def _cut(view: ViewModel, zone: PrivacyZone, *, is_short: bool) -> str:
     head = f"{zone.value.upper()} ZONE CUT"
     cut = view.zones.cuts.get(zone)
     if cut is None:
         return f"{head}   it holds until it is opened again or the server restarts"
+    if is_short:
+        counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
+        return f"{head} {clock(cut.at, seconds=False)} {counts}"
     elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
     return (
         f"{head} {clock(cut.at)} by you: {count(cut.ended)} streams stopped, "

@@ -7,7 +7,6 @@ import inspect
 import os
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
@@ -113,7 +112,7 @@ class NexusApp(App[None], inherit_bindings=False):
         look = Look(source, view, now)
         self._status = StatusBar(source, view, now)
         self._tab_bar = TabBar()
-        self._banner = Banner(lambda: alarms(source, view, self._server))
+        self._banner = Banner(lambda short: alarms(source, view, self._server, is_short=short))
         self._hint_bar = HintBar(self._hints)
         self._notices = Notices(self._hint_bar, self.set_timer, self._logs)
         self._entry = FilterEntry()
@@ -225,6 +224,7 @@ class NexusApp(App[None], inherit_bindings=False):
             self.view.clear()
         events = self.source.drain()
         self.view.apply(events)
+        self._notices.tell_of(events)
         self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
         return len(events)
 
@@ -256,10 +256,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.refresh()
 
     def _hints(self) -> list[Key]:
-        hints = self.keymap.hints(self.tab.place)
-        if self.source.is_zone_enabled(PrivacyZone.OPEN):
-            return hints
-        return [replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints]
+        is_cut = not self.source.is_zone_enabled(PrivacyZone.OPEN)
+        return self.keymap.hints(self.tab.place, is_cut=is_cut)
 
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""

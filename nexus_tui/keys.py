@@ -167,9 +167,12 @@ class Keymap:
 
     keys: tuple[Key, ...] = KEYS
 
-    def hints(self, place: Place) -> list[Key]:
-        """What to show in the last line, most wanted first."""
-        return [self[wanted] for wanted in _HINTS[place]]
+    def hints(self, place: Place, *, is_cut: bool = False) -> list[Key]:
+        """What to show in the last line, most wanted first; what `!` does if the zone is cut."""
+        hints = [self[wanted] for wanted in _HINTS[place]]
+        if not is_cut:
+            return hints
+        return [replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints]
 
     def by_place(self) -> Iterator[tuple[str, list[Key]]]:
         """The help: a title and its keys; each key once, under the first of its places."""

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
+from nexus_core.events import BackendHealthChanged, NexusEvent
+from nexus_core.types import HealthCause
 from nexus_tui.logs import LogLine, Ring
+from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import HintBar
 
 _SECONDS = 3.0
@@ -35,6 +38,12 @@ class Notices:
         if self._bar.notice == text:
             self._bar.notice = ""
             self._bar.redraw()
+
+    def tell_of(self, events: Iterable[NexusEvent]) -> None:
+        """A key that is refused: once for each change, however many requests it costs."""
+        for event in events:
+            if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
+                self.say(visible(f"{event.backend}: {event.detail}"), _WARNING_SECONDS)
 
     def warn(self) -> None:
         """Show the newest line of the log that is a warning or worse, unless it was shown."""

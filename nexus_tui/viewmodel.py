@@ -85,6 +85,7 @@ class ViewModel:
     def apply(self, events: Iterable[NexusEvent]) -> None:
         """Take in a batch, oldest first. Events of a request that is unknown change nothing."""
         for event in events:
+            self._sorted = self._sorted if self.paused else None
             self.zones.apply(event)
             match event:
                 case RequestReceived():
@@ -104,8 +105,6 @@ class ViewModel:
                 case BackendHealthChanged() | BackendProbed() | ZoneToggled():
                     pass  # drawn from the registry's snapshot
             self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
-        if not self.paused:
-            self._sorted = None
 
     def take_dirty(self) -> set[str]:
         """The groups that changed since the last call."""

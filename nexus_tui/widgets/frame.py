@@ -174,17 +174,17 @@ class TabBar(LineWidget):
 class Banner(LineWidget):
     """Alarms, one line each, on every tab; takes no room while there is none."""
 
-    def __init__(self, alarms: Callable[[], list[str]]) -> None:
+    def __init__(self, alarms: Callable[[bool], list[str]]) -> None:
         super().__init__(id="banner")
-        self._alarms = alarms
+        self._alarms = alarms  # told whether they have to be short
         self._room = -1  # lines that it has; -1: not asked yet
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return [((f" {alarm}".ljust(width), "alarm"),) for alarm in self._alarms()]
+        return [((f" {alarm}".ljust(width), "alarm"),) for alarm in self._alarms(width < _WIDE)]
 
     def share_room(self) -> None:
         """Take as many lines as there are alarms."""
-        needed = len(self._alarms())
+        needed = len(self._alarms(False))
         if needed != self._room:
             self._room = self.styles.height = needed
             self.display = bool(needed)

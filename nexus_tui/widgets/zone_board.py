@@ -8,7 +8,7 @@ from textual import events
 
 from nexus_core.types import PrivacyZone
 from nexus_tui.consequences import Hit, hits
-from nexus_tui.figures import clock, count, fit, wrap
+from nexus_tui.figures import clock, count, fit, packed, wrap
 from nexus_tui.source import EventSource
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
@@ -16,6 +16,7 @@ from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
 _HEAD = 2
+_WIDE = 100  # columns from which a zone's line is whole
 
 
 class ZoneBoard(LineWidget):
@@ -36,9 +37,9 @@ class ZoneBoard(LineWidget):
         return [
             rule(width, "Zones", "on/off holds until restart of the server, not of this screen"),
             (),
-            *(self._zone(zone) for zone in _ZONES),
+            *(self._zone(zone, width) for zone in _ZONES),
             (),
-            self._recent(),
+            *self._recent(width),
             (),
             *self._cut(PrivacyZone.OPEN, width),
         ]
@@ -46,7 +47,7 @@ class ZoneBoard(LineWidget):
     def line_is_selected(self, y: int) -> bool:
         return y == _HEAD + self._cursor
 
-    def _zone(self, zone: PrivacyZone) -> Line:
+    def _zone(self, zone: PrivacyZone, width: int) -> Line:
         source = self._source
         backends = [one for one in source.backends() if one.zone is zone]
         answered = sum(source.stats.backends[one.name].answers for one in backends)
@@ -57,8 +58,11 @@ class ZoneBoard(LineWidget):
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),
             (f"{len(backends):>3} backends", "text"),
-            (f"{count(answered):>12} answers since the start", "text"),
+            (f"{count(answered):>11} answers", "text"),
         ]
+        if width < _WIDE:
+            return tuple(cells)
+        cells.append((" since the start", "text"))
         if zone is PrivacyZone.RESTRICTED:
             away = sum(source.stats.backends[b.name].answers for b in backends if b.type.is_cloud)
             cells.append((f"   {count(away)} of them by a cloud", "warn" if away else "dim"))
@@ -67,17 +71,14 @@ class ZoneBoard(LineWidget):
             cells += [("   ", "text"), (f" {key} ", "alarm")]
         return tuple(cells)
 
-    def _recent(self) -> Line:
+    def _recent(self, width: int) -> list[Line]:
         zones, now = self._view.zones, self._now()
-        cells: list[Cell] = [(" last 5 min:  ", "dim")]
-        for zone in _ZONES:
-            cells += [(count(zones.answers[zone].total(now)), "text"), (f" {zone.value}   ", "dim")]
+        parts = ["last 5 min:"]
+        parts += [f"{count(zones.answers[zone].total(now))} {zone.value}" for zone in _ZONES]
         refused = zones.refused.total(now)
-        cells += [
-            (count(refused), "warn" if refused else "text"),
-            (" refused (privacy_constraint_violation)", "dim"),
-        ]
-        return tuple(cells)
+        parts.append(f"{count(refused)} refused (privacy_constraint_violation)")
+        style = "warn" if refused else "text"
+        return [((f" {part}", style),) for part in packed(parts, width - 2, "   ")]
 
     def _cut(self, zone: PrivacyZone, width: int) -> list[Line]:
         source = self._source
@@ -101,7 +102,7 @@ class ZoneBoard(LineWidget):
         lines: list[Line] = [(head,)]
         text = "   ".join(map(_hit, found)) or "no model" * source.is_zone_enabled(zone)
         lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
-        return [*lines, ((f"   {tail}", "dim"),)]
+        return [*lines, *(((f"   {part}", "dim"),) for part in wrap(tail, width - 4))]
 
     # --- moving --------------------------------------------------------------------------
 

@@ -400,3 +400,22 @@ async def test_the_log_follows_until_the_cursor_is_moved() -> None:
     assert "answered 529" in stayed
     assert "line 59" not in stayed
     assert "line 59" in newest
+
+
+async def test_a_refused_key_is_told_once() -> None:
+    stage = make_stage(plays=False)
+    app = make_app(stage)
+    app._logs.last_warning = None
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        for _ in range(3):
+            stage.gateway.registry.record_refused_key("openai", "401: check OPENAI_API_KEY")
+        await until(
+            lambda: "openai: 401: check OPENAI_API_KEY" in screen_text(app).splitlines()[-1]
+        )
+        app._notices._clear("openai: 401: check OPENAI_API_KEY")
+        stage.gateway.registry.record_refused_key("openai", "401: check OPENAI_API_KEY")
+        app._collect()
+        await pilot.pause()
+        assert "OPENAI_API_KEY" not in screen_text(app).splitlines()[-1]
