@@ -12,7 +12,6 @@ from nexus_core.errors import ConfigError, InvalidRequestError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.logs import LogLine
 from tests.tui.fleet import NOW, Story, fixed_now, publish
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import Stage, make_logs, make_stage
@@ -341,65 +340,6 @@ async def test_a_found_backend_takes_the_newcomer_s_screen_away(
         app.redraw()
         await until(lambda: "── Live ──" in screen_text(app))
         assert "Looked for" not in screen_text(app)
-
-
-# The log ------------------------------------------------------------------------------------------
-
-
-async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
-    logs = make_logs()
-    logs.last_warning = None
-    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        before = screen_text(app).splitlines()
-        logs.add(LogLine(NOW, "info", "x", "quiet"))
-        app._paint("kpi")
-        await pilot.pause()
-        assert screen_text(app).splitlines() == before
-
-        logs.add(LogLine(NOW, "error", "nexus_core.proxy", "[/] it broke"))
-        app._paint("kpi")
-        await pilot.pause()
-        after = screen_text(app).splitlines()
-
-    assert after[:-1] == before[:-1]
-    assert "ERROR nexus_core.proxy: [/] it broke" in after[-1]
-
-
-async def test_the_log_is_narrowed_by_level_and_words() -> None:
-    app = make_app(make_stage())
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        everything = await press(pilot, "6")
-        words = await press(pilot, "/", *"health", "enter")
-        warnings = await press(pilot, "v", "v")
-        cleared = await press(pilot, "escape")
-
-    assert "released slot" in everything
-    assert "vllm-a now=healthy" in words
-    assert "released slot" not in words
-    assert "exo-lab now=unhealthy" in warnings
-    assert "vllm-a" not in warnings
-    assert "answered 529" in cleared
-
-
-async def test_the_log_follows_until_the_cursor_is_moved() -> None:
-    logs = make_logs()
-    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "6", "k")
-        for number in range(60):
-            logs.add(LogLine(NOW, "info", "x", f"line {number}"))
-        app.redraw()
-        stayed = await press(pilot)
-        newest = await press(pilot, "f")
-
-    assert "answered 529" in stayed
-    assert "line 59" not in stayed
-    assert "line 59" in newest
 
 
 async def test_a_refused_key_is_told_once() -> None:
