@@ -46,7 +46,7 @@ from nexus_tui.source import EventSource
 from nexus_tui.theme import THEMES, themes
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
-from nexus_tui.widgets.backend_list import Look
+from nexus_tui.widgets.backend_list import BackendView
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.lines import LineWidget
@@ -109,7 +109,7 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def _make_frame(self, now: Callable[[], float]) -> None:
         source, view = self.source, self.view
-        look = Look(source, view, now)
+        look = BackendView(source, view, now)
         self._status = StatusBar(source, view, now)
         self._tab_bar = TabBar()
         self._banner = Banner(lambda short: alarms(source, view, self._server, is_short=short))
@@ -135,20 +135,16 @@ class NexusApp(App[None], inherit_bindings=False):
         requests = RequestActions(self, self._dashboard, self._requests)
         backends = BackendActions(self, self._backends)
         zones = ZoneActions(self, self._zones)
+        lists = ListActions(self, self._dashboard, self._requests, self._log_tab)
         program = ProgramActions(self, self._dashboard, self._server, self.exit)
 
         async def toggle() -> None:
             await (zones.toggle() if self.tab is self._zones else backends.toggle())
 
         async def open_row() -> None:
-            if self.tab is not self._backends:
-                if self.tab in (self._dashboard, self._requests):
-                    await requests.open()
-            elif self._backends.table.selected is None:
-                await backends.show_unusable()
-            else:
-                self._backends.open()
-                self.redraw()
+            opens = {self._backends: backends.open, self._log_tab: lists.open_line}
+            if self.tab in (self._dashboard, self._requests, *opens):
+                await opens.get(self.tab, requests.open)()
 
         async def palette() -> None:
             if (chosen := await program.choose_action()) is not None:
@@ -156,7 +152,7 @@ class NexusApp(App[None], inherit_bindings=False):
 
         return {
             **program.deeds(),
-            **ListActions(self, self._dashboard, self._requests, self._log_tab).deeds(),
+            **lists.deeds(),
             **requests.deeds(),
             **backends.deeds(),
             **zones.deeds(),

@@ -189,9 +189,13 @@ class BackendActions:
         desk.notice(visible(outcome.message))
         desk.redraw()
 
-    async def show_unusable(self) -> None:
-        """Why a backend of the file was not registered."""
+    async def open(self) -> None:
+        """Show the backend under the cursor in full; of one that can't be used, why."""
         table, config = self._tab.table, self._desk.source.config
+        if table.selected is not None:
+            self._tab.open()
+            self._desk.redraw()
+            return
         at = table.cursor - len(self._desk.source.backends())
         if 0 <= at < len(config.unusable):
             backend = config.unusable[at]

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.figures import clock
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
-from nexus_tui.screens.dialog import confirm
+from nexus_tui.screens.dialog import confirm, notice
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Mover
@@ -95,6 +96,13 @@ class ListActions:
         view = self._desk.view
         view.set_errors_only(not view.errors_only)
         self._desk.redraw()
+
+    async def open_line(self) -> None:
+        """The whole of the log line under the cursor."""
+        line = self._logs.list.selected
+        if line is not None:
+            title = f"{line.level} {line.logger} at {clock(line.at)}"
+            await self._desk.ask(notice(title, line.text.split("\\x0a")))
 
     def _level(self) -> None:
         self._logs.list.next_level()

@@ -9,7 +9,7 @@ from nexus_tui.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.viewmodel import BACKENDS
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
-from nexus_tui.widgets.backend_list import BackendTable, Look
+from nexus_tui.widgets.backend_list import BackendTable, BackendView
 from nexus_tui.widgets.lines import LineWidget
 
 _TALL = 17  # lines from which the facts have room
@@ -18,7 +18,7 @@ _TALL = 17  # lines from which the facts have room
 class BackendsTab(Tab):
     """The table with a few facts below it, or one backend."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: BackendView) -> None:
         super().__init__(id="backends")
         self.table = BackendTable(look)
         self.facts = BackendFacts(look, lambda: self.table.selected)

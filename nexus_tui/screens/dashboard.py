@@ -11,7 +11,7 @@ from nexus_tui.keys import Place
 from nexus_tui.screens.tab import Tab
 from nexus_tui.source import EventSource
 from nexus_tui.viewmodel import BACKENDS, KPI, LIST, ViewModel
-from nexus_tui.widgets.backend_list import BackendPanel, Look
+from nexus_tui.widgets.backend_list import BackendPanel, BackendView
 from nexus_tui.widgets.kpis import Kpis
 from nexus_tui.widgets.lines import Line, LineWidget
 from nexus_tui.widgets.request_list import RequestList
@@ -37,7 +37,7 @@ class DashboardTab(Tab):
     filter_example = "words  status:5xx  zone:open  !backend:vllm  live"
 
     def __init__(
-        self, source: EventSource, view: ViewModel, look: Look, now: Callable[[], float]
+        self, source: EventSource, view: ViewModel, look: BackendView, now: Callable[[], float]
     ) -> None:
         super().__init__(id="dashboard")
         self._source = source

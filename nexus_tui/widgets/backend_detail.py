@@ -10,7 +10,7 @@ from textual import events
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.figures import clock, duration, fit, wrap
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.backend_list import Look, state_cell
+from nexus_tui.widgets.backend_list import BackendView, state_cell
 from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
@@ -22,7 +22,7 @@ def masked_url(url: str) -> str:
     return visible(_CREDENTIALS.sub("//…@", url))
 
 
-def _numbers(backend: BackendSnapshot, look: Look, width: int) -> Line:
+def _numbers(backend: BackendSnapshot, look: BackendView, width: int) -> Line:
     stats = look.stats(backend.name)
     return joined(
         [
@@ -37,7 +37,7 @@ def _numbers(backend: BackendSnapshot, look: Look, width: int) -> Line:
     )
 
 
-def _state(backend: BackendSnapshot, look: Look) -> Line:
+def _state(backend: BackendSnapshot, look: BackendView) -> Line:
     state, style = state_cell(backend)
     note, note_style = look.note(backend)
     return ((" state   ", "dim"), (state, style), ("  ", "dim"), (note, note_style))
@@ -46,7 +46,7 @@ def _state(backend: BackendSnapshot, look: Look) -> Line:
 class BackendFacts(LineWidget):
     """A few lines on the backend under the cursor, below the table."""
 
-    def __init__(self, look: Look, selected: Callable[[], BackendSnapshot | None]) -> None:
+    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
         super().__init__(id="backend-facts")
         self._look = look
         self._selected = selected
@@ -68,7 +68,7 @@ class BackendFacts(LineWidget):
 class BackendDetail(LineWidget):
     """One backend in full; scrolls by lines."""
 
-    def __init__(self, look: Look, selected: Callable[[], BackendSnapshot | None]) -> None:
+    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
         super().__init__(id="backend-detail")
         self._look = look
         self._selected = selected

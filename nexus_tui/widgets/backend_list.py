@@ -101,7 +101,7 @@ def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class BackendView:
     """What a row needs beside its backend."""
 
     source: EventSource
@@ -116,7 +116,7 @@ class Look:
         return note_cell(backend, self.view.pending, self.now())
 
 
-def _cells(backend: BackendSnapshot, look: Look, columns: Layout) -> Line:
+def _cells(backend: BackendSnapshot, look: BackendView, columns: Layout) -> Line:
     cells: list[Cell] = [(" ", "text")]
     for column, width in columns:
         if column.id == "load":
@@ -127,7 +127,7 @@ def _cells(backend: BackendSnapshot, look: Look, columns: Layout) -> Line:
     return tuple(cells)
 
 
-def _cell(backend: BackendSnapshot, look: Look, column: str) -> Cell:
+def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
     stats = look.stats(backend.name)
     match column:
         case "state":
@@ -186,7 +186,7 @@ def _unusable(backend: UnusableBackend, columns: Layout) -> Line:
 class BackendPanel(LineWidget):
     """The dashboard's part: one row each, or two to a line when there is little room."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: BackendView) -> None:
         super().__init__(id="panel")
         self.is_wide = True  # one line for each, with columns
         self._source = look.source
@@ -252,7 +252,7 @@ SORTS: dict[str, Callable[[BackendSnapshot], float | str]] = {
 class BackendTable(RowList):
     """Every backend with its numbers; the cursor stays on its backend when the order changes."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: BackendView) -> None:
         super().__init__(id="backend-table")
         self._source = look.source
         self._look = look

@@ -20,7 +20,7 @@ Line = tuple[Cell, ...]
 
 
 @runtime_checkable
-class Look(Protocol):
+class Styling(Protocol):
     """How an app wants its lines drawn."""
 
     @property
@@ -115,7 +115,7 @@ class LineWidget(Widget):
         selected = self.line_is_selected(y)
         plain = self.app.no_color
         theme = self.app.theme
-        is_ascii = isinstance(self.app, Look) and self.app.draws_ascii
+        is_ascii = isinstance(self.app, Styling) and self.app.draws_ascii
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,

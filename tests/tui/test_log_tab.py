@@ -63,3 +63,17 @@ async def test_the_log_follows_until_the_cursor_is_moved() -> None:
     assert "answered 529" in stayed
     assert "line 59" not in stayed
     assert "line 59" in newest
+
+
+async def test_enter_shows_the_whole_of_a_long_line() -> None:
+    logs = make_logs()
+    logs.add(LogLine(NOW, "error", "x", "it broke\\x0aTraceback: " + "deep " * 60 + "end [/]"))
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        cut = await press(pilot, "6")
+        whole = await press(pilot, "enter")
+
+    assert "end [/]" not in cut
+    assert "end [/]" in whole
+    assert "error x at 14:02:31" in whole
