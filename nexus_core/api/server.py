@@ -73,21 +73,17 @@ async def serve(
         timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
     )
     server = _Server(config)
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(server.serve(sockets=[listener]), name="http-server")
-            await server.listening.wait()
-            if ready is not None:
-                ready.set()
-            # Probing begins after that: its first step is to import a network library.
-            async with gateway.running():
-                await stop.wait()
-                server.should_exit = True
-                await _drain(gateway, grace)
-                await server.ended.wait()
-    finally:
-        server.hang_up()
-        listener.close()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(server.serve(sockets=[listener]), name="http-server")
+        await server.listening.wait()
+        if ready is not None:
+            ready.set()
+        # Probing begins after that: its first step is to import a network library.
+        async with gateway.running():
+            await stop.wait()
+            server.should_exit = True
+            await _drain(gateway, grace)
+            await server.ended.wait()
 
 
 async def _drain(gateway: Gateway, grace_seconds: float) -> None:
@@ -112,17 +108,21 @@ class _Server(uvicorn.Server):
         """Leave the signal handlers as they are."""
         yield
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; however that ends, take no more and let go of every connection."""
+        try:
+            await super().serve(sockets=sockets)
+        finally:
+            # uvicorn leaves both behind when it is cancelled.
+            for listening in getattr(self, "servers", ()):
+                listening.close()
+            for connection in tuple(self.server_state.connections):
+                connection.shutdown()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets=sockets)
         self.listening.set()
-
-    def hang_up(self) -> None:
-        """Take no more and let go of every connection; uvicorn leaves both when it is cancelled."""
-        for listening in getattr(self, "servers", ()):
-            listening.close()
-        for connection in tuple(self.server_state.connections):
-            connection.shutdown()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and say so."""
