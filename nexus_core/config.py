@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nexus_core.tui_config import TuiConfig
 from nexus_core.types import BackendType, PrivacyZone
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
@@ -224,6 +225,7 @@ class Config(Section):
     queue: QueueConfig = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
     storage: StorageConfig = StorageConfig()
+    tui: TuiConfig = TuiConfig()
     backends: tuple[BackendConfig, ...] = ()
     pricing: dict[str, dict[str, PriceConfig]] = {}
     path: Path | None = None  # the file it came from

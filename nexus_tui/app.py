@@ -3,51 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
+import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, ClassVar
+from typing import Any, TypeVar
 
-from textual import on
+from textual import on, work
 from textual.app import App, ComposeResult
-from textual.binding import BindingType
+from textual.binding import BindingsMap
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
-from textual.widgets import Input
 
-from nexus_core.commands import Command, ProbeBackend, SwitchBackend
-from nexus_core.errors import NexusError
-from nexus_tui.keys import Key, bindings, hints
+from nexus_core.commands import Command, Outcome
+from nexus_core.errors import ConfigError, NexusError
+from nexus_core.types import PrivacyZone
+from nexus_tui.actions.backends import BackendActions
+from nexus_tui.actions.clip import copying
+from nexus_tui.actions.desk import Deeds
+from nexus_tui.actions.lists import ListActions
+from nexus_tui.actions.program import ProgramActions, Server
+from nexus_tui.actions.requests import RequestActions
+from nexus_tui.actions.zones import ZoneActions
+from nexus_tui.alarms import alarms
+from nexus_tui.bindings import as_bindings
+from nexus_tui.keys import Key, remapped
+from nexus_tui.logs import Ring
 from nexus_tui.loop import settle_gc
+from nexus_tui.notices import Notices
 from nexus_tui.pacer import Pacer
-from nexus_tui.screens.help import HelpScreen
-from nexus_tui.screens.tabs import BackendsTab, DashboardTab, RequestsTab, Tab
+from nexus_tui.screens.backends import BackendsTab
+from nexus_tui.screens.base import BaseScreen
+from nexus_tui.screens.costs import CostsTab
+from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.logs import LogsTab
+from nexus_tui.screens.requests import RequestsTab
+from nexus_tui.screens.tab import Tab
+from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.source import EventSource
-from nexus_tui.theme import NEXUS_DARK
+from nexus_tui.theme import THEMES, themes
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
-from nexus_tui.widgets.frame import HintBar, StatusBar, TabBar
+from nexus_tui.widgets.backend_list import BackendView
+from nexus_tui.widgets.filter_entry import FilterEntry
+from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
+from nexus_tui.widgets.lines import LineWidget
 from nexus_tui.widgets.rowlist import RowList
 
 _INTERRUPT_SECONDS = 2.0
-_NOTICE_SECONDS = 3.0
+T = TypeVar("T")
 
 
 class TerminalLostError(ConnectionError):
     """The terminal went away while the dashboard was on it."""
-
-
-class BaseScreen(Screen[None], inherit_bindings=False):
-    """The one screen under the dialogs; tells the pacer what the compositor costs."""
-
-    AUTO_FOCUS = ""
-
-    def _on_timer_update(self) -> None:
-        started = time.perf_counter()
-        super()._on_timer_update()
-        if isinstance(self.app, NexusApp):
-            self.app.pacer.add_cost(time.perf_counter() - started)
 
 
 class NexusApp(App[None], inherit_bindings=False):
@@ -55,53 +65,107 @@ class NexusApp(App[None], inherit_bindings=False):
 
     TITLE = "Nexus"
     ENABLE_COMMAND_PALETTE = False
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings()]
-    CSS = """
-    BaseScreen { layout: vertical; overflow: hidden; background: $background; }
-    StatusBar, TabBar, HintBar, EnlargeHint { height: 1; width: 100%; }
-    Tab { width: 100%; height: 1fr; overflow: hidden; }
-    LineWidget { width: 100%; }
-    Kpis { height: 5; }
-    RequestList, RequestDetail, BackendTable, Welcome { height: 1fr; }
-    BackendFacts { height: 6; }
-    #filter { height: 1; width: 100%; border: none; padding: 0 1; background: $panel; }
-    """
+    CSS_PATH = "nexus.tcss"
 
     def __init__(
         self,
         source: EventSource,
         *,
-        now: Callable[[], float] = time.time,
+        now: Callable[[], float] | None = None,
         stop: asyncio.Event | None = None,
+        logs: Ring | None = None,
+        server: Server | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
+        tui = source.config.tui
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        self.register_theme(NEXUS_DARK)
-        self.theme = NEXUS_DARK.name
+        for theme in themes():
+            self.register_theme(theme)
+        self.theme = tui.theme
+        self.draws_ascii = tui.ascii
+        self.source = source
         self.view = ViewModel()
+        self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None
-        self._source = source
-        self._epoch = source.epoch
-        self._told: str | None = None  # of the source's notices the last one
+        self._now = now or source.now
         self._stop = stop
+        self._logs = logs or Ring()
         self._interrupted_at = 0.0
-        self._status = StatusBar(source, self.view, now)
-        self._tab_bar = TabBar()
-        self._hint_bar = HintBar(self._hints)
-        self._tabs: dict[str, Tab] = {
-            "dashboard": DashboardTab(source, self.view, now),
-            "requests": RequestsTab(self.view),
-            "backends": BackendsTab(source, self.view),
-        }
+        self._epoch = source.epoch
+        self._server = server
+        self._bindings = BindingsMap(as_bindings(self.keymap.keys))
+        self._make_frame(self._now)
+        self._deeds = self._make_deeds()
         self.pacer = Pacer(
             wait=source.wait,
             collect=self._collect,
             dirty=self.view.take_dirty,
             paint={group: partial(self._paint, group) for group in GROUPS},
+            busy_interval=1 / tui.refresh_hz,
         )
+
+    def _make_frame(self, now: Callable[[], float]) -> None:
+        source, view = self.source, self.view
+        look = BackendView(source, view, now)
+        self._status = StatusBar(source, view, now)
+        self._tab_bar = TabBar()
+        self._banner = Banner(lambda short: alarms(source, view, self._server, is_short=short))
+        self._hint_bar = HintBar(self._hints)
+        self._notices = Notices(self._hint_bar, self.set_timer, self._logs)
+        self._entry = FilterEntry()
+        self._dashboard = DashboardTab(source, view, look, now)
+        self._requests = RequestsTab(source, view)
+        self._backends = BackendsTab(look)
+        self._zones = ZonesTab(source, view, now)
+        self._log_tab = LogsTab(self._logs)
+        tabs = (
+            self._dashboard,
+            self._requests,
+            self._backends,
+            self._zones,
+            CostsTab(source),
+            self._log_tab,
+        )
+        self._tabs: dict[str, Tab] = {str(tab.id): tab for tab in tabs}
+
+    def _make_deeds(self) -> Deeds:
+        requests = RequestActions(self, self._dashboard, self._requests)
+        backends = BackendActions(self, self._backends)
+        zones = ZoneActions(self, self._zones)
+        lists = ListActions(self, self._dashboard, self._requests, self._log_tab)
+        program = ProgramActions(self, self._dashboard, self._server, self.exit)
+
+        async def toggle() -> None:
+            await (zones.toggle() if self.tab is self._zones else backends.toggle())
+
+        async def open_row() -> None:
+            opens = {self._backends: backends.open, self._log_tab: lists.open_line}
+            if self.tab in (self._dashboard, self._requests, *opens):
+                await opens.get(self.tab, requests.open)()
+
+        async def palette() -> None:
+            if (chosen := await program.choose_action()) is not None:
+                self.action_do(chosen)
+
+        return {
+            **program.deeds(),
+            **lists.deeds(),
+            **requests.deeds(),
+            **backends.deeds(),
+            **zones.deeds(),
+            "toggle": toggle,
+            "open": open_row,
+            "palette": palette,
+            "back": self._back,
+            "filter": self._open_entry,
+            "theme": self._next_theme,
+            "copy_line": self._copy_line,
+            "repaint": self.refresh_everything,
+            "interrupt": self._interrupt,
+        }
 
     # --- life ----------------------------------------------------------------------------
 
@@ -111,16 +175,14 @@ class NexusApp(App[None], inherit_bindings=False):
     def compose(self) -> ComposeResult:
         yield self._status
         yield self._tab_bar
+        yield self._banner
         yield from self._tabs.values()
-        entry = Input(placeholder="words  status:5xx  zone:open  !backend:vllm  live", id="filter")
-        entry.cursor_blink = False
-        yield entry
+        yield self._entry
         yield self._hint_bar
 
     def on_mount(self) -> None:
-        self._entry.display = False
         self._collect()
-        self.action_tab("dashboard")
+        self.show_tab("dashboard")
         self.run_worker(self.pacer.run(), name="pacer")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
@@ -152,20 +214,14 @@ class NexusApp(App[None], inherit_bindings=False):
         """The tab that is shown."""
         return self._tabs[self._tab_bar.tab]
 
-    @property
-    def _entry(self) -> Input:
-        return self.screen_stack[0].query_one("#filter", Input)
-
     def _collect(self) -> int:
-        if self._epoch != self._source.epoch:
-            self._epoch = self._source.epoch
+        if self.source.epoch != self._epoch:
+            self._epoch = self.source.epoch
             self.view.clear()
-        events = self._source.drain()
+        events = self.source.drain()
         self.view.apply(events)
-        self.view.rate.add(self._source.now(), self._source.unseen())
-        if self._told != self._source.notice:
-            self._told = self._source.notice
-            self.notice(visible(self._told or ""))
+        self.view.rate.add(self.source.now(), self.source.unseen())
+        self._notices.tell_of(events)
         self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
         return len(events)
 
@@ -174,197 +230,167 @@ class NexusApp(App[None], inherit_bindings=False):
             self.view.mark_dirty(group)  # painted when the dialog is closed
             return
         if group == KPI:
-            self._status.redraw()
+            self._redraw_frame()
+            self._notices.warn()
         for widget in self.tab.widgets_of(group):
             widget.redraw()
 
-    def _redraw(self, _result: object = None) -> None:
+    def _redraw_frame(self) -> None:
+        self.screen_stack[0].set_class(self.source.status != "live", "-stale")
+        self._banner.share_room()
+        for widget in (self._status, self._tab_bar, self._banner, self._hint_bar):
+            widget.redraw()
+
+    def redraw(self) -> None:
         """Paint what a key changed, at once."""
-        self._status.redraw()
-        self._tab_bar.redraw()
-        self._hint_bar.redraw()
+        self._redraw_frame()
         self.tab.redraw()
 
+    def refresh_everything(self) -> None:
+        """Paint every line anew, whatever is on the screen."""
+        for widget in self.screen.query(LineWidget):
+            widget.redraw_all()
+        self.refresh()
+
     def _hints(self) -> list[Key]:
-        requests = self._tabs["requests"]
-        is_detail = isinstance(requests, RequestsTab) and requests.mover is requests.detail
-        place = self._tab_bar.tab
-        return hints("detail" if place == "requests" and is_detail else place)
+        is_cut = not self.source.is_zone_enabled(PrivacyZone.OPEN)
+        return self.keymap.hints(self.tab.place, is_cut=is_cut)
 
     def notice(self, text: str) -> None:
-        """Say something short in the last line."""
-        self._hint_bar.notice = text
-        self._hint_bar.redraw()
-        self.set_timer(_NOTICE_SECONDS, self._clear_notice)
+        """Say something short in the last line; it is drawn as text."""
+        self._notices.say(text)
 
-    def _clear_notice(self) -> None:
-        self._hint_bar.notice = ""
-        self._hint_bar.redraw()
+    # --- keys ----------------------------------------------------------------------------
 
-    # --- keys: tabs and movement ---------------------------------------------------------
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Whether a key means something on the tab that is shown."""
+        if action != "do":
+            return True
+        places = self.keymap[str(parameters[0])].places
+        return "everywhere" in places or not set(self.tab.places).isdisjoint(places)
 
-    def action_tab(self, name: str) -> None:
+    @on(HintBar.Chosen)
+    def _hint_clicked(self, message: HintBar.Chosen) -> None:
+        self.action_do(message.key_id)
+
+    def action_do(self, key_id: str) -> None:
+        """Do what a key is for; what has to ask or wait goes on beside the screen."""
+        deed = self._deeds[key_id]
+        if inspect.iscoroutinefunction(deed):
+            self._finish(deed)
+        else:
+            deed()
+
+    @work
+    async def _finish(self, deed: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await deed()
+        except NexusError as error:
+            self.notice(visible(error.message))
+
+    async def ask(self, dialog: Screen[T]) -> T | None:
+        """Show a dialog; its value, or None when it was left."""
+        result = await self.push_screen_wait(dialog)
+        self.redraw()
+        return result
+
+    @property
+    def may_command(self) -> bool:
+        """Whether commands are carried out; says why not."""
+        if self.source.is_read_only:
+            self.notice("this dashboard is read-only")
+        elif self.source.status != "live":
+            self.notice("the link is lost: nothing can be changed")
+        else:
+            return True
+        return False
+
+    async def command(self, command: Command) -> Outcome | None:
+        """Say what became of it; what it changed is drawn from the events that follow."""
+        try:
+            outcome = await self.source.command(command)
+        except (NexusError, ConfigError) as error:
+            self.notice(visible(str(error)))
+            return None
+        self.notice(visible(outcome.message))
+        self._collect()
+        self.redraw()
+        return outcome
+
+    # --- keys: tabs and filter -----------------------------------------------------------
+
+    def show_tab(self, name: str) -> None:
+        """Open a tab."""
+        self._entry.close()
         self._tab_bar.tab = name
         for tab_name, tab in self._tabs.items():
             tab.display = tab_name == name
-        self._redraw()
+        self.redraw()
 
     @on(TabBar.Chosen)
     def _tab_clicked(self, message: TabBar.Chosen) -> None:
-        self.action_tab(message.tab)
-
-    def action_move(self, rows: int) -> None:
-        self.tab.mover.move(rows)
-        self.tab.redraw()
-
-    def action_page(self, pages: int) -> None:
-        self.tab.mover.page(pages)
-        self.tab.redraw()
-
-    def action_edge(self, direction: int) -> None:
-        self.tab.mover.edge(direction)
-        self.tab.redraw()
+        self.show_tab(message.tab)
 
     @on(RowList.Opened)
-    def action_open(self) -> None:
-        requests, tab = self._requests, self.tab
-        if isinstance(tab, BackendsTab) or tab.mover is requests.detail:
-            return
-        shown = requests.list if tab is requests else self._dashboard.live
-        row = shown.selected
-        if row is None:
-            return
-        requests.open(row.seq)
-        self.action_tab("requests")
+    def _row_clicked(self) -> None:
+        self.action_do("open")
 
-    def action_close(self) -> None:
+    def _back(self) -> None:
         if self._entry.display:
-            self._close_entry()
-            self.view.set_filter("")
-        elif self.tab is self._requests and self._requests.mover is self._requests.detail:
-            self._requests.close()
-        else:
-            self.view.set_filter("")
+            self._entry.close()
+            self._filter("")
+        elif not self.tab.close():
+            self._filter("")
             self.view.set_errors_only(False)
-        self._redraw()
+        self.redraw()
 
-    def action_step(self, rows: int) -> None:
-        if self.tab is self._requests and self._requests.mover is self._requests.detail:
-            self._requests.step(rows)
-
-    @property
-    def _requests(self) -> RequestsTab:
-        tab = self._tabs["requests"]
-        assert isinstance(tab, RequestsTab)  # noqa: S101  for the type checker
-        return tab
-
-    @property
-    def _dashboard(self) -> DashboardTab:
-        tab = self._tabs["dashboard"]
-        assert isinstance(tab, DashboardTab)  # noqa: S101  for the type checker
-        return tab
-
-    # --- keys: what the list shows -------------------------------------------------------
-
-    def action_pause(self) -> None:
-        if self.view.paused:
-            self.view.resume()
+    def _filter(self, text: str) -> None:
+        if self.tab is self._log_tab:
+            self._log_tab.list.set_filter(text)
         else:
-            self.view.pause()
-        self._redraw()
+            self.view.set_filter(text)
 
-    def action_follow(self) -> None:
-        was_paused = self.view.paused
-        self.view.resume()
-        lists = (self._dashboard.live, self._requests.list)
-        following = was_paused or not all(shown.following for shown in lists)
-        for shown in lists:
-            if following:
-                shown.follow()
-            else:
-                shown.cursor_moved()
-                shown.following = False
-        self._redraw()
+    def _open_entry(self) -> None:
+        if not self.tab.filter_example:
+            self.show_tab("requests")
+        self.tab.close()
+        logs = self._log_tab
+        text = logs.list.filter if self.tab is logs else self.view.filter.text
+        self._entry.open(text, self.tab.filter_example)
 
-    def action_errors_only(self) -> None:
-        self.view.set_errors_only(not self.view.errors_only)
-        self._redraw()
-
-    def action_filter(self) -> None:
-        if self.tab is self._tabs["backends"]:
-            self.action_tab("requests")
-        if self._requests.mover is self._requests.detail:
-            self._requests.close()
-        self._entry.value = self.view.filter.text
-        self._entry.display = True
-        self._entry.focus()
-
-    def _close_entry(self) -> None:
-        self._entry.display = False
-        self.screen.set_focus(None)
-
-    @on(Input.Changed, "#filter")
-    def _filter_typed(self, event: Input.Changed) -> None:
-        if not self._entry.display:
-            return
-        self.view.set_filter(event.value)
+    @on(FilterEntry.Typed)
+    def _filter_typed(self, message: FilterEntry.Typed) -> None:
+        self._filter(message.text)
         self._paint(LIST)
 
-    @on(Input.Submitted, "#filter")
+    @on(FilterEntry.Done)
     def _filter_done(self) -> None:
-        self._close_entry()
-        self._redraw()
-
-    # --- keys: backends ------------------------------------------------------------------
-
-    def action_toggle_backend(self) -> None:
-        tab = self.tab
-        if not isinstance(tab, BackendsTab):
-            return
-        backend = tab.table.selected
-        if backend is None:
-            self.notice("this backend can't be used; its note says why")
-            return
-        self.view.pending[backend.name] = not backend.enabled
-        self._command(SwitchBackend(backend=backend.name, enabled=not backend.enabled))
-        self._redraw()
-
-    def action_probe(self) -> None:
-        tab = self.tab
-        if isinstance(tab, BackendsTab) and tab.table.selected is not None:
-            self._command(ProbeBackend(backend=tab.table.selected.name))
-
-    def _command(self, command: Command) -> None:
-        self.run_worker(self._carry_out(command), name="command")
-
-    async def _carry_out(self, command: Command) -> None:
-        """Say what became of it; what it changed is drawn from the events that follow."""
-        try:
-            outcome = await self._source.command(command)
-        except NexusError as error:
-            if isinstance(command, SwitchBackend):
-                self.view.pending.pop(command.backend, None)
-            self.notice(visible(error.message))
-        else:
-            self.notice(visible(outcome.message))
-        self._collect()
-        self._redraw()
+        self.redraw()
 
     # --- keys: the app -------------------------------------------------------------------
 
-    def action_help(self) -> None:
-        self.push_screen(HelpScreen(), self._redraw)
+    def _next_theme(self) -> None:
+        name = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self.theme = name
+        self.refresh_everything()
+        self.notice(f"theme {name}; theme in [tui] keeps it")
 
-    def action_repaint(self) -> None:
-        self.refresh()
+    def put_on_clipboard(self, title: str, text: str, *, may_keep: bool = True) -> None:
+        """Copy by the terminal and the desktop; where neither is sure, show the text too."""
+        text = "\n".join(map(visible, text.split("\n")))  # what is pasted steers no terminal
+        self.copy_to_clipboard(text)  # OSC 52, through the driver
+        finish = copying(self, title, text, os.environ, may_keep=may_keep)
+        self.run_worker(finish, name="copy")
 
-    def action_interrupt(self) -> None:
+    def _copy_line(self) -> None:
+        line = self._log_tab.list.selected
+        if line is not None:
+            self.put_on_clipboard("the log line", f"{line.level} {line.logger}: {line.text}")
+
+    def _interrupt(self) -> None:
         now = time.monotonic()
         if now - self._interrupted_at < _INTERRUPT_SECONDS:
             self.exit()
             return
         self._interrupted_at = now
         self.notice("ctrl+c again quits; so does q")
-
-    async def action_quit(self) -> None:
-        self.exit()

@@ -10,8 +10,9 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from nexus_tui import attach, explain
 from nexus_tui.address import address, why_not_bound
 from nexus_tui.client import load
 from nexus_tui.commands import backends, check, completion, costs, init, requests, status
+from nexus_tui.signals import SIGNAL_EXIT, Signals
 from nexus_tui.streams import give_up_on_closed_streams, is_terminal, say
 from nexus_tui.trace import keep_trace, summary
 
@@ -28,12 +30,12 @@ from nexus_tui.trace import keep_trace, summary
 if TYPE_CHECKING:
     from nexus_core.config import Config
     from nexus_core.gateway import Gateway
+    from nexus_tui.logs import Ring
+    from nexus_tui.serving import LocalServer
 
 log = logging.getLogger(__name__)
 
 BAD_CONFIG = 2  # the exit code, also for an address that can't be used
-_SIGNAL_EXIT = 128  # plus the signal's number: ended at once by a second signal
-_LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
 _COMMANDS = (attach, explain, status, backends, requests, costs, check, init)
@@ -48,6 +50,7 @@ class Launch:
     log_level: str
     log_format: str
     environ: Mapping[str, str] = field(repr=False)
+    read: Callable[[], Config] = field(repr=False)  # the configuration, as it is now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -57,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code: int = options.run(options, os.environ)
         return code
     except KeyboardInterrupt:
-        return _SIGNAL_EXIT + signal.SIGINT
+        return SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
         say(f"{summary(error)}; {keep_trace(error)}")
         return 1
@@ -139,67 +142,115 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
     is_headless = options.no_ui or not is_terminal(environ)
-    return Launch(options.demo, is_headless, level, log_format, environ)
+    read = partial(_config, options, environ)
+    return Launch(options.demo, is_headless, level, log_format, environ, read)
 
 
 def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
-    if options.config or not options.demo:
-        return load(options, environ)
-    # The demo has backends of its own: only a file that is asked for by name is read for it.
     from nexus_core.config_file import Overrides, load_config
+    from nexus_tui.own_keys import require_known_keys
 
-    return load_config(None, environ, Overrides(options.host, options.port))
+    if options.config or not options.demo:
+        config = load(options, environ)
+    else:
+        # The demo has backends of its own: only a file that is named is read for it.
+        config = load_config(None, environ, Overrides(options.host, options.port))
+    require_known_keys(config)
+    return config
 
 
 def _serve(launch: Launch, config: Config, listener: socket.socket) -> int:
     from nexus_tui.logs import log_to_memory, log_to_stderr
     from nexus_tui.loop import loop_factory
 
+    logs = None
     if launch.is_headless:
         log_to_stderr(launch.log_level, launch.log_format)
     else:
-        log_to_memory(launch.log_level)
-    signals = Signals(launch)
+        logs = log_to_memory(launch.log_level)
+    signals = Signals(launch.is_headless, config)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_supervise(launch, config, listener, signals))
+            runner.run(_supervise(launch, config, listener, signals, logs))
     except asyncio.CancelledError:
         return signals.exit_code
-    return 0
+    return signals.end_code
 
 
 async def _supervise(
-    launch: Launch, config: Config, listener: socket.socket, signals: Signals
+    launch: Launch,
+    config: Config,
+    listener: socket.socket,
+    signals: Signals,
+    logs: Ring | None,
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
-    from nexus_core import discovery
-    from nexus_core.api.server import serve
-    from nexus_core.gateway import Gateway
     from nexus_tui.loop import resume_gc
+    from nexus_tui.serving import LocalServer
 
     signals.take_over()
     async with _fleet(launch, config) as config:
-        gateway, ready = Gateway(config, is_demo=launch.is_demo), asyncio.Event()
-        if _is_zero_config(launch, config):
-            gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
-        url = _url(listener)
+        ready, url = asyncio.Event(), _url(listener)
+        server = LocalServer(config, listener, signals.stop, partial(_gateway, launch))
         async with asyncio.TaskGroup() as tasks:
-            serving = serve(gateway, listener, stop=signals.stop, ready=ready)
-            tasks.create_task(serving, name="server")
+            tasks.create_task(server.run(ready), name="server")
+            hang_ups = tasks.create_task(_reload_on_hang_up(server, signals), name="hang-ups")
             await ready.wait()
             resume_gc()
             if launch.is_demo:
                 tasks.create_task(_traffic(url, config, signals.stop), name="demo")
             _announce(launch, config, url)
             if not launch.is_headless:
-                await _show(launch, gateway, url, signals)
+                await _show(launch, server, url, signals, logs)
             await signals.stop.wait()
-            if in_flight := gateway.forwarder.in_flight:
+            hang_ups.cancel()
+            if in_flight := server.gateway.forwarder.in_flight:
                 _tell(launch, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
 
 
 def _is_zero_config(launch: Launch, config: Config) -> bool:
     return config.path is None and not launch.is_demo
+
+
+def _gateway(launch: Launch, config: Config) -> Gateway:
+    """A gateway that looks for servers where nothing is configured, and knows its file."""
+    from nexus_core import discovery
+    from nexus_core.config_control import ConfigControl
+    from nexus_core.config_file import FILE_NAME
+    from nexus_core.discovery.new_config import config_text
+    from nexus_core.gateway import Gateway
+
+    gateway = Gateway(config, is_demo=launch.is_demo)
+    write_first: Callable[[], tuple[Path, str]] | None = None
+    if _is_zero_config(launch, config):
+        found = gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
+
+        def first() -> tuple[Path, str]:
+            text = config_text(found.sightings, found.cloud_keys, use_cloud=False)
+            return Path(FILE_NAME), text
+
+        write_first = first
+    if not launch.is_demo:  # its backends are in no file
+        gateway.operator.configuration = ConfigControl(
+            gateway, launch.read, launch.environ, write_first=write_first
+        )
+    return gateway
+
+
+async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
+    """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
+    from nexus_core.commands import ReloadConfig
+    from nexus_core.errors import NexusError
+
+    while True:
+        await signals.hung_up.wait()
+        signals.hung_up.clear()
+        try:
+            outcome = await server.gateway.execute(ReloadConfig())
+        except NexusError as error:
+            log.warning("SIGHUP: the configuration is as it was: %s", error.message)
+        else:
+            log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
 
 
 @contextlib.asynccontextmanager
@@ -221,16 +272,20 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
     await run_traffic(url, api_key=key, stop=stop)
 
 
-async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) -> None:
+async def _show(
+    launch: Launch, server: LocalServer, url: str, signals: Signals, logs: Ring | None
+) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
     from nexus_tui.logs import log_to_stderr
     from nexus_tui.run import run_dashboard
     from nexus_tui.source import LocalSource
 
-    source = LocalSource(gateway, url.removeprefix("http://"), is_demo=launch.is_demo)
+    address = url.removeprefix("http://")
+    source = LocalSource(server.gateway, address, is_demo=launch.is_demo)
+    server.watch_with(source)
     try:
-        await run_dashboard(source, stop=signals.stop)
+        await run_dashboard(source, stop=signals.stop, logs=logs, server=server)
     except TerminalLostError:
         # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
         # not, and whoever uses the proxy should not notice.
@@ -239,43 +294,15 @@ async def _show(launch: Launch, gateway: Gateway, url: str, signals: Signals) ->
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format)
         say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
-        say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+        if server.gateway.config.tui.on_crash == "exit":
+            signals.end_code = 1
+            signals.stop.set()
+        else:
+            say(f"the proxy goes on without it at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
-
-
-class Signals:
-    """SIGINT and SIGTERM end Nexus in good order, a second one at once; SIGHUP with the screen."""
-
-    def __init__(self, launch: Launch) -> None:
-        self.stop = asyncio.Event()
-        self.is_headless = launch.is_headless
-        self.exit_code = 1
-        self._task: asyncio.Task[object] | None = None
-
-    def take_over(self) -> None:
-        """Handle them on the running loop, for the task that calls this."""
-        loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._end, number)
-        loop.add_signal_handler(signal.SIGHUP, self._hang_up)
-
-    def _end(self, number: int) -> None:
-        if not self.stop.is_set():
-            self.stop.set()
-            return
-        self.exit_code = _SIGNAL_EXIT + number
-        loop = asyncio.get_running_loop()
-        loop.call_later(_LAST_CHANCE_SECONDS, os._exit, self.exit_code)
-        if self._task is not None:
-            self._task.cancel()
-
-    def _hang_up(self) -> None:
-        if not self.is_headless:
-            self.stop.set()
-            return
-        log.warning("SIGHUP ignored: reloading the config is not available")
+    finally:
+        server.watch_with(None)
 
 
 # What the user is told ----------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from rich.cells import cell_len, set_cell_size
 
@@ -38,6 +39,18 @@ def wrap(text: str, width: int) -> list[str]:
         lines.append(text[:cut])
         text = text[cut:].removeprefix(" ")
     return [*lines, text]
+
+
+def packed(items: Iterable[str], width: int, gap: str = "  ") -> list[str]:
+    """As few lines as hold the items, none of them broken; at least one line."""
+    lines = [""]
+    for item in items:
+        longer = f"{lines[-1]}{gap}{item}" if lines[-1] else item
+        if lines[-1] and cell_len(longer) > width:
+            lines.append(item)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _fitting(text: str, width: int) -> int:

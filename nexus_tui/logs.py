@@ -16,6 +16,7 @@ from nexus_tui.untrusted import visible
 LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("pretty", "json")
 RING_CAPACITY = 2000
+_ALARMING = frozenset({"warning", "error", "critical"})
 
 # What needs no quotes to be told from the next key=value.
 _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
@@ -34,12 +35,28 @@ class LogLine:
     text: str  # one line without control characters
 
 
-class RingHandler(logging.Handler):
+class Ring:
+    """The newest log lines."""
+
+    def __init__(self, capacity: int = RING_CAPACITY) -> None:
+        self.lines: deque[LogLine] = deque(maxlen=capacity)
+        self.count = 0  # of all that came
+        self.last_warning: LogLine | None = None  # or worse
+
+    def add(self, line: LogLine) -> None:
+        """Take in a line; the oldest one goes when the ring is full."""
+        self.lines.append(line)
+        self.count += 1
+        if line.level in _ALARMING:
+            self.last_warning = line
+
+
+class RingHandler(logging.Handler, Ring):
     """Keep the newest records in memory. Writes nothing, so that it may run under a screen."""
 
     def __init__(self, capacity: int = RING_CAPACITY) -> None:
-        super().__init__()
-        self.lines: deque[LogLine] = deque(maxlen=capacity)
+        logging.Handler.__init__(self)
+        Ring.__init__(self, capacity)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add the record; the oldest one goes when the ring is full."""
@@ -47,7 +64,8 @@ class RingHandler(logging.Handler):
             text = _text(record)
         except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
             text = visible(str(record.msg))
-        self.lines.append(LogLine(record.created, record.levelname.lower(), record.name, text))
+        level, logger = record.levelname.lower(), visible(record.name)
+        self.add(LogLine(record.created, level, logger, text))
 
 
 class PrettyFormatter(logging.Formatter):

@@ -33,16 +33,22 @@ class Pacer:
         dirty: Callable[[], set[str]],
         paint: Mapping[str, Callable[[], None]],
         clock: Callable[[], float] = time.perf_counter,
+        cpu: Callable[[], float] = time.thread_time,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         tick: float = TICK,
+        busy_interval: float | None = None,
     ) -> None:
         self._wait = wait  # until there is something to collect
         self._collect = collect  # takes the events in, gives back how many they were
         self._dirty = dirty
         self._paint = paint  # in the order of the slots
         self._clock = clock
+        # What painting costs is what it keeps the core from; on a machine that is busy with
+        # something else the time that passes meanwhile is many times that.
+        self._cpu = cpu
         self._sleep = sleep
         self._tick = tick
+        self._busy_interval = busy_interval  # seconds; None: BUSY_INTERVAL
         self._cost = 0.0  # of the running round
         self._recent: deque[tuple[float, int]] = deque()  # when, how many events
         self.interval = SHORTEST  # until the next round
@@ -78,16 +84,17 @@ class Pacer:
         started = self._clock()
         slot = self.interval / (len(self._paint) + 1) if self.busy else 0.0
         for group in groups:
-            begun = self._clock()
+            begun = self._cpu()
             self._paint[group]()
-            self._cost += self._clock() - begun
+            self._cost += self._cpu() - begun
             if slot:
                 await self._sleep(slot)
         await self._sleep(self._rest(self._clock() - started))
 
     def _rest(self, spent: float) -> float:
         """How long to leave the loop to the proxy."""
-        wanted = BUSY_INTERVAL if self.busy else SHORTEST
+        busy = BUSY_INTERVAL if self._busy_interval is None else self._busy_interval
+        wanted = busy if self.busy else SHORTEST
         self.interval = max(wanted, self._cost / DUTY)
         self._cost = 0.0
         return max(0.0, self.interval - spent)

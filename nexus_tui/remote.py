@@ -28,7 +28,7 @@ from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.remote_calls import Call, call_for, explain_call, one_request
 from nexus_tui.remote_http import LinkLostError, RefusedError, RemoteError, RemoteHttp
 from nexus_tui.remote_state import RemoteState, event_number, parse, read_state
-from nexus_tui.source import Status
+from nexus_tui.source import CostsView, Finder, Status
 
 _Read = TypeVar("_Read")
 
@@ -44,6 +44,8 @@ class RemoteSource:
     """Within its context call `connect` once, then keep `run` running beside the dashboard."""
 
     is_remote = True
+    costs: CostsView | None = None
+    finder: Finder | None = None
 
     def __init__(
         self,

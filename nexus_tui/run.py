@@ -7,16 +7,25 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nexus_tui.actions.program import Server
 from nexus_tui.app import NexusApp
 from nexus_tui.driver import NexusDriver
+from nexus_tui.logs import Ring
 from nexus_tui.source import EventSource
 
 _TEXTUAL_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
 
 
-async def run_dashboard(source: EventSource, *, stop: asyncio.Event) -> None:
+async def run_dashboard(
+    source: EventSource,
+    *,
+    stop: asyncio.Event,
+    logs: Ring | None = None,
+    server: Server | None = None,
+) -> None:
     """Show the dashboard until its user quits or `stop` is set.
 
+    `server` is what ends with it, and what its user may start again; None if it only looks on.
     The terminal is restored before this returns or raises. SIGINT, SIGTERM and SIGHUP are left to
     the caller.
 
@@ -24,7 +33,7 @@ async def run_dashboard(source: EventSource, *, stop: asyncio.Event) -> None:
         TerminalLostError: the terminal is gone.
         Exception: what the app crashed of.
     """
-    app = NexusApp(source, now=source.now, stop=stop, driver_class=NexusDriver)
+    app = NexusApp(source, stop=stop, logs=logs, server=server, driver_class=NexusDriver)
     try:
         with _signals_given_back():
             await app.run_async()

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
-from nexus_core.commands import CapturedExchange, Command, Outcome
+from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.events import EventBus, NexusEvent
@@ -14,6 +17,111 @@ from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone, QueueState
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
+Grouping: TypeAlias = Literal["model", "backend", "key"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostRow:
+    """What one model, backend or client key did this month, and what it cost."""
+
+    name: str
+    where: str  # the backend of a model's row; else empty
+    requests: int
+    prompt_tokens: int
+    completion_tokens: int
+    estimated: Decimal | None  # US dollars; None: no price is known for all or some of it
+    actual: Decimal | None  # the same
+    price_from: str | None  # built-in or config; None: nowhere, or it is local and costs nothing
+    saved: Decimal | None = None  # of local rows: what a cloud would have asked, by an alias
+
+
+class Exchange(Protocol):
+    """A request whose bodies were captured."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...  # the request as it came
+    @property
+    def answer(self) -> bytes: ...  # as the client got it, framing of a stream included
+    @property
+    def status(self) -> int | None: ...  # None before the answer began
+    @property
+    def is_whole(self) -> bool: ...  # the answer is over and all of it is here
+    @property
+    def is_restricted(self) -> bool: ...  # must never be written to a file
+
+
+class CostsView(Protocol):
+    """Money as the costs' tab and the status line show it, in US dollars, as of now."""
+
+    @property
+    def today(self) -> Decimal: ...
+    @property
+    def daily_limit(self) -> Decimal | None: ...
+    @property
+    def month(self) -> Decimal: ...
+    @property
+    def monthly_limit(self) -> Decimal | None: ...
+    @property
+    def month_forecast(self) -> Decimal | None: ...  # by the month's end at today's pace
+    @property
+    def pace_per_hour(self) -> Decimal: ...
+    @property
+    def spent_at(self) -> float | None: ...  # when the limit is reached; None: not in its period
+    @property
+    def burn(self) -> Sequence[Decimal]: ...  # of each hour of today, oldest first
+    @property
+    def per_minute(self) -> Sequence[Decimal]: ...  # of the last hour, oldest first
+    @property
+    def saved(self) -> Decimal | None: ...  # by local backends, today; None: unknown
+
+    def rows(self, by: Grouping) -> Sequence[CostRow]:
+        """This month's, the most expensive first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundServer:
+    """A usual port of a local server, and what was found there."""
+
+    title: str  # Ollama
+    address: str  # host:port
+    finding: str  # for people: 2 models, refused, this is Nexus
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKey:
+    """A variable that may hold a cloud's key; only whether it is set was looked at."""
+
+    title: str  # OpenAI
+    variable: str
+    is_set: bool
+    is_used: bool = False  # there is a backend for it
+
+
+class Finder(Protocol):
+    """Looks for servers and keys: what a Nexus without a configuration shows."""
+
+    @property
+    def servers(self) -> Sequence[FoundServer]: ...
+    @property
+    def keys(self) -> Sequence[FoundKey]: ...
+
+    async def look(self) -> None:
+        """Look again, now. What is found on this machine is used at once."""
+        ...
+
+    async def use_key(self, variable: str) -> Outcome:
+        """Use a cloud's key until restart: somebody asked for it.
+
+        Raises:
+            NexusError: it can't be used; the message is for the screen.
+        """
+        ...
 
 
 class Core(Protocol):
@@ -38,7 +146,7 @@ class Core(Protocol):
         """Seconds since the epoch."""
         ...
 
-    def captured(self, request_id: str) -> CapturedExchange | None:
+    def captured(self, request_id: str) -> Exchange | None:
         """A request and its answer; None where their bodies are not kept."""
         ...
 
@@ -75,6 +183,10 @@ class EventSource(Protocol):
     def is_read_only(self) -> bool: ...  # no command is carried out
     @property
     def epoch(self) -> int: ...  # another one: what is drained now continues nothing of before
+    @property
+    def costs(self) -> CostsView | None: ...  # None: no costs are kept
+    @property
+    def finder(self) -> Finder | None: ...  # None: nothing is looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""
@@ -104,7 +216,7 @@ class EventSource(Protocol):
         """Where such a request would go, and why; nothing is sent."""
         ...
 
-    async def captured(self, request_id: str) -> CapturedExchange | None:
+    async def captured(self, request_id: str) -> Exchange | None:
         """A request and its answer; None where their bodies are not kept.
 
         Raises:
@@ -131,11 +243,6 @@ class LocalSource:
     Receives from the moment it is made, so events before the first drain are kept.
     """
 
-    is_remote = False
-    stale_since: float | None = None
-    notice: str | None = None
-    epoch = 0
-
     def __init__(
         self,
         gateway: Core,
@@ -143,13 +250,28 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
+        costs: CostsView | None = None,
+        finder: Finder | None = None,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
         self.is_read_only = is_read_only
         self.status: Status = "live"
+        self.is_remote = False
+        self.stale_since: float | None = None
+        self.notice: str | None = None
+        self.epoch = 0
+        self.costs = costs
+        self.finder = finder
         self._core = gateway
         self._subscription = gateway.bus.subscribe()
+
+    def follow(self, gateway: Core) -> None:
+        """Go on with another gateway, which took the place of one that died."""
+        self._subscription.close()
+        self._core = gateway
+        self._subscription = gateway.bus.subscribe()
+        self.epoch += 1
 
     @property
     def started_at(self) -> float:
@@ -192,7 +314,7 @@ class LocalSource:
     async def explain(self, question: Question) -> Explanation:
         return await self._core.explain(question)
 
-    async def captured(self, request_id: str) -> CapturedExchange | None:
+    async def captured(self, request_id: str) -> Exchange | None:
         return self._core.captured(request_id)
 
     async def command(self, command: Command) -> Outcome:

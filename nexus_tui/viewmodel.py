@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections import deque
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterable, Sequence
 from operator import attrgetter
 
 from nexus_core.events import (
+    Attempt,
     AttemptFailed,
     BackendAdded,
     BackendChanged,
@@ -28,9 +29,10 @@ from nexus_core.events import (
 )
 from nexus_tui.filter import Filter, parse_filter
 from nexus_tui.rows import RequestRow
+from nexus_tui.series import RateSeries
+from nexus_tui.zonewatch import ZoneWatch
 
 CAPACITY = 10_000  # rows kept
-BUCKETS = 60  # seconds of the rate
 
 KPI = "kpi"
 BACKENDS = "backends"
@@ -40,33 +42,21 @@ GROUPS = (KPI, BACKENDS, LIST)  # painted in turn
 _by_seq = attrgetter("seq")
 
 
-class RateSeries:
-    """Requests per second over the last minute; constant in memory."""
-
-    def __init__(self) -> None:
-        self._counts = [0] * BUCKETS
-        self._second = 0  # the newest bucket
-
-    def add(self, at: float, count: int = 1) -> None:
-        """Count requests; those from before the window are left out."""
-        second = int(at)
-        self._advance(second)
-        if second > self._second - BUCKETS:
-            self._counts[second % BUCKETS] += count
-
-    def values(self, now: float) -> list[int]:
-        """The last full seconds, oldest first; the running second is not among them."""
-        self._advance(int(now))
-        return [self._counts[(self._second + i) % BUCKETS] for i in range(1, BUCKETS)]
-
-    def per_second(self, now: float, window: int = 5) -> float:
-        """The mean over the last full seconds."""
-        return sum(self.values(now)[-window:]) / window
-
-    def _advance(self, second: int) -> None:
-        for passed in range(max(self._second + 1, second - BUCKETS + 1), second + 1):
-            self._counts[passed % BUCKETS] = 0
-        self._second = max(self._second, second)
+# What the list can be sorted by: a request that has no such value yet comes last.
+SORTS: dict[str, Callable[[RequestRow], float | str | None]] = {
+    "time": lambda row: row.seq,
+    "total": lambda row: row.total_ms,
+    "first byte": lambda row: row.first_byte_ms,
+    "tokens": lambda row: (
+        row.usage.prompt_tokens + row.usage.completion_tokens if row.usage else None
+    ),
+    "status": lambda row: row.status,
+    "model": lambda row: row.model,
+    "backend": lambda row: row.backend,
+}
+_BY_TIME = "time"
+_MARKS = 2  # requests that can be compared
+_TROUBLES = 5  # failures kept of each backend
 
 
 class ViewModel:
@@ -74,6 +64,14 @@ class ViewModel:
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self.rate = RateSeries()
+        self.zones = ZoneWatch()
+        # The newest failures of each backend, with their time, oldest first.
+        self.troubles: defaultdict[str, deque[tuple[float, Attempt]]] = defaultdict(
+            lambda: deque(maxlen=_TROUBLES)
+        )
+        self.marked: list[RequestRow] = []  # at most two, for the diff
+        self.sort = _BY_TIME
+        self.reversed = False
         self.filter = Filter()
         self.errors_only = False
         self.pending: dict[str, bool] = {}  # switches asked for and not confirmed yet
@@ -84,6 +82,8 @@ class ViewModel:
         self._matches: list[RequestRow] | None = None  # None: everything is shown
         self._frozen: list[RequestRow] | None = None  # the ring as it was when paused
         self._frozen_at = 0
+        self._sorted: list[RequestRow] | None = None  # the view in another order; None: not made
+        self._places: dict[int, int] = {}  # in that order, by sequence number
         self._dirty = set(GROUPS)
 
     # --- what happened -------------------------------------------------------------------
@@ -91,6 +91,8 @@ class ViewModel:
     def apply(self, events: Iterable[NexusEvent]) -> None:
         """Take in a batch, oldest first. Events of a request that is unknown change nothing."""
         for event in events:
+            self._sorted = self._sorted if self.paused else None
+            self.zones.apply(event)
             match event:
                 case RequestReceived():
                     self.rate.add(event.at)
@@ -99,7 +101,10 @@ class ViewModel:
                     self._append(
                         RequestRow(self._next_seq, event.request_id, event.at, refused=event)
                     )
-                case RouteDecided() | AttemptFailed() | FirstByteReceived() | RequestFinished():
+                case AttemptFailed():
+                    self.troubles[event.attempt.backend].append((event.at, event.attempt))
+                    self._update(event)
+                case RouteDecided() | FirstByteReceived() | RequestFinished():
                     self._update(event)
                 case BackendToggled():
                     self.pending.pop(event.backend, None)
@@ -110,16 +115,6 @@ class ViewModel:
                 case BackendRemoved():
                     self.pending.pop(event.backend, None)
             self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
-
-    def clear(self) -> None:
-        """Forget every row; a paused list stays as it is until it is resumed."""
-        self._ring.clear()
-        self._rows.clear()
-        self.pending.clear()
-        self.rate = RateSeries()
-        if not self.paused:
-            self._changed_view()
-        self._dirty.update(GROUPS)
 
     def take_dirty(self) -> set[str]:
         """The groups that changed since the last call."""
@@ -134,14 +129,68 @@ class ViewModel:
 
     @property
     def view(self) -> Sequence[RequestRow]:
-        """The rows to show, oldest first, after pause and filter."""
+        """The rows to show, after pause and filter: the last one is the top of the screen.
+
+        That is the newest, or the largest in the order that was asked for.
+        """
+        if (self.sort, self.reversed) == (_BY_TIME, False):
+            return self._in_time
+        if self._sorted is None:
+            self._sorted = self._in_order()
+            self._places = {row.seq: place for place, row in enumerate(self._sorted)}
+        return self._sorted
+
+    @property
+    def _in_time(self) -> Sequence[RequestRow]:
         if self._matches is not None:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
 
+    def _in_order(self) -> list[RequestRow]:
+        value = SORTS[self.sort]
+        known = [row for row in self._in_time if value(row) is not None]
+        unknown = [row for row in self._in_time if value(row) is None]
+        # What is filtered by kind has a value, and values of one order are of one type.
+        known.sort(key=value, reverse=self.reversed)  # type: ignore[arg-type]
+        return unknown + known
+
     def position(self, seq: int) -> int:
-        """Where a row stands in the view, or where it would; 0 is the oldest."""
-        return bisect_left(self.view, seq, key=_by_seq)
+        """Where a row stands in the view, or where it would; the last place is the top."""
+        view = self.view
+        if view is self._in_time:
+            return bisect_left(view, seq, key=_by_seq)
+        return self._places.get(seq, len(view) - 1)
+
+    def sort_by_next(self) -> None:
+        """Sort by the next column, largest on top; after the last one by time again."""
+        names = list(SORTS)
+        self.sort = names[(names.index(self.sort) + 1) % len(names)]
+        self._changed_view()
+
+    def reverse(self) -> None:
+        """Turn the order around."""
+        self.reversed = not self.reversed
+        self._changed_view()
+
+    def mark(self, row: RequestRow) -> None:
+        """Mark a row, or take its mark away; of three the oldest mark goes."""
+        if row in self.marked:
+            self.marked.remove(row)
+        else:
+            self.marked = [*self.marked, row][-_MARKS:]
+        self._dirty.add(LIST)
+
+    def clear(self) -> None:
+        """Forget every row. Requests that run come back with none of their past."""
+        self._ring.clear()
+        self._rows.clear()
+        self.marked.clear()
+        self._frozen = None
+        self._changed_view()
+
+    def row(self, request_id: str) -> RequestRow | None:
+        """One request; None when it has not come or is no longer kept."""
+        return self._rows.get(request_id)
 
     @property
     def kept(self) -> int:
@@ -187,7 +236,7 @@ class ViewModel:
         self._changed_view()
 
     def _changed_view(self) -> None:
-        self._matches = None
+        self._matches = self._sorted = None
         if self.filter.tests or self.errors_only:
             rows = self._ring if self._frozen is None else self._frozen
             self._matches = [row for row in rows if self._shows(row)]

@@ -11,21 +11,74 @@ import os
 import re
 import sys
 import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from html import unescape
 from pathlib import Path
 
 HERE = Path(__file__).parent
-sys.path[:0] = [str(HERE.parent), str(HERE.parent / "tests" / "tui")]
+sys.path[:0] = [str(HERE.parent)]
 
-from fleet import fixed_now, make_source  # noqa: E402
-
+from nexus_core.commands import Command, Outcome, ReloadConfig  # noqa: E402
+from nexus_core.errors import ConfigError  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
+from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
+from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
 
-SHOTS: dict[str, tuple[int, int, tuple[str, ...]]] = {
-    "dashboard-120x36": (120, 36, ()),
-    "dashboard-80x24": (80, 24, ()),
-    "requests-detail-120x36": (120, 36, ("2", "j", "j", "j", "enter")),
-    "backends-120x36": (120, 36, ("3", "j", "j")),
+
+@dataclass(frozen=True)
+class Shot:
+    """One screen: its size, the keys that lead to it, and what is there before."""
+
+    width: int = 120
+    height: int = 36
+    keys: tuple[str, ...] = ()
+    is_empty: bool = False
+    prepare: Callable[[Stage], None] = lambda _: None
+
+
+def refuse_reload(stage: Stage) -> None:
+    """A file with three faults, as `ctrl+r` finds it."""
+
+    async def refuse(command: Command) -> Outcome:
+        if isinstance(command, ReloadConfig):
+            raise ConfigError(
+                [
+                    'nexus.toml:14: backends[1].zone: "private" is not one of restricted, open',
+                    'nexus.toml:19: backends[2].teir: unknown key; did you mean "tier"?',
+                    "nexus.toml:31: routing.aliases.fast: is a cycle: fast -> quick -> fast",
+                ]
+            )
+        raise AssertionError(command)
+
+    stage.source.command = refuse  # type: ignore[method-assign]
+
+
+def cut_open_zone(stage: Stage) -> None:
+    """Somebody pressed `!` a while ago."""
+    stage.gateway.cut_open_zone()
+    dropped = seen("openai", None, "enabled", "the open zone is switched off")
+    for number in range(17):
+        refused = replace(SECRET, ago=19 - number, model="gpt-4o", considered=(dropped,))
+        publish(stage.gateway, f"refused-{number}", refused)
+    for number in range(41):
+        publish(stage.gateway, f"local-{number}", Story(19 - number / 3, "llama3:70b", "vllm-a"))
+
+
+MARK_TWO = ("2", *"jjj", "m", *"jjjj", "m")
+SHOTS: dict[str, Shot] = {
+    "dashboard-120x36": Shot(),
+    "dashboard-80x24": Shot(80, 24),
+    "requests-detail-120x36": Shot(keys=("2", "j", "j", "j", "enter")),
+    "backends-120x36": Shot(keys=("3", "j", "j")),
+    "zones-cut": Shot(keys=("4",), prepare=cut_open_zone),
+    "costs": Shot(keys=("5",)),
+    "logs": Shot(keys=("6",)),
+    "explain": Shot(keys=("2", *"jjj", "x", *"jjjj", "space")),
+    "diff": Shot(keys=(*MARK_TWO, "d"), prepare=keep_two),
+    "help": Shot(keys=("question_mark",)),
+    "errors": Shot(keys=("3", "ctrl+r"), prepare=refuse_reload),
+    "empty": Shot(is_empty=True),
 }
 _FONT = "DejaVu Sans Mono"
 _CELL = 12.2  # Rich's width of a cell
@@ -33,14 +86,17 @@ _SCALE = 20 / _CELL  # whole pixels per cell, so that blocks join without seams
 _TEXT = re.compile(r'<text( class="[^"]*-r\d+") x="([\d.]+)"([^>]*)>([^<]*)</text>')
 
 
-async def shoot(width: int, height: int, keys: tuple[str, ...], *, is_empty: bool = False) -> str:
-    """The screen as SVG after some keys."""
-    source, _ = make_source(is_empty=is_empty)
-    app = NexusApp(source, now=fixed_now)
-    async with app.run_test(size=(width, height)) as pilot:
+async def shoot(shot: Shot) -> str:
+    """The screen as SVG after the keys."""
+    stage = make_stage(is_empty=shot.is_empty, has_costs=not shot.is_empty, finds=shot.is_empty)
+    shot.prepare(stage)
+    app = NexusApp(stage.source, now=fixed_now, logs=make_logs())
+    async with app.run_test(size=(shot.width, shot.height)) as pilot:
         await pilot.pause()
-        await pilot.press(*keys)
-        await pilot.pause()
+        for key in shot.keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.pause(0.2)
         return app.export_screenshot(title="nexus")
 
 
@@ -77,8 +133,8 @@ def main() -> int:
     time.tzset()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (width, height, keys) in SHOTS.items():
-        svg = without_web_font(asyncio.run(shoot(width, height, keys)))
+    for name, shot in SHOTS.items():
+        svg = without_web_font(asyncio.run(shoot(shot)))
         (folder / f"{name}.svg").write_text(svg, encoding="utf-8")
         placed = with_each_character_placed(svg).encode()
         cairosvg.svg2png(placed, write_to=str(folder / f"{name}.png"), scale=_SCALE)

@@ -111,6 +111,17 @@ class _Server(uvicorn.Server):
         """Leave the signal handlers as they are."""
         yield
 
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; however that ends, take no more and let go of every connection."""
+        try:
+            await super().serve(sockets=sockets)
+        finally:
+            # uvicorn leaves both behind when it is cancelled.
+            for listening in getattr(self, "servers", ()):
+                listening.close()
+            for connection in tuple(self.server_state.connections):
+                connection.shutdown()
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so."""
         await super().startup(sockets=sockets)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from nexus_core.config import UnusableBackend
 from nexus_core.registry import BackendSnapshot
@@ -11,15 +11,14 @@ from nexus_core.stats import BackendStats
 from nexus_core.types import HealthCause, HealthStatus
 from nexus_tui.figures import NOTHING, clock, duration, fit, percent
 from nexus_tui.source import EventSource
+from nexus_tui.standing import is_on, is_resting, is_usable
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
 from nexus_tui.widgets.bars import gauge
 from nexus_tui.widgets.columns import Column, Layout, heading, layout
-from nexus_tui.widgets.frame import is_resting, is_usable
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined, rule
+from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
 from nexus_tui.widgets.rowlist import RowList
 
-_CREDENTIALS = re.compile(r"//[^/@]*@")
 _PANEL = (
     Column("state", "state", 9, 0),
     Column("name", "name", 14, 1, grows=22),
@@ -49,7 +48,7 @@ _TABLE = (
 
 def state_cell(backend: BackendSnapshot) -> Cell:
     """Glyph and word; the switch comes before the health."""
-    if not backend.enabled:
+    if not is_on(backend):
         return ("◐ drain", "warn") if backend.in_flight else ("○ off", "dim")
     if backend.health is HealthStatus.UNKNOWN:
         return "◇ unknown", "dim"
@@ -62,21 +61,28 @@ def state_cell(backend: BackendSnapshot) -> Cell:
     return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
 
 
-def note_cell(backend: BackendSnapshot, pending: dict[str, bool]) -> Cell:
+def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) -> Cell:
     """What a person should know of it now; empty when all is well."""
     if backend.name in pending:
         return f"switching {'on' if pending[backend.name] else 'off'}…", "live"
-    if not backend.enabled:
-        if backend.in_flight:
-            return f"{backend.in_flight} left, then off", "warn"
-        if backend.toggled_at is None:
-            return "off in the configuration", "dim"
-        return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
+    if not is_on(backend):
+        return _off(backend, now)
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
     if is_resting(backend) or backend.is_on_trial:
         return visible(backend.rests_why or "it kept failing"), "warn"
     return "", "dim"
+
+
+def _off(backend: BackendSnapshot, now: float) -> Cell:
+    if backend.in_flight:
+        waited = f", {now - backend.toggled_at:.0f} s" if backend.toggled_at is not None else ""
+        return f"{backend.in_flight} left{waited}, then off", "warn"
+    if not backend.zone_enabled:
+        return "off (zone)", "dim"
+    if backend.toggled_at is None:
+        return "off in the configuration", "dim"
+    return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
 
 
 def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:
@@ -94,27 +100,40 @@ def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:
     )
 
 
-def _cells(
-    backend: BackendSnapshot, stats: BackendStats, pending: dict[str, bool], columns: Layout
-) -> Line:
+@dataclass(frozen=True, slots=True)
+class BackendView:
+    """What a row needs beside its backend."""
+
+    source: EventSource
+    view: ViewModel
+    now: Callable[[], float]
+
+    def stats(self, name: str) -> BackendStats:
+        """Of one backend; zeros for one that was never used. Adds nothing to the statistics."""
+        return self.source.stats.backends.get(name) or BackendStats()
+
+    def note(self, backend: BackendSnapshot) -> Cell:
+        return note_cell(backend, self.view.pending, self.now())
+
+
+def _cells(backend: BackendSnapshot, look: BackendView, columns: Layout) -> Line:
     cells: list[Cell] = [(" ", "text")]
     for column, width in columns:
         if column.id == "load":
             cells += [*_load(backend), (" " * column.after, "text")]
             continue
-        text, style = _cell(backend, stats, pending, column.id)
+        text, style = _cell(backend, look, column.id)
         cells.append((column.cell(text, width), style))
     return tuple(cells)
 
 
-def _cell(
-    backend: BackendSnapshot, stats: BackendStats, pending: dict[str, bool], column: str
-) -> Cell:
+def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
+    stats = look.stats(backend.name)
     match column:
         case "state":
             return state_cell(backend)
         case "note":
-            return note_cell(backend, pending)
+            return look.note(backend)
         case "name":
             return visible(backend.name), "text" if is_usable(backend) else "dim"
         case "type":
@@ -167,10 +186,11 @@ def _unusable(backend: UnusableBackend, columns: Layout) -> Line:
 class BackendPanel(LineWidget):
     """The dashboard's part: one row each, or two to a line when there is little room."""
 
-    def __init__(self, source: EventSource, view: ViewModel) -> None:
+    def __init__(self, look: BackendView) -> None:
         super().__init__(id="panel")
-        self._source = source
-        self._view = view
+        self.is_wide = True  # one line for each, with columns
+        self._source = look.source
+        self._look = look
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         backends = self._source.backends()
@@ -178,15 +198,10 @@ class BackendPanel(LineWidget):
         total = len(backends) + len(unusable)
         usable = sum(map(is_usable, backends))
         title = rule(width, "Backends", f"{usable} of {total} usable")
-        if width < 100 or height < 3:
+        if not self.is_wide:
             return [title, *_folded(self._pairs(width), height - 1)]
         columns = layout(_PANEL, width)
-        stats = self._source.stats.backends
-        none = BackendStats()
-        rows = [
-            _cells(backend, stats.get(backend.name, none), self._view.pending, columns)
-            for backend in backends
-        ]
+        rows = [_cells(backend, self._look, columns) for backend in backends]
         rows += [_unusable(backend, columns) for backend in unusable]
         return [title, ((heading(columns), "head"),), *_folded(rows, height - 2)]
 
@@ -200,7 +215,7 @@ class BackendPanel(LineWidget):
 
     def _short(self, backend: BackendSnapshot, width: int) -> Line:
         glyph, style = state_cell(backend)
-        note = "" if style in ("good", "warn") and backend.enabled else glyph[2:]
+        note = "" if style in ("good", "warn") and is_on(backend) else glyph[2:]
         limit = NOTHING if backend.max_concurrent is None else str(backend.max_concurrent)
         tier = "" if backend.tier is None else str(backend.tier)
         latency = duration(backend.latency_ms)
@@ -223,19 +238,57 @@ def _folded(rows: list[Line], room: int) -> list[Line]:
     return [*rows[: room - 1], more]
 
 
-class BackendTable(RowList):
-    """Every backend with its numbers; space switches the one under the cursor."""
+# What the table can be sorted by; the first is the order of the configuration.
+SORTS: dict[str, Callable[[BackendSnapshot], float | str]] = {
+    "configuration": lambda _: 0,
+    "name": lambda backend: backend.name,
+    "load": lambda backend: -backend.in_flight,
+    "priority": lambda backend: -backend.priority,
+    "latency": lambda backend: -(backend.latency_ms or 0.0),
+    "state": lambda backend: f"{is_usable(backend):d}{backend.health}",
+}
 
-    def __init__(self, source: EventSource, view: ViewModel) -> None:
+
+class BackendTable(RowList):
+    """Every backend with its numbers; the cursor stays on its backend when the order changes."""
+
+    def __init__(self, look: BackendView) -> None:
         super().__init__(id="backend-table")
-        self._source = source
-        self._view = view
+        self._source = look.source
+        self._look = look
+        self._sort = "configuration"
+        self._name = ""  # of the backend under the cursor
+
+    @property
+    def _rows(self) -> list[BackendSnapshot]:
+        return sorted(self._source.backends(), key=SORTS[self._sort])
 
     @property
     def selected(self) -> BackendSnapshot | None:
         """The backend under the cursor; None on one that could not be used."""
-        backends = self._source.backends()
-        return backends[self.cursor] if self.cursor < len(backends) else None
+        rows = self._rows
+        return rows[self.cursor] if self.cursor < len(rows) else None
+
+    def sort_by_next(self) -> str:
+        """Sort by the next column; gives its name."""
+        self.cursor_moved()
+        names = list(SORTS)
+        self._sort = names[(names.index(self._sort) + 1) % len(names)]
+        self.locate()
+        self.redraw()
+        return self._sort
+
+    def cursor_moved(self) -> None:
+        self._name = self.selected.name if self.selected else ""
+
+    def locate(self) -> None:
+        names = [backend.name for backend in self._rows]
+        if self._name in names:
+            self.cursor = names.index(self._name)
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        self.locate()
+        return super().lines(width, height)
 
     def row_count(self) -> int:
         return len(self._source.backends()) + len(self._source.config.unusable)
@@ -247,56 +300,13 @@ class BackendTable(RowList):
             "Backends",
             f"{usable} of {self.row_count()} usable",
             "on/off holds until restart",
+            *([] if self._sort == "configuration" else [f"sorted by {self._sort}"]),
         )
         return [title, ((heading(layout(_TABLE, width)), "head"),)]
 
     def row(self, index: int, width: int) -> Line:
         columns = layout(_TABLE, width)
-        backends = self._source.backends()
-        if index >= len(backends):
-            return _unusable(self._source.config.unusable[index - len(backends)], columns)
-        backend = backends[index]
-        stats = self._source.stats.backends.get(backend.name) or BackendStats()
-        return _cells(backend, stats, self._view.pending, columns)
-
-
-class BackendFacts(LineWidget):
-    """What is known of the backend under the cursor, below the table."""
-
-    def __init__(self, source: EventSource, table: BackendTable) -> None:
-        super().__init__(id="backend-facts")
-        self._source = source
-        self._table = table
-
-    def lines(self, width: int, height: int) -> Sequence[Line]:
-        backend = self._table.selected
-        if backend is None:
-            return []
-        stats = self._source.stats.backends.get(backend.name) or BackendStats()
-        models = ", ".join(backend.models) or "none known"
-        note, style = note_cell(backend, {})
-        return [
-            rule(width, visible(backend.name), backend.type.location),
-            joined(
-                [(("url     ", "dim"), (_CREDENTIALS.sub("//…@", visible(backend.url)), "text"))],
-                10_000,
-            ),
-            joined([(("models  ", "dim"), (fit(visible(models), width - 9), "text"))], width),
-            joined(
-                [
-                    (("answers ", "dim"), (f"{stats.answers:,}", "text")),
-                    (("failures ", "dim"), (f"{stats.failures:,}", "text")),
-                    (("p50 ", "dim"), (duration(stats.total.percentile(0.5)), "text")),
-                    (("p99 ", "dim"), (duration(stats.total.percentile(0.99)), "text")),
-                    (("tokens in ", "dim"), (f"{stats.prompt_tokens:,}", "text")),
-                    (("out ", "dim"), (f"{stats.completion_tokens:,}", "text")),
-                ],
-                width,
-            ),
-            (
-                (" state   ", "dim"),
-                (state_cell(backend)[0], state_cell(backend)[1]),
-                ("  ", "dim"),
-                (note, style),
-            ),
-        ]
+        rows = self._rows
+        if index >= len(rows):
+            return _unusable(self._source.config.unusable[index - len(rows)], columns)
+        return _cells(rows[index], self._look, columns)

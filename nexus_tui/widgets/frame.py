@@ -1,46 +1,68 @@
-"""The lines around every tab: status, tabs and key hints."""
+"""The lines around every tab: status, tabs, alarms and key hints."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 from rich.cells import cell_len
 from textual import events
 from textual.message import Message
 
-from nexus_core.registry import BackendSnapshot
-from nexus_core.types import HealthStatus, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.figures import NOTHING, count, uptime
 from nexus_tui.keys import Key
 from nexus_tui.source import EventSource
+from nexus_tui.standing import is_usable
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
 from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
 
-TABS = (("dashboard", "Dashboard"), ("requests", "Requests"), ("backends", "Backends"))
+
+class TabTitle(NamedTuple):
+    """A tab by its id, its title, and the title where there is little room."""
+
+    id: str
+    title: str
+    short: str
 
 
-def is_resting(backend: BackendSnapshot) -> bool:
-    """Whether it is left alone for a while after failures or a 429."""
-    return backend.rests_until is not None and time.monotonic() < backend.rests_until
+TABS = (
+    TabTitle("dashboard", "Dashboard", "Dash"),
+    TabTitle("requests", "Requests", "Reqs"),
+    TabTitle("backends", "Backends", "Back"),
+    TabTitle("zones", "Zones", "Zones"),
+    TabTitle("costs", "Costs", "Costs"),
+    TabTitle("logs", "Logs", "Logs"),
+)
+_WIDE = 100  # columns from which words are written out
+_ALWAYS = ("back", "help", "palette", "quit")  # hinted at however narrow the screen is
 
 
-def is_usable(backend: BackendSnapshot) -> bool:
-    """Whether requests are routed to it."""
-    is_well = backend.health is not HealthStatus.UNHEALTHY and not is_resting(backend)
-    return backend.enabled and is_well
-
-
-def zone_cell(backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> Cell:
-    """`R●` when the zone has a usable backend, `R✗` when it has none, a dash without any."""
+def zone_cell(source: EventSource, zone: PrivacyZone) -> Cell:
+    """`R●` when the zone has a usable backend, `R✗` when it has none or is cut, a dash without."""
     letter = zone.value[0].upper()
-    of_zone = [backend for backend in backends if backend.zone is zone]
+    of_zone = [backend for backend in source.backends() if backend.zone is zone]
+    if not source.is_zone_enabled(zone):
+        return f"{letter}✗", "bad"
     if not of_zone:
         return letter + NOTHING, "dim"
     if any(is_usable(backend) for backend in of_zone):
         return f"{letter}●", "good"
     return f"{letter}✗", "bad"
+
+
+def spend_items(source: EventSource, *, is_short: bool) -> list[Line]:
+    """What was spent today and what may be; nothing while no costs are kept."""
+    costs = source.costs
+    if costs is None:
+        return []
+    spent, limit = costs.today, costs.daily_limit
+    if is_short:
+        text = f"${spent:.2f}" + ("" if limit is None else f"/${limit:.2f}")
+        return [((text, "text"),)]
+    of = "" if limit is None else f" of ${limit:.2f}"
+    return [((f"${spent:.4f}", "text"), (f" today{of}", "dim"))]
 
 
 class StatusBar(LineWidget):
@@ -57,7 +79,7 @@ class StatusBar(LineWidget):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         flags = self._flags()
         room = width - sum(cell_len(text) + 1 for text, _ in flags)
-        left = joined(self._items(width), room, "   " if width >= 100 else "  ")
+        left = joined(self._items(width), room, "   " if width >= _WIDE else "  ")
         used = sum(cell_len(text) for text, _ in left)
         cells: list[Cell] = [*left, (" " * max(0, room - used), "text")]
         for flag in flags:
@@ -68,18 +90,19 @@ class StatusBar(LineWidget):
         flags: list[Cell] = []
         if self._source.is_demo:
             flags.append((" DEMO ", "flag"))
-        if self._source.is_remote:
-            host = self._source.address.rpartition(":")[0] or self._source.address
-            flags.append((f"[ATTACHED {visible(host)}]", "dim"))
-        if self._source.is_read_only:
-            flags.append(("[READ-ONLY]", "flag"))
-        if self._source.is_capturing:
-            flags.append(("[REC]", "bad"))
         if self._view.paused:
             flags.append(("[PAUSED]", "flag"))
-        if (since := self._source.stale_since) is not None:
-            seconds = max(0, int(self._now() - since))
-            flags.append((f"[STALE {seconds} s]", "bad"))
+        if self._source.is_capturing:
+            flags.append(("[REC]", "flag"))
+        if self._source.is_read_only:
+            flags.append(("[READ-ONLY]", "flag"))
+        if self._source.is_remote:
+            flags.append((f"[ATTACHED {visible(self._source.address.rpartition(':')[0])}]", "flag"))
+        if self._source.status != "live":
+            seconds = max(0.0, self._now() - (self._source.stale_since or self._now()))
+            flags.append((f"[STALE {seconds:.0f} s]", "alarm"))
+        if not self._source.is_zone_enabled(PrivacyZone.OPEN):
+            flags.append(("[OPEN ZONE CUT]", "alarm"))
         return flags
 
     def _items(self, width: int) -> list[Line]:
@@ -87,17 +110,18 @@ class StatusBar(LineWidget):
         usable = sum(map(is_usable, backends))
         total = len(backends) + len(self._source.config.unusable)
         health = "dim" if not total else "good" if usable == total else "warn" if usable else "bad"
-        zones = [zone_cell(backends, zone) for zone in PrivacyZone]
+        zones = [zone_cell(self._source, zone) for zone in PrivacyZone]
         stats = self._source.stats
         now = self._now()
         rate = f"{self._view.rate.per_second(now):.0f}"
-        if width < 100:
+        if width < _WIDE:
             return [
                 (("NEXUS ", "title"), (f":{self._source.address.rpartition(':')[2]}", "bright")),
                 (zones[0], (" ", "text"), zones[1]),
                 ((f"{usable}/{total} ok", health),),
                 ((f"{stats.in_flight}", "text"), (" in flight", "dim")),
                 ((rate, "text"), (" req/s", "dim")),
+                *spend_items(self._source, is_short=True),
                 (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
             ]
         return [
@@ -107,6 +131,7 @@ class StatusBar(LineWidget):
             (("backends ", "dim"), (f"{usable}/{total} ok", health)),
             (("in flight ", "dim"), (count(stats.in_flight), "text")),
             ((rate, "text"), (" req/s", "dim")),
+            *spend_items(self._source, is_short=False),
         ]
 
 
@@ -122,41 +147,94 @@ class TabBar(LineWidget):
 
     def __init__(self) -> None:
         super().__init__(id="tabs")
-        self.tab = TABS[0][0]
+        self.tab = TABS[0].id
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         cells: list[Cell] = []
-        for digit, (tab, title) in enumerate(TABS, 1):
-            if tab == self.tab:
+        for digit, tab in enumerate(TABS, 1):
+            title = self._title(tab, width)
+            if tab.id == self.tab:
                 cells.append((f" {digit} {title} ", "tab"))
             else:
                 cells += [(f" {digit}", "key"), (f" {title} ", "dim")]
         return [tuple(cells)]
 
+    def _title(self, tab: TabTitle, width: int) -> str:
+        return tab.title if width >= _WIDE else tab.short
+
     def on_click(self, event: events.Click) -> None:
         right = 0
-        for tab, title in TABS:
-            right += len(title) + 4
+        for tab in TABS:
+            right += len(self._title(tab, self.size.width)) + 4
             if event.x < right:
-                self.post_message(self.Chosen(tab))
+                self.post_message(self.Chosen(tab.id))
                 return
 
 
+class Banner(LineWidget):
+    """Alarms, one line each, on every tab; takes no room while there is none."""
+
+    def __init__(self, alarms: Callable[[bool], list[str]]) -> None:
+        super().__init__(id="banner")
+        self._alarms = alarms  # told whether they have to be short
+        self._room = -1  # lines that it has; -1: not asked yet
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [((f" {alarm}".ljust(width), "alarm"),) for alarm in self._alarms(width < _WIDE)]
+
+    def share_room(self) -> None:
+        """Take as many lines as there are alarms."""
+        needed = len(self._alarms(False))
+        if needed != self._room:
+            self._room = self.styles.height = needed
+            self.display = bool(needed)
+
+
 class HintBar(LineWidget):
-    """The keys that work here, or a short notice in their place."""
+    """The keys that work here, or a short notice in their place; a click is as good as the key."""
 
     raised = True
 
+    class Chosen(Message):
+        """A hint was clicked."""
+
+        def __init__(self, key_id: str) -> None:
+            super().__init__()
+            self.key_id = key_id
+
     def __init__(self, hints: Callable[[], list[Key]]) -> None:
-        super().__init__(id="hints")
+        super().__init__()
         self._hints = hints
+        self._spans: list[tuple[int, str]] = []  # where each hint ends, and its id
         self.notice = ""
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if self.notice:
+            self._spans = []
             return [((" ", "text"), (self.notice, "warn"))]
-        items: list[Line] = [((key.shown, "key"), (f" {key.hint}", "dim")) for key in self._hints()]
-        # Help and quit come last and are there however narrow the screen is.
-        must = joined(items[-2:], width)
-        room = width - sum(cell_len(text) for text, _ in must) - 2
-        return [(*joined(items[:-2], room), ("  ", "text"), *must)]
+        hints = self._hints()
+        first = [key for key in hints if key.id not in _ALWAYS]
+        last = [key for key in hints if key.id in _ALWAYS]
+        room = width - sum(map(_hint_width, last)) - 1
+        shown: list[Key] = []
+        for key in first:
+            if sum(map(_hint_width, [*shown, key])) + 1 > room:
+                break
+            shown.append(key)
+        cells: list[Cell] = [(" ", "text")]
+        self._spans, right = [], 1
+        for key in [*shown, *last]:
+            cells += [(key.shown, "key"), (f" {key.hint}", "dim"), ("  ", "text")]
+            right += _hint_width(key)
+            self._spans.append((right, key.id))
+        return [tuple(cells)]
+
+    def on_click(self, event: events.Click) -> None:
+        for right, key_id in self._spans:
+            if event.x < right:
+                self.post_message(self.Chosen(key_id))
+                return
+
+
+def _hint_width(key: Key) -> int:
+    return cell_len(key.shown) + cell_len(key.hint) + 3

@@ -6,12 +6,14 @@ from collections.abc import Callable, Sequence
 
 from nexus_core.types import RouteReason
 from nexus_tui.figures import NOTHING, count, duration, fit_right, percent, short_count
+from nexus_tui.series import BUCKETS
 from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import BUCKETS, ViewModel
+from nexus_tui.viewmodel import ViewModel
 from nexus_tui.widgets.bars import gauge, spark
 from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
 
 _GAUGE = 24
+_SERIES = BUCKETS + 18  # cells of a series with its label and figure
 
 
 class Kpis(LineWidget):
@@ -29,7 +31,7 @@ class Kpis(LineWidget):
         return [
             joined(self._numbers(is_short=False), width),
             (),
-            *self._rate(),
+            *self._series(width),
             self._reasons(width),
         ]
 
@@ -53,26 +55,31 @@ class Kpis(LineWidget):
             numbers[3] = (label, f"{value} ({share})", style)
         return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
 
-    def _rate(self) -> list[Line]:
+    def _series(self, width: int) -> list[Line]:
+        """The rate in two rows, or in one above what is spent, where that is known."""
         now = self._now()
-        stats = self._source.stats
+        stats, costs = self._source.stats, self._source.costs
         answers = stats.local_answers + stats.cloud_answers
-        upper, lower = spark(self._view.rate.values(now), BUCKETS, rows=2)
-        rate = f"{self._view.rate.per_second(now):.0f}"
+        rate = f"{self._view.rate.per_second(now):.0f}/s"
+        series = self._view.rate.values(now)
+        if costs is None:
+            upper, lower = spark(series, BUCKETS, rows=2)
+            labels, figures = (" rate  ", " 60 s  "), ("", rate)
+        else:
+            (upper,) = spark(series, BUCKETS)
+            (lower,) = spark([int(usd * 1_000_000) for usd in costs.per_minute], BUCKETS)
+            newest = costs.per_minute[-1] if costs.per_minute else 0
+            labels, figures = (" rate  ", " $/min "), (rate, f"${newest:.3f}")
+        room = max(4, min(_GAUGE, width - _SERIES - 14))
+        shares = (
+            _share("local", stats.local_answers, answers, "good", room),
+            _share("cloud", stats.cloud_answers, answers, "privacy", room),
+        )
         return [
-            (
-                (" rate  ", "dim"),
-                (upper, "bar"),
-                (" " * 11, "dim"),
-                *_share("local", stats.local_answers, answers, "good"),
-            ),
-            (
-                (" 60 s  ", "faint"),
-                (lower, "bar"),
-                (f" {rate:>4}/s", "text"),
-                (" " * 4, "dim"),
-                *_share("cloud", stats.cloud_answers, answers, "privacy"),
-            ),
+            ((label, "dim"), (bars, "bar"), (f" {figure:<8}  ", "text"), *share)
+            for label, bars, figure, share in zip(
+                labels, (upper, lower), figures, shares, strict=True
+            )
         ]
 
     def _reasons(self, width: int) -> Line:
@@ -85,7 +92,7 @@ class Kpis(LineWidget):
         return joined(items, width)
 
 
-def _share(label: str, part: int, whole: int, style: str) -> tuple[Cell, ...]:
-    filled, empty = gauge(part, whole, _GAUGE)
+def _share(label: str, part: int, whole: int, style: str, width: int) -> tuple[Cell, ...]:
+    filled, empty = gauge(part, whole, width)
     share = percent(part, whole) if whole else NOTHING
     return ((f"{label} ", "dim"), (filled, style), (empty, "faint"), (fit_right(share, 6), "text"))

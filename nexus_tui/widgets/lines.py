@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -11,10 +12,21 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nexus_tui.glyphs import in_ascii
 from nexus_tui.theme import style
 
 Cell = tuple[str, str]  # text, name of a style
 Line = tuple[Cell, ...]
+
+
+@runtime_checkable
+class Styling(Protocol):
+    """How an app wants its lines drawn."""
+
+    @property
+    def theme(self) -> str: ...
+    @property
+    def draws_ascii(self) -> bool: ...
 
 
 def rule(width: int, *parts: str) -> Line:
@@ -102,11 +114,16 @@ class LineWidget(Widget):
     def _strip(self, y: int, line: Line) -> Strip:
         selected = self.line_is_selected(y)
         plain = self.app.no_color
+        theme = self.app.theme
+        is_ascii = isinstance(self.app, Styling) and self.app.draws_ascii
         segments = [
-            Segment(text, style(name, raised=self.raised, selected=selected, plain=plain))
+            Segment(
+                in_ascii(text) if is_ascii else text,
+                style(name, theme, raised=self.raised, selected=selected, plain=plain),
+            )
             for text, name in _merged(line)
         ]
-        blank = style("text", raised=self.raised, selected=selected, plain=plain)
+        blank = style("text", theme, raised=self.raised, selected=selected, plain=plain)
         return Strip(segments).adjust_cell_length(self.size.width, blank)
 
 

@@ -48,7 +48,7 @@ class RequestList(RowList):
         self._view = view
         self._title = title
         self._seq = -1  # of the row under the cursor
-        self._drawn: dict[tuple[int, int, int], Line] = {}
+        self._drawn: dict[tuple[int, int, int, bool], Line] = {}
 
     @property
     def selected(self) -> RequestRow | None:
@@ -102,6 +102,8 @@ class RequestList(RowList):
             states = ["following"]
         else:
             states = ["not following, f for the newest"]
+        if (view.sort, view.reversed) != ("time", False):
+            states.append(f"by {view.sort}{', reversed' if view.reversed else ''}")
         if view.errors_only:
             states.append("errors only")
         if view.filter.text:
@@ -119,12 +121,13 @@ class RequestList(RowList):
 
     def row(self, index: int, width: int) -> Line:
         row = self._view.view[-1 - index]
-        key = (row.seq, row.version, width)
+        is_marked = row in self._view.marked
+        key = (row.seq, row.version, width, is_marked)
         line = self._drawn.get(key)
         if line is None:
             if len(self._drawn) > 1000:
                 self._drawn.clear()
-            line = self._drawn[key] = request_line(row, _layout(width))
+            line = self._drawn[key] = request_line(row, _layout(width), is_marked=is_marked)
         return line
 
 
@@ -132,9 +135,9 @@ def _layout(width: int) -> Layout:
     return layout(_WIDE if width >= _WIDE_FROM else _NARROW, width)
 
 
-def request_line(row: RequestRow, columns: Layout) -> Line:
+def request_line(row: RequestRow, columns: Layout, *, is_marked: bool = False) -> Line:
     """One request as cells."""
-    cells: list[Cell] = [(" ", "dim")]
+    cells: list[Cell] = [("◆", "key") if is_marked else (" ", "dim")]
     for column, width in columns:
         text, style = _cell(row, column.id)
         cells.append((column.cell(text, width), style))

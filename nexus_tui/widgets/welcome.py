@@ -1,13 +1,23 @@
-"""What a newcomer sees: no backend yet, where Nexus listens, and what to do next."""
+"""What a newcomer sees: no backend yet, what was looked for and found, and what to do next."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import zip_longest
 
-from nexus_tui.figures import wrap
-from nexus_tui.source import EventSource
+from nexus_tui.copying import curl_for
+from nexus_tui.figures import fit, wrap
+from nexus_tui.source import EventSource, Finder
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Line, LineWidget
+
+_SIDE_BY_SIDE = 100  # columns
+_EXAMPLE = (
+    "[[backends]]",
+    'name = "ollama"',
+    'type = "ollama"',
+    'url = "http://127.0.0.1:11434"',
+)
 
 
 class Welcome(LineWidget):
@@ -17,29 +27,42 @@ class Welcome(LineWidget):
         super().__init__(id="welcome")
         self._source = source
 
+    @property
+    def example(self) -> str:
+        """A request to try, as a command."""
+        finder = self._source.finder
+        used = any(server.is_used for server in finder.servers) if finder else False
+        return curl_for("qwen2.5:7b" if used else "MODEL", self._source.address)
+
     def lines(self, width: int, height: int) -> Sequence[Line]:
         base = f"http://{visible(self._source.address)}/v1"
-        lines: list[Line] = [
+        finder = self._source.finder
+        found = _found(finder, width) if finder else _by_hand()
+        return [
             (),
             ((" Nexus is running at ", "text"), (base, "bright")),
             ((" and has no backend that it could send a request to.", "text"),),
             (),
-            *self._config(width),
+            *found,
             (),
-            ((" A local server as a backend", "head"),),
-            *(((f"   {line}", "live"),) for line in _EXAMPLE),
+            ((" Then try it (y copies)", "head"),),
+            *(
+                ((f"   {part}", "live"),)
+                for line in visible_lines(self.example)
+                for part in wrap(line, width - 4)
+            ),
             (),
-            ((" Then try it", "head"),),
-            *(((f"   {line}", "live"),) for line in _curl(base)),
+            *self._config(width, is_finding=finder is not None),
         ]
-        return lines
 
-    def _config(self, width: int) -> list[Line]:
+    def _config(self, width: int, *, is_finding: bool) -> list[Line]:
         config = self._source.config
-        if config.path is None:
-            text = "Configuration: none was found. Write nexus.toml and start Nexus again."
-        else:
+        if config.path is not None:
             text = f"Configuration: {visible(str(config.path))}. It names no usable backend."
+        elif is_finding:
+            text = "Configuration: none was found. S writes nexus.toml with what was found."
+        else:
+            text = "Configuration: none was found. Write nexus.toml and start Nexus again."
         lines: list[Line] = [((f" {part}", "text"),) for part in wrap(text, width - 2)]
         for backend in config.unusable:
             why = f"{visible(backend.name)}: {visible(backend.why)}"
@@ -47,17 +70,48 @@ class Welcome(LineWidget):
         return lines
 
 
-_EXAMPLE = (
-    "[[backends]]",
-    'name = "ollama"',
-    'type = "ollama"',
-    'url = "http://127.0.0.1:11434"',
-)
+def visible_lines(text: str) -> list[str]:
+    """Each line of a text, safe to draw."""
+    return [visible(line) for line in text.split("\n")]
 
 
-def _curl(base: str) -> tuple[str, ...]:
-    return (
-        f"curl {base}/chat/completions \\",
-        "  -H 'Content-Type: application/json' \\",
-        '  -d \'{"model":"MODEL","messages":[{"role":"user","content":"hi"}]}\'',
-    )
+def _by_hand() -> list[Line]:
+    return [
+        ((" A local server as a backend", "head"),),
+        *(((f"   {x}", "live"),) for x in _EXAMPLE),
+    ]
+
+
+def _found(finder: Finder, width: int) -> list[Line]:
+    servers: list[Line] = [((" Looked for local servers (R looks again)", "head"),)]
+    for server in finder.servers:
+        glyph = ("✓", "good") if server.is_used else ("✗", "dim")
+        used = "  used" if server.is_used else ""
+        servers.append(
+            (
+                ("  ", "text"),
+                glyph,
+                (f" {fit(visible(server.title), 10)} {fit(visible(server.address), 16)} ", "text"),
+                (f"{visible(server.finding)}{used}", "good" if server.is_used else "dim"),
+            )
+        )
+    keys: list[Line] = [((" Looked for keys in the environment", "head"),)]
+    for key in finder.keys:
+        glyph = ("✓", "good") if key.is_set else ("✗", "dim")
+        offer = f"set    o adds {visible(key.title)}, zone open" if key.is_set else "not set"
+        keys.append(
+            (
+                ("  ", "text"),
+                glyph,
+                (f" {fit(visible(key.variable), 18)} ", "text"),
+                ("used" if key.is_used else offer, "live" if key.is_set else "dim"),
+            )
+        )
+    keys.append((("  only whether a key is set is looked at; nothing is sent", "dim"),))
+    if width < _SIDE_BY_SIDE:
+        return [*servers, (), *keys]
+    half = width // 2
+    return [
+        (*left, (" " * (half - sum(len(text) for text, _ in left)), "text"), *right)
+        for left, right in zip_longest(servers, keys, fillvalue=())
+    ]

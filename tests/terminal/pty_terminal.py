@@ -16,13 +16,19 @@ import time
 from pathlib import Path
 
 DEADLINE_SECONDS = 20
-_CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
+CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
 
 
 class Terminal:
     """A pty with the command on it. It is not the controlling terminal: no SIGHUP comes."""
 
-    def __init__(self, directory: Path, *arguments: str, **environ: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *arguments: str,
+        program: tuple[str, ...] = ("-m", "nexus_tui.cli"),
+        **environ: str,
+    ) -> None:
         self._master, slave = pty.openpty()
         self.resize(36, 120)
         home = str(directory)
@@ -37,7 +43,7 @@ class Terminal:
         }
         try:
             self.process = subprocess.Popen(  # noqa: S603 - ours
-                [sys.executable, "-m", "nexus_tui.cli", *arguments],
+                [sys.executable, *program, *arguments],
                 stdin=slave,
                 stdout=slave,
                 stderr=slave,
@@ -52,11 +58,20 @@ class Terminal:
         """Everything that was drawn so far, without control sequences."""
         drawn = b""
         deadline = time.monotonic() + DEADLINE_SECONDS
-        while mark not in (shown := _CONTROL.sub(b"", drawn)):
+        while mark not in (shown := CONTROL.sub(b"", drawn)):
             assert time.monotonic() < deadline, f"no {mark!r} on the screen: {shown!r}"
             if select.select([self._master], [], [], 0.1)[0]:
                 drawn += os.read(self._master, 65536)
         return shown
+
+    def bytes_within(self, seconds: float) -> bytes:
+        """What is drawn meanwhile."""
+        drawn = b""
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            if select.select([self._master], [], [], left)[0]:
+                drawn += os.read(self._master, 65536)
+        return drawn
 
     def resize(self, lines: int, columns: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.terminal.pty_terminal import DEADLINE_SECONDS, Terminal
+from tests.terminal.pty_terminal import CONTROL, DEADLINE_SECONDS, Terminal
 
 pytestmark = pytest.mark.terminal
 
@@ -66,4 +66,67 @@ def test_a_terminal_that_is_gone_leaves_the_proxy_answering(terminal: Terminal) 
     terminal.close()
 
     expect_answers(port, terminal, resizing=False)
+    expect_the_end(terminal)
+
+
+# Prints to the log as a library in trouble does, a while after the screen is up.
+_LOGGING = """
+import asyncio, logging, sys
+from nexus_tui import cli, run
+
+async def complain():
+    await asyncio.sleep(4)
+    try:
+        raise ValueError("lost [/] \x1b[2J a\\nb")
+    except ValueError:
+        logging.getLogger("some.library").exception("it broke")
+
+real = run.run_dashboard
+async def with_complaint(*args, **kwargs):
+    async with asyncio.TaskGroup() as tasks:
+        task = tasks.create_task(complain())
+        await real(*args, **kwargs)
+        task.cancel()
+run.run_dashboard = with_complaint
+raise SystemExit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.fixture
+def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
+    """The dashboard with nothing to do: no backend, no traffic."""
+    terminal = Terminal(tmp_path_factory.mktemp("quiet"), "--port", "0", program=("-c", _LOGGING))
+    yield terminal
+    terminal.end()
+
+
+def test_an_idle_screen_sends_nothing_and_a_log_line_only_the_last_line(quiet: Terminal) -> None:
+    quiet.read_until_it_shows(b"has no backend")
+    quiet.bytes_within(1.5)  # the first rounds are over
+
+    # The uptime grows once a minute: one of these seconds may have that one change.
+    idle = [len(quiet.bytes_within(0.5)) for _ in range(2)]
+    assert min(idle) == 0
+    assert sum(idle) < 200
+
+    shown = CONTROL.sub(b"", quiet.read_until_it_shows(b"it broke"))
+    assert b"ERROR some.library: it broke" in shown
+    assert b"Traceback (most recent call last)" not in shown.replace(b"\\x0aTraceback", b"")
+    assert b"\x1b[2J" not in shown
+    expect_the_end(quiet)
+
+
+def test_a_storm_of_resizes_stalls_nothing(terminal: Terminal) -> None:
+    port = port_shown(terminal)
+    stalls = []
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=5, trust_env=False) as client:
+        for number in range(100):
+            terminal.resize(20 + number % 30, 70 + number % 60)
+            terminal.process.send_signal(signal.SIGWINCH)
+            begun = time.monotonic()
+            assert client.get("/health").status_code == 200
+            stalls.append(time.monotonic() - begun)
+            terminal.bytes_within(0.01)
+
+    assert sorted(stalls)[-3] < 0.25  # the tests' own machine stalls now and then
     expect_the_end(terminal)

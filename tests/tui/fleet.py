@@ -3,43 +3,33 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from random import Random
 
-from nexus_core.commands import CapturedExchange, Command, Outcome, ProbeBackend, SwitchBackend
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
     Attempt,
     AttemptFailed,
     Considered,
-    EventBus,
     FirstByteReceived,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ScoreTerm,
     TokenUsage,
 )
-from nexus_core.explain import Explanation, Question, Situation, explain
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.strategies import Strategy
-from nexus_core.stats import Stats
+from nexus_core.registry import ProbeResult
 from nexus_core.types import (
     BackendType,
     Endpoint,
     HealthCause,
     HealthStatus,
     PrivacyZone,
-    QueueState,
     RouteReason,
 )
 from nexus_tui.source import LocalSource
+from tests.tui.fake_gateway import NOW, FakeGateway
 
-NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
-STARTED = NOW - (2 * 60 + 14) * 60
 R, O = PrivacyZone.RESTRICTED, PrivacyZone.OPEN  # noqa: E741
 
 REQUEST_HEADERS = (
@@ -49,47 +39,6 @@ REQUEST_HEADERS = (
     ("Authorization", "***"),
     ("X-Nexus-Min-Tier", "3"),
 )
-
-
-class FakeGateway:
-    """The gateway's surface, with a real registry, bus and stats behind it."""
-
-    def __init__(self, config: Config, now: Callable[[], float] = lambda: NOW) -> None:
-        self.config = config
-        self.started_at = STARTED
-        self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
-        self.now = now
-        self.is_capturing = False
-        self.kept: dict[str, CapturedExchange] = {}
-        self.queue_state: QueueState | None = None
-        self.registry = Registry(config.backends, self.bus, now)
-        self.switched: list[tuple[str, bool]] = []
-        self.probed: list[str] = []
-        self.held = ExitStack()  # the slots of what runs
-        self.confirms = True  # else a switch is asked for and nothing happens yet
-
-    def captured(self, request_id: str) -> CapturedExchange | None:
-        return self.kept.get(request_id)
-
-    async def explain(self, question: Question) -> Explanation:
-        strategy = Strategy(self.config.routing, Random(0))
-        situation = Situation(self.registry.snapshots(), strategy, 0.0)
-        need = read_requirements(
-            question.model, question.hints, self.config.routing, question.traits
-        )
-        situation = situation.with_usable(question.usable)
-        return explain(situation.decide(need), situation)
-
-    async def execute(self, command: Command) -> Outcome:
-        match command:
-            case SwitchBackend():
-                self.switched.append((command.backend, command.enabled))
-                if self.confirms:
-                    self.registry.set_enabled(command.backend, command.enabled)
-            case ProbeBackend():
-                self.probed.append(command.backend)
-        return Outcome(message="done")
 
 
 def backend(
@@ -146,7 +95,7 @@ class Story:
     considered: tuple[Considered, ...] = field(default=())
 
 
-def _seen(
+def seen(
     name: str, position: int | None, dropped_by: str | None = None, why: str | None = None
 ) -> Considered:
     config = _SERVES[name]
@@ -159,9 +108,15 @@ def _seen(
         position=position,
         dropped_by=dropped_by,
         why=why,
+        score=_SCORE if position else (),
     )
 
 
+_SCORE = (
+    ScoreTerm("priority", 50, 0.5),
+    ScoreTerm("load", 30, 0.88),
+    ScoreTerm("latency", 20, 0.71),
+)
 _FAILED_OVER = Story(
     0.4,
     "o-large",
@@ -178,11 +133,11 @@ _FAILED_OVER = Story(
         ),
     ),
     considered=(
-        _seen("other-cloud", 1),
-        _seen("openai", 2),
-        _seen("local-llama", None, "model", "does not serve o-large"),
-        _seen("vllm-a", None, "model", "does not serve o-large"),
-        _seen("lmstudio", None, "tier", "tier 2 is below 3"),
+        seen("other-cloud", 1),
+        seen("openai", 2),
+        seen("local-llama", None, "model", "does not serve o-large"),
+        seen("vllm-a", None, "model", "does not serve o-large"),
+        seen("lmstudio", None, "tier", "tier 2 is below 3"),
     ),
 )
 _MATCH = RouteReason.CAPABILITY_MATCH
@@ -198,7 +153,7 @@ _PATTERN = (
     Story(0, "llama3:70b", "local-llama", _MATCH, first_ms=120, total_ms=870, tokens=(40, 88)),
 )
 
-_SECRET = Story(
+SECRET = Story(
     0.9,
     "secret-gpt",
     None,
@@ -220,7 +175,7 @@ def _minute() -> tuple[Story, ...]:
             pattern = _PATTERN[(second * 7 + index * 5) % len(_PATTERN)]
             stories.append(replace(pattern, ago=59 - second - index / load))
     stories += [replace(_PATTERN[index], ago=0.9 - index / 10) for index in (3, 0)]
-    stories += [replace(_SECRET, ago=0.6), replace(_PATTERN[2], ago=0.5)]
+    stories += [replace(SECRET, ago=0.6), replace(_PATTERN[2], ago=0.5)]
     running: tuple[tuple[int, float | None], ...] = (
         (0, 310),
         (4, 190),
@@ -249,9 +204,9 @@ def _considered(story: Story) -> tuple[Considered, ...]:
         return story.considered
     model = story.served or story.model
     why = f"does not serve {model}"
-    first = [_seen(story.backend, 1)] if story.backend in _SERVES else []
+    first = [seen(story.backend, 1)] if story.backend in _SERVES else []
     others = [name for name in _SERVES if name != story.backend]
-    return (*first, *(_seen(name, None, "model", why) for name in others))
+    return (*first, *(seen(name, None, "model", why) for name in others))
 
 
 def play(gateway: FakeGateway) -> None:

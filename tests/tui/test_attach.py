@@ -61,7 +61,7 @@ async def test_a_switch_on_one_side_is_seen_on_the_other_within_half_a_second(
         attached(RemoteSource(nexus.url, "Bearer admin-1")) as app,
         httpx.AsyncClient(base_url=nexus.url, headers=AS_ADMIN) as admin,
     ):
-        app.action_tab("backends")
+        app.show_tab("backends")
         await until(lambda: "first" in screen_text(app))
 
         began = time.monotonic()
@@ -69,7 +69,7 @@ async def test_a_switch_on_one_side_is_seen_on_the_other_within_half_a_second(
         await until(lambda: "○ off" in screen_text(app))
         seen_here = time.monotonic() - began
 
-        app.action_toggle_backend()
+        app.action_do("toggle")
         began = time.monotonic()
         while not await _is_enabled(admin, "first"):
             assert time.monotonic() - began < 0.5
@@ -107,20 +107,20 @@ async def test_a_killed_server_is_stale_on_the_screen_and_live_again_once_it_is_
         source = RemoteSource(nexus.url, "Bearer admin-1", pauses_seconds=PAUSES)
         port = nexus.url.rpartition(":")[2]
         async with attached(source) as app:
-            app.action_tab("backends")
+            app.show_tab("backends")
             await until(lambda: "first" in screen_text(app))
 
             await nexus.kill()
             await until(lambda: "[STALE" in screen_text(app))
             await until(lambda: "nothing answers" in screen_text(app))
             assert "first" in screen_text(app)
-            app.action_toggle_backend()
+            app.action_do("toggle")
             await until(lambda: "nothing was sent" in screen_text(app))
 
             async with nexus_process(tmp_path, upstream, "--port", port) as again:
                 assert again.url == nexus.url
                 await until(lambda: "[STALE" not in screen_text(app), seconds=10)
-                app.action_toggle_backend()
+                app.action_do("toggle")
                 await until(lambda: "○ off" in screen_text(app))
 
 
@@ -131,8 +131,8 @@ async def test_a_read_only_screen_changes_nothing(tmp_path: Path) -> None:
             attached(source) as app,
             httpx.AsyncClient(base_url=nexus.url, headers=AS_ADMIN) as admin,
         ):
-            app.action_tab("backends")
-            app.action_toggle_backend()
+            app.show_tab("backends")
+            app.action_do("toggle")
             await until(lambda: "read-only" in screen_text(app))
             await until(lambda: "[READ-ONLY]" in screen_text(app))
 

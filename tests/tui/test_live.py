@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 import openai
+import pytest
 
 from nexus_core.api.server import bind, serve
 from nexus_core.config import BackendConfig, Config
@@ -26,34 +27,36 @@ class Live:
     gateway: Gateway
     client: openai.AsyncOpenAI
 
-    async def ask(self) -> str | None:
+    async def ask(self, model: str = "m") -> str | None:
         """Ask once; gives the backend that answered."""
         raw = await self.client.chat.completions.with_raw_response.create(
-            model="m", messages=[{"role": "user", "content": "hi"}]
+            model=model, messages=[{"role": "user", "content": "hi"}]
         )
         return raw.headers.get("x-nexus-backend")
 
 
+def backend(name: str, url: str, kind: BackendType, model: str, *, priority: int) -> BackendConfig:
+    zone = PrivacyZone.OPEN if kind.is_cloud else PrivacyZone.RESTRICTED
+    return BackendConfig(
+        name=name, url=url, type=kind, zone=zone, priority=priority, models={model: model}
+    )
+
+
 @asynccontextmanager
 async def live() -> AsyncIterator[Live]:
-    """Two simulated backends behind a running Nexus; `first` is preferred."""
-    behaviour = Behaviour(models=("m",))
+    """Simulated backends behind a running Nexus: of the local ones `first` is preferred."""
+    behaviour = Behaviour(models=("m", "cloud-m"))
     async with (
         SimulatedServer(behaviour, random=Random(1), speed=FULL_SPEED) as first,
         SimulatedServer(behaviour, random=Random(2), speed=FULL_SPEED) as second,
+        SimulatedServer(behaviour, random=Random(3), speed=FULL_SPEED) as cloud,
     ):
         gateway = Gateway(
             Config(
-                backends=tuple(
-                    BackendConfig(
-                        name=name,
-                        url=server.url,
-                        type=BackendType.VLLM,
-                        zone=PrivacyZone.RESTRICTED,
-                        priority=priority,
-                        models={"m": "m"},
-                    )
-                    for name, server, priority in (("first", first, 100), ("second", second, 0))
+                backends=(
+                    backend("first", first.url, BackendType.VLLM, "m", priority=100),
+                    backend("second", second.url, BackendType.VLLM, "m", priority=0),
+                    backend("cloud", cloud.url, BackendType.OPENAI, "cloud-m", priority=0),
                 )
             )
         )
@@ -81,6 +84,27 @@ async def test_space_on_a_backend_sends_the_next_request_elsewhere() -> None:
         await pilot.press("space")
         await until(lambda: "○ off" not in screen_text(nexus.app))
         assert await nexus.ask() == "first"
+
+
+async def test_the_panic_switch_turns_the_next_cloud_request_away_and_counts_it() -> None:
+    async with live() as nexus, nexus.app.run_test(size=(120, 36)) as pilot:
+        assert await nexus.ask("cloud-m") == "cloud"
+
+        await pilot.press("!")
+        await until(lambda: "OPEN ZONE CUT" in screen_text(nexus.app))
+        with pytest.raises(openai.InternalServerError) as refused:
+            await nexus.ask("cloud-m")
+        assert await nexus.ask("m") == "first"
+
+        assert refused.value.status_code == 503
+        counted = "0 streams stopped, 1 refused since, 1 served locally"
+        await until(lambda: counted in screen_text(nexus.app))
+
+        await pilot.press("!")
+        await until(lambda: "Open the open zone again?" in screen_text(nexus.app))
+        await pilot.press("y")
+        await until(lambda: "ZONE CUT" not in screen_text(nexus.app))
+        assert await nexus.ask("cloud-m") == "cloud"
 
 
 async def test_a_real_request_is_on_the_screen_with_its_backend() -> None:

@@ -28,6 +28,7 @@ class FakeLoop:
             dirty=lambda: set(self.dirty),
             paint={group: self.painter(group) for group in ("kpi", "backends", "list")},
             clock=lambda: self.now,
+            cpu=lambda: self.now,
             sleep=self.sleep,
         )
 
@@ -125,3 +126,31 @@ async def test_the_clock_is_looked_at_without_events() -> None:
         async with asyncio.timeout(5):
             await painted.wait()
         running.cancel()
+
+
+async def test_the_busy_rate_is_what_the_configuration_says() -> None:
+    rests: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        rests.append(seconds)
+        if len(rests) > 20:
+            raise Finished
+
+    async def ready() -> None:
+        return
+
+    pacer = Pacer(
+        wait=ready,
+        collect=lambda: 1000,
+        dirty=set,
+        paint={},
+        clock=lambda: 0.0,
+        cpu=lambda: 0.0,
+        sleep=sleep,
+        busy_interval=1.25,
+    )
+
+    with pytest.raises(Finished):
+        await pacer.run()
+
+    assert max(rests) == pacer.interval == 1.25

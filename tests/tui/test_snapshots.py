@@ -1,53 +1,117 @@
+"""Every screen in every size, drawn from fixed data; renewed only by --snapshot-update."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import pytest
 from textual.pilot import Pilot
 
+from nexus_core.tui_config import TuiConfig
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import fixed_now, make_source
+from tests.tui.staged import Stage, keep_two, make_logs, make_stage
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
-SCREENS: dict[str, tuple[str, ...]] = {
-    "dashboard": (),
-    "requests": ("2", "j"),
-    "detail": ("2", "j", "j", "j", "enter"),
-    "backends": ("3", "j", "j"),
+
+
+@dataclass(frozen=True)
+class View:
+    """What leads to a screen."""
+
+    keys: tuple[str, ...] = ()
+    is_empty: bool = False
+    prepare: Callable[[Stage], None] = lambda _: None
+
+
+def cut(stage: Stage) -> None:
+    stage.gateway.cut_open_zone()
+
+
+def lose_the_link(stage: Stage) -> None:
+    stage.source.status = "stale"
+    stage.source.stale_since = fixed_now() - 12
+    stage.source.is_remote = True
+
+
+SCREENS: dict[str, View] = {
+    "dashboard": View(),
+    "requests": View(("2", "j")),
+    "detail": View(("2", "j", "j", "j", "enter")),
+    "backends": View(("3", "j", "j")),
+    "backend": View(("3", "enter")),
+    "zones": View(("4",), prepare=cut),
+    "costs": View(("5",)),
+    "logs": View(("6", "k")),
+    "explain": View(("2", "j", "j", "j", "x")),
+    "diff": View(("2", *"jjj", "m", *"jjjj", "m", "d"), prepare=keep_two),
+    "confirm": View(("3", "K")),
+    "palette": View((":", *"cut")),
+    "empty": View(is_empty=True),
+    "stale": View(("2",), prepare=lose_the_link),
 }
 
 
+def make_app(view: View, tui: TuiConfig | None = None) -> NexusApp:
+    stage = make_stage(is_empty=view.is_empty, has_costs=not view.is_empty, finds=view.is_empty)
+    if tui is not None:
+        stage.gateway.config = stage.gateway.config.model_copy(update={"tui": tui})
+    view.prepare(stage)
+    logs = make_logs()
+    logs.last_warning = None
+    return NexusApp(stage.source, now=fixed_now, logs=logs)
+
+
+def presses(keys: tuple[str, ...]) -> Callable[[Pilot[None]], object]:
+    async def press(pilot: Pilot[None]) -> None:
+        for key in keys:
+            await pilot.press(key)
+            await pilot.pause()
+        await pilot.pause()
+
+    return press
+
+
 @pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
-@pytest.mark.parametrize("keys", SCREENS.values(), ids=SCREENS.keys())
-def test_screen(
-    snap_compare: Callable[..., bool], keys: tuple[str, ...], size: tuple[int, int]
+@pytest.mark.parametrize("view", SCREENS.values(), ids=SCREENS.keys())
+def test_screen(snap_compare: Callable[..., bool], view: View, size: tuple[int, int]) -> None:
+    assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "requests", "zones", "confirm"])
+def test_without_colours(
+    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    source, _ = make_source(is_demo=True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    view = SCREENS[name]
 
-    assert snap_compare(NexusApp(source, now=fixed_now), press=keys, terminal_size=size)
+    assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=(80, 24))
 
 
-def test_empty(snap_compare: Callable[..., bool]) -> None:
+@pytest.mark.parametrize(
+    "tui",
+    [
+        TuiConfig(theme="nexus-light"),
+        TuiConfig(theme="nexus-contrast"),
+        TuiConfig(theme="nexus-ansi"),
+        TuiConfig(ascii=True),
+    ],
+    ids=["light", "contrast", "ansi", "ascii"],
+)
+def test_look(snap_compare: Callable[..., bool], tui: TuiConfig) -> None:
+    app = make_app(SCREENS["backends"], tui)
+
+    assert snap_compare(app, run_before=presses(("3", "j")), terminal_size=(80, 24))
+
+
+def test_empty_without_a_finder(snap_compare: Callable[..., bool]) -> None:
     source, _ = make_source(is_empty=True)
 
     assert snap_compare(NexusApp(source, now=fixed_now), terminal_size=(80, 24))
 
 
 def test_help(snap_compare: Callable[..., bool]) -> None:
-    source, _ = make_source()
+    app = make_app(View())
 
-    async def open_help(pilot: Pilot[None]) -> None:
-        await pilot.press("question_mark")
-        await pilot.pause()
-
-    app = NexusApp(source, now=fixed_now)
-    assert snap_compare(app, run_before=open_help, terminal_size=(100, 50))
-
-
-def test_without_colours(
-    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    source, _ = make_source(is_demo=True)
-
-    assert snap_compare(NexusApp(source, now=fixed_now), press=("2", "j"), terminal_size=(80, 24))
+    assert snap_compare(app, run_before=presses(("?",)), terminal_size=(100, 50))

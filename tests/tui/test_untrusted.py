@@ -3,9 +3,11 @@ from __future__ import annotations
 import pytest
 
 from nexus_tui.app import NexusApp
+from nexus_tui.logs import LogLine, Ring
 from nexus_tui.untrusted import visible
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text
+from tests.tui.staged import Kept, make_stage
 
 HOSTILE = (
     "[/]",
@@ -62,6 +64,33 @@ async def test_a_hostile_model_name_is_drawn_as_text_in_list_and_detail(model: s
     for text in (in_list, in_detail):
         assert visible(model) in text
         assert not any(char != "\n" and not char.isprintable() for char in text)
+    assert app.crash is None
+
+
+@pytest.mark.parametrize("name", ["[@click=app.quit]x", "\x1b[2Jgone", "a\u202eb", "\ud800"])
+async def test_hostile_names_are_text_in_every_dialog_and_tab(name: str) -> None:
+    stage = make_stage(plays=False)
+    publish(stage.gateway, "id-1", Story(1, name, "openai", error=name, status=502))
+    stage.kept["id-1"] = Kept("id-1", name.encode(errors="replace"))
+    stage.source.notice = name
+    logs = Ring()
+    logs.add(LogLine(0, "error", "x", visible(name)))
+    app = NexusApp(stage.source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        for keys in (
+            ("x",),
+            ("escape", "r"),
+            ("escape", "y", "j"),
+            ("escape", "6"),
+            ("4",),
+            ("3",),
+        ):
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause()
+            text = screen_text(app)
+            assert not any(char != "\n" and not char.isprintable() for char in text)
     assert app.crash is None
 
 

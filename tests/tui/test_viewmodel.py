@@ -6,10 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.events import BackendToggled, NexusEvent
+from nexus_core.events import Attempt, BackendToggled, NexusEvent, ZoneToggled
+from nexus_core.types import PrivacyZone
 from nexus_tui.filter import parse_filter
-from nexus_tui.viewmodel import BACKENDS, KPI, LIST, RateSeries, ViewModel
-from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish
+from nexus_tui.series import RateSeries
+from nexus_tui.viewmodel import BACKENDS, KPI, LIST, SORTS, ViewModel
+from nexus_tui.zonewatch import Cut, ZoneWatch
+from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish, seen
 
 
 def events_of(*stories: Story) -> list[NexusEvent]:
@@ -240,3 +243,158 @@ def test_a_cleared_view_forgets_its_rows_and_begins_anew() -> None:
 
     assert [row.request_id for row in view.view] == ["new"]
     assert view.kept == 1
+
+
+# Order, marks, an empty list ------------------------------------------------------------------
+
+
+TIMED = tuple(Story(1, f"m{ms}", "openai", total_ms=ms) for ms in (300, 100, None, 200))
+
+
+def test_the_list_is_sorted_with_the_largest_on_top_and_the_unknown_below() -> None:
+    view = view_of(*TIMED)
+
+    view.sort_by_next()
+
+    assert view.sort == "total"
+    assert models(view) == ["mNone", "m100", "m200", "m300"]  # the last one is the top
+    assert [view.position(row.seq) for row in view.view] == [0, 1, 2, 3]
+
+    view.reverse()
+    assert models(view) == ["mNone", "m300", "m200", "m100"]
+
+
+def test_a_sorted_list_takes_in_what_comes() -> None:
+    view = view_of(*TIMED)
+    view.sort_by_next()
+
+    gateway = make_gateway()
+    subscription = gateway.bus.subscribe()
+    publish(gateway, "late", Story(0, "m250", "openai", total_ms=250))
+    view.apply(subscription.drain())
+
+    assert models(view)[-2:] == ["m250", "m300"]
+
+
+def test_after_the_last_column_time_comes_again() -> None:
+    view = view_of(*TIMED)
+    before = models(view)
+
+    for _ in SORTS:
+        view.sort_by_next()
+        models(view)
+
+    assert (view.sort, models(view)) == ("time", before)
+
+
+def test_two_rows_are_marked_and_a_mark_is_taken_away_by_marking_again() -> None:
+    view = view_of(*TIMED)
+    first, second, third = list(view.view)[:3]
+
+    view.mark(first)
+    view.mark(second)
+    view.mark(third)
+    assert view.marked == [second, third]
+
+    view.mark(second)
+    assert view.marked == [third]
+
+
+def test_a_cleared_list_is_empty_and_goes_on() -> None:
+    view = view_of(*TIMED)
+    view.pause()
+    view.mark(view.view[0])
+
+    view.clear()
+    view.apply(events_of(OK))
+
+    assert models(view) == ["llama3:70b"]
+    assert view.marked == []
+    assert not view.paused
+
+
+def test_the_newest_failures_of_a_backend_are_kept() -> None:
+    failed = tuple(
+        Attempt(backend="exo", error=f"error {number}", status=500, elapsed_ms=1)
+        for number in range(9)
+    )
+    view = view_of(Story(1, "m", "openai", failed=failed))
+
+    kept = [attempt.error for _, attempt in view.troubles["exo"]]
+    assert kept == [f"error {number}" for number in range(4, 9)]
+
+
+@given(
+    st.lists(st.sampled_from(["sort", "reverse", "pause", "resume", "errors", "filter", "clear"])),
+    st.randoms(use_true_random=False),
+)
+def test_whatever_is_done_to_the_list_its_rows_are_all_different_and_all_match(
+    deeds: list[str], shuffle: random.Random
+) -> None:
+    view = ViewModel(capacity=8)
+    events = events_of(*(STORIES[number * 7] for number in range(12)), FAILED, LIVE)
+    for deed in deeds:
+        for _ in range(shuffle.randrange(4)):
+            if events:
+                view.apply([events.pop(0)])
+        {
+            "sort": view.sort_by_next,
+            "reverse": view.reverse,
+            "pause": view.pause,
+            "resume": view.resume,
+            "errors": lambda: view.set_errors_only(not view.errors_only),
+            "filter": lambda: view.set_filter(shuffle.choice(["", "gpt", "!live", "status:5xx"])),
+            "clear": view.clear,
+        }[deed]()
+        rows = list(view.view)
+
+        assert len({row.seq for row in rows}) == len(rows)
+        if not view.paused:
+            assert all(view.filter.matches(row) for row in rows)
+        assert all(0 <= view.position(row.seq) < len(rows) for row in rows)
+
+
+@given(st.text())
+def test_any_text_is_a_filter(text: str) -> None:
+    found = parse_filter(text)
+
+    assert isinstance(found.matches(view_of(OK).view[0]), bool)
+
+
+# Zones --------------------------------------------------------------------------------------------
+
+
+def toggled(at: float, *, enabled: bool) -> ZoneToggled:
+    return ZoneToggled(at=at, zone=PrivacyZone.OPEN, enabled=enabled, ended=2)
+
+
+def refusal(stage: str) -> Story:
+    dropped = seen("openai", None, stage, "for some reason")
+    return Story(1, "gpt-4o", None, None, status=503, first_ms=None, considered=(dropped,))
+
+
+def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
+    watch = ZoneWatch()
+    for event in (
+        *events_of(OK, refusal("enabled")),
+        toggled(NOW, enabled=False),
+        *events_of(OK, OK, refusal("enabled"), refusal("tier")),
+    ):
+        watch.apply(event)
+
+    assert watch.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
+
+    watch.apply(toggled(NOW, enabled=True))
+    assert watch.cuts == {}
+
+
+def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
+    watch = ZoneWatch()
+    for event in events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED):
+        watch.apply(event)
+
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2
+    assert watch.answers[PrivacyZone.OPEN].total(NOW) == 0
+    assert watch.refused.total(NOW) == 1
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 290) == 2
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 310) == 0

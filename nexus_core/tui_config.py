@@ -1,0 +1,21 @@
+"""The dashboard's section of nexus.toml: the core checks and carries it, and draws nothing."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TuiConfig(BaseModel):
+    """As strict as every other section. Which ids `keys` may have is known to the dashboard."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    theme: Literal["nexus-dark", "nexus-light", "nexus-contrast", "nexus-ansi"] = "nexus-dark"
+    ascii: bool = False  # draw with ASCII alone
+    refresh_hz: Annotated[float, Field(ge=0.2, le=4)] = 2  # repaints a second while it is busy
+    panic: Literal["cut", "drain"] = "cut"  # what becomes of streams in a zone that is cut
+    on_crash: Literal["serve", "exit"] = "serve"  # the proxy, when the dashboard crashed
+    on_hangup: Literal["exit", "serve"] = "exit"  # the proxy, when its terminal is closed
+    keys: dict[str, str] = {}  # action id -> keys, with blanks between them

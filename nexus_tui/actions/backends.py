@@ -1,0 +1,212 @@
+"""Switch, drain, cut, probe and adjust backends; write what was switched into the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from nexus_core.commands import (
+    ProbeBackend,
+    SaveConfig,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+)
+from nexus_core.errors import NexusError
+from nexus_core.registry import BackendSnapshot
+from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.consequences import is_last_of_zone, lost
+from nexus_tui.screens.backends import BackendsTab
+from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.lines import Line
+
+_NO_TIER = -1  # stands for none: None means that the dialog was left
+
+
+class BackendActions:
+    """Every action works on the backend under the cursor."""
+
+    def __init__(self, desk: Desk, tab: BackendsTab) -> None:
+        self._desk = desk
+        self._tab = tab
+
+    def deeds(self) -> Deeds:
+        return {
+            "drain": self._drain,
+            "cut": self._cut,
+            "probe": self._probe,
+            "tier": self._set_tier,
+            "priority": self._set_priority,
+            "add": self.add_found,
+            "save": self.save,
+        }
+
+    def _selected(self) -> BackendSnapshot | None:
+        """What the action is for; says so when there is nothing that it could be for."""
+        if not self._desk.may_command:
+            return None
+        backend = self._tab.table.selected
+        if backend is None:
+            self._desk.notice("this backend can't be used; its note says why")
+        return backend
+
+    # --- on and off ----------------------------------------------------------------------
+
+    async def toggle(self) -> None:
+        """Switch on, or off after a question where that would leave somebody unserved."""
+        backend = self._selected()
+        if backend is None:
+            return
+        if backend.enabled:
+            await self._switch_off(backend)
+        else:
+            await self._switch(backend.name, enabled=True)
+
+    async def _drain(self) -> None:
+        backend = self._selected()
+        if backend is None:
+            return
+        if not backend.enabled:
+            left = f", {backend.in_flight} left" if backend.in_flight else ""
+            self._desk.notice(f"{visible(backend.name)} takes no requests already{left}")
+            return
+        await self._switch_off(backend)
+
+    async def _switch_off(self, backend: BackendSnapshot) -> None:
+        if (text := self._loss(backend)) and not await self._desk.ask(
+            confirm(f"Switch {backend.name} off?", text, "Switch it off")
+        ):
+            return
+        await self._switch(backend.name, enabled=False)
+
+    def _loss(self, backend: BackendSnapshot) -> list[str]:
+        """What nobody would do any more, in sentences; empty when others take over."""
+        source = self._desk.source
+        text: list[str] = []
+        models = lost([backend.name], source.backends(), source.config.routing)
+        if models:
+            text.append(f"It is the only one that serves {', '.join(models)}.")
+            text.append("Requests for these will be answered 503 while it is off.")
+        if is_last_of_zone(backend.name, source.backends(), backend.zone):
+            text.append(f"It is the last usable backend of the {backend.zone.value} zone.")
+        return text
+
+    async def _cut(self) -> None:
+        backend = self._selected()
+        if backend is None:
+            return
+        text = [
+            f"It is switched off, and what runs there ({backend.in_flight}) is stopped: "
+            "its clients get an error.",
+            *self._loss(backend),
+        ]
+        if await self._desk.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):
+            await self._switch(backend.name, enabled=False, end_running=True)
+
+    async def _switch(self, name: str, *, enabled: bool, end_running: bool = False) -> None:
+        """Shown as asked for until the core has said that it is so."""
+        self._desk.view.pending[name] = enabled
+        self._desk.redraw()
+        command = SwitchBackend(backend=name, enabled=enabled, end_running=end_running)
+        if await self._desk.command(command) is None:
+            self._desk.view.pending.pop(name, None)
+        self._desk.redraw()
+
+    # --- the rest ------------------------------------------------------------------------
+
+    async def _probe(self) -> None:
+        backend = self._selected()
+        if backend is not None:
+            self._desk.notice(f"asking {visible(backend.name)} …")
+            await self._desk.command(ProbeBackend(backend=backend.name))
+
+    async def _set_tier(self) -> None:
+        backend = self._selected()
+        if backend is None:
+            return
+        options = [Option(tier, f"tier {tier}", str(tier)) for tier in range(5)]
+        options.append(Option(_NO_TIER, "no tier: fits no demanded one", "n"))
+        cursor = len(options) - 1 if backend.tier is None else backend.tier
+        text = ["How capable it is. Holds until restart; S writes it into the configuration."]
+        tier = await self._desk.ask(Choose(f"Tier of {backend.name}", text, options, cursor=cursor))
+        if tier is not None:
+            chosen = None if tier == _NO_TIER else tier
+            await self._desk.command(SetTier(backend=backend.name, tier=chosen))
+
+    async def _set_priority(self) -> None:
+        backend = self._selected()
+        if backend is None:
+            return
+        dialog = AskLine(
+            f"Priority of {backend.name}",
+            ["The higher one is asked first. Holds until restart; S writes it."],
+            value=str(backend.priority),
+            check=_wrong_number,
+        )
+        value = await self._desk.ask(dialog)
+        if value is not None:
+            await self._desk.command(SetPriority(backend=backend.name, priority=int(value)))
+
+    async def save(self) -> None:
+        """Show the difference to the file, and write it if that is wanted."""
+        desk = self._desk
+        if not desk.may_command:
+            return
+        plan = await desk.command(SaveConfig(only_plan=True))
+        if plan is None:
+            return
+        if not plan.lines:
+            desk.notice(visible(plan.message))
+            return
+        question = confirm("Write this into the configuration?", difference(plan.lines), "Write it")
+        if await desk.ask(question):
+            await desk.command(SaveConfig())
+
+    async def add_found(self) -> None:
+        """Offer what was found and is not used: cloud keys, which are never used unasked."""
+        desk = self._desk
+        finder = desk.source.finder
+        keys = [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+        if not desk.may_command:
+            return
+        if finder is None or not keys:
+            desk.notice("nothing was found that is not used already")
+            return
+        options = [
+            Option(key.variable, f"{key.title}, zone open", str(number), f"by {key.variable}")
+            for number, key in enumerate(keys, 1)
+        ]
+        text = ["Local servers are used as soon as they are found. A cloud's key is used only now:"]
+        variable = await desk.ask(Choose("Add a backend", text, options))
+        if variable is None:
+            return
+        try:
+            outcome = await finder.use_key(variable)
+        except NexusError as error:
+            desk.notice(visible(error.message))
+            return
+        desk.notice(visible(outcome.message))
+        desk.redraw()
+
+    async def open(self) -> None:
+        """Show the backend under the cursor in full; of one that can't be used, why."""
+        table, config = self._tab.table, self._desk.source.config
+        if table.selected is not None:
+            self._tab.open()
+            self._desk.redraw()
+            return
+        at = table.cursor - len(self._desk.source.backends())
+        if 0 <= at < len(config.unusable):
+            backend = config.unusable[at]
+            await self._desk.ask(notice(backend.name, [backend.why]))
+
+
+def difference(lines: Sequence[str]) -> list[Line]:
+    """The lines of a unified diff in their colours, safe to draw."""
+    styles = {"+": "good", "-": "bad", "@": "dim"}
+    return [((visible(line), styles.get(line[:1], "text")),) for line in lines]
+
+
+def _wrong_number(text: str) -> str | None:
+    return None if re.fullmatch(r"-?[0-9]{1,6}", text) else "a whole number, such as 50"

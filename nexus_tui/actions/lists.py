@@ -1,0 +1,114 @@
+"""Move, sort, filter, pause and follow: what a list shows, and where its cursor is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.figures import clock
+from nexus_tui.screens.backends import BackendsTab
+from nexus_tui.screens.costs import CostsTab
+from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.dialog import confirm, notice
+from nexus_tui.screens.logs import LogsTab
+from nexus_tui.screens.requests import RequestsTab
+from nexus_tui.screens.tab import Mover
+
+
+class ListActions:
+    """The live list and the requests' list show the same rows, and follow or rest together."""
+
+    def __init__(
+        self, desk: Desk, dashboard: DashboardTab, requests: RequestsTab, logs: LogsTab
+    ) -> None:
+        self._desk = desk
+        self._lists = (dashboard.list, requests.list)
+        self._logs = logs
+
+    def deeds(self) -> Deeds:
+        return {
+            "up": lambda: self._move(lambda mover: mover.move(-1)),
+            "down": lambda: self._move(lambda mover: mover.move(1)),
+            "page_up": lambda: self._move(lambda mover: mover.page(-1)),
+            "page_down": lambda: self._move(lambda mover: mover.page(1)),
+            "top": lambda: self._move(lambda mover: mover.edge(-1)),
+            "bottom": lambda: self._move(lambda mover: mover.edge(1)),
+            "sort": self._sort,
+            "reverse": self._reverse,
+            "pause": self._pause,
+            "follow": self._follow,
+            "errors": self._errors,
+            "clear": self._clear,
+            "level": self._level,
+            "pane.next": lambda: self._desk.tab.turn(1),
+            "pane.previous": lambda: self._desk.tab.turn(-1),
+            "zoom": self._zoom,
+        }
+
+    def _move(self, how: Callable[[Mover], None]) -> None:
+        how(self._desk.tab.mover)
+        self._desk.tab.redraw()
+
+    def _zoom(self) -> None:
+        self._desk.tab.zoom()
+        self._desk.redraw()
+
+    def _sort(self) -> None:
+        tab = self._desk.tab
+        if isinstance(tab, BackendsTab | CostsTab):
+            self._desk.notice(f"sorted by {tab.table.sort_by_next()}")
+        elif isinstance(tab, LogsTab):
+            self._desk.notice("log lines stay in the order in which they came")
+        else:
+            self._desk.view.sort_by_next()
+            for shown in self._lists:
+                shown.follow()
+        self._desk.redraw()
+
+    def _reverse(self) -> None:
+        self._desk.view.reverse()
+        self._desk.redraw()
+
+    def _pause(self) -> None:
+        view = self._desk.view
+        if view.paused:
+            view.resume()
+        else:
+            view.pause()
+        self._desk.redraw()
+
+    def _follow(self) -> None:
+        if self._desk.tab is self._logs:
+            self._logs.list.follow()
+            return
+        was_paused = self._desk.view.paused
+        self._desk.view.resume()
+        following = was_paused or not all(shown.following for shown in self._lists)
+        for shown in self._lists:
+            if following:
+                shown.follow()
+            else:
+                shown.cursor_moved()
+                shown.following = False
+        self._desk.redraw()
+
+    def _errors(self) -> None:
+        view = self._desk.view
+        view.set_errors_only(not view.errors_only)
+        self._desk.redraw()
+
+    async def open_line(self) -> None:
+        """The whole of the log line under the cursor."""
+        line = self._logs.list.selected
+        if line is not None:
+            title = f"{line.level} {line.logger} at {clock(line.at)}"
+            await self._desk.ask(notice(title, line.text.split("\\x0a")))
+
+    def _level(self) -> None:
+        self._logs.list.next_level()
+
+    async def _clear(self) -> None:
+        text = ["Every request is taken out of the list. The numbers above it stay."]
+        if await self._desk.ask(confirm("Empty the list?", text, "Empty it")):
+            self._desk.view.clear()
+            self._desk.redraw()

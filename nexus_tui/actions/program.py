@@ -1,0 +1,150 @@
+"""The app itself: tabs, help, palette, theme, configuration, and the end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from nexus_core.commands import ReloadConfig
+from nexus_core.errors import ConfigError, NexusError
+from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.dialog import Choose, Option, confirm, notice
+from nexus_tui.screens.help import HelpScreen
+from nexus_tui.screens.palette import Palette
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.frame import TABS
+
+
+class Server(Protocol):
+    """The server in this process, whose life is tied to the screen's."""
+
+    @property
+    def problem(self) -> str | None: ...  # what it died of; None while it runs
+
+    def restart(self) -> None:
+        """Serve again, on the same address."""
+        ...
+
+    def end_running(self) -> None:
+        """Stop what runs, so that quitting does not wait for it."""
+        ...
+
+
+class ProgramActions:
+    """What is not about one list or backend."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        dashboard: DashboardTab,
+        server: Server | None,
+        quit_app: Callable[[], None],
+    ) -> None:
+        self._desk = desk
+        self._dashboard = dashboard
+        self._server = server  # None: it goes on without this screen
+        self._quit_app = quit_app
+
+    def deeds(self) -> Deeds:
+        tabs = {f"tab.{tab.id}": self._opens(tab.id) for tab in TABS}
+        return {
+            **tabs,
+            "help": self._help,
+            "reload": self._reload,
+            "again": self._again,
+            "use_key": self._use_key,
+            "copy_example": self._copy_example,
+            "quit": self.quit,
+        }
+
+    def _opens(self, name: str) -> Callable[[], None]:
+        return lambda: self._desk.show_tab(name)
+
+    async def _help(self) -> None:
+        await self._desk.ask(HelpScreen(self._desk.keymap))
+
+    async def choose_action(self) -> str | None:
+        """The palette: what can be done here, this tab's actions first."""
+        here = set(self._desk.tab.places)
+        keys = self._desk.keymap.active("everywhere", *here)
+        # This tab's own actions first, how to move last.
+        keys.sort(key=lambda key: ("lists" in key.places, here.isdisjoint(key.places)))
+        return await self._desk.ask(Palette([key for key in keys if key.id != "interrupt"]))
+
+    # --- configuration -------------------------------------------------------------------
+
+    async def _reload(self) -> None:
+        """Show what the file would change; a file with faults changes nothing."""
+        desk = self._desk
+        if not desk.may_command:
+            return
+        try:
+            plan = await desk.source.command(ReloadConfig(only_plan=True))
+        except ConfigError as error:
+            await desk.ask(
+                notice("The file is refused; the configuration is as it was", error.problems)
+            )
+            return
+        except NexusError as error:
+            lines = error.message.split("\n")
+            if len(lines) == 1:
+                desk.notice(visible(error.message))
+            else:
+                await desk.ask(notice("The configuration is as it was", lines))
+            return
+        if not plan.lines:
+            desk.notice(visible(plan.message))
+            return
+        if await desk.ask(confirm("Put this in force?", plan.lines, "Put it in force")):
+            await desk.command(ReloadConfig())
+
+    # --- starting out, and starting again ------------------------------------------------
+
+    async def _again(self) -> None:
+        desk = self._desk
+        finder = desk.source.finder
+        if self._server is not None and self._server.problem is not None:
+            desk.notice("starting the server again …")
+            self._server.restart()
+        elif finder is not None:
+            desk.notice("looking for servers …")
+            await finder.look()
+            desk.notice("looked for servers")
+        else:
+            desk.notice("the server runs, and nothing is looked for")
+        desk.redraw()
+
+    async def _use_key(self) -> None:
+        desk = self._desk
+        finder = desk.source.finder
+        keys = [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+        if finder is None or not keys:
+            desk.notice("no cloud key is set that is not used already")
+        elif desk.may_command:
+            outcome = await finder.use_key(keys[0].variable)
+            desk.notice(visible(outcome.message))
+            desk.redraw()
+
+    def _copy_example(self) -> None:
+        self._desk.put_on_clipboard("the request to try", self._dashboard.welcome.example)
+
+    # --- the end -------------------------------------------------------------------------
+
+    async def quit(self) -> None:
+        """End the app; with requests under way, whose server ends with it, ask what of them."""
+        running = self._desk.source.stats.in_flight
+        if self._server is None or not running:
+            self._quit_app()
+            return
+        options = [
+            Option("wait", "Quit, and let them finish", "enter", "ctrl+c stops them then"),
+            Option("cut", "Quit, and stop them now", "k"),
+            Option("stay", "Stay", "esc"),
+        ]
+        text = [f"{running:,} requests are under way. New ones are refused from now on."]
+        chosen = await self._desk.ask(Choose("Quit?", text, options))
+        if chosen == "cut":
+            self._server.end_running()
+        if chosen in ("wait", "cut"):
+            self._quit_app()

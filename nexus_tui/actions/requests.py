@@ -1,0 +1,228 @@
+"""Open, mark, compare, send again, copy and export requests; capture their bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from nexus_core.commands import CaptureBodies, ReplayRequest
+from nexus_core.errors import NexusError
+from nexus_core.explain import Explanation
+from nexus_core.registry import BackendSnapshot
+from nexus_tui import copying
+from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.asking import Form, form_of
+from nexus_tui.rows import RequestRow
+from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm
+from nexus_tui.screens.diff import DiffScreen, Side
+from nexus_tui.screens.explain import ExplainScreen
+from nexus_tui.screens.requests import RequestsTab
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.panes import CAPTURE_IS_OFF
+
+_FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
+    "jsonl": copying.to_jsonl,
+    "csv": copying.to_csv,
+}
+
+
+class RequestActions:
+    """Every action works on the request under the cursor of the tab that is shown."""
+
+    def __init__(self, desk: Desk, dashboard: DashboardTab, requests: RequestsTab) -> None:
+        self._desk = desk
+        self._dashboard = dashboard
+        self._requests = requests
+
+    def deeds(self) -> Deeds:
+        return {
+            "previous": partial(self._step, -1),
+            "next": partial(self._step, 1),
+            "mark": self._mark,
+            "diff": self._diff,
+            "replay": self._replay,
+            "copy": self._copy,
+            "export": self._export,
+            "capture": self._capture,
+            "explain": self._explain,
+        }
+
+    def _selected(self) -> RequestRow | None:
+        shown = self._dashboard if self._desk.tab is self._dashboard else self._requests
+        return shown.list.selected
+
+    # --- the detail ----------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Show the request under the cursor in full."""
+        row = self._selected()
+        if row is None or self._requests.is_open:
+            return
+        self._requests.open(row.seq)
+        self._desk.show_tab("requests")
+        await self._learn(row)
+
+    async def _step(self, rows: int) -> None:
+        self._requests.step(rows)
+        row = self._requests.list.selected
+        if row is not None:
+            await self._learn(row)
+
+    async def _learn(self, row: RequestRow) -> None:
+        """What the detail shows and events do not tell: bodies, and where it would go now."""
+        kept = await self._desk.source.captured(row.request_id)
+        now = await self._explained(form_of(row)) if row.received else None
+        self._requests.detail.know(row, kept, now)
+
+    async def _explained(self, form: Form) -> Explanation | None:
+        try:
+            return await self._desk.source.explain(form.question())
+        except NexusError:
+            return None  # the rest of the detail is worth showing without it
+
+    async def _explain(self) -> None:
+        row = self._selected() if self._desk.tab in (self._dashboard, self._requests) else None
+        form = form_of(row) if row is not None and row.received else Form()
+        desk = self._desk
+        await desk.ask(ExplainScreen(desk.source, desk.keymap, form, desk.put_on_clipboard))
+
+    # --- compare -------------------------------------------------------------------------
+
+    def _mark(self) -> None:
+        row = self._selected()
+        if row is not None:
+            self._desk.view.mark(row)
+            self._desk.redraw()
+
+    async def _diff(self) -> None:
+        marked = self._desk.view.marked
+        if len(marked) < 2:
+            self._desk.notice("mark two requests with m first")
+            return
+        sides: list[Side] = [
+            (row, await self._desk.source.captured(row.request_id)) for row in marked
+        ]
+        await self._desk.ask(DiffScreen(self._desk.keymap, sides[0], sides[1]))
+
+    # --- send again ----------------------------------------------------------------------
+
+    async def _replay(self) -> None:
+        desk = self._desk
+        row = self._selected()
+        if row is None or not desk.may_command:
+            return
+        if await desk.source.captured(row.request_id) is None:
+            desk.notice(f"can't be sent again. {CAPTURE_IS_OFF}")
+            return
+        backends = desk.source.backends()
+        options = [await self._target(row, backend) for backend in backends]
+        text = ["It is pinned to the backend you choose; zone rules hold for it as before."]
+        name = await desk.ask(Choose(f"Send {row.request_id} again", text, options))
+        chosen = next((one for one in backends if one.name == name), None)
+        if chosen is None or not await self._may_go_out(row, chosen):
+            return
+        outcome = await desk.command(ReplayRequest(request_id=row.request_id, backend=chosen.name))
+        if outcome is not None:
+            self._mark_both(row, str(outcome.data.get("request_id", "")))
+
+    async def _target(self, row: RequestRow, backend: BackendSnapshot) -> Option[str]:
+        """The backend as a choice; one that would refuse the request says why."""
+        note = f"zone {backend.zone.value}, {backend.type.location}"
+        option = Option(backend.name, backend.name, note=note)
+        answer = await self._explained(replace(form_of(row), pin=backend.name))
+        if answer is None or answer.chosen is not None:
+            return option
+        stages = (stage for model in answer.models for stage in model.stages)
+        drops = (drop for stage in stages for drop in stage.dropped)
+        why = next((drop.why for drop in drops if drop.backend == backend.name), "not usable now")
+        return replace(option, why_not=why)
+
+    async def _may_go_out(self, row: RequestRow, backend: BackendSnapshot) -> bool:
+        if not backend.type.is_cloud:
+            return True
+        tokens = row.usage.prompt_tokens if row.usage else form_of(row).tokens
+        text = [
+            f"The prompt of about {tokens:,} tokens goes to {backend.type.value} over the "
+            "internet, and its provider bills the answer.",
+        ]
+        question = confirm(f"Send it to {backend.name}?", text, "Send it")
+        return await self._desk.ask(question) or False
+
+    def _mark_both(self, row: RequestRow, request_id: str) -> None:
+        """Ready for the diff, as soon as the new one is over."""
+        again = self._desk.view.row(request_id)
+        if again is not None:
+            self._desk.view.marked = [row, again]
+            self._desk.redraw()
+
+    async def _capture(self) -> None:
+        desk = self._desk
+        if desk.may_command:
+            await desk.command(CaptureBodies(enabled=not desk.source.is_capturing))
+            desk.redraw()
+
+    # --- take along ----------------------------------------------------------------------
+
+    async def _copy(self) -> None:
+        row = self._selected()
+        if row is None:
+            return
+        options = [
+            Option("curl", "the request as curl", "c"),
+            Option("id", "its id", "i"),
+            Option("headers", "request and response headers", "h"),
+            Option("JSON", "all that is known of it, as JSON", "j"),
+        ]
+        what = await self._desk.ask(Choose("Copy", [], options))
+        if what is None:
+            return
+        kept = await self._desk.source.captured(row.request_id) if what == "curl" else None
+        texts: dict[str, Callable[[], str]] = {
+            "curl": lambda: copying.as_curl(
+                row, self._desk.source.address, kept.body if kept else None
+            ),
+            "id": lambda: row.request_id,
+            "headers": lambda: copying.as_headers(row),
+            "JSON": lambda: copying.as_json(row),
+        }
+        may_keep = kept is None or not kept.is_restricted
+        self._desk.put_on_clipboard(what, texts[what](), may_keep=may_keep)
+
+    async def _export(self) -> None:
+        rows = list(reversed(self._desk.view.view))
+        options = [Option("jsonl", "JSON lines", "j"), Option("csv", "CSV", "c")]
+        text = [f"{len(rows):,} requests, as the list shows them; no bodies, no headers."]
+        kind = await self._desk.ask(Choose("Export", text, options))
+        if kind is None:
+            return
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._desk.source.now()))
+        name = await self._desk.ask(
+            AskLine("Export to", ["A file that exists is not written over."],
+                    value=f"nexus-requests-{stamp}.{kind}", check=_wrong_path)
+        )  # fmt: skip
+        if name is None:
+            return
+        try:
+            path = await asyncio.to_thread(_write_new, name, _FORMATS[kind](rows))
+        except OSError as error:
+            self._desk.notice(visible(f"{name}: {error.strerror}"))
+        else:
+            self._desk.notice(visible(f"{len(rows):,} requests are in {path}"))
+
+
+def _wrong_path(text: str) -> str | None:
+    if not text:
+        return "a file name"
+    return "it exists already" if Path(text).expanduser().exists() else None
+
+
+def _write_new(name: str, text: str) -> Path:
+    path = Path(name).expanduser().absolute()
+    with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
+        file.write(text)
+    return path

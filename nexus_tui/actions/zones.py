@@ -1,0 +1,58 @@
+"""Cut a zone at once; open it again only after a question."""
+
+from __future__ import annotations
+
+from nexus_core.commands import SwitchZone
+from nexus_core.types import PrivacyZone
+from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.consequences import lost
+from nexus_tui.screens.dialog import Choose, confirm
+from nexus_tui.screens.zones import ZonesTab
+
+
+class ZoneActions:
+    """The panic switch, and the switches of the zones' tab."""
+
+    def __init__(self, desk: Desk, tab: ZonesTab) -> None:
+        self._desk = desk
+        self._tab = tab
+
+    def deeds(self) -> Deeds:
+        return {"panic": self._panic}
+
+    async def _panic(self) -> None:
+        """Cut the open zone, or ask whether to open it again."""
+        await self.switch(PrivacyZone.OPEN)
+
+    async def toggle(self) -> None:
+        """Switch the zone under the cursor."""
+        await self.switch(self._tab.board.selected)
+
+    async def switch(self, zone: PrivacyZone) -> None:
+        """The safe direction asks nothing: the open zone is cut at once."""
+        desk = self._desk
+        if not desk.may_command:
+            return
+        if not desk.source.is_zone_enabled(zone):
+            if await desk.ask(_reopen(zone)):
+                await desk.command(SwitchZone(zone=zone, enabled=True))
+            return
+        is_safe = zone is PrivacyZone.OPEN
+        if not is_safe and not await desk.ask(self._close_question(zone)):
+            return
+        ends = is_safe and desk.source.config.tui.panic == "cut"
+        await desk.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
+
+    def _close_question(self, zone: PrivacyZone) -> Choose[bool]:
+        source = self._desk.source
+        names = [one.name for one in source.backends() if one.zone is zone]
+        models = lost(names, source.backends(), source.config.routing)
+        text = [f"Requests will no longer go to {', '.join(names) or 'any backend'}."]
+        if models:
+            text.append(f"Nobody else serves {', '.join(models)}: these will be answered 503.")
+        return confirm(f"Switch the {zone.value} zone off?", text, "Switch it off")
+
+
+def _reopen(zone: PrivacyZone) -> Choose[bool]:
+    text = ["Requests may go to its backends again at once, prompts and all."]
+    return confirm(f"Open the {zone.value} zone again?", text, "Open it")

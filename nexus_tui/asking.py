@@ -1,0 +1,89 @@
+"""Imagined requests: what a request in the list would ask again, and the form's own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nexus_core.explain import Question
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.translation.traits import Traits
+from nexus_core.types import Capability, Endpoint, PrivacyZone
+from nexus_tui.rows import Headers, RequestRow
+
+_BYTES_PER_TOKEN = 4  # of a body that was not kept: near enough to tell a long prompt
+_NEEDS = {
+    Endpoint.CHAT_COMPLETIONS: Capability.CHAT,
+    Endpoint.COMPLETIONS: Capability.COMPLETIONS,
+    Endpoint.EMBEDDINGS: Capability.EMBEDDINGS,
+}
+_TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the explain screen asks about."""
+
+    model: str = ""
+    restricted: bool = False
+    min_tier: int | None = None
+    tokens: int = 0
+    tools: bool = False
+    stream: bool = False  # of no weight for the route; for what is copied
+    pin: str | None = None
+    flexible: bool = False
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+
+    def question(self, usable: tuple[str, ...] = ()) -> Question:
+        """As the core takes it."""
+        needs = {_NEEDS[self.endpoint]}
+        if self.tools:
+            needs.add(Capability.TOOLS)
+        return Question(
+            model=self.model,
+            hints=RoutingHints(
+                zone=PrivacyZone.RESTRICTED if self.restricted else PrivacyZone.OPEN,
+                min_tier=self.min_tier,
+                backend=self.pin,
+                flexible=self.flexible,
+            ),
+            traits=Traits(needs=frozenset(needs), prompt_tokens=self.tokens),
+            usable=usable,
+        )
+
+    def headers(self) -> Headers:
+        """As a client would send them."""
+        asked = {
+            "X-Nexus-Privacy-Zone": "restricted" if self.restricted else None,
+            "X-Nexus-Min-Tier": None if self.min_tier is None else str(self.min_tier),
+            "X-Nexus-Backend": self.pin,
+            "X-Nexus-Flexible": "true" if self.flexible else None,
+        }
+        return tuple((name, value) for name, value in asked.items() if value is not None)
+
+    def extra(self) -> dict[str, Any]:
+        """What else is in the body."""
+        fields: dict[str, Any] = {"stream": True} if self.stream else {}
+        return fields | ({"tools": [_TOOL]} if self.tools else {})
+
+
+def form_of(row: RequestRow) -> Form:
+    """The same request once more, as far as its headers and its size tell."""
+    headers = {name.lower(): value.strip() for name, value in row.request_headers}
+    received = row.received
+    return Form(
+        model=row.asked_model,
+        restricted=headers.get("x-nexus-privacy-zone") == "restricted",
+        min_tier=_tier(headers),
+        tokens=received.body_bytes // _BYTES_PER_TOKEN if received else 0,
+        stream=received is not None and received.is_streaming,
+        pin=headers.get("x-nexus-backend"),
+        flexible=headers.get("x-nexus-flexible") == "true",
+        endpoint=received.endpoint if received else Endpoint.CHAT_COMPLETIONS,
+    )
+
+
+def _tier(headers: Mapping[str, str]) -> int | None:
+    tier = headers.get("x-nexus-min-tier", "")
+    return int(tier) if tier in ("0", "1", "2", "3", "4") else None

@@ -1,0 +1,42 @@
+"""The dashboard's glyphs in ASCII, cell for cell, for terminals and fonts without them."""
+
+from __future__ import annotations
+
+_ASCII = str.maketrans(
+    {
+        "●": "*",
+        "◐": "~",
+        "○": "-",
+        "◇": "?",
+        "✗": "x",
+        "✓": "+",
+        "◆": "#",
+        "▲": "!",
+        "█": "#",
+        "░": ".",
+        "▁": "_",
+        "▂": ".",
+        "▃": ":",
+        "▄": "-",
+        "▅": "=",
+        "▆": "+",
+        "▇": "*",
+        "─": "-",
+        "│": "|",
+        "→": ">",
+        "←": "<",
+        "↑": "^",
+        "↓": "v",
+        "…": "~",
+        "×": "x",  # noqa: RUF001  the sign of a product
+        "Δ": "d",
+        "≥": ">",
+        "≈": "~",
+        "–": "-",  # noqa: RUF001  an en dash
+    }
+)
+
+
+def in_ascii(text: str) -> str:
+    """The same number of cells, without any glyph of ours that is not ASCII."""
+    return text.translate(_ASCII)

@@ -1,0 +1,54 @@
+"""What the last line says for a while in place of the hints: outcomes, warnings of the log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from nexus_core.events import BackendHealthChanged, NexusEvent
+from nexus_core.types import HealthCause
+from nexus_tui.logs import LogLine, Ring
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.frame import HintBar
+
+_SECONDS = 3.0
+_WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
+
+
+class Notices:
+    """One at a time; the newest wins."""
+
+    def __init__(
+        self, bar: HintBar, later: Callable[[float, Callable[[], None]], object], logs: Ring
+    ) -> None:
+        self._bar = bar
+        self._later = later  # calls a function after some seconds
+        self._logs = logs
+        self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
+        self._warned_of: LogLine | None = None
+
+    def say(self, text: str, seconds: float = _SECONDS) -> None:
+        """Show it; it is drawn as text."""
+        self._bar.notice = text
+        self._bar.redraw()
+        self._later(seconds, partial(self._clear, text))
+
+    def _clear(self, text: str) -> None:
+        if self._bar.notice == text:
+            self._bar.notice = ""
+            self._bar.redraw()
+
+    def tell_of(self, events: Iterable[NexusEvent]) -> None:
+        """A key that is refused: once for each change, however many requests it costs."""
+        for event in events:
+            if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
+                self.say(visible(f"{event.backend}: {event.detail}"), _WARNING_SECONDS)
+
+    def warn(self) -> None:
+        """Show the newest line of the log that is a warning or worse, unless it was shown."""
+        line, now = self._logs.last_warning, time.monotonic()
+        if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
+            return
+        self._warned_of, self._warned_at = line, now
+        self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)

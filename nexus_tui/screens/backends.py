@@ -1,0 +1,66 @@
+"""The third tab: every backend, and the one under the cursor in brief or in full."""
+
+from __future__ import annotations
+
+from textual import events
+from textual.app import ComposeResult
+
+from nexus_tui.keys import Place
+from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.viewmodel import BACKENDS
+from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
+from nexus_tui.widgets.backend_list import BackendTable, BackendView
+from nexus_tui.widgets.lines import LineWidget
+
+_TALL = 17  # lines from which the facts have room
+
+
+class BackendsTab(Tab):
+    """The table with a few facts below it, or one backend."""
+
+    def __init__(self, look: BackendView) -> None:
+        super().__init__(id="backends")
+        self.table = BackendTable(look)
+        self.facts = BackendFacts(look, lambda: self.table.selected)
+        self.detail = BackendDetail(look, lambda: self.table.selected)
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+        yield self.facts
+        yield self.detail
+
+    def on_mount(self) -> None:
+        self.detail.display = False
+
+    @property
+    def place(self) -> Place:
+        return "backends"
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.share_room(event.size.width, event.size.height)
+
+    def share_room(self, width: int, height: int) -> None:
+        is_open = self.detail.display
+        self.facts.display = height >= _TALL and not self.is_zoomed and not is_open
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        return [self.table, self.facts, self.detail] if group == BACKENDS else []
+
+    @property
+    def mover(self) -> Mover:
+        return self.detail if self.detail.display else self.table
+
+    def open(self) -> None:
+        """Show the backend under the cursor in full."""
+        self.table.display = self.facts.display = False
+        self.detail.display = True
+        self.detail.start()
+
+    def close(self) -> bool:
+        """Back to the table."""
+        if not self.detail.display:
+            return False
+        self.detail.display = False
+        self.table.display = True
+        self.share_room(self.size.width, self.size.height)
+        return True

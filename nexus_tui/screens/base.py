@@ -1,0 +1,30 @@
+"""The one screen under the dialogs."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol, runtime_checkable
+
+from textual.screen import Screen
+
+from nexus_tui.pacer import Pacer
+
+
+@runtime_checkable
+class Paced(Protocol):
+    """An app that wants to know what its compositor costs."""
+
+    @property
+    def pacer(self) -> Pacer: ...
+
+
+class BaseScreen(Screen[None], inherit_bindings=False):
+    """Tells the pacer what the compositor costs."""
+
+    AUTO_FOCUS = ""
+
+    def _on_timer_update(self) -> None:
+        started = time.thread_time()
+        super()._on_timer_update()
+        if isinstance(self.app, Paced):
+            self.app.pacer.add_cost(time.thread_time() - started)

@@ -1,0 +1,37 @@
+"""The fifth tab: what was spent, on what, and what is left."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from nexus_tui.keys import Place
+from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.source import EventSource
+from nexus_tui.viewmodel import KPI
+from nexus_tui.widgets.cost_table import CostTable
+from nexus_tui.widgets.lines import LineWidget
+
+
+class CostsTab(Tab):
+    """Rows by model, backend or client key; tab turns them."""
+
+    def __init__(self, source: EventSource) -> None:
+        super().__init__(id="costs")
+        self.table = CostTable(source)
+
+    def compose(self) -> ComposeResult:
+        yield self.table
+
+    @property
+    def place(self) -> Place:
+        return "costs"
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        return [self.table] if group == KPI else []
+
+    @property
+    def mover(self) -> Mover:
+        return self.table
+
+    def turn(self, steps: int) -> None:
+        self.table.turn(steps)

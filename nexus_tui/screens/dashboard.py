@@ -1,0 +1,96 @@
+"""The first tab: numbers, backends and the live list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual import events
+from textual.app import ComposeResult
+
+from nexus_tui.keys import Place
+from nexus_tui.screens.tab import Tab
+from nexus_tui.source import EventSource
+from nexus_tui.viewmodel import BACKENDS, KPI, LIST, ViewModel
+from nexus_tui.widgets.backend_list import BackendPanel, BackendView
+from nexus_tui.widgets.kpis import Kpis
+from nexus_tui.widgets.lines import Line, LineWidget
+from nexus_tui.widgets.request_list import RequestList
+from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.widgets.welcome import Welcome
+
+_WIDE = 100  # columns from which the dashboard has its full form
+_TALL = 25
+_NARROW = 66  # columns and lines under which only numbers and the list are left
+_LOW = 14
+
+
+class EnlargeHint(LineWidget):
+    """The last line of a small dashboard."""
+
+    def lines(self, width: int, height: int) -> list[Line]:
+        return [((" enlarge to 80x24 for the rest", "dim"),)]
+
+
+class DashboardTab(Tab):
+    """Numbers, backends, and the list of requests; without backends, what a newcomer needs."""
+
+    filter_example = "words  status:5xx  zone:open  !backend:vllm  live"
+
+    def __init__(
+        self, source: EventSource, view: ViewModel, look: BackendView, now: Callable[[], float]
+    ) -> None:
+        super().__init__(id="dashboard")
+        self._source = source
+        self.kpis = Kpis(source, view, now)
+        self.panel = BackendPanel(look)
+        self.list = RequestList(view, "Live", id="live")
+        self.enlarge = EnlargeHint(id="enlarge")
+        self.welcome = Welcome(source)
+        self._backends = -1  # how many there were when room was shared
+
+    def compose(self) -> ComposeResult:
+        yield self.welcome
+        yield self.kpis
+        yield self.panel
+        yield self.list
+        yield self.enlarge
+
+    @property
+    def place(self) -> Place:
+        return "requests" if self._source.backends() else "empty"
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        if group == BACKENDS and len(self._source.backends()) != self._backends:
+            self.share_room(self.size.width, self.size.height)
+        groups: dict[str, list[LineWidget]] = {
+            KPI: [self.kpis, self.welcome, self.enlarge],
+            BACKENDS: [self.panel],
+            LIST: [self.list],
+        }
+        return groups[group]
+
+    @property
+    def mover(self) -> RowList:
+        return self.list
+
+    def on_resize(self, event: events.Resize) -> None:
+        self.share_room(event.size.width, event.size.height)
+
+    def share_room(self, width: int, height: int) -> None:
+        """Give each part its lines for a tab of this size."""
+        backends = self._backends = len(self._source.backends())
+        is_small = width < _NARROW or height < _LOW
+        is_wide = width >= _WIDE and height >= _TALL
+        has_rest = backends > 0 and not self.is_zoomed
+        self.welcome.display = backends == 0
+        self.panel.display = has_rest and not is_small
+        self.panel.is_wide = is_wide
+        self.enlarge.display = has_rest and is_small
+        self.kpis.display = has_rest
+        self.list.display = backends > 0
+        self.kpis.styles.height = 5 if is_wide else 1
+        if is_wide:
+            rows = backends + len(self._source.config.unusable)
+            self.panel.styles.height = 2 + min(rows, max(4, height // 3))
+        else:
+            self.panel.styles.height = 1 + min(-(-backends // 2), 4)

@@ -1,0 +1,241 @@
+"""Dialogs over a tab: a text with a choice, a line to type, a text to read. The default is No."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, TypeVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Input, TextArea
+
+from nexus_tui.figures import fit, wrap
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.lines import Line, LineWidget
+from nexus_tui.widgets.rowlist import RowList
+
+_WIDTH = 76
+_PADDING = 2
+R = TypeVar("R")
+
+
+class FixedLines(LineWidget):
+    """Lines that do not change."""
+
+    raised = True
+
+    def __init__(self, lines: Sequence[Line], *, id: str | None = None) -> None:  # noqa: A002
+        super().__init__(id=id)
+        self._fixed = lines
+        self.styles.height = len(lines)
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return self._fixed
+
+
+class Problem(LineWidget):
+    """What is wrong with what was typed."""
+
+    raised = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.text = ""
+        self.styles.height = 1
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [((visible(self.text), "bad"),)]
+
+
+class Dialog(ModalScreen[R], Generic[R]):
+    """A box in the middle; esc leaves it, `!` still cuts the open zone."""
+
+    AUTO_FOCUS = ""
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "dismiss", show=False),
+        Binding("exclamation_mark", "app.do('panic')", show=False),
+        Binding("pageup", "scroll(-8)", show=False),
+        Binding("pagedown", "scroll(8)", show=False),
+    ]
+
+    def __init__(self, title: str, text: Sequence[str | Line] = ()) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        width = min(_WIDTH, self.app.size.width - 2 * _PADDING)
+        lines: list[Line] = []
+        for one in self._text:
+            if isinstance(one, tuple):
+                lines.append(one)
+            else:
+                lines += [((part, "text"),) for part in wrap(visible(one), width)]
+        with Vertical(id="box"):
+            yield FixedLines([((visible(self._title), "title"),), ()], id="dialog-title")
+            if lines:
+                with VerticalScroll(id="text", can_focus=False):
+                    yield FixedLines([*lines, ()])
+            yield from self.compose_below()
+
+    def compose_below(self) -> ComposeResult:
+        """What comes under the text."""
+        yield from ()
+
+    def action_scroll(self, lines: int) -> None:
+        """Scroll the text where it is longer than the box."""
+        for box in self.query("#text"):
+            box.scroll_relative(y=lines, animate=False)
+
+
+# A choice -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Option(Generic[R]):
+    """One thing that can be chosen."""
+
+    value: R
+    label: str
+    key: str = ""  # chooses it at once
+    note: str = ""
+    why_not: str = ""  # it can't be chosen, and this is why
+
+
+class Options(RowList, Generic[R]):
+    """The rows of a choice."""
+
+    head_lines = 0
+    raised = True
+
+    def __init__(self, options: Sequence[Option[R]], cursor: int) -> None:
+        super().__init__(id="options")
+        self._options = options
+        self.cursor = cursor
+        self.styles.height = min(len(options), 16)
+
+    def row_count(self) -> int:
+        return len(self._options)
+
+    def head(self, width: int) -> Sequence[Line]:
+        return ()
+
+    def row(self, index: int, width: int) -> Line:
+        option = self._options[index]
+        key = f" {option.key or ' ':<5} "
+        if option.why_not:
+            text = f"{visible(option.label)}  {visible(option.why_not)}"
+            return ((key, "dim"), (fit(text, width - len(key)), "dim"))
+        label = fit(visible(option.label), min(len(option.label) + 2, width - len(key)))
+        return ((key, "key"), (label, "text"), (visible(option.note), "dim"))
+
+
+class Choose(Dialog[R]):
+    """A text and what can be chosen; None when it was left."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", show=False),
+        Binding("down,j", "move(1)", show=False),
+        Binding("enter", "choose", show=False),
+    ]
+
+    def __init__(
+        self,
+        title: str,
+        text: Sequence[str | Line],
+        options: Sequence[Option[R]],
+        *,
+        cursor: int = 0,
+    ) -> None:
+        super().__init__(title, text)
+        self._options = options
+        self.rows = Options(options, cursor)
+        for index, option in enumerate(options):
+            if option.key and option.key != "enter":
+                self._bindings.key_to_bindings.pop(option.key, None)  # k may be one, not only up
+                self._bindings.bind(option.key, f"take({index})", show=False)
+
+    def compose_below(self) -> ComposeResult:
+        yield self.rows
+
+    def on_mount(self) -> None:
+        self.rows.redraw()
+
+    def action_move(self, rows: int) -> None:
+        self.rows.move(rows)
+
+    @on(RowList.Opened)
+    def action_choose(self) -> None:
+        self.action_take(self.rows.cursor)
+
+    def action_take(self, index: int) -> None:
+        """Choose an option by its place."""
+        if index < len(self._options) and not self._options[index].why_not:
+            self.dismiss(self._options[index].value)
+
+
+def confirm(title: str, text: Sequence[str | Line], yes: str) -> Choose[bool]:
+    """A question whose default is No."""
+    options = [Option(False, "No, leave it as it is", "n"), Option(True, yes, "y")]
+    return Choose(title, text, options)
+
+
+def notice(title: str, text: Sequence[str | Line]) -> Choose[bool]:
+    """Something to read."""
+    return Choose(title, text, [Option(True, "Close", "enter")])
+
+
+# A line -------------------------------------------------------------------------------------------
+
+
+class AskLine(Dialog[str]):
+    """A line to type; what is wrong with it is said below it and keeps the dialog open."""
+
+    def __init__(
+        self,
+        title: str,
+        text: Sequence[str | Line] = (),
+        *,
+        value: str = "",
+        check: Callable[[str], str | None] = lambda _: None,
+    ) -> None:
+        super().__init__(title, text)
+        self._entry = Input(value=value, id="entry")
+        self._entry.cursor_blink = False
+        self._check = check
+        self._problem = Problem()
+
+    def compose_below(self) -> ComposeResult:
+        yield self._entry
+        yield self._problem
+
+    def on_mount(self) -> None:
+        self._entry.focus()
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        problem = self._check(event.value.strip())
+        if problem is None:
+            self.dismiss(event.value.strip())
+            return
+        self._problem.text = problem
+        self._problem.redraw()
+
+
+class ShowText(Dialog[None]):
+    """A text that can be selected, for terminals that take no copy."""
+
+    def __init__(self, title: str, text: Sequence[str | Line], content: str) -> None:
+        super().__init__(title, text)
+        self._content = content
+
+    def compose_below(self) -> ComposeResult:
+        content = "\n".join(visible(line) for line in self._content.split("\n"))
+        yield TextArea(content, read_only=True, soft_wrap=True)
+
+    def on_mount(self) -> None:
+        self.query_one(TextArea).focus()

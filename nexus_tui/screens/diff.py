@@ -1,0 +1,169 @@
+"""Two answers side by side: changed words, and what differs in tokens, time and backend."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.cells import cell_len
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap
+from textual.screen import ModalScreen
+
+from nexus_tui.answers import answer_text
+from nexus_tui.bindings import as_bindings
+from nexus_tui.figures import NOTHING, duration, fit, wrap
+from nexus_tui.keys import Keymap
+from nexus_tui.rows import RequestRow
+from nexus_tui.source import Exchange
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.frame import HintBar
+from nexus_tui.widgets.lines import Line, LineWidget, rule
+from nexus_tui.widgets.panes import CAPTURE_IS_OFF
+from nexus_tui.words import Pair, side_by_side
+
+Side = tuple[RequestRow, Exchange | None]
+_HEAD = 6  # lines above the texts
+
+
+class DiffText(LineWidget):
+    """The two columns; scrolls by lines."""
+
+    def __init__(self, left: Side, right: Side) -> None:
+        super().__init__(id="diff-text")
+        self._sides = (left, right)
+        self._top = 0
+        self._pairs: dict[int, list[Pair]] = {}  # by width: comparing is worth doing once
+
+    def swap(self) -> None:
+        """The right one to the left."""
+        self._sides = (self._sides[1], self._sides[0])
+        self._pairs.clear()
+        self.redraw()
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        half = width // 2 - 1
+        body = self._body(half, width)
+        self._top = max(0, min(self._top, len(body) - (height - _HEAD)))
+        return [*self._head(half, width), *body[self._top :]]
+
+    def _head(self, half: int, width: int) -> list[Line]:
+        (left, _), (right, _) = self._sides
+        return [
+            rule(width, "Diff", "- only on the left, + only on the right"),
+            _joined(_name(left), _name(right), half),
+            _joined(_figures(left), _figures(right), half),
+            ((f" {_difference(left, right)}", "live"),),
+            (),
+            (("─" * half + "┬" + "─" * (width - half - 1), "faint"),),
+        ]
+
+    def _body(self, half: int, width: int) -> list[Line]:
+        (_, left), (_, right) = self._sides
+        if left is None or right is None:
+            missing = (
+                "both" if left is right else "the left one" if left is None else "the right one"
+            )
+            text = f"The answer of {missing} was not kept. {CAPTURE_IS_OFF}"
+            return [(), *(((f" {part}", "warn"),) for part in wrap(text, width - 2))]
+        if half not in self._pairs:
+            texts = answer_text(left.answer), answer_text(right.answer)
+            self._pairs[half] = side_by_side(*texts, half - 2)
+        return [_joined(one, other, half) for one, other in self._pairs[half]]
+
+    def move(self, lines: int) -> None:
+        """Scroll and paint at once."""
+        self._top = max(0, self._top + lines)
+        self.redraw()
+
+    def page(self, pages: int) -> None:
+        """Scroll by what is in sight."""
+        self.move(pages * max(1, self.size.height - _HEAD - 1))
+
+    def edge(self, direction: int) -> None:
+        """Scroll to the top (-1) or the bottom (1)."""
+        self.move(direction * 100_000)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.move(-3)
+
+
+def _joined(left: Line, right: Line, half: int) -> Line:
+    used = sum(cell_len(text) for text, _ in left) + 1
+    return ((" ", "text"), *left, (" " * max(0, half - used), "text"), ("│ ", "faint"), *right)
+
+
+def _name(row: RequestRow) -> Line:
+    backend = visible(row.backend or NOTHING)
+    return (
+        (f"{fit(visible(row.request_id), 12)} ", "title"),
+        (f"{backend}  ", "bright"),
+        (visible(row.model), "text"),
+    )
+
+
+def _figures(row: RequestRow) -> Line:
+    status = NOTHING if row.status is None else str(row.status)
+    tokens = NOTHING
+    if row.usage is not None:
+        tokens = f"{row.usage.prompt_tokens:,} in, {row.usage.completion_tokens:,} out"
+    return ((f"{status}   {duration(row.total_ms)}   {tokens}", "dim"),)
+
+
+def _difference(left: RequestRow, right: RequestRow) -> str:
+    parts: list[str] = []
+    if left.usage is not None and right.usage is not None:
+        more = right.usage.completion_tokens - left.usage.completion_tokens
+        parts.append(f"Δ tokens {more:+,}")
+    if left.total_ms is not None and right.total_ms is not None:
+        ms = right.total_ms - left.total_ms
+        parts.append(f"Δ time {'-' if ms < 0 else '+'}{duration(abs(ms))}")
+    if left.first_byte_ms is not None and right.first_byte_ms is not None:
+        ms = right.first_byte_ms - left.first_byte_ms
+        parts.append(f"Δ first byte {'-' if ms < 0 else '+'}{duration(abs(ms))}")
+    return "   ".join(parts) or "one of them has not ended"
+
+
+class DiffScreen(ModalScreen[None]):
+    """Full screen, over the tab."""
+
+    AUTO_FOCUS = ""
+
+    def __init__(self, keymap: Keymap, left: Side, right: Side) -> None:
+        super().__init__()
+        self._bindings = BindingsMap(
+            [
+                *as_bindings(keymap.active("diff"), "local"),
+                Binding("exclamation_mark", "app.do('panic')", show=False),
+            ]
+        )
+        self.text = DiffText(left, right)
+        self.hints = HintBar(lambda: keymap.hints("diff"))
+
+    def compose(self) -> ComposeResult:
+        yield self.text
+        yield self.hints
+
+    @on(HintBar.Chosen)
+    def _hint_clicked(self, message: HintBar.Chosen) -> None:
+        message.stop()
+        self.action_local(message.key_id)
+
+    def action_local(self, key_id: str) -> None:
+        """Do what a key of this screen is for."""
+        deeds: dict[str, Callable[[], object]] = {
+            "back": lambda: self.dismiss(None),
+            "diff.swap": self.text.swap,
+            "up": lambda: self.text.move(-1),
+            "down": lambda: self.text.move(1),
+            "page_up": lambda: self.text.page(-1),
+            "page_down": lambda: self.text.page(1),
+            "top": lambda: self.text.edge(-1),
+            "bottom": lambda: self.text.edge(1),
+        }
+        deeds[key_id]()

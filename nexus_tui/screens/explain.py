@@ -1,0 +1,240 @@
+"""Explain: a form for an imagined request, and under it where it would go. Nothing is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import ClassVar
+
+from textual import events, on, work
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingsMap, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import ModalScreen
+from textual.widgets import Input
+
+from nexus_core.errors import NexusError
+from nexus_core.explain import Explanation, as_json
+from nexus_tui.asking import Form
+from nexus_tui.bindings import as_bindings
+from nexus_tui.copying import curl_for, dumped
+from nexus_tui.keys import Keymap
+from nexus_tui.source import EventSource
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.explain_result import ExplainResult
+from nexus_tui.widgets.frame import HintBar
+from nexus_tui.widgets.lines import Line, LineWidget, rule
+
+_AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
+_MAX_TOKENS = 10_000_000
+
+
+class Choice(LineWidget):
+    """One field of the form with a few values: space or a click takes the next."""
+
+    can_focus = True
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space,right", "turn(1)", show=False),
+        Binding("left", "turn(-1)", show=False),
+    ]
+
+    class Turned(Message):
+        """Another value was taken."""
+
+    def __init__(self, label: str, values: Sequence[str], at: int = 0) -> None:
+        super().__init__(id=f"field-{label}")
+        self._label = label
+        self._values = values
+        self.at = at
+        self.styles.width = len(label) + max(map(len, values)) + 5
+
+    @property
+    def value(self) -> str:
+        return self._values[self.at]
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [((f"{self._label} ", "dim"), (f"[{self.value}]", "key"))]
+
+    def line_is_selected(self, y: int) -> bool:
+        return self.has_focus
+
+    def action_turn(self, steps: int) -> None:
+        """Take the next value (1) or the one before it (-1)."""
+        self.at = (self.at + steps) % len(self._values)
+        self.redraw_all()
+        self.post_message(self.Turned())
+
+    def on_click(self, event: events.Click) -> None:
+        event.stop()
+        self.action_turn(1)
+
+    def on_focus(self) -> None:
+        self.redraw_all()
+
+    def on_blur(self) -> None:
+        self.redraw_all()
+
+
+class Label(LineWidget):
+    """The word before a field."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+        self.styles.width = len(text) + 1
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [((self._text, "dim"),)]
+
+
+class Title(LineWidget):
+    """The first line."""
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [rule(width, "Explain", "where would it go, and why", "tab moves, space changes")]
+
+
+class ExplainScreen(ModalScreen[None]):
+    """Asks anew whenever the form changes, and every second."""
+
+    AUTO_FOCUS = ""
+
+    def __init__(
+        self,
+        source: EventSource,
+        keymap: Keymap,
+        form: Form,
+        copy: Callable[[str, str], None],
+    ) -> None:
+        super().__init__()
+        self._source = source
+        self._copy = copy  # a title and a text
+        self._form = form
+        self._usable: tuple[str, ...] = ()
+        self._explanation: Explanation | None = None
+        self._bindings = BindingsMap(
+            [
+                *as_bindings(keymap.active("explain"), "local"),
+                Binding("exclamation_mark", "app.do('panic')", show=False),
+            ]
+        )
+        self.result = ExplainResult()
+        self._asked = form.model  # as it came; the field shows it safe to draw
+        self._model = _input(visible(form.model), "model")
+        self._tokens = _input(str(form.tokens), "tokens")
+        tiers = ["any", "0", "1", "2", "3", "4"]
+        pins = ["any", *(one.name for one in source.backends())]
+        self._zone = Choice("zone", ["any", "restricted"], int(form.restricted))
+        self._tier = Choice("tier", tiers, 0 if form.min_tier is None else form.min_tier + 1)
+        self._stream = Choice("stream", ["no", "yes"], int(form.stream))
+        self._tools = Choice("tools", ["no", "yes"], int(form.tools))
+        pin = form.pin or "any"
+        self._pin = Choice("backend", pins, pins.index(pin) if pin in pins else 0)
+        self.hints = HintBar(lambda: keymap.hints("explain"))
+
+    def compose(self) -> ComposeResult:
+        yield Title()
+        with Horizontal():
+            yield Label("model")
+            yield self._model
+            yield self._zone
+            yield self._tier
+        with Horizontal():
+            yield Label("tokens")
+            yield self._tokens
+            yield self._stream
+            yield self._tools
+            yield self._pin
+        yield self.result
+        yield self.hints
+
+    def on_mount(self) -> None:
+        (self.result if self._form.model else self._model).focus()
+        self.set_interval(_AGAIN_SECONDS, self._ask)
+        self._ask()
+
+    # --- asking --------------------------------------------------------------------------
+
+    @on(Input.Changed)
+    @on(Choice.Turned)
+    def _ask(self) -> None:
+        tokens = self._tokens.value.replace(",", "").replace("_", "")
+        self._form = replace(
+            self._form,
+            model=self._typed_model(),
+            restricted=self._zone.at == 1,
+            min_tier=self._tier.at - 1 if self._tier.at else None,
+            tokens=min(int(tokens), _MAX_TOKENS) if tokens.isdecimal() else 0,
+            stream=self._stream.at == 1,
+            tools=self._tools.at == 1,
+            pin=self._pin.value if self._pin.at else None,
+        )
+        self._answer()
+
+    def _typed_model(self) -> str:
+        typed = self._model.value
+        return self._asked if typed == visible(self._asked) else typed.strip()
+
+    @work(exclusive=True)
+    async def _answer(self) -> None:
+        self._explanation, problem = None, ""
+        if self._form.model:
+            try:
+                self._explanation = await self._source.explain(self._form.question(self._usable))
+            except NexusError as error:
+                problem = error.message
+        self.result.show(self._explanation, self._usable, problem)
+
+    # --- keys ----------------------------------------------------------------------------
+
+    @on(HintBar.Chosen)
+    def _hint_clicked(self, message: HintBar.Chosen) -> None:
+        message.stop()
+        self.action_local(message.key_id)
+
+    @on(Input.Submitted)
+    def _to_the_result(self) -> None:
+        self.result.focus()
+
+    def action_local(self, key_id: str) -> None:
+        """Do what a key of this screen is for."""
+        deeds: dict[str, Callable[[], object]] = {
+            "back": lambda: self.dismiss(None),
+            "simulate": self._simulate,
+            "explain.copy": self._copy_curl,
+            "explain.json": self._copy_json,
+            "pane.next": self.focus_next,
+            "pane.previous": self.focus_previous,
+            "up": lambda: self.result.move(-1),
+            "down": lambda: self.result.move(1),
+            "page_up": lambda: self.result.page(-1),
+            "page_down": lambda: self.result.page(1),
+            "top": lambda: self.result.edge(-1),
+            "bottom": lambda: self.result.edge(1),
+        }
+        deeds[key_id]()
+
+    def _simulate(self) -> None:
+        """Imagine the backend under the cursor usable; of one that is imagined so, no more."""
+        name = self.result.backend
+        if name is not None:
+            self._usable = (*self._usable, name)
+        elif self._usable:
+            self._usable = self._usable[:-1]
+        self._ask()
+
+    def _copy_curl(self) -> None:
+        form = self._form
+        text = curl_for(form.model, self._source.address, form.headers(), form.extra())
+        self._copy("the request as curl", text)
+
+    def _copy_json(self) -> None:
+        if self._explanation is not None:
+            self._copy("the explanation as JSON", dumped(as_json(self._explanation)))
+
+
+def _input(value: str, name: str) -> Input:
+    field = Input(value=value, id=name)
+    field.cursor_blink = False
+    return field

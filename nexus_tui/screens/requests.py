@@ -1,0 +1,83 @@
+"""The second tab: the list of requests at full height, or one request in full."""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+
+from nexus_tui.keys import Place
+from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.source import EventSource
+from nexus_tui.viewmodel import LIST, ViewModel
+from nexus_tui.widgets.detail import RequestDetail
+from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.widgets.request_list import RequestList
+
+
+class RequestsTab(Tab):
+    """The list, or one request; the list keeps its place meanwhile."""
+
+    filter_example = "words  status:5xx  zone:open  !backend:vllm  live"
+
+    def __init__(self, source: EventSource, view: ViewModel) -> None:
+        super().__init__(id="requests")
+        self.list = RequestList(view, "Requests", id="request-list")
+        self.detail = RequestDetail(source, lambda: self.list.selected)
+
+    def compose(self) -> ComposeResult:
+        yield self.list
+        yield self.detail
+
+    def on_mount(self) -> None:
+        self.detail.display = False
+
+    @property
+    def is_open(self) -> bool:
+        """One request is shown in full."""
+        return self.detail.display
+
+    @property
+    def place(self) -> Place:
+        return "detail" if self.is_open else "requests"
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        return ("lists", "requests", "detail") if self.is_open else ("lists", "requests")
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        return [self.list, self.detail] if group == LIST else []
+
+    @property
+    def mover(self) -> Mover:
+        return self.detail if self.is_open else self.list
+
+    def turn(self, steps: int) -> None:
+        if self.is_open:
+            self.detail.turn(steps)
+
+    def share_room(self, width: int, height: int) -> None:
+        self.detail.is_zoomed = self.is_zoomed
+        self.detail.redraw()
+
+    def open(self, seq: int) -> None:
+        """Show one request in full; the list keeps its place."""
+        self.list.select(seq)
+        # The list finds its row only when it is drawn, and it is about to be hidden.
+        self.list.locate()
+        self.list.display = False
+        self.detail.display = True
+        self.detail.start()
+
+    def close(self) -> bool:
+        """Back to the list."""
+        if not self.is_open:
+            return False
+        self.detail.display = False
+        self.list.display = True
+        self.list.redraw()
+        return True
+
+    def step(self, rows: int) -> None:
+        """The next older (1) or newer (-1) request."""
+        self.list.move(rows)
+        self.list.following = False
+        self.detail.start()

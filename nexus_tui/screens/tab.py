@@ -1,0 +1,69 @@
+"""What every tab can do: say which keys work in it, move, turn panes, zoom, repaint."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from textual.containers import Vertical
+
+from nexus_tui.keys import Place
+from nexus_tui.viewmodel import BACKENDS, KPI, LIST
+from nexus_tui.widgets.lines import LineWidget
+
+
+class Mover(Protocol):
+    """What the cursor keys move."""
+
+    def move(self, rows: int) -> None: ...
+    def page(self, pages: int) -> None: ...
+    def edge(self, direction: int) -> None: ...
+
+
+class Tab(Vertical):
+    """One tab; says which of its widgets belong to a group, and which list the keys move."""
+
+    filter_example = ""  # what may be typed after /; empty where there is nothing to filter
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.is_zoomed = False
+
+    @property
+    def place(self) -> Place:
+        """Whose keys are hinted at."""
+        raise NotImplementedError
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """Whose keys work, beside those that work everywhere."""
+        return ("lists", self.place)
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        """What to repaint when the group has changed."""
+        raise NotImplementedError
+
+    @property
+    def mover(self) -> Mover:
+        """What the cursor keys move."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Repaint all that changed."""
+        for group in (KPI, BACKENDS, LIST):
+            for widget in self.widgets_of(group):
+                widget.redraw()
+
+    def turn(self, steps: int) -> None:
+        """Show the next pane (1) or the one before it (-1), where there are any."""
+
+    def zoom(self) -> None:
+        """Give the list or pane the whole tab, or share the room again."""
+        self.is_zoomed = not self.is_zoomed
+        self.share_room(self.size.width, self.size.height)
+
+    def share_room(self, width: int, height: int) -> None:
+        """Give each part its lines for a tab of this size."""
+
+    def close(self) -> bool:
+        """Leave the detail; False when there is none to leave."""
+        return False

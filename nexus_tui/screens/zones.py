@@ -1,0 +1,36 @@
+"""The fourth tab: the zones, with the panic switch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from textual.app import ComposeResult
+
+from nexus_tui.keys import Place
+from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.source import EventSource
+from nexus_tui.viewmodel import KPI, ViewModel
+from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.widgets.zone_board import ZoneBoard
+
+
+class ZonesTab(Tab):
+    """What is open for use, and what cutting it would hit."""
+
+    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+        super().__init__(id="zones")
+        self.board = ZoneBoard(source, view, now)
+
+    def compose(self) -> ComposeResult:
+        yield self.board
+
+    @property
+    def place(self) -> Place:
+        return "zones"
+
+    def widgets_of(self, group: str) -> list[LineWidget]:
+        return [self.board] if group == KPI else []
+
+    @property
+    def mover(self) -> Mover:
+        return self.board

@@ -1,0 +1,52 @@
+"""Counts over time, constant in memory: the rate of the last minute, sums of the last minutes."""
+
+from __future__ import annotations
+
+BUCKETS = 60  # seconds of the rate
+
+
+class RateSeries:
+    """Requests per second over the last minute."""
+
+    def __init__(self) -> None:
+        self._counts = [0] * BUCKETS
+        self._second = 0  # the newest bucket
+
+    def add(self, at: float, count: int = 1) -> None:
+        """Count requests; those from before the window are left out."""
+        second = int(at)
+        self._advance(second)
+        if second > self._second - BUCKETS:
+            self._counts[second % BUCKETS] += count
+
+    def values(self, now: float) -> list[int]:
+        """The last full seconds, oldest first; the running second is not among them."""
+        self._advance(int(now))
+        return [self._counts[(self._second + i) % BUCKETS] for i in range(1, BUCKETS)]
+
+    def per_second(self, now: float, window: int = 5) -> float:
+        """The mean over the last full seconds."""
+        return sum(self.values(now)[-window:]) / window
+
+    def _advance(self, second: int) -> None:
+        for passed in range(max(self._second + 1, second - BUCKETS + 1), second + 1):
+            self._counts[passed % BUCKETS] = 0
+        self._second = max(self._second, second)
+
+
+class RecentSum:
+    """How many in the last five minutes, to the nearest five seconds."""
+
+    def __init__(self) -> None:
+        self._steps = RateSeries()
+
+    def add(self, at: float) -> None:
+        """Count one."""
+        self._steps.add(at / _STEP)
+
+    def total(self, now: float) -> int:
+        """Those of the running step included."""
+        return sum(self._steps.values(now / _STEP + 1))
+
+
+_STEP = 5 * 60 / BUCKETS

@@ -1,0 +1,152 @@
+"""What is known of one backend: its address, models, numbers and last failures."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+from textual import events
+
+from nexus_core.registry import BackendSnapshot
+from nexus_tui.figures import clock, duration, fit, wrap
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.backend_list import BackendView, state_cell
+from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
+
+_CREDENTIALS = re.compile(r"//[^/@]*@")
+_LABEL = 9
+
+
+def masked_url(url: str) -> str:
+    """Without a user's name and password."""
+    return visible(_CREDENTIALS.sub("//…@", url))
+
+
+def _numbers(backend: BackendSnapshot, look: BackendView, width: int) -> Line:
+    stats = look.stats(backend.name)
+    return joined(
+        [
+            (("answers ", "dim"), (f"{stats.answers:,}", "text")),
+            (("failures ", "dim"), (f"{stats.failures:,}", "text")),
+            (("p50 ", "dim"), (duration(stats.total.percentile(0.5)), "text")),
+            (("p99 ", "dim"), (duration(stats.total.percentile(0.99)), "text")),
+            (("tokens in ", "dim"), (f"{stats.prompt_tokens:,}", "text")),
+            (("out ", "dim"), (f"{stats.completion_tokens:,}", "text")),
+        ],
+        width,
+    )
+
+
+def _state(backend: BackendSnapshot, look: BackendView) -> Line:
+    state, style = state_cell(backend)
+    note, note_style = look.note(backend)
+    return ((" state   ", "dim"), (state, style), ("  ", "dim"), (note, note_style))
+
+
+class BackendFacts(LineWidget):
+    """A few lines on the backend under the cursor, below the table."""
+
+    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
+        super().__init__(id="backend-facts")
+        self._look = look
+        self._selected = selected
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        backend = self._selected()
+        if backend is None:
+            return []
+        models = ", ".join(backend.models) or "none known"
+        return [
+            rule(width, visible(backend.name), backend.type.location),
+            ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
+            ((" models  ", "dim"), (fit(visible(models), width - _LABEL), "text")),
+            _numbers(backend, self._look, width),
+            _state(backend, self._look),
+        ]
+
+
+class BackendDetail(LineWidget):
+    """One backend in full; scrolls by lines."""
+
+    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
+        super().__init__(id="backend-detail")
+        self._look = look
+        self._selected = selected
+        self._top = 0
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        backend = self._selected()
+        if backend is None:
+            return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
+        body = self._body(backend, width)
+        self._top = max(0, min(self._top, len(body) - (height - 1)))
+        return [rule(width, visible(backend.name), backend.type.location), *body[self._top :]]
+
+    def _body(self, backend: BackendSnapshot, width: int) -> list[Line]:
+        limit = "unlimited" if backend.max_concurrent is None else str(backend.max_concurrent)
+        tier = "none" if backend.tier is None else str(backend.tier)
+        routing = (
+            f"zone {backend.zone}   tier {tier}   priority {backend.priority}   at once {limit}"
+        )
+        probed = "never" if backend.probed_at is None else clock(backend.probed_at)
+        took = "" if backend.probe_ms is None else f", took {duration(backend.probe_ms)}"
+        return [
+            _state(backend, self._look),
+            ((" url     ", "dim"), (masked_url(backend.url), "text")),
+            ((" routing ", "dim"), (routing, "text")),
+            ((" probed  ", "dim"), (f"{probed}{took}", "text")),
+            _numbers(backend, self._look, width),
+            (),
+            *self._models(backend, width),
+            (),
+            *self._failures(backend, width),
+        ]
+
+    def _models(self, backend: BackendSnapshot, width: int) -> list[Line]:
+        lines: list[Line] = [((f" Models ({len(backend.models)})", "head"),)]
+        for name, own in sorted(backend.models.items()):
+            shown = visible(name) if name == own else f"{visible(name)} → {visible(own)}"
+            lines.append(((f"  {fit(shown, width - 3)}", "text"),))
+        return lines
+
+    def _failures(self, backend: BackendSnapshot, width: int) -> list[Line]:
+        lines: list[Line] = [((" Last failures", "head"),)]
+        kinds = self._look.stats(backend.name).errors
+        if kinds:
+            text = "   ".join(f"{visible(kind)} {number:,}" for kind, number in kinds.most_common())
+            lines.append(((f"  since the start: {text}", "dim"),))
+        troubles = self._look.view.troubles.get(backend.name, ())
+        for at, attempt in reversed(troubles):
+            status = "no answer" if attempt.status is None else str(attempt.status)
+            parts = wrap(f"{status}: {visible(attempt.error)}", width - 13)
+            lines.append(((f"  {clock(at)} ", "dim"), (parts[0], "bad")))
+            lines += [((f"{'':11}{part}", "bad"),) for part in parts[1:]]
+        return lines if len(lines) > 1 else [*lines, (("  none", "dim"),)]
+
+    # --- moving --------------------------------------------------------------------------
+
+    def move(self, lines: int) -> None:
+        """Scroll and paint at once."""
+        self._top = max(0, self._top + lines)
+        self.redraw()
+
+    def page(self, pages: int) -> None:
+        """Scroll by what is in sight."""
+        self.move(pages * max(1, self.size.height - 2))
+
+    def edge(self, direction: int) -> None:
+        """Scroll to the top (-1) or the bottom (1)."""
+        self.move(direction * 100_000)
+
+    def start(self) -> None:
+        """Show the backend from its beginning."""
+        self._top = 0
+        self.redraw()
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.move(-3)

@@ -1,0 +1,148 @@
+"""An explanation as rows: stages, what each dropped, scores, the outcome, what would change it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from nexus_core.explain import Candidate, Explanation, ModelStages
+from nexus_core.routing.candidates import Stage
+from nexus_tui.figures import NOTHING, fit, packed, wrap
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.lines import Cell, Line, rule
+from nexus_tui.widgets.panes import score_terms
+from nexus_tui.widgets.rowlist import RowList
+
+_STAGE, _FLOW, _NAME = 10, 10, 18
+_UNASKED = (Stage.PIN, Stage.TRIED)  # worth a line only where they drop somebody
+
+
+class Row(NamedTuple):
+    """One line; `backend` can be imagined usable from it."""
+
+    line: Line
+    backend: str | None = None
+
+
+class ExplainResult(RowList):
+    """The answer to the form's question; space works on the backend under the cursor."""
+
+    can_focus = True
+    head_lines = 2
+
+    def __init__(self) -> None:
+        super().__init__(id="explain-result")
+        self._explanation: Explanation | None = None
+        self._problem = ""
+        self._usable: Sequence[str] = ()
+        self._rows: list[Row] = []
+
+    @property
+    def backend(self) -> str | None:
+        """The backend of the row under the cursor."""
+        return self._rows[self.cursor].backend if self.cursor < len(self._rows) else None
+
+    def show(self, explanation: Explanation | None, usable: Sequence[str], problem: str) -> None:
+        """Take in a new answer, or why there is none; the cursor stays on its backend."""
+        backend = self.backend
+        self._explanation, self._usable, self._problem = explanation, usable, problem
+        self._rows = list(self._make(max(40, self.size.width)))
+        places = [at for at, row in enumerate(self._rows) if row.backend == backend]
+        if backend is not None and places:
+            self.cursor = places[0]
+        self.redraw()
+
+    def row_count(self) -> int:
+        return len(self._rows)
+
+    def head(self, width: int) -> Sequence[Line]:
+        title = f" {fit('stage', _STAGE)}  {fit('in → out', _FLOW)}  dropped"
+        strategy = (
+            f"strategy {self._explanation.strategy}" if self._explanation else "no answer yet"
+        )
+        return [rule(width, "Route", strategy, "nothing is sent"), ((title, "head"),)]
+
+    def empty(self, width: int) -> Sequence[Line]:
+        return [(("  Type a model.", "dim"),)]
+
+    def row(self, index: int, width: int) -> Line:
+        return self._rows[index].line
+
+    def _make(self, width: int) -> Iterator[Row]:
+        if self._problem:
+            yield Row(((f"  {visible(self._problem)}", "bad"),))
+        explanation = self._explanation
+        if explanation is None:
+            return
+        for model in explanation.models:
+            yield from _stages(model, explanation, width)
+        for candidate in explanation.candidates:
+            yield from _candidate(candidate, explanation, width)
+        yield from _outcome(explanation, width)
+        if self._usable:
+            names = ", ".join(map(visible, self._usable))
+            yield Row(((f" {fit('what if', _STAGE)}  ", "live"), (f"{names} usable", "live")))
+        for change in explanation.would_change:
+            yield from _wrapped("what if", visible(change), width, "dim")
+
+
+def _label(stage: str, flow: str = "") -> Cell:
+    return f" {fit(stage, _STAGE)}  {fit(flow, _FLOW)}  ", "dim"
+
+
+def _wrapped(label: str, text: str, width: int, style: str) -> Iterator[Row]:
+    for index, part in enumerate(wrap(text, width - _STAGE - 5)):
+        yield Row(((f" {fit('' if index else label, _STAGE)}  ", "dim"), (part, style)))
+
+
+def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterator[Row]:
+    if model.model != explanation.models[0].model:
+        yield Row(((f" fallback  {visible(model.model)}", "head"),))
+    if len(model.resolved) > 1:
+        yield from _wrapped("alias", " → ".join(map(visible, model.resolved)), width, "text")
+    if model.policies:
+        yield from _wrapped("policy", ", ".join(map(visible, model.policies)), width, "privacy")
+    for stage in model.stages:
+        name, flow = stage.stage.value, f"{stage.before} → {stage.after}"
+        if not stage.dropped:
+            if stage.before and stage.stage not in _UNASKED:
+                yield Row((_label(name, flow),))
+        elif stage.stage is Stage.MODEL:  # nothing can be imagined of these
+            names = ", ".join(visible(one.backend) for one in stage.dropped)
+            text = f"{names}: {visible(stage.dropped[0].why)}"
+            for index, part in enumerate(wrap(text, width - _STAGE - _FLOW - 8)):
+                yield Row((_label("" if index else name, "" if index else flow), (part, "text")))
+        else:
+            for index, dropped in enumerate(stage.dropped):
+                text = f"{visible(dropped.backend)}: {visible(dropped.why)}"
+                label = _label("" if index else name, "" if index else flow)
+                yield Row((label, (text, "text")), dropped.backend)
+
+
+def _candidate(one: Candidate, explanation: Explanation, width: int) -> Iterator[Row]:
+    is_chosen = explanation.chosen is not None and one.position == 1
+    score = "" if one.score is None else f"{one.score:3.0f} ="
+    model = f" ({visible(one.model)})" if one.model != explanation.models[0].model else ""
+    name = f"{one.position} {visible(one.backend)}{model}"
+    glyph: Cell = ("✓ ", "good") if is_chosen else ("  ", "text")
+    cell: Cell = (f"{fit(name, _NAME)} {score:5} ", "bright" if is_chosen else "text")
+    parts = packed(score_terms(one.terms), width - _STAGE - _FLOW - _NAME - 14)
+    yield Row((_label("score"), glyph, cell, (parts[0], "text")))
+    for part in parts[1:]:
+        yield Row((_label(""), (" " * (_NAME + 9), "text"), (part, "text")))
+
+
+def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
+    if explanation.note:
+        yield from _wrapped("note", visible(explanation.note), width, "warn")
+    if explanation.refused is not None:
+        refused = explanation.refused
+        text = f"{refused.status} {refused.code}: {visible(refused.message)}"
+        yield from _wrapped("refused", text, width, "bad")
+        if explanation.wait_seconds is not None:
+            text = f"for up to {explanation.wait_seconds:.0f} s before it is refused"
+            yield from _wrapped("waits", text, width, "warn")
+    elif explanation.chosen is not None:
+        chosen = explanation.chosen
+        text = f"{visible(chosen.backend)} with {visible(chosen.model) or NOTHING}, {chosen.reason}"
+        yield from _wrapped("goes to", f"{text}, zone {chosen.zone}", width, "good")

@@ -1,0 +1,110 @@
+"""The log: the newest line at the bottom, by level and filter, straight from the ring."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexus_tui.figures import clock, count, fit
+from nexus_tui.logs import LEVELS, LogLine, Ring
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.lines import Line, rule
+from nexus_tui.widgets.rowlist import RowList
+
+_STYLES = {"debug": "dim", "info": "text", "warning": "warn", "error": "bad", "critical": "bad"}
+_RANK = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 3}
+_WIDE = 100
+
+
+class LogList(RowList):
+    """Follows the newest line until the cursor is moved."""
+
+    head_lines = 1
+
+    def __init__(self, ring: Ring) -> None:
+        super().__init__(id="log-list")
+        self._ring = ring
+        self._level = "debug"
+        self._words: tuple[str, ...] = ()
+        self._shown: list[LogLine] = []
+        self._seen: tuple[int, str, tuple[str, ...]] = (-1, "", ())  # what `_shown` was made of
+        self._at: LogLine | None = None  # the line under the cursor
+        self.following = True
+
+    @property
+    def filter(self) -> str:
+        return " ".join(self._words)
+
+    @property
+    def selected(self) -> LogLine | None:
+        """The line under the cursor."""
+        return self._shown[self.cursor] if self.cursor < len(self._shown) else None
+
+    def set_filter(self, text: str) -> None:
+        """Show only lines that hold every word; one with ! before it must not be there."""
+        self._words = tuple(text.casefold().split())
+        self.redraw()
+
+    def next_level(self) -> None:
+        """Show only lines of the next level and above."""
+        self._level = LEVELS[(LEVELS.index(self._level) + 1) % len(LEVELS)]
+        self.redraw()
+
+    def follow(self) -> None:
+        """Stay at the newest line."""
+        self.following = True
+        self.redraw()
+
+    def cursor_moved(self) -> None:
+        self.following = self.cursor >= self.row_count() - 1
+        self._at = self.selected
+
+    def row_count(self) -> int:
+        return len(self._shown)
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        self.locate()
+        return super().lines(width, height)
+
+    def locate(self) -> None:
+        state = (self._ring.count, self._level, self._words)
+        if state != self._seen:
+            self._seen = state
+            self._shown = [line for line in self._ring.lines if self._shows(line)]
+        if self.following or self._at is None:
+            self.cursor = max(0, len(self._shown) - 1)
+        elif self.selected is not self._at and self._at in self._shown:
+            self.cursor = self._shown.index(self._at)
+
+    def _shows(self, line: LogLine) -> bool:
+        if _RANK.get(line.level, 1) < _RANK[self._level]:
+            return False
+        text = f"{line.logger} {line.text}".casefold()
+        return all(
+            (word[1:] not in text) if word.startswith("!") and word[1:] else (word in text)
+            for word in self._words
+        )
+
+    def head(self, width: int) -> Sequence[Line]:
+        states = ["following" if self.following else "not following, f for the newest"]
+        if self._level != LEVELS[0]:
+            states.append(f"{self._level} and above")
+        if self._words:
+            states.append(f"filter: {visible(self.filter)}")
+        if len(self._shown) < len(self._ring.lines):
+            states.append(f"{count(len(self._shown))} of {count(len(self._ring.lines))}")
+        return [rule(width, "Logs", *states)]
+
+    def empty(self, width: int) -> Sequence[Line]:
+        return [(), (("  No line." if not self._ring.lines else "  Nothing matches.", "dim"),)]
+
+    def row(self, index: int, width: int) -> Line:
+        line = self._shown[index]
+        style = _STYLES.get(line.level, "text")
+        logger = f"{fit(line.logger, 24)} " if width >= _WIDE else ""
+        used = 20 + len(logger)
+        return (
+            (f" {clock(line.at)} ", "dim"),
+            (f"{line.level:<8} ", style),
+            (logger, "dim"),
+            (fit(line.text, width - used + 1), style),
+        )

@@ -1,0 +1,253 @@
+"""The panes of a request's detail: its route, its answer, its body, its timing."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+
+from nexus_core.events import Attempt, Considered, ScoreTerm
+from nexus_core.explain import Explanation, Term
+from nexus_core.types import HealthStatus
+from nexus_tui.answers import answer_text
+from nexus_tui.figures import NOTHING, duration, fit, packed, wrap
+from nexus_tui.rows import RequestRow
+from nexus_tui.source import Exchange
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.bars import gauge
+from nexus_tui.widgets.lines import Cell, Line
+
+PANES = ("ROUTE", "ANSWER", "REQUEST", "TIMING")
+_BAR = 30
+_LABEL = 10
+_HEALTH: dict[HealthStatus, Cell] = {
+    HealthStatus.HEALTHY: ("● healthy", "good"),
+    HealthStatus.UNHEALTHY: ("✗ down", "bad"),
+    HealthStatus.UNKNOWN: ("◇ unknown", "dim"),
+}
+CAPTURE_IS_OFF = (
+    "Bodies are not kept. B begins to keep them, in memory only: the last 200 requests or 16 MiB."
+)
+_NOT_CAPTURED = "This request's body was not kept: it came before capture began, or has gone since."
+
+
+def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
+    """A label and a text, which is wrapped under itself."""
+    parts = wrap(text, width - _LABEL - 2)
+    return [
+        ((f" {fit(label if index == 0 else '', _LABEL)} ", "dim"), (part, style))
+        for index, part in enumerate(parts)
+    ]
+
+
+# The route ----------------------------------------------------------------------------------------
+
+
+def route_pane(row: RequestRow, now: Explanation | None, width: int) -> list[Line]:
+    """The decision, who was considered, what failed, and what would change it."""
+    return [
+        *_decision(row, width),
+        (),
+        *_considered(row, width),
+        *_failed(row, width),
+        *_would_change(now, width),
+        (),
+        *_phases(row, width),
+    ]
+
+
+def _decision(row: RequestRow, width: int) -> list[Line]:
+    if row.refused is not None:
+        text = f"refused before routing: {visible(row.refused.code)}"
+        return fact("outcome", text, width, "warn")
+    resolved = row.decided.resolved if row.decided else ()
+    asked = " → ".join(map(visible, resolved)) or visible(row.asked_model) or NOTHING
+    lines = fact("asked", asked, width)
+    lines += fact("backend", visible(row.backend or "none answered"), width, "bright")
+    zone = row.zone.value if row.zone else NOTHING
+    reason = row.reason.value if row.reason else NOTHING
+    lines += fact("reason", f"{reason}, zone {zone}", width)
+    if row.error is not None:
+        lines += fact("error", visible(row.error), width, "bad")
+    elif row.client_left:
+        lines += fact("outcome", "the client left before the end", width, "warn")
+    return lines
+
+
+def _considered(row: RequestRow, width: int) -> list[Line]:
+    lines: list[Line] = [((" Backends considered, in order", "head"),)]
+    if not row.considered:
+        return [*lines, (("  none", "dim"),)]
+    names = max(cell_len(visible(one.backend)) for one in row.considered)
+    column = min(max(names, 8), max(8, width - 38))
+    for one in row.considered:
+        lines += _considered_lines(one, row, column, width)
+    return lines
+
+
+def _considered_lines(one: Considered, row: RequestRow, column: int, width: int) -> list[Line]:
+    position = NOTHING if one.position is None else str(one.position)
+    tier = " " if one.tier is None else str(one.tier)
+    health, health_style = _HEALTH[one.health]
+    score = f"{_total(one.score):3.0f}" if one.score else "   "
+    verdict, verdict_style = _verdict(one, row)
+    used = 4 + column + 1 + 10 + 4 + 5
+    parts = wrap(verdict, width - used)
+    first: Line = (
+        (f" {position:>2} ", "text" if one.position else "dim"),
+        (f"{fit(visible(one.backend), column)} ", "text" if one.position else "dim"),
+        (f"{fit(health, 9)} ", health_style),
+        (f"{one.zone.value[0].upper()} {tier} ", "dim"),
+        (f"{score}  ", "text"),
+        (parts[0], verdict_style),
+    )
+    lines: list[Line] = [first]
+    lines += [((" " * used, "text"), (part, verdict_style)) for part in parts[1:]]
+    if one.score:
+        terms = packed(score_terms(one.score), width - 5)
+        lines += [((f"    {part}", "dim"),) for part in terms]
+    return lines
+
+
+def _total(score: Sequence[ScoreTerm]) -> float:
+    return sum(term.weight * term.value for term in score)
+
+
+def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
+    """Each as its weight times its value, and what that adds."""
+    return [
+        f"{visible(term.name)} {term.weight:g}×{term.value:.2f}={term.weight * term.value:.0f}"  # noqa: RUF001
+        for term in score
+    ]
+
+
+def _verdict(one: Considered, row: RequestRow) -> Cell:
+    failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
+    if one.position is None:
+        return f"out: {visible(one.why or one.dropped_by or 'not said why')}", "dim"
+    if row.backend == one.backend:
+        if row.status is None:
+            return "… waiting for it", "live"
+        return (f"✗ {row.status}", "bad") if row.failed else (f"✓ {row.status}", "good")
+    if failed:
+        return f"✗ {_outcome(failed[-1])}", "bad"
+    return "not needed", "dim"
+
+
+def _outcome(attempt: Attempt) -> str:
+    status = "no answer" if attempt.status is None else str(attempt.status)
+    return f"{status} after {duration(attempt.elapsed_ms)}"
+
+
+def _failed(row: RequestRow, width: int) -> list[Line]:
+    if not row.attempts:
+        return []
+    lines: list[Line] = [(), ((" Failed attempts", "head"),)]
+    for number, attempt in enumerate(row.attempts, 1):
+        head = f" {number:>2} {visible(attempt.backend)} "
+        lines.append(((head, "text"), (_outcome(attempt), "warn")))
+        lines += [((f"    {part}", "bad"),) for part in wrap(visible(attempt.error), width - 5)]
+    return lines
+
+
+def _would_change(now: Explanation | None, width: int) -> list[Line]:
+    if now is None:
+        return []
+    if now.chosen is not None:
+        goes = f"{visible(now.chosen.backend)}, {now.chosen.reason.value}"
+    else:
+        goes = visible(now.refused.message) if now.refused else NOTHING
+    lines: list[Line] = [(), ((" Asked again now", "head"),)]
+    lines += fact("goes to", goes, width)
+    for index, change in enumerate(now.would_change):
+        lines += fact("or, if" if index == 0 else "", visible(change), width, "dim")
+    return lines
+
+
+# Time ---------------------------------------------------------------------------------------------
+
+
+def _phases(row: RequestRow, width: int) -> list[Line]:
+    """Everything in a line or two."""
+    text = "   ".join(f"{label} {duration(ms)}" for label, _, ms in _steps(row))
+    return [((f" {part.strip()}", "dim"),) for part in wrap(text, width - 2)]
+
+
+def _steps(row: RequestRow) -> list[tuple[str, float, float | None]]:
+    """Each phase: its name, when it began, how long it took; the last one is the whole."""
+    own = row.finished.overhead_ms if row.finished else None
+    failed = sum(attempt.elapsed_ms for attempt in row.attempts)
+    first, total = row.first_byte_ms, row.total_ms
+    steps: list[tuple[str, float, float | None]] = [("nexus", 0.0, own)]
+    if row.attempts:
+        steps.append(("failed", own or 0.0, failed))
+    begun = (own or 0.0) + failed
+    if first is not None:
+        steps.append(("first byte", begun, max(0.0, first - begun)))
+        if total is not None:
+            steps.append(("stream", first, max(0.0, total - first)))
+    return [*steps, ("total", 0.0, total)]
+
+
+def timing_pane(row: RequestRow, width: int) -> list[Line]:
+    """The phases as bars on one scale, and the tokens."""
+    lines: list[Line] = []
+    whole = row.total_ms or row.first_byte_ms or 0.0
+    room = max(8, min(_BAR, width - _LABEL - 14))
+    for label, begun, ms in _steps(row):
+        before = round(room * begun / whole) if whole else 0
+        filled, _ = gauge(ms or 0.0, whole, room)
+        bar = (" " * before + filled)[:room].ljust(room)
+        style = "warn" if label == "failed" else "bar"
+        lines.append(
+            ((f" {fit(label, _LABEL)} ", "dim"), (bar, style), (f"  {duration(ms)}", "text"))
+        )
+    if row.usage is not None:
+        used = f"{row.usage.prompt_tokens:,} in, {row.usage.completion_tokens:,} out"
+        lines += [(), *fact("tokens", used, width)]
+        if row.total_ms and row.first_byte_ms is not None and row.usage.completion_tokens:
+            seconds = max(0.001, (row.total_ms - row.first_byte_ms) / 1000)
+            lines += fact("speed", f"{row.usage.completion_tokens / seconds:.0f} tokens/s", width)
+    return lines
+
+
+# Bodies -------------------------------------------------------------------------------------------
+
+
+def answer_pane(
+    row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
+) -> list[Line]:
+    """What the model said, where it was kept."""
+    if kept is None:
+        return _not_kept(is_capturing, width)
+    lines = [] if kept.is_whole else fact("so far", "the answer is not over, or too long", width)
+    if row.is_live and not kept.answer:
+        return [*lines, ((" Nothing has come yet.", "dim"),)]
+    return lines + _text(answer_text(kept.answer), width)
+
+
+def request_pane(
+    row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
+) -> list[Line]:
+    """What the client sent, as far as it was kept."""
+    lines: list[Line] = []
+    if row.received is not None:
+        shape = "stream" if row.received.is_streaming else "single answer"
+        lines += fact("client", visible(row.received.client or "no client keys"), width)
+        lines += fact("body", f"{row.received.body_bytes:,} bytes in, {shape} out", width)
+    if kept is None:
+        return [*lines, (), *_not_kept(is_capturing, width)]
+    return [*lines, (), *_text(kept.body.decode(errors="replace"), width)]
+
+
+def _not_kept(is_capturing: bool, width: int) -> list[Line]:
+    text = _NOT_CAPTURED if is_capturing else CAPTURE_IS_OFF
+    return [((f" {part}", "dim"),) for part in wrap(text, width - 2)]
+
+
+def _text(text: str, width: int) -> list[Line]:
+    return [
+        ((f" {part}", "text"),)
+        for line in text.split("\n")
+        for part in wrap(visible(line), width - 2)
+    ]

@@ -1,0 +1,128 @@
+"""The zones: what is open for use, what was served, and what cutting the open one would hit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual import events
+
+from nexus_core.types import PrivacyZone
+from nexus_tui.consequences import Hit, hits
+from nexus_tui.figures import clock, count, fit, packed, wrap
+from nexus_tui.source import EventSource
+from nexus_tui.untrusted import visible
+from nexus_tui.viewmodel import ViewModel
+from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
+
+_ZONES = tuple(PrivacyZone)
+_HEAD = 2
+_WIDE = 100  # columns from which a zone's line is whole
+
+
+class ZoneBoard(LineWidget):
+    """One line for each zone, and below them what a cut does or did."""
+
+    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+        super().__init__(id="zone-board")
+        self._source = source
+        self._view = view
+        self._now = now
+        self._cursor = _ZONES.index(PrivacyZone.OPEN)
+
+    @property
+    def selected(self) -> PrivacyZone:
+        return _ZONES[self._cursor]
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        return [
+            rule(width, "Zones", "on/off holds until restart of the server, not of this screen"),
+            (),
+            *(self._zone(zone, width) for zone in _ZONES),
+            (),
+            *self._recent(width),
+            (),
+            *self._cut(PrivacyZone.OPEN, width),
+        ]
+
+    def line_is_selected(self, y: int) -> bool:
+        return y == _HEAD + self._cursor
+
+    def _zone(self, zone: PrivacyZone, width: int) -> Line:
+        source = self._source
+        backends = [one for one in source.backends() if one.zone is zone]
+        answered = sum(source.stats.backends[one.name].answers for one in backends)
+        state: Cell = ("● open for use", "good")
+        if not source.is_zone_enabled(zone):
+            state = ("✗ cut", "bad")
+        cells: list[Cell] = [
+            (f" {zone.value.upper():<11}", "bright"),
+            (fit(state[0], 15), state[1]),
+            (f"{len(backends):>3} backends", "text"),
+            (f"{count(answered):>11} answers", "text"),
+        ]
+        if width < _WIDE:
+            return tuple(cells)
+        cells.append((" since the start", "text"))
+        if zone is PrivacyZone.RESTRICTED:
+            away = sum(source.stats.backends[b.name].answers for b in backends if b.type.is_cloud)
+            cells.append((f"   {count(away)} of them by a cloud", "warn" if away else "dim"))
+        else:
+            key = "[!] CUT NOW" if source.is_zone_enabled(zone) else "[!] REOPEN (asks)"
+            cells += [("   ", "text"), (f" {key} ", "alarm")]
+        return tuple(cells)
+
+    def _recent(self, width: int) -> list[Line]:
+        zones, now = self._view.zones, self._now()
+        parts = ["last 5 min:"]
+        parts += [f"{count(zones.answers[zone].total(now))} {zone.value}" for zone in _ZONES]
+        refused = zones.refused.total(now)
+        parts.append(f"{count(refused)} refused (privacy_constraint_violation)")
+        style = "warn" if refused else "text"
+        return [((f" {part}", style),) for part in packed(parts, width - 2, "   ")]
+
+    def _cut(self, zone: PrivacyZone, width: int) -> list[Line]:
+        source = self._source
+        names = [one.name for one in source.backends() if one.zone is zone]
+        running = sum(one.in_flight for one in source.backends() if one.zone is zone)
+        if source.is_zone_enabled(zone):
+            head: Cell = (f" Cutting {zone.value.upper()} now hits", "head")
+            found = hits(names, source.backends(), source.config.routing)
+            tail = f"in flight there now: {running}"
+        else:
+            cut = self._view.zones.cuts.get(zone)
+            since = "" if cut is None else f" since {clock(cut.at)}"
+            head = (f" {zone.value.upper()} is cut{since}", "head")
+            found = []
+            tail = f"still running there: {running}"
+            if cut is not None:
+                tail = (
+                    f"{cut.ended} streams stopped, {cut.refused} refused since, "
+                    f"{cut.elsewhere} answered by the other zone, {tail}"
+                )
+        lines: list[Line] = [(head,)]
+        text = "   ".join(map(_hit, found)) or "no model" * source.is_zone_enabled(zone)
+        lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
+        return [*lines, *(((f"   {part}", "dim"),) for part in wrap(tail, width - 4))]
+
+    # --- moving --------------------------------------------------------------------------
+
+    def move(self, rows: int) -> None:
+        """Move the cursor and paint at once."""
+        self._cursor = max(0, min(self._cursor + rows, len(_ZONES) - 1))
+        self.redraw_all()
+
+    def page(self, pages: int) -> None:
+        self.move(pages)
+
+    def edge(self, direction: int) -> None:
+        self.move(direction * len(_ZONES))
+
+    def on_click(self, event: events.Click) -> None:
+        self.move(event.y - _HEAD - self._cursor)
+
+
+def _hit(hit: Hit) -> str:
+    if hit.backend is None:
+        return f"{visible(hit.model)} (→ 503)"
+    how = f", {visible(hit.how)}" if hit.how else ""
+    return f"{visible(hit.model)} (→ {visible(hit.backend)}{how})"

@@ -1,0 +1,59 @@
+"""What the zones did: answers and refusals of the last minutes, and what a cut has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nexus_core.events import NexusEvent, RequestFinished, ZoneToggled
+from nexus_core.types import PrivacyZone
+from nexus_tui.series import RecentSum
+
+
+@dataclass(slots=True)
+class Cut:
+    """A zone that was switched off, and what came of it since."""
+
+    at: float
+    ended: int  # streams that were stopped with it
+    refused: int = 0  # requests that only it would have served
+    elsewhere: int = 0  # answers by the other zone
+
+
+class ZoneWatch:
+    """Fold events into what the zones' tab and the banner say."""
+
+    def __init__(self) -> None:
+        self.answers = {zone: RecentSum() for zone in PrivacyZone}
+        self.refused = RecentSum()  # for the privacy rule
+        self.cuts: dict[PrivacyZone, Cut] = {}
+
+    def apply(self, event: NexusEvent) -> None:
+        """Take in one event."""
+        if isinstance(event, ZoneToggled):
+            self._toggle(event)
+        elif isinstance(event, RequestFinished):
+            self._count(event)
+
+    def _toggle(self, event: ZoneToggled) -> None:
+        if event.enabled:
+            self.cuts.pop(event.zone, None)
+        else:
+            self.cuts[event.zone] = Cut(event.at, event.ended)
+
+    def _count(self, event: RequestFinished) -> None:
+        if event.zone is not None and event.status < 400:
+            self.answers[event.zone].add(event.at)
+        elif _dropped_by(event, "zone"):
+            self.refused.add(event.at)
+        for zone, cut in self.cuts.items():
+            if event.zone is not None and event.zone is not zone and event.status < 400:
+                cut.elsewhere += 1
+            elif _dropped_by(event, "enabled", zone):
+                cut.refused += 1
+
+
+def _dropped_by(event: RequestFinished, stage: str, zone: PrivacyZone | None = None) -> bool:
+    """Refused, and a stage had dropped a backend (of the zone) that might have served it."""
+    return (event.status, event.backend) == (503, None) and any(
+        one.dropped_by == stage and zone in (None, one.zone) for one in event.considered
+    )

@@ -1,0 +1,73 @@
+"""The gateway as the dashboard sees it, without a server and without backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import ExitStack
+from random import Random
+
+from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.config import Config
+from nexus_core.events import EventBus, ZoneToggled
+from nexus_core.explain import Explanation, Question, Situation, explain
+from nexus_core.registry import Registry
+from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.strategies import Strategy
+from nexus_core.stats import Stats
+from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.source import Exchange
+
+NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
+STARTED = NOW - (2 * 60 + 14) * 60
+
+
+class FakeGateway:
+    """The gateway's surface, with a real registry, bus and stats behind it."""
+
+    def __init__(self, config: Config, now: Callable[[], float] = lambda: NOW) -> None:
+        self.config = config
+        self.started_at = STARTED
+        self.stats = Stats()
+        self.bus = EventBus(self.stats.apply)
+        self.now = now
+        self.is_capturing = False
+        self.kept: dict[str, Exchange] = {}
+        self.queue_state: QueueState | None = None
+        self.registry = Registry(config.backends, self.bus, now)
+        self.switched: list[tuple[str, bool]] = []
+        self.probed: list[str] = []
+        self.commands: list[Command] = []
+        self.held = ExitStack()  # the slots of what runs
+        self.confirms = True  # else a switch is asked for and nothing happens yet
+
+    def captured(self, request_id: str) -> Exchange | None:
+        return self.kept.get(request_id)
+
+    async def explain(self, question: Question) -> Explanation:
+        strategy = Strategy(self.config.routing, Random(0))
+        situation = Situation(self.registry.snapshots(), strategy, 0.0)
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.traits
+        )
+        situation = situation.with_usable(question.usable)
+        return explain(situation.decide(need), situation)
+
+    def cut_open_zone(self) -> None:
+        """As the gateway does it, with two streams stopped."""
+        self.registry.set_zone_enabled(PrivacyZone.OPEN, False)
+        self.bus.publish(ZoneToggled(at=NOW - 20, zone=PrivacyZone.OPEN, enabled=False, ended=2))
+
+    async def execute(self, command: Command) -> Outcome:
+        self.commands.append(command)
+        match command:
+            case SwitchBackend():
+                self.switched.append((command.backend, command.enabled))
+                if self.confirms:
+                    self.registry.set_enabled(command.backend, command.enabled)
+            case ProbeBackend():
+                self.probed.append(command.backend)
+            case SwitchZone():
+                self.registry.set_zone_enabled(command.zone, command.enabled)
+                event = ZoneToggled(at=NOW, zone=command.zone, enabled=command.enabled, ended=0)
+                self.bus.publish(event)
+        return Outcome(message="done")

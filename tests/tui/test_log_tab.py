@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from nexus_tui.app import NexusApp
+from nexus_tui.logs import LogLine
+from tests.tui.fleet import NOW, fixed_now
+from tests.tui.screen import screen_text, until
+from tests.tui.staged import make_logs, make_stage
+from tests.tui.test_states import make_app, press
+
+
+async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
+    logs = make_logs()
+    logs.last_warning = None
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await until(lambda: "a81f7f" in screen_text(app) and "17 req/s" in screen_text(app))
+        await pilot.pause(0.3)  # the first rounds are over
+        before = screen_text(app).splitlines()
+        logs.add(LogLine(NOW, "info", "x", "quiet"))
+        app._paint("kpi")
+        await pilot.pause()
+        assert screen_text(app).splitlines() == before
+
+        logs.add(LogLine(NOW, "error", "nexus_core.proxy", "[/] it broke"))
+        app._paint("kpi")
+        await pilot.pause()
+        after = screen_text(app).splitlines()
+
+    assert after[:-1] == before[:-1]
+    assert "ERROR nexus_core.proxy: [/] it broke" in after[-1]
+
+
+async def test_the_log_is_narrowed_by_level_and_words() -> None:
+    app = make_app(make_stage())
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        everything = await press(pilot, "6")
+        words = await press(pilot, "/", *"health", "enter")
+        warnings = await press(pilot, "v", "v")
+        cleared = await press(pilot, "escape")
+
+    assert "released slot" in everything
+    assert "vllm-a now=healthy" in words
+    assert "released slot" not in words
+    assert "exo-lab now=unhealthy" in warnings
+    assert "vllm-a" not in warnings
+    assert "answered 529" in cleared
+
+
+async def test_the_log_follows_until_the_cursor_is_moved() -> None:
+    logs = make_logs()
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "6", "k")
+        for number in range(60):
+            logs.add(LogLine(NOW, "info", "x", f"line {number}"))
+        app.redraw()
+        stayed = await press(pilot)
+        newest = await press(pilot, "f")
+
+    assert "answered 529" in stayed
+    assert "line 59" not in stayed
+    assert "line 59" in newest
+
+
+async def test_enter_shows_the_whole_of_a_long_line() -> None:
+    logs = make_logs()
+    logs.add(LogLine(NOW, "error", "x", "it broke\\x0aTraceback: " + "deep " * 60 + "end [/]"))
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        cut = await press(pilot, "6")
+        whole = await press(pilot, "enter")
+
+    assert "end [/]" not in cut
+    assert "end [/]" in whole
+    assert "error x at 14:02:31" in whole

@@ -1,0 +1,164 @@
+"""Send again, compare, capture: what is done with a request that was kept."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_core.commands import Command, Outcome, ReplayRequest
+from nexus_tui.app import NexusApp
+from tests.tui.fleet import Story, fixed_now, publish
+from tests.tui.screen import screen_text, until
+from tests.tui.staged import Kept, Stage, keep_two, make_stage, streamed
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+    assert isinstance(pilot.app, NexusApp)
+    return screen_text(pilot.app)
+
+
+def keep(stage: Stage, request_id: str, story: Story) -> None:
+    publish(stage.gateway, request_id, story)
+    stage.kept[request_id] = Kept(request_id, streamed("an answer"))
+
+
+async def test_a_request_that_was_not_kept_can_not_be_sent_again() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "r")
+
+    assert "can't be sent again. Bodies are not kept. B begins to keep them" in text
+    assert stage.gateway.commands == []
+
+
+async def test_a_restricted_request_has_no_open_backend_to_go_to(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "tests.tui.fleet.REQUEST_HEADERS", (("X-Nexus-Privacy-Zone", "restricted"),)
+    )
+    stage = make_stage(plays=False)
+    keep(stage, "secret", Story(1, "gpt-4o", None, None, status=503))
+    keep(stage, "plain", Story(0, "llama3:70b", "vllm-a"))
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "j", "r")
+        assert "openai  zone open, the request is restricted" in text
+        await press(pilot, *"jjj", "enter")  # on openai: nothing happens
+        assert "Send secret again" in screen_text(app)
+    assert not any(isinstance(one, ReplayRequest) for one in stage.gateway.commands)
+
+
+async def test_a_local_backend_is_asked_at_once_and_a_cloud_after_a_question() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "cloudy", Story(1, "gpt-4o", "openai"))
+    keep(stage, "local", Story(0, "qwen2.5:7b", "local-llama"))
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "r", "enter")
+        await until(
+            lambda: (
+                ReplayRequest(request_id="local", backend="local-llama") in stage.gateway.commands
+            )
+        )
+        asked = await press(pilot, "j", "r", *"jjj", "enter")
+        assert "Send it to openai?" in asked
+        await press(pilot, "enter")  # the default is No
+        await press(pilot, "r", *"jjj", "enter", "y")
+        sent = ReplayRequest(request_id="cloudy", backend="openai")
+        await until(lambda: stage.gateway.commands.count(sent) == 1)
+
+
+async def test_a_replay_is_marked_with_its_original_for_the_diff() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "first", Story(0, "llama3:70b", "vllm-a"))
+
+    async def command(command: Command) -> Outcome:
+        assert isinstance(command, ReplayRequest)
+        publish(stage.gateway, "again", Story(0, "llama3:70b", command.backend))
+        stage.kept["again"] = Kept("again", streamed("another answer"))
+        return Outcome(message="sent", data={"request_id": "again"})
+
+    stage.source.command = command  # type: ignore[method-assign]
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "r", "enter")
+        await until(lambda: [row.request_id for row in app.view.marked] == ["first", "again"])
+        text = await press(pilot, "d")
+
+    assert "-an answer" in text
+    assert "+another answer" in text
+
+
+async def test_without_bodies_the_diff_says_how_to_keep_them() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "m", *"jjj", "m", "d")
+
+    assert "The answer of both was not kept." in text
+    assert "B begins to keep them, in memory only" in text
+    assert "Δ " in text or "has not ended" in text
+
+
+async def test_one_mark_is_not_enough_and_the_third_takes_the_first_s_place() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        told = await press(pilot, "m", "d")
+        await press(pilot, "j", "m", "j", "m")
+
+    assert "mark two requests with m first" in told
+    assert [row.request_id for row in app.view.marked] == ["a81f7e", "a81f7d"]
+
+
+async def test_the_detail_shows_what_was_kept() -> None:
+    stage = make_stage()
+    keep_two(stage)
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, *"jjj", "enter", "tab")
+        await until(lambda: "The sky is blue because" in screen_text(app))
+        body = await press(pilot, "tab")
+
+    assert "[REC]" in body
+    assert '{"model":"gpt-4","messages":[{"role":"user"' in body
+
+
+async def test_the_route_tells_the_score_and_where_it_would_go_now() -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, *"jjj", "enter")
+        await until(lambda: "Asked again now" in screen_text(app))
+        text = screen_text(app)
+
+    assert "priority 50×0.50=25" in text  # noqa: RUF001
+    assert "other-cloud: healthy → other-cloud, capability-match" in text
+
+
+async def test_an_export_writes_what_the_list_shows_and_nothing_over_a_file(
+    tmp_path: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(str(tmp_path))
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "E", "e", "j", "enter")
+        await until(lambda: "2 requests are in " in screen_text(app))
+        again = await press(pilot, "e", "j", "enter")
+
+    assert "it exists already" in again

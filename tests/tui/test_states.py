@@ -1,0 +1,361 @@
+"""What the screen says when something is wrong, or nothing may be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_core.commands import Command, Outcome, ReloadConfig, SaveConfig
+from nexus_core.errors import ConfigError, InvalidRequestError
+from nexus_core.registry import BackendSnapshot
+from nexus_core.types import PrivacyZone
+from nexus_tui.app import NexusApp
+from tests.tui.fleet import NOW, Story, fixed_now, publish
+from tests.tui.screen import screen_text, until
+from tests.tui.staged import Stage, make_logs, make_stage
+
+
+class FakeServer:
+    """A server that may have died."""
+
+    def __init__(self, problem: str | None = None) -> None:
+        self.problem = problem
+        self.restarted = 0
+        self.ended = 0
+
+    def restart(self) -> None:
+        self.restarted += 1
+        self.problem = None
+
+    def end_running(self) -> None:
+        self.ended += 1
+
+
+def make_app(stage: Stage, server: FakeServer | None = None) -> NexusApp:
+    return NexusApp(stage.source, now=fixed_now, server=server, logs=make_logs())
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+    assert isinstance(pilot.app, NexusApp)
+    return screen_text(pilot.app)
+
+
+COMMANDING = ("!", "ctrl+r", "B", "3", "space", "D", "K", "P", "t", "w", "S")
+
+
+async def test_a_read_only_dashboard_says_so_and_asks_for_nothing() -> None:
+    stage = make_stage()
+    stage.source.is_read_only = True
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, *COMMANDING)
+        await until(lambda: "this dashboard is read-only" in screen_text(app))
+
+    assert "[READ-ONLY]" in shown
+    assert stage.gateway.commands == []
+
+
+async def test_a_lost_link_is_on_the_screen_with_its_age_and_stops_commands() -> None:
+    stage = make_stage()
+    stage.source.status = "stale"
+    stage.source.stale_since = NOW - 12
+    stage.source.is_remote = True
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, *COMMANDING)
+        assert app.screen.has_class("-stale")
+        await until(lambda: "the link is lost" in screen_text(app))
+        stage.source.status = "live"
+        app.redraw()
+        await pilot.pause()
+        mended = screen_text(app)
+        assert not app.screen.has_class("-stale")
+
+    assert "[STALE 12 s]" in shown
+    assert "[ATTACHED 127.0.0.1]" in shown
+    assert "LINK LOST" in shown
+    assert stage.gateway.commands == []
+    assert "STALE" not in mended
+    assert "LINK LOST" not in mended
+
+
+async def test_what_the_source_has_to_say_is_on_every_tab() -> None:
+    stage = make_stage()
+    stage.source.notice = "the server is Nexus 0.9, this is 0.3 [/]"
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        for tab in "123456":
+            assert "the server is Nexus 0.9, this is 0.3 [/]" in await press(pilot, tab)
+
+
+async def test_a_server_that_died_is_announced_and_started_again() -> None:
+    server = FakeServer("OSError; the log (6) has its trace")
+    app = make_app(make_stage(), server)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        dead = await press(pilot, "4")
+        again = await press(pilot, "R")
+
+    assert "THE SERVER HAS STOPPED: OSError" in dead
+    assert server.restarted == 1
+    assert "THE SERVER HAS STOPPED" not in again
+
+
+@pytest.mark.parametrize(
+    ("keys", "quits", "ended"), [(("enter",), True, 0), (("k",), True, 1), (("escape",), False, 0)]
+)
+async def test_quitting_with_requests_under_way_asks(
+    keys: tuple[str, ...], quits: bool, ended: int
+) -> None:
+    server = FakeServer()
+    app = make_app(make_stage(), server)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        asked = await press(pilot, "q")
+        assert "6 requests are under way" in asked
+        await pilot.press(*keys)
+        await until(lambda: app.is_running is not quits)
+        await pilot.pause()
+        assert app.is_running is not quits
+
+    assert server.ended == ended
+
+
+async def test_quitting_an_attached_screen_asks_nothing() -> None:
+    app = make_app(make_stage())
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.press("q")
+        await until(lambda: not app.is_running)
+
+
+# Zones --------------------------------------------------------------------------------------------
+
+
+async def test_the_open_zone_is_cut_at_once_and_opened_only_after_a_question() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2", "!")
+        await until(lambda: "OPEN ZONE CUT" in screen_text(app))
+        assert not stage.source.is_zone_enabled(PrivacyZone.OPEN)
+
+        asked = await press(pilot, "!")
+        assert "Open the open zone again?" in asked
+        await press(pilot, "enter")  # the default is No
+        assert not stage.source.is_zone_enabled(PrivacyZone.OPEN)
+
+        await press(pilot, "!", "y")
+        await until(lambda: "ZONE CUT" not in screen_text(app))
+        assert stage.source.is_zone_enabled(PrivacyZone.OPEN)
+
+
+async def test_the_zone_is_cut_from_within_a_dialog_too() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "y", "!")
+        await until(lambda: not stage.source.is_zone_enabled(PrivacyZone.OPEN))
+
+
+async def test_the_banner_counts_what_the_cut_did() -> None:
+    stage = make_stage()
+    stage.gateway.cut_open_zone()
+    publish(stage.gateway, "local", Story(1, "llama3:70b", "vllm-a"))
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        for tab in "123456":
+            text = await press(pilot, tab)
+            assert (
+                "OPEN ZONE CUT 14:02:11 by you: 2 streams stopped, 0 refused since, 1 served"
+                in text
+            )
+            assert "O✗" in text
+
+
+async def test_the_restricted_zone_is_switched_off_only_after_a_question() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        asked = await press(pilot, "4", "k", "space")
+        assert "Nobody else serves llama3:70b, qwen2.5:7b" in asked
+        await press(pilot, "n")
+        assert stage.source.is_zone_enabled(PrivacyZone.RESTRICTED)
+        await press(pilot, "space", "y")
+        await until(lambda: "RESTRICTED ZONE CUT" in screen_text(app))
+
+
+async def test_a_cut_may_let_streams_run_out() -> None:
+    stage = make_stage()
+    tui = stage.gateway.config.tui.model_copy(update={"panic": "drain"})
+    stage.gateway.config = stage.gateway.config.model_copy(update={"tui": tui})
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "!")
+        await until(lambda: bool(stage.gateway.commands))
+
+    assert getattr(stage.gateway.commands[0], "end_running", None) is False
+
+
+# Questions and answers ----------------------------------------------------------------------------
+
+
+async def test_switching_off_the_only_server_of_a_model_names_it_first() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        asked = await press(pilot, "3", "space")
+        assert "It is the only one that serves qwen2.5:7b." in asked
+        await press(pilot, "enter")
+        assert stage.gateway.switched == []
+        await press(pilot, "space", "y")
+        await until(lambda: stage.gateway.switched == [("local-llama", False)])
+
+
+def answer(stage: Stage, outcome: Callable[[Command], Outcome]) -> list[Command]:
+    asked: list[Command] = []
+
+    async def command(command: Command) -> Outcome:
+        asked.append(command)
+        return outcome(command)
+
+    stage.source.command = command  # type: ignore[method-assign]
+    return asked
+
+
+async def test_saving_shows_the_difference_and_writes_only_when_told() -> None:
+    stage = make_stage()
+    lines = ("@@ -3 +3 @@", "-enabled = true", "+enabled = false", "+\x1b[2J [/]")
+    asked = answer(stage, lambda _: Outcome(message="3 lines", lines=lines))
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "3", "S")
+        assert "-enabled = true" in shown
+        assert "+\\x1b[2J [/]" in shown
+        await press(pilot, "enter")
+        await press(pilot, "S", "y")
+        await until(lambda: len(asked) == 3)
+
+    assert asked == [SaveConfig(only_plan=True), SaveConfig(only_plan=True), SaveConfig()]
+
+
+async def test_a_reload_shows_its_plan_before_it_is_in_force() -> None:
+    stage = make_stage()
+    asked = answer(
+        stage, lambda _: Outcome(message="1 change", lines=("gpt-4: local-llama → vllm-a",))
+    )
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "ctrl+r")
+        assert "gpt-4: local-llama → vllm-a" in shown
+        await press(pilot, "y")
+        await until(lambda: asked == [ReloadConfig(only_plan=True), ReloadConfig()])
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConfigError(["nexus.toml:4: a: is wrong", "nexus.toml:9: b: too"]),
+        InvalidRequestError("nexus.toml:4: a: is wrong\nnexus.toml:9: b: too"),
+    ],
+)
+async def test_a_refused_file_shows_every_problem(error: Exception) -> None:
+    stage = make_stage()
+
+    def refuse(_: Command) -> Outcome:
+        raise error
+
+    answer(stage, refuse)
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "ctrl+r")
+
+    assert "the configuration is as it was" in shown.lower()
+    assert "nexus.toml:4: a: is wrong" in shown
+    assert "nexus.toml:9: b: too" in shown
+
+
+async def test_a_failed_command_leaves_nothing_pending() -> None:
+    stage = make_stage()
+
+    def refuse(_: Command) -> Outcome:
+        raise InvalidRequestError("not now")
+
+    answer(stage, refuse)
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "3", "j", "space")
+
+    assert "not now" in shown
+    assert "switching" not in shown
+
+
+# A newcomer ---------------------------------------------------------------------------------------
+
+
+async def test_the_empty_screen_shows_what_was_looked_for() -> None:
+    stage = make_stage(is_empty=True, finds=True)
+    app = make_app(stage)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.pause()
+        shown = screen_text(app)
+
+    assert "127.0.0.1:11434" in shown
+    assert "this is Nexus" in shown
+    assert "OPENAI_API_KEY" in shown
+    assert "o adds OpenAI" in shown
+
+
+async def test_a_found_backend_takes_the_newcomer_s_screen_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = make_stage(is_empty=True, finds=True)
+    found: tuple[BackendSnapshot, ...] = ()
+    monkeypatch.setattr(stage.source, "backends", lambda: found)
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        assert "Looked for local servers" in screen_text(app)
+        found = make_stage().source.backends()
+        app.redraw()
+        await until(lambda: "── Live ──" in screen_text(app))
+        assert "Looked for" not in screen_text(app)
+
+
+async def test_a_refused_key_is_told_once() -> None:
+    stage = make_stage(plays=False)
+    app = make_app(stage)
+    app._logs.last_warning = None
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        for _ in range(3):
+            stage.gateway.registry.record_refused_key("openai", "401: check OPENAI_API_KEY")
+        await until(
+            lambda: "openai: 401: check OPENAI_API_KEY" in screen_text(app).splitlines()[-1]
+        )
+        app._notices._clear("openai: 401: check OPENAI_API_KEY")
+        stage.gateway.registry.record_refused_key("openai", "401: check OPENAI_API_KEY")
+        app._collect()
+        await pilot.pause()
+        assert "OPENAI_API_KEY" not in screen_text(app).splitlines()[-1]
