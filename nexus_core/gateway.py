@@ -123,8 +123,10 @@ class Gateway:
                         task.cancel()
                     self.forwarder.end_all()
         finally:
-            await self.engine.close()
-            await self.books.close()
+            try:
+                await self.engine.close()
+            finally:
+                await self.books.close()
 
     async def _open_books(self) -> None:
         await self.books.open()
