@@ -13,6 +13,7 @@ from nexus_core.agents.base import read_whole
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
+from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
 from nexus_core.upstream.base import (
@@ -40,6 +41,11 @@ class Answer:
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
     service_tier: str | None = None  # as the answer says
+
+    @property
+    def text_bytes(self) -> int:
+        """How much a whole answer says without telling its usage."""
+        return 0 if self.relay or self.usage else text_length(self.body)
 
 
 class FailureKind(Enum):

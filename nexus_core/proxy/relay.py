@@ -35,6 +35,8 @@ class StreamRelay:
         self._keys = keys
         self._held = b""
         self._tail: deque[bytes] = deque(maxlen=_TAIL_PARTS)
+        self._told: TokenUsage | None = None  # the usage as it was last told
+        self._is_told_on = False  # it is told again as the answer grows
 
     async def first(self) -> bytes:
         """Wait for the first bytes.
@@ -89,8 +91,9 @@ class StreamRelay:
 
     @property
     def text_bytes(self) -> int:
-        """How long the answer was so far."""
-        return self._meter.text_bytes
+        """How long the answer was so far; 0 where the usage that was told covers it."""
+        is_covered = self._is_told_on or (self._told is not None and self.is_complete)
+        return 0 if is_covered else self._meter.text_bytes
 
     async def _send(self, chunk: bytes, reply: Reply) -> None:
         data = self._held + chunk if self._held else chunk
@@ -104,5 +107,9 @@ class StreamRelay:
     async def _send_now(self, data: bytes, reply: Reply) -> None:
         clean = self._keys.cut(data)
         self._tail.append(clean[-_TAIL_PART_BYTES:])
-        if shown := self._meter.read(clean):
+        shown = self._meter.read(clean)
+        if (usage := self.usage) != self._told:
+            self._is_told_on = self._told is not None
+            self._told = usage
+        if shown:
             await reply.send(shown)
