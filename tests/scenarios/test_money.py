@@ -202,10 +202,12 @@ LATE = event({}, "stop", usage=usage(10, 20))
 async def test_the_cost_comes_from_the_usage_wherever_it_stands(
     tmp_path: Path, parts: tuple[bytes, ...]
 ) -> None:
-    async with upstreams(streams(parts)) as (up,):
-        async with priced(cloud("a", up.url), folder=tmp_path) as nexus:
-            await nexus.ask(stream=True)
-            await settled(nexus)
+    async with (
+        upstreams(streams(parts)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        await nexus.ask(stream=True)
+        await settled(nexus)
 
     (row,) = ledger(tmp_path)
     assert (row["prompt_tokens"], row["completion_tokens"]) == (10, 20)
@@ -219,10 +221,12 @@ async def test_a_translated_answer_costs_what_its_provider_reports(
     tmp_path: Path, provider: Provider, stream: bool
 ) -> None:
     script = streams(provider.events) if stream else answers(provider.answer)
-    async with upstreams(script) as (up,):
-        async with priced(vendor(provider.type, up.url), folder=tmp_path) as nexus:
-            answer = await nexus.ask(stream=stream)
-            await settled(nexus)
+    async with (
+        upstreams(script) as (up,),
+        priced(vendor(provider.type, up.url), folder=tmp_path) as nexus,
+    ):
+        answer = await nexus.ask(stream=stream)
+        await settled(nexus)
 
     assert answer.headers[COST] == (ESTIMATE if stream else "$0.011000")
     (row,) = ledger(tmp_path)
@@ -243,10 +247,12 @@ leaving = pytest.mark.parametrize(("kind", "parts", "tokens"), LEAVING, ids=lamb
 async def test_a_client_that_leaves_pays_what_was_counted_so_far(
     tmp_path: Path, kind: BackendType, parts: list[bytes], tokens: tuple[int, int]
 ) -> None:
-    async with upstreams(streams([*parts, asyncio.Event()])) as (up,):
-        async with priced(vendor(kind, up.url), folder=tmp_path) as nexus:
-            headers = await leave_after(nexus, "there.")
-            reserved = nexus.gateway.books.budget.reserved_nano_usd
+    async with (
+        upstreams(streams([*parts, asyncio.Event()])) as (up,),
+        priced(vendor(kind, up.url), folder=tmp_path) as nexus,
+    ):
+        headers = await leave_after(nexus, "there.")
+        reserved = nexus.gateway.books.budget.reserved_nano_usd
 
     assert PATTERN.match(headers[COST])
     (row,) = ledger(tmp_path)
@@ -260,10 +266,12 @@ async def test_a_client_that_leaves_pays_what_was_counted_so_far(
 async def test_a_stream_that_breaks_costs_what_was_counted_so_far(
     tmp_path: Path, kind: BackendType, parts: list[bytes], tokens: tuple[int, int]
 ) -> None:
-    async with upstreams(streams(parts, is_whole=False)) as (up,):
-        async with priced(vendor(kind, up.url), folder=tmp_path) as nexus:
-            await nexus.ask(stream=True)
-            await settled(nexus)
+    async with (
+        upstreams(streams(parts, is_whole=False)) as (up,),
+        priced(vendor(kind, up.url), folder=tmp_path) as nexus,
+    ):
+        await nexus.ask(stream=True)
+        await settled(nexus)
 
     (row,) = ledger(tmp_path)
     assert (row["failed"], row["client_left"], row["is_partial"]) == (1, 0, 1)
@@ -273,9 +281,11 @@ async def test_a_stream_that_breaks_costs_what_was_counted_so_far(
 
 async def test_a_client_that_leaves_after_the_usage_pays_what_was_reported(tmp_path: Path) -> None:
     parts = [*SPOKEN, usage_chunk(10, 20), b": the end is near\n\n", asyncio.Event()]
-    async with upstreams(streams(parts)) as (up,):
-        async with priced(cloud("a", up.url), folder=tmp_path) as nexus:
-            await leave_after(nexus, "near")
+    async with (
+        upstreams(streams(parts)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        await leave_after(nexus, "near")
 
     (row,) = ledger(tmp_path)
     assert (row["counted"], row["cost_nano_usd"], row["is_partial"]) == ("reported", 50_000_000, 1)
@@ -333,12 +343,14 @@ async def test_an_error_costs_nothing(tmp_path: Path, script: Script, status: in
 
 
 async def test_what_a_provider_cannot_do_costs_nothing(tmp_path: Path) -> None:
-    async with upstreams(hang) as (up,):
-        async with priced(vendor(BackendType.ANTHROPIC, up.url), folder=tmp_path) as nexus:
-            answer = await nexus.http.post(CHAT, json=chat("m", n=2))
-            await settled(nexus)
-            budget = nexus.gateway.books.budget
-            spoken_for = budget.spent_nano_usd, budget.reserved_nano_usd
+    async with (
+        upstreams(hang) as (up,),
+        priced(vendor(BackendType.ANTHROPIC, up.url), folder=tmp_path) as nexus,
+    ):
+        answer = await nexus.http.post(CHAT, json=chat("m", n=2))
+        await settled(nexus)
+        budget = nexus.gateway.books.budget
+        spoken_for = budget.spent_nano_usd, budget.reserved_nano_usd
 
     assert (answer.status_code, spoken_for, up.received) == (422, (0, 0), [])
     assert COST not in answer.headers
@@ -376,10 +388,12 @@ async def test_a_service_tier_has_its_own_price(tmp_path: Path, tier: str, strea
 async def test_embeddings_cost_their_prompt(tmp_path: Path) -> None:
     vector = {"object": "embedding", "index": 0, "embedding": [0.5]}
     body = {"data": [vector], "usage": {"prompt_tokens": 7, "total_tokens": 7}}
-    async with upstreams(answers(body)) as (up,):
-        async with priced(cloud("a", up.url), folder=tmp_path) as nexus:
-            answer = await nexus.http.post("/v1/embeddings", json={"model": "m", "input": "hello"})
-            await settled(nexus)
+    async with (
+        upstreams(answers(body)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        answer = await nexus.http.post("/v1/embeddings", json={"model": "m", "input": "hello"})
+        await settled(nexus)
 
     assert answer.headers[COST] == "$0.007000"
     (row,) = ledger(tmp_path)
