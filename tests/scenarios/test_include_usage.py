@@ -15,7 +15,7 @@ from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.providers.samples import ANTHROPIC, GOOGLE
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor
-from tests.scenarios.nexus import CHAT, Nexus, backend, cloud, upstreams
+from tests.scenarios.nexus import CHAT, Nexus, cloud, upstreams
 
 WANTS = {"include_usage": True}
 BODY = (
