@@ -16,7 +16,17 @@ from nexus_core.types import NANO, BudgetStatus
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Exchange, streams
 from tests.scenarios.money import DONE, PRICE, SPOKEN, costs, ledger, priced, settled
-from tests.scenarios.nexus import CHAT, Nexus, backend, cloud, error_of, running, told, upstreams
+from tests.scenarios.nexus import (
+    CHAT,
+    Gate,
+    Nexus,
+    backend,
+    cloud,
+    error_of,
+    running,
+    told,
+    upstreams,
+)
 
 STATUS = "x-nexus-budget-status"
 ONE_DOLLAR = costs(0, 500)
@@ -147,6 +157,26 @@ async def test_what_has_no_price_may_be_shut_out(tmp_path: Path) -> None:
     assert [told(answer)[:2] for answer in asked] == [(200, "dear"), (503, None), (200, "free")]
     assert error_of(asked[1])["code"] == "budget_exceeded"
     assert "no price is known for mystery" in error_of(asked[1])["message"]
+
+
+async def test_a_limit_reached_by_what_runs_is_told_while_it_runs(tmp_path: Path) -> None:
+    gate = Gate()
+    async with (
+        upstreams(gate) as (dear,),
+        priced(cloud("dear", dear.url), folder=tmp_path, budget=limit(0.5)) as nexus,
+    ):
+        asked = nexus.start(stream=True)
+        await dear.wait_for_requests(1)
+        while_it_runs = changes(nexus)
+        refused = await nexus.ask()
+        gate.open()
+        answer = await asked
+        await settled(nexus, 2)
+
+    assert while_it_runs == [(None, BudgetStatus.NORMAL, BudgetStatus.HARD_LIMIT)]
+    assert refused.status_code == 503
+    assert answer.headers[STATUS] == "hard_limit"
+    assert changes(nexus)[1:] == [(None, BudgetStatus.HARD_LIMIT, BudgetStatus.NORMAL)]
 
 
 # Many at once ------------------------------------------------------------------------------------
