@@ -1,12 +1,15 @@
-"""What money costs the request path: pricing an exchange, and handing a row to the ledger.
+"""What money costs the request path: pricing, the bill of an attempt, a row for the ledger.
 
 The references in the same run: the price list's own calculation, and making the row. Wanted: a
-price below 10 microseconds, an append below 20, also while the writer is busy.
+price below 10 microseconds, an append below 20, also while the writer is busy. The bill is all of
+it: a reservation, an estimate, a settlement and a row; what counting the prompt takes, which
+`tokens.py` measures, is told apart.
 Run: python benchmarks/money.py
 """
 
 from __future__ import annotations
 
+import json
 import statistics
 import tempfile
 import time
@@ -16,10 +19,19 @@ from pathlib import Path
 
 import genai_prices
 
+from nexus_core.books import Books
+from nexus_core.config import BudgetConfig, Config, StorageConfig
 from nexus_core.events import TokenUsage
 from nexus_core.ledger import Ledger
 from nexus_core.ledger_schema import LedgerRow
 from nexus_core.pricing import Prices, estimate_cost
+from nexus_core.proxy.bill import Answered, Bill
+from nexus_core.proxy.reply import ProxyRequest
+from nexus_core.routing.requirements import Requirements
+from nexus_core.snapshot import BackendSnapshot
+from nexus_core.tokens import count_tokens
+from nexus_core.translation.openai import read_request
+from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)
@@ -90,6 +102,54 @@ def append() -> None:
     print(f"{'append, p99':14} {tail:7.1f} us   {ledger.lost} lost")
 
 
+def bill() -> None:
+    body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
+    request = ProxyRequest(
+        id="0123456789abcdef",
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        need=Requirements("gpt-4o", ("gpt-4o",)),
+        client="laptop",
+        headers=(),
+        received=0.0,
+    )
+    backend = BackendSnapshot(
+        name="openai",
+        type=BackendType.OPENAI,
+        zone=PrivacyZone.OPEN,
+        tier=None,
+        priority=50,
+        max_concurrent=None,
+        url="https://api.openai.com",
+        models={"gpt-4o": "gpt-4o"},
+        health=HealthStatus.HEALTHY,
+    )
+    answered, ready, now = Answered(usage=USAGE, is_whole=True), row(), time.time()
+    with tempfile.TemporaryDirectory() as folder:
+        path = str(Path(folder) / "nexus.db")
+        config = Config(
+            storage=StorageConfig(path=path), budget=BudgetConfig(monthly_limit_usd=1e6)
+        )
+        books = Books(config, time.time)
+        books.ledger.open()
+        books.prices.load()
+
+        def attempt() -> None:
+            Bill(books, request, backend, "gpt-4o", now).settle(answered, now)
+            books.ledger.append(ready)
+
+        reference = microseconds(row)
+        counting = microseconds(
+            lambda: count_tokens(books.tokenizers, "gpt-4o", request.openai.fields)
+        )
+        taken = microseconds(attempt) - counting
+        books.ledger.close()
+    print(f"{'reference':14} {reference:7.1f} us   making the row")
+    print(f"{'bill':14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
+    print(f"{'its counting':14} {counting:7.1f} us   one word, no vocabulary loaded")
+
+
 if __name__ == "__main__":
     price()
+    bill()
     append()

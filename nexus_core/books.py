@@ -61,6 +61,9 @@ class Books:
         self.budget.recall(spent, month)
         self.averages = CompletionAverages(averages)
         self._opened.set()
+        self._warn_of_unknown_clients()
+
+    def _warn_of_unknown_clients(self) -> None:
         names = [key.name for key in self._config.auth.api_keys]
         for client in self.budget.unknown_clients(names):
             log.warning(
@@ -110,7 +113,7 @@ class Books:
 
     async def load_prices(self) -> None:
         """Return once prices are known; at once if they are already."""
-        if not self.prices.is_loaded:
+        while not self.prices.is_loaded:  # a reload may have put others in their place meanwhile
             await asyncio.to_thread(self.prices.load)
 
     async def close(self) -> None:
@@ -122,6 +125,7 @@ class Books:
         self._config = config
         self.prices = self.prices.configured(config.pricing)
         self.budget.configure(config.budget)
+        self._warn_of_unknown_clients()
 
     # --- what requests ask ---------------------------------------------------------------
 

@@ -196,7 +196,10 @@ class BackendToggled:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BudgetStatusChanged:
-    """A monthly limit was reached, or left behind at the turn of a month."""
+    """A monthly limit was reached, or left behind at the turn of a month.
+
+    What is reserved counts: a limit may also be left behind when a request cost less than expected.
+    """
 
     at: float
     client: str | None  # the name of the client key; None: the whole gateway's limit

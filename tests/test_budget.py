@@ -201,6 +201,42 @@ def test_a_moment_lies_in_its_month(at: int) -> None:
     assert Month.parse(str(month)) == month
 
 
+# Other limits -------------------------------------------------------------------------------------
+
+
+def test_a_new_limit_counts_what_was_spent_under_the_old_one() -> None:
+    limited = budget(spent_usd=6)
+    running = limited.reserve(None, NANO, AT)
+
+    limited.configure(BudgetConfig(monthly_limit_usd=7.0))
+
+    assert limited.status(None, AT) is HARD
+    limited.settle(running, 0, AT)
+    assert limited.status(None, AT) is SOFT
+
+
+def test_a_client_limited_later_has_spent_what_it_spent() -> None:
+    limited = budget(spent_usd=4, client="laptop")
+    limited.reserve("laptop", NANO, AT)
+
+    limited.configure(BudgetConfig.model_validate({"keys": {"laptop": {"monthly_limit_usd": 5.0}}}))
+
+    assert limited.status("laptop", AT) is HARD
+    assert limited.status("phone", AT) is NORMAL
+
+
+def test_a_change_that_was_told_is_not_told_again_after_a_reload() -> None:
+    limited = budget(spent_usd=8)
+    assert limited.changes(AT) == (BudgetChange(None, NORMAL, SOFT),)
+
+    limited.configure(BudgetConfig(monthly_limit_usd=10.0))
+    again = limited.changes(AT)
+    limited.configure(BudgetConfig(monthly_limit_usd=8.0))
+
+    assert again == ()
+    assert limited.changes(AT) == (BudgetChange(None, SOFT, HARD),)
+
+
 # Concurrency --------------------------------------------------------------------------------------
 
 
@@ -262,6 +298,12 @@ class Accounts(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.at += seconds
 
+    @rule(limits=st.dictionaries(st.sampled_from(["laptop", "phone"]), st.integers(0, 9)))
+    def reload(self, limits: dict[str, int]) -> None:
+        keys = {name: {"monthly_limit_usd": limit} for name, limit in limits.items()}
+        self.config = BudgetConfig.model_validate({"monthly_limit_usd": 10.0, "keys": keys})
+        self.budget.configure(self.config)
+
     @precondition(lambda self: not self.reserved)
     @rule()
     def restart(self) -> None:
@@ -274,7 +316,8 @@ class Accounts(RuleBasedStateMachine):
         in_ledger = spent_by_client(self.ledger, Month.of(self.at))
 
         assert self.budget.spent_nano_usd == sum(in_ledger.values())
-        assert self.budget._clients["laptop"].spent == in_ledger.get("laptop", 0)
+        for name, account in self.budget._clients.items():
+            assert account.spent == in_ledger.get(name, 0)
 
     @invariant()
     def what_is_reserved_is_what_runs(self) -> None:
@@ -282,7 +325,8 @@ class Accounts(RuleBasedStateMachine):
             return sum(each.nano_usd for each in self.reserved if each.client in clients)
 
         assert self.budget.reserved_nano_usd == reserved(None, "laptop", "phone")
-        assert self.budget._clients["laptop"].reserved == reserved("laptop")
+        for name, account in self.budget._clients.items():
+            assert account.reserved == reserved(name)
 
 
 TestAccounts = Accounts.TestCase

@@ -19,6 +19,7 @@ from nexus_core.tokens import (
 )
 from nexus_core.types import Cost, CountMethod, Endpoint, TokenCount, nano_usd
 
+_MAX_CHOICES = 128  # more than any provider gives
 _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
 
@@ -45,7 +46,7 @@ class Answered:
 
     usage: TokenUsage | None  # as the backend reported it
     service_tier: str | None = None
-    text_bytes: int = 0  # of the answer, where no usage was reported
+    text_bytes: int = 0  # of the answer that no reported usage covers
     is_whole: bool  # else it broke off, or its client left
 
 
@@ -89,14 +90,18 @@ class Bill:
         """What the attempt will cost, if the answer is as long as the model's others."""
         if not self._is_cloud:
             return None
-        fields, completion = self._request.openai.fields, 0
+        completion = 0
         if self._request.endpoint is not Endpoint.EMBEDDINGS:
-            choices = fields.get("n")
-            number = choices if isinstance(choices, int) and choices > 1 else 1
-            limit = completion_limit(fields)
-            completion = number * self._books.averages.expected(self._model, limit)
+            limit = completion_limit(self._request.openai.fields)
+            completion = self._choices * self._books.averages.expected(self._model, limit)
         expected = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
         return self._price(expected, at)
+
+    @property
+    def _choices(self) -> int:
+        """How many answers the request asks for."""
+        number = self._request.openai.fields.get("n")
+        return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
 
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
@@ -129,8 +134,14 @@ class Bill:
             completion = tokens_of(self._model, answered.text_bytes)
             usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
             counted = CountMethod.ESTIMATED if answered.text_bytes else self._count.method
+        elif not answered.is_whole and answered.text_bytes:
+            # It broke off after a usage that was told at its start only, as Anthropic's is.
+            completion = tokens_of(self._model, answered.text_bytes)
+            if completion > usage.completion_tokens:
+                usage, counted = replace(usage, completion_tokens=completion), CountMethod.ESTIMATED
         elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
-            self._books.averages.observe(self._model, usage.completion_tokens)
+            each = round(usage.completion_tokens / self._choices)
+            self._books.averages.observe(self._model, each)
         account = Account(
             usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
         )

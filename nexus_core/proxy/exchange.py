@@ -13,6 +13,7 @@ from nexus_core.agents.base import read_whole
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
+from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
 from nexus_core.upstream.base import (
@@ -40,6 +41,11 @@ class Answer:
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
     service_tier: str | None = None  # as the answer says
+
+    @property
+    def text_bytes(self) -> int:
+        """How much a whole answer says without telling its usage."""
+        return 0 if self.relay or self.usage else text_length(self.body)
 
 
 class FailureKind(Enum):
@@ -80,6 +86,7 @@ class Exchange:
         self._agent = agent
         self._server = server
         self._may_send = may_send  # asked once more when there is a connection
+        self.is_sent = False  # the backend may have read it
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
@@ -92,7 +99,7 @@ class Exchange:
         """
         limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
-        before = MAY_SEND.set(self._may_send)
+        before = MAY_SEND.set(self._is_about_to_send)
         try:
             async with asyncio.timeout(limit):
                 self._response = await self._agent.send(call)
@@ -116,6 +123,15 @@ class Exchange:
         finally:
             MAY_SEND.reset(before)
             self.seconds = time.monotonic() - started
+
+    @property
+    def is_refused(self) -> bool:
+        """The backend's answer is an error, whether all of it has come or not."""
+        return self._response is not None and self._response.status >= 400
+
+    def _is_about_to_send(self) -> bool:
+        self.is_sent = self._may_send()
+        return self.is_sent
 
     async def close(self) -> None:
         """End the exchange, finished or not."""
@@ -192,7 +208,7 @@ class Exchange:
 
 def _choices(call: Call) -> int:
     wanted = call.asked.get("n")
-    return wanted if isinstance(wanted, int) and wanted > 1 else 1
+    return min(wanted, 128) if isinstance(wanted, int) and wanted > 1 else 1
 
 
 def _is_event_stream(headers: Headers) -> bool:

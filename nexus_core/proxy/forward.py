@@ -315,6 +315,8 @@ class Forwarder:
                     self._registry.record_failure(backend.name, why, is_unreachable=False)
                 raise
             finally:
+                if record.answered is None and (exchange.is_refused or not exchange.is_sent):
+                    record.drop_bill()
                 record.is_at_backend = False
                 await exchange.close()
         return None
@@ -339,10 +341,15 @@ class Forwarder:
         assert served is not None  # noqa: S101 - set with the route, for the type checker
         if answer.status < 400:
             record.answered = Answered(
-                usage=answer.usage, service_tier=answer.service_tier, is_whole=answer.relay is None
+                usage=answer.usage,
+                service_tier=answer.service_tier,
+                text_bytes=answer.text_bytes,
+                is_whole=answer.relay is None,
             )
             record.expect()
             served = record.served or served
+        else:
+            record.drop_bill()
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, served, length=length)
         record.begin(served.backend.name, answer.status, headers)

@@ -14,6 +14,13 @@ _TEXT = re.compile(
 )
 
 
+def text_length(data: bytes) -> int:
+    """How many bytes of what the model said stand in an answer, or in whole lines of a stream."""
+    length = sum(found.end(1) - found.start(1) for found in _TEXT.finditer(data))
+    # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
+    return max(0, length - 3 * data.count(b"\\u"))
+
+
 class StreamMeter:
     """Sees every byte of an OpenAI-format stream once; keeps numbers, no text."""
 
@@ -27,8 +34,7 @@ class StreamMeter:
 
     def read(self, data: bytes) -> bytes:
         """Take note of whole lines; what of them the client gets."""
-        for found in _TEXT.finditer(data):
-            self.text_bytes += found.end(1) - found.start(1)
+        self.text_bytes += text_length(data)
         if b'"usage"' not in data and not self._skips_blank:
             return data
         return b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))

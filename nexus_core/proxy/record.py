@@ -119,8 +119,16 @@ class RequestRecord:
 
     def open_bill(self, backend: BackendSnapshot, model: str) -> Bill:
         """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
-        self.bill = Bill(self.books, self.request, backend, model, self.now())
+        at = self.now()
+        self.bill = Bill(self.books, self.request, backend, model, at)
+        self._tell_budget(at)
         return self.bill
+
+    def drop_bill(self) -> None:
+        """The attempt came to nothing, and costs nothing."""
+        if self.bill is not None:
+            self.bill.drop(self.now())
+            self.bill = None
 
     def expect(self) -> None:
         """The answer is about to begin: tell what it costs, or is expected to cost."""
@@ -137,9 +145,7 @@ class RequestRecord:
             elapsed_ms=seconds * 1000,
         )
         self.attempts.append(attempt)
-        if self.bill is not None:
-            self.bill.drop(self.now())
-            self.bill = None
+        self.drop_bill()
         self.bus.publish(AttemptFailed(at=self.now(), request_id=self.request.id, attempt=attempt))
 
     def begin(self, backend: str, status: int, headers: Headers) -> None:
@@ -197,9 +203,6 @@ class RequestRecord:
 
     def _settle(self, at: float) -> Account:
         if self.bill is None:
-            return NOTHING
-        if self.answered is None and self.has_begun:  # an error of the backend's own
-            self.bill.drop(at)
             return NOTHING
         answered = self.answered or Answered(usage=None, is_whole=False)
         return self.bill.settle(answered, at)

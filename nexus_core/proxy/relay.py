@@ -47,6 +47,8 @@ class StreamRelay:
         self._finished = 0  # choices that told their finish_reason
         self._is_done = False  # [DONE] came
         self._last = b""  # the last bytes that were passed on
+        self._told: TokenUsage | None = None  # the usage as it was last told
+        self._is_told_on = False  # it is told again as the answer grows
 
     async def first(self) -> bytes:
         """Wait for the first bytes.
@@ -116,8 +118,9 @@ class StreamRelay:
 
     @property
     def text_bytes(self) -> int:
-        """How long the answer was so far."""
-        return self._meter.text_bytes
+        """How long the answer was so far; 0 where the usage that was told covers it."""
+        is_covered = self._is_told_on or (self._told is not None and self.is_complete)
+        return 0 if is_covered else self._meter.text_bytes
 
     async def _send(self, chunk: bytes, reply: Reply) -> None:
         data = self._held + chunk if self._held else chunk
@@ -133,5 +136,9 @@ class StreamRelay:
         self._last = (self._last + clean[-3:])[-3:]
         self._finished += len(_FINISHED.findall(clean))
         self._is_done = self._is_done or (b"[DONE]" in clean and bool(_DONE.search(clean)))
-        if shown := self._meter.read(clean):
+        shown = self._meter.read(clean)
+        if (usage := self.usage) != self._told:
+            self._is_told_on = self._told is not None
+            self._told = usage
+        if shown:
             await reply.send(shown)

@@ -15,6 +15,7 @@ from nexus_core.types import Endpoint
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
 
 MAX_MODEL_CHARS = 256
+MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 _REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
@@ -122,7 +123,7 @@ def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
     prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
     if not isinstance(prompt, int) or not isinstance(completion, int):
         return None
-    if prompt < 0 or completion < 0:
+    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
         return None
     read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
     return TokenUsage(

@@ -108,7 +108,7 @@ async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Ne
     config = Config(
         backends=backends,
         health_check=sections.pop("health_check", HealthCheckConfig(enabled=False)),
-        storage=StorageConfig(path=":memory:"),
+        storage=sections.pop("storage", StorageConfig(path=":memory:")),
         **sections,
     )
     gateway = Gateway(config, now=clock.wall, clock=clock)

@@ -131,3 +131,10 @@ def test_usage_is_read_only_where_it_makes_sense(
 
     wanted = expected and TokenUsage(prompt_tokens=expected[0], completion_tokens=expected[1])
     assert found == wanted
+
+
+@pytest.mark.parametrize("count", [10**400, 10**12, -1, True, "3", 1.5, None])
+def test_a_usage_that_makes_no_sense_is_none(count: object) -> None:
+    usage = {"prompt_tokens": count, "completion_tokens": 1}
+
+    assert read_usage({"usage": usage}) is None or count is True

@@ -17,7 +17,7 @@ from nexus_core.translation.chat_answer import (
     tool_call,
     url_citation,
 )
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import MAX_TOKENS, JsonObject, parse_json
 
 # An unknown reason reads as "stop". A paused turn has ended too, as far as OpenAI has words for it.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -215,7 +215,7 @@ def read_usage(usage: object) -> TokenUsage | None:
 
 
 def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
 
 
 def _count(fields: object, name: str) -> int:

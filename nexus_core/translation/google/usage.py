@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.openai import MAX_TOKENS, JsonObject
 
 # Of usageMetadata, all that is read; the details are told apart by modality.
 _COUNTS = (
@@ -41,7 +41,7 @@ def read_usage(answer: JsonObject) -> TokenUsage | None:
 def _count(fields: JsonObject, name: str) -> int:
     """A count of tokens; 0 where it is absent (as JSON of protobuf leaves zeros out) or rubbish."""
     value = fields.get(name)
-    return value if type(value) is int and value > 0 else 0
+    return value if type(value) is int and 0 < value <= MAX_TOKENS else 0
 
 
 def _audio(usage: JsonObject, name: str) -> int:

@@ -1,0 +1,99 @@
+"""Whatever happens to requests, the budget's sums are the ledger's."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from nexus_core.books import Books
+from nexus_core.config import BudgetConfig, PriceConfig
+from nexus_core.ledger import Ledger
+from nexus_core.ledger_schema import LedgerRow
+from nexus_core.pricing import Prices
+from nexus_core.types import BackendType
+from tests.fleet import no_ledger
+from tests.proxy.world import STEPS, TURNS, WORLDS, Step, World, make
+
+PRICES = Prices({})  # loaded once, for all worlds
+PRICE = PriceConfig(input_per_1k=1.0, output_per_1k=2.0)
+PRICING = {"openai": {"big": PRICE, "m": PRICE}}  # "small" and "n" have none
+BUDGETS = st.builds(
+    lambda limit, own, action, unpriced: BudgetConfig.model_validate(
+        {
+            "monthly_limit_usd": limit,
+            "keys": {"laptop": {"monthly_limit_usd": own}},
+            "hard_limit_action": action,
+            "unpriced": unpriced,
+        }
+    ),
+    st.sampled_from((None, 0.6, 3.0)),
+    st.sampled_from((0.5, 2.0)),
+    st.sampled_from(("warn", "block_cloud", "block_all")),
+    st.sampled_from(("allow", "block")),
+)
+
+
+class Rows(Ledger):
+    """Keeps what it is told in a list."""
+
+    def __init__(self) -> None:
+        super().__init__(None)
+        self.rows: list[LedgerRow] = []
+
+    def append(self, row: LedgerRow) -> None:
+        self.rows.append(row)
+
+
+def books_with(budget: BudgetConfig) -> Books:
+    """Books that know every price already, and keep the ledger in memory."""
+    PRICES.load()
+    books = no_ledger(budget=budget)
+    books.prices, books.ledger = PRICES.configured(PRICING), Rows()
+    return books
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(
+    parts=WORLDS,
+    budget=BUDGETS,
+    kinds=st.lists(st.sampled_from((BackendType.OPENAI, BackendType.VLLM)), min_size=1),
+    steps=st.lists(st.tuples(STEPS, TURNS), min_size=10, max_size=30),
+)
+def test_reservations_and_settlements_are_the_ledgers_whatever_happens(
+    parts: tuple[Any, ...],
+    budget: BudgetConfig,
+    kinds: list[BackendType],
+    steps: list[tuple[Step, int]],
+) -> None:
+    async def run() -> None:
+        books = books_with(budget)
+        world = make(parts, books=books, kinds=tuple(kinds))
+        for step, turns in steps:
+            await world.play(step, turns)
+            check_books(world)
+        await world.end()
+
+        check_books(world)
+        assert books.budget.reserved_nano_usd == 0
+        assert isinstance(books.ledger, Rows)
+        assert len(books.ledger.rows) == len(world.begun)
+
+    asyncio.run(run())
+
+
+def check_books(world: World) -> None:
+    books = world.books
+    assert isinstance(books.ledger, Rows)
+    spent: Counter[str | None] = Counter()
+    for row in books.ledger.rows:
+        spent[row.client] += row.cost_nano_usd or 0
+    budget = books.budget
+    assert budget.spent_nano_usd == spent.total()
+    assert budget._clients["laptop"].spent == spent["laptop"]
+    assert budget.reserved_nano_usd == sum(each.nano_usd for each in budget._open)
+    in_flight = sum(b.in_flight for b in world.registry.snapshots() if b.type.is_cloud)
+    assert len(budget._open) <= in_flight
