@@ -46,6 +46,7 @@ class Kpis(LineWidget):
             ("p99", duration(stats.total.percentile(0.99)), "text"),
             ("err" if is_short else "errors", count(errors), "bad" if errors else "text"),
             ("failovers", count(stats.failovers), "warn" if stats.failovers else "text"),
+            *self._queued(),
             ("first byte", duration(stats.first_byte.percentile(0.5)), "text"),
             ("refused", count(stats.refused), "text"),
             ("tokens", f"{short_count(prompt)}+{short_count(completion)}", "text"),
@@ -54,6 +55,13 @@ class Kpis(LineWidget):
             label, value, style = numbers[3]
             numbers[3] = (label, f"{value} ({share})", style)
         return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
+
+    def _queued(self) -> list[tuple[str, str, str]]:
+        queue = self._source.queue
+        if queue is None:
+            return []
+        style = "bad" if queue.waiting >= queue.max_size else "warn" if queue.waiting else "text"
+        return [("queued", count(queue.waiting), style)]
 
     def _series(self, width: int) -> list[Line]:
         """The rate in two rows, or in one above what is spent, where that is known."""
