@@ -92,8 +92,10 @@ def short_count(value: int) -> str:
     return str(value)
 
 
-def dollars(usd: Decimal, places: int = 4) -> str:
-    """`$1.6120`; what is too small for the places never reads as nothing."""
+def dollars(usd: Decimal, places: int | None = None) -> str:
+    """`$1.6120`, `$120.50`; what is too small for the places never reads as nothing."""
+    if places is None:
+        places = 4 if usd < 100 else 2
     smallest = Decimal(1).scaleb(-places)
     if 0 < usd < smallest / 2:
         return f"<${smallest}"

@@ -21,7 +21,7 @@ from nexus_tui.widgets.rowlist import RowList
 
 _PANEL = (
     Column("state", "state", 9, 0),
-    Column("name", "name", 14, 1, grows=22),
+    Column("name", "name", 14, 1, grows=18),
     Column("type", "type", 9, 7),
     Column("zone", "zone", 4, 4),
     Column("tier", "tier", 4, 8),
@@ -29,7 +29,7 @@ _PANEL = (
     Column("p50", "p50", 7, 5, right=True),
     Column("err", "err", 6, 9, right=True),
     Column("cost", "cost", 10, 6, right=True),
-    Column("note", "note", 12, 2, grows=60),
+    Column("note", "note", 20, 2, grows=60),
 )
 _TABLE = (
     Column("state", "state", 9, 0),

@@ -100,7 +100,7 @@ class CostTable(RowList):
         ]
 
     def _trouble(self, costs: CostReport, width: int) -> Line:
-        """What is wrong with these numbers; where nothing is, what the limit does."""
+        """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
         if self._source.costs_problem is not None:
             text = f"as of {clock(costs.at)}: {visible(self._source.costs_problem)}"
             return joined([((text, "warn"),)], width)
@@ -108,9 +108,9 @@ class CostTable(RowList):
             text = f"requests are not recorded: the ledger {visible(costs.problem)}"
             return joined([((text, "bad"),)], width)
         if costs.monthly_limit is None:
-            return joined([(("no monthly limit; [budget] sets one", "dim"),)], width)
+            return joined([*_saved(costs), (("no monthly limit is set", "dim"),)], width)
         action = _AT_LIMIT[self._source.config.budget.hard_limit_action]
-        return joined([((f"at the limit: {action}", "dim"),)], width)
+        return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
 
     def empty(self, width: int) -> Sequence[Line]:
         return [((" No request was recorded this month.", "dim"),)]
@@ -176,9 +176,13 @@ def _today(costs: CostReport, width: int) -> Line:
         items.append(((f"+ {count(costs.today_unpriced)} {_UNPRICED}", "warn"),))
     if costs.today_estimated:
         items.append(((f"≈ {dollars(costs.today_estimated)} of it estimated", "dim"),))
-    if costs.saved is not None:
-        items.append((("saved ≈ ", "dim"), (dollars(costs.saved, 2), "good"), (" by local", "dim")))
     return joined(items, width)
+
+
+def _saved(costs: CostReport) -> list[Line]:
+    if costs.saved is None:
+        return []
+    return [(("saved ≈ ", "dim"), (dollars(costs.saved, 2), "good"), (" by local today", "dim"))]
 
 
 def _cell(row: CostRow, column: str, by: Grouping) -> Cell:

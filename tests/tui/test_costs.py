@@ -142,7 +142,7 @@ async def test_a_cent_more_is_seen_in_the_series() -> None:
 
 @pytest.mark.parametrize(
     ("usd", "text"),
-    [("0", "$0.0000"), ("0.00001", "<$0.0001"), ("1.23456", "$1.2346"), ("12345", "$12,345.0000")],
+    [("0", "$0.0000"), ("0.00001", "<$0.0001"), ("1.23456", "$1.2346"), ("12345", "$12,345.00")],
 )
 def test_what_is_small_never_reads_as_nothing(usd: str, text: str) -> None:
     assert dollars(Decimal(usd)) == text
