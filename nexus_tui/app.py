@@ -121,7 +121,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._requests = RequestsTab(source, view)
         self._backends = BackendsTab(look)
         self._zones = ZonesTab(source, view, now)
-        self._log_tab = LogsTab(self._logs)
+        self._log_tab = LogsTab(self._logs, is_remote=source.is_remote)
         tabs = (
             self._dashboard,
             self._requests,

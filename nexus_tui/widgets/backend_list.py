@@ -151,7 +151,7 @@ def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
             tried = stats.answers + stats.failures
             return percent(stats.failures, tried), "warn" if stats.failures else "text"
         case "cost":
-            return _cost(stats)
+            return spent_cell(stats)
         case "models":
             return str(len(backend.models)), "text"
         case "probe":
@@ -165,7 +165,7 @@ def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
             raise AssertionError(column)
 
 
-def _cost(stats: BackendStats) -> Cell:
+def spent_cell(stats: BackendStats) -> Cell:
     """Since the start; what has no price makes it more than is shown."""
     if not stats.cost_nano_usd:
         return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
