@@ -189,6 +189,7 @@ class Books:
         """
         if self._path is None:
             return None
+        await self._opened.wait()  # before it the budget knows nothing of the month
         async with self._reporting:
             age = self._now() - self._report.at if self._report else None
             if age is None or not 0 <= age < _REPORT_SECONDS:

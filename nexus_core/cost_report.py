@@ -14,10 +14,11 @@ from nexus_core.months import Month
 from nexus_core.types import NANO
 
 Grouping: TypeAlias = Literal["model", "backend", "key"]
-# Exact to the nano-dollar. The bounds are for reports that come from another machine.
+# Exact to the nano-dollar. All bounds here are for reports that come from another machine.
 Usd: TypeAlias = Annotated[Decimal, Field(max_digits=24, decimal_places=9, allow_inf_nan=False)]
 
 _MAX_ROWS = 200  # of a grouping; models are named by strangers
+_HOURS, _MINUTES = 24, 60
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 
@@ -37,6 +38,9 @@ class CostRow:
     saved: Usd | None = None  # of local answers: what a cloud would have asked, an estimate
 
 
+Rows: TypeAlias = Annotated[tuple[CostRow, ...], Field(max_length=_MAX_ROWS)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
     """Money in US dollars as of one moment. Days and months are UTC's."""
@@ -52,14 +56,18 @@ class CostReport:
     month_forecast: Usd  # by the month's end at the present pace
     pace_per_hour: Usd  # over the last day
     spent_at: float | None  # when the limit is reached at that pace; None: not this month
-    burn: tuple[Usd, ...]  # of each hour of today, the last one under way
-    per_minute: tuple[Usd, ...]  # of the last hour, the last one under way
-    by_model: tuple[CostRow, ...]  # the dearest first, and so of all three
-    by_backend: tuple[CostRow, ...]
-    by_key: tuple[CostRow, ...]
+    burn: Annotated[
+        tuple[Usd, ...], Field(max_length=_HOURS)
+    ]  # of each hour of today, the last one under way
+    per_minute: Annotated[
+        tuple[Usd, ...], Field(max_length=_MINUTES)
+    ]  # of the last hour, the last one under way
+    by_model: Rows  # the dearest first, and so of all three
+    by_backend: Rows
+    by_key: Rows
     problem: str | None = None  # why the ledger is not written just now, for people
 
-    def rows(self, by: Grouping) -> tuple[CostRow, ...]:
+    def rows(self, by: Grouping) -> Rows:
         """This month's, at most 200 of the dearest."""
         tables = {"model": self.by_model, "backend": self.by_backend, "key": self.by_key}
         return tables[by]
@@ -176,9 +184,9 @@ class _Day:
 
     def last_hour(self) -> list[int]:
         """Of each of the last 60 minutes."""
-        first = int(self._at // _MINUTE) - 59
+        first = int(self._at // _MINUTE) - (_MINUTES - 1)
         costs = {one.number: one.cost for one in self._minutes}
-        return [costs.get(first + place, 0) for place in range(60)]
+        return [costs.get(first + place, 0) for place in range(_MINUTES)]
 
 
 # The month, by model, backend and key -------------------------------------------------------------

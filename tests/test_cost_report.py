@@ -205,6 +205,14 @@ def test_amounts_that_make_no_sense_are_refused(amount: object, tmp_path: Path) 
         read_json(CostReport, told)
 
 
+@pytest.mark.parametrize("name", ["burn", "per_minute", "by_model"])
+def test_a_report_without_end_is_refused(name: str, tmp_path: Path) -> None:
+    told = as_json(report(tmp_path, cost(1)))
+
+    with pytest.raises(UnreadableError):
+        read_json(CostReport, {**told, name: [told[name][0]] * 201})
+
+
 def gateway(path: Path | str, limit: float | None = None) -> Gateway:
     config = Config(
         storage=StorageConfig(path=str(path)), budget=BudgetConfig(monthly_limit_usd=limit)

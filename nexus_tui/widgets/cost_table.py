@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import get_args
 
 from nexus_core.cost_report import CostReport, CostRow, Grouping
+from nexus_core.types import NANO
 from nexus_tui.figures import NOTHING, clock, count, dollars, short_count, wrap
 from nexus_tui.source import EventSource
 from nexus_tui.untrusted import visible
@@ -167,7 +168,7 @@ def _moment(at: float, now: float) -> str:
 
 
 def _today(costs: CostReport, width: int) -> Line:
-    (bars,) = spark([int(value * 1_000_000) for value in costs.burn], 24)
+    (bars,) = spark([int(value * NANO) for value in costs.burn], 24)
     items: list[Line] = [
         (("today ", "dim"), (dollars(costs.today), "bright")),
         ((bars, "bar"), (" by the hour", "dim")),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
-from nexus_core.types import RouteReason
-from nexus_tui.figures import NOTHING, count, duration, fit_right, percent, short_count
+from nexus_core.types import NANO, RouteReason
+from nexus_tui.figures import NOTHING, count, dollars, duration, fit_right, percent, short_count
 from nexus_tui.series import BUCKETS
 from nexus_tui.source import EventSource
 from nexus_tui.viewmodel import ViewModel
@@ -75,9 +76,9 @@ class Kpis(LineWidget):
             labels, figures = (" rate  ", " 60 s  "), ("", rate)
         else:
             (upper,) = spark(series, BUCKETS)
-            (lower,) = spark([int(usd * 1_000_000) for usd in costs.per_minute], BUCKETS)
-            newest = costs.per_minute[-1] if costs.per_minute else 0
-            labels, figures = (" rate  ", " $/min "), (rate, f"${newest:.3f}")
+            (lower,) = spark([int(usd * NANO) for usd in costs.per_minute], BUCKETS)
+            newest = costs.per_minute[-1] if costs.per_minute else Decimal(0)
+            labels, figures = (" rate  ", " $/min "), (rate, dollars(newest, 3))
         room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
             _share("local", stats.local_answers, answers, "good", room),
