@@ -15,7 +15,9 @@ from nexus_core.types import NANO
 
 Grouping: TypeAlias = Literal["model", "backend", "key"]
 # Exact to the nano-dollar. All bounds here are for reports that come from another machine.
-Usd: TypeAlias = Annotated[Decimal, Field(max_digits=24, decimal_places=9, allow_inf_nan=False)]
+Usd: TypeAlias = Annotated[
+    Decimal, Field(ge=0, max_digits=24, decimal_places=9, allow_inf_nan=False)
+]
 
 _MAX_ROWS = 200  # of a grouping; models are named by strangers
 _HOURS, _MINUTES = 24, 60
@@ -56,12 +58,9 @@ class CostReport:
     month_forecast: Usd  # by the month's end at the present pace
     pace_per_hour: Usd  # over the last day
     spent_at: float | None  # when the limit is reached at that pace; None: not this month
-    burn: Annotated[
-        tuple[Usd, ...], Field(max_length=_HOURS)
-    ]  # of each hour of today, the last one under way
-    per_minute: Annotated[
-        tuple[Usd, ...], Field(max_length=_MINUTES)
-    ]  # of the last hour, the last one under way
+    # Of each hour of today and each minute of the last hour, the last of them under way.
+    burn: Annotated[tuple[Usd, ...], Field(max_length=_HOURS)]
+    per_minute: Annotated[tuple[Usd, ...], Field(max_length=_MINUTES)]
     by_model: Rows  # the dearest first, and so of all three
     by_backend: Rows
     by_key: Rows

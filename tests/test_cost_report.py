@@ -197,7 +197,9 @@ def test_a_report_comes_back_from_json_to_the_last_digit(tmp_path: Path) -> None
     assert again.today == Decimal("0.000000001")
 
 
-@pytest.mark.parametrize("amount", ["1E+1000000", "NaN", "Infinity", "1e-30", "much", True, None])
+@pytest.mark.parametrize(
+    "amount", ["1E+1000000", "NaN", "Infinity", "1e-30", "-1", "much", True, None]
+)
 def test_amounts_that_make_no_sense_are_refused(amount: object, tmp_path: Path) -> None:
     told = {**as_json(report(tmp_path)), "today": amount}
 
