@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from pathlib import Path
 
 from nexus_core.averages import CompletionAverages
 from nexus_core.budget import Budget
 from nexus_core.config import Config
+from nexus_core.cost_report import CostReport, LiveBudget, read_cost_report
+from nexus_core.errors import LedgerUnreadableError
 from nexus_core.ledger import Ledger, ledger_path
 from nexus_core.ledger_queries import (
     NoLedgerError,
@@ -23,6 +26,8 @@ from nexus_core.types import BackendType
 from nexus_core.vocabularies import Tokenizers
 
 log = logging.getLogger(__name__)
+
+_REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
 MoneyRule = Callable[[BackendSnapshot, str], str | None]
@@ -48,6 +53,8 @@ class Books:
             retention_days=config.storage.retention_days,
             now=now,
         )
+        self._report: CostReport | None = None
+        self._reporting = asyncio.Lock()
         self._opened = asyncio.Event()
         self._opened.set()  # but for the moment that `open` takes
 
@@ -173,3 +180,40 @@ class Books:
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""
         return self.budget.verdict(None, self._now()).resets_in_seconds
+
+    # --- what people ask -----------------------------------------------------------------
+
+    async def cost_report(self) -> CostReport | None:
+        """What today and this month have cost; None where no ledger is kept.
+
+        However many ask, the ledger is read once at a time, in a thread.
+
+        Raises:
+            LedgerUnreadableError: there is one, and it can't be read.
+        """
+        if self._path is None:
+            return None
+        await self._opened.wait()  # before it the budget knows nothing of the month
+        async with self._reporting:
+            age = self._now() - self._report.at if self._report else None
+            if age is None or not 0 <= age < _REPORT_SECONDS:
+                try:
+                    self._report = await asyncio.to_thread(
+                        self._read_report, self._path, self._live_budget(), self._now()
+                    )
+                except NoLedgerError as error:
+                    raise LedgerUnreadableError(str(error)) from error
+            return self._report
+
+    def _live_budget(self) -> LiveBudget:
+        budget = self.budget
+        budget.turn(self._now())
+        return LiveBudget(
+            spent=budget.spent_nano_usd,
+            reserved=budget.reserved_nano_usd,
+            limit=budget.limit_nano_usd,
+        )
+
+    def _read_report(self, path: Path, live: LiveBudget, at: float) -> CostReport:
+        with read_ledger(path) as connection:
+            return read_cost_report(connection, live, at, self.ledger.problem)

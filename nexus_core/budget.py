@@ -145,7 +145,7 @@ class Budget:
 
     def status(self, client: str | None, at: float) -> BudgetStatus:
         """The stricter of the gateway's status and the client's own."""
-        self._turn(at)
+        self.turn(at)
         return max((account.status for account in self._accounts(client)), key=_ORDER.index)
 
     def verdict(self, client: str | None, at: float) -> Verdict:
@@ -169,7 +169,7 @@ class Budget:
 
         Decides nothing: `verdict` does, and no await may stand between the two.
         """
-        self._turn(at)
+        self.turn(at)
         reservation = Reservation(client, max(0, estimate_nano_usd or 0))
         self._open.add(reservation)
         for account in self._accounts(client):
@@ -184,7 +184,7 @@ class Budget:
         Raises:
             KeyError: it was settled before.
         """
-        self._turn(at)
+        self.turn(at)
         self._open.remove(reservation)
         for account in self._accounts(reservation.client):
             account.reserved -= reservation.nano_usd
@@ -192,7 +192,7 @@ class Budget:
 
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
-        self._turn(at)
+        self.turn(at)
         found = []
         for client, account in ((None, self._all), *self._clients.items()):
             status = account.status
@@ -217,10 +217,11 @@ class Budget:
         own = self._clients.get(client) if client is not None else None
         return (self._all,) if own is None else (self._all, own)
 
-    def _turn(self, at: float) -> None:
-        """Start anew with a new month. What is still reserved will be settled in it, and counts.
+    def turn(self, at: float) -> None:
+        """Start anew with a new month, before a number is read; whatever takes a moment does so.
 
-        A clock that is put back changes nothing.
+        What is still reserved will be settled in the new month, and counts. A clock that is put
+        back changes nothing.
         """
         month = Month.of(at)
         if month <= self.month:

@@ -92,6 +92,13 @@ class RequestNotFoundError(NexusError):
     type = "invalid_request_error"
 
 
+class LedgerUnreadableError(NexusError):
+    """There should be a ledger, and it can't be read now."""
+
+    status = 503
+    code = "ledger_unreadable"
+
+
 class PayloadTooLargeError(NexusError):
     """The body is over max_body_bytes."""
 

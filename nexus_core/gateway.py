@@ -15,6 +15,7 @@ from nexus_core.capture import Captures
 from nexus_core.commands import CapturedExchange, Command, Outcome
 from nexus_core.config import BackendConfig, Config
 from nexus_core.config_write import Change
+from nexus_core.cost_report import CostReport
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import NexusError
 from nexus_core.event_log import EventLog
@@ -242,6 +243,14 @@ class Gateway:
             NexusError: it can't be done; nothing was changed.
         """
         return await self.operator.execute(command)
+
+    async def cost_report(self) -> CostReport | None:
+        """What today and this month have cost; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: there is one, and it can't be read.
+        """
+        return await self.books.cost_report()
 
     @property
     def is_capturing(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from decimal import Decimal
 from itertools import islice
 
 from nexus_core.events import (
@@ -130,6 +131,17 @@ class RecentRequest:
     @property
     def usage(self) -> TokenUsage | None:
         return self.finished.usage if self.finished else None
+
+    @property
+    def cost_usd(self) -> Decimal | None:
+        """What it cost; None where it is unknown yet or at all, and for a local answer."""
+        cost = self.finished.cost if self.finished else None
+        return cost.usd if cost else None
+
+    @property
+    def is_unpriced(self) -> bool:
+        """It cost something, and nobody knows how much."""
+        return self.finished is not None and self.finished.is_unpriced
 
     @property
     def considered(self) -> tuple[Considered, ...]:

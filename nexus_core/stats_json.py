@@ -14,7 +14,11 @@ from nexus_core.types import BackendType, Endpoint, RouteReason
 _Read = TypeVar("_Read")
 
 _HISTOGRAMS = ("first_byte", "total", "overhead")
-_BACKEND_COUNTS = ("attempts", "answers", "failures", "prompt_tokens", "completion_tokens")
+_BACKEND_COUNTS = (
+    *("attempts", "answers", "failures"),
+    *("prompt_tokens", "completion_tokens"),
+    *("cost_nano_usd", "unpriced"),
+)
 
 
 def counters(stats: Stats) -> dict[str, int]:

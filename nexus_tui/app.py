@@ -29,6 +29,7 @@ from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.alarms import alarms
 from nexus_tui.bindings import as_bindings
+from nexus_tui.costwatch import keep_costs
 from nexus_tui.keys import Key, remapped
 from nexus_tui.logs import Ring
 from nexus_tui.loop import settle_gc
@@ -120,7 +121,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._requests = RequestsTab(source, view)
         self._backends = BackendsTab(look)
         self._zones = ZonesTab(source, view, now)
-        self._log_tab = LogsTab(self._logs)
+        self._log_tab = LogsTab(self._logs, is_remote=source.is_remote)
         tabs = (
             self._dashboard,
             self._requests,
@@ -184,6 +185,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._collect()
         self.show_tab("dashboard")
         self.run_worker(self.pacer.run(), name="pacer")
+        self.run_worker(keep_costs(self.source), name="costs")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:

@@ -6,11 +6,14 @@ import argparse
 import asyncio
 import signal
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from nexus_tui.client import authorization, root_url
 from nexus_tui.streams import is_terminal, say
 
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
+if TYPE_CHECKING:
+    from nexus_tui.logs import Ring
 
 BAD = 2  # the exit code: the screen was never opened
 _TERMINAL_LOST = 1
@@ -51,14 +54,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_tui.logs import log_to_memory
     from nexus_tui.loop import loop_factory
 
-    log_to_memory("info")
+    logs = log_to_memory("info")
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(
-            _attach(options.url, authorization(config), is_read_only=options.read_only)
+            _attach(options.url, authorization(config), logs, is_read_only=options.read_only)
         )
 
 
-async def _attach(url: str, key: str | None, *, is_read_only: bool) -> int:
+async def _attach(url: str, key: str | None, logs: Ring, *, is_read_only: bool) -> int:
     from nexus_tui.app import TerminalLostError
     from nexus_tui.remote import RemoteSource
     from nexus_tui.remote_http import RemoteError
@@ -76,7 +79,7 @@ async def _attach(url: str, key: str | None, *, is_read_only: bool) -> int:
         async with asyncio.TaskGroup() as tasks:
             link = tasks.create_task(source.run(), name="link")
             try:
-                await run_dashboard(source, stop=stop)
+                await run_dashboard(source, stop=stop, logs=logs)
             except TerminalLostError:
                 return _TERMINAL_LOST
             finally:

@@ -282,12 +282,14 @@ async def _show(
 ) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
+    from nexus_tui.finder import DiscoveryFinder
     from nexus_tui.logs import log_to_stderr
     from nexus_tui.run import run_dashboard
     from nexus_tui.source import LocalSource
 
     address = url.removeprefix("http://")
-    source = LocalSource(server.gateway, address, is_demo=launch.is_demo)
+    finder = DiscoveryFinder(lambda: server.gateway) if server.gateway.discovery else None
+    source = LocalSource(server.gateway, address, is_demo=launch.is_demo, finder=finder)
     server.watch_with(source)
     try:
         await run_dashboard(source, stop=signals.stop, logs=logs, server=server)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
+from decimal import Decimal
 
 from rich.cells import cell_len, set_cell_size
 
@@ -89,6 +90,16 @@ def short_count(value: int) -> str:
             scaled = value / limit
             return f"{scaled:.1f}{unit}" if scaled < 9.95 else f"{scaled:.0f}{unit}"
     return str(value)
+
+
+def dollars(usd: Decimal, places: int | None = None) -> str:
+    """`$1.6120`, `$120.50`; what is too small for the places never reads as nothing."""
+    if places is None:
+        places = 4 if usd < 100 else 2
+    smallest = Decimal(1).scaleb(-places)
+    if 0 < usd < smallest / 2:
+        return f"<${smallest}"
+    return f"${usd:,.{places}f}"
 
 
 def percent(part: int, whole: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Protocol
 
 from nexus_core.types import PrivacyZone, RouteReason
@@ -28,12 +29,17 @@ class Filterable(Protocol):
     @property
     def total_ms(self) -> float | None: ...
     @property
+    def cost_usd(self) -> Decimal | float | None: ...
+    @property
+    def is_unpriced(self) -> bool: ...
+    @property
     def is_live(self) -> bool: ...
 
 
 Test = Callable[[Filterable], bool]
 
 _STATUS = re.compile(r"[1-5](xx|\d\d)")
+_COST = re.compile(r"([<>]?)(\d+(?:\.\d+)?)")
 _SLOW = re.compile(r">?(\d+(?:\.\d+)?)(ms|s)?")
 
 
@@ -117,6 +123,19 @@ def _slow(value: str) -> Test:
     return lambda row: row.total_ms is not None and row.total_ms > limit
 
 
+def _cost(value: str) -> Test:
+    if value == "unpriced":
+        return lambda row: row.is_unpriced
+    found = _COST.fullmatch(value)
+    if found is None:
+        raise ValueError("cost: wants dollars, as cost:>0.01, or unpriced")
+    limit = Decimal(found[2])
+    # What has no known cost is neither above nor below a limit.
+    if found[1] == "<":
+        return lambda row: row.cost_usd is not None and row.cost_usd < limit
+    return lambda row: row.cost_usd is not None and row.cost_usd > limit
+
+
 def _nothing(_row: Filterable) -> bool:
     return False
 
@@ -132,4 +151,5 @@ _KEYS: dict[str, Callable[[str], Test]] = {
     "backend": _backend,
     "model": _model,
     "slow": _slow,
+    "cost": _cost,
 }

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from nexus_core import __version__
 from nexus_core.commands import CapturedExchange, Command, Outcome
 from nexus_core.config import Config
+from nexus_core.cost_report import CostReport
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.event_json import UnreadableError, read_event, read_json
 from nexus_core.events import NexusEvent
@@ -28,7 +29,7 @@ from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.remote_calls import Call, call_for, explain_call, one_request
 from nexus_tui.remote_http import LinkLostError, RefusedError, RemoteError, RemoteHttp
 from nexus_tui.remote_state import RemoteState, event_number, parse, read_state
-from nexus_tui.source import CostsView, Finder, Status
+from nexus_tui.source import NO_LEDGER, Finder, Status
 
 _Read = TypeVar("_Read")
 
@@ -44,7 +45,6 @@ class RemoteSource:
     """Within its context call `connect` once, then keep `run` running beside the dashboard."""
 
     is_remote = True
-    costs: CostsView | None = None
     finder: Finder | None = None
 
     def __init__(
@@ -60,6 +60,8 @@ class RemoteSource:
         self.status: Status = "stale"
         self.stale_since: float | None = None
         self.epoch = 0
+        self.costs: CostReport | None = None
+        self.costs_problem: str | None = None
         self._pauses = pauses_seconds
         self._why_stale = ""
         self._known: RemoteState | None = None
@@ -284,6 +286,17 @@ class RemoteSource:
         is_due = time.monotonic() - self._counted_at >= _RECOUNT_SECONDS
         if self._is_uncounted and is_due:
             await self._look()
+
+    async def refresh_costs(self) -> None:
+        if self.status != "live":
+            return  # values stay as they were
+        try:
+            told = (await self._ask(Call("GET", "/nexus/costs"))).get("costs")
+            self.costs = None if told is None else read_json(CostReport, told)
+        except (RemoteError, RefusedError, UnreadableError) as error:
+            self.costs_problem = str(error)
+        else:
+            self.costs_problem = NO_LEDGER if told is None else None
 
     # --- asking --------------------------------------------------------------------------
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
-from nexus_core.errors import PermissionDeniedError
+from nexus_core.cost_report import CostReport
+from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.events import EventBus, NexusEvent
 from nexus_core.explain import Explanation, Question
 from nexus_core.registry import BackendSnapshot, Registry
@@ -17,22 +17,8 @@ from nexus_core.stats import Stats
 from nexus_core.types import PrivacyZone, QueueState
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
-Grouping: TypeAlias = Literal["model", "backend", "key"]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostRow:
-    """What one model, backend or client key did this month, and what it cost."""
-
-    name: str
-    where: str  # the backend of a model's row; else empty
-    requests: int
-    prompt_tokens: int
-    completion_tokens: int
-    estimated: Decimal | None  # US dollars; None: no price is known for all or some of it
-    actual: Decimal | None  # the same
-    price_from: str | None  # built-in or config; None: nowhere, or it is local and costs nothing
-    saved: Decimal | None = None  # of local rows: what a cloud would have asked, by an alias
+NO_LEDGER = "this Nexus has no ledger"
 
 
 class Exchange(Protocol):
@@ -52,35 +38,6 @@ class Exchange(Protocol):
     def is_whole(self) -> bool: ...  # the answer is over and all of it is here
     @property
     def is_restricted(self) -> bool: ...  # must never be written to a file
-
-
-class CostsView(Protocol):
-    """Money as the costs' tab and the status line show it, in US dollars, as of now."""
-
-    @property
-    def today(self) -> Decimal: ...
-    @property
-    def daily_limit(self) -> Decimal | None: ...
-    @property
-    def month(self) -> Decimal: ...
-    @property
-    def monthly_limit(self) -> Decimal | None: ...
-    @property
-    def month_forecast(self) -> Decimal | None: ...  # by the month's end at today's pace
-    @property
-    def pace_per_hour(self) -> Decimal: ...
-    @property
-    def spent_at(self) -> float | None: ...  # when the limit is reached; None: not in its period
-    @property
-    def burn(self) -> Sequence[Decimal]: ...  # of each hour of today, oldest first
-    @property
-    def per_minute(self) -> Sequence[Decimal]: ...  # of the last hour, oldest first
-    @property
-    def saved(self) -> Decimal | None: ...  # by local backends, today; None: unknown
-
-    def rows(self, by: Grouping) -> Sequence[CostRow]:
-        """This month's, the most expensive first."""
-        ...
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,6 +110,14 @@ class Core(Protocol):
     async def execute(self, command: Command) -> Outcome: ...
     async def explain(self, question: Question) -> Explanation: ...
 
+    async def cost_report(self) -> CostReport | None:
+        """What was spent; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: it can't be read.
+        """
+        ...
+
 
 class EventSource(Protocol):
     """One Nexus to watch. Events are taken in batches; state is asked for when it is drawn."""
@@ -184,7 +149,9 @@ class EventSource(Protocol):
     @property
     def epoch(self) -> int: ...  # another one: what is drained now continues nothing of before
     @property
-    def costs(self) -> CostsView | None: ...  # None: no costs are kept
+    def costs(self) -> CostReport | None: ...  # as of the last `refresh_costs`; None: not known
+    @property
+    def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
     def finder(self) -> Finder | None: ...  # None: nothing is looked for
 
@@ -232,6 +199,10 @@ class EventSource(Protocol):
         """
         ...
 
+    async def refresh_costs(self) -> None:
+        """Learn anew what was spent; never fails, `costs_problem` says what is wrong."""
+        ...
+
     def close(self) -> None:
         """Stop receiving."""
         ...
@@ -250,7 +221,6 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
-        costs: CostsView | None = None,
         finder: Finder | None = None,
     ) -> None:
         self.address = address
@@ -261,7 +231,8 @@ class LocalSource:
         self.stale_since: float | None = None
         self.notice: str | None = None
         self.epoch = 0
-        self.costs = costs
+        self.costs: CostReport | None = None
+        self.costs_problem: str | None = None
         self.finder = finder
         self._core = gateway
         self._subscription = gateway.bus.subscribe()
@@ -321,6 +292,14 @@ class LocalSource:
         if self.is_read_only:
             raise PermissionDeniedError("this dashboard is read-only")
         return await self._core.execute(command)
+
+    async def refresh_costs(self) -> None:
+        try:
+            self.costs = await self._core.cost_report()
+        except LedgerUnreadableError as error:
+            self.costs_problem = error.message
+        else:
+            self.costs_problem = NO_LEDGER if self.costs is None else None
 
     def close(self) -> None:
         self._subscription.close()

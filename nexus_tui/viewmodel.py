@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
+from decimal import Decimal
 from operator import attrgetter
 
 from nexus_core.events import (
@@ -43,13 +44,14 @@ _by_seq = attrgetter("seq")
 
 
 # What the list can be sorted by: a request that has no such value yet comes last.
-SORTS: dict[str, Callable[[RequestRow], float | str | None]] = {
+SORTS: dict[str, Callable[[RequestRow], float | Decimal | str | None]] = {
     "time": lambda row: row.seq,
     "total": lambda row: row.total_ms,
     "first byte": lambda row: row.first_byte_ms,
     "tokens": lambda row: (
         row.usage.prompt_tokens + row.usage.completion_tokens if row.usage else None
     ),
+    "cost": lambda row: row.cost_usd,
     "status": lambda row: row.status,
     "model": lambda row: row.model,
     "backend": lambda row: row.backend,

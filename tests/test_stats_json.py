@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import fields
 from typing import Any
 
 import pytest
@@ -21,9 +22,9 @@ from nexus_core.events import (
     RouteDecided,
     TokenUsage,
 )
-from nexus_core.stats import Stats
+from nexus_core.stats import BackendStats, Stats
 from nexus_core.stats_json import counters, read_stats, set_counters, stats_as_json
-from nexus_core.types import BackendType, Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import BackendType, Cost, Endpoint, PrivacyZone, RouteReason
 
 IDS = st.sampled_from(["r1", "r2", "r3", "r4"])
 NAMES = st.sampled_from(["a", "b"])
@@ -31,6 +32,7 @@ MODELS = st.sampled_from(["m", "n"])
 MS = st.floats(0, 400_000)
 STATUSES = st.sampled_from([200, 404, 429, 499, 502, 504, 777])
 TOKENS = st.integers(0, 100_000)
+COSTS = st.builds(Cost, nano_usd=st.integers(0, 10**12), source=st.just("config"))
 
 EVENTS: st.SearchStrategy[list[NexusEvent]] = st.lists(
     st.one_of(
@@ -76,6 +78,9 @@ EVENTS: st.SearchStrategy[list[NexusEvent]] = st.lists(
             first_byte_ms=st.none() | MS,
             overhead_ms=st.none() | MS,
             usage=st.none() | st.builds(TokenUsage, prompt_tokens=TOKENS, completion_tokens=TOKENS),
+            cost=st.none() | COSTS,
+            saved=st.none() | COSTS,
+            is_unpriced=st.booleans(),
             attempts=st.just(()),
             considered=st.just(()),
             headers=st.just(()),
@@ -123,6 +128,15 @@ def test_nothing_that_is_counted_is_left_out() -> None:
     told = stats_as_json(Stats())
 
     assert vars(Stats()).keys() == told["counters"].keys() | (told.keys() - {"counters"})
+
+
+def test_nothing_that_is_counted_of_a_backend_is_left_out() -> None:
+    stats = Stats()
+    stats.backend("a")
+
+    told = stats_as_json(stats)["backends"]["a"]
+
+    assert told.keys() == {field.name for field in fields(BackendStats)}
 
 
 def test_plain_numbers_are_taken_over_and_unknown_ones_left_out() -> None:

@@ -14,6 +14,7 @@ from nexus_core.errors import RequestNotFoundError
 from nexus_core.event_json import as_json
 from nexus_core.gateway import Gateway
 from nexus_core.recent import CAPACITY, RecentRequest
+from nexus_core.types import Cost
 
 
 class Replay(BaseModel):
@@ -97,7 +98,8 @@ def _row(request: RecentRequest) -> dict[str, Any]:
         "total_ms": request.total_ms,
         "prompt_tokens": usage.prompt_tokens if usage else None,
         "completion_tokens": usage.completion_tokens if usage else None,
-        "cost_usd": None,  # no event tells a cost: unknown, and never 0
+        "cost_usd": _usd(request.finished.cost if request.finished else None),
+        "is_unpriced": request.is_unpriced,
         "error": request.error,
         "is_running": request.is_live,
     }
@@ -117,10 +119,21 @@ def _detail(request: RecentRequest) -> dict[str, Any]:
         "response_headers": request.response_headers,
         "considered": [as_json(one) for one in request.considered],
         "attempts": [as_json(one) for one in request.attempts],
+        "counted": finished.counted if finished else None,
+        "estimated_usd": _usd(finished.estimated if finished else None),
+        "price_from": finished.cost.source if finished and finished.cost else None,
+        "saved_usd": _usd(finished.saved if finished else None),
+        "saved_model": finished.saved_model if finished else None,
+        "is_partial": finished.is_partial if finished else False,
         "overhead_ms": finished.overhead_ms if finished else None,
         "usage": as_json(request.usage) if request.usage else None,
         "client_left": request.client_left,
     }
+
+
+def _usd(cost: Cost | None) -> float | None:
+    """None is unknown, or of an answer that costs nothing: never 0."""
+    return None if cost is None else float(cost.usd)
 
 
 def _body(content: bytes) -> dict[str, str]:

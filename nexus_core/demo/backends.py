@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
+from tempfile import TemporaryDirectory
 from types import TracebackType
 
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig
@@ -59,10 +61,12 @@ class DemoFleet:
             for name, prefix in (("openai", "sk-"), ("anthropic", "sk-ant-"), ("google", "AIza"))
         }
         self._stack = AsyncExitStack()
+        self._folder = ""  # once it runs
         self.servers: dict[str, SimulatedServer] = {}  # by the backend's name, once it runs
 
     async def __aenter__(self) -> DemoFleet:
         async with AsyncExitStack() as stack:
+            self._folder = stack.enter_context(TemporaryDirectory(prefix="nexus-demo-"))
             for name, simulation in self._simulations().items():
                 server = SimulatedServer(
                     simulation.behaviour,
@@ -86,7 +90,8 @@ class DemoFleet:
         """`base` with the simulated backends, their aliases and a restricted policy.
 
         Backends, aliases, fallbacks and policies of `base` are left out, and nothing is
-        written to its ledger: made-up requests must not count as spending.
+        written to its ledger: made-up requests must not count as spending. They have one of their
+        own, which goes with the demo.
         """
         routing = base.routing.model_copy(
             update={"aliases": ALIASES, "fallbacks": FALLBACKS, "policies": POLICIES}
@@ -95,7 +100,7 @@ class DemoFleet:
             update={
                 "backends": self._backends(),
                 "routing": routing,
-                "storage": StorageConfig(path=":memory:"),
+                "storage": StorageConfig(path=str(Path(self._folder, "demo.db"))),
                 "unusable": (),
             }
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from nexus_core.types import PrivacyZone, RouteReason
@@ -41,6 +42,7 @@ class RequestLine:
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     cost_usd: float | None = None
+    is_unpriced: bool = False
     error: str | None = None
     is_running: bool | None = None
 
@@ -66,7 +68,7 @@ def add_command(
         type=_filter,
         metavar="TEXT",
         help="words of model, backend or id, and key:value as in the dashboard: status:5xx, "
-        "zone:open, reason:failover, slow:>2s, live; ! inverts",
+        "zone:open, reason:failover, slow:>2s, cost:>0.01, live; ! inverts",
     )
 
 
@@ -136,6 +138,15 @@ def _row(line: RequestLine) -> list[str]:
         duration(line.first_byte_ms),
         duration(line.total_ms),
         "+".join(count(number or 0) for number in tokens) if is_counted else NOTHING,
-        NOTHING if line.cost_usd is None else f"${line.cost_usd:.4f}",
+        _cost(line),
         line.error or "",
     ]
+
+
+def _cost(line: RequestLine) -> str:
+    """An unknown price never reads as free."""
+    from nexus_tui.figures import NOTHING, dollars
+
+    if line.is_unpriced:
+        return "unpriced"
+    return NOTHING if line.cost_usd is None else dollars(Decimal(str(line.cost_usd)))

@@ -34,7 +34,7 @@ class EnlargeHint(LineWidget):
 class DashboardTab(Tab):
     """Numbers, backends, and the list of requests; without backends, what a newcomer needs."""
 
-    filter_example = "words  status:5xx  zone:open  !backend:vllm  live"
+    filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 
     def __init__(
         self, source: EventSource, view: ViewModel, look: BackendView, now: Callable[[], float]

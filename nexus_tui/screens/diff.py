@@ -14,6 +14,7 @@ from nexus_tui.answers import answer_text
 from nexus_tui.bindings import as_bindings
 from nexus_tui.figures import NOTHING, duration, fit, wrap
 from nexus_tui.keys import Keymap
+from nexus_tui.money import cost_cell, cost_difference
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
@@ -112,7 +113,8 @@ def _figures(row: RequestRow) -> Line:
     tokens = NOTHING
     if row.usage is not None:
         tokens = f"{row.usage.prompt_tokens:,} in, {row.usage.completion_tokens:,} out"
-    return ((f"{status}   {duration(row.total_ms)}   {tokens}", "dim"),)
+    cost, style = cost_cell(row)
+    return ((f"{status}   {duration(row.total_ms)}   {tokens}   ", "dim"), (cost, style))
 
 
 def _difference(left: RequestRow, right: RequestRow) -> str:
@@ -123,6 +125,8 @@ def _difference(left: RequestRow, right: RequestRow) -> str:
     if left.total_ms is not None and right.total_ms is not None:
         ms = right.total_ms - left.total_ms
         parts.append(f"Δ time {'-' if ms < 0 else '+'}{duration(abs(ms))}")
+    if cost := cost_difference(left, right):
+        parts.append(cost)
     if left.first_byte_ms is not None and right.first_byte_ms is not None:
         ms = right.first_byte_ms - left.first_byte_ms
         parts.append(f"Δ first byte {'-' if ms < 0 else '+'}{duration(abs(ms))}")

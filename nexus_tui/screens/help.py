@@ -20,6 +20,7 @@ _FILTER = (
     ("reason:failover", "a part of the route reason"),
     ("backend:vllm", "a part of the backend's name; model:… likewise"),
     ("slow:>2s", "took longer; ms and s"),
+    ("cost:>0.01", "cost more, in dollars; cost:unpriced"),
     ("live", "still running"),
     ("!zone:open", "an exclamation mark inverts a term"),
 )

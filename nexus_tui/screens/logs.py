@@ -17,9 +17,10 @@ class LogsTab(Tab):
 
     filter_example = "words in the line; ! before one: without it"
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, *, is_remote: bool = False) -> None:
+        """Another process, which is_remote says is shown, keeps its log to itself."""
         super().__init__(id="logs")
-        self.list = LogList(ring)
+        self.list = LogList(ring, is_remote=is_remote)
 
     def compose(self) -> ComposeResult:
         yield self.list

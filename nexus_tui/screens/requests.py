@@ -16,7 +16,7 @@ from nexus_tui.widgets.request_list import RequestList
 class RequestsTab(Tab):
     """The list, or one request; the list keeps its place meanwhile."""
 
-    filter_example = "words  status:5xx  zone:open  !backend:vllm  live"
+    filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")

@@ -10,7 +10,7 @@ from textual import events
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.figures import clock, duration, fit, wrap
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.backend_list import BackendView, state_cell
+from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
 from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
@@ -32,6 +32,7 @@ def _numbers(backend: BackendSnapshot, look: BackendView, width: int) -> Line:
             (("p99 ", "dim"), (duration(stats.total.percentile(0.99)), "text")),
             (("tokens in ", "dim"), (f"{stats.prompt_tokens:,}", "text")),
             (("out ", "dim"), (f"{stats.completion_tokens:,}", "text")),
+            (("cost ", "dim"), spent_cell(stats)),
         ],
         width,
     )

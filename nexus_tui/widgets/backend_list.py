@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from nexus_core.config import UnusableBackend
 from nexus_core.registry import BackendSnapshot
 from nexus_core.stats import BackendStats
-from nexus_core.types import HealthCause, HealthStatus
-from nexus_tui.figures import NOTHING, clock, duration, fit, percent
+from nexus_core.types import Cost, HealthCause, HealthStatus
+from nexus_tui.figures import NOTHING, clock, dollars, duration, fit, percent
 from nexus_tui.source import EventSource
 from nexus_tui.standing import is_on, is_resting, is_usable
 from nexus_tui.untrusted import visible
@@ -21,14 +21,15 @@ from nexus_tui.widgets.rowlist import RowList
 
 _PANEL = (
     Column("state", "state", 9, 0),
-    Column("name", "name", 14, 1, grows=22),
-    Column("type", "type", 9, 6),
+    Column("name", "name", 14, 1, grows=18),
+    Column("type", "type", 9, 7),
     Column("zone", "zone", 4, 4),
-    Column("tier", "tier", 4, 7),
+    Column("tier", "tier", 4, 8),
     Column("load", "load", 10, 3),
     Column("p50", "p50", 7, 5, right=True),
-    Column("err", "err", 6, 8, right=True),
-    Column("note", "note", 12, 2, grows=60),
+    Column("err", "err", 6, 9, right=True),
+    Column("cost", "cost", 10, 6, right=True),
+    Column("note", "note", 20, 2, grows=60),
 )
 _TABLE = (
     Column("state", "state", 9, 0),
@@ -149,6 +150,8 @@ def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
         case "err":
             tried = stats.answers + stats.failures
             return percent(stats.failures, tried), "warn" if stats.failures else "text"
+        case "cost":
+            return spent_cell(stats)
         case "models":
             return str(len(backend.models)), "text"
         case "probe":
@@ -160,6 +163,14 @@ def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
             return clock(backend.health_since, seconds=False), "dim"
         case _:
             raise AssertionError(column)
+
+
+def spent_cell(stats: BackendStats) -> Cell:
+    """Since the start; what has no price makes it more than is shown."""
+    if not stats.cost_nano_usd:
+        return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
+    spent = dollars(Cost(stats.cost_nano_usd, "").usd)
+    return (f"≥ {spent}", "warn") if stats.unpriced else (spent, "text")
 
 
 def _probe(backend: BackendSnapshot) -> str:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import get_args
 
-from nexus_tui.figures import NOTHING, clock, count, short_count
-from nexus_tui.source import CostRow, CostsView, EventSource, Grouping
+from nexus_core.cost_report import CostReport, CostRow, Grouping
+from nexus_core.types import NANO
+from nexus_tui.figures import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.source import EventSource
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.bars import gauge, spark
 from nexus_tui.widgets.columns import Column, heading, layout
@@ -17,6 +20,7 @@ from nexus_tui.widgets.rowlist import RowList
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20
 _UNPRICED = "unpriced"
+_NOBODY: dict[Grouping, str] = {"model": "none", "backend": "no backend", "key": "no key"}
 _AT_LIMIT = {
     "warn": "a warning, nothing is cut",
     "block_cloud": "cloud is cut, local goes on",
@@ -33,23 +37,23 @@ _COLUMNS = (
     Column("from", "price from", 22, 4, grows=36),
 )
 _SORTS: dict[str, Callable[[CostRow], Decimal | int | str]] = {
-    "actual": lambda row: row.actual or Decimal(0),
+    "cost": lambda row: (row.actual or Decimal(0)) + (row.estimated or Decimal(0)),
     "requests": lambda row: row.requests,
     "tokens": lambda row: row.prompt_tokens + row.completion_tokens,
-    "name": lambda row: row.name,
+    "name": lambda row: row.name or "",
 }
 
 
 class CostTable(RowList):
-    """Says in one line that no costs are kept while there is no ledger."""
+    """Says instead why nothing is known, while nothing is."""
 
-    head_lines = 6
+    head_lines = 7
 
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="cost-table")
         self._source = source
         self._by: Grouping = GROUPINGS[0]
-        self._sort = "actual"
+        self._sort = "cost"
         self._rows: list[CostRow] = []
 
     def turn(self, steps: int) -> None:
@@ -68,8 +72,9 @@ class CostTable(RowList):
         costs = self._source.costs
         if costs is None:
             self._rows = []
-            text = " No costs are kept: this Nexus has no ledger."
-            return [rule(width, "Costs"), (), ((text, "dim"),)]
+            problem = self._source.costs_problem
+            text = "Reading the ledger …" if problem is None else f"No costs: {visible(problem)}."
+            return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
         is_number = self._sort != "name"
         self._rows = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
         return super().lines(width, height)
@@ -86,71 +91,107 @@ class CostTable(RowList):
         for by in GROUPINGS:
             tabs += [(f" by {by} ", "tab" if by == self._by else "dim"), (" ", "text")]
         return [
-            rule(width, "Costs", "this month, US dollars", f"sorted by {self._sort}"),
+            rule(width, "Costs", "this month in US dollars, UTC", f"sorted by {self._sort}"),
+            _spent(costs, width),
             _today(costs, width),
-            _burn(costs, self._source.config.budget.hard_limit_action, width),
+            self._trouble(costs, width),
             (),
             tuple(tabs),
             ((heading(columns), "head"),),
         ]
 
+    def _trouble(self, costs: CostReport, width: int) -> Line:
+        """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
+        if self._source.costs_problem is not None:
+            text = f"as of {clock(costs.at)}: {visible(self._source.costs_problem)}"
+            return joined([((text, "warn"),)], width)
+        if costs.problem is not None:
+            text = f"requests are not recorded: the ledger {visible(costs.problem)}"
+            return joined([((text, "bad"),)], width)
+        if costs.monthly_limit is None:
+            return joined([*_saved(costs), (("no monthly limit is set", "dim"),)], width)
+        action = _AT_LIMIT[self._source.config.budget.hard_limit_action]
+        return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
+
     def empty(self, width: int) -> Sequence[Line]:
-        return [((" Nothing has cost anything yet.", "dim"),)]
+        return [((" No request was recorded this month.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         row = self._rows[index]
         cells: list[Cell] = [(" ", "text")]
         for column, column_width in layout(_COLUMNS, width):
-            text, style = _cell(row, column.id)
+            text, style = _cell(row, column.id, self._by)
             cells.append((column.cell(text, column_width), style))
         return tuple(cells)
 
 
-def _today(costs: CostsView, width: int) -> Line:
-    today: list[Cell] = [("today ", "dim"), (f"${costs.today:.4f}", "bright")]
-    if costs.daily_limit:
-        filled, empty = gauge(float(costs.today), float(costs.daily_limit), _GAUGE)
-        share = 100 * costs.today / costs.daily_limit
+def _spent(costs: CostReport, width: int) -> Line:
+    """The month against its limit, and how it goes on."""
+    limit = costs.monthly_limit
+    month: list[Cell] = [("month ", "dim"), (dollars(costs.month, 2), "bright")]
+    if limit is not None:
+        filled, empty = gauge(float(costs.month), float(limit), _GAUGE)
+        share = 100 * costs.month / limit if limit else Decimal(100)
         style = "bad" if share >= 100 else "warn" if share >= 75 else "bar"
-        today += [
-            (f" of ${costs.daily_limit:.2f} ", "dim"),
+        month += [
+            (f" of ${limit:,.2f} ", "dim"),
             (filled, style),
             (empty, "faint"),
             (f" {share:.0f} %", "text"),
         ]
-    ends = "not spent at this pace" if costs.spent_at is None else f"spent {clock(costs.spent_at)}"
-    has_limit = costs.daily_limit is not None or costs.monthly_limit is not None
+    if costs.reserved:
+        month.append((f" + {dollars(costs.reserved)} under way", "dim"))
     pace: Line = (
         ("pace ", "dim"),
-        (f"${costs.pace_per_hour:.2f}/h", "text"),
-        (f" → {ends}" if has_limit else "", "dim"),
+        (f"{dollars(costs.pace_per_hour, 2)}/h", "text"),
+        (f" → {dollars(costs.month_forecast, 2)} by its end", "dim"),
     )
-    month: list[Cell] = [("month ", "dim"), (f"${costs.month:.2f}", "text")]
-    if costs.monthly_limit is not None:
-        month.append((f" of ${costs.monthly_limit:.0f}", "dim"))
-    if costs.month_forecast is not None:
-        month.append((f" → ${costs.month_forecast:.0f}", "text"))
-    return joined([tuple(today), tuple(month), pace], width)
-
-
-def _burn(costs: CostsView, action: str, width: int) -> Line:
-    (bars,) = spark([int(value * 1_000_000) for value in costs.burn], 24)
-    items: list[Line] = [
-        (("burn  ", "dim"), (bars, "bar"), (" by the hour", "dim")),
-    ]
-    if costs.saved is not None:
-        items.append((("saved ≈ ", "dim"), (f"${costs.saved:.2f}", "good"), (" by local", "dim")))
-    if costs.daily_limit is not None or costs.monthly_limit is not None:
-        items.append(((f"at the limit: {_AT_LIMIT[action]}", "dim"),))
+    items: list[Line] = [tuple(month), pace]
+    if limit is not None:
+        items.append((_limit_reached(costs, limit),))
     return joined(items, width)
 
 
-def _cell(row: CostRow, column: str) -> Cell:
+def _limit_reached(costs: CostReport, limit: Decimal) -> Cell:
+    if costs.month >= limit:
+        return "the limit is reached", "bad"
+    if costs.spent_at is None:
+        return "the limit holds", "dim"
+    return f"limit reached {_moment(costs.spent_at, costs.at)}", "warn"
+
+
+def _moment(at: float, now: float) -> str:
+    """The local time, with its day where that is not today's."""
+    then, today = time.localtime(at), time.localtime(now)
+    is_today = then[:3] == today[:3]
+    return time.strftime("%H:%M" if is_today else "%m-%d %H:%M", then)
+
+
+def _today(costs: CostReport, width: int) -> Line:
+    (bars,) = spark([int(value * NANO) for value in costs.burn], 24)
+    items: list[Line] = [
+        (("today ", "dim"), (dollars(costs.today), "bright")),
+        ((bars, "bar"), (" by the hour", "dim")),
+    ]
+    if costs.today_unpriced:
+        items.append(((f"+ {count(costs.today_unpriced)} {_UNPRICED}", "warn"),))
+    if costs.today_estimated:
+        items.append(((f"≈ {dollars(costs.today_estimated)} of it estimated", "dim"),))
+    return joined(items, width)
+
+
+def _saved(costs: CostReport) -> list[Line]:
+    if costs.saved is None:
+        return []
+    return [(("saved ≈ ", "dim"), (dollars(costs.saved, 2), "good"), (" by local today", "dim"))]
+
+
+def _cell(row: CostRow, column: str, by: Grouping) -> Cell:
     match column:
         case "name":
-            return visible(row.name), "text"
+            return visible(row.name or _NOBODY[by]), "text" if row.name else "dim"
         case "where":
-            return visible(row.where) or NOTHING, "dim"
+            return visible(row.where or NOTHING), "dim"
         case "requests":
             return count(row.requests), "text"
         case "prompt":
@@ -158,23 +199,30 @@ def _cell(row: CostRow, column: str) -> Cell:
         case "completion":
             return short_count(row.completion_tokens), "text"
         case "estimated":
-            return _money(row, row.estimated)
+            return _money(row, row.estimated, "≈")
         case "actual":
             return _money(row, row.actual)
         case _:
             return _price_from(row)
 
 
-def _money(row: CostRow, dollars: Decimal | None) -> Cell:
+def _money(row: CostRow, usd: Decimal | None, sign: str = "") -> Cell:
     """An unknown price never reads as free."""
-    if dollars is not None:
-        return f"${dollars:.4f}", "text"
-    return (NOTHING, "dim") if row.saved is not None else (_UNPRICED, "warn")
+    if usd is not None:
+        return f"{sign}{dollars(usd)}", "text"
+    return (_UNPRICED, "warn") if _is_unpriced(row) else (NOTHING, "dim")
+
+
+def _is_unpriced(row: CostRow) -> bool:
+    """It cost something, and of none of it is known how much."""
+    return bool(row.unpriced) and row.actual is row.estimated is None
 
 
 def _price_from(row: CostRow) -> Cell:
+    if _is_unpriced(row):
+        return "add it to [pricing]", "warn"
+    if row.unpriced:
+        return f"+ {count(row.unpriced)} {_UNPRICED}", "warn"
     if row.saved is not None:
-        return f"local, saved ≈ ${row.saved:.2f}", "good"
-    if row.price_from is not None:
-        return visible(row.price_from), "dim"
-    return f"{NOTHING} add it to [pricing]", "warn"
+        return f"local, saved ≈ {dollars(row.saved, 2)}", "good"
+    return (NOTHING if row.price_from is None else visible(row.price_from)), "dim"

@@ -10,6 +10,7 @@ from textual import events
 
 from nexus_core.explain import Explanation
 from nexus_tui.figures import NOTHING, clock, duration, fit, wrap
+from nexus_tui.money import cost_words
 from nexus_tui.rows import Headers, RequestRow
 from nexus_tui.source import EventSource, Exchange
 from nexus_tui.untrusted import visible
@@ -147,6 +148,7 @@ def _summary(row: RequestRow) -> Line:
         ("   ", "text"),
         (status, style),
         (f"   {duration(row.total_ms) if not row.is_live else 'running'}", "text"),
+        (f"   {words}" if (words := cost_words(row)) else "", "text"),
         (f"   {clock(row.at)}   {path}", "dim"),
     )
 

@@ -10,7 +10,7 @@ from textual import events
 from textual.message import Message
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.figures import NOTHING, count, uptime
+from nexus_tui.figures import NOTHING, count, dollars, uptime
 from nexus_tui.keys import Key
 from nexus_tui.source import EventSource
 from nexus_tui.standing import is_usable
@@ -53,16 +53,18 @@ def zone_cell(source: EventSource, zone: PrivacyZone) -> Cell:
 
 
 def spend_items(source: EventSource, *, is_short: bool) -> list[Line]:
-    """What was spent today and what may be; nothing while no costs are kept."""
+    """What was spent today, and this month of its limit; nothing while no costs are kept."""
     costs = source.costs
     if costs is None:
         return []
-    spent, limit = costs.today, costs.daily_limit
-    if is_short:
-        text = f"${spent:.2f}" + ("" if limit is None else f"/${limit:.2f}")
-        return [((text, "text"),)]
-    of = "" if limit is None else f" of ${limit:.2f}"
-    return [((f"${spent:.4f}", "text"), (f" today{of}", "dim"))]
+    at_least = "≥ " if costs.today_unpriced else ""  # an unknown price is not nothing
+    spent = dollars(costs.today, 2 if is_short else 4)
+    items: list[Line] = [((f"{at_least}{spent}", "text"), (" today", "dim"))]
+    if costs.monthly_limit is not None:
+        month = f"{dollars(costs.month, 2)}/${costs.monthly_limit:,.0f}"
+        style = "bad" if costs.month >= costs.monthly_limit else "text"
+        items.append(((month, style), ("" if is_short else " month", "dim")))
+    return items
 
 
 class StatusBar(LineWidget):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from decimal import Decimal
 
-from nexus_core.types import RouteReason
-from nexus_tui.figures import NOTHING, count, duration, fit_right, percent, short_count
+from nexus_core.types import NANO, RouteReason
+from nexus_tui.figures import NOTHING, count, dollars, duration, fit_right, percent, short_count
 from nexus_tui.series import BUCKETS
 from nexus_tui.source import EventSource
 from nexus_tui.viewmodel import ViewModel
@@ -46,6 +47,7 @@ class Kpis(LineWidget):
             ("p99", duration(stats.total.percentile(0.99)), "text"),
             ("err" if is_short else "errors", count(errors), "bad" if errors else "text"),
             ("failovers", count(stats.failovers), "warn" if stats.failovers else "text"),
+            *self._queued(),
             ("first byte", duration(stats.first_byte.percentile(0.5)), "text"),
             ("refused", count(stats.refused), "text"),
             ("tokens", f"{short_count(prompt)}+{short_count(completion)}", "text"),
@@ -54,6 +56,13 @@ class Kpis(LineWidget):
             label, value, style = numbers[3]
             numbers[3] = (label, f"{value} ({share})", style)
         return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
+
+    def _queued(self) -> list[tuple[str, str, str]]:
+        queue = self._source.queue
+        if queue is None:
+            return []
+        style = "bad" if queue.waiting >= queue.max_size else "warn" if queue.waiting else "text"
+        return [("queued", count(queue.waiting), style)]
 
     def _series(self, width: int) -> list[Line]:
         """The rate in two rows, or in one above what is spent, where that is known."""
@@ -67,9 +76,9 @@ class Kpis(LineWidget):
             labels, figures = (" rate  ", " 60 s  "), ("", rate)
         else:
             (upper,) = spark(series, BUCKETS)
-            (lower,) = spark([int(usd * 1_000_000) for usd in costs.per_minute], BUCKETS)
-            newest = costs.per_minute[-1] if costs.per_minute else 0
-            labels, figures = (" rate  ", " $/min "), (rate, f"${newest:.3f}")
+            (lower,) = spark([int(usd * NANO) for usd in costs.per_minute], BUCKETS)
+            newest = costs.per_minute[-1] if costs.per_minute else Decimal(0)
+            labels, figures = (" rate  ", " $/min "), (rate, dollars(newest, 3))
         room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
             _share("local", stats.local_answers, answers, "good", room),

@@ -20,8 +20,9 @@ class LogList(RowList):
 
     head_lines = 1
 
-    def __init__(self, ring: Ring) -> None:
+    def __init__(self, ring: Ring, *, is_remote: bool = False) -> None:
         super().__init__(id="log-list")
+        self._is_remote = is_remote
         self._ring = ring
         self._level = "debug"
         self._words: tuple[str, ...] = ()
@@ -85,7 +86,8 @@ class LogList(RowList):
         )
 
     def head(self, width: int) -> Sequence[Line]:
-        states = ["following" if self.following else "not following, f for the newest"]
+        states = ["of this dashboard; the server's is where it runs"] if self._is_remote else []
+        states += ["following" if self.following else "not following, f for the newest"]
         if self._level != LEVELS[0]:
             states.append(f"{self._level} and above")
         if self._words:

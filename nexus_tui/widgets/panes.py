@@ -11,6 +11,7 @@ from nexus_core.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.answers import answer_text
 from nexus_tui.figures import NOTHING, duration, fit, packed, wrap
+from nexus_tui.money import cost_words
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
@@ -208,6 +209,8 @@ def timing_pane(row: RequestRow, width: int) -> list[Line]:
         if row.total_ms and row.first_byte_ms is not None and row.usage.completion_tokens:
             seconds = max(0.001, (row.total_ms - row.first_byte_ms) / 1000)
             lines += fact("speed", f"{row.usage.completion_tokens / seconds:.0f} tokens/s", width)
+    if words := cost_words(row):
+        lines += fact("cost", words, width)
     return lines
 
 

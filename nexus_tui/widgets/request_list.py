@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from nexus_core.types import RouteReason
 from nexus_tui.figures import NOTHING, clock, count, duration, short_count
+from nexus_tui.money import cost_cell
 from nexus_tui.rows import RequestRow
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
@@ -17,14 +18,15 @@ _COLUMNS = (
     Column("time", "time", 8, 3),
     Column("id", "id", 8, 10),
     Column("model", "model", 18, 1, grows=40),
-    Column("backend", "backend", 13, 4, grows=24),
+    Column("backend", "backend", 12, 4, grows=24),
     Column("zone", "z", 1, 9, after=2),
     Column("reason", "reason", 19, 11),
-    Column("letter", " ", 1, 5, after=1),
+    Column("letter", " ", 1, 6, after=1),
     Column("status", "st", 3, 0),
-    Column("first", "first", 7, 6, right=True),
-    Column("total", "total", 8, 2, right=True),
-    Column("tokens", "tokens", 11, 7, right=True),
+    Column("first", "first", 7, 7, right=True, after=1),
+    Column("total", "total", 8, 2, right=True, after=1),
+    Column("tokens", "tokens", 9, 8, right=True, after=1),
+    Column("cost", "cost", 8, 5, right=True),
 )
 _WIDE = tuple(column for column in _COLUMNS if column.id != "letter")
 _NARROW = tuple(column for column in _COLUMNS if column.id != "reason")
@@ -168,6 +170,8 @@ def _cell(row: RequestRow, column: str) -> Cell:
             return _total(row)
         case "tokens":
             return _tokens(row), "text"
+        case "cost":
+            return cost_cell(row)
         case _:
             raise AssertionError(column)
 

@@ -3,8 +3,18 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
+from nexus_core.events import RequestFinished, RequestReceived, TokenUsage
 from nexus_core.gateway import Gateway
+from nexus_core.types import (
+    BackendType,
+    Cost,
+    CountMethod,
+    Endpoint,
+    PrivacyZone,
+    RouteReason,
+)
 from tests.api.in_process import client
 
 
@@ -35,7 +45,7 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert set(listed[0]) == {
         *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
-        "is_running",
+        *("is_running", "is_unpriced"),
     }
     row = listed[0]
     assert (row["model"], row["status"], row["is_running"]) == ("m", 503, False)
@@ -45,3 +55,63 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert json.loads(bodies.json()["request"]["content"]) == body
     assert bodies.headers["cache-control"] == "no-store"
     assert refused == [400, 400, 404]
+
+
+def end(gateway: Gateway, request_id: str, **money: Any) -> None:
+    """A request from its beginning to its end."""
+    gateway.bus.publish(
+        RequestReceived(
+            at=1.0,
+            request_id=request_id,
+            endpoint=Endpoint.CHAT_COMPLETIONS,
+            model="m",
+            is_streaming=False,
+            client=None,
+            headers=(),
+            body_bytes=2,
+        )
+    )
+    gateway.bus.publish(
+        RequestFinished(
+            at=2.0,
+            request_id=request_id,
+            backend="cloud",
+            backend_type=BackendType.OPENAI,
+            zone=PrivacyZone.OPEN,
+            reason=RouteReason.CAPABILITY_MATCH,
+            model="m",
+            status=200,
+            failed=False,
+            client_left=False,
+            error=None,
+            total_ms=9.0,
+            first_byte_ms=8.0,
+            overhead_ms=1.0,
+            usage=TokenUsage(prompt_tokens=3, completion_tokens=4),
+            counted=CountMethod.REPORTED,
+            attempts=(),
+            considered=(),
+            headers=(),
+            **money,
+        )
+    )
+
+
+async def test_what_a_request_cost_is_told_and_an_unknown_price_is_not_0(gateway: Gateway) -> None:
+    end(gateway, "priced", cost=Cost(2_900_000, "config"), estimated=Cost(3_200_000, "config"))
+    end(gateway, "unpriced", is_unpriced=True)
+    end(gateway, "local", saved=Cost(4_000_000, "list"), saved_model="gpt-4")
+
+    async with client(gateway) as http:
+        listed = (await http.get("/nexus/requests")).json()["requests"]
+        one = (await http.get("/nexus/requests/priced")).json()
+        local = (await http.get("/nexus/requests/local")).json()
+
+    costs = {row["id"]: (row["cost_usd"], row["is_unpriced"]) for row in listed}
+    assert costs == {"priced": (0.0029, False), "unpriced": (None, True), "local": (None, False)}
+    assert (one["estimated_usd"], one["price_from"], one["counted"]) == (
+        0.0032,
+        "config",
+        "reported",
+    )
+    assert (local["saved_usd"], local["saved_model"]) == (0.004, "gpt-4")

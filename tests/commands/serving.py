@@ -93,6 +93,7 @@ REQUESTS: dict[str, Any] = {
             "at": 1_799_999_999.0,
             "model": None,
             "status": 503,
+            "cost_usd": 0.0032,
             "error": "nobody",
             "new": 1,
         },

@@ -67,7 +67,7 @@ def test_requests_are_a_table_newest_first(tmp_path: Path) -> None:
     assert lines[1].startswith(r" 08:00:01  r2  gpt-4\x1b]0;x\x07 → llama3  local    restricted")
     assert "10+1,200" in lines[1]
     assert "running" in lines[2]
-    assert lines[3].endswith("nobody")
+    assert lines[3].endswith("$0.0032  nobody")
 
 
 def test_requests_are_filtered_and_limited(tmp_path: Path) -> None:
@@ -288,6 +288,7 @@ def test_columns_are_as_wide_as_the_terminal_shows_them() -> None:
         ("zone:restricted", ["r2"]),
         ("reason:capability slow:>2s", ["r2"]),
         ("backend:local !status:200", []),
+        ("cost:>0.001", ["r0"]),
     ],
 )
 def test_the_filter_language_is_the_dashboards(text: str, ids: list[str]) -> None:

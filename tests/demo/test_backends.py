@@ -10,6 +10,7 @@ import httpx
 from nexus_core.config import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.demo.backends import ALIASES, FALLBACKS, DemoFleet
 from nexus_core.demo.simulated import FULL_SPEED
+from nexus_core.ledger import ledger_path
 from nexus_core.types import BackendType, PrivacyZone
 
 MESSAGES = [{"role": "user", "content": "hi"}]
@@ -56,7 +57,11 @@ async def test_the_fleet_replaces_backends_and_routing_and_keeps_the_rest() -> N
     assert config.routing.aliases == ALIASES
     assert config.routing.fallbacks == FALLBACKS
     assert config.routing.policies[0].privacy is PrivacyZone.RESTRICTED
-    assert config.storage.path == ":memory:"
+
+    ledger = ledger_path(config)
+    assert ledger != ledger_path(base)
+    assert ledger is not None
+    assert not ledger.parent.exists()  # any more
 
 
 async def test_every_model_of_the_fleet_is_served_under_its_upstream_name() -> None:

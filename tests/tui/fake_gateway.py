@@ -8,6 +8,7 @@ from random import Random
 
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import Config
+from nexus_core.cost_report import CostReport
 from nexus_core.events import EventBus, ZoneToggled
 from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.registry import Registry
@@ -32,6 +33,7 @@ class FakeGateway:
         self.now = now
         self.is_capturing = False
         self.kept: dict[str, Exchange] = {}
+        self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
         self.switched: list[tuple[str, bool]] = []
@@ -51,6 +53,9 @@ class FakeGateway:
         )
         situation = situation.with_usable(question.usable)
         return explain(situation.decide(need), situation)
+
+    async def cost_report(self) -> CostReport | None:
+        return self.costs
 
     def cut_open_zone(self) -> None:
         """As the gateway does it, with two streams stopped."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from typing import TypedDict
 
 from nexus_core.config import BackendConfig, Config, UnusableBackend
 from nexus_core.events import (
@@ -21,6 +22,8 @@ from nexus_core.events import (
 from nexus_core.registry import ProbeResult
 from nexus_core.types import (
     BackendType,
+    Cost,
+    CountMethod,
     Endpoint,
     HealthCause,
     HealthStatus,
@@ -312,10 +315,35 @@ def _finish(
         first_byte_ms=story.first_ms,
         overhead_ms=0.4,
         usage=usage,
+        counted=None if usage is None else CountMethod.REPORTED,
+        **(_money(story, config.type.is_cloud) if config else {}),
         attempts=story.failed,
         considered=_considered(story),
         headers=headers,
     )
+
+
+class Money(TypedDict, total=False):
+    """What a request's end tells of money."""
+
+    estimated: Cost
+    cost: Cost
+    is_unpriced: bool
+    saved: Cost
+    saved_model: str
+
+
+def _money(story: Story, is_cloud: bool) -> Money:
+    """By the price of gpt-4o; any other cloud model has none, and an alias shows what it saves."""
+    if story.tokens is None:
+        return {}
+    prompt, completion = story.tokens
+    cost = Cost(prompt * 2_500 + completion * 10_000, "config")
+    if not is_cloud:
+        return {"saved": cost, "saved_model": story.model} if story.model == "gpt-4" else {}
+    if (story.served or story.model) != "gpt-4o":
+        return {"is_unpriced": True}
+    return {"cost": cost, "estimated": Cost(prompt * 2_500 + 500 * 10_000, "config")}
 
 
 def response_headers(request_id: str, story: Story) -> tuple[tuple[str, str], ...]:

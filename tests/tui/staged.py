@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from nexus_core.commands import Outcome
+from nexus_core.cost_report import CostReport, CostRow
 from nexus_core.errors import InvalidRequestError
 from nexus_tui.logs import LogLine, Ring
-from nexus_tui.source import (
-    CostRow,
-    Exchange,
-    FoundKey,
-    FoundServer,
-    Grouping,
-    LocalSource,
-)
+from nexus_tui.source import Exchange, FoundKey, FoundServer, LocalSource
 from tests.tui.fleet import NOW, FakeGateway, make_source, play
 
-_ROWS: dict[Grouping, tuple[CostRow, ...]] = {
-    "model": (
+COSTS = CostReport(
+    at=NOW,
+    today=Decimal("1.8342"),
+    today_estimated=Decimal("0.0219"),
+    today_unpriced=12,
+    saved=Decimal("4.10"),
+    month=Decimal("31.20"),
+    reserved=Decimal(0),
+    monthly_limit=Decimal(100),
+    month_forecast=Decimal(96),
+    pace_per_hour=Decimal("0.29"),
+    spent_at=None,
+    burn=tuple(Decimal(hour % 7 + hour) / 100 for hour in range(14)),
+    per_minute=tuple(
+        Decimal(1 + (3 if minute in (20, 21, 40) else minute % 2)) / 100 for minute in range(60)
+    ),
+    by_model=(
         CostRow(
             name="gpt-4o",
             where="openai",
             requests=1204,
             prompt_tokens=812_000,
             completion_tokens=190_000,
-            estimated=Decimal("1.59"),
+            estimated=Decimal("0.0219"),
             actual=Decimal("1.612"),
             price_from="config",
         ),
@@ -41,7 +49,7 @@ _ROWS: dict[Grouping, tuple[CostRow, ...]] = {
             completion_tokens=2_000,
             estimated=None,
             actual=None,
-            price_from=None,
+            unpriced=12,
         ),
         CostRow(
             name="llama3:70b",
@@ -51,55 +59,33 @@ _ROWS: dict[Grouping, tuple[CostRow, ...]] = {
             completion_tokens=900_000,
             estimated=None,
             actual=None,
-            price_from=None,
             saved=Decimal("4.10"),
         ),
     ),
-    "backend": (
+    by_backend=(
         CostRow(
             name="openai",
-            where="",
             requests=1216,
             prompt_tokens=821_000,
             completion_tokens=192_000,
-            estimated=Decimal("1.59"),
+            estimated=Decimal("0.0219"),
             actual=Decimal("1.612"),
+            unpriced=12,
             price_from="config",
         ),
     ),
-    "key": (
+    by_key=(
         CostRow(
             name="ci",
-            where="",
             requests=900,
             prompt_tokens=600_000,
             completion_tokens=120_000,
-            estimated=Decimal("1.1"),
+            estimated=None,
             actual=Decimal("1.2"),
             price_from="config",
         ),
     ),
-}
-
-
-class FixedCosts:
-    """One fixed day and month."""
-
-    today = Decimal("1.8342")
-    daily_limit: Decimal | None = Decimal(5)
-    month = Decimal("31.20")
-    monthly_limit: Decimal | None = Decimal(100)
-    month_forecast: Decimal | None = Decimal(96)
-    pace_per_hour = Decimal("0.29")
-    spent_at: float | None = None
-    burn: Sequence[Decimal] = tuple(Decimal(hour % 7 + hour) / 100 for hour in range(14))
-    per_minute: Sequence[Decimal] = tuple(
-        Decimal(1 + (3 if minute in (20, 21, 40) else minute % 2)) / 100 for minute in range(60)
-    )
-    saved: Decimal | None = Decimal("4.10")
-
-    def rows(self, by: Grouping) -> Sequence[CostRow]:
-        return _ROWS[by]
+)
 
 
 class FixedFinder:
@@ -200,9 +186,9 @@ def make_stage(
     source = StagedSource(
         gateway,
         "127.0.0.1:8000",
-        costs=FixedCosts() if has_costs else None,
         finder=FixedFinder() if finds else None,
     )
+    source.costs = gateway.costs = COSTS if has_costs else None
     source.kept = {}
     if plays and not is_empty:
         play(gateway)

@@ -6,17 +6,20 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
 from random import Random
 
 import openai
 import pytest
 
 from nexus_core.api.server import bind, serve
-from nexus_core.config import BackendConfig, Config
+from nexus_core.config import BackendConfig, Config, PriceConfig, StorageConfig
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, Cost, PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.figures import dollars
 from nexus_tui.source import LocalSource
 from tests.tui.screen import screen_text, until
 
@@ -43,7 +46,7 @@ def backend(name: str, url: str, kind: BackendType, model: str, *, priority: int
 
 
 @asynccontextmanager
-async def live() -> AsyncIterator[Live]:
+async def live(storage: StorageConfig | None = None) -> AsyncIterator[Live]:
     """Simulated backends behind a running Nexus: of the local ones `first` is preferred."""
     behaviour = Behaviour(models=("m", "cloud-m"))
     async with (
@@ -57,7 +60,9 @@ async def live() -> AsyncIterator[Live]:
                     backend("first", first.url, BackendType.VLLM, "m", priority=100),
                     backend("second", second.url, BackendType.VLLM, "m", priority=0),
                     backend("cloud", cloud.url, BackendType.OPENAI, "cloud-m", priority=0),
-                )
+                ),
+                pricing={"openai": {"cloud-m": PriceConfig(input_per_1k=1.0, output_per_1k=2.0)}},
+                storage=storage or StorageConfig(path=":memory:"),
             )
         )
         listener = bind("127.0.0.1", 0)
@@ -113,3 +118,29 @@ async def test_a_real_request_is_on_the_screen_with_its_backend() -> None:
 
         await until(lambda: "requests 1 " in screen_text(nexus.app))
         await until(lambda: "capability-match" in screen_text(nexus.app))
+
+
+async def test_what_a_real_request_costs_is_on_every_screen_that_shows_money(
+    tmp_path: Path,
+) -> None:
+    ledger = StorageConfig(path=str(tmp_path / "n.db"))
+    async with live(ledger) as nexus, nexus.app.run_test(size=(160, 36)) as pilot:
+        await nexus.ask("cloud-m")
+        await nexus.ask("m")
+        spent = dollars(Cost(nexus.gateway.books.budget.spent_nano_usd, "").usd)
+        while (costs := nexus.app.source.costs) is None or len(costs.by_model) < 2:
+            await nexus.app.source.refresh_costs()
+        await until(lambda: screen_text(nexus.app).count(spent) >= 3)
+        dashboard = screen_text(nexus.app)
+        await pilot.press("5")
+        await until(lambda: f"today {spent}" in screen_text(nexus.app))
+        money = screen_text(nexus.app).splitlines()
+
+    assert spent.startswith("$")
+    assert Decimal(spent[1:]) > 0
+    assert f"{spent} today" in dashboard.splitlines()[0]
+    cloud = next(line for line in money if line.startswith(" cloud-m "))
+    assert spent in cloud
+    assert "config" in cloud
+    local = next(line for line in money if line.startswith(" m "))
+    assert "$" not in local

@@ -8,6 +8,8 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -31,7 +33,14 @@ from nexus_core.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.config import BackendConfig, Config, HealthCheckConfig, QueueConfig, RoutingConfig
+from nexus_core.config import (
+    BackendConfig,
+    Config,
+    HealthCheckConfig,
+    QueueConfig,
+    RoutingConfig,
+    StorageConfig,
+)
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.event_json import UnreadableError
 from nexus_core.events import BackendToggled, NexusEvent, RequestReceived
@@ -45,6 +54,7 @@ from nexus_tui.remote import RemoteSource
 from nexus_tui.remote_calls import explain_call
 from nexus_tui.remote_http import RefusedError, RemoteError
 from nexus_tui.remote_state import parse, read_state
+from tests.ledger_rows import row
 from tests.running import served
 from tests.tui.screen import until
 
@@ -126,6 +136,59 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         gateway.registry.release("a")
         await gateway.execute(CaptureBodies(enabled=True))
         await until(lambda: source.is_capturing and source.backends()[0].in_flight == 0)
+
+
+async def test_costs_are_those_that_the_other_side_shows(tmp_path: Path) -> None:
+    config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
+    gateway = Gateway(config)
+    gateway.books.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
+
+    async with linked(gateway) as source:
+        while source.costs is None or not source.costs.by_model:
+            await source.refresh_costs()
+        here = await gateway.cost_report()
+
+        assert here is not None
+        assert source.costs.by_model == here.by_model
+        assert source.costs.by_model[0].actual == Decimal("1.234567891")
+        assert source.costs_problem is None
+
+
+async def test_another_nexus_without_a_ledger_has_no_costs() -> None:
+    async with linked(Gateway(Config(storage=StorageConfig(path=":memory:")))) as source:
+        await source.refresh_costs()
+
+        assert source.costs is None
+        assert source.costs_problem == "this Nexus has no ledger"
+
+
+@pytest.mark.parametrize("told", [{"costs": {}}, {"costs": [1]}, {"costs": "none"}])
+async def test_costs_that_make_no_sense_are_told_as_a_problem(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with linked(make_gateway()) as source:
+
+        async def answer(*_: object) -> dict[str, Any]:
+            return told
+
+        monkeypatch.setattr(source._http, "ask", answer)
+        await source.refresh_costs()
+
+        assert source.costs is None
+        assert source.costs_problem
+        assert source.status == "live"
+
+
+async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None:
+    config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
+    async with linked(Gateway(config)) as source:
+        await source.refresh_costs()
+        before = source.costs
+        source._lose("it ended the connection")
+        await source.refresh_costs()
+
+    assert before is not None
+    assert source.costs is before
 
 
 async def test_events_and_statistics_follow_and_agree() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -182,6 +183,7 @@ def test_a_filter_on_a_paused_list_searches_the_frozen_rows() -> None:
         ("live", ["gpt-4o"]),
         ("slow:>1s", ["llama3:70b"]),
         ("slow:500ms", ["llama3:70b"]),
+        ("cost:>0", []),
         ("!", ["llama3:70b", "gpt-4o", "secret-gpt"]),
         ("status:abc", []),
     ],
@@ -194,9 +196,44 @@ def test_the_filter_language(text: str, expected: list[str]) -> None:
     assert models(view) == expected
 
 
-@pytest.mark.parametrize("text", ["status:abc", "zone:cloud", "slow:soon"])
+@pytest.mark.parametrize("text", ["status:abc", "zone:cloud", "slow:soon", "cost:much"])
 def test_a_term_that_makes_no_sense_is_told(text: str) -> None:
     assert (parse_filter(text).problem or "").startswith(text.partition(":")[0])
+
+
+PRICED = (
+    replace(OK, model="free"),
+    Story(1, "gpt-4o", "openai", tokens=(400, 200)),  # $0.0030
+    Story(1, "gpt-4o", "openai", tokens=(40_000, 200)),  # $0.1020
+    Story(1, "o-large", "other-cloud"),
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("cost:>0", ["id1", "id2"]),
+        ("cost:>0.003", ["id2"]),
+        ("cost:0.1", ["id2"]),
+        ("cost:<0.1", ["id1"]),
+        ("cost:unpriced", ["id3"]),
+        ("!cost:>0", ["id0", "id3"]),
+    ],
+)
+def test_requests_are_found_by_what_they_cost(text: str, ids: list[str]) -> None:
+    view = view_of(*PRICED)
+
+    view.set_filter(text)
+
+    assert [row.request_id for row in view.view] == ids
+
+
+def test_the_dearest_is_on_top_and_what_has_no_known_cost_below() -> None:
+    view = view_of(*PRICED)
+    while view.sort != "cost":
+        view.sort_by_next()
+
+    assert [row.request_id for row in view.view] == ["id0", "id3", "id1", "id2"]
 
 
 def test_rows_enter_and_leave_a_filter_as_they_change() -> None:

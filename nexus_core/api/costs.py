@@ -1,0 +1,23 @@
+"""GET /nexus/costs: what today and this month have cost, as the dashboard shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from nexus_core.event_json import as_json
+from nexus_core.gateway import Gateway
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/nexus", tags=["control"])
+
+    @router.get("/costs")
+    async def costs() -> dict[str, Any]:
+        """US dollars as strings, so that no digit is lost; null where no ledger is kept."""
+        report = await gateway.cost_report()
+        return {"costs": None if report is None else as_json(report)}
+
+    return router

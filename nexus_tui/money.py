@@ -1,0 +1,64 @@
+"""What one request cost, in words: an unknown price never reads as free."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nexus_core.recent import RecentRequest
+from nexus_core.types import CountMethod
+from nexus_tui.figures import NOTHING, dollars
+from nexus_tui.untrusted import visible
+from nexus_tui.widgets.lines import Cell
+
+UNPRICED = "unpriced"
+
+
+def cost_cell(row: RecentRequest) -> Cell:
+    """`$0.0029`; `≈` where the tokens are Nexus's own count; a dash for what costs nothing."""
+    if row.is_unpriced:
+        return UNPRICED, "warn"
+    if row.cost_usd is None:
+        return NOTHING, "dim"
+    return f"{_sign(row)}{dollars(row.cost_usd)}", "text"
+
+
+def cost_words(row: RecentRequest) -> str:
+    """What was expected and what it came to, kept apart; empty where neither is known."""
+    finished = row.finished
+    if finished is None:
+        return ""
+    if finished.saved is not None:
+        instead = visible(finished.saved_model or "a cloud")
+        return f"local, saved ≈ {dollars(finished.saved.usd)} ({instead})"
+    expected = f"{dollars(finished.estimated.usd)} est, " if finished.estimated else ""
+    if row.is_unpriced:
+        return f"{expected}{UNPRICED}: add it to [pricing]"
+    if row.cost_usd is None:
+        return ""
+    how = "by Nexus's own count" if _sign(row) else "actual"
+    partial = ", of what came until it broke off" if finished.is_partial else ""
+    return f"{expected}{_sign(row)}{dollars(row.cost_usd)} {how}{partial}"
+
+
+def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
+    """How much more the right one cost; None where one of them is not over."""
+    if left.is_unpriced or right.is_unpriced:
+        return f"Δ cost unknown: {UNPRICED}"
+    before, after = _spent(left), _spent(right)
+    if before is None or after is None:
+        return None
+    more = after - before
+    return f"Δ cost {'-' if more < 0 else '+'}{dollars(abs(more))}"
+
+
+def _spent(row: RecentRequest) -> Decimal | None:
+    """A local answer costs nothing; None where nothing was answered yet, or at all."""
+    if row.cost_usd is not None:
+        return row.cost_usd
+    kind = row.finished.backend_type if row.finished else None
+    return None if kind is None or kind.is_cloud else Decimal(0)
+
+
+def _sign(row: RecentRequest) -> str:
+    is_estimate = row.finished is not None and row.finished.counted is not CountMethod.REPORTED
+    return "≈" if is_estimate else ""
