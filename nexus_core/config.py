@@ -91,6 +91,7 @@ NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
 Seconds = Annotated[float, Field(gt=0)]
 Tier = Annotated[int, Field(ge=0, le=4)]
+Priority = Annotated[int, Field(ge=-1000, le=1000)]
 Name = Annotated[str, Field(min_length=1)]
 Usd = Annotated[float, Field(ge=0)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
@@ -198,7 +199,7 @@ class BackendConfig(Section):
     type: BackendType
     zone: PrivacyZone
     tier: Tier | None = None
-    priority: int = 50
+    priority: Priority = 50
     max_concurrent: Annotated[int, Field(ge=1)] | None = None  # None: unlimited
     enabled: bool = True
     models: ModelTable | None = None  # served name -> upstream name; None: discovered

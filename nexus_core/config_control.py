@@ -38,14 +38,14 @@ class ConfigControl:
     def __init__(
         self,
         target: Configurable,
-        read: Callable[[], Config],
+        read: Callable[[Path | None], Config],
         environ: Mapping[str, str],
         *,
         write_first: Callable[[], tuple[Path, str]] | None = None,
     ) -> None:
         """
         Args:
-            read: finds and reads the configuration, as the start did.
+            read: reads the file that is in force; given none, looks for one as the start did.
             environ: as the start had it: what is written must load with it.
             write_first: where a file goes where there is none, and its whole text.
         """
@@ -61,7 +61,7 @@ class ConfigControl:
             InvalidRequestError: the file is refused; each of its problems is a line.
         """
         with _in_lines():
-            config = await asyncio.to_thread(self._read)
+            config = await asyncio.to_thread(self._read, self._target.config.path)
         plan = self._target.plan_reload(config)
         if plan.is_empty:
             return Outcome(message="the configuration is as it is in force; nothing changes")

@@ -12,7 +12,7 @@ from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
 from nexus_core.routing.refusal import Outlook, refuse
-from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
+from nexus_core.routing.requirements import NO_HINTS, NO_POLICIES, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.openai import OpenAIRequest
@@ -377,7 +377,10 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
     """The request with one of its demands gone, for its fallbacks too."""
     both = (need, *need.fallbacks)
     for what, loose in (
-        ("not restricted", [replace(leg, zone=PrivacyZone.OPEN) for leg in both]),
+        (
+            "not restricted",
+            [replace(leg, zone=PrivacyZone.OPEN, rules=NO_POLICIES) for leg in both],
+        ),
         ("no tier demanded", [replace(leg, min_tier=None) for leg in both]),
         ("not pinned", [replace(leg, backend=None) for leg in both]),
         ("flexible", [replace(leg, is_flexible=True) for leg in both]),

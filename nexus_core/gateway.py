@@ -40,7 +40,7 @@ from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.translation.report import UnsupportedFieldsError
-from nexus_core.types import Endpoint, QueueState
+from nexus_core.types import BackendType, Endpoint, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -123,12 +123,22 @@ class Gateway:
                         task.cancel()
                     self.forwarder.end_all()
         finally:
-            await self.engine.close()
-            await self.books.close()
+            try:
+                await self.engine.close()
+            finally:
+                await self.books.close()
 
     async def _open_books(self) -> None:
         await self.books.open()
-        await self.books.load(backend.type for backend in self.registry.snapshots())
+        await self.books.load(self._types())
+
+    def _load_books(self) -> None:
+        """What backends that came later need."""
+        if self._tasks is not None:
+            self._tasks.create_task(self.books.load(self._types()), name="books")
+
+    def _types(self) -> set[BackendType]:
+        return {backend.type for backend in self.registry.snapshots()}
 
     def add_backend(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
         """Take in a backend until restart; requests may go to it once this returns.
@@ -140,6 +150,7 @@ class Gateway:
             ValueError: there is one of that name.
         """
         self.fleet.add(backend, found)
+        self._load_books()
 
     def remove_backend(self, name: str) -> None:
         """Leave a backend out until restart. No request goes to it once this returns.
@@ -174,6 +185,7 @@ class Gateway:
             self.forwarder.configure(plan.config.server, plan.config.routing)
             self.books.configure(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
+        self._load_books()
         log.info("config reloaded from %s", config.path)
         return plan
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 import re
 from collections.abc import Mapping
@@ -64,7 +63,7 @@ def _size(url: str) -> tuple[int, int] | None:
     data = data[: len(data) // 4 * 4]
     try:
         content = base64.b64decode(data)
-    except binascii.Error:
+    except ValueError:  # not base64, or not even ASCII
         return None
     size = _size_in(content)
     return size if size and min(size) > 0 else None

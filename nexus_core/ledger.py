@@ -82,6 +82,7 @@ class Ledger:
         self._swept_at = float("-inf")
         self._closing = threading.Event()
         self._thread: threading.Thread | None = None
+        self._life = threading.Lock()  # opening and closing come from different threads
 
     def open(self) -> None:
         """Open or create the file and start writing. Blocks: call it in a thread.
@@ -90,11 +91,14 @@ class Ledger:
         """
         if self.path is None:
             return
-        self._attempt(self._open_file, self.path)
-        self._thread = threading.Thread(
-            target=self._run, args=(self.path,), name="ledger", daemon=True
-        )
-        self._thread.start()
+        with self._life:
+            if self._closing.is_set():
+                return
+            self._attempt(self._open_file, self.path)
+            self._thread = threading.Thread(
+                target=self._run, args=(self.path,), name="ledger", daemon=True
+            )
+            self._thread.start()
 
     def append(self, row: LedgerRow) -> None:
         """Hand a row to the writer; takes microseconds and never fails."""
@@ -107,11 +111,13 @@ class Ledger:
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is waiting and close the file. Blocks: call it in a thread."""
-        if self._thread is None:
+        with self._life:
+            self._closing.set()
+            thread = self._thread
+        if thread is None:
             return
-        self._closing.set()
         self._rows.put(None)
-        self._thread.join(timeout_seconds)
+        thread.join(timeout_seconds)
         if self.lost:
             log.warning("ledger: %d requests were not recorded", self.lost)
 

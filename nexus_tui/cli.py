@@ -50,7 +50,7 @@ class Launch:
     log_level: str
     log_format: str
     environ: Mapping[str, str] = field(repr=False)
-    read: Callable[[], Config] = field(repr=False)  # the configuration, as it is now
+    read: Callable[[Path | None], Config] = field(repr=False)  # the configuration, as it is now
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -146,10 +146,15 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
     return Launch(options.demo, is_headless, level, log_format, environ, read)
 
 
-def _config(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
+def _config(
+    options: argparse.Namespace, environ: Mapping[str, str], path: Path | None = None
+) -> Config:
+    """Read the configuration: of `path` if it is given, else of the file that is found."""
     from nexus_core.config_file import Overrides, load_config
     from nexus_tui.own_keys import require_known_keys
 
+    if path is not None:
+        options = argparse.Namespace(**{**vars(options), "config": path})
     if options.config or not options.demo:
         config = load(options, environ)
     else:

@@ -254,13 +254,29 @@ def test_without_a_terminal_it_runs_headless_and_says_so(start: Start) -> None:
     assert nexus.end() == 0
 
 
-def test_sighup_is_ignored_without_a_screen(start: Start) -> None:
-    nexus = start(OFFLINE, "--no-ui")
-    nexus.url()
+def test_sighup_reads_the_configuration_again_without_a_screen(start: Start) -> None:
+    nexus = start(OFFLINE + BACKEND, "--no-ui")
+    url = nexus.url()
+    file = Path(nexus.line(r"^nexus: config (.*/nexus\.toml)$").removeprefix("nexus: config "))
+    file.write_text(file.read_text() + '[routing.aliases]\n"gpt" = "m"\n')
 
     nexus.process.send_signal(signal.SIGHUP)
 
-    nexus.line("SIGHUP ignored")
+    nexus.line("config reloaded from")
+    with urllib.request.urlopen(f"{url}/v1/models") as answer:  # noqa: S310 - ours
+        assert "gpt" in [model["id"] for model in json.load(answer)["data"]]
+    assert nexus.end() == 0
+
+
+def test_sighup_with_a_refused_file_changes_nothing(start: Start) -> None:
+    nexus = start(OFFLINE + BACKEND, "--no-ui")
+    nexus.url()
+    file = Path(nexus.line(r"^nexus: config (.*/nexus\.toml)$").removeprefix("nexus: config "))
+    file.write_text("[nonsense]\n")
+
+    nexus.process.send_signal(signal.SIGHUP)
+
+    nexus.line("SIGHUP: the configuration is as it was: .*nexus.toml:1: nonsense: unknown key")
     assert nexus.end() == 0
 
 

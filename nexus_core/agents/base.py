@@ -114,8 +114,9 @@ class KeyCutter:
         return data.replace(self._key, self.MARK)
 
     def cut_text(self, text: str) -> str:
-        """The same text without the key."""
-        return text if self._key is None else text.replace(self._key.decode(), self.MARK.decode())
+        """The same text without the key, and as Unicode that can be written."""
+        sound = text.encode("utf-8", "replace").decode()
+        return sound if self._key is None else sound.replace(self._key.decode(), self.MARK.decode())
 
 
 async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:

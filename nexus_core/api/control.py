@@ -20,7 +20,7 @@ from nexus_core.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.config import Tier
+from nexus_core.config import Priority, Tier
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.snapshot_json import snapshot_as_json
@@ -39,7 +39,7 @@ class BackendChange(_Wanted):
     enabled: bool | None = None
     drain: Literal[True] | None = None  # as enabled = false: what runs finishes
     tier: Tier | None = None
-    priority: int | None = None
+    priority: Priority | None = None
     end_running: bool = False  # with enabled = false: end what is under way there, too
 
     @model_validator(mode="after")

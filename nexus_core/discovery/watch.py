@@ -223,7 +223,9 @@ class Discovery:
         self._leaving.pop(name, None)
         self._announced.pop(name, None)
         backend = self._backend_of.pop(name, None)
-        if backend is not None and backend in self._core.registry.names:
+        if backend is None or any(known.name == backend for known in self._core.config.backends):
+            return  # never used, or the configuration has taken the name over
+        if backend in self._core.registry.names:
             self._core.remove_backend(backend)
             log.info("left the network backend=%s", backend)
 

@@ -88,7 +88,6 @@ class Exchange:
         self._may_send = may_send  # asked once more when there is a connection
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
-        self._hides_usage = False
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, call: Call) -> Answer:
@@ -102,9 +101,8 @@ class Exchange:
         before = MAY_SEND.set(self._may_send)
         try:
             async with asyncio.timeout(limit):
-                self._hides_usage = call.adds_usage
                 self._response = await self._agent.send(call)
-                return await self._judge(self._response, call.is_streaming)
+                return await self._judge(self._response, call)
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -132,15 +130,18 @@ class Exchange:
         if self._response is not None:
             await self._response.close()
 
-    async def _judge(self, response: Response, is_streaming: bool) -> Answer:
+    async def _judge(self, response: Response, call: Call) -> Answer:
         cut = self._agent.keys.cut_text
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
         if 300 <= status < 400:
             raise self._failed(f"answers {status}, and redirects are not followed")
-        if is_streaming and status == 200 and _is_event_stream(headers):
+        if call.is_streaming and status == 200 and _is_event_stream(headers):
             self._relay = relay = StreamRelay(
-                response, self._agent.keys, hides_usage=self._hides_usage
+                response,
+                self._agent.keys,
+                hides_usage=call.adds_usage,
+                choices=_choices(call),
             )
             return Answer(status, headers, await relay.first(), relay)
         body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
@@ -193,6 +194,11 @@ class Exchange:
         )
         seen = self._response.status if self._response is not None else None
         return AttemptFailedError(Failure(why, error, seen, kind))
+
+
+def _choices(call: Call) -> int:
+    wanted = call.asked.get("n")
+    return wanted if isinstance(wanted, int) and wanted > 1 else 1
 
 
 def _is_event_stream(headers: Headers) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from nexus_core.agents import InferenceAgent
 from nexus_core.books import Books
@@ -25,11 +26,12 @@ from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
-from nexus_core.routing.candidates import Moment
+from nexus_core.routing.candidates import Moment, is_in_allowed_zone
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.strategies import Strategy
+from nexus_core.translation.report import UnsupportedFieldsError
 from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
@@ -168,17 +170,21 @@ class Forwarder:
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
         failure: Failure | None = None
+        blamed: Served | None = None  # whose failure it is
         await self._wait_for_books(record)
         for attempt in range(1, self._routing.max_retries + 2):
             decision = await self._decide(record, tried)
             if not decision.order:
                 break
-            failure = await self._attempt(record, decision, attempt, reply)
-            if failure is None:
+            found = await self._attempt(record, decision, attempt, reply)
+            if found is None:
                 return
-            tried[decision.order[0].backend.name] = failure.why
+            tried[decision.order[0].backend.name] = found.why
+            if failure is None or found.kind is not FailureKind.NOT_SENT:
+                failure, blamed = found, record.chosen
         if failure is None:
             raise refuse(decision, self._known_names(), self._outlook())
+        record.chosen = blamed
         await self._pass_failure_on(record, failure, reply)
 
     async def _wait_for_books(self, record: RequestRecord) -> None:
@@ -269,15 +275,23 @@ class Forwarder:
         agent = self._agents[backend.name]
         exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
         with self._registry.held(backend.name):
-            _check_zone(request.need, backend)
+            _check_zone(request.need, choice)
             served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
-            call = agent.prepare(
-                request.endpoint,
-                request.openai,
-                served.model,
-                wants_usage=self._books.is_priced(backend, served.model),
-            )
+            try:
+                call = agent.prepare(
+                    request.endpoint,
+                    request.openai,
+                    served.model,
+                    wants_usage=self._books.is_priced(backend, served.model),
+                )
+            except UnsupportedFieldsError as error:
+                if attempt == 1:
+                    raise
+                # It only stands in for one that failed: another one may be able to.
+                failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
+                record.fail_attempt(backend.name, failure, 0.0)
+                return failure
             bill = record.open_bill(backend, served.model)
             record.drop(call.translation.dropped if call.translation else ())
             self._strategy.next_turn()
@@ -293,7 +307,7 @@ class Forwarder:
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
-                self._learn(backend.name, failed.failure)
+                self._learn(agent, failed.failure)
                 return failed.failure
             except asyncio.CancelledError:
                 if record.has_run_out and not (record.has_begun or self._is_ending):
@@ -305,11 +319,12 @@ class Forwarder:
                 await exchange.close()
         return None
 
-    def _learn(self, name: str, failure: Failure) -> None:
+    def _learn(self, agent: InferenceAgent, failure: Failure) -> None:
         """What a failed attempt says about the backend."""
+        name = agent.name
         match failure.kind:
             case FailureKind.REFUSED_KEY:
-                hint = f"{failure.status}: {self._agents[name].auth_hint}"
+                hint = f"{failure.status}: {agent.auth_hint}"
                 self._registry.record_refused_key(name, hint)
             case FailureKind.BUSY:
                 self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
@@ -320,19 +335,9 @@ class Forwarder:
                 self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
 
     async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
+        record.expect(answer)
         served = record.served
         assert served is not None  # noqa: S101 - set with the route, for the type checker
-        if answer.status < 400:
-            record.answered = Answered(
-                usage=answer.usage,
-                service_tier=answer.service_tier,
-                text_bytes=answer.text_bytes,
-                is_whole=answer.relay is None,
-            )
-            record.expect()
-            served = record.served or served
-        else:
-            record.drop_bill()
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, served, length=length)
         record.begin(served.backend.name, answer.status, headers)
@@ -349,7 +354,7 @@ class Forwarder:
         try:
             await relay.pass_on(answer.body, reply, idle)
         except UpstreamError as error:
-            why = self._agents[name].keys.cut_text(str(error))
+            why = relay.cut_text(str(error))
             self._registry.record_failure(name, why, is_unreachable=False)
             raise UpstreamFailedError(f'backend "{name}": {why}') from error
         except TimeoutError as error:
@@ -389,7 +394,11 @@ def _expire(deadline: asyncio.Timeout, at: float) -> bool:
     return True
 
 
-def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
+def _check_zone(need: Requirements, choice: Choice) -> None:
     """The zone rule once more, at the moment of sending, whatever chose the backend."""
-    if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
-        raise NexusError(f'a restricted request was about to go to "{backend.name}"; stopped')
+    leg = next((leg for leg in need.fallbacks if leg.model == choice.model), need)
+    for bound in (need, leg):
+        asked = replace(bound, model=choice.model)
+        if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
+            name = choice.backend.name
+            raise NexusError(f'a restricted request was about to go to "{name}"; stopped')

@@ -21,7 +21,7 @@ from nexus_core.events import (
 )
 from nexus_core.ledger_schema import LedgerRow
 from nexus_core.proxy.bill import NOTHING, Account, Answered, Bill
-from nexus_core.proxy.exchange import Failure
+from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, Served
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.router import RouteDecision
@@ -55,12 +55,12 @@ class RequestRecord:
     answered: Answered | None = None  # what came of that attempt, in tokens
     headers: Headers = ()
     attempts: list[Attempt] = field(default_factory=list)
-    _chosen: Served | None = None
+    chosen: Served | None = None  # last, as it was then
 
     @property
     def served(self) -> Served | None:
         """Who was chosen last and why, with Nexus's own share of the time up to now."""
-        chosen = self._chosen
+        chosen = self.chosen
         if chosen is None:
             return None
         status = self.books.budget.status(self.request.client, self.now())
@@ -96,7 +96,7 @@ class RequestRecord:
 
     def route(self, served: Served, decision: RouteDecision, attempt: int) -> None:
         """A backend was chosen."""
-        self._chosen, self.decision = served, decision
+        self.chosen, self.decision = served, decision
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
@@ -114,8 +114,8 @@ class RequestRecord:
 
     def drop(self, hints: tuple[str, ...]) -> None:
         """The chosen backend is not told these sampling hints: its model does not take them."""
-        if self._chosen is not None and hints:
-            self._chosen = replace(self._chosen, dropped=hints)
+        if self.chosen is not None and hints:
+            self.chosen = replace(self.chosen, dropped=hints)
 
     def open_bill(self, backend: BackendSnapshot, model: str) -> Bill:
         """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
@@ -130,11 +130,20 @@ class RequestRecord:
             self.bill.drop(self.now())
             self.bill = None
 
-    def expect(self) -> None:
+    def expect(self, answer: Answer) -> None:
         """The answer is about to begin: tell what it costs, or is expected to cost."""
-        if self._chosen is not None and self.bill is not None:
+        if answer.status >= 400:
+            self.drop_bill()
+            return
+        self.answered = Answered(
+            usage=answer.usage,
+            service_tier=answer.service_tier,
+            text_bytes=answer.text_bytes,
+            is_whole=answer.relay is None,
+        )
+        if self.chosen is not None and self.bill is not None:
             cost = self.bill.expected(self.answered, self.now())
-            self._chosen = replace(self._chosen, cost=cost)
+            self.chosen = replace(self.chosen, cost=cost)
 
     def fail_attempt(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""
@@ -167,7 +176,7 @@ class RequestRecord:
         """The request is over: settle it, tell of it, write it down."""
         at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = self._elapsed_ms()
-        served, begun = self._chosen, self.first_byte_ms
+        served, begun = self.chosen, self.first_byte_ms
         account = self._settle(at)
         event = RequestFinished(
             at=at,

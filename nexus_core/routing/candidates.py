@@ -101,16 +101,24 @@ def is_enabled(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | N
 
 
 def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
-    if need.zone is PrivacyZone.OPEN or backend.zone is PrivacyZone.RESTRICTED:
+    if backend.zone is PrivacyZone.RESTRICTED:
         return None
-    return "zone open, the request is restricted"
+    if need.zone is PrivacyZone.RESTRICTED:
+        return "zone open, the request is restricted"
+    rule = need.rule_for(backend.models[need.model])
+    if rule is None or rule.privacy is not PrivacyZone.RESTRICTED:
+        return None
+    return f"zone open, and {backend.models[need.model]} is restricted by {rule.model_pattern}"
 
 
 def meets_tier(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
-    if need.min_tier is None or (backend.tier is not None and backend.tier >= need.min_tier):
+    wanted, rule = need.min_tier, need.rule_for(backend.models[need.model])
+    if rule is not None and rule.min_tier is not None:
+        wanted = max(rule.min_tier, wanted or 0)
+    if wanted is None or (backend.tier is not None and backend.tier >= wanted):
         return None
     has = "no tier" if backend.tier is None else f"tier {backend.tier}"
-    return f"{has}, {need.min_tier} is demanded"
+    return f"{has}, {wanted} is demanded"
 
 
 def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Literal
 
 from nexus_core.config import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
@@ -24,6 +25,38 @@ class RoutingHints:
 
 NO_HINTS = RoutingHints()
 
+_IMPLIED_TAG = ":latest"
+
+
+class Policies:
+    """The configured policies; remembers which one holds for a name."""
+
+    def __init__(self, policies: tuple[PolicyConfig, ...] = ()) -> None:
+        self._policies = policies
+        self._known: dict[str, PolicyConfig | None] = {}
+
+    def match(self, name: str) -> PolicyConfig | None:
+        """The first that matches the model's name, in one of its spellings."""
+        if not self._policies:
+            return None
+        if name not in self._known:
+            if len(self._known) >= _MAX_KNOWN:
+                self._known.clear()
+            self._known[name] = self._find(name)
+        return self._known[name]
+
+    def _find(self, name: str) -> PolicyConfig | None:
+        spellings = _spellings(name)
+        for policy in self._policies:
+            if any(fnmatchcase(spelling, policy.model_pattern) for spelling in spellings):
+                return policy
+        return None
+
+
+NO_POLICIES = Policies()
+_MAX_KNOWN = 4096  # names
+_policies_of = lru_cache(maxsize=8)(Policies)  # one for each configuration
+
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
@@ -38,7 +71,15 @@ class Requirements:
     is_high_priority: bool = False  # in the queue
     is_flexible: bool = False  # a fallback may go below the first choice's tier
     traits: Traits = NO_TRAITS  # what the request itself shows
+    rules: Policies = NO_POLICIES  # for the names that backends have
     fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
+
+    def rule_for(self, upstream_model: str) -> PolicyConfig | None:
+        """The policy that matches a backend's own name of the model, where it is another name.
+
+        A table of models renames as an alias does, and gets around a policy no more than one.
+        """
+        return None if upstream_model in self.resolved else self.rules.match(upstream_model)
 
 
 def read_requirements(
@@ -71,9 +112,8 @@ def read_requirements(
 def _for_model(
     resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig
 ) -> Requirements:
-    policies = [
-        policy for name in resolved if (policy := _first_match(name, routing.policies)) is not None
-    ]
+    rules = _policies_of(routing.policies) if routing.policies else NO_POLICIES
+    policies = [p for name in resolved if (p := rules.match(name)) is not None]
     zones = {hints.zone, *(policy.privacy for policy in policies)}
     tiers = [hints.min_tier, *(policy.min_tier for policy in policies)]
     return Requirements(
@@ -85,7 +125,15 @@ def _for_model(
         policies=tuple(dict.fromkeys(policy.model_pattern for policy in policies)),
         is_high_priority=hints.priority == "high",
         is_flexible=hints.flexible,
+        rules=rules,
     )
+
+
+def _spellings(model: str) -> tuple[str, ...]:
+    """The name, and the one that Ollama takes for the same model: its tag `latest` is implied."""
+    if model.endswith(_IMPLIED_TAG):
+        return model, model.removesuffix(_IMPLIED_TAG)
+    return (model,) if ":" in model else (model, model + _IMPLIED_TAG)
 
 
 def resolve_aliases(model: str, aliases: dict[str, str]) -> tuple[str, ...]:
@@ -94,7 +142,3 @@ def resolve_aliases(model: str, aliases: dict[str, str]) -> tuple[str, ...]:
     while (target := aliases.get(names[-1])) is not None and len(names) <= MAX_ALIAS_STEPS:
         names.append(target)
     return tuple(names)
-
-
-def _first_match(name: str, policies: tuple[PolicyConfig, ...]) -> PolicyConfig | None:
-    return next((p for p in policies if fnmatchcase(name, p.model_pattern)), None)

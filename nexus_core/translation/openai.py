@@ -15,6 +15,7 @@ from nexus_core.types import Endpoint
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
 
 MAX_MODEL_CHARS = 256
+MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 _REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
 _WITH_USAGE = {"include_usage": True}
@@ -76,6 +77,8 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
     except UnicodeDecodeError as error:
         raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}") from error
     fields, spans = _read_object(text)
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(fields)
     model = _checked_model(fields)
     match endpoint:
         case Endpoint.CHAT_COMPLETIONS:
@@ -89,6 +92,21 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
         raise InvalidRequestError("stream: true or false is required", param="stream")
     in_bytes = {name: _in_bytes(text, *span) for name, span in spans.items()}
     return OpenAIRequest(model, bool(stream), fields, body, in_bytes)
+
+
+def _check_depth(fields: JsonObject) -> None:
+    """Level by level: whatever reads the body later may do so by recursion."""
+    level: list[Any] = [fields]
+    for _ in range(MAX_DEPTH):
+        level = [
+            value
+            for outer in level
+            for value in (outer.values() if isinstance(outer, dict) else outer)
+            if isinstance(value, dict | list)
+        ]
+        if not level:
+            return
+    raise InvalidRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
 
 
 def _in_bytes(text: str, start: int, end: int) -> tuple[int, int]:

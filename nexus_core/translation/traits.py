@@ -44,7 +44,7 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
     form = fields.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         needs.add(Capability.JSON)
-    messages = fields.get("messages")
+    messages = fields.get("messages") if endpoint is Endpoint.CHAT_COMPLETIONS else None
     prompt = 0
     if isinstance(messages, list):
         for message in messages:

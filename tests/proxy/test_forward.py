@@ -31,6 +31,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest, read_request
+from nexus_core.translation.report import UnsupportedFieldsError
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.fleet import no_ledger
@@ -472,3 +473,44 @@ async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
 
     assert (reply.status, agent.bodies) == (500, [])
     world.finished()
+
+
+class Picky(ScriptedAgent):
+    """Can't do what a field asks for."""
+
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        raise UnsupportedFieldsError({"n": "one answer at a time"})
+
+
+async def test_a_field_that_can_not_be_done_is_a_422() -> None:
+    world = World(Picky("a"), ScriptedAgent("b", whole()))
+
+    reply = await world.ask()
+
+    assert reply.status == 422
+    _, finished = world.finished()
+    assert not finished.failed
+    assert finished.usage is None
+
+
+async def test_after_a_failure_who_can_not_do_it_is_passed_over() -> None:
+    world = World(ScriptedAgent("a", whole(status=500)), Picky("b"), ScriptedAgent("c", whole()))
+
+    reply = await world.ask()
+
+    assert reply.status == 200
+    _, finished = world.finished()
+    assert finished.backend == "c"
+    assert [attempt.backend for attempt in finished.attempts] == ["a", "b"]
+
+
+async def test_the_failure_that_passes_on_is_told_with_its_own_backend() -> None:
+    world = World(ScriptedAgent("a", whole(status=500)), Picky("b"))
+
+    reply = await world.ask()
+
+    assert reply.status == 500
+    assert reply.served is not None
+    assert reply.served.backend.name == "a"

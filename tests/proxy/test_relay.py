@@ -92,6 +92,30 @@ async def test_an_end_mark_or_a_finish_reason_makes_it_complete(end: bytes) -> N
     assert relay.is_complete
 
 
+@pytest.mark.parametrize("end", [UpstreamProtocolError("reset"), asyncio.Event()])
+async def test_what_becomes_of_the_connection_after_done_does_not_matter(
+    end: Exception | asyncio.Event,
+) -> None:
+    relay, reply = await relayed(STREAM, end)
+
+    assert reply.body == STREAM
+    assert relay.is_complete
+
+
+@pytest.mark.parametrize(
+    ("stream", "choices"),
+    [
+        (b'data: {"delta":{"content":"write data: [DONE] at the end"}}\n\n', 1),
+        (b'data: {"index":0,"finish_reason":"stop"}\n\ndata: {"index":1}\n\n', 2),
+    ],
+)
+async def test_a_cut_stream_does_not_pass_for_a_whole_one(stream: bytes, choices: int) -> None:
+    relay = StreamRelay(ScriptedResponse(stream), KeyCutter(None), choices=choices)
+
+    with pytest.raises(UpstreamProtocolError):
+        await relay.pass_on(await relay.first(), RecordingReply(), 5)
+
+
 async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> None:
     relay = StreamRelay(ScriptedResponse(b""), KeyCutter(None))
 

@@ -1,8 +1,10 @@
 import pytest
 
 from nexus_core.config import PolicyConfig, RoutingConfig
+from nexus_core.routing.candidates import Stage
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.types import PrivacyZone
+from nexus_core.types import PrivacyZone, RouteReason
+from tests.fleet import MODEL, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 
@@ -78,3 +80,34 @@ def test_a_fallback_is_bound_by_what_binds_the_asked_model_and_by_its_own_polici
     ]
     restricted = read_requirements("gpt-4", RoutingHints(zone=RESTRICTED), config)
     assert {f.zone for f in restricted.fallbacks} == {RESTRICTED}
+
+
+@pytest.mark.parametrize(
+    ("pattern", "asked"),
+    [("secret", "secret:latest"), ("secret:latest", "secret"), ("secret", "secret")],
+)
+def test_a_policy_holds_for_both_spellings_of_an_ollama_name(pattern: str, asked: str) -> None:
+    config = routing(policy(pattern, RESTRICTED))
+
+    assert read_requirements(asked, RoutingHints(), config).zone is RESTRICTED
+
+
+@pytest.mark.parametrize("upstream", ["secret", "secret:latest"])
+def test_a_table_of_models_gets_around_no_policy(upstream: str) -> None:
+    need = read_requirements(MODEL, RoutingHints(), routing(policy("secret", RESTRICTED)))
+    renamed = snapshot("renamed", zone=OPEN, models={MODEL: upstream}, priority=90)
+    plain = snapshot("plain", zone=OPEN, priority=10)
+
+    decision = decide(need, renamed, plain)
+
+    assert [choice.backend.name for choice in decision.order] == ["plain"]
+    assert decision.reason is RouteReason.PRIVACY_REQUIREMENT
+    assert need.zone is OPEN
+
+
+def test_a_policy_s_tier_holds_behind_a_table_of_models() -> None:
+    need = read_requirements(MODEL, RoutingHints(), routing(policy("big", OPEN, 4)))
+
+    decision = decide(need, snapshot("weak", tier=1, models={MODEL: "big"}))
+
+    assert [drop.stage for drop in decision.dropped] == [Stage.TIER]

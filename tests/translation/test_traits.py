@@ -115,11 +115,11 @@ def test_whatever_passes_the_check_can_be_read(endpoint: Endpoint, fields: dict[
     assert read_traits(endpoint, asked.fields).prompt_tokens >= 0
 
 
-def test_deep_nesting_is_no_failure() -> None:
-    deep = (
-        '{"model": "m", "messages": [{"role": "user", "content": ' + "[" * 900 + "]" * 900 + "}]}"
-    )
+@pytest.mark.parametrize("opening", ['"content": ', '"content": [{"type": "text", "text": '])
+def test_a_body_that_is_nested_too_deep_is_refused(opening: str) -> None:
+    ending = "}]" if "type" in opening else ""
+    deep = "[" * 300 + "]" * 300
+    body = '{"model": "m", "messages": [{"role": "user", ' + opening + deep + ending + "}]}"
 
-    asked = read_request(CHAT, deep.encode())
-
-    assert read_traits(CHAT, asked.fields).needs == {Capability.CHAT}
+    with pytest.raises(InvalidRequestError, match="deeper than 200"):
+        read_request(CHAT, body.encode())
