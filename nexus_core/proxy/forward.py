@@ -337,19 +337,9 @@ class Forwarder:
                 self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
 
     async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
+        record.expect(answer)
         served = record.served
         assert served is not None  # noqa: S101 - set with the route, for the type checker
-        if answer.status < 400:
-            record.answered = Answered(
-                usage=answer.usage,
-                service_tier=answer.service_tier,
-                text_bytes=answer.text_bytes,
-                is_whole=answer.relay is None,
-            )
-            record.expect()
-            served = record.served or served
-        else:
-            record.drop_bill()
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, served, length=length)
         record.begin(served.backend.name, answer.status, headers)

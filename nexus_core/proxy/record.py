@@ -21,7 +21,7 @@ from nexus_core.events import (
 )
 from nexus_core.ledger_schema import LedgerRow
 from nexus_core.proxy.bill import NOTHING, Account, Answered, Bill
-from nexus_core.proxy.exchange import Failure
+from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, Served
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.router import RouteDecision
@@ -130,8 +130,17 @@ class RequestRecord:
             self.bill.drop(self.now())
             self.bill = None
 
-    def expect(self) -> None:
+    def expect(self, answer: Answer) -> None:
         """The answer is about to begin: tell what it costs, or is expected to cost."""
+        if answer.status >= 400:
+            self.drop_bill()
+            return
+        self.answered = Answered(
+            usage=answer.usage,
+            service_tier=answer.service_tier,
+            text_bytes=answer.text_bytes,
+            is_whole=answer.relay is None,
+        )
         if self.chosen is not None and self.bill is not None:
             cost = self.bill.expected(self.answered, self.now())
             self.chosen = replace(self.chosen, cost=cost)
