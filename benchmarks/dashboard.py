@@ -96,7 +96,8 @@ def _nexus(folder: str, name: str, backend_port: int, port: int) -> list[str]:
     config = Path(folder, f"{name}.toml")
     text = CONFIG.format(engine="aiohttp", port=backend_port)
     config.write_text(text + '\n[storage]\npath = ":memory:"\n')
-    return [sys.executable, "-m", "nexus_tui.cli", "--config", str(config), "--port", str(port)]
+    more = ["--config", str(config), "--port", str(port), "--log-level", "warning"]
+    return [sys.executable, "-m", "nexus_tui.cli", *more]
 
 
 def main() -> None:
@@ -109,9 +110,8 @@ def main() -> None:
         ports = free_port(), free_port()
         headless = _nexus(folder, "headless", backend_port, ports[0])
         screen = _nexus(folder, "screen", backend_port, ports[1])
-        quiet = ["--no-ui", "--log-level", "warning"]
         sides = (
-            Side("headless", ports[0], stack.enter_context(process(*headless, *quiet)).pid),
+            Side("headless", ports[0], stack.enter_context(process(*headless, "--no-ui")).pid),
             Side("dashboard", ports[1], stack.enter_context(on_a_terminal(*screen)).pid),
         )
         for side in sides:

@@ -30,6 +30,7 @@ from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.alarms import alarms
 from nexus_tui.bindings import as_bindings
 from nexus_tui.costwatch import keep_costs
+from nexus_tui.intake import Intake
 from nexus_tui.keys import Key, remapped
 from nexus_tui.logs import Ring
 from nexus_tui.loop import settle_gc
@@ -100,8 +101,9 @@ class NexusApp(App[None], inherit_bindings=False):
         self._bindings = BindingsMap(as_bindings(self.keymap.keys))
         self._make_frame(self._now)
         self._deeds = self._make_deeds()
+        self._intake = Intake(source.wait, self._take)
         self.pacer = Pacer(
-            wait=source.wait,
+            wait=self._intake.wait,
             collect=self._collect,
             dirty=self.view.take_dirty,
             paint={group: partial(self._paint, group) for group in GROUPS},
@@ -184,6 +186,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def on_mount(self) -> None:
         self._collect()
         self.show_tab("dashboard")
+        self.run_worker(self._intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")
         self.run_worker(keep_costs(self.source), name="costs")
         if self._stop is not None:
@@ -217,6 +220,10 @@ class NexusApp(App[None], inherit_bindings=False):
         return self._tabs[self._tab_bar.tab]
 
     def _collect(self) -> int:
+        self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
+        return self._intake.collect()
+
+    def _take(self) -> int:
         if self.source.epoch != self._epoch:
             self._epoch = self.source.epoch
             self.view.clear()
@@ -224,7 +231,6 @@ class NexusApp(App[None], inherit_bindings=False):
         self.view.apply(events)
         self.view.rate.add(self.source.now(), self.source.unseen())
         self._notices.tell_of(events)
-        self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
         return len(events)
 
     def _paint(self, group: str) -> None:
