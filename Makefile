@@ -57,6 +57,7 @@ bench: $(READY)
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/money.py
+	$(BIN)/python benchmarks/dashboard.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -74,7 +74,7 @@ SHOTS: dict[str, Shot] = {
     "zones-cut": Shot(keys=("4",), prepare=cut_open_zone),
     "costs": Shot(keys=("5",)),
     "logs": Shot(keys=("6",)),
-    "explain": Shot(keys=("2", *"jjj", "x", *"jjjj", "space")),
+    "explain": Shot(keys=("2", "x")),
     "diff": Shot(keys=(*MARK_TWO, "d"), prepare=keep_two),
     "help": Shot(keys=("question_mark",)),
     "errors": Shot(keys=("3", "ctrl+r"), prepare=refuse_reload),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import replace
 
 from nexus_core.agents import InferenceAgent
 from nexus_core.books import Books
@@ -20,16 +19,16 @@ from nexus_core.proxy.exchange import (
     Failure,
     FailureKind,
 )
+from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
-from nexus_core.routing.candidates import Moment, is_in_allowed_zone
+from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import Outlook, refuse
-from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import Choice, RouteDecision, route
+from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.report import UnsupportedFieldsError
 from nexus_core.types import PrivacyZone
@@ -275,7 +274,7 @@ class Forwarder:
         agent = self._agents[backend.name]
         exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
         with self._registry.held(backend.name):
-            _check_zone(request.need, choice)
+            check_zone(request.need, choice)
             served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
             try:
@@ -394,13 +393,3 @@ def _expire(deadline: asyncio.Timeout, at: float) -> bool:
         return False
     deadline.reschedule(at)
     return True
-
-
-def _check_zone(need: Requirements, choice: Choice) -> None:
-    """The zone rule once more, at the moment of sending, whatever chose the backend."""
-    leg = next((leg for leg in need.fallbacks if leg.model == choice.model), need)
-    for bound in (need, leg):
-        asked = replace(bound, model=choice.model)
-        if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
-            name = choice.backend.name
-            raise NexusError(f'a restricted request was about to go to "{name}"; stopped')

@@ -1,0 +1,24 @@
+"""The zone rule once more, at the moment of sending, whatever chose the backend."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from nexus_core.errors import NexusError
+from nexus_core.routing.candidates import Moment, is_in_allowed_zone
+from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.router import Choice
+
+
+def check_zone(need: Requirements, choice: Choice) -> None:
+    """Stop a request that is about to go where it must not.
+
+    Raises:
+        NexusError: the request, or the fallback that was chosen for it, is restricted.
+    """
+    leg = next((leg for leg in need.fallbacks if leg.model == choice.model), need)
+    for bound in (need, leg):
+        asked = replace(bound, model=choice.model)
+        if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
+            name = choice.backend.name
+            raise NexusError(f'a restricted request was about to go to "{name}"; stopped')
