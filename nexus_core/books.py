@@ -29,6 +29,9 @@ log = logging.getLogger(__name__)
 
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
+# 110 MB that are the same for every gateway of a process, such as the successor of one that died.
+_TOKENIZERS = Tokenizers()
+
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
 MoneyRule = Callable[[BackendSnapshot, str], str | None]
 
@@ -44,7 +47,7 @@ class Books:
         self._path = ledger_path(config)
         self._now = now
         self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
-        self.tokenizers = Tokenizers()
+        self.tokenizers = _TOKENIZERS
         self.prices = Prices(config.pricing)
         self.averages = CompletionAverages()
         self.budget = Budget(config.budget, Month.of(now()))

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -96,8 +97,9 @@ class PriceList:
         )
 
 
+@cache
 def load_price_list() -> PriceList:
-    """Import the list. Takes a few tenths of a second."""
+    """Import the list. Takes a few tenths of a second, once."""
     from genai_prices import __version__
     from genai_prices.data import providers
     from genai_prices.data_snapshot import DataSnapshot
