@@ -29,6 +29,7 @@ from nexus_core.explain import (
     explain,
 )
 from nexus_core.fleet import Fleet
+from nexus_core.log_ring import LogRing
 from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -60,14 +61,20 @@ class Gateway:
         clock: Callable[[], float] = time.monotonic,
         is_read_only: bool = False,
         is_demo: bool = False,
+        logs: LogRing | None = None,
     ) -> None:
-        """With `is_read_only` nothing is written to the ledger: for one that serves nobody."""
+        """
+        Args:
+            is_read_only: nothing is written to the ledger; for one that serves nobody.
+            logs: where the log lines of this process are kept; None: nowhere.
+        """
         self.config = config  # what is in force; found backends are in the registry only
         self.is_demo = is_demo
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
         self.recent = RecentRequests()
         self.event_log = EventLog()
+        self.logs = LogRing() if logs is None else logs
         self.bus = EventBus(self.stats.apply, self.recent.apply, self.event_log.add)
         self.registry = Registry(config.backends, self.bus, now, clock)
         self.now = now

@@ -19,6 +19,7 @@ from textual.screen import Screen
 
 from nexus_core.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
+from nexus_core.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import copying
@@ -32,7 +33,6 @@ from nexus_tui.bindings import as_bindings
 from nexus_tui.costwatch import keep_costs
 from nexus_tui.intake import Intake
 from nexus_tui.keys import Key, remapped
-from nexus_tui.logs import Ring
 from nexus_tui.loop import settle_gc
 from nexus_tui.notices import Notices
 from nexus_tui.pacer import Pacer
@@ -75,7 +75,7 @@ class NexusApp(App[None], inherit_bindings=False):
         *,
         now: Callable[[], float] | None = None,
         stop: asyncio.Event | None = None,
-        logs: Ring | None = None,
+        logs: LogRing | None = None,
         server: Server | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
@@ -94,7 +94,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.lost: TerminalLostError | None = None
         self._now = now or source.now
         self._stop = stop
-        self._logs = logs or Ring()
+        self._logs = LogRing() if logs is None else logs
         self._interrupted_at = 0.0
         self._epoch = source.epoch
         self._server = server
@@ -123,7 +123,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._requests = RequestsTab(source, view)
         self._backends = BackendsTab(look)
         self._zones = ZonesTab(source, view, now)
-        self._log_tab = LogsTab(self._logs, is_remote=source.is_remote)
+        self._log_tab = LogsTab(self._logs)
         tabs = (
             self._dashboard,
             self._requests,

@@ -13,10 +13,11 @@ from nexus_tui.streams import is_terminal, say
 
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
 if TYPE_CHECKING:
-    from nexus_tui.logs import Ring
+    from nexus_core.log_ring import LogRing
 
 BAD = 2  # the exit code: the screen was never opened
 _TERMINAL_LOST = 1
+_OWN = "here: "  # before the loggers of this process; the other lines are the server's
 
 
 def add_command(
@@ -51,17 +52,19 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
             say(f"attach: {problem}")
         return BAD
 
+    from nexus_core.log_ring import LogRing
     from nexus_tui.logs import log_to_memory
     from nexus_tui.loop import loop_factory
 
-    logs = log_to_memory("info")
+    logs = LogRing()
+    log_to_memory("info", logs, _OWN)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(
             _attach(options.url, authorization(config), logs, is_read_only=options.read_only)
         )
 
 
-async def _attach(url: str, key: str | None, logs: Ring, *, is_read_only: bool) -> int:
+async def _attach(url: str, key: str | None, logs: LogRing, *, is_read_only: bool) -> int:
     from nexus_tui.app import TerminalLostError
     from nexus_tui.remote import RemoteSource
     from nexus_tui.remote_http import RemoteError
@@ -70,7 +73,7 @@ async def _attach(url: str, key: str | None, logs: Ring, *, is_read_only: bool) 
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with RemoteSource(url, key, is_read_only=is_read_only) as source:
+    async with RemoteSource(url, key, is_read_only=is_read_only, logs=logs) as source:
         try:
             await source.connect()
         except RemoteError as error:

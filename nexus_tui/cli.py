@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -20,7 +21,7 @@ from nexus_core import __version__
 from nexus_tui import attach, explain
 from nexus_tui.address import address, why_not_bound
 from nexus_tui.client import load
-from nexus_tui.commands import backends, check, completion, costs, init, requests, status
+from nexus_tui.commands import backends, check, completion, costs, init, logs, requests, status
 from nexus_tui.signals import SIGNAL_EXIT, Signals
 from nexus_tui.streams import give_up_on_closed_streams, is_terminal, say
 from nexus_tui.trace import keep_trace, summary
@@ -30,7 +31,7 @@ from nexus_tui.trace import keep_trace, summary
 if TYPE_CHECKING:
     from nexus_core.config import Config
     from nexus_core.gateway import Gateway
-    from nexus_tui.logs import Ring
+    from nexus_core.log_ring import LogRing
     from nexus_tui.serving import LocalServer
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 BAD_CONFIG = 2  # the exit code, also for an address that can't be used
 
 
-_COMMANDS = (attach, explain, status, backends, requests, costs, check, init)
+_COMMANDS = (attach, explain, status, backends, requests, costs, logs, check, init)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,8 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
-    from nexus_tui.logs import FORMATS, LEVELS
+    from nexus_tui.log_filter import LEVELS
+    from nexus_tui.logs import FORMATS
 
     def chosen(name: str, choices: tuple[str, ...], default: str) -> str:
         option = getattr(options, name)
@@ -165,18 +167,19 @@ def _config(
 
 
 def _serve(launch: Launch, config: Config, listener: socket.socket) -> int:
+    from nexus_core.log_ring import LogRing
     from nexus_tui.logs import log_to_memory, log_to_stderr
     from nexus_tui.loop import loop_factory
 
-    logs = None
+    ring = LogRing()
     if launch.is_headless:
-        log_to_stderr(launch.log_level, launch.log_format)
+        log_to_stderr(launch.log_level, launch.log_format, ring)
     else:
-        logs = log_to_memory(launch.log_level)
+        log_to_memory(launch.log_level, ring)
     signals = Signals(launch.is_headless, config)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
-            runner.run(_supervise(launch, config, listener, signals, logs))
+            runner.run(_supervise(launch, config, listener, signals, ring))
     except asyncio.CancelledError:
         return signals.exit_code
     return signals.end_code
@@ -187,7 +190,7 @@ async def _supervise(
     config: Config,
     listener: socket.socket,
     signals: Signals,
-    logs: Ring | None,
+    ring: LogRing,
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
     from nexus_tui.loop import resume_gc
@@ -196,7 +199,7 @@ async def _supervise(
     signals.take_over()
     async with _fleet(launch, config) as config:
         ready, url = asyncio.Event(), _url(listener)
-        server = LocalServer(config, listener, signals.stop, partial(_gateway, launch))
+        server = LocalServer(config, listener, signals.stop, partial(_gateway, launch, ring))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(ready), name="server")
             hang_ups = tasks.create_task(_reload_on_hang_up(server, signals), name="hang-ups")
@@ -204,20 +207,20 @@ async def _supervise(
             resume_gc()
             if launch.is_demo:
                 tasks.create_task(_traffic(url, config, signals.stop), name="demo")
-            _announce(launch, config, url)
+            _announce(launch, config, url, ring)
             if not launch.is_headless:
-                await _show(launch, server, url, signals, logs)
+                await _show(launch, server, url, signals, ring)
             await signals.stop.wait()
             hang_ups.cancel()
             if in_flight := server.gateway.forwarder.in_flight:
-                _tell(launch, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
+                _tell(launch, ring, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
 
 
 def _is_zero_config(launch: Launch, config: Config) -> bool:
     return config.path is None and not launch.is_demo
 
 
-def _gateway(launch: Launch, config: Config) -> Gateway:
+def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     """A gateway that looks for servers where nothing is configured, and knows its file."""
     from nexus_core import discovery
     from nexus_core.config_control import ConfigControl
@@ -225,7 +228,7 @@ def _gateway(launch: Launch, config: Config) -> Gateway:
     from nexus_core.discovery.new_config import config_text
     from nexus_core.gateway import Gateway
 
-    gateway = Gateway(config, is_demo=launch.is_demo)
+    gateway = Gateway(config, is_demo=launch.is_demo, logs=ring)
     write_first: Callable[[], tuple[Path, str]] | None = None
     if _is_zero_config(launch, config):
         found = gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
@@ -278,7 +281,7 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
 
 
 async def _show(
-    launch: Launch, server: LocalServer, url: str, signals: Signals, logs: Ring | None
+    launch: Launch, server: LocalServer, url: str, signals: Signals, ring: LogRing
 ) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
@@ -292,14 +295,14 @@ async def _show(
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, finder=finder)
     server.watch_with(source)
     try:
-        await run_dashboard(source, stop=signals.stop, logs=logs, server=server)
+        await run_dashboard(source, stop=signals.stop, logs=ring, server=server)
     except TerminalLostError:
         # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
         # not, and whoever uses the proxy should not notice.
         log.warning("the terminal is gone; the proxy goes on without it")
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
-        log_to_stderr(launch.log_level, launch.log_format)
+        log_to_stderr(launch.log_level, launch.log_format, ring)
         say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
         if server.gateway.config.tui.on_crash == "exit":
             signals.end_code = 1
@@ -315,10 +318,11 @@ async def _show(
 # What the user is told ----------------------------------------------------------------------------
 
 
-def _announce(launch: Launch, config: Config, url: str) -> None:
-    """What is not as the file asks; headless, also where it listens and what it read.
+def _announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
+    """Where it listens, what it read, and what is not as the file asks.
 
-    With the dashboard this is what the terminal shows again after it.
+    The first two only where they can be seen: with the dashboard, what is said here is what the
+    terminal shows again after it.
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
     notes += [f"listening on {url}", _origin(launch, config)]
@@ -327,10 +331,13 @@ def _announce(launch: Launch, config: Config, url: str) -> None:
         notes += _offers(launch, config)
     elif not (config.backends or config.unusable):
         complaints.append("there is no backend; name one in the config file")
-    for note in notes if launch.is_headless else []:
-        _tell(launch, logging.INFO, note)
+    for note in notes:
+        if launch.is_headless:
+            _tell(launch, ring, logging.INFO, note)
+        else:
+            _keep(ring, logging.INFO, note)
     for complaint in complaints:
-        _tell(launch, logging.WARNING, complaint)
+        _tell(launch, ring, logging.WARNING, complaint)
 
 
 def _offers(launch: Launch, config: Config) -> list[str]:
@@ -345,12 +352,21 @@ def _offers(launch: Launch, config: Config) -> list[str]:
     return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
 
 
-def _tell(launch: Launch, level: int, text: str) -> None:
+def _tell(launch: Launch, ring: LogRing, level: int, text: str) -> None:
     """A line for the user; a record where all of stderr is JSON."""
     if launch.is_headless and launch.log_format == "json":
         log.log(level, "%s", text)
     else:
         say(text)
+        _keep(ring, level, text)
+
+
+def _keep(ring: LogRing, level: int, text: str) -> None:
+    """For whoever reads the log on a screen."""
+    from nexus_core.log_ring import LogLine
+    from nexus_tui.untrusted import visible
+
+    ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, visible(text)))
 
 
 def _origin(launch: Launch, config: Config) -> str:

@@ -7,16 +7,12 @@ import logging
 import re
 import sys
 import time
-from collections import deque
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from nexus_core.log_ring import LogLine, LogRing, shortened
 from nexus_tui.untrusted import visible
 
-LEVELS = ("debug", "info", "warning", "error")
 FORMATS = ("pretty", "json")
-RING_CAPACITY = 2000
-_ALARMING = frozenset({"warning", "error", "critical"})
 
 # What needs no quotes to be told from the next key=value.
 _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
@@ -25,38 +21,14 @@ _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
-    """One record as a panel shows it."""
-
-    at: float  # seconds since the epoch
-    level: str
-    logger: str
-    text: str  # one line without control characters
-
-
-class Ring:
-    """The newest log lines."""
-
-    def __init__(self, capacity: int = RING_CAPACITY) -> None:
-        self.lines: deque[LogLine] = deque(maxlen=capacity)
-        self.count = 0  # of all that came
-        self.last_warning: LogLine | None = None  # or worse
-
-    def add(self, line: LogLine) -> None:
-        """Take in a line; the oldest one goes when the ring is full."""
-        self.lines.append(line)
-        self.count += 1
-        if line.level in _ALARMING:
-            self.last_warning = line
-
-
-class RingHandler(logging.Handler, Ring):
+class RingHandler(logging.Handler):
     """Keep the newest records in memory. Writes nothing, so that it may run under a screen."""
 
-    def __init__(self, capacity: int = RING_CAPACITY) -> None:
-        logging.Handler.__init__(self)
-        Ring.__init__(self, capacity)
+    def __init__(self, ring: LogRing, prefix: str = "") -> None:
+        """`prefix` goes before each logger's name: the ring may hold another process's lines."""
+        super().__init__()
+        self._ring = ring
+        self._prefix = prefix
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add the record; the oldest one goes when the ring is full."""
@@ -64,8 +36,8 @@ class RingHandler(logging.Handler, Ring):
             text = _text(record)
         except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
             text = visible(str(record.msg))
-        level, logger = record.levelname.lower(), visible(record.name)
-        self.add(LogLine(record.created, level, logger, text))
+        level, logger = record.levelname.lower(), self._prefix + visible(record.name)
+        self._ring.add(LogLine(record.created, level, logger, shortened(text)))
 
 
 class PrettyFormatter(logging.Formatter):
@@ -95,24 +67,22 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(fields).replace("\x7f", "\\u007f")
 
 
-def log_to_stderr(level: str, log_format: str) -> None:
-    """For a headless process."""
+def log_to_stderr(level: str, log_format: str, ring: LogRing) -> None:
+    """For a headless process; the ring is for who asks over HTTP."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
-    _use(handler, level)
+    _use([handler, RingHandler(ring)], level)
 
 
-def log_to_memory(level: str) -> RingHandler:
+def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:
     """For as long as the dashboard is up: no handler writes to the screen."""
-    handler = RingHandler()
-    _use(handler, level)
-    return handler
+    _use([RingHandler(ring, prefix)], level)
 
 
-def _use(handler: logging.Handler, level: str) -> None:
-    """Make this the only handler of the process, libraries' own included."""
+def _use(handlers: list[logging.Handler], level: str) -> None:
+    """Make these the only handlers of the process, libraries' own included."""
     root = logging.getLogger()
-    root.handlers[:] = [handler]
+    root.handlers[:] = handlers
     root.setLevel(level.upper())
     logging.captureWarnings(True)
     logging.raiseExceptions = False  # else a bad logging call prints a traceback over the screen
@@ -124,6 +94,14 @@ def _use(handler: logging.Handler, level: str) -> None:
 
 
 def _text(record: logging.LogRecord) -> str:
+    """The record in one line, made once for all handlers."""
+    made: str | None = getattr(record, "one_line", None)
+    if made is None:
+        made = record.one_line = _one_line(record)
+    return made
+
+
+def _one_line(record: logging.LogRecord) -> str:
     text = " ".join((record.getMessage(), *map(_pair, _fields(record).items())))
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"

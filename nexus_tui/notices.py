@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 
 from nexus_core.events import BackendHealthChanged, NexusEvent
+from nexus_core.log_ring import LogLine, LogRing
 from nexus_core.types import HealthCause
-from nexus_tui.logs import LogLine, Ring
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import HintBar
 
@@ -20,7 +20,7 @@ class Notices:
     """One at a time; the newest wins."""
 
     def __init__(
-        self, bar: HintBar, later: Callable[[float, Callable[[], None]], object], logs: Ring
+        self, bar: HintBar, later: Callable[[float, Callable[[], None]], object], logs: LogRing
     ) -> None:
         self._bar = bar
         self._later = later  # calls a function after some seconds

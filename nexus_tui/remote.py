@@ -22,12 +22,14 @@ from nexus_core.errors import PermissionDeniedError
 from nexus_core.event_json import UnreadableError, read_event, read_json
 from nexus_core.events import NexusEvent
 from nexus_core.explain import Explanation, Question
+from nexus_core.log_ring import LogRing
 from nexus_core.registry import BackendSnapshot
 from nexus_core.stats import Stats
 from nexus_core.translation.sse import SseEvent, SseParser
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.remote_calls import Call, call_for, explain_call, one_request
 from nexus_tui.remote_http import LinkLostError, RefusedError, RemoteError, RemoteHttp
+from nexus_tui.remote_logs import RemoteLogs
 from nexus_tui.remote_state import RemoteState, event_number, parse, read_state
 from nexus_tui.source import NO_LEDGER, Finder, Status
 
@@ -54,7 +56,9 @@ class RemoteSource:
         *,
         is_read_only: bool = False,
         pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+        logs: LogRing | None = None,
     ) -> None:
+        """`logs` is where the other side's log lines go; None: nobody looks at them."""
         self.address = urlsplit(url).netloc
         self.is_read_only = is_read_only
         self.status: Status = "stale"
@@ -73,6 +77,7 @@ class RemoteSource:
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
         self._http = RemoteHttp(url, authorization)
+        self._logs = None if logs is None else RemoteLogs(logs, self._ask)
 
     # --- what is known -------------------------------------------------------------------
 
@@ -174,6 +179,13 @@ class RemoteSource:
 
     async def run(self) -> None:
         """Take in what happens until cancelled; a link that breaks is mended again and again."""
+        async with asyncio.TaskGroup() as tasks:
+            reader = None if self._logs is None else tasks.create_task(self._logs.run(), name="log")
+            await self._follow()
+            if reader is not None:
+                reader.cancel()
+
+    async def _follow(self) -> None:
         pauses = chain(self._pauses, repeat(self._pauses[-1]))
         while self.status != "closed":
             try:
@@ -213,7 +225,12 @@ class RemoteSource:
             self._begin_anew()
         self._known = state
         self._is_uncounted, self._counted_at = False, time.monotonic()
+        self._hear_of_logs()
         self._arrived.set()
+
+    def _hear_of_logs(self) -> None:
+        if self._logs is not None:
+            self._logs.heard_of(self._state.last_log)
 
     def _begin_anew(self) -> None:
         self.epoch += 1
@@ -247,6 +264,7 @@ class RemoteSource:
         match message.event:
             case "totals":
                 self._unseen += self._state.take(told)
+                self._hear_of_logs()
                 await self._count_anew()
                 self._arrived.set()
             case "gap":

@@ -65,6 +65,7 @@ class RemoteState:
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
     is_capturing: bool = False
+    last_log: str | None = None  # the id of its newest log line; None: it tells none
 
     def take(self, told: object) -> int:
         """Take over a `totals` message; how many requests it counts that no event told of.
@@ -93,6 +94,8 @@ class RemoteState:
         queue = told.get("queue")
         self.queue = None if queue is None else read_json(QueueState, queue)
         self.is_capturing = told.get("capture") is True
+        last_log = told.get("last_log")
+        self.last_log = last_log if isinstance(last_log, str) else None
 
 
 def read_state(value: object) -> RemoteState:

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from nexus_core.log_ring import LogRing
 from nexus_tui.actions.program import Server
 from nexus_tui.app import NexusApp
 from nexus_tui.driver import NexusDriver
-from nexus_tui.logs import Ring
 from nexus_tui.source import EventSource
 
 _TEXTUAL_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
@@ -20,7 +20,7 @@ async def run_dashboard(
     source: EventSource,
     *,
     stop: asyncio.Event,
-    logs: Ring | None = None,
+    logs: LogRing | None = None,
     server: Server | None = None,
 ) -> None:
     """Show the dashboard until its user quits or `stop` is set.

@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core import __version__
+from nexus_core.log_ring import LogRing
 from nexus_tui.logs import JsonFormatter, PrettyFormatter, RingHandler
 from tests.contract.nexus_process import clean_environment
 
@@ -368,13 +369,15 @@ def test_one_record_is_one_line_without_control_characters(formatter: logging.Fo
 
 
 def test_the_ring_keeps_the_newest_and_survives_a_bad_call() -> None:
-    ring = RingHandler(capacity=2)
+    ring = LogRing(capacity=2)
+    handler = RingHandler(ring, "here: ")
 
     for message, arguments in (("one", ()), ("two\n", ()), ("%d", ("x",))):
-        ring.handle(record(message, *arguments))
+        handler.handle(record(message, *arguments))
 
-    assert [line.text for line in ring.lines] == ["two\\x0a", "%d"]
-    assert ring.lines[0].level == "warning"
+    lines = [line for _, line in ring.after(0)]
+    assert [line.text for line in lines] == ["two\\x0a", "%d"]
+    assert (lines[0].level, lines[0].logger) == ("warning", "here: a.b")
 
 
 def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
 from nexus_core import __version__
-from nexus_core.api import control, costs, events, explain, requests, status
+from nexus_core.api import control, costs, events, explain, logs, requests, status
 from nexus_core.api.asgi import (
     ClientLeftError,
     Incoming,
@@ -117,7 +117,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     """Everything that is not hot."""
     app = FastAPI(title="Nexus", version=__version__, docs_url=None, redoc_url=None)
     app.include_router(status.create_router(gateway))
-    for room in (control, costs, events, requests, explain):
+    for room in (control, costs, events, logs, requests, explain):
         app.include_router(room.create_router(gateway))
     add_docs(app)
     app.add_exception_handler(NexusError, _as_envelope)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from collections.abc import Iterator
 from typing import Any, TypeAlias
 
@@ -12,7 +11,8 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from nexus_core.api.asgi import ClientLeftError, Receive, Scope, Send
-from nexus_core.api.state import Totals, event_id
+from nexus_core.api.ids import number_of, numbered
+from nexus_core.api.state import Totals
 from nexus_core.errors import NexusError
 from nexus_core.event_json import event_as_json
 from nexus_core.events import NexusEvent, RequestFinished, RequestReceived
@@ -27,7 +27,6 @@ MAX_READERS = 32
 
 Numbered: TypeAlias = tuple[int, NexusEvent]
 
-_ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})")
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
     (b"cache-control", b"no-store"),
@@ -126,11 +125,11 @@ class EventStream:
     def begin(self) -> Iterator[bytes]:
         """What the reader missed since its Last-Event-ID, all of it that is here; then a batch."""
         if self._asked is not None:
-            found = _ID.fullmatch(self._asked)
-            if found is None or found[1] != self._log.run or int(found[2]) > self._log.last:
+            found = number_of(self._asked, self._log.run, self._log.last)
+            if found is None:
                 yield self._gap("restarted")
             else:
-                self._sent = int(found[2])
+                self._sent = found
                 yield from self._missed(self._log.last)
         yield self._batch()
 
@@ -194,11 +193,11 @@ class EventStream:
             self._running.clear()
 
     def _message(self, number: int, event: NexusEvent) -> bytes:
-        return _sse(event_as_json(event), type(event).__name__, event_id(self._gateway, number))
+        return _sse(event_as_json(event), type(event).__name__, numbered(self._log.run, number))
 
     def _gap(self, reason: str, skipped: int | None = None, until: int | None = None) -> bytes:
         """Events are missing: so many, the newest of them not newer than `until`."""
-        newest = None if until is None else event_id(self._gateway, until)
+        newest = None if until is None else numbered(self._log.run, until)
         return _sse({"reason": reason, "skipped": skipped, "until": newest}, "gap")
 
 

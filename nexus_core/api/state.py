@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from nexus_core import __version__
+from nexus_core.api.ids import numbered
 from nexus_core.api.status import read_stats
 from nexus_core.event_json import as_json
 from nexus_core.gateway import Gateway
@@ -40,16 +41,12 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
     queue = gateway.queue_state
     return {
         "at": gateway.now(),
-        "last_event": event_id(gateway, gateway.event_log.last),
+        "last_event": numbered(gateway.event_log.run, gateway.event_log.last),
         "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
         "queue": None if queue is None else as_json(queue),
         "capture": gateway.is_capturing,
+        "last_log": numbered(gateway.logs.run, gateway.logs.last),
     }
-
-
-def event_id(gateway: Gateway, number: int) -> str:
-    """An event's id over HTTP: another run of Nexus numbers its events anew."""
-    return f"{gateway.event_log.run}-{number}"
 
 
 class Totals:
@@ -58,17 +55,20 @@ class Totals:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._told: tuple[BackendSnapshot, ...] | None = None
+        self._told_log = 0  # the number of the newest log line
 
     @property
     def is_due(self) -> bool:
-        """Whether a backend changed since the reader was last told."""
-        return self._gateway.registry.snapshots() is not self._told
+        """Whether a backend changed, or the log has grown, since the reader was last told."""
+        gateway = self._gateway
+        return gateway.registry.snapshots() is not self._told or gateway.logs.last != self._told_log
 
     def take(self) -> dict[str, Any]:
         """What to tell the reader now. A backend's models are left out where they are the same."""
         registry = self._gateway.registry
         known = {backend.name: backend for backend in self._told or ()}
         self._told = registry.snapshots()
+        self._told_log = self._gateway.logs.last
         at = registry.clock()
         return {
             **_moment(self._gateway),

@@ -58,6 +58,7 @@ class Twin:
     help: str
     read: Callable[[Asked], Any]  # the JSON to show
     lines: Callable[[Any, Asked], Iterable[str]]  # of that JSON, with every text made safe
+    is_tail: bool = False  # `read` gives what is new, and None where nothing is
 
 
 def add_twin(
@@ -127,17 +128,20 @@ def _next_block(twin: Twin, asked: Asked) -> list[str]:
             is_lost = True
             time.sleep(asked.options.watch)
         else:
-            return block if asked.options.json else ["", *block]
+            return block if asked.options.json or twin.is_tail else ["", *block]
 
 
 def _block(twin: Twin, asked: Asked) -> list[str]:
     content = twin.read(asked)
+    if content is None:
+        return []
     if asked.options.json:
         return [json_text(content, indent=2 if asked.options.watch is None else None)]
     with understood():
         lines = list(twin.lines(visible_json(content), asked))
-    now = [time.strftime("%H:%M:%S")] if asked.options.watch is not None else []
-    return now + lines
+    if asked.options.watch is None or twin.is_tail:
+        return lines
+    return [time.strftime("%H:%M:%S"), *lines]
 
 
 def _append(block: Sequence[str]) -> bool:

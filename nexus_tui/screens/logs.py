@@ -1,11 +1,11 @@
-"""The sixth tab: the log of this process."""
+"""The sixth tab: the log of the Nexus that is shown."""
 
 from __future__ import annotations
 
 from textual.app import ComposeResult
 
+from nexus_core.log_ring import LogRing
 from nexus_tui.keys import Place
-from nexus_tui.logs import Ring
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.viewmodel import KPI
 from nexus_tui.widgets.lines import LineWidget
@@ -17,10 +17,9 @@ class LogsTab(Tab):
 
     filter_example = "words in the line; ! before one: without it"
 
-    def __init__(self, ring: Ring, *, is_remote: bool = False) -> None:
-        """Another process, which is_remote says is shown, keeps its log to itself."""
+    def __init__(self, ring: LogRing) -> None:
         super().__init__(id="logs")
-        self.list = LogList(ring, is_remote=is_remote)
+        self.list = LogList(ring)
 
     def compose(self) -> ComposeResult:
         yield self.list

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from nexus_core.log_ring import LogLine, LogRing
 from nexus_tui.figures import clock, count, fit
-from nexus_tui.logs import LEVELS, LogLine, Ring
+from nexus_tui.log_filter import LEVELS, LogFilter, words_of
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Line, rule
 from nexus_tui.widgets.rowlist import RowList
 
 _STYLES = {"debug": "dim", "info": "text", "warning": "warn", "error": "bad", "critical": "bad"}
-_RANK = {"debug": 0, "info": 1, "warning": 2, "error": 3, "critical": 3}
 _WIDE = 100
 
 
@@ -20,20 +21,18 @@ class LogList(RowList):
 
     head_lines = 1
 
-    def __init__(self, ring: Ring, *, is_remote: bool = False) -> None:
+    def __init__(self, ring: LogRing) -> None:
         super().__init__(id="log-list")
-        self._is_remote = is_remote
         self._ring = ring
-        self._level = "debug"
-        self._words: tuple[str, ...] = ()
+        self._wanted = LogFilter()
         self._shown: list[LogLine] = []
-        self._seen: tuple[int, str, tuple[str, ...]] = (-1, "", ())  # what `_shown` was made of
+        self._seen = (-1, self._wanted)  # what `_shown` was made of
         self._at: LogLine | None = None  # the line under the cursor
         self.following = True
 
     @property
     def filter(self) -> str:
-        return " ".join(self._words)
+        return " ".join(self._wanted.words)
 
     @property
     def selected(self) -> LogLine | None:
@@ -42,12 +41,13 @@ class LogList(RowList):
 
     def set_filter(self, text: str) -> None:
         """Show only lines that hold every word; one with ! before it must not be there."""
-        self._words = tuple(text.casefold().split())
+        self._wanted = replace(self._wanted, words=words_of(text))
         self.redraw()
 
     def next_level(self) -> None:
         """Show only lines of the next level and above."""
-        self._level = LEVELS[(LEVELS.index(self._level) + 1) % len(LEVELS)]
+        following = (LEVELS.index(self._wanted.level) + 1) % len(LEVELS)
+        self._wanted = replace(self._wanted, level=LEVELS[following])
         self.redraw()
 
     def follow(self) -> None:
@@ -67,37 +67,30 @@ class LogList(RowList):
         return super().lines(width, height)
 
     def locate(self) -> None:
-        state = (self._ring.count, self._level, self._words)
+        state = (self._ring.last, self._wanted)
         if state != self._seen:
             self._seen = state
-            self._shown = [line for line in self._ring.lines if self._shows(line)]
+            self._shown = [line for _, line in self._ring.after(0) if self._shows(line)]
         if self.following or self._at is None:
             self.cursor = max(0, len(self._shown) - 1)
         elif self.selected is not self._at and self._at in self._shown:
             self.cursor = self._shown.index(self._at)
 
     def _shows(self, line: LogLine) -> bool:
-        if _RANK.get(line.level, 1) < _RANK[self._level]:
-            return False
-        text = f"{line.logger} {line.text}".casefold()
-        return all(
-            (word[1:] not in text) if word.startswith("!") and word[1:] else (word in text)
-            for word in self._words
-        )
+        return self._wanted.matches(line.level, line.logger, line.text)
 
     def head(self, width: int) -> Sequence[Line]:
-        states = ["of this dashboard; the server's is where it runs"] if self._is_remote else []
-        states += ["following" if self.following else "not following, f for the newest"]
-        if self._level != LEVELS[0]:
-            states.append(f"{self._level} and above")
-        if self._words:
+        states = ["following" if self.following else "not following, f for the newest"]
+        if self._wanted.level != LEVELS[0]:
+            states.append(f"{self._wanted.level} and above")
+        if self._wanted.words:
             states.append(f"filter: {visible(self.filter)}")
-        if len(self._shown) < len(self._ring.lines):
-            states.append(f"{count(len(self._shown))} of {count(len(self._ring.lines))}")
+        if len(self._shown) < len(self._ring):
+            states.append(f"{count(len(self._shown))} of {count(len(self._ring))}")
         return [rule(width, "Logs", *states)]
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [(), (("  No line." if not self._ring.lines else "  Nothing matches.", "dim"),)]
+        return [(), (("  No line." if not len(self._ring) else "  Nothing matches.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         line = self._shown[index]

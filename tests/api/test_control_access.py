@@ -15,6 +15,7 @@ GETS = (
     "/nexus/state",
     "/nexus/costs",
     "/nexus/events",
+    "/nexus/logs",
     "/nexus/requests",
     "/nexus/requests/none",
     "/nexus/requests/none/bodies",

@@ -100,6 +100,27 @@ REQUESTS: dict[str, Any] = {
     ]
 }
 
+LOGS: dict[str, Any] = {
+    "lines": [
+        {
+            "id": f"ab-{number}",
+            "at": 1_800_000_000.0 + number,
+            "level": level,
+            "logger": logger,
+            "text": text,
+        }
+        for number, (level, logger, text) in enumerate(
+            [
+                ("info", "nexus_core.health", "backend=local now=healthy"),
+                ("warning", "nexus_core.ledger", "the disk is full \x1b[2J"),
+                ("error", "nexus_core.api.app", "failed request=r1"),
+            ]
+        )
+    ],
+    "last": "ab-2",
+    "skipped": 0,
+}
+
 
 class FakeNexus(http.server.BaseHTTPRequestHandler):
     """Answers GET by path; keeps every target and key."""
@@ -124,12 +145,13 @@ class FakeNexus(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def fake_nexus(**answers: Any) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Its URL, and what it was asked; `state` and `requests` may be given."""
+    """Its URL, and what it was asked; `state`, `requests` and `logs` may be given."""
     asked: list[tuple[str, str | None]] = []
     paths = {
         "/health": {"service": "nexus"},
         "/nexus/state": answers.get("state", STATE),
         "/nexus/requests": answers.get("requests", REQUESTS),
+        "/nexus/logs": answers.get("logs", LOGS),
     }
     handler = type("Handler", (FakeNexus,), {"answers": paths, "asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -1,4 +1,4 @@
-"""`nexus status | backends | requests`: the real command against a Nexus that answers as told."""
+"""`nexus status | backends | requests | logs`: the real command; a Nexus answers as told."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nexus_tui.commands.backends import state_of
 from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.twin import table
 from nexus_tui.filter import parse_filter
-from tests.commands.serving import REQUESTS, STATE, fake_nexus
+from tests.commands.serving import LOGS, REQUESTS, STATE, fake_nexus
 from tests.contract.nexus_process import clean_environment
 from tests.test_cli import BACKEND, NEXUS, OFFLINE, SECONDS, run
 from tests.test_cli_explain import running, stranger
 
-TWINS = ("status", "backends", "requests")
+TWINS = ("status", "backends", "requests", "logs")
 
 
 def test_status_shows_the_numbers(tmp_path: Path) -> None:
@@ -68,6 +68,52 @@ def test_requests_are_a_table_newest_first(tmp_path: Path) -> None:
     assert "10+1,200" in lines[1]
     assert "running" in lines[2]
     assert lines[3].endswith("$0.0032  nobody")
+
+
+def test_logs_are_lines_oldest_first(tmp_path: Path) -> None:
+    with fake_nexus() as (url, asked):
+        done = run(tmp_path, "logs", "--url", url, TZ="UTC")
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert asked[-1][0] == "/nexus/logs?limit=50"
+    assert done.stdout.splitlines() == [
+        " 08:00:00  info      nexus_core.health: backend=local now=healthy",
+        r" 08:00:01  warning   nexus_core.ledger: the disk is full \x1b[2J",
+        " 08:00:02  error     nexus_core.api.app: failed request=r1",
+    ]
+
+
+def test_logs_are_filtered_and_limited(tmp_path: Path) -> None:
+    def shown(*arguments: str) -> list[str]:
+        done = run(tmp_path, "logs", "--url", url, "--json", *arguments)
+        return [line["id"] for line in json.loads(done.stdout)["lines"]]
+
+    with fake_nexus() as (url, _):
+        assert shown("--level", "warning") == ["ab-1", "ab-2"]
+        assert shown("--level", "warning", "--limit", "1") == ["ab-2"]
+        assert shown("--filter", "nexus_core !ledger HEALTH") == ["ab-0"]
+        nothing = run(tmp_path, "logs", "--url", url, "--filter", "nowhere")
+
+    assert nothing.stdout == " no line\n"
+
+
+def test_watching_logs_shows_each_line_once(tmp_path: Path) -> None:
+    nothing = {"lines": [], "last": "ab-2", "skipped": 0}
+    news = {"lines": [{**LOGS["lines"][2], "text": "new"}], "last": "ab-9", "skipped": 6}
+    answers: list[Any] = [LOGS, nothing, nothing, news]
+
+    with fake_nexus(logs=lambda: answers.pop(0) if answers else nothing) as (url, asked):
+        watching = Watching(tmp_path, "logs", "--url", url)
+        lines = [watching.line() for _ in range(5)]
+        code, stderr = watching.end()
+
+    assert [line.split()[-1] for line in lines] == [
+        *("now=healthy", r"\x1b[2J", "request=r1"),
+        *("shown", "new"),
+    ]
+    assert lines[3] == " 6 lines are not shown\n"
+    assert "limit=50&after=ab-2" in asked[2][0]
+    assert (code, stderr) == (130, "")
 
 
 def test_requests_are_filtered_and_limited(tmp_path: Path) -> None:
@@ -160,7 +206,7 @@ def test_a_limit_or_filter_that_makes_no_sense_is_told(
 @pytest.mark.parametrize("content", [b"", b"[]", b"[" * 50_000, {"backends": 3}, None])
 @pytest.mark.parametrize("twin", TWINS)
 def test_rubbish_for_an_answer_is_told(tmp_path: Path, twin: str, content: Any) -> None:
-    with fake_nexus(state=content, requests=content) as (url, _):
+    with fake_nexus(state=content, requests=content, logs=content) as (url, _):
         done = run(tmp_path, twin, "--url", url)
 
     assert (done.returncode, done.stdout) == (2, "")

@@ -10,7 +10,7 @@ from decimal import Decimal
 from nexus_core.commands import Outcome
 from nexus_core.cost_report import CostReport, CostRow
 from nexus_core.errors import InvalidRequestError
-from nexus_tui.logs import LogLine, Ring
+from nexus_core.log_ring import LogLine, LogRing
 from nexus_tui.source import Exchange, FoundKey, FoundServer, LocalSource
 from tests.tui.fleet import NOW, FakeGateway, make_source, play
 
@@ -203,9 +203,9 @@ def keep_two(stage: Stage) -> None:
     stage.gateway.is_capturing = True
 
 
-def make_logs() -> Ring:
+def make_logs() -> LogRing:
     """A fixed log."""
-    ring = Ring()
+    ring = LogRing()
     for number, (level, logger, text) in enumerate(
         (
             ("info", "nexus_tui.cli", "listening on http://127.0.0.1:8000"),

@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from nexus_core.log_ring import LogRing
 from nexus_tui.app import NexusApp
 from nexus_tui.remote import RemoteSource
 from nexus_tui.remote_http import RemoteError
@@ -25,10 +26,10 @@ AS_ADMIN = {"Authorization": "Bearer admin-1"}
 
 
 @asynccontextmanager
-async def attached(source: RemoteSource) -> AsyncIterator[NexusApp]:
+async def attached(source: RemoteSource, logs: LogRing | None = None) -> AsyncIterator[NexusApp]:
     async with source:
         await source.connect()
-        app = NexusApp(source, now=source.now)
+        app = NexusApp(source, now=source.now, logs=logs)
         async with asyncio.TaskGroup() as tasks:
             link = tasks.create_task(source.run())
             async with app.run_test(size=(160, 40)):
@@ -122,6 +123,37 @@ async def test_a_killed_server_is_stale_on_the_screen_and_live_again_once_it_is_
                 await until(lambda: "[STALE" not in screen_text(app), seconds=10)
                 app.action_do("toggle")
                 await until(lambda: "○ off" in screen_text(app))
+
+
+async def test_the_log_of_the_server_is_on_the_screen_also_after_it_was_started_again(
+    tmp_path: Path,
+) -> None:
+    logs = LogRing()
+    as_client = {"Authorization": "Bearer client-1"}
+    async with ScriptedUpstream() as upstream:
+        upstream.script = answers(ANSWER)
+        async with nexus_process(tmp_path, upstream) as nexus:
+            source = RemoteSource(nexus.url, "Bearer admin-1", pauses_seconds=PAUSES, logs=logs)
+            port = nexus.url.rpartition(":")[2]
+            async with attached(source, logs) as app, httpx.AsyncClient() as client:
+                app.show_tab("logs")
+                await until(lambda: "listening on" in screen_text(app))
+                chats = f"{nexus.url}/v1/chat/completions"
+                first = await client.post(chats, json=chat(), headers=as_client)
+                await until(lambda: first.headers["x-nexus-request-id"] in screen_text(app))
+
+                await nexus.kill()
+                await until(lambda: "[STALE" in screen_text(app))
+                async with nexus_process(tmp_path, upstream, "--port", port):
+                    await until(lambda: "[STALE" not in screen_text(app), seconds=10)
+                    second = await client.post(chats, json=chat(), headers=as_client)
+                    await until(lambda: second.headers["x-nexus-request-id"] in screen_text(app))
+                    text = screen_text(app)
+
+    assert text.count("listening on") == 2
+    assert first.headers["x-nexus-request-id"] in text
+    assert "client-1" not in str(logs.after(0))
+    assert "admin-1" not in str(logs.after(0))
 
 
 async def test_a_read_only_screen_changes_nothing(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
+from nexus_core.log_ring import LogLine
 from nexus_tui.app import NexusApp
-from nexus_tui.logs import LogLine
 from tests.tui.fleet import NOW, fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import make_logs, make_stage
@@ -77,13 +77,3 @@ async def test_enter_shows_the_whole_of_a_long_line() -> None:
     assert "end [/]" not in cut
     assert "end [/]" in whole
     assert "error x at 14:02:31" in whole
-
-
-async def test_an_attached_dashboard_says_whose_log_it_shows() -> None:
-    stage = make_stage()
-    stage.source.is_remote = True
-
-    async with make_app(stage).run_test(size=(120, 36)) as pilot:
-        text = await press(pilot, "6")
-
-    assert "of this dashboard; the server's is where it runs" in text

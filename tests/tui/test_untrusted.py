@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
+from nexus_core.log_ring import LogLine, LogRing
 from nexus_tui.app import NexusApp
-from nexus_tui.logs import LogLine, Ring
 from nexus_tui.untrusted import visible
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text
@@ -74,7 +74,7 @@ async def test_hostile_names_are_text_in_every_dialog_and_tab(name: str) -> None
     publish(stage.gateway, "id-1", Story(1, name, "openai", error=name, status=502))
     stage.kept["id-1"] = Kept("id-1", name.encode(errors="replace"))
     stage.source.notice = name
-    logs = Ring()
+    logs = LogRing()
     logs.add(LogLine(0, "error", "x", visible(name)))
     app = NexusApp(stage.source, now=fixed_now, logs=logs)
 

@@ -1,0 +1,71 @@
+"""`nexus logs`: the newest log lines of a running Nexus as plain text, oldest first."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+from nexus_tui.client import understood
+from nexus_tui.commands.twin import Asked, Twin, add_twin
+from nexus_tui.log_filter import LEVELS, LogFilter, words_of
+
+_DEFAULT_LIMIT = 50
+_MAX_LIMIT = 2000  # as many are kept
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; `port` checks a port."""
+    twin = Twin("logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True)
+    parser = add_twin(commands, port, twin)
+    add = parser.add_argument
+    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
+    add("--level", choices=LEVELS, default=LEVELS[0], help="this one and above")
+    add("--filter", default="", metavar="TEXT", help="words of the line; ! before one: without it")
+
+
+def _limit(text: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= _MAX_LIMIT:
+        return int(text)
+    raise argparse.ArgumentTypeError(f"not a number between 1 and {_MAX_LIMIT}")
+
+
+class _Reader:
+    """Asks for what came since it asked last."""
+
+    def __init__(self) -> None:
+        self._last: str | None = None  # the id to go on from
+
+    def read(self, asked: Asked) -> Any:
+        """The answer with those lines only that match; None where a later one holds no line."""
+        options, is_first = asked.options, self._last is None
+        wanted = LogFilter(options.level, words_of(options.filter))
+        asked_for = options.limit if wanted == LogFilter() else _MAX_LIMIT
+        after = {} if self._last is None else {"after": self._last}
+        content = asked.get("/nexus/logs", limit=asked_for, **after)
+        with understood():
+            found = [
+                line
+                for line in content["lines"]
+                if wanted.matches(str(line["level"]), str(line["logger"]), str(line["text"]))
+            ]
+            self._last = str(content["last"])
+        if not (is_first or found or content.get("skipped")):
+            return None
+        return {**content, "lines": found[-options.limit :]}
+
+
+def lines(content: Any, asked: Asked) -> list[str]:
+    """One line each; where some are missing, that comes first."""
+    from nexus_tui.figures import clock, count
+
+    found = [
+        f" {clock(float(line['at']))}  {line['level']:<8}  {line['logger']}: {line['text']}"
+        for line in content["lines"]
+    ]
+    if not found and asked.options.watch is None:
+        return [" no line"]
+    skipped = content.get("skipped")
+    return [f" {count(int(skipped))} lines are not shown", *found] if skipped else found
