@@ -12,6 +12,7 @@ from nexus_core.budget import Budget
 from nexus_core.config import Config
 from nexus_core.cost_report import CostReport, LiveBudget, read_cost_report
 from nexus_core.errors import LedgerUnreadableError
+from nexus_core.events import TokenUsage
 from nexus_core.ledger import Ledger, ledger_path
 from nexus_core.ledger_queries import (
     NoLedgerError,
@@ -20,9 +21,10 @@ from nexus_core.ledger_queries import (
     spent_by_client,
 )
 from nexus_core.months import Month
-from nexus_core.pricing import Prices
+from nexus_core.pricing import Prices, estimate_cost
 from nexus_core.snapshot import BackendSnapshot
-from nexus_core.types import BackendType
+from nexus_core.translation.traits import Traits
+from nexus_core.types import BackendType, Capability, Cost
 from nexus_core.vocabularies import Tokenizers
 
 log = logging.getLogger(__name__)
@@ -154,6 +156,19 @@ class Books:
         if not backend.type.is_cloud:
             return False
         return self.prices.find(self.provider(backend), model, at=self._now()) is not None
+
+    async def expected_cost(
+        self, backend: BackendSnapshot, model: str, traits: Traits
+    ) -> Cost | None:
+        """About what such a request costs there; None: nothing at all, or nobody knows."""
+        if not backend.type.is_cloud:
+            return None
+        await self.load_prices()
+        completion = 0
+        if Capability.EMBEDDINGS not in traits.needs:
+            completion = self.averages.expected(model, traits.max_tokens or None)
+        usage = TokenUsage(prompt_tokens=traits.prompt_tokens, completion_tokens=completion)
+        return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
 
     def rule(self, client: str | None) -> MoneyRule | None:
         """What the budget says about the client's next attempt; None where nothing is limited."""

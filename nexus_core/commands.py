@@ -65,6 +65,36 @@ class ReplayRequest:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SendRequest:
+    """Send a request of the operator's own, as a client with these X-Nexus-* headers would."""
+
+    body: bytes = field(repr=False)  # as a client would send it
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+    zone: PrivacyZone = PrivacyZone.OPEN  # restricted: only restricted backends may see it
+    min_tier: int | None = None
+    backend: str | None = None  # the pin
+    flexible: bool = False
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """Names and values, as a client would send them."""
+        return asked_headers(self.zone, self.min_tier, self.backend, flexible=self.flexible)
+
+
+def asked_headers(
+    zone: PrivacyZone, min_tier: int | None, backend: str | None, *, flexible: bool
+) -> tuple[tuple[str, str], ...]:
+    """The X-Nexus-* request headers that ask for this; what is not asked for has none."""
+    asked = {
+        "X-Nexus-Privacy-Zone": "restricted" if zone is PrivacyZone.RESTRICTED else None,
+        "X-Nexus-Min-Tier": None if min_tier is None else str(min_tier),
+        "X-Nexus-Backend": backend,
+        "X-Nexus-Flexible": "true" if flexible else None,
+    }
+    return tuple((name, value) for name, value in asked.items() if value is not None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadConfig:
     """Read the file again and apply it, or say what that would change."""
 
@@ -86,6 +116,7 @@ Command: TypeAlias = (
     | SetPriority
     | CaptureBodies
     | ReplayRequest
+    | SendRequest
     | ReloadConfig
     | SaveConfig
 )

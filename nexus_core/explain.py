@@ -146,6 +146,7 @@ class Chosen:
     zone: PrivacyZone
     model: str  # the backend's own name
     reason: RouteReason
+    estimated_usd: float | None = None  # of a cloud's answer; None: its price is unknown, or local
 
 
 @dataclass(frozen=True, slots=True)

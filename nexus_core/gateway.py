@@ -214,10 +214,18 @@ class Gateway:
             situation = self._situation(question.usable)
             decision = situation.decide(need)
         explanation = explain(decision, situation)
-        if explanation.chosen is None or question.request is None:
+        chosen = explanation.chosen
+        if chosen is None:
             return explanation
-        report = self._translation(question.request, explanation.chosen)
-        return replace(explanation, translation=report)
+        backend = self.registry.snapshot(chosen.backend)
+        cost = await self.books.expected_cost(backend, chosen.model, question.traits)
+        if cost is not None:
+            explanation = replace(
+                explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
+            )
+        if question.request is None:
+            return explanation
+        return replace(explanation, translation=self._translation(question.request, chosen))
 
     def _translation(self, request: OpenAIRequest, chosen: Chosen) -> TranslationReport | None:
         try:
@@ -283,7 +291,7 @@ class Gateway:
         """
         if self._tasks is None:
             raise NexusError("Nexus is not running")
-        self._tasks.create_task(self._forward(request, reply), name=f"replay-{request.id}")
+        self._tasks.create_task(self._forward(request, reply), name=f"operator-{request.id}")
 
     async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from secrets import token_hex
 
 from nexus_core.capture import Captures
@@ -15,6 +16,7 @@ from nexus_core.commands import (
     ReloadConfig,
     ReplayRequest,
     SaveConfig,
+    SendRequest,
     SetPriority,
     SetTier,
     SwitchBackend,
@@ -37,7 +39,7 @@ from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.translation.openai import read_request
 from nexus_core.translation.traits import read_traits
-from nexus_core.types import PrivacyZone
+from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
 
 
@@ -87,6 +89,8 @@ class Operator:
                 return self._capture(command.enabled)
             case ReplayRequest():
                 return self._replay(command)
+            case SendRequest():
+                return self._send_request(command)
             case ReloadConfig():
                 return await self._files().reload(only_plan=command.only_plan)
             case SaveConfig():
@@ -165,26 +169,47 @@ class Operator:
                 "only requests that came in while bodies are kept can be sent again",
                 param="request_id",
             )
-        openai = read_request(original.endpoint, original.body)
-        traits = read_traits(original.endpoint, openai.fields)
         hints = _as_strict_as(self._captures.need(command.request_id), command.backend)
-        need = read_requirements(openai.model, hints, self._config().routing, traits)
-        _check_zone(need, self._find(command.backend))
-        request = ProxyRequest(
+        request = self._prepare(original.endpoint, original.body, hints)
+        _check_zone(request.need, self._find(command.backend))
+        return self._begin(
+            replace(request, replay_of=original.request_id), f"sent again to {command.backend}"
+        )
+
+    def _send_request(self, command: SendRequest) -> Outcome:
+        """Begin it as if a client had asked; its answer is kept, whatever the switch says."""
+        if command.backend is not None:
+            self._find(command.backend)
+        hints = RoutingHints(
+            zone=command.zone,
+            min_tier=command.min_tier,
+            backend=command.backend,
+            flexible=command.flexible,
+        )
+        request = self._prepare(command.endpoint, command.body, hints)
+        return self._begin(replace(request, headers=command.headers), "sent")
+
+    def _prepare(self, endpoint: Endpoint, body: bytes, hints: RoutingHints) -> ProxyRequest:
+        """A request as the data plane would make it.
+
+        Raises:
+            NexusError: it would be refused before it is routed.
+        """
+        openai = read_request(endpoint, body)
+        traits = read_traits(endpoint, openai.fields)
+        return ProxyRequest(
             id=token_hex(8),
-            endpoint=original.endpoint,
+            endpoint=endpoint,
             openai=openai,
-            need=need,
+            need=read_requirements(openai.model, hints, self._config().routing, traits),
             client=None,
             headers=(),
             received=time.monotonic(),
-            replay_of=original.request_id,
         )
+
+    def _begin(self, request: ProxyRequest, done: str) -> Outcome:
         self._send(request, self._captures.record(request, _Unread()))
-        return Outcome(
-            message=f"sent again to {command.backend} as {request.id}",
-            data={"request_id": request.id},
-        )
+        return Outcome(message=f"{done} as {request.id}", data={"request_id": request.id})
 
 
 def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:
@@ -214,7 +239,7 @@ def _switched(what: str, enabled: bool, ended: int) -> str:
 
 
 class _Unread:
-    """The client's end of a replay: nobody reads the answer but the recorder in front."""
+    """The client's end of an operator's request: only the recorder in front reads the answer."""
 
     async def start(
         self, status: int, upstream: Headers, served: Served, *, length: int | None

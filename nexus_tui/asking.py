@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from nexus_core.commands import SendRequest
 from nexus_core.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.translation.traits import Traits
 from nexus_core.types import Capability, Endpoint, PrivacyZone
-from nexus_tui.rows import Headers, RequestRow
+from nexus_tui.example import example_body
+from nexus_tui.rows import RequestRow
 
 _BYTES_PER_TOKEN = 4  # of a body that was not kept: near enough to tell a long prompt
 _NEEDS = {
@@ -18,7 +21,6 @@ _NEEDS = {
     Endpoint.COMPLETIONS: Capability.COMPLETIONS,
     Endpoint.EMBEDDINGS: Capability.EMBEDDINGS,
 }
-_TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +45,7 @@ class Form:
         return Question(
             model=self.model,
             hints=RoutingHints(
-                zone=PrivacyZone.RESTRICTED if self.restricted else PrivacyZone.OPEN,
+                zone=self._zone,
                 min_tier=self.min_tier,
                 backend=self.pin,
                 flexible=self.flexible,
@@ -52,20 +54,25 @@ class Form:
             usable=usable,
         )
 
-    def headers(self) -> Headers:
-        """As a client would send them."""
-        asked = {
-            "X-Nexus-Privacy-Zone": "restricted" if self.restricted else None,
-            "X-Nexus-Min-Tier": None if self.min_tier is None else str(self.min_tier),
-            "X-Nexus-Backend": self.pin,
-            "X-Nexus-Flexible": "true" if self.flexible else None,
-        }
-        return tuple((name, value) for name, value in asked.items() if value is not None)
+    @property
+    def body(self) -> dict[str, Any]:
+        """Of a short request that stands for the imagined one."""
+        return example_body(self.model, self.endpoint, stream=self.stream, tools=self.tools)
 
-    def extra(self) -> dict[str, Any]:
-        """What else is in the body."""
-        fields: dict[str, Any] = {"stream": True} if self.stream else {}
-        return fields | ({"tools": [_TOOL]} if self.tools else {})
+    def request(self) -> SendRequest:
+        """That request, to be sent."""
+        return SendRequest(
+            body=json.dumps(self.body).encode(),
+            endpoint=self.endpoint,
+            zone=self._zone,
+            min_tier=self.min_tier,
+            backend=self.pin,
+            flexible=self.flexible,
+        )
+
+    @property
+    def _zone(self) -> PrivacyZone:
+        return PrivacyZone.RESTRICTED if self.restricted else PrivacyZone.OPEN
 
 
 def form_of(row: RequestRow) -> Form:

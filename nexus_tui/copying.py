@@ -6,10 +6,12 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from nexus_core.types import Endpoint
+from nexus_tui.example import example_body
 from nexus_tui.rows import Headers, RequestRow
 from nexus_tui.untrusted import visible
 
@@ -20,13 +22,15 @@ _NOT_COPIED = frozenset(
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _MASKED = "***"
 _KEY_VARIABLE = "$NEXUS_API_KEY"
-_BODY = {"model": "", "messages": [{"role": "user", "content": "hi"}]}
 
 
 def as_curl(row: RequestRow, address: str, body: bytes | None = None) -> str:
     """The request as a command; without its body, one that asks the same model something short."""
-    path = row.received.endpoint.value if row.received else "/v1/chat/completions"
-    sent = body.decode(errors="replace") if body else _example(row.asked_model, row)
+    received = row.received
+    endpoint = received.endpoint if received else Endpoint.CHAT_COMPLETIONS
+    is_streaming = received is not None and received.is_streaming
+    example = example_body(row.asked_model, endpoint, stream=is_streaming)
+    sent = body.decode(errors="replace") if body else _as_text(example)
     headers = [
         _header(name, value)
         for name, value in row.request_headers
@@ -34,16 +38,18 @@ def as_curl(row: RequestRow, address: str, body: bytes | None = None) -> str:
     ]
     if not any(name.lower() == "content-type" for name, _ in row.request_headers):
         headers.append("-H 'Content-Type: application/json'")
-    return _command(f"http://{address}{path}", headers, sent)
+    return _command(f"http://{address}{endpoint.value}", headers, sent)
 
 
 def curl_for(
-    model: str, address: str, headers: Headers = (), extra: dict[str, Any] | None = None
+    body: Mapping[str, Any],
+    address: str,
+    headers: Headers = (),
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
 ) -> str:
-    """A command that asks a model something short."""
-    body = json.dumps({**_BODY, "model": model, **(extra or {})}, ensure_ascii=False)
+    """A command that sends this body."""
     lines = ["-H 'Content-Type: application/json'", *(_header(*pair) for pair in headers)]
-    return _command(f"http://{address}/v1/chat/completions", lines, body)
+    return _command(f"http://{address}{endpoint.value}", lines, _as_text(body))
 
 
 def _command(url: str, headers: Iterable[str], body: str) -> str:
@@ -57,10 +63,7 @@ def _header(name: str, value: str) -> str:
     return f"-H {shlex.quote(f'{name}: {value}')}"
 
 
-def _example(model: str, row: RequestRow) -> str:
-    body: dict[str, object] = {**_BODY, "model": model}
-    if row.received is not None and row.received.is_streaming:
-        body["stream"] = True
+def _as_text(body: Mapping[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 

@@ -289,6 +289,9 @@ def _verdict(explanation: Explanation) -> list[str]:
     if chosen := explanation.chosen:
         where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
         lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
+        if chosen.backend_type == "cloud":
+            usd = chosen.estimated_usd
+            lines.append(_line("cost", "unpriced" if usd is None else f"about ${usd:.6f}"))
     lines += _translated(explanation.translation)
     if explanation.wait_seconds is not None:
         lines.append(_line("waits", f"up to {explanation.wait_seconds:g} s for a backend, else"))

@@ -113,6 +113,7 @@ KEYS = (
     _key("copy_line", "y", "copy", "Copy the line", "logs"),
     _key("simulate", "space", "what if", "Imagine a dropped backend usable; again for not",
          "explain"),
+    _key("explain.send", "enter", "send", "Send a short request that asks for this", "explain"),
     _key("explain.copy", "y", "curl", "Copy the request as curl", "explain"),
     _key("explain.json", "c", "JSON", "Copy the explanation as JSON", "explain"),
     _key("diff.swap", "s", "swap", "Swap the two sides", "diff"),
@@ -130,7 +131,7 @@ _HINTS: dict[Place, tuple[str, ...]] = {
     "costs": ("pane.next", "sort", "down", "up", *_LAST),
     "logs": ("filter", "level", "follow", "copy_line", *_LAST),
     "empty": ("again", "use_key", "save", "copy_example", *_LAST),
-    "explain": ("simulate", "explain.copy", "explain.json", "pane.next", "back"),
+    "explain": ("simulate", "explain.send", "explain.copy", "explain.json", "pane.next", "back"),
     "diff": ("down", "up", "diff.swap", "back"),
 }  # fmt: skip
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, assert_never
@@ -14,14 +15,16 @@ from nexus_core.commands import (
     ReloadConfig,
     ReplayRequest,
     SaveConfig,
+    SendRequest,
     SetPriority,
     SetTier,
     SwitchBackend,
     SwitchZone,
+    asked_headers,
 )
 from nexus_core.explain import Question
 from nexus_core.translation.traits import CHARS_PER_TOKEN, Traits, read_traits
-from nexus_core.types import Capability, Endpoint, PrivacyZone
+from nexus_core.types import Capability, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,9 @@ def call_for(command: Command) -> Call:
         case ReplayRequest():
             path = one_request(command.request_id) + "/replay"
             return Call("POST", path, {"backend": command.backend})
+        case SendRequest():
+            path = f"/nexus/send?{urlencode({'endpoint': command.endpoint.value})}"
+            return Call("POST", path, json.loads(command.body), dict(command.headers))
         case ReloadConfig():
             return Call("POST", "/nexus/reload", {"only_plan": command.only_plan})
         case SaveConfig():
@@ -72,19 +78,14 @@ def one_request(request_id: str) -> str:
 def explain_call(question: Question) -> Call:
     """The call that answers a question; a request with the same traits stands for it."""
     hints = question.hints
-    headers = {
-        "X-Nexus-Privacy-Zone": "restricted" if hints.zone is PrivacyZone.RESTRICTED else None,
-        "X-Nexus-Min-Tier": None if hints.min_tier is None else str(hints.min_tier),
-        "X-Nexus-Backend": hints.backend,
-        "X-Nexus-Flexible": "true" if hints.flexible else None,
-    }
+    headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
     # What stands for the request has no fields of its own whose translation could be told.
     query = urlencode([("translate", "false"), *(("usable", name) for name in question.usable)])
     return Call(
         "POST",
         f"/nexus/explain?{query}",
         {"model": question.model, **_body_with(question.traits)},
-        {name: value for name, value in headers.items() if value is not None},
+        dict(headers),
     )
 
 

@@ -1,4 +1,4 @@
-"""A captured request sent again: pinned, bound by every rule, counted as a request of its own."""
+"""Requests of an operator: a captured one sent again, and a new one; bound by every rule."""
 
 from __future__ import annotations
 
@@ -13,13 +13,18 @@ from typing import Any
 import httpx
 import pytest
 
-from nexus_core.commands import CaptureBodies, CapturedExchange, ReplayRequest
+from nexus_core.commands import CaptureBodies, CapturedExchange, Command, ReplayRequest, SendRequest
 from nexus_core.config import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
-from nexus_core.errors import BackendNotFoundError, PermissionDeniedError, RequestNotFoundError
+from nexus_core.errors import (
+    BackendNotFoundError,
+    InvalidRequestError,
+    PermissionDeniedError,
+    RequestNotFoundError,
+)
 from nexus_core.events import RequestFinished, RequestReceived
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, Endpoint, PrivacyZone
 from tests.running import served
 
 RESTRICTED = {"X-Nexus-Privacy-Zone": "restricted"}
@@ -39,7 +44,10 @@ class World:
 
     async def replay(self, request_id: str, backend: str) -> str:
         """Replay and wait for the end; gives the new id."""
-        command = ReplayRequest(request_id=request_id, backend=backend)
+        return await self.carry_out(ReplayRequest(request_id=request_id, backend=backend))
+
+    async def carry_out(self, command: Command) -> str:
+        """Send what the command asks for and wait for the end; gives its id."""
         new_id = str((await self.gateway.execute(command)).data["request_id"])
         async with asyncio.timeout(5):
             while (one := self.gateway.recent.get(new_id)) is None or one.is_live:  # noqa: ASYNC110
@@ -184,3 +192,115 @@ async def test_a_replay_under_way_does_not_keep_nexus_from_stopping() -> None:
 
     assert time.monotonic() - began < 5
     assert nexus.exchange(replayed).status == 503
+
+
+# A new one ----------------------------------------------------------------------------------------
+
+
+HI = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
+
+
+async def test_a_request_of_the_operator_goes_the_way_of_a_clients_and_its_answer_is_kept() -> None:
+    async with world() as nexus:
+        await nexus.gateway.execute(CaptureBodies(enabled=False))
+        watched = nexus.gateway.bus.subscribe()
+
+        sent = await nexus.carry_out(SendRequest(body=HI, min_tier=None, flexible=True))
+
+        events = watched.drain()
+        (received,) = [one for one in events if isinstance(one, RequestReceived)]
+        (finished,) = [one for one in events if isinstance(one, RequestFinished)]
+        assert (received.request_id, received.replay_of, received.client) == (sent, None, None)
+        assert received.headers == (("X-Nexus-Flexible", "true"),)
+        assert (finished.backend, finished.status) == ("local", 200)
+        exchange = nexus.exchange(sent)
+        assert (exchange.body, exchange.is_whole) == (HI, True)
+        assert b'"choices"' in exchange.answer
+
+
+@pytest.mark.parametrize("is_pinned", [True, False])
+async def test_a_restricted_one_never_leaves_for_an_open_backend(is_pinned: bool) -> None:
+    async with world() as nexus:
+        for name in ("local", "spare"):
+            nexus.gateway.registry.set_enabled(name, False)
+        pin = "cloud" if is_pinned else None
+
+        sent = await nexus.carry_out(SendRequest(body=HI, zone=PrivacyZone.RESTRICTED, backend=pin))
+
+        assert nexus.exchange(sent).status == 503
+        assert nexus.exchange(sent).is_restricted
+        assert nexus.received("cloud") == 0
+
+
+async def test_one_of_another_endpoint_is_sent_there() -> None:
+    async with world() as nexus:
+        body = b'{"model": "m", "input": "hi"}'
+
+        sent = await nexus.carry_out(
+            SendRequest(body=body, endpoint=Endpoint.EMBEDDINGS, backend="spare")
+        )
+
+        assert nexus.exchange(sent).status == 200
+        assert nexus.servers["spare"].received[-1].path == "/v1/embeddings"
+
+
+@pytest.mark.parametrize(
+    ("command", "error"),
+    [
+        (SendRequest(body=b"{}"), InvalidRequestError),
+        (SendRequest(body=b"no json"), InvalidRequestError),
+        (SendRequest(body=HI, endpoint=Endpoint.EMBEDDINGS), InvalidRequestError),
+        (SendRequest(body=HI, backend="nobody"), BackendNotFoundError),
+    ],
+)
+async def test_what_can_not_be_sent_is_refused_at_once(
+    command: Command, error: type[Exception]
+) -> None:
+    async with world() as nexus:
+        with pytest.raises(error):
+            await nexus.gateway.execute(command)
+
+        assert nexus.gateway.stats.requests == 0
+
+
+async def test_over_http_it_is_sent_as_the_data_plane_would_take_it() -> None:
+    async with world() as nexus:
+        answer = await nexus.http.post(
+            "/nexus/send",
+            content=HI,
+            headers={**RESTRICTED, "X-Nexus-Backend": "spare", "Content-Type": "application/json"},
+        )
+        sent = answer.json()["data"]["request_id"]
+        async with asyncio.timeout(5):
+            while (one := nexus.gateway.recent.get(sent)) is None or one.is_live:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+        bodies = (await nexus.http.get(f"/nexus/requests/{sent}/bodies")).json()
+
+        assert answer.status_code == 200
+        assert answer.json()["message"] == f"sent as {sent}"
+        assert bodies["request"]["content"] == HI.decode()
+        assert '"choices"' in bodies["answer"]["content"]
+        assert nexus.received("spare") == 1
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "status", "param"),
+    [
+        ("", {"X-Nexus-Backend": "nobody"}, 400, "X-Nexus-Backend"),
+        ("", {"X-Nexus-Min-Tier": "9"}, 400, "X-Nexus-Min-Tier"),
+        ("?endpoint=/v1/models", {}, 400, "query.endpoint"),
+        ("", {"Content-Type": "text/plain"}, 400, "Content-Type"),
+    ],
+)
+async def test_a_wrong_one_over_http_says_what_is_wrong(
+    query: str, headers: dict[str, str], status: int, param: str
+) -> None:
+    async with world() as nexus:
+        answer = await nexus.http.post(
+            f"/nexus/send{query}",
+            content=HI,
+            headers={"Content-Type": "application/json", **headers},
+        )
+
+        assert (answer.status_code, answer.json()["error"]["param"]) == (status, param)
+        assert nexus.gateway.stats.requests == 0

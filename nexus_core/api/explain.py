@@ -1,4 +1,4 @@
-"""POST /nexus/explain: where a chat request would go, and why; nothing is sent or counted."""
+"""POST /nexus/explain: where a chat request would go, and why; POST /nexus/send: send one."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from nexus_core.api.asgi import Incoming, Receive, Scope, Send, read_body, send_early
-from nexus_core.api.control import require_json
+from nexus_core.api.control import answer, require_json
 from nexus_core.api.errors import error_body, error_headers
 from nexus_core.api.headers import read_hints
+from nexus_core.commands import SendRequest
 from nexus_core.errors import InvalidRequestError, NexusError
 from nexus_core.explain import Question, as_json
 from nexus_core.gateway import Gateway
@@ -35,11 +36,38 @@ def create_router(gateway: Gateway) -> APIRouter:
         """
         incoming = Incoming(request.receive)
         try:
-            question = await _read_question(gateway, request.scope, incoming)
+            question = await _read_question(gateway, request, incoming)
         except NexusError as error:
             return _EarlyRefusal(incoming, error)
         content = json.dumps(as_json(await gateway.explain(question)))
         return Response(content, media_type="application/json")
+
+    @router.post("/send", openapi_extra=_BODY)
+    async def send_request(
+        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+    ) -> Response:
+        """Send a request of the operator's own; events and GET /nexus/requests tell of it.
+
+        Body and X-Nexus-* headers are those of the data plane, whose every rule holds. Its answer
+        is kept in memory: GET /nexus/requests/{id}/bodies.
+        """
+        incoming = Incoming(request.receive)
+        try:
+            body = await _read_body(gateway, request, incoming)
+            hints = read_hints(request.scope, gateway.registry.names)
+            outcome = await gateway.execute(
+                SendRequest(
+                    body=body,
+                    endpoint=endpoint,
+                    zone=hints.zone,
+                    min_tier=hints.min_tier,
+                    backend=hints.backend,
+                    flexible=hints.flexible,
+                )
+            )
+        except NexusError as error:
+            return _EarlyRefusal(incoming, error)
+        return Response(json.dumps(answer(outcome)), media_type="application/json")
 
     return router
 
@@ -57,26 +85,28 @@ class _EarlyRefusal(Response):
         await send_early(self._incoming, send, self.status_code, headers, body)
 
 
-async def _read_question(gateway: Gateway, scope: Scope, incoming: Incoming) -> Question:
+async def _read_question(gateway: Gateway, request: Request, incoming: Incoming) -> Question:
     """What the data plane would make of the request.
 
     Raises:
         NexusError: it would refuse it before routing.
         ClientLeftError: nobody is there any more.
     """
-    request = Request(scope)
-    require_json(request)
     names = gateway.registry.names
     usable = tuple(request.query_params.getlist("usable"))
     for name in usable:
         if name not in names:
             raise InvalidRequestError(f"usable: there is no backend {name!r}", param="usable")
-    body = await read_body(scope, incoming, gateway.config.server.max_body_bytes)
-    asked = read_request(Endpoint.CHAT_COMPLETIONS, body)
+    asked = read_request(Endpoint.CHAT_COMPLETIONS, await _read_body(gateway, request, incoming))
     return Question(
         model=asked.model,
-        hints=read_hints(scope, names),
+        hints=read_hints(request.scope, names),
         traits=read_traits(Endpoint.CHAT_COMPLETIONS, asked.fields),
         request=None if request.query_params.get("translate") == "false" else asked,
         usable=usable,
     )
+
+
+async def _read_body(gateway: Gateway, request: Request, incoming: Incoming) -> bytes:
+    require_json(request)
+    return await read_body(request.scope, incoming, gateway.config.server.max_body_bytes)

@@ -6,16 +6,18 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
 from nexus_core.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
-from nexus_core.explain import Explanation
+from nexus_core.explain import Chosen, Explanation
 from nexus_core.registry import BackendSnapshot
 from nexus_tui import copying
 from nexus_tui.actions.desk import Deeds, Desk
 from nexus_tui.asking import Form, form_of
+from nexus_tui.figures import dollars
 from nexus_tui.rows import RequestRow
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm
@@ -25,6 +27,7 @@ from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
+_SHORT = 8  # prompt tokens of a request that says hi
 _FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
     "jsonl": copying.to_jsonl,
     "csv": copying.to_csv,
@@ -89,7 +92,22 @@ class RequestActions:
         row = self._selected() if self._desk.tab in (self._dashboard, self._requests) else None
         form = form_of(row) if row is not None and row.received else Form()
         desk = self._desk
-        await desk.ask(ExplainScreen(desk.source, desk.keymap, form, desk.put_on_clipboard))
+        wanted: Form | None = form
+        while wanted is not None:
+            screen = ExplainScreen(desk.source, desk.keymap, wanted, desk.put_on_clipboard)
+            wanted = await desk.ask(screen)
+            if wanted is None or not desk.may_command:
+                return
+            if await self._may_send(wanted):
+                await desk.command(wanted.request())
+                return
+
+    async def _may_send(self, form: Form) -> bool:
+        """Ask before it leaves for a cloud; as things are, whatever was imagined."""
+        answer = await self._desk.source.explain(replace(form, tokens=_SHORT).question())
+        if answer.chosen is None or answer.chosen.backend_type != "cloud":
+            return True
+        return await self._ask_for_cloud(answer.chosen.backend, "A short request", answer.chosen)
 
     # --- compare -------------------------------------------------------------------------
 
@@ -145,12 +163,18 @@ class RequestActions:
     async def _may_go_out(self, row: RequestRow, backend: BackendSnapshot) -> bool:
         if not backend.type.is_cloud:
             return True
-        tokens = row.usage.prompt_tokens if row.usage else form_of(row).tokens
-        text = [
-            f"The prompt of about {tokens:,} tokens goes to {backend.type.value} over the "
-            "internet, and its provider bills the answer.",
-        ]
-        question = confirm(f"Send it to {backend.name}?", text, "Send it")
+        form = replace(form_of(row), pin=backend.name)
+        if row.usage:
+            form = replace(form, tokens=row.usage.prompt_tokens)
+        answer = await self._explained(form)
+        what = f"The prompt of about {form.tokens:,} tokens"
+        return await self._ask_for_cloud(backend.name, what, answer.chosen if answer else None)
+
+    async def _ask_for_cloud(self, name: str, what: str, chosen: Chosen | None) -> bool:
+        usd = chosen.estimated_usd if chosen else None
+        price = "nobody knows its price" if usd is None else f"about {dollars(Decimal(str(usd)))}"
+        text = f"{what} goes to a cloud over the internet, and the answer is billed: {price}."
+        question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
         return await self._desk.ask(question) or False
 
     def _mark_both(self, row: RequestRow, request_id: str) -> None:

@@ -1,4 +1,4 @@
-"""Explain: a form for an imagined request, and under it where it would go. Nothing is sent."""
+"""Explain: a form for an imagined request, and under it where it would go; enter sends it."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ class Title(LineWidget):
         return [rule(width, "Explain", "where would it go, and why", "tab moves, space changes")]
 
 
-class ExplainScreen(ModalScreen[None]):
-    """Asks anew whenever the form changes, and every second."""
+class ExplainScreen(ModalScreen[Form]):
+    """Asks anew whenever the form changes, and every second. Gives the form that is to be sent."""
 
     AUTO_FOCUS = ""
 
@@ -202,6 +202,7 @@ class ExplainScreen(ModalScreen[None]):
         deeds: dict[str, Callable[[], object]] = {
             "back": lambda: self.dismiss(None),
             "simulate": self._simulate,
+            "explain.send": self._send,
             "explain.copy": self._copy_curl,
             "explain.json": self._copy_json,
             "pane.next": self.focus_next,
@@ -224,9 +225,14 @@ class ExplainScreen(ModalScreen[None]):
             self._usable = self._usable[:-1]
         self._ask()
 
+    def _send(self) -> None:
+        if self._form.model:
+            self.dismiss(self._form)
+
     def _copy_curl(self) -> None:
         form = self._form
-        text = curl_for(form.model, self._source.address, form.headers(), form.extra())
+        headers = form.request().headers
+        text = curl_for(form.body, self._source.address, headers, form.endpoint)
         self._copy("the request as curl", text)
 
     def _copy_json(self) -> None:

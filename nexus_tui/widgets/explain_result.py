@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import NamedTuple
 
 from nexus_core.explain import Candidate, Explanation, ModelStages
 from nexus_core.routing.candidates import Stage
-from nexus_tui.figures import NOTHING, fit, packed, wrap
+from nexus_tui.figures import NOTHING, dollars, fit, packed, wrap
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Cell, Line, rule
 from nexus_tui.widgets.panes import score_terms
@@ -146,3 +147,7 @@ def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
         chosen = explanation.chosen
         text = f"{visible(chosen.backend)} with {visible(chosen.model) or NOTHING}, {chosen.reason}"
         yield from _wrapped("goes to", f"{text}, zone {chosen.zone}", width, "good")
+        if chosen.backend_type == "cloud":
+            usd = chosen.estimated_usd
+            text = "unpriced" if usd is None else f"about {dollars(Decimal(str(usd)))}"
+            yield from _wrapped("cost", text, width, "text")

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from nexus_tui.copying import curl_for
+from nexus_tui.example import example_body
 from nexus_tui.figures import fit, wrap
 from nexus_tui.source import EventSource, Finder
 from nexus_tui.untrusted import visible
@@ -32,7 +33,7 @@ class Welcome(LineWidget):
         """A request to try, as a command."""
         finder = self._source.finder
         used = any(server.is_used for server in finder.servers) if finder else False
-        return curl_for("qwen2.5:7b" if used else "MODEL", self._source.address)
+        return curl_for(example_body("qwen2.5:7b" if used else "MODEL"), self._source.address)
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         base = f"http://{visible(self._source.address)}/v1"

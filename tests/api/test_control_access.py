@@ -29,6 +29,7 @@ POSTS: dict[str, dict[str, object]] = {
     "/nexus/reload": {},
     "/nexus/save": {},
     "/nexus/explain": {"model": "m", "messages": [{"role": "user", "content": ""}]},
+    "/nexus/send": {"model": "m", "messages": [{"role": "user", "content": ""}]},
 }
 ROUTES = [("GET", path) for path in GETS] + [("POST", path) for path in POSTS]
 

@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from nexus_core.api.app import FrontDoor
+from nexus_core.averages import FIRST_GUESS
 from nexus_core.config import Config
 from nexus_core.events import RouteDecided
 from nexus_core.gateway import Gateway
@@ -179,3 +180,34 @@ async def test_it_is_listed_with_the_other_routes() -> None:
         page = (await client.get("/docs")).text
 
     assert EXPLAIN in page
+
+
+PRICED = {"openai": {"m": {"input_per_1k": 1.0, "output_per_1k": 2.0}}}
+
+
+@pytest.mark.parametrize(
+    ("backend", "max_tokens", "completion"),
+    [
+        ({"name": "a"}, 10, None),  # local: nothing
+        ({"name": "a", "type": "openai", "zone": "open", "api_key": "k"}, 10, 10),
+        ({"name": "a", "type": "openai", "zone": "open", "api_key": "k"}, None, FIRST_GUESS),
+        (
+            {"name": "a", "type": "openai", "zone": "open", "api_key": "k", "models": {"m": "new"}},
+            10,
+            None,  # a price that nobody knows is not 0
+        ),
+    ],
+)
+async def test_it_tells_about_what_a_cloud_would_cost(
+    backend: dict[str, Any], max_tokens: int | None, completion: int | None
+) -> None:
+    gateway = make_gateway(backend, pricing=PRICED)
+    body = {"model": "m", "messages": [{"role": "user", "content": "x" * 400}]}
+    if max_tokens is not None:
+        body["max_tokens"] = max_tokens
+    async with client_of(gateway) as client:
+        told = (await client.post(EXPLAIN, json=body)).json()
+
+    assert 100 <= told["prompt_tokens"] <= 110
+    usd = None if completion is None else (told["prompt_tokens"] + 2 * completion) / 1000
+    assert told["chosen"]["estimated_usd"] == (None if usd is None else pytest.approx(usd))

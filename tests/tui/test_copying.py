@@ -11,6 +11,7 @@ import pytest
 
 from nexus_tui import clipboard
 from nexus_tui.copying import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
+from nexus_tui.example import example_body
 from nexus_tui.rows import RequestRow
 from nexus_tui.viewmodel import ViewModel
 from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
@@ -53,7 +54,7 @@ def test_a_kept_body_is_copied_whole_and_safe_for_a_shell() -> None:
 
 @pytest.mark.parametrize("model", ["'; rm -rf /; '", '"$(id)"', "a\nb"])
 def test_a_hostile_model_name_runs_nothing(model: str) -> None:
-    words = shlex.split(curl_for(model, "127.0.0.1:8000").replace("\\\n", ""))
+    words = shlex.split(curl_for(example_body(model), "127.0.0.1:8000").replace("\\\n", ""))
 
     assert json.loads(words[-1])["model"] == model
     assert len(words) == 6

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from nexus_core.commands import (
     ProbeBackend,
     ReloadConfig,
     SaveConfig,
+    SendRequest,
     SetPriority,
     SetTier,
     SwitchBackend,
@@ -22,6 +24,7 @@ from nexus_core.commands import (
 )
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.example import example_body
 from nexus_tui.keys import KEYS
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
@@ -41,6 +44,10 @@ class Deed:
     claim: Callable[[NexusApp], bool] = lambda _: True
 
 
+LIKE_A81F7C = SendRequest(
+    body=json.dumps(example_body("o-large", stream=True)).encode(),
+    min_tier=3,
+)
 _TWO_MARKED = ("2", *"jjj", "m", *"jjjj", "m")
 DEEDS: dict[str, Deed] = {
     "tab.dashboard": Deed(("2", SELF), "── Live ──"),
@@ -106,6 +113,7 @@ DEEDS: dict[str, Deed] = {
     "level": Deed(("6", SELF, SELF), "warning and above", gone="listening on"),
     "copy_line": Deed(("6", SELF), "Copied: the log line"),
     "simulate": Deed((*"2jjj", "x", *"jjjjj", SELF), "other-cloud usable"),
+    "explain.send": Deed((*"2jjj", "x", SELF, "y"), "done", sent=LIKE_A81F7C),
     "explain.copy": Deed(("x", SELF), "Copied: the request as curl"),
     "explain.json": Deed(("x", SELF), "Copied: the explanation as JSON"),
     "diff.swap": Deed((*_TWO_MARKED, "d", SELF), "+because"),

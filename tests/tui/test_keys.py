@@ -16,7 +16,7 @@ from nexus_tui.own_keys import require_known_keys
 from nexus_tui.screens.help import help_lines
 from tests.tui.fleet import fixed_now, make_source
 
-_DIALOG_KEYS = {"simulate", "explain.copy", "explain.json", "diff.swap"}
+_DIALOG_KEYS = {"simulate", "explain.send", "explain.copy", "explain.json", "diff.swap"}
 
 
 def test_every_key_does_something_and_nothing_is_done_without_one() -> None:

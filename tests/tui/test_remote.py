@@ -28,6 +28,7 @@ from nexus_core.commands import (
     ReloadConfig,
     ReplayRequest,
     SaveConfig,
+    SendRequest,
     SetPriority,
     SetTier,
     SwitchBackend,
@@ -291,6 +292,15 @@ COMMANDS: list[Command] = [
     SetPriority(backend="a", priority=-1),
     CaptureBodies(enabled=True),
     ReplayRequest(request_id="r1", backend="a"),
+    SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
+    SendRequest(
+        body=b'{"model": "m", "input": "hi"}',
+        endpoint=Endpoint.EMBEDDINGS,
+        zone=PrivacyZone.RESTRICTED,
+        min_tier=0,
+        backend="a",
+        flexible=True,
+    ),
     ReloadConfig(only_plan=True),
     SaveConfig(),
 ]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from textual.pilot import Pilot
 
-from nexus_core.commands import Command, Outcome, ReplayRequest
+from nexus_core.commands import Command, Outcome, ReplayRequest, SendRequest
+from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import Story, fixed_now, publish
 from tests.tui.screen import screen_text, until
@@ -162,3 +165,59 @@ async def test_an_export_writes_what_the_list_shows_and_nothing_over_a_file(
         again = await press(pilot, "e", "j", "enter")
 
     assert "it exists already" in again
+
+
+# An imagined request ------------------------------------------------------------------------------
+
+
+def sent_by(stage: Stage) -> list[SendRequest]:
+    return [one for one in stage.gateway.commands if isinstance(one, SendRequest)]
+
+
+async def test_an_imagined_request_for_a_local_backend_is_sent_at_once() -> None:
+    stage = make_stage(plays=False)
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "x", *"qwen2.5:7b", "enter")  # to the result
+        assert sent_by(stage) == []
+        await press(pilot, "enter")
+        await until(lambda: len(sent_by(stage)) == 1)
+        assert "── Explain ──" not in screen_text(app)
+
+    (sent,) = sent_by(stage)
+    assert json.loads(sent.body) == {
+        "model": "qwen2.5:7b",
+        "messages": [{"role": "user", "content": "hi"}],
+    }
+    assert sent.zone is PrivacyZone.OPEN
+
+
+async def test_a_cloud_is_asked_after_a_question_only_and_no_goes_back_to_the_form() -> None:
+    stage = make_stage(plays=False)
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        asked = await press(pilot, "x", *"gpt-4o", "enter", "enter")
+        await until(lambda: "Send it to openai?" in screen_text(app))
+        back = await press(pilot, "enter")  # the default is No
+        assert sent_by(stage) == []
+        assert "gpt-4o" in back
+        await press(pilot, "enter")
+        await until(lambda: "Send it to openai?" in screen_text(app))
+        await press(pilot, "y")
+        await until(lambda: len(sent_by(stage)) == 1)
+
+    assert "nobody knows its price" in asked
+
+
+async def test_a_read_only_screen_sends_nothing() -> None:
+    stage = make_stage(plays=False)
+    stage.source.is_read_only = True
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "x", *"qwen2.5:7b", "enter", "enter")
+
+    assert "this dashboard is read-only" in text
+    assert sent_by(stage) == []
