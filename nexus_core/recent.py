@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
 
@@ -35,9 +35,11 @@ class RecentRequest:
     at: float  # seconds since the epoch
     received: RequestReceived | None = None  # None: refused before it was routed
     refused: RequestRefused | None = None
-    decided: RouteDecided | None = None  # of the latest attempt
-    failures: list[Attempt] = field(default_factory=list)
+    resolved: tuple[str, ...] = ()  # the asked model, then each alias it went through
+    # Of the latest attempt, and of the answer that began; None once it is over, which tells all.
+    decided: RouteDecided | None = None
     first_byte: FirstByteReceived | None = None
+    failures: tuple[Attempt, ...] = ()
     finished: RequestFinished | None = None
 
     def add(
@@ -46,13 +48,13 @@ class RecentRequest:
         """Take in the next event of this request."""
         match event:
             case RouteDecided():
-                self.decided = event
-            case AttemptFailed():
-                self.failures.append(event.attempt)
+                self.decided, self.resolved = event, event.resolved
             case FirstByteReceived():
                 self.first_byte = event
             case RequestFinished():
-                self.finished = event
+                self.finished, self.decided, self.first_byte = event, None, None
+            case AttemptFailed():
+                self.failures = (*self.failures, event.attempt)
 
     @property
     def is_live(self) -> bool:
@@ -151,7 +153,7 @@ class RecentRequest:
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """The failed ones, in order."""
-        return self.finished.attempts if self.finished else tuple(self.failures)
+        return self.finished.attempts if self.finished else self.failures
 
     @property
     def request_headers(self) -> Headers:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from operator import attrgetter
 
@@ -90,12 +90,19 @@ class ViewModel:
 
     # --- what happened -------------------------------------------------------------------
 
-    def apply(self, events: Iterable[NexusEvent]) -> None:
+    def apply(self, events: Collection[NexusEvent]) -> None:
         """Take in a batch, oldest first. Events of a request that is unknown change nothing."""
+        if not events:
+            return
+        if not self.paused:
+            self._sorted = None
         for event in events:
-            self._sorted = self._sorted if self.paused else None
-            self.zones.apply(event)
             match event:
+                case RouteDecided() | FirstByteReceived():
+                    self._update(event)
+                case RequestFinished():
+                    self._update(event)
+                    self.zones.count(event)
                 case RequestReceived():
                     self.rate.add(event.at)
                     self._append(RequestRow(self._next_seq, event.request_id, event.at, event))
@@ -106,17 +113,16 @@ class ViewModel:
                 case AttemptFailed():
                     self.troubles[event.attempt.backend].append((event.at, event.attempt))
                     self._update(event)
-                case RouteDecided() | FirstByteReceived() | RequestFinished():
-                    self._update(event)
-                case BackendToggled():
+                case ZoneToggled():
+                    self.zones.toggle(event)
+                case BackendToggled() | BackendRemoved():
                     self.pending.pop(event.backend, None)
-                case BackendHealthChanged() | BackendProbed() | BackendChanged() | ZoneToggled():
+                case BackendHealthChanged() | BackendProbed() | BackendChanged() | BackendAdded():
                     pass  # drawn from the registry's snapshot
-                case BackendAdded() | ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
+                case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
                     pass  # drawn as it is
-                case BackendRemoved():
-                    self.pending.pop(event.backend, None)
-            self._dirty.update(_GROUPS_OF.get(type(event), GROUPS))
+        for kind in set(map(type, events)):
+            self._dirty.update(_GROUPS_OF.get(kind, GROUPS))
 
     def take_dirty(self) -> set[str]:
         """The groups that changed since the last call."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexus_core.events import NexusEvent, RequestFinished, ZoneToggled
+from nexus_core.events import RequestFinished, ZoneToggled
 from nexus_core.types import PrivacyZone
 from nexus_tui.series import RecentSum
 
@@ -27,20 +27,15 @@ class ZoneWatch:
         self.refused = RecentSum()  # for the privacy rule
         self.cuts: dict[PrivacyZone, Cut] = {}
 
-    def apply(self, event: NexusEvent) -> None:
-        """Take in one event."""
-        if isinstance(event, ZoneToggled):
-            self._toggle(event)
-        elif isinstance(event, RequestFinished):
-            self._count(event)
-
-    def _toggle(self, event: ZoneToggled) -> None:
+    def toggle(self, event: ZoneToggled) -> None:
+        """A zone was switched on or off."""
         if event.enabled:
             self.cuts.pop(event.zone, None)
         else:
             self.cuts[event.zone] = Cut(event.at, event.ended)
 
-    def _count(self, event: RequestFinished) -> None:
+    def count(self, event: RequestFinished) -> None:
+        """A request is over."""
         if event.zone is not None and event.status < 400:
             self.answers[event.zone].add(event.at)
         elif _dropped_by(event, "zone"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
@@ -93,9 +94,14 @@ def passed_headers(upstream: Headers) -> RawHeaders:
 def shown_headers(headers: RawHeaders) -> Headers:
     """Headers for events and the screen: credentials are masked whole."""
     return tuple(
-        (name.decode("latin-1"), "***" if name in _CREDENTIALS else value.decode("latin-1"))
-        for name, value in headers
+        [_shown(name, b"***" if name in _CREDENTIALS else value) for name, value in headers]
     )
+
+
+@lru_cache(maxsize=1024)
+def _shown(name: bytes, value: bytes) -> tuple[str, str]:
+    """Most are those of the request before; thousands of requests are kept and listed."""
+    return name.decode("latin-1"), value.decode("latin-1")
 
 
 def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:

@@ -114,7 +114,7 @@ def _detail(request: RecentRequest) -> dict[str, Any]:
         "client": received.client if received else None,
         "body_bytes": received.body_bytes if received else None,
         "replay_of": received.replay_of if received else None,
-        "resolved": request.decided.resolved if request.decided else (),
+        "resolved": request.resolved,
         "request_headers": request.request_headers,
         "response_headers": request.response_headers,
         "considered": [as_json(one) for one in request.considered],

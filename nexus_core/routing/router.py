@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from nexus_core.events import Considered, ScoreTerm
@@ -12,7 +12,9 @@ from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select, suits
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
-from nexus_core.types import CLOUD_TYPES, RouteReason
+from nexus_core.types import CLOUD_TYPES, HealthStatus, PrivacyZone, RouteReason
+
+_REMEMBERED = 8192  # backends as a decision saw them
 
 
 class Choice(NamedTuple):
@@ -114,31 +116,50 @@ def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:
 
 
 def _kept(choice: Choice, position: int) -> Considered:
-    backend = choice.backend
-    return Considered(
-        backend=backend.name,
-        zone=backend.zone,
-        tier=backend.tier,
-        health=backend.health,
-        priority=backend.priority,
-        position=position,
-        dropped_by=None,
-        why=None,
-        model=choice.model,
-        score=choice.score,
-    )
+    return _considered(choice.backend, position, None, None, choice.model, choice.score)
 
 
 def _dropped(drop: Drop) -> Considered:
-    backend = drop.backend
+    return _considered(drop.backend, None, drop.stage.value, drop.why, drop.model, ())
+
+
+def _considered(
+    backend: BackendSnapshot,
+    position: int | None,
+    dropped_by: str | None,
+    why: str | None,
+    model: str,
+    score: tuple[ScoreTerm, ...],
+) -> Considered:
+    return _shared(
+        *(backend.name, backend.zone, backend.tier, backend.health, backend.priority),
+        *(position, dropped_by, why, model, score),
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _shared(
+    backend: str,
+    zone: PrivacyZone,
+    tier: int | None,
+    health: HealthStatus,
+    priority: int,
+    position: int | None,
+    dropped_by: str | None,
+    why: str | None,
+    model: str,
+    score: tuple[ScoreTerm, ...],
+) -> Considered:
+    """One for all requests that saw the backend alike: thousands of them are kept and listed."""
     return Considered(
-        backend=backend.name,
-        zone=backend.zone,
-        tier=backend.tier,
-        health=backend.health,
-        priority=backend.priority,
-        position=None,
-        dropped_by=drop.stage.value,
-        why=drop.why,
-        model=drop.model,
+        backend=backend,
+        zone=zone,
+        tier=tier,
+        health=health,
+        priority=priority,
+        position=position,
+        dropped_by=dropped_by,
+        why=why,
+        model=model,
+        score=score,
     )

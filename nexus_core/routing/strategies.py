@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from random import Random
 from typing import NamedTuple
 
@@ -23,16 +24,15 @@ _LOCAL_WEIGHT = 20.0
 _WARM_WEIGHT = 5.0
 _AFFINITY_WEIGHT = 5.0
 
-# The terms that have only so many values, made once: making them is a good part of a decision.
-_LOCAL, _CLOUD = (ScoreTerm("local", _LOCAL_WEIGHT, value) for value in (1.0, 0.0))
-_FAMILIAR, _UNFAMILIAR = (ScoreTerm("affinity", _AFFINITY_WEIGHT, value) for value in (1.0, 0.0))
-# In between: a server that does not tell what it has in memory.
-_WARM, _PERHAPS_WARM, _COLD = (ScoreTerm("warm", _WARM_WEIGHT, value) for value in (1.0, 0.5, 0.0))
+# What a server is worth that has the model in memory, that has not, that does not tell.
+_WARMTH = {True: 1.0, False: 0.0, None: 0.5}
 
 _TOP_PRIORITY = 100  # counts as 1.0; more counts no more
 _UNLIMITED_HALF_LOAD = 8  # so many in flight are half a load where no limit is configured
 _HALF_LATENCY_MS = 500.0  # a first byte after that long counts half
 _UNKNOWN_LATENCY = 0.5  # neither shunned nor flooded before its first answer
+_DIGITS = 3  # of a value between 0 and 1: finer differences are noise
+_REMEMBERED = 8192  # scores
 
 
 class Ranked(NamedTuple):
@@ -86,9 +86,8 @@ def rank_by_score(
     """
     ranked = []
     for backend in backends:
-        terms = score_terms(backend, model, weights, is_familiar=backend.name == familiar)
-        score = sum([weight * value for _, weight, value in terms])
-        ranked.append(Ranked(backend, terms, score))
+        is_familiar = backend.name == familiar
+        ranked.append(Ranked(backend, *_scored(*_values(backend, model, weights, is_familiar))))
     ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
     return ranked
 
@@ -97,14 +96,50 @@ def score_terms(
     backend: BackendSnapshot, model: str, weights: WeightsConfig, *, is_familiar: bool = False
 ) -> tuple[ScoreTerm, ...]:
     """What speaks for a backend, each between 0 and 1; a full one counts as with one slot free."""
+    return _scored(*_values(backend, model, weights, is_familiar))[0]
+
+
+def _values(
+    backend: BackendSnapshot, model: str, weights: WeightsConfig, is_familiar: bool
+) -> tuple[float, float, float, float, float, float, bool, float, bool]:
+    details = backend.details.get(backend.models[model])
     return (
-        ScoreTerm("priority", weights.priority, _clamp(backend.priority / _TOP_PRIORITY)),
-        ScoreTerm("load", weights.load, 1 - _load(backend)),
-        ScoreTerm("latency", weights.latency, _quickness(backend.latency_ms)),
-        _CLOUD if backend.type in CLOUD_TYPES else _LOCAL,
-        _warmth(backend, model),
-        _FAMILIAR if is_familiar else _UNFAMILIAR,
+        weights.priority,
+        _clamp(backend.priority / _TOP_PRIORITY),
+        weights.load,
+        round(1 - _load(backend), _DIGITS),
+        weights.latency,
+        round(_quickness(backend.latency_ms), _DIGITS),
+        backend.type not in CLOUD_TYPES,
+        _WARMTH[None if details is None else details.is_loaded],
+        is_familiar,
     )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _scored(
+    priority_weight: float,
+    priority: float,
+    load_weight: float,
+    load: float,
+    latency_weight: float,
+    latency: float,
+    is_local: bool,
+    warmth: float,
+    is_familiar: bool,
+) -> tuple[tuple[ScoreTerm, ...], float]:
+    """The terms and their sum. Most requests find those of another one: making them, and keeping
+    them apart for thousands of listed requests, would be a good part of what a decision costs.
+    """
+    terms = (
+        ScoreTerm("priority", priority_weight, priority),
+        ScoreTerm("load", load_weight, load),
+        ScoreTerm("latency", latency_weight, latency),
+        ScoreTerm("local", _LOCAL_WEIGHT, float(is_local)),
+        ScoreTerm("warm", _WARM_WEIGHT, warmth),
+        ScoreTerm("affinity", _AFFINITY_WEIGHT, float(is_familiar)),
+    )
+    return terms, sum(weight * value for _, weight, value in terms)
 
 
 def rotate(backends: Sequence[BackendSnapshot], turn: int) -> list[Ranked]:
@@ -127,13 +162,6 @@ def _quickness(latency_ms: float | None) -> float:
     if latency_ms is None:
         return _UNKNOWN_LATENCY
     return _HALF_LATENCY_MS / (_HALF_LATENCY_MS + latency_ms)
-
-
-def _warmth(backend: BackendSnapshot, model: str) -> ScoreTerm:
-    details = backend.details.get(backend.models[model])
-    if details is None or details.is_loaded is None:
-        return _PERHAPS_WARM
-    return _WARM if details.is_loaded else _COLD
 
 
 def _clamp(value: float) -> float:

@@ -61,8 +61,7 @@ def _decision(row: RequestRow, width: int) -> list[Line]:
     if row.refused is not None:
         text = f"refused before routing: {visible(row.refused.code)}"
         return fact("outcome", text, width, "warn")
-    resolved = row.decided.resolved if row.decided else ()
-    asked = " → ".join(map(visible, resolved)) or visible(row.asked_model) or NOTHING
+    asked = " → ".join(map(visible, row.resolved)) or visible(row.asked_model) or NOTHING
     lines = fact("asked", asked, width)
     lines += fact("backend", visible(row.backend or "none answered"), width, "bright")
     zone = row.zone.value if row.zone else NOTHING

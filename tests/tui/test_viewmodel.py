@@ -12,7 +12,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.filter import parse_filter
 from nexus_tui.series import RateSeries
 from nexus_tui.viewmodel import BACKENDS, KPI, LIST, SORTS, ViewModel
-from nexus_tui.zonewatch import Cut, ZoneWatch
+from nexus_tui.zonewatch import Cut
 from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish, seen
 
 
@@ -411,24 +411,25 @@ def refusal(stage: str) -> Story:
 
 
 def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
-    watch = ZoneWatch()
-    for event in (
-        *events_of(OK, refusal("enabled")),
-        toggled(NOW, enabled=False),
-        *events_of(OK, OK, refusal("enabled"), refusal("tier")),
-    ):
-        watch.apply(event)
+    view = ViewModel()
+    view.apply(
+        [
+            *events_of(OK, refusal("enabled")),
+            toggled(NOW, enabled=False),
+            *events_of(OK, OK, refusal("enabled"), refusal("tier")),
+        ]
+    )
 
-    assert watch.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
+    assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
 
-    watch.apply(toggled(NOW, enabled=True))
-    assert watch.cuts == {}
+    view.apply([toggled(NOW, enabled=True)])
+    assert view.zones.cuts == {}
 
 
 def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
-    watch = ZoneWatch()
-    for event in events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED):
-        watch.apply(event)
+    view = ViewModel()
+    view.apply(events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
+    watch = view.zones
 
     assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2
     assert watch.answers[PrivacyZone.OPEN].total(NOW) == 0
