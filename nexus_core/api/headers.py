@@ -33,6 +33,7 @@ _PASSED = frozenset(
     }
 )
 _PASSED_PREFIXES = ("x-ratelimit-", "ratelimit-", "anthropic-ratelimit-")
+_SHORT = 100  # bytes of a value that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _CREDENTIALS = frozenset(
     {
@@ -93,15 +94,19 @@ def passed_headers(upstream: Headers) -> RawHeaders:
 
 def shown_headers(headers: RawHeaders) -> Headers:
     """Headers for events and the screen: credentials are masked whole."""
-    return tuple(
-        [_shown(name, b"***" if name in _CREDENTIALS else value) for name, value in headers]
-    )
+    shown = []
+    for name, value in headers:
+        masked = b"***" if name in _CREDENTIALS else value
+        shown.append((_shared if len(masked) <= _SHORT else _as_text)(name, masked))
+    return tuple(shown)
 
 
-@lru_cache(maxsize=1024)
-def _shown(name: bytes, value: bytes) -> tuple[str, str]:
-    """Most are those of the request before; thousands of requests are kept and listed."""
+def _as_text(name: bytes, value: bytes) -> tuple[str, str]:
     return name.decode("latin-1"), value.decode("latin-1")
+
+
+# Most are those of the request before, and thousands of requests are kept and listed.
+_shared = lru_cache(maxsize=1024)(_as_text)
 
 
 def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
