@@ -18,10 +18,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
-from nexus_tui import attach, explain
+from nexus_tui import attach
 from nexus_tui.address import address, why_not_bound
 from nexus_tui.client import load
-from nexus_tui.commands import backends, check, completion, costs, init, logs, requests, status
+from nexus_tui.commands import (
+    backends,
+    check,
+    completion,
+    costs,
+    explain,
+    init,
+    logs,
+    requests,
+    status,
+)
 from nexus_tui.signals import SIGNAL_EXIT, Signals
 from nexus_tui.streams import give_up_on_closed_streams, is_terminal, say
 from nexus_tui.trace import keep_trace, summary

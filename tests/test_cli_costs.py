@@ -11,6 +11,7 @@ import pytest
 
 from nexus_core.ledger import Ledger
 from nexus_core.ledger_schema import LedgerRow
+from tests.commands.watching import Watching
 from tests.ledger_rows import row
 from tests.test_cli import run
 
@@ -158,3 +159,23 @@ def test_a_wrong_option_is_exit_2(arguments: tuple[str, ...], tmp_path: Path) ->
 
     assert done.returncode == 2
     assert "Traceback" not in done.stderr
+
+
+def test_watching_shows_what_comes_to_the_ledger(tmp_path: Path) -> None:
+    costs(tmp_path, *MONTH, rows=(row(),))
+    watching = Watching(tmp_path, "costs", *MONTH, "--json")
+    first = json.loads(watching.line())
+    costs(tmp_path, *MONTH, rows=(row(),))
+    while (later := json.loads(watching.line())) == first:
+        pass
+    code, stderr = watching.end()
+
+    assert (first["total"]["requests"], later["total"]["requests"]) == (1, 2)
+    assert (code, stderr) == (130, "")
+
+
+def test_watching_without_a_ledger_ends_at_once(tmp_path: Path) -> None:
+    code, out, err = costs(tmp_path, "--watch")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("nexus: costs:")

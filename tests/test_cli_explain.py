@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
+import httpx
 import pytest
 
 from nexus_core.config import RoutingConfig
@@ -17,7 +18,8 @@ from nexus_core.explain import Situation, explain
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.types import PrivacyZone
-from nexus_tui.explain import as_text
+from nexus_tui.commands.explain import as_text
+from tests.commands.watching import Watching
 from tests.fleet import MODEL, snapshot
 from tests.test_cli import BACKEND, OFFLINE, Running, run
 
@@ -273,3 +275,28 @@ def test_the_table_is_aligned() -> None:
         " what if…    local-llama: one slot free → local-llama, capability-match",
         "             the request: no tier demanded → lmstudio, capability-match",
     ]
+
+
+def test_watching_asks_again_and_tells_once_what_it_answers_from(tmp_path: Path) -> None:
+    (tmp_path / "nexus.toml").write_text(BACKEND + OFFLINE, encoding="utf-8")
+    watching = Watching(tmp_path, "explain", "--model", "m", "--json", *NO_PORT)
+    answers = [json.loads(watching.line()) for _ in range(2)]
+    code, stderr = watching.end()
+
+    assert [answer["model"] for answer in answers] == ["m", "m"]
+    assert code == 130
+    assert stderr.count("explained from the configuration") == 1
+
+
+def test_watching_a_route_shows_what_changes(tmp_path: Path) -> None:
+    with running(tmp_path, BACKEND + OFFLINE) as url:
+        watching = Watching(tmp_path, "explain", "--model", "m", "--url", url)
+        while not watching.line().startswith(" goes to"):
+            pass
+        httpx.post(f"{url}/nexus/zones/restricted", json={"enabled": False})
+        while not (line := watching.line()).startswith(" refused"):
+            pass
+        code, stderr = watching.end()
+
+    assert "503" in line
+    assert (code, stderr) == (130, "")

@@ -7,10 +7,11 @@ import csv
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from nexus_tui.client import add_target, json_text, run_with_config
-from nexus_tui.streams import say, show
+from nexus_tui.commands.watching import add_watch, show_blocks
+from nexus_tui.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def add_command(
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV")
+    add_watch(parser)
     add_target(parser, port, url=False)
     parser.set_defaults(run=run)
 
@@ -66,29 +68,45 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show the costs; gives the exit code."""
 
     def act(config: Config) -> int:
-        return _show_month(config, options)
+        return _show_costs(config, options)
 
     return run_with_config(options, environ, act)
 
 
-def _show_month(config: Config, options: argparse.Namespace) -> int:
+def _show_costs(config: Config, options: argparse.Namespace) -> int:
+    from nexus_core.ledger_queries import NoLedgerError
+
+    is_plain = not (options.json or options.csv)
+    try:
+        show_blocks(
+            options, lambda: _lines(config, options), is_plain=is_plain, missing=NoLedgerError
+        )
+    except NoLedgerError as error:
+        say(f"costs: {error}")
+        return NO_LEDGER
+    return SHOWN
+
+
+def _lines(config: Config, options: argparse.Namespace) -> list[str]:
+    """The month as it is now.
+
+    Raises:
+        NoLedgerError: nothing is known of it.
+    """
     from nexus_core.ledger import ledger_path
     from nexus_core.ledger_queries import By, NoLedgerError, costs, read_ledger
     from nexus_core.months import Month
 
     month = options.month or Month.of(time.time())
-    try:
-        path = ledger_path(config)
-        if path is None:
-            raise NoLedgerError('[storage] path is ":memory:", so no ledger is kept')
-        with read_ledger(path) as ledger:
-            lines = costs(ledger, By(options.by), month)
-    except NoLedgerError as error:
-        say(f"costs: {error}")
-        return NO_LEDGER
-    as_asked = _show_json if options.json else _show_csv if options.csv else _show_table
-    as_asked(lines, options.by, month)
-    return SHOWN
+    path = ledger_path(config)
+    if path is None:
+        raise NoLedgerError('[storage] path is ":memory:", so no ledger is kept')
+    with read_ledger(path) as ledger:
+        lines = costs(ledger, By(options.by), month)
+    if options.json:
+        indent = 2 if options.watch is None else None
+        return [json_text(_as_json(lines, options.by, month), indent=indent)]
+    return (_as_csv if options.csv else _as_table)(lines, options.by, month)
 
 
 def _month(text: str) -> Month:
@@ -103,41 +121,41 @@ def _month(text: str) -> Month:
 # What it shows ------------------------------------------------------------------------------------
 
 
-def _show_json(lines: Sequence[CostLine], by: str, month: Month) -> None:
+def _as_json(lines: Sequence[CostLine], by: str, month: Month) -> dict[str, Any]:
     """Amounts are strings: a JSON number would lose digits on the way."""
-    body = {
+    return {
         "month": str(month),
         "by": by,
         "lines": [{by: line.name, **_numbers(line)} for line in lines],
         "total": _numbers(_total(lines)),
     }
-    show(json_text(body))
 
 
-def _show_csv(lines: Sequence[CostLine], by: str, month: Month) -> None:
+def _as_csv(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow((by, *_NUMBERS))
     for line in lines:
         writer.writerow((_cell(line.name or ""), *_numbers(line).values()))
-    show(table.getvalue().rstrip("\n"))
+    return table.getvalue().splitlines()
 
 
-def _show_table(lines: Sequence[CostLine], by: str, month: Month) -> None:
+def _as_table(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
     from nexus_tui.untrusted import visible
 
     if not lines:
-        show(f"no requests in {month}")
-        return
+        return [f"no requests in {month}"]
     head = (by.upper(), "REQUESTS", "FAILED", "TOKENS IN", "TOKENS OUT", "COST", "ESTIMATED",
             "UNPRICED", "SAVED")  # fmt: skip
     rows = [(visible(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
     rows.append((f"total {month}", *_shown(_total(lines))))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
+    texts = []
     for name, *numbers in (head, *rows):
         cells = [name.ljust(widths[0])]
         cells += [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-        show("  ".join(cells).rstrip())
+        texts.append("  ".join(cells).rstrip())
+    return texts
 
 
 def _shown(line: CostLine) -> tuple[str, ...]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Mapping
+from decimal import Decimal
 from typing import Any
 
+from nexus_tui.client import NoAnswerError, understood
 from nexus_tui.commands.twin import Asked, Twin, add_twin, labelled
 
 
@@ -18,7 +20,17 @@ def add_command(
 
 
 def _read(asked: Asked) -> Any:
-    return asked.get("/nexus/state")
+    """The state, with the costs where they are known."""
+    state = asked.get("/nexus/state")
+    with understood():
+        return {**state, "costs": _costs(asked)}
+
+
+def _costs(asked: Asked) -> Any:
+    try:
+        return asked.get("/nexus/costs")["costs"]
+    except NoAnswerError:
+        return None  # the rest is worth showing without them
 
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
@@ -44,6 +56,8 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
         yield labelled(label, _percentiles(stats[key]))
     tokens = count(stats["prompt_tokens"]), count(stats["completion_tokens"])
     yield labelled("tokens", f"{tokens[0]} in, {tokens[1]} out")
+    if (costs := state["costs"]) is not None:
+        yield labelled("cost", _spent(costs))
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
 
@@ -52,6 +66,17 @@ def is_usable(backend: Mapping[str, Any]) -> bool:
     """Whether requests may go there, as far as probes and switches say."""
     is_on: bool = backend["enabled"] and backend.get("zone_enabled", True)
     return is_on and backend["health"] != "unhealthy"
+
+
+def _spent(costs: Mapping[str, Any]) -> str:
+    from nexus_tui.figures import dollars
+
+    limit = costs["monthly_limit"]
+    of = "" if limit is None else f" of {dollars(Decimal(limit))}"
+    unpriced = costs["today_unpriced"]
+    also = f", {unpriced:,} requests of unknown price beside it" if unpriced else ""
+    today, month = dollars(Decimal(costs["today"])), dollars(Decimal(costs["month"]))
+    return f"{today} today{also}, {month}{of} this month"
 
 
 def _percentiles(values: Mapping[str, float | None]) -> str:

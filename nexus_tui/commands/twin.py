@@ -4,16 +4,11 @@ JSON."""
 from __future__ import annotations
 
 import argparse
-import contextlib
-import math
-import sys
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from nexus_tui.client import (
-    NoAnswerError,
     add_target,
     find_running,
     get_json,
@@ -22,15 +17,12 @@ from nexus_tui.client import (
     understood,
     visible_json,
 )
-from nexus_tui.streams import say, show
+from nexus_tui.commands.watching import add_watch, show_blocks
 
 if TYPE_CHECKING:
     from nexus_core.config import Config
 
 SHOWN = 0  # the exit code
-
-_WATCH_SECONDS = 2.0
-_LONGEST_SECONDS = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +68,7 @@ def add_twin(
     )
     add = parser.add_argument
     add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
-    add(
-        "--watch",
-        nargs="?",
-        type=_seconds,
-        const=_WATCH_SECONDS,
-        metavar="SECONDS",
-        help="again and again, each time below the last (default: every 2 s); ctrl+c ends it",
-    )
+    add_watch(parser)
     add_target(parser, port)
 
     def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
@@ -93,42 +78,11 @@ def add_twin(
     return parser
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = math.nan
-    if 0.1 <= seconds <= _LONGEST_SECONDS:
-        return seconds
-    raise argparse.ArgumentTypeError("not a time of 0.1 seconds or more")
-
-
 def _run(twin: Twin, options: argparse.Namespace, config: Config) -> int:
     asked = Asked(find_running(options.url, config), config, options)
-    block = _block(twin, asked)
-    if options.watch is None:
-        for line in block:
-            show(line)
-        return SHOWN
-    while _append(block):
-        time.sleep(options.watch)
-        block = _next_block(twin, asked)
-    return SHOWN  # whoever read it has closed it
-
-
-def _next_block(twin: Twin, asked: Asked) -> list[str]:
-    """The next answer, however long it takes to come; that it is missing is told once."""
-    is_lost = False
-    while True:
-        try:
-            block = _block(twin, asked)
-        except NoAnswerError as error:
-            if not is_lost:
-                say(f"{twin.name}: {error}; trying again")
-            is_lost = True
-            time.sleep(asked.options.watch)
-        else:
-            return block if asked.options.json or twin.is_tail else ["", *block]
+    is_plain = not (options.json or twin.is_tail)
+    show_blocks(options, lambda: _block(twin, asked), is_plain=is_plain)
+    return SHOWN
 
 
 def _block(twin: Twin, asked: Asked) -> list[str]:
@@ -138,20 +92,7 @@ def _block(twin: Twin, asked: Asked) -> list[str]:
     if asked.options.json:
         return [json_text(content, indent=2 if asked.options.watch is None else None)]
     with understood():
-        lines = list(twin.lines(visible_json(content), asked))
-    if asked.options.watch is None or twin.is_tail:
-        return lines
-    return [time.strftime("%H:%M:%S"), *lines]
-
-
-def _append(block: Sequence[str]) -> bool:
-    """Write a block whole; False once nobody reads it."""
-    if not all(show(line) for line in block):
-        return False
-    with contextlib.suppress(OSError, ValueError):
-        sys.stdout.flush()
-        return True
-    return False
+        return list(twin.lines(visible_json(content), asked))
 
 
 # Writing ------------------------------------------------------------------------------------------

@@ -121,6 +121,13 @@ LOGS: dict[str, Any] = {
     "skipped": 0,
 }
 
+COSTS: dict[str, Any] = {
+    "today": "1.8342",
+    "today_unpriced": 0,
+    "month": "31.2",
+    "monthly_limit": "100",
+}
+
 
 class FakeNexus(http.server.BaseHTTPRequestHandler):
     """Answers GET by path; keeps every target and key."""
@@ -145,13 +152,14 @@ class FakeNexus(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def fake_nexus(**answers: Any) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Its URL, and what it was asked; `state`, `requests` and `logs` may be given."""
+    """Its URL, and what it was asked; what `answers` names is answered instead."""
     asked: list[tuple[str, str | None]] = []
     paths = {
         "/health": {"service": "nexus"},
         "/nexus/state": answers.get("state", STATE),
         "/nexus/requests": answers.get("requests", REQUESTS),
         "/nexus/logs": answers.get("logs", LOGS),
+        "/nexus/costs": answers.get("costs", {"costs": COSTS}),
     }
     handler = type("Handler", (FakeNexus,), {"answers": paths, "asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +14,10 @@ from nexus_tui.commands.backends import state_of
 from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.twin import table
 from nexus_tui.filter import parse_filter
-from tests.commands.serving import LOGS, REQUESTS, STATE, fake_nexus
+from tests.commands.serving import COSTS, LOGS, REQUESTS, STATE, fake_nexus
+from tests.commands.watching import Watching
 from tests.contract.nexus_process import clean_environment
-from tests.test_cli import BACKEND, NEXUS, OFFLINE, SECONDS, run
+from tests.test_cli import BACKEND, OFFLINE, SECONDS, run
 from tests.test_cli_explain import running, stranger
 
 TWINS = ("status", "backends", "requests", "logs")
@@ -38,8 +38,32 @@ def test_status_shows_the_numbers(tmp_path: Path) -> None:
         " first byte  p50 412 ms, p99 –",  # noqa: RUF001
         " total       p50 2.9 s",
         " tokens      812,000 in, 190,000 out",
+        " cost        $1.8342 today, $31.2000 of $100.00 this month",
         " left out    KEY is not set",
     ]
+
+
+@pytest.mark.parametrize(
+    ("costs", "line"),
+    [
+        ({"costs": None}, None),
+        (None, None),  # one that is too old to know
+        (
+            {"costs": {**COSTS, "today_unpriced": 3, "monthly_limit": None}},
+            " cost        $1.8342 today, 3 requests of unknown price beside it, "
+            "$31.2000 this month",
+        ),
+    ],
+)
+def test_status_tells_the_cost_as_far_as_it_is_known(
+    tmp_path: Path, costs: Any, line: str | None
+) -> None:
+    with fake_nexus(costs=costs) as (url, _):
+        done = run(tmp_path, "status", "--url", url)
+
+    shown = [one for one in done.stdout.splitlines() if one.startswith(" cost")]
+    assert done.returncode == 0
+    assert shown == ([] if line is None else [line])
 
 
 def test_backends_are_a_table(tmp_path: Path) -> None:
@@ -137,7 +161,7 @@ def test_json_is_the_answer_in_ascii(tmp_path: Path) -> None:
         status = run(tmp_path, "status", "--url", url, "--json")
         requests = run(tmp_path, "requests", "--url", url, "--json")
 
-    assert json.loads(status.stdout) == STATE
+    assert json.loads(status.stdout) == {**STATE, "costs": COSTS}
     assert json.loads(requests.stdout) == REQUESTS
     assert (status.stdout + requests.stdout).isascii()
     assert "\x1b" not in status.stdout + requests.stdout
@@ -164,7 +188,7 @@ def test_the_key_of_the_environment_is_sent_to_a_nexus_only(tmp_path: Path, twin
         other = run(tmp_path, twin, "--url", url, NEXUS_ADMIN_KEY="sk-boss")
 
     sent = [key for path, key in asked if path != "/health"]
-    assert sent == ["Bearer sk-boss", "Bearer k1"]
+    assert list(dict.fromkeys(sent)) == ["Bearer sk-boss", "Bearer k1"]
     assert {key for path, key in asked if path == "/health"} == {None}
     assert keys == [None]
     assert other.returncode == 2
@@ -216,30 +240,6 @@ def test_rubbish_for_an_answer_is_told(tmp_path: Path, twin: str, content: Any) 
 # Again and again
 
 
-class Watching:
-    """A twin with --watch whose output is read line by line."""
-
-    def __init__(self, directory: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - ours
-            [*NEXUS, *arguments, "--watch", "0.1"],
-            cwd=directory,
-            env=clean_environment(directory),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
-
-    def end(self) -> tuple[int, str]:
-        self.process.send_signal(signal.SIGINT)
-        _, stderr = self.process.communicate(timeout=SECONDS)
-        return self.process.returncode, stderr
-
-
 def test_watching_appends_plain_blocks_until_ctrl_c(tmp_path: Path) -> None:
     with fake_nexus() as (url, _):
         watching = Watching(tmp_path, "backends", "--url", url)
@@ -259,7 +259,7 @@ def test_watching_as_json_is_one_answer_a_line(tmp_path: Path) -> None:
         answers = [json.loads(watching.line()) for _ in range(2)]
         watching.end()
 
-    assert answers == [STATE, STATE]
+    assert answers == [{**STATE, "costs": COSTS}] * 2
 
 
 def test_watching_outlives_a_nexus_that_is_away_for_a_while(tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ def test_watching_outlives_a_nexus_that_is_away_for_a_while(tmp_path: Path) -> N
         shown = [json.loads(watching.line()) for _ in range(2)]
         code, stderr = watching.end()
 
-    assert shown == [STATE, STATE]
+    assert shown == [{**STATE, "costs": COSTS}] * 2
     assert code == 130
     assert stderr.count("trying again") == 1
 

@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 
 from nexus_core.explain import Explanation
 from nexus_core.types import BackendType
-from nexus_tui.explain import as_text
+from nexus_tui.commands.explain import as_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
 from tests.providers.live import LiveNexus, backend, nexus_with
 from tests.providers.samples import ANTHROPIC, GOOGLE, Provider, both

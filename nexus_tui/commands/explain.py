@@ -21,7 +21,8 @@ from nexus_tui.client import (
     visible_json,
     what_answers,
 )
-from nexus_tui.streams import say, show
+from nexus_tui.commands.watching import add_watch, show_blocks
+from nexus_tui.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
@@ -64,18 +65,15 @@ def add_command(
     add("--min-tier", choices=tuple("01234"), help="as X-Nexus-Min-Tier")
     add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this one")
     add("--flexible", action="store_true", help="as X-Nexus-Flexible")
-    add("--json", action="store_true", help="the whole answer as JSON")
+    add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
+    add_watch(parser)
     add_target(parser, port)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Explain; gives the exit code."""
-    return run_with_config(
-        options,
-        environ,
-        lambda config: _show(_ask(options, config), as_json=options.json),
-    )
+    return run_with_config(options, environ, lambda config: _Asking(options, config).run())
 
 
 def _backend(text: str) -> str:
@@ -87,68 +85,100 @@ def _backend(text: str) -> str:
 # Asking -------------------------------------------------------------------------------------------
 
 
-def _ask(options: argparse.Namespace, config: Config) -> httpx.Response:
-    """What POST /nexus/explain says: a running Nexus's, else one's in this process.
+class _Asking:
+    """One question, asked once or, with --watch, again and again."""
 
-    Raises:
-        NoAnswerError: --url was given, and there is no Nexus.
-    """
-    url = options.url or local_url(config.server.host, config.server.port)
-    problem = f"no Nexus answers at {url}"
-    # Where the configured port is any free one, a running Nexus can't be found by it.
-    if options.url or config.server.port:
-        found = what_answers(url, config.server.connect_timeout_seconds)
-        if found == "nexus":
-            return _ask_running(url, options, config)
-        if found == "stranger":
-            problem = f"what answers at {url} is no Nexus"
-        if options.url:
-            raise NoAnswerError(problem)
-    say(f"{problem}; explained from the configuration and one look at each backend")
-    return asyncio.run(_ask_in_process(options, config))
+    def __init__(self, options: argparse.Namespace, config: Config) -> None:
+        self._options = options
+        self._config = config
+        self._said: set[str] = set()
+        self._is_served = False
 
+    def run(self) -> int:
+        """Show the answer; gives the exit code.
 
-def _ask_running(url: str, options: argparse.Namespace, config: Config) -> httpx.Response:
-    import httpx
+        Raises:
+            NoAnswerError: there is none.
+        """
+        show_blocks(self._options, self._lines, is_plain=not self._options.json)
+        return SERVED if self._is_served else REFUSED
 
-    # It may look at each backend once before it answers.
-    seconds = config.server.connect_timeout_seconds + config.health_check.timeout_seconds
-    try:
-        with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
-            return client.send(_request(client, options, config))
-    except httpx.RequestError as error:
-        raise NoAnswerError(f"the Nexus at {url} does not answer") from error
+    def _lines(self) -> list[str]:
+        content = content_of(self._ask())
+        with understood():
+            explanation = _read(content)
+        self._is_served = explanation.chosen is not None
+        if self._options.json:
+            return [json_text(content, indent=2 if self._options.watch is None else None)]
+        return as_text(explanation)
 
+    def _ask(self) -> httpx.Response:
+        """What POST /nexus/explain says: a running Nexus's, else one's in this process.
 
-async def _ask_in_process(options: argparse.Namespace, config: Config) -> httpx.Response:
-    import httpx
+        Raises:
+            NoAnswerError: --url was given, and there is no Nexus.
+        """
+        options, server = self._options, self._config.server
+        url = options.url or local_url(server.host, server.port)
+        problem = f"no Nexus answers at {url}"
+        # Where the configured port is any free one, a running Nexus can't be found by it.
+        if options.url or server.port:
+            found = what_answers(url, server.connect_timeout_seconds)
+            if found == "nexus":
+                return self._ask_running(url)
+            if found == "stranger":
+                problem = f"what answers at {url} is no Nexus"
+            if options.url:
+                raise NoAnswerError(problem)
+        self._say(f"{problem}; explained from the configuration and one look at each backend")
+        return asyncio.run(self._ask_in_process())
 
-    from nexus_core.api.app import FrontDoor
-    from nexus_core.discovery.watch import Discovery
-    from nexus_core.gateway import Gateway
+    def _ask_running(self, url: str) -> httpx.Response:
+        import httpx
 
-    for unusable in config.unusable:
-        say(unusable.why)
-    gateway = Gateway(config, is_read_only=True)
-    if config.path is None:
-        await Discovery(gateway, gateway.engine, {}).look()
-    transport = httpx.ASGITransport(FrontDoor(gateway))
-    async with gateway.running():
-        await gateway.health.first_round()
-        _tell_silent(gateway)
-        async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS) as client:
-            return await client.send(_request(client, options, config))
+        # It may look at each backend once before it answers.
+        config = self._config
+        seconds = config.server.connect_timeout_seconds + config.health_check.timeout_seconds
+        try:
+            with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
+                return client.send(_request(client, self._options, config))
+        except httpx.RequestError as error:
+            raise NoAnswerError(f"the Nexus at {url} does not answer") from error
 
+    async def _ask_in_process(self) -> httpx.Response:
+        import httpx
 
-def _tell_silent(gateway: Gateway) -> None:
-    """One failed look makes no backend unhealthy: a Nexus that has just started would try it."""
-    for backend in gateway.registry.snapshots():
-        if backend.consecutive_failures and backend.health != "unhealthy":
-            threshold = gateway.config.health_check.failure_threshold
-            say(
-                f'backend "{backend.name}" did not answer; as after a start, it counts as usable '
-                f"until that happened {threshold} times"
-            )
+        from nexus_core.api.app import FrontDoor
+        from nexus_core.discovery.watch import Discovery
+        from nexus_core.gateway import Gateway
+
+        config = self._config
+        for unusable in config.unusable:
+            self._say(unusable.why)
+        gateway = Gateway(config, is_read_only=True)
+        if config.path is None:
+            await Discovery(gateway, gateway.engine, {}).look()
+        transport = httpx.ASGITransport(FrontDoor(gateway))
+        async with gateway.running():
+            await gateway.health.first_round()
+            self._tell_silent(gateway)
+            async with httpx.AsyncClient(transport=transport, base_url=_IN_PROCESS) as client:
+                return await client.send(_request(client, self._options, config))
+
+    def _tell_silent(self, gateway: Gateway) -> None:
+        """One failed look makes no backend unhealthy: a Nexus that just started would try it."""
+        for backend in gateway.registry.snapshots():
+            if backend.consecutive_failures and backend.health != "unhealthy":
+                threshold = gateway.config.health_check.failure_threshold
+                self._say(
+                    f'backend "{backend.name}" did not answer; as after a start, it counts as '
+                    f"usable until that happened {threshold} times"
+                )
+
+    def _say(self, text: str) -> None:
+        if text not in self._said:
+            say(text)
+        self._said.add(text)
 
 
 def _request(
@@ -169,20 +199,6 @@ def _request(
 
 
 # Showing ------------------------------------------------------------------------------------------
-
-
-def _show(answer: httpx.Response, *, as_json: bool) -> int:
-    """Print it; gives the exit code.
-
-    Raises:
-        NoAnswerError: it is an error, or not what a Nexus of this version answers.
-    """
-    content = content_of(answer)
-    with understood():
-        explanation = _read(content)
-    for line in [json_text(content)] if as_json else as_text(explanation):
-        show(line)
-    return SERVED if explanation.chosen else REFUSED
 
 
 def _read(content: Any) -> Explanation:
