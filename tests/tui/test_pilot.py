@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
@@ -348,6 +349,20 @@ async def test_a_click_moves_the_cursor_and_a_second_one_opens() -> None:
 
     assert "Request a81f7c" in opened
     assert "holds until restart" in backends
+
+
+async def test_the_wheel_moves_the_cursor_and_stops_at_both_ends() -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2")
+        places = []
+        for kind in (MouseScrollUp, MouseScrollDown, MouseScrollDown, MouseScrollUp):
+            await pilot._post_mouse_events([kind], "#request-list", offset=(20, 5))
+            await pilot.pause()
+            places.append(app._requests.list.cursor)
+
+    assert places == [0, 3, 6, 3]
 
 
 async def test_a_pane_of_the_detail_is_opened_by_its_title() -> None:
