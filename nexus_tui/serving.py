@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from nexus_core.api.server import bind, serve
 from nexus_core.config import Config
+from nexus_core.config_write import AddBackend
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 from nexus_tui.source import LocalSource
@@ -94,14 +95,17 @@ class LocalServer:
         return not self._stop.is_set()
 
     def _successor(self) -> Gateway:
-        """A new gateway that keeps what was switched off: a cut zone must not open by a crash."""
+        """A new gateway that keeps what was switched: a cut zone must not open by a crash."""
         gateway = self._make(self.gateway.config)
         before, after = self.gateway.registry, gateway.registry
         for zone in PrivacyZone:
             after.set_zone_enabled(zone, before.is_zone_enabled(zone))
+        for change in self.gateway.unsaved_changes():
+            if isinstance(change, AddBackend):
+                gateway.add_backend(change.backend)
         for backend in before.snapshots():
-            if backend.name in after.names:
-                after.set_enabled(backend.name, backend.enabled)
+            after.set_enabled(backend.name, backend.enabled)
+            after.set_rank(backend.name, tier=backend.tier, priority=backend.priority)
         return gateway
 
 

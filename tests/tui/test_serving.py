@@ -9,6 +9,7 @@ import httpx
 import pytest
 
 from nexus_core.api.server import bind
+from nexus_core.commands import SetTier, SwitchBackend
 from nexus_core.config import BackendConfig, Config, HealthCheckConfig
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
@@ -27,6 +28,13 @@ CONFIG = Config(
         ),
     ),
     health_check=HealthCheckConfig(enabled=False),
+)
+FOUND = BackendConfig(
+    name="found",
+    url="http://127.0.0.1:9/found",
+    type=BackendType.VLLM,
+    zone=PrivacyZone.RESTRICTED,
+    models={"f": "f"},
 )
 
 
@@ -79,6 +87,9 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("!")
             await until(lambda: "OPEN ZONE CUT" in screen_text(app))
+            server.gateway.add_backend(FOUND)
+            await server.gateway.execute(SwitchBackend(backend="found", enabled=False))
+            await server.gateway.execute(SetTier(backend="cloud", tier=4))
             ready.clear()
             death.now.set()
             await until(lambda: "THE SERVER HAS STOPPED: OSError" in screen_text(app))
@@ -92,6 +103,12 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
             assert server.gateway is not first
             assert not source.is_zone_enabled(PrivacyZone.OPEN)
             assert "OPEN ZONE CUT" in screen_text(app)
+            backends = {one.name: one for one in source.backends()}
+            assert backends["cloud"].tier == 4
+            assert (backends["found"].enabled, dict(backends["found"].models)) == (
+                False,
+                {"f": "f"},
+            )
         stop.set()
 
 
