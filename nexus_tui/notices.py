@@ -46,9 +46,14 @@ class Notices:
                 self.say(visible(f"{event.backend}: {event.detail}"), _WARNING_SECONDS)
 
     def warn(self) -> None:
-        """Show the newest line of the log that is a warning or worse, unless it was shown."""
+        """Show the newest line of the log that is a warning or worse, unless it was shown.
+
+        What somebody asked for has its time first.
+        """
         line, now = self._logs.last_warning, time.monotonic()
         if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
+            return
+        if self._bar.notice:
             return
         self._warned_of, self._warned_at = line, now
         self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)

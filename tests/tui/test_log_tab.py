@@ -77,3 +77,21 @@ async def test_enter_shows_the_whole_of_a_long_line() -> None:
     assert "end [/]" not in cut
     assert "end [/]" in whole
     assert "error x at 14:02:31" in whole
+
+
+async def test_a_warning_waits_until_an_outcome_has_had_its_time() -> None:
+    logs = make_logs()
+    logs.last_warning = None
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        app.notice("done")
+        logs.add(LogLine(NOW, "error", "x", "it broke"))
+        app._paint("kpi")
+        during = await press(pilot)
+        app._notices._clear("done")
+        app._paint("kpi")
+        after = await press(pilot)
+
+    assert "done" in during.splitlines()[-1]
+    assert "ERROR x: it broke" in after.splitlines()[-1]
