@@ -119,6 +119,14 @@ class KeyCutter:
         return sound if self._key is None else sound.replace(self._key.decode(), self.MARK.decode())
 
 
+class ReportedError(UpstreamProtocolError):
+    """The provider says inside its answer that it failed; `status` is what it would answer with."""
+
+    def __init__(self, message: str, status: int) -> None:
+        super().__init__(message)
+        self.status = status if 400 <= status < 600 else 502
+
+
 async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:
     """The whole body.
 

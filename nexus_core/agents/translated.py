@@ -8,7 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.agents.base import Response, read_whole
+from nexus_core.agents.base import ReportedError, Response, read_whole
 from nexus_core.errors import InvalidRequestError
 from nexus_core.events import TokenUsage
 from nexus_core.translation.openai import JsonObject, parse_json
@@ -229,6 +229,6 @@ class TranslatedStream:
                 for piece in self._stream.feed(event):
                     made += encode_event(piece)
         except StreamFailedError as error:
-            raise UpstreamProtocolError(f"{error.message} ({error.type})") from error
+            raise ReportedError(f"{error.message} ({error.type})", error.status) from error
         except ValueError as error:
             raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error

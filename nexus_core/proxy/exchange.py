@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 
 from nexus_core.agents import Call, InferenceAgent, Response
-from nexus_core.agents.base import read_whole
+from nexus_core.agents.base import ReportedError, read_whole
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
@@ -115,6 +115,12 @@ class Exchange:
         except UpstreamConnectError as error:
             why = self._agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
+        except ReportedError as error:
+            if error.status in _REFUSED_KEY:
+                raise self._refused(error.status) from error
+            kind = FailureKind.BUSY if error.status == 429 else FailureKind.FAILED
+            why = self._agent.keys.cut_text(str(error))
+            raise self._failed(why, status=error.status, kind=kind) from error
         except UpstreamError as error:
             raise self._failed(self._agent.keys.cut_text(str(error))) from error
         except TimeoutError as error:
