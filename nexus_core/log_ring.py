@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
+from bisect import bisect_right
 from collections import deque
 from dataclasses import dataclass
-from itertools import islice
-from threading import Lock
+from itertools import count
+from operator import itemgetter
 
 CAPACITY = 2000  # lines kept
 MAX_TEXT = 8000  # characters kept of one line; of a trace, its beginning and its end
@@ -25,35 +26,35 @@ class LogLine:
 
 
 class LogRing:
-    """Bounded, and safe to add to from any thread; reading it takes nothing out.
+    """Bounded; reading it takes nothing out. The numbers of one process go on without a gap.
 
-    The numbers of one run go on without a gap; another process has another `run` word.
+    Any thread may add, and so may a finalizer, which runs in the middle of whatever is being done
+    here: there is no lock that it could wait for, and each step is one of the interpreter's own.
     """
 
     def __init__(self, capacity: int = CAPACITY) -> None:
-        self.run = secrets.token_hex(4)
+        self.run = secrets.token_hex(4)  # another process has another word
         self.last = 0  # the newest line's number; the first one is 1
         self.last_warning: LogLine | None = None  # or worse
-        self._lines: deque[LogLine] = deque(maxlen=capacity)
-        self._lock = Lock()
+        self._lines: deque[tuple[int, LogLine]] = deque(maxlen=capacity)
+        self._numbers = count(1)
 
     def __len__(self) -> int:
         return len(self._lines)
 
     def add(self, line: LogLine) -> None:
         """Take in a line; the oldest one goes when there are too many."""
-        with self._lock:
-            self._lines.append(line)
-            self.last += 1
-            if line.level in _ALARMING:
-                self.last_warning = line
+        number = next(self._numbers)
+        self._lines.append((number, line))
+        self.last = max(self.last, number)
+        if line.level in _ALARMING:
+            self.last_warning = line
 
     def after(self, number: int) -> list[tuple[int, LogLine]]:
         """What came after that number and is still here, oldest first."""
-        with self._lock:
-            first = self.last - len(self._lines) + 1
-            start = max(number + 1, first)
-            return list(enumerate(islice(self._lines, start - first, None), start))
+        lines = list(self._lines)
+        lines.sort(key=itemgetter(0))  # two that came at once may stand the other way around
+        return lines[bisect_right(lines, number, key=itemgetter(0)) :]
 
 
 def shortened(text: str) -> str:

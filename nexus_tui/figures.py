@@ -114,7 +114,10 @@ def clock(at: float | None, *, seconds: bool = True) -> str:
     """The local time of day."""
     if at is None:
         return NOTHING
-    return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
+    try:
+        return time.strftime("%H:%M:%S" if seconds else "%H:%M", time.localtime(at))
+    except (OverflowError, OSError, ValueError):
+        return NOTHING  # no time that there ever was
 
 
 def uptime(seconds: float) -> str:

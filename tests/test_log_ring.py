@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import gc
 from threading import Barrier, Thread
 
 from hypothesis import given
@@ -54,6 +55,41 @@ def test_threads_add_and_read_at_once_and_no_line_is_lost() -> None:
         thread.join()
 
     assert len(ring.after(0)) == ring.last == 4000
+
+
+class Noisy:
+    """Logs when the garbage collector finds it, which may be anywhere."""
+
+    def __init__(self, ring: LogRing) -> None:
+        self.ring = ring
+        self.itself = self
+
+    def __del__(self) -> None:
+        self.ring.add(line("from a finalizer"))
+
+
+def test_a_finalizer_that_logs_in_the_middle_of_it_stops_nothing() -> None:
+    ring = LogRing(500)
+
+    def use() -> None:
+        for number in range(300):
+            Noisy(ring)
+            ring.add(line(str(number)))
+            numbers = [number for number, _ in ring.after(0)]
+            assert numbers == sorted(set(numbers))
+
+    before = gc.get_threshold()
+    gc.set_threshold(5, 1, 1)
+    try:
+        user = Thread(target=use, daemon=True)
+        user.start()
+        user.join(20)
+    finally:
+        gc.set_threshold(*before)
+
+    assert not user.is_alive()
+    gc.collect()
+    assert ring.last == 600
 
 
 def test_a_long_line_keeps_its_beginning_and_its_end() -> None:

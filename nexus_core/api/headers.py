@@ -33,7 +33,7 @@ _PASSED = frozenset(
     }
 )
 _PASSED_PREFIXES = ("x-ratelimit-", "ratelimit-", "anthropic-ratelimit-")
-_SHORT = 100  # bytes of a value that is worth sharing
+_SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _CREDENTIALS = frozenset(
     {
@@ -97,7 +97,7 @@ def shown_headers(headers: RawHeaders) -> Headers:
     shown = []
     for name, value in headers:
         masked = b"***" if name in _CREDENTIALS else value
-        shown.append((_shared if len(masked) <= _SHORT else _as_text)(name, masked))
+        shown.append((_shared if len(name) + len(masked) <= _SHORT else _as_text)(name, masked))
     return tuple(shown)
 
 

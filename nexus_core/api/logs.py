@@ -31,7 +31,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         begin = _begin(ring, after)
         found = ring.after(begin or 0)
         told = _newest(found, limit)
-        last = found[-1][0] if found else ring.last
+        last = found[-1][0] if found else begin or 0
         return {
             "lines": [_line(ring, number, line) for number, line in told],
             "last": numbered(ring.run, last),

@@ -21,7 +21,7 @@ def add_command(
     twin = Twin("logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True)
     parser = add_twin(commands, port, twin)
     add = parser.add_argument
-    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
+    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="begin with the last N")
     add("--level", choices=LEVELS, default=LEVELS[0], help="this one and above")
     add("--filter", default="", metavar="TEXT", help="words of the line; ! before one: without it")
 
@@ -42,7 +42,8 @@ class _Reader:
         """The answer with those lines only that match; None where a later one holds no line."""
         options, is_first = asked.options, self._last is None
         wanted = LogFilter(options.level, words_of(options.filter))
-        asked_for = options.limit if wanted == LogFilter() else _MAX_LIMIT
+        is_all = wanted == LogFilter() and is_first
+        asked_for = options.limit if is_all else _MAX_LIMIT
         after = {} if self._last is None else {"after": self._last}
         content = asked.get("/nexus/logs", limit=asked_for, **after)
         with understood():
@@ -54,7 +55,7 @@ class _Reader:
             self._last = str(content["last"])
         if not (is_first or found or content.get("skipped")):
             return None
-        return {**content, "lines": found[-options.limit :]}
+        return {**content, "lines": found[-options.limit :] if is_first else found}
 
 
 def lines(content: Any, asked: Asked) -> list[str]:
@@ -68,4 +69,4 @@ def lines(content: Any, asked: Asked) -> list[str]:
     if not found and asked.options.watch is None:
         return [" no line"]
     skipped = content.get("skipped")
-    return [f" {count(int(skipped))} lines are not shown", *found] if skipped else found
+    return [f" {count(int(skipped))} lines were missed", *found] if skipped else found

@@ -133,11 +133,26 @@ def test_watching_logs_shows_each_line_once(tmp_path: Path) -> None:
 
     assert [line.split()[-1] for line in lines] == [
         *("now=healthy", r"\x1b[2J", "request=r1"),
-        *("shown", "new"),
+        *("missed", "new"),
     ]
-    assert lines[3] == " 6 lines are not shown\n"
-    assert "limit=50&after=ab-2" in asked[2][0]
+    assert lines[3] == " 6 lines were missed\n"
+    assert "limit=2000&after=ab-2" in asked[2][0]
     assert (code, stderr) == (130, "")
+
+
+def test_watching_logs_leaves_no_match_out_however_many_come_at_once(tmp_path: Path) -> None:
+    many = [{**LOGS["lines"][2], "text": f"new {number}"} for number in range(100)]
+    answers: list[Any] = [LOGS, {"lines": many, "last": "ab-200", "skipped": 0}]
+
+    with fake_nexus(
+        logs=lambda: answers.pop(0) if answers else {"lines": [], "last": "ab-200", "skipped": 0}
+    ) as (url, _):
+        watching = Watching(tmp_path, "logs", "--limit", "1", "--level", "error", "--url", url)
+        lines = [watching.line() for _ in range(101)]
+        watching.end()
+
+    assert lines[0].endswith("failed request=r1\n")
+    assert [line.split()[-1] for line in lines[1:]] == list(map(str, range(100)))
 
 
 def test_requests_are_filtered_and_limited(tmp_path: Path) -> None:
