@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from nexus_core.types import Endpoint, PrivacyZone
 
@@ -74,15 +74,27 @@ class SendRequest:
     min_tier: int | None = None
     backend: str | None = None  # the pin
     flexible: bool = False
+    priority: Literal["high", "normal"] = "normal"  # in the queue
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
         """Names and values, as a client would send them."""
-        return asked_headers(self.zone, self.min_tier, self.backend, flexible=self.flexible)
+        return asked_headers(
+            self.zone,
+            self.min_tier,
+            self.backend,
+            flexible=self.flexible,
+            priority=self.priority,
+        )
 
 
 def asked_headers(
-    zone: PrivacyZone, min_tier: int | None, backend: str | None, *, flexible: bool
+    zone: PrivacyZone,
+    min_tier: int | None,
+    backend: str | None,
+    *,
+    flexible: bool,
+    priority: str = "normal",
 ) -> tuple[tuple[str, str], ...]:
     """The X-Nexus-* request headers that ask for this; what is not asked for has none."""
     asked = {
@@ -90,6 +102,7 @@ def asked_headers(
         "X-Nexus-Min-Tier": None if min_tier is None else str(min_tier),
         "X-Nexus-Backend": backend,
         "X-Nexus-Flexible": "true" if flexible else None,
+        "X-Nexus-Priority": "high" if priority == "high" else None,
     }
     return tuple((name, value) for name, value in asked.items() if value is not None)
 

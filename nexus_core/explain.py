@@ -20,6 +20,7 @@ from nexus_core.translation.traits import NO_TRAITS, Traits
 from nexus_core.types import (
     BackendType,
     Capability,
+    Endpoint,
     HealthCause,
     HealthStatus,
     PrivacyZone,
@@ -36,6 +37,7 @@ class Question:
     model: str
     hints: RoutingHints = NO_HINTS
     traits: Traits = NO_TRAITS
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     request: OpenAIRequest | None = None  # to be translated for whoever is chosen
     usable: tuple[str, ...] = ()  # backends to imagine switched on, healthy, rested and not full
 

@@ -49,6 +49,16 @@ from nexus_core.upstream.base import UpstreamEngine
 log = logging.getLogger(__name__)
 
 
+MAX_OWN_REQUESTS = 16  # of the operator, under way at once
+
+
+class TooManyOwnRequestsError(NexusError):
+    """Nobody waits at the other end of an operator's request, so their number is bounded."""
+
+    status = 503
+    code = "too_many_requests"
+
+
 class Gateway:
     """Everything but the HTTP surface and the screen; both are front ends of it."""
 
@@ -100,6 +110,7 @@ class Gateway:
         )
         self.captures = Captures()
         self._tasks: asyncio.TaskGroup | None = None
+        self._own: dict[str, int] = {}  # requests of the operator under way, and their bytes
         self.operator = Operator(
             self.registry,
             self.forwarder,
@@ -225,12 +236,16 @@ class Gateway:
             )
         if question.request is None:
             return explanation
-        return replace(explanation, translation=self._translation(question.request, chosen))
+        return replace(
+            explanation, translation=self._translation(question.request, question.endpoint, chosen)
+        )
 
-    def _translation(self, request: OpenAIRequest, chosen: Chosen) -> TranslationReport | None:
+    def _translation(
+        self, request: OpenAIRequest, endpoint: Endpoint, chosen: Chosen
+    ) -> TranslationReport | None:
         try:
             agent = self.fleet.agents[chosen.backend]
-            call = agent.prepare(Endpoint.CHAT_COMPLETIONS, request, chosen.model)
+            call = agent.prepare(endpoint, request, chosen.model)
         except UnsupportedFieldsError as error:
             return TranslationReport(unsupported=error.fields)
         made = call.translation
@@ -287,10 +302,20 @@ class Gateway:
         """Carry a request of the operator's own beside those of clients.
 
         Raises:
-            NexusError: nobody would look after it.
+            NexusError: nobody would look after it, or too much of the kind is under way: there is
+                no connection of whose client that could be said.
         """
         if self._tasks is None:
             raise NexusError("Nexus is not running")
+        size = len(request.openai.body)
+        waiting = sum(self._own.values())
+        is_full = waiting and waiting + size > self.config.server.max_body_bytes
+        if len(self._own) >= MAX_OWN_REQUESTS or is_full:
+            raise TooManyOwnRequestsError(
+                f"{len(self._own)} requests of the dashboard or the control API are under way; "
+                "send it when some of them are over"
+            )
+        self._own[request.id] = size
         self._tasks.create_task(self._forward(request, reply), name=f"operator-{request.id}")
 
     async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -298,3 +323,5 @@ class Gateway:
             await self.forwarder.forward(request, reply)
         except Exception:
             log.exception("failed request=%s", request.id)  # told by its events, too
+        finally:
+            del self._own[request.id]

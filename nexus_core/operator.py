@@ -185,6 +185,7 @@ class Operator:
             min_tier=command.min_tier,
             backend=command.backend,
             flexible=command.flexible,
+            priority=command.priority,
         )
         request = self._prepare(command.endpoint, command.body, hints)
         return self._begin(replace(request, headers=command.headers), "sent")

@@ -117,7 +117,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._tab_bar = TabBar()
         self._banner = Banner(lambda short: alarms(source, view, self._server, is_short=short))
         self._hint_bar = HintBar(self._hints)
-        self._notices = Notices(self._hint_bar, self.set_timer, self._logs)
+        self._notices = Notices(self._hint_bar, self.set_timer, self._logs, now)
         self._entry = FilterEntry()
         self._dashboard = DashboardTab(source, view, look, now)
         self._requests = RequestsTab(source, view)

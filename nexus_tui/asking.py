@@ -51,6 +51,7 @@ class Form:
                 flexible=self.flexible,
             ),
             traits=Traits(needs=frozenset(needs), prompt_tokens=self.tokens),
+            endpoint=self.endpoint,
             usable=usable,
         )
 

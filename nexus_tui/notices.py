@@ -13,6 +13,7 @@ from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import HintBar
 
 _SECONDS = 3.0
+_NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
 _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
 
 
@@ -20,11 +21,16 @@ class Notices:
     """One at a time; the newest wins."""
 
     def __init__(
-        self, bar: HintBar, later: Callable[[float, Callable[[], None]], object], logs: LogRing
+        self,
+        bar: HintBar,
+        later: Callable[[float, Callable[[], None]], object],
+        logs: LogRing,
+        now: Callable[[], float],
     ) -> None:
         self._bar = bar
         self._later = later  # calls a function after some seconds
         self._logs = logs
+        self._now = now  # seconds since the epoch, by the clock of the log
         self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
         self._warned_of: LogLine | None = None
 
@@ -53,7 +59,7 @@ class Notices:
         line, now = self._logs.last_warning, time.monotonic()
         if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
             return
-        if self._bar.notice:
+        if self._bar.notice or self._now() - line.at > _NEWS_SECONDS:
             return
         self._warned_of, self._warned_at = line, now
         self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)

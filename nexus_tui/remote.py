@@ -28,7 +28,13 @@ from nexus_core.stats import Stats
 from nexus_core.translation.sse import SseEvent, SseParser
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.remote_calls import Call, call_for, explain_call, one_request
-from nexus_tui.remote_http import LinkLostError, RefusedError, RemoteError, RemoteHttp
+from nexus_tui.remote_http import (
+    LinkLostError,
+    RefusedError,
+    RemoteError,
+    RemoteHttp,
+    UnknownCallError,
+)
 from nexus_tui.remote_logs import RemoteLogs
 from nexus_tui.remote_state import RemoteState, event_number, parse, read_state
 from nexus_tui.source import NO_LEDGER, Finder, Status
@@ -359,6 +365,9 @@ class RemoteSource:
             raise LinkLostError(f"the link to {self.address} is lost; nothing was sent")
         try:
             return await self._ask(call)
+        except UnknownCallError as error:
+            text = f"{self.address} does not know this: it may be too old; nothing was done"
+            raise LinkLostError(text) from error
         except (RemoteError, UnreadableError) as error:
             text = f"{self.address}: {error}; whether it was done shows once the link is back"
             raise LinkLostError(text) from error

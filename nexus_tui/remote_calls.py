@@ -80,11 +80,17 @@ def explain_call(question: Question) -> Call:
     hints = question.hints
     headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
     # What stands for the request has no fields of its own whose translation could be told.
-    query = urlencode([("translate", "false"), *(("usable", name) for name in question.usable)])
+    query = urlencode(
+        [
+            ("translate", "false"),
+            ("endpoint", question.endpoint.value),
+            *(("usable", name) for name in question.usable),
+        ]
+    )
     return Call(
         "POST",
         f"/nexus/explain?{query}",
-        {"model": question.model, **_body_with(question.traits)},
+        {"model": question.model, **_body_with(question.endpoint, question.traits)},
         dict(headers),
     )
 
@@ -96,21 +102,32 @@ _PARTS: Mapping[Capability, dict[str, Any]] = {
 }
 
 
-def _body_with(traits: Traits) -> dict[str, Any]:
-    """A chat request that shows these traits; its text is as long as it has to be."""
-    parts = [part for need, part in _PARTS.items() if need in traits.needs]
-    message: dict[str, Any] = {"role": "user", "content": [*parts, {"type": "text", "text": ""}]}
-    body: dict[str, Any] = {"messages": [message]}
-    if Capability.TOOLS in traits.needs:
-        body["tools"] = [{}]
-    if Capability.JSON in traits.needs:
-        body["response_format"] = {"type": "json_object"}
-    if traits.max_tokens:
-        body["max_completion_tokens"] = traits.max_tokens
-    shown = read_traits(Endpoint.CHAT_COMPLETIONS, {"model": "", **body}).prompt_tokens
+def _body_with(endpoint: Endpoint, traits: Traits) -> dict[str, Any]:
+    """A request that shows these traits; its text is as long as it has to be."""
+    body = _with_text(endpoint, traits, "")
+    if traits.max_tokens and endpoint is not Endpoint.EMBEDDINGS:
+        is_chat = endpoint is Endpoint.CHAT_COMPLETIONS
+        body["max_completion_tokens" if is_chat else "max_tokens"] = traits.max_tokens
+    shown = read_traits(endpoint, {"model": "", **body}).prompt_tokens
     missing = max(0, traits.prompt_tokens - shown)
-    message["content"][-1]["text"] = " " * (missing * CHARS_PER_TOKEN)
-    return body
+    return body | _with_text(endpoint, traits, " " * (missing * CHARS_PER_TOKEN))
+
+
+def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
+    match endpoint:
+        case Endpoint.COMPLETIONS:
+            return {"prompt": text}
+        case Endpoint.EMBEDDINGS:
+            return {"input": text}
+        case Endpoint.CHAT_COMPLETIONS:
+            parts = [part for need, part in _PARTS.items() if need in traits.needs]
+            content = [*parts, {"type": "text", "text": text}]
+            body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
+            if Capability.TOOLS in traits.needs:
+                body["tools"] = [{}]
+            if Capability.JSON in traits.needs:
+                body["response_format"] = {"type": "json_object"}
+            return body
 
 
 def _backend(name: str, body: dict[str, Any]) -> Call:

@@ -25,6 +25,10 @@ class RemoteError(Exception):
     """The other side can't be used as it is; the text says why, for people."""
 
 
+class UnknownCallError(RemoteError):
+    """What answers does not know the call: it is no Nexus, or one too old."""
+
+
 class LinkLostError(NexusError):
     """The link is broken, or what came over it can't be understood."""
 
@@ -112,7 +116,9 @@ async def _check(answer: httpx.Response) -> None:
         return
     message, code = _problem(await _whole(answer, _MAX_ERROR_BYTES))
     if code is None or code in _UNKNOWN_ROUTE:
-        raise RemoteError(f"what answers there ({answer.status_code}) is no Nexus, or one too old")
+        raise UnknownCallError(
+            f"what answers there ({answer.status_code}) is no Nexus, or one too old"
+        )
     raise RefusedError(message, answer.status_code, code)
 
 

@@ -34,7 +34,9 @@ class RemoteLogs:
 
     def heard_of(self, newest: str | None) -> None:
         """The id of the other side's newest line; None where it tells none."""
-        if newest is not None and newest != self._last:
+        if newest is None:
+            self._tell("it tells none; it may be too old")
+        elif newest != self._last:
             self._news.set()
 
     async def run(self) -> None:
@@ -58,11 +60,16 @@ class RemoteLogs:
         lines, last, skipped = told.get("lines"), told.get("last"), told.get("skipped")
         if not isinstance(lines, list) or not isinstance(last, str) or not isinstance(skipped, int):
             raise UnreadableError("the lines of a log are missing")
-        read = [_read_line(line) for line in lines[-CAPACITY:]]
         if skipped > 0:
             log.info("%d lines of the log came too fast, and are not shown", skipped)
-        for line in read:
-            self._ring.add(line)
+        unreadable = 0
+        for line in lines[-CAPACITY:]:
+            try:
+                self._ring.add(_read_line(line))
+            except UnreadableError:
+                unreadable += 1
+        if unreadable:
+            log.info("%d lines of the log can't be read, and are not shown", unreadable)
         self._last = last[:_MAX_ID]
 
     def _tell(self, problem: str) -> None:

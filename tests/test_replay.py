@@ -19,11 +19,12 @@ from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.errors import (
     BackendNotFoundError,
     InvalidRequestError,
+    NexusError,
     PermissionDeniedError,
     RequestNotFoundError,
 )
 from nexus_core.events import RequestFinished, RequestReceived
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import MAX_OWN_REQUESTS, Gateway
 from nexus_core.types import BackendType, Endpoint, PrivacyZone
 from tests.running import served
 
@@ -261,6 +262,43 @@ async def test_what_can_not_be_sent_is_refused_at_once(
             await nexus.gateway.execute(command)
 
         assert nexus.gateway.stats.requests == 0
+
+
+async def test_no_more_of_them_run_at_once_than_somebody_can_watch() -> None:
+    async with world() as nexus:
+        for server in nexus.servers.values():
+            server._speed = 1e-6
+        for _ in range(MAX_OWN_REQUESTS):
+            await nexus.gateway.execute(SendRequest(body=HI))
+
+        with pytest.raises(NexusError) as refused:
+            await nexus.gateway.execute(SendRequest(body=HI))
+
+        assert refused.value.status == 503
+        assert f"{MAX_OWN_REQUESTS} requests of the dashboard" in refused.value.message
+        assert nexus.gateway.stats.requests <= MAX_OWN_REQUESTS
+
+
+async def test_their_bodies_together_are_no_larger_than_one_may_be() -> None:
+    async with world() as nexus:
+        config = nexus.gateway.config
+        server = config.server.model_copy(update={"max_body_bytes": 2 * len(HI)})
+        nexus.gateway.config = config.model_copy(update={"server": server})
+        for one in nexus.servers.values():
+            one._speed = 1e-6
+        for _ in range(2):
+            await nexus.gateway.execute(SendRequest(body=HI))
+
+        with pytest.raises(NexusError, match="are under way"):
+            await nexus.gateway.execute(SendRequest(body=HI))
+
+
+async def test_one_that_is_over_makes_room_for_the_next() -> None:
+    async with world() as nexus:
+        for _ in range(MAX_OWN_REQUESTS + 1):
+            await nexus.carry_out(SendRequest(body=HI))
+
+        assert nexus.gateway.stats.requests == MAX_OWN_REQUESTS + 1
 
 
 async def test_over_http_it_is_sent_as_the_data_plane_would_take_it() -> None:

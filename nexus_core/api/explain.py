@@ -1,4 +1,4 @@
-"""POST /nexus/explain: where a chat request would go, and why; POST /nexus/send: send one."""
+"""POST /nexus/explain: where a request would go, and why; POST /nexus/send: send one."""
 
 from __future__ import annotations
 
@@ -28,15 +28,17 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.post("/explain", openapi_extra=_BODY)
-    async def explain_request(request: Request) -> Response:
-        """Where this chat request would go, and why; it is not sent.
+    async def explain_request(
+        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+    ) -> Response:
+        """Where this request would go, and why; it is not sent.
 
         `?usable=NAME`, once or more, imagines that backend on, healthy and with a free slot.
         With `?translate=false` the provider's form of the request is not worked out.
         """
         incoming = Incoming(request.receive)
         try:
-            question = await _read_question(gateway, request, incoming)
+            question = await _read_question(gateway, request, endpoint, incoming)
         except NexusError as error:
             return _EarlyRefusal(incoming, error)
         content = json.dumps(as_json(await gateway.explain(question)))
@@ -63,6 +65,7 @@ def create_router(gateway: Gateway) -> APIRouter:
                     min_tier=hints.min_tier,
                     backend=hints.backend,
                     flexible=hints.flexible,
+                    priority=hints.priority,
                 )
             )
         except NexusError as error:
@@ -85,7 +88,9 @@ class _EarlyRefusal(Response):
         await send_early(self._incoming, send, self.status_code, headers, body)
 
 
-async def _read_question(gateway: Gateway, request: Request, incoming: Incoming) -> Question:
+async def _read_question(
+    gateway: Gateway, request: Request, endpoint: Endpoint, incoming: Incoming
+) -> Question:
     """What the data plane would make of the request.
 
     Raises:
@@ -97,11 +102,12 @@ async def _read_question(gateway: Gateway, request: Request, incoming: Incoming)
     for name in usable:
         if name not in names:
             raise InvalidRequestError(f"usable: there is no backend {name!r}", param="usable")
-    asked = read_request(Endpoint.CHAT_COMPLETIONS, await _read_body(gateway, request, incoming))
+    asked = read_request(endpoint, await _read_body(gateway, request, incoming))
     return Question(
         model=asked.model,
         hints=read_hints(request.scope, names),
-        traits=read_traits(Endpoint.CHAT_COMPLETIONS, asked.fields),
+        traits=read_traits(endpoint, asked.fields),
+        endpoint=endpoint,
         request=None if request.query_params.get("translate") == "false" else asked,
         usable=usable,
     )

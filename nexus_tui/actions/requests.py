@@ -105,9 +105,17 @@ class RequestActions:
     async def _may_send(self, form: Form) -> bool:
         """Ask before it leaves for a cloud; as things are, whatever was imagined."""
         answer = await self._desk.source.explain(replace(form, tokens=_SHORT).question())
-        if answer.chosen is None or answer.chosen.backend_type != "cloud":
+        types = {one.name: one.type for one in self._desk.source.backends()}
+        clouds = [
+            one.backend
+            for one in answer.candidates
+            if one.backend not in types or types[one.backend].is_cloud
+        ]
+        if not clouds:
             return True
-        return await self._ask_for_cloud(answer.chosen.backend, "A short request", answer.chosen)
+        is_first = answer.chosen is not None and answer.chosen.backend == clouds[0]
+        what = "A short request" if is_first else "If the backends before it fail, a short request"
+        return await self._ask_for_cloud(clouds[0], what, answer.chosen if is_first else None)
 
     # --- compare -------------------------------------------------------------------------
 
@@ -172,8 +180,10 @@ class RequestActions:
 
     async def _ask_for_cloud(self, name: str, what: str, chosen: Chosen | None) -> bool:
         usd = chosen.estimated_usd if chosen else None
-        price = "nobody knows its price" if usd is None else f"about {dollars(Decimal(str(usd)))}"
-        text = f"{what} goes to a cloud over the internet, and the answer is billed: {price}."
+        price = "" if usd is None else f": about {dollars(Decimal(str(usd)))}"
+        if chosen and usd is None:
+            price = "; nobody knows its price"
+        text = f"{what} goes to a cloud over the internet, and the answer is billed{price}."
         question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
         return await self._desk.ask(question) or False
 

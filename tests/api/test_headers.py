@@ -1,6 +1,12 @@
 import pytest
 
-from nexus_core.api.headers import NexusHeaders, passed_headers, read_hints, shown_headers
+from nexus_core.api.headers import (
+    NexusHeaders,
+    _shared,
+    passed_headers,
+    read_hints,
+    shown_headers,
+)
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import Served
 from nexus_core.routing.requirements import RoutingHints
@@ -134,3 +140,11 @@ def test_upstream_headers_pass_by_allow_list() -> None:
 @pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-goog-api-key"])
 def test_credentials_are_masked_whole_for_the_screen(name: str) -> None:
     assert shown_headers([(name.encode(), b"Bearer sk-1234")]) == ((name, "***"),)
+
+
+def test_what_is_shared_among_requests_is_short() -> None:
+    before = _shared.cache_info().currsize
+
+    shown_headers([(b"x" * 60_000, b"1"), (b"x-long", b"v" * 60_000)])
+
+    assert _shared.cache_info().currsize == before

@@ -79,6 +79,20 @@ async def test_enter_shows_the_whole_of_a_long_line() -> None:
     assert "error x at 14:02:31" in whole
 
 
+async def test_a_warning_of_long_ago_is_no_news() -> None:
+    logs = make_logs()
+    logs.add(LogLine(NOW - 3 * 86_400, "error", "x", "it broke"))
+    app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        app._paint("kpi")
+        first = await press(pilot)
+        listed = await press(pilot, "6")
+
+    assert "it broke" not in first
+    assert "it broke" in listed
+
+
 async def test_a_warning_waits_until_an_outcome_has_had_its_time() -> None:
     logs = make_logs()
     logs.last_warning = None

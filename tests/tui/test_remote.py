@@ -8,6 +8,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from copy import deepcopy
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -52,7 +53,7 @@ from nexus_core.stats_json import stats_as_json
 from nexus_core.translation.traits import Traits, read_traits
 from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
 from nexus_tui.remote import RemoteSource
-from nexus_tui.remote_calls import explain_call
+from nexus_tui.remote_calls import Call, explain_call
 from nexus_tui.remote_http import RefusedError, RemoteError
 from nexus_tui.remote_state import parse, read_state
 from tests.ledger_rows import row
@@ -300,6 +301,7 @@ COMMANDS: list[Command] = [
         min_tier=0,
         backend="a",
         flexible=True,
+        priority="high",
     ),
     ReloadConfig(only_plan=True),
     SaveConfig(),
@@ -358,6 +360,34 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
     )
     async with linked(gateway) as source:
         assert await source.explain(question) == await gateway.explain(question)
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
+    endpoint: Endpoint,
+) -> None:
+    gateway = make_gateway()
+    body = {
+        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
+        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
+        Endpoint.EMBEDDINGS: {"input": "x" * 900},
+    }[endpoint]
+    traits = replace(read_traits(endpoint, {"model": "m", **body}), prefixes=())
+    question = Question(model="m", traits=traits, endpoint=endpoint)
+    async with linked(gateway) as source:
+        assert await source.explain(question) == await gateway.explain(question)
+
+
+async def test_what_another_version_does_not_know_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "nexus_tui.remote.call_for", lambda _: Call("POST", "/nexus/of-tomorrow", {})
+    )
+    async with linked(make_gateway()) as source:
+        with pytest.raises(NexusError, match="it may be too old; nothing was done"):
+            await source.command(ProbeBackend(backend="a"))
+        assert source.status == "live"
 
 
 @given(

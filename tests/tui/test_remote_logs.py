@@ -107,8 +107,6 @@ async def test_what_the_other_side_says_is_made_safe_and_short() -> None:
         RemoteError("away"),
         RefusedError("no", 403, "permission_denied"),
         {},
-        answer(7),
-        answer({"at": "now"}),
         answer(last=7),  # type: ignore[arg-type]
         answer(skipped="x"),
     ],
@@ -129,6 +127,33 @@ async def test_after_an_answer_that_is_none_the_next_news_ask_again(bad: Any) ->
         task.cancel()
 
     assert len(told.asked) == 2
+
+
+async def test_a_line_that_can_not_be_read_is_left_out_and_counted(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    told = Told(answer(7, as_told("one"), {**as_told("x"), "at": None}, as_told("two")))
+    ring = LogRing()
+    logs = RemoteLogs(ring, told.ask)
+    with caplog.at_level("INFO"):
+        async with asyncio.TaskGroup() as tasks:
+            task = tasks.create_task(logs.run())
+            logs.heard_of("ab-1")
+            await until(lambda: texts(ring) == ["one", "two"])
+            task.cancel()
+
+    assert "2 lines of the log can't be read" in caplog.text
+    logs.heard_of("ab-1")
+    assert len(told.asked) == 1
+
+
+def test_a_server_that_tells_no_lines_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    logs = RemoteLogs(LogRing(), Told().ask)
+
+    logs.heard_of(None)
+    logs.heard_of(None)
+
+    assert caplog.text.count("it tells none; it may be too old") == 1
 
 
 async def test_a_refusal_is_told_once_and_missing_lines_are_counted(

@@ -211,6 +211,23 @@ async def test_a_cloud_is_asked_after_a_question_only_and_no_goes_back_to_the_fo
     assert "nobody knows its price" in asked
 
 
+async def test_a_cloud_that_is_only_the_second_choice_is_asked_about_as_well() -> None:
+    stage = make_stage(plays=False)
+    config = stage.gateway.config
+    fallbacks = {"qwen2.5:7b": ("gpt-4o",)}
+    routing = config.routing.model_copy(update={"fallbacks": fallbacks})
+    stage.gateway.config = config.model_copy(update={"routing": routing})
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "x", *"qwen2.5:7b", "enter", "enter")
+        await until(lambda: "Send it to openai?" in screen_text(app))
+        text = screen_text(app)
+
+    assert "If the backends before it fail" in text
+    assert sent_by(stage) == []
+
+
 async def test_a_read_only_screen_sends_nothing() -> None:
     stage = make_stage(plays=False)
     stage.source.is_read_only = True
