@@ -6,7 +6,7 @@ import asyncio
 import inspect
 import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
 
@@ -16,6 +16,7 @@ from textual.binding import BindingsMap
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
+from textual.widgets import Input, TextArea
 
 from nexus_core.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
@@ -30,6 +31,7 @@ from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.alarms import alarms
 from nexus_tui.bindings import as_bindings
+from nexus_tui.clipboard import copy
 from nexus_tui.costwatch import keep_costs
 from nexus_tui.intake import Intake
 from nexus_tui.keys import Key, remapped
@@ -115,9 +117,9 @@ class NexusApp(App[None], inherit_bindings=False):
         look = BackendView(source, view, now)
         self._status = StatusBar(source, view, now)
         self._tab_bar = TabBar()
-        self._banner = Banner(lambda short: alarms(source, view, self._server, is_short=short))
+        self._banner = Banner(self.alarms)
         self._hint_bar = HintBar(self._hints)
-        self._notices = Notices(self._hint_bar, self.set_timer, self._logs, now)
+        self._notices = Notices(self._all_hint_bars, self.set_timer, self._logs, now)
         self._entry = FilterEntry()
         self._dashboard = DashboardTab(source, view, look, now)
         self._requests = RequestsTab(source, view)
@@ -234,12 +236,12 @@ class NexusApp(App[None], inherit_bindings=False):
         return len(events)
 
     def _paint(self, group: str) -> None:
-        if len(self.screen_stack) != 1:
-            self.view.mark_dirty(group)  # painted when the dialog is closed
-            return
         if group == KPI:
             self._redraw_frame()
             self._notices.warn()
+        if len(self.screen_stack) != 1:
+            self.view.mark_dirty(group)  # painted when the dialog is closed
+            return
         for widget in self.tab.widgets_of(group):
             widget.redraw()
 
@@ -248,6 +250,9 @@ class NexusApp(App[None], inherit_bindings=False):
         self._banner.share_room()
         for widget in (self._status, self._tab_bar, self._banner, self._hint_bar):
             widget.redraw()
+        for banner in self.screen.query(Banner):  # of a screen that covers all of it
+            banner.share_room()
+            banner.redraw()
 
     def redraw(self) -> None:
         """Paint what a key changed, at once."""
@@ -263,6 +268,13 @@ class NexusApp(App[None], inherit_bindings=False):
     def _hints(self) -> list[Key]:
         is_cut = not self.source.is_zone_enabled(PrivacyZone.OPEN)
         return self.keymap.hints(self.tab.place, is_cut=is_cut)
+
+    def alarms(self, is_short: bool) -> list[str]:
+        """What every screen has to say, one line each."""
+        return alarms(self.source, self.view, self._server, is_short=is_short)
+
+    def _all_hint_bars(self) -> Iterable[HintBar]:
+        return {self._hint_bar, *self.screen.query(HintBar)}
 
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""
@@ -347,7 +359,10 @@ class NexusApp(App[None], inherit_bindings=False):
         if self._entry.display:
             self._entry.close()
             self._filter("")
-        elif not self.tab.close():
+        elif self.tab.close():
+            if self.tab is self._requests:
+                self.show_tab(self._requests.origin)
+        elif self.tab.filter_example:
             self._filter("")
             self.view.set_errors_only(False)
         self.redraw()
@@ -395,7 +410,19 @@ class NexusApp(App[None], inherit_bindings=False):
         if line is not None:
             self.put_on_clipboard("the log line", f"{line.level} {line.logger}: {line.text}")
 
+    def _selected_text(self) -> str:
+        focused = self.focused
+        if isinstance(focused, Input | TextArea) and focused.selected_text:
+            return focused.selected_text
+        return self.screen.get_selected_text() or ""
+
     def _interrupt(self) -> None:
+        """Copy what is selected; without a selection, quit at the second time."""
+        if text := self._selected_text():
+            self.copy_to_clipboard(text)
+            self.run_worker(copy(text, os.environ, may_keep=False), name="copy")
+            self.notice("copied what is selected")
+            return
         now = time.monotonic()
         if now - self._interrupted_at < _INTERRUPT_SECONDS:
             self.exit()

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding
 from textual.keys import _character_to_key
 
-from nexus_tui.keys import Key
+from nexus_tui.keys import Key, Keymap
 
 
 def as_bindings(keys: Iterable[Key], action: str = "do") -> list[Binding]:
@@ -23,6 +24,19 @@ def as_bindings(keys: Iterable[Key], action: str = "do") -> list[Binding]:
         )
         for key in keys
     ]
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """An app whose user may have keys of their own."""
+
+    @property
+    def keymap(self) -> Keymap: ...
+
+
+def panic_keys(app: object) -> list[str]:
+    """The keys that cut the open zone, which work over everything, as Textual names them."""
+    return list(_names(app.keymap["panic"])) if isinstance(app, Keyed) else []
 
 
 def _names(key: Key) -> Iterator[str]:

@@ -22,12 +22,12 @@ class Notices:
 
     def __init__(
         self,
-        bar: HintBar,
+        bars: Callable[[], Iterable[HintBar]],
         later: Callable[[float, Callable[[], None]], object],
         logs: LogRing,
         now: Callable[[], float],
     ) -> None:
-        self._bar = bar
+        self._bars = bars  # the last lines that can be seen, the one of the tabs first
         self._later = later  # calls a function after some seconds
         self._logs = logs
         self._now = now  # seconds since the epoch, by the clock of the log
@@ -36,14 +36,16 @@ class Notices:
 
     def say(self, text: str, seconds: float = _SECONDS) -> None:
         """Show it; it is drawn as text."""
-        self._bar.notice = text
-        self._bar.redraw()
+        for bar in self._bars():
+            bar.notice = text
+            bar.redraw()
         self._later(seconds, partial(self._clear, text))
 
     def _clear(self, text: str) -> None:
-        if self._bar.notice == text:
-            self._bar.notice = ""
-            self._bar.redraw()
+        for bar in self._bars():
+            if bar.notice == text:
+                bar.notice = ""
+                bar.redraw()
 
     def tell_of(self, events: Iterable[NexusEvent]) -> None:
         """A key that is refused: once for each change, however many requests it costs."""
@@ -59,7 +61,8 @@ class Notices:
         line, now = self._logs.last_warning, time.monotonic()
         if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
             return
-        if self._bar.notice or self._now() - line.at > _NEWS_SECONDS:
+        is_busy = any(bar.notice for bar in self._bars())
+        if is_busy or self._now() - line.at > _NEWS_SECONDS:
             return
         self._warned_of, self._warned_at = line, now
         self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)

@@ -33,6 +33,10 @@ class Desk(Protocol):
     @property
     def may_command(self) -> bool: ...  # says why not, if it is not so
 
+    def alarms(self, is_short: bool) -> list[str]:
+        """What every screen has to say, one line each."""
+        ...
+
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""
         ...

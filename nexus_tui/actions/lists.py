@@ -61,8 +61,6 @@ class ListActions:
             self._desk.notice("log lines stay in the order in which they came")
         else:
             self._desk.view.sort_by_next()
-            for shown in self._lists:
-                shown.follow()
         self._desk.redraw()
 
     def _reverse(self) -> None:

@@ -56,8 +56,8 @@ class RequestActions:
         }
 
     def _selected(self) -> RequestRow | None:
-        shown = self._dashboard if self._desk.tab is self._dashboard else self._requests
-        return shown.list.selected
+        is_dashboard = self._desk.tab is self._dashboard
+        return self._dashboard.list.selected if is_dashboard else self._requests.selected
 
     # --- the detail ----------------------------------------------------------------------
 
@@ -66,13 +66,13 @@ class RequestActions:
         row = self._selected()
         if row is None or self._requests.is_open:
             return
-        self._requests.open(row.seq)
+        self._requests.open(row, str(self._desk.tab.id))
         self._desk.show_tab("requests")
         await self._learn(row)
 
     async def _step(self, rows: int) -> None:
         self._requests.step(rows)
-        row = self._requests.list.selected
+        row = self._requests.selected
         if row is not None:
             await self._learn(row)
 
@@ -94,7 +94,9 @@ class RequestActions:
         desk = self._desk
         wanted: Form | None = form
         while wanted is not None:
-            screen = ExplainScreen(desk.source, desk.keymap, wanted, desk.put_on_clipboard)
+            screen = ExplainScreen(
+                desk.source, desk.keymap, wanted, desk.put_on_clipboard, desk.alarms
+            )
             wanted = await desk.ask(screen)
             if wanted is None or not desk.may_command:
                 return
@@ -133,7 +135,8 @@ class RequestActions:
         sides: list[Side] = [
             (row, await self._desk.source.captured(row.request_id)) for row in marked
         ]
-        await self._desk.ask(DiffScreen(self._desk.keymap, sides[0], sides[1]))
+        desk = self._desk
+        await desk.ask(DiffScreen(desk.keymap, sides[0], sides[1], desk.alarms))
 
     # --- send again ----------------------------------------------------------------------
 
@@ -243,8 +246,9 @@ class RequestActions:
             return
         try:
             path = await asyncio.to_thread(_write_new, name, _FORMATS[kind](rows))
-        except OSError as error:
-            self._desk.notice(visible(f"{name}: {error.strerror}"))
+        except (OSError, RuntimeError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            self._desk.notice(visible(f"{name}: {why}"))
         else:
             self._desk.notice(visible(f"{len(rows):,} requests are in {path}"))
 
@@ -252,7 +256,10 @@ class RequestActions:
 def _wrong_path(text: str) -> str | None:
     if not text:
         return "a file name"
-    return "it exists already" if Path(text).expanduser().exists() else None
+    try:
+        return "it exists already" if Path(text).expanduser().exists() else None
+    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user; a NUL
+        return f"no file can have that name: {getattr(error, 'strerror', None) or error}"
 
 
 def _write_new(name: str, text: str) -> Path:

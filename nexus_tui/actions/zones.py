@@ -16,6 +16,7 @@ class ZoneActions:
     def __init__(self, desk: Desk, tab: ZonesTab) -> None:
         self._desk = desk
         self._tab = tab
+        self._is_asking = False  # whether a zone is to be opened again
 
     def deeds(self) -> Deeds:
         return {"panic": self._panic}
@@ -34,14 +35,24 @@ class ZoneActions:
         if not desk.may_command:
             return
         if not desk.source.is_zone_enabled(zone):
-            if await desk.ask(_reopen(zone)):
-                await desk.command(SwitchZone(zone=zone, enabled=True))
+            await self._open_again(zone)
             return
         is_safe = zone is PrivacyZone.OPEN
         if not is_safe and not await desk.ask(self._close_question(zone)):
             return
         ends = is_safe and desk.source.config.tui.panic == "cut"
         await desk.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
+
+    async def _open_again(self, zone: PrivacyZone) -> None:
+        if self._is_asking:
+            return  # `!` works over this question, too
+        self._is_asking = True
+        try:
+            is_wanted = await self._desk.ask(_reopen(zone))
+        finally:
+            self._is_asking = False
+        if is_wanted:
+            await self._desk.command(SwitchZone(zone=zone, enabled=True))
 
     def _close_question(self, zone: PrivacyZone) -> Choose[bool]:
         source = self._desk.source

@@ -6,13 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
-from textual import on
+from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 
+from nexus_tui.bindings import panic_keys
 from nexus_tui.figures import fit, wrap
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Line, LineWidget
@@ -57,7 +58,6 @@ class Dialog(ModalScreen[R], Generic[R]):
     AUTO_FOCUS = ""
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "dismiss", show=False),
-        Binding("exclamation_mark", "app.do('panic')", show=False),
         Binding("pageup", "scroll(-8)", show=False),
         Binding("pagedown", "scroll(8)", show=False),
     ]
@@ -66,6 +66,15 @@ class Dialog(ModalScreen[R], Generic[R]):
         super().__init__()
         self._title = title
         self._text = text
+
+    def _on_mount(self, event: events.Mount) -> None:
+        super()._on_mount(event)
+        for name in panic_keys(self.app):
+            self._bindings.bind(name, "app.do('panic')", show=False)
+
+    @on(RowList.Opened)
+    def _keep_to_itself(self, event: RowList.Opened) -> None:
+        event.stop()  # the tab behind it would open something, too
 
     def compose(self) -> ComposeResult:
         width = min(_WIDTH, self.app.size.width - 2 * _PADDING)

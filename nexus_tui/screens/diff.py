@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from rich.cells import cell_len
 from textual import events, on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingsMap
+from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
 from nexus_tui.answers import answer_text
@@ -18,7 +18,7 @@ from nexus_tui.money import cost_cell, cost_difference
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.frame import HintBar
+from nexus_tui.widgets.frame import Banner, HintBar
 from nexus_tui.widgets.lines import Line, LineWidget, rule
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 from nexus_tui.words import Pair, side_by_side
@@ -138,20 +138,27 @@ class DiffScreen(ModalScreen[None]):
 
     AUTO_FOCUS = ""
 
-    def __init__(self, keymap: Keymap, left: Side, right: Side) -> None:
+    def __init__(
+        self, keymap: Keymap, left: Side, right: Side, alarms: Callable[[bool], list[str]]
+    ) -> None:
         super().__init__()
         self._bindings = BindingsMap(
             [
                 *as_bindings(keymap.active("diff"), "local"),
-                Binding("exclamation_mark", "app.do('panic')", show=False),
+                *as_bindings([keymap["panic"]], "app.do"),
             ]
         )
         self.text = DiffText(left, right)
+        self.banner = Banner(alarms)
         self.hints = HintBar(lambda: keymap.hints("diff"))
 
     def compose(self) -> ComposeResult:
+        yield self.banner
         yield self.text
         yield self.hints
+
+    def on_mount(self) -> None:
+        self.banner.share_room()
 
     @on(HintBar.Chosen)
     def _hint_clicked(self, message: HintBar.Chosen) -> None:

@@ -23,8 +23,9 @@ from nexus_tui.keys import Keymap
 from nexus_tui.source import EventSource
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.explain_result import ExplainResult
-from nexus_tui.widgets.frame import HintBar
+from nexus_tui.widgets.frame import Banner, HintBar
 from nexus_tui.widgets.lines import Line, LineWidget, rule
+from nexus_tui.widgets.rowlist import RowList
 
 _AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
 _MAX_TOKENS = 10_000_000
@@ -106,6 +107,7 @@ class ExplainScreen(ModalScreen[Form]):
         keymap: Keymap,
         form: Form,
         copy: Callable[[str, str], None],
+        alarms: Callable[[bool], list[str]],
     ) -> None:
         super().__init__()
         self._source = source
@@ -116,7 +118,7 @@ class ExplainScreen(ModalScreen[Form]):
         self._bindings = BindingsMap(
             [
                 *as_bindings(keymap.active("explain"), "local"),
-                Binding("exclamation_mark", "app.do('panic')", show=False),
+                *as_bindings([keymap["panic"]], "app.do"),
             ]
         )
         self.result = ExplainResult()
@@ -131,9 +133,11 @@ class ExplainScreen(ModalScreen[Form]):
         self._tools = Choice("tools", ["no", "yes"], int(form.tools))
         pin = form.pin or "any"
         self._pin = Choice("backend", pins, pins.index(pin) if pin in pins else 0)
+        self.banner = Banner(alarms)
         self.hints = HintBar(lambda: keymap.hints("explain"))
 
     def compose(self) -> ComposeResult:
+        yield self.banner
         yield Title()
         with Horizontal():
             yield Label("model")
@@ -152,6 +156,7 @@ class ExplainScreen(ModalScreen[Form]):
     def on_mount(self) -> None:
         (self.result if self._form.model else self._model).focus()
         self.set_interval(_AGAIN_SECONDS, self._ask)
+        self.banner.share_room()
         self._ask()
 
     # --- asking --------------------------------------------------------------------------
@@ -187,6 +192,10 @@ class ExplainScreen(ModalScreen[Form]):
         self.result.show(self._explanation, self._usable, problem)
 
     # --- keys ----------------------------------------------------------------------------
+
+    @on(RowList.Opened)
+    def _keep_to_itself(self, event: RowList.Opened) -> None:
+        event.stop()  # the tab behind it would open something, too
 
     @on(HintBar.Chosen)
     def _hint_clicked(self, message: HintBar.Chosen) -> None:

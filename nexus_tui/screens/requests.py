@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.app import ComposeResult
 
 from nexus_tui.keys import Place
+from nexus_tui.rows import RequestRow
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.source import EventSource
 from nexus_tui.viewmodel import LIST, ViewModel
@@ -21,7 +22,8 @@ class RequestsTab(Tab):
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")
         self.list = RequestList(view, "Requests", id="request-list")
-        self.detail = RequestDetail(source, lambda: self.list.selected)
+        self.origin = "requests"  # the tab from which a request was opened
+        self.detail = RequestDetail(source)
 
     def compose(self) -> ComposeResult:
         yield self.list
@@ -58,14 +60,24 @@ class RequestsTab(Tab):
         self.detail.is_zoomed = self.is_zoomed
         self.detail.redraw()
 
-    def open(self, seq: int) -> None:
-        """Show one request in full; the list keeps its place."""
-        self.list.select(seq)
+    @property
+    def selected(self) -> RequestRow | None:
+        """The request that is shown in full, else the one under the cursor."""
+        return self.detail.request if self.is_open else self.list.selected
+
+    def open(self, row: RequestRow, origin: str = "requests") -> None:
+        """Show one request in full; the list keeps its place.
+
+        Args:
+            origin: the tab that it was opened from.
+        """
+        self.origin = origin
+        self.list.select(row.seq)
         # The list finds its row only when it is drawn, and it is about to be hidden.
         self.list.locate()
         self.list.display = False
         self.detail.display = True
-        self.detail.start()
+        self.detail.start(row)
 
     def close(self) -> bool:
         """Back to the list."""
@@ -77,7 +89,9 @@ class RequestsTab(Tab):
         return True
 
     def step(self, rows: int) -> None:
-        """The next older (1) or newer (-1) request."""
+        """The next older (1) or newer (-1) request, in the order of the list."""
+        if self.detail.request is not None:
+            self.list.select(self.detail.request.seq)
         self.list.move(rows)
         self.list.following = False
-        self.detail.start()
+        self.detail.start(self.list.selected)

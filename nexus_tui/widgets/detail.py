@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import zip_longest
 
 from rich.cells import cell_len
@@ -31,10 +31,10 @@ _LEFT_SHARE = 0.44
 class RequestDetail(LineWidget):
     """Scrolls by lines; side by side where there is room, else one below the other."""
 
-    def __init__(self, source: EventSource, selected: Callable[[], RequestRow | None]) -> None:
+    def __init__(self, source: EventSource) -> None:
         super().__init__(id="detail")
         self._source = source
-        self._selected = selected
+        self.request: RequestRow | None = None  # that is shown, wherever the list's cursor goes
         self._top = 0
         self.pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
@@ -42,7 +42,7 @@ class RequestDetail(LineWidget):
         self.now: Explanation | None = None  # where it would go now
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        row = self._selected()
+        row = self.request
         if row is None:
             return [rule(width, "Request"), (), (("  Nothing is selected.", "dim"),)]
         body = self._body(row, width)
@@ -125,15 +125,16 @@ class RequestDetail(LineWidget):
         """Scroll to the top (-1) or the bottom (1)."""
         self.move(direction * 100_000)
 
-    def start(self) -> None:
-        """Show the selected request from its beginning."""
+    def start(self, row: RequestRow | None) -> None:
+        """Show a request from its beginning."""
+        self.request = row
         self._top = 0
         self.kept = self.now = None
         self.redraw()
 
     def know(self, row: RequestRow, kept: Exchange | None, now: Explanation | None) -> None:
         """Take in what had to be asked for; nothing if another request is shown by now."""
-        if row is self._selected():
+        if row is self.request:
             self.kept, self.now = kept, now
             self.redraw()
 

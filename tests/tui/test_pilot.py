@@ -146,7 +146,7 @@ async def test_brackets_go_to_the_neighbours_and_escape_goes_back() -> None:
     assert "Request a81f7f" in opened
     assert "Request a81f7e" in older
     assert "Request a81f7f" in newer
-    assert "── Requests ──" in listed
+    assert "── Live ──" in listed  # where it was opened
 
 
 async def test_the_filter_narrows_while_it_is_typed_and_escape_clears_it() -> None:
