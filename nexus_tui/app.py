@@ -50,7 +50,7 @@ from nexus_tui.source import EventSource
 from nexus_tui.theme import THEMES, themes
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
-from nexus_tui.widgets.backend_list import BackendView
+from nexus_tui.widgets.backend_list import BackendPanel, BackendView
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.lines import LineWidget
@@ -153,6 +153,8 @@ class NexusApp(App[None], inherit_bindings=False):
 
         async def palette() -> None:
             if (chosen := await program.choose_action()) is not None:
+                if not self.check_action("do", (chosen,)):
+                    self.show_tab(next(p for p in self.keymap[chosen].places if p in self._tabs))
                 self.action_do(chosen)
 
         return {
@@ -350,6 +352,11 @@ class NexusApp(App[None], inherit_bindings=False):
     @on(TabBar.Chosen)
     def _tab_clicked(self, message: TabBar.Chosen) -> None:
         self.show_tab(message.tab)
+
+    @on(BackendPanel.Chosen)
+    def _backend_clicked(self, message: BackendPanel.Chosen) -> None:
+        self._backends.table.select(message.name)
+        self.show_tab("backends")
 
     @on(RowList.Opened)
     def _row_clicked(self) -> None:

@@ -8,12 +8,16 @@ from typing import Protocol
 from nexus_core.commands import ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
 from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.keys import Place
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
 from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.palette import Palette
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import TABS
+
+# The places of tabs, whose actions the palette offers from everywhere.
+_TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
 
 
 class Server(Protocol):
@@ -65,11 +69,17 @@ class ProgramActions:
         await self._desk.ask(HelpScreen(self._desk.keymap))
 
     async def choose_action(self) -> str | None:
-        """The palette: what can be done here, this tab's actions first."""
+        """The palette: every action, this tab's first; for one of another tab that one opens."""
         here = set(self._desk.tab.places)
-        keys = self._desk.keymap.active("everywhere", *here)
-        # This tab's own actions first, how to move last.
-        keys.sort(key=lambda key: ("lists" in key.places, here.isdisjoint(key.places)))
+        keys = self._desk.keymap.active("everywhere", *here, *_TAB_PLACES)
+        # How to move comes after what can be done here, and what is done elsewhere last.
+        keys.sort(
+            key=lambda key: (
+                here.isdisjoint(key.places) and "everywhere" not in key.places,
+                "lists" in key.places,
+                here.isdisjoint(key.places),
+            )
+        )
         return await self._desk.ask(Palette([key for key in keys if key.id != "interrupt"]))
 
     # --- configuration -------------------------------------------------------------------

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from textual import events
+from textual.message import Message
+
 from nexus_core.config import UnusableBackend
 from nexus_core.registry import BackendSnapshot
 from nexus_core.stats import BackendStats
@@ -197,6 +200,13 @@ def _unusable(backend: UnusableBackend, columns: Layout) -> Line:
 class BackendPanel(LineWidget):
     """The dashboard's part: one row each, or two to a line when there is little room."""
 
+    class Chosen(Message):
+        """A backend was clicked."""
+
+        def __init__(self, name: str) -> None:
+            super().__init__()
+            self.name = name
+
     def __init__(self, look: BackendView) -> None:
         super().__init__(id="panel")
         self.is_wide = True  # one line for each, with columns
@@ -215,6 +225,14 @@ class BackendPanel(LineWidget):
         rows = [_cells(backend, self._look, columns) for backend in backends]
         rows += [_unusable(backend, columns) for backend in unusable]
         return [title, ((heading(columns), "head"),), *_folded(rows, height - 2)]
+
+    def on_click(self, event: events.Click) -> None:
+        """Say whose row it was; nobody's is below the last one."""
+        names = [backend.name for backend in self._source.backends()]
+        is_right = event.x >= self.size.width // 2
+        at = event.y - 2 if self.is_wide else 2 * (event.y - 1) + is_right
+        if at in range(len(names)):
+            self.post_message(self.Chosen(names[at]))
 
     def _pairs(self, width: int) -> list[Line]:
         half = width // 2
@@ -288,6 +306,11 @@ class BackendTable(RowList):
         self.locate()
         self.redraw()
         return self._sort
+
+    def select(self, name: str) -> None:
+        """Put the cursor on a backend."""
+        self._name = name
+        self.locate()
 
     def cursor_moved(self) -> None:
         self._name = self.selected.name if self.selected else ""

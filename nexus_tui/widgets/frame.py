@@ -10,7 +10,7 @@ from textual import events
 from textual.message import Message
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.figures import NOTHING, count, dollars, uptime
+from nexus_tui.figures import NOTHING, count, dollars, fit, uptime
 from nexus_tui.keys import Key
 from nexus_tui.source import EventSource
 from nexus_tui.standing import is_usable
@@ -36,6 +36,7 @@ TABS = (
     TabTitle("logs", "Logs", "Logs"),
 )
 _WIDE = 100  # columns from which words are written out
+_HOST = 24  # columns of the name of another machine, at most
 _ALWAYS = ("back", "help", "palette", "quit")  # hinted at however narrow the screen is
 
 
@@ -79,7 +80,7 @@ class StatusBar(LineWidget):
         self._now = now
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        flags = self._flags()
+        flags = self._flags(is_short=width < _WIDE)
         room = width - sum(cell_len(text) + 1 for text, _ in flags)
         left = joined(self._items(width), room, "   " if width >= _WIDE else "  ")
         used = sum(cell_len(text) for text, _ in left)
@@ -88,8 +89,14 @@ class StatusBar(LineWidget):
             cells += [flag, (" ", "text")]
         return [tuple(cells)]
 
-    def _flags(self) -> list[Cell]:
+    def _flags(self, *, is_short: bool) -> list[Cell]:
+        """Alarms first: what does not fit is cut off at the end."""
         flags: list[Cell] = []
+        if not self._source.is_zone_enabled(PrivacyZone.OPEN):
+            flags.append(("[CUT]" if is_short else "[OPEN ZONE CUT]", "alarm"))
+        if self._source.status != "live":
+            seconds = max(0.0, self._now() - (self._source.stale_since or self._now()))
+            flags.append((f"[STALE {seconds:.0f} s]", "alarm"))
         if self._source.is_demo:
             flags.append((" DEMO ", "flag"))
         if self._view.paused:
@@ -97,14 +104,10 @@ class StatusBar(LineWidget):
         if self._source.is_capturing:
             flags.append(("[REC]", "flag"))
         if self._source.is_read_only:
-            flags.append(("[READ-ONLY]", "flag"))
+            flags.append(("[RO]" if is_short else "[READ-ONLY]", "flag"))
         if self._source.is_remote:
-            flags.append((f"[ATTACHED {visible(self._source.address.rpartition(':')[0])}]", "flag"))
-        if self._source.status != "live":
-            seconds = max(0.0, self._now() - (self._source.stale_since or self._now()))
-            flags.append((f"[STALE {seconds:.0f} s]", "alarm"))
-        if not self._source.is_zone_enabled(PrivacyZone.OPEN):
-            flags.append(("[OPEN ZONE CUT]", "alarm"))
+            host = fit(visible(self._source.address.rpartition(":")[0]), _HOST).rstrip()
+            flags.append(("[ATT]" if is_short else f"[ATTACHED {host}]", "flag"))
         return flags
 
     def _items(self, width: int) -> list[Line]:
@@ -117,8 +120,11 @@ class StatusBar(LineWidget):
         now = self._now()
         rate = f"{self._view.rate.per_second(now):.0f}"
         if width < _WIDE:
+            host, _, port = self._source.address.rpartition(":")
+            is_here = not self._source.is_remote
+            shown = f":{port}" if is_here else f"{fit(visible(host), _HOST).rstrip()}:{port}"
             return [
-                (("NEXUS ", "title"), (f":{self._source.address.rpartition(':')[2]}", "bright")),
+                (("NEXUS ", "title"), (shown, "bright")),
                 (zones[0], (" ", "text"), zones[1]),
                 ((f"{usable}/{total} ok", health),),
                 ((f"{stats.in_flight}", "text"), (" in flight", "dim")),

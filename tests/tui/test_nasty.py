@@ -235,3 +235,57 @@ async def test_ctrl_c_copies_what_is_selected_and_does_not_quit(
         copied = app.clipboard
 
     assert '"id": "one"' in copied
+
+
+# From elsewhere -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("start", "words", "tab", "shown"),
+    [
+        ("1", "probe", "backends", "done"),
+        ("2", "drain", "backends", ""),
+        ("4", "capture", "requests", "done"),
+        ("3", "level", "logs", "info and above"),
+    ],
+)
+async def test_the_palette_has_every_action_and_opens_the_tab_it_is_for(
+    start: str, words: str, tab: str, shown: str
+) -> None:
+    app = make_app(make_stage())
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, start, ":", *words, "enter")
+        await until(lambda: app.tab.id == tab)
+        await until(lambda: shown in screen_text(app))
+
+
+@pytest.mark.parametrize("size", [(120, 36), (80, 24)])
+async def test_a_backend_of_the_dashboard_is_opened_by_a_click(size: tuple[int, int]) -> None:
+    app = make_app(make_stage())
+
+    async with app.run_test(size=size) as pilot:
+        await until(lambda: "vllm-a" in screen_text(app))
+        await pilot.pause()
+        is_wide = size[0] >= 100
+        await pilot.click("#panel", offset=(20, 3) if is_wide else (size[0] // 2 + 5, 1))
+        await pilot.pause()
+        chosen = app._backends.table.selected
+
+    assert app.tab.id == "backends"
+    assert chosen is not None
+    assert chosen.name == "vllm-a"
+
+
+async def test_the_status_line_keeps_its_numbers_beside_every_flag_at_80_columns() -> None:
+    stage = make_stage()
+    stage.source.is_remote = stage.source.is_read_only = True
+    stage.gateway.is_capturing = True
+    stage.gateway.cut_open_zone()
+    app = make_app(stage)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        top = (await press(pilot)).splitlines()[0]
+
+    for part in ("127.0.0.1:8000", "R● O✗", " ok", "[CUT]", "[REC]", "[RO]", "[ATT]"):
+        assert part in top
