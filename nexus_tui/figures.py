@@ -29,17 +29,19 @@ def fit_right(text: str, width: int) -> str:
 def wrap(text: str, width: int) -> list[str]:
     """Cut into lines of at most `width` cells, at blanks where there are any.
 
-    An empty text is one empty line; nothing but the blanks at the cuts is lost.
+    An empty text is one empty line; nothing but the blanks at the cuts is lost. The time grows
+    with the length of the text and no faster: texts of strangers come through here.
     """
     width = max(2, width)
     lines: list[str] = []
-    while cell_len(text) > width:
-        end = _fitting(text, width)
-        blank = text.rfind(" ", 1, end + 1)
+    start = 0
+    while _is_longer(text, start, width):
+        end = _fitting(text, start, width)
+        blank = text.rfind(" ", start + 1, end + 1)
         cut = blank if blank > 0 else end
-        lines.append(text[:cut])
-        text = text[cut:].removeprefix(" ")
-    return [*lines, text]
+        lines.append(text[start:cut])
+        start = cut + text.startswith(" ", cut)
+    return [*lines, text[start:]]
 
 
 def packed(items: Iterable[str], width: int, gap: str = "  ") -> list[str]:
@@ -54,13 +56,26 @@ def packed(items: Iterable[str], width: int, gap: str = "  ") -> list[str]:
     return lines
 
 
-def _fitting(text: str, width: int) -> int:
-    """How many characters fit; at least one."""
+def _is_longer(text: str, start: int, width: int) -> bool:
+    """Whether what begins at `start` takes more than `width` cells."""
+    size = width + 1  # enough, but for characters of no width
+    while cell_len(text[start : start + size]) <= width:
+        if start + size >= len(text):
+            return False
+        size *= 2
+    return True
+
+
+def _fitting(text: str, start: int, width: int) -> int:
+    """Where that which fits ends; at least one character after `start`."""
+    part = text[start : start + width + 1]
+    if len(part) > width and part.isascii() and part.isprintable():
+        return start + width  # a cell for each of them
     used = 0
-    for index, char in enumerate(text):
-        used += cell_len(char)
+    for index in range(start, len(text)):
+        used += cell_len(text[index])
         if used > width:
-            return max(1, index)
+            return max(start + 1, index)
     return len(text)
 
 

@@ -91,7 +91,7 @@ KEYS = (
     _key("diff", "d", "diff", "Compare the answers of two marked requests", "requests"),
     _key("replay", "r", "replay", "Send the request again, to a backend of your choice",
          "requests"),
-    _key("copy", "y", "copy", "Copy as curl, id, headers or JSON", "requests"),
+    _key("copy", "y", "copy", "Copy as curl, id, headers, answer or JSON", "requests"),
     _key("export", "e", "export", "Write the list to a file, as JSON lines or CSV", "requests"),
     _key("capture", "B", "capture", "Begin or end keeping bodies, in memory only", "requests"),
     _key("clear", "c", "clear", "Empty the list; asks first", "requests"),

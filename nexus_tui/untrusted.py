@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+_MAX_REMEMBERED = 512  # characters: names and messages, but no bodies
 
-@lru_cache(maxsize=4096)
+
 def visible(text: str) -> str:
     """The same text with everything unprintable written out, as `\\x1b` or `\\u202e`.
 
@@ -13,9 +14,16 @@ def visible(text: str) -> str:
     separators, lone surrogates and unassigned code points. The result is one line of plain text;
     it must still be drawn as text, never as markup.
     """
+    return _remembered(text) if len(text) <= _MAX_REMEMBERED else _written_out(text)
+
+
+def _written_out(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(char if char.isprintable() else _escape(ord(char)) for char in text)
+
+
+_remembered = lru_cache(maxsize=4096)(_written_out)
 
 
 def _escape(code: int) -> str:

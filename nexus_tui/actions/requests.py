@@ -16,6 +16,7 @@ from nexus_core.explain import Chosen, Explanation
 from nexus_core.registry import BackendSnapshot
 from nexus_tui import copying
 from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.answers import answer_text
 from nexus_tui.asking import Form, form_of
 from nexus_tui.figures import dollars
 from nexus_tui.rows import RequestRow
@@ -213,18 +214,24 @@ class RequestActions:
             Option("curl", "the request as curl", "c"),
             Option("id", "its id", "i"),
             Option("headers", "request and response headers", "h"),
+            Option("answer", "the answer, as far as it was kept", "a"),
             Option("JSON", "all that is known of it, as JSON", "j"),
         ]
         what = await self._desk.ask(Choose("Copy", [], options))
         if what is None:
             return
-        kept = await self._desk.source.captured(row.request_id) if what == "curl" else None
+        has_body = what in ("curl", "answer")
+        kept = await self._desk.source.captured(row.request_id) if has_body else None
+        if what == "answer" and kept is None:
+            self._desk.notice(f"there is no answer to copy. {CAPTURE_IS_OFF}")
+            return
         texts: dict[str, Callable[[], str]] = {
             "curl": lambda: copying.as_curl(
                 row, self._desk.source.address, kept.body if kept else None
             ),
             "id": lambda: row.request_id,
             "headers": lambda: copying.as_headers(row),
+            "answer": lambda: answer_text(kept.answer) if kept else "",
             "JSON": lambda: copying.as_json(row),
         }
         may_keep = kept is None or not kept.is_restricted

@@ -26,6 +26,7 @@ from nexus_tui.widgets.request_list import status_cell
 
 _SIDE_BY_SIDE = 120  # columns
 _LEFT_SHARE = 0.44
+_BODIES = ("ANSWER", "REQUEST")  # panes that are long
 
 
 class RequestDetail(LineWidget):
@@ -40,12 +41,13 @@ class RequestDetail(LineWidget):
         self.is_zoomed = False  # the pane has the whole width
         self.kept: Exchange | None = None
         self.now: Explanation | None = None  # where it would go now
+        self._laid_out: tuple[object, list[Line]] | None = None  # what of, and its lines
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         row = self.request
         if row is None:
             return [rule(width, "Request"), (), (("  Nothing is selected.", "dim"),)]
-        body = self._body(row, width)
+        body = self._kept_body(row, width)
         room = height - 3
         self._top = max(0, min(self._top, len(body) - room))
         hidden = len(body) - self._top - room
@@ -64,6 +66,17 @@ class RequestDetail(LineWidget):
         """The column at which the pane begins."""
         is_alone = self.is_zoomed or width < _SIDE_BY_SIDE
         return 1 if is_alone else int(width * _LEFT_SHARE) + 2
+
+    def _kept_body(self, row: RequestRow, width: int) -> list[Line]:
+        """The body, laid out once for as long as what it shows is the same."""
+        if self.pane not in _BODIES:
+            self._laid_out = None
+            return self._body(row, width)
+        is_capturing = self._source.is_capturing
+        shown = (row, row.version, self.pane, self.is_zoomed, self.kept, is_capturing, width)
+        if self._laid_out is None or self._laid_out[0] != shown:
+            self._laid_out = (shown, self._body(row, width))
+        return self._laid_out[1]
 
     def _body(self, row: RequestRow, width: int) -> list[Line]:
         if self.is_zoomed:
@@ -129,7 +142,7 @@ class RequestDetail(LineWidget):
         """Show a request from its beginning."""
         self.request = row
         self._top = 0
-        self.kept = self.now = None
+        self.kept = self.now = self._laid_out = None
         self.redraw()
 
     def know(self, row: RequestRow, kept: Exchange | None, now: Explanation | None) -> None:

@@ -19,6 +19,8 @@ from nexus_tui.widgets.bars import gauge
 from nexus_tui.widgets.lines import Cell, Line
 
 PANES = ("ROUTE", "ANSWER", "REQUEST", "TIMING")
+_MAX_SHOWN = 64 * 1024  # characters of a body that are laid out
+_MAX_LINES = 2000  # of a body, before they are wrapped
 _BAR = 30
 _LABEL = 10
 _HEALTH: dict[HealthStatus, Cell] = {
@@ -225,7 +227,7 @@ def answer_pane(
     lines = [] if kept.is_whole else fact("so far", "the answer is not over, or too long", width)
     if row.is_live and not kept.answer:
         return [*lines, ((" Nothing has come yet.", "dim"),)]
-    return lines + _text(answer_text(kept.answer), width)
+    return lines + _text(answer_text(kept.answer), width, "y, then a, copies all of it")
 
 
 def request_pane(
@@ -239,7 +241,8 @@ def request_pane(
         lines += fact("body", f"{row.received.body_bytes:,} bytes in, {shape} out", width)
     if kept is None:
         return [*lines, (), *_not_kept(is_capturing, width)]
-    return [*lines, (), *_text(kept.body.decode(errors="replace"), width)]
+    body = kept.body.decode(errors="replace")
+    return [*lines, (), *_text(body, width, "y, then c, copies all of it as curl")]
 
 
 def _not_kept(is_capturing: bool, width: int) -> list[Line]:
@@ -247,9 +250,14 @@ def _not_kept(is_capturing: bool, width: int) -> list[Line]:
     return [((f" {part}", "dim"),) for part in wrap(text, width - 2)]
 
 
-def _text(text: str, width: int) -> list[Line]:
-    return [
-        ((f" {part}", "text"),)
-        for line in text.split("\n")
-        for part in wrap(visible(line), width - 2)
-    ]
+def _text(text: str, width: int, how_to_get_it: str) -> list[Line]:
+    """The beginning of a body, and how much more there is: it may be as long as a client likes."""
+    lines: list[Line] = []
+    shown = text[:_MAX_SHOWN].split("\n")[:_MAX_LINES]
+    for line in shown:
+        lines += [((f" {part}", "text"),) for part in wrap(visible(line), width - 2)]
+    more = len(text) - sum(map(len, shown)) - (len(shown) - 1)
+    if more:
+        told = f"{more:,} more characters are not shown: {how_to_get_it}."
+        lines += [(), *(((f" {part}", "warn"),) for part in wrap(told, width - 2))]
+    return lines
