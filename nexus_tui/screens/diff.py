@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
-from textual import events, on
+from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
@@ -21,45 +22,53 @@ from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import Banner, HintBar
 from nexus_tui.widgets.lines import Line, LineWidget, rule
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
-from nexus_tui.words import Pair, side_by_side
+from nexus_tui.words import Comparison, Pair, compare
 
 Side = tuple[RequestRow, Exchange | None]
+Compare = Callable[[str, str], Comparison]
 _HEAD = 6  # lines above the texts
+_AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
+_AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
+_BY_LINE = "So much differs that some lines are compared as a whole."
 
 
 class DiffText(LineWidget):
-    """The two columns; scrolls by lines."""
+    """The two columns; scrolls by lines. Long answers are compared beside the event loop."""
 
-    def __init__(self, left: Side, right: Side) -> None:
+    def __init__(self, left: Side, right: Side, compare: Compare) -> None:
         super().__init__(id="diff-text")
         self._sides = (left, right)
+        self._compare = compare
         self._top = 0
-        self._pairs: dict[int, list[Pair]] = {}  # by width: comparing is worth doing once
+        self._comparison: Comparison | None = None
+        self._pairs: list[Pair] = []
+        self._width = 0  # that the pairs are for, or are made for now
+        self._is_comparing = False
 
     def swap(self) -> None:
         """The right one to the left."""
         self._sides = (self._sides[1], self._sides[0])
-        self._pairs.clear()
+        self._comparison, self._width = None, 0
         self.redraw()
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         half = width // 2 - 1
-        body = self._body(half, width)
-        self._top = max(0, min(self._top, len(body) - (height - _HEAD)))
-        return [*self._head(half, width), *body[self._top :]]
+        body = self._body(half, width, height - _HEAD)
+        return [*self._head(half, width), *body]
 
     def _head(self, half: int, width: int) -> list[Line]:
         (left, _), (right, _) = self._sides
+        is_coarse = self._comparison is not None and self._comparison.is_coarse
         return [
             rule(width, "Diff", "- only on the left, + only on the right"),
             _joined(_name(left), _name(right), half),
             _joined(_figures(left), _figures(right), half),
             ((f" {_difference(left, right)}", "live"),),
-            (),
+            ((f" {_BY_LINE}" if is_coarse else "", "warn"),),
             (("─" * half + "┬" + "─" * (width - half - 1), "faint"),),
         ]
 
-    def _body(self, half: int, width: int) -> list[Line]:
+    def _body(self, half: int, width: int, height: int) -> list[Line]:
         (_, left), (_, right) = self._sides
         if left is None or right is None:
             missing = (
@@ -67,10 +76,33 @@ class DiffText(LineWidget):
             )
             text = f"The answer of {missing} was not kept. {CAPTURE_IS_OFF}"
             return [(), *(((f" {part}", "warn"),) for part in wrap(text, width - 2))]
-        if half not in self._pairs:
-            texts = answer_text(left.answer), answer_text(right.answer)
-            self._pairs[half] = side_by_side(*texts, half - 2)
-        return [_joined(one, other, half) for one, other in self._pairs[half]]
+        if self._width != half:
+            self._width = half
+            self._lay_out(left.answer, right.answer)
+        if self._is_comparing:
+            return [(), ((" comparing…", "dim"),)]
+        self._top = max(0, min(self._top, len(self._pairs) - height))
+        shown = self._pairs[self._top : self._top + height]
+        return [_joined(one, other, half) for one, other in shown]
+
+    def _lay_out(self, left: bytes, right: bytes) -> None:
+        """Fill the columns: now where that is quick, else as soon as it is done."""
+        if _is_short(left, right):
+            self._comparison, self._pairs = self._compared(left, right, self._width)
+        else:
+            self._is_comparing = True
+            self._lay_out_later(left, right, self._width)
+
+    def _compared(self, left: bytes, right: bytes, half: int) -> tuple[Comparison, list[Pair]]:
+        comparison = self._comparison or self._compare(answer_text(left), answer_text(right))
+        return comparison, comparison.rows(half - 2)
+
+    @work(exclusive=True)
+    async def _lay_out_later(self, left: bytes, right: bytes, half: int) -> None:
+        done = await asyncio.to_thread(self._compared, left, right, half)
+        self._comparison, self._pairs = done
+        self._is_comparing = False
+        self.redraw()
 
     def move(self, lines: int) -> None:
         """Scroll and paint at once."""
@@ -92,6 +124,12 @@ class DiffText(LineWidget):
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
         self.move(-3)
+
+
+def _is_short(left: bytes, right: bytes) -> bool:
+    if len(left) + len(right) > _AT_ONCE_BYTES:
+        return False
+    return len(answer_text(left)) + len(answer_text(right)) <= _AT_ONCE
 
 
 def _joined(left: Line, right: Line, half: int) -> Line:
@@ -139,7 +177,12 @@ class DiffScreen(ModalScreen[None]):
     AUTO_FOCUS = ""
 
     def __init__(
-        self, keymap: Keymap, left: Side, right: Side, alarms: Callable[[bool], list[str]]
+        self,
+        keymap: Keymap,
+        left: Side,
+        right: Side,
+        alarms: Callable[[bool], list[str]],
+        compare: Compare = compare,
     ) -> None:
         super().__init__()
         self._bindings = BindingsMap(
@@ -148,7 +191,7 @@ class DiffScreen(ModalScreen[None]):
                 *as_bindings([keymap["panic"]], "app.do"),
             ]
         )
-        self.text = DiffText(left, right)
+        self.text = DiffText(left, right, compare)
         self.banner = Banner(alarms)
         self.hints = HintBar(lambda: keymap.hints("diff"))
 

@@ -8,10 +8,14 @@ from rich.cells import cell_len
 
 from nexus_tui.answers import answer_text
 from nexus_tui.widgets.lines import Line
-from nexus_tui.words import side_by_side
+from nexus_tui.words import Pair, compare
 from tests.tui.staged import ANSWERS, streamed
 
 WORDS = st.lists(st.sampled_from(["the", "sky", "is", "blue", "red", "\n", "averylongword"]))
+
+
+def side_by_side(left: str, right: str, width: int) -> list[Pair]:
+    return compare(left, right).rows(width)
 
 
 def _text(lines: list[Line]) -> str:
@@ -45,11 +49,11 @@ def test_equal_texts_carry_none() -> None:
     assert {style for left, _ in rows for _, style in left} == {"text"}
 
 
-@given(before=WORDS, after=WORDS, width=st.integers(5, 30))
+@given(before=WORDS, after=WORDS, width=st.integers(5, 30), steps=st.sampled_from([0, 8, 40, 9999]))
 def test_nothing_is_lost_and_no_column_is_too_wide(
-    before: list[str], after: list[str], width: int
+    before: list[str], after: list[str], width: int, steps: int
 ) -> None:
-    rows = side_by_side(" ".join(before), " ".join(after), width)
+    rows = compare(" ".join(before), " ".join(after), steps).rows(width)
 
     for side, (texts, sign) in enumerate(((before, "-"), (after, "+"))):
         lines = [row[side] for row in rows]
@@ -73,11 +77,32 @@ def test_control_characters_in_an_answer_are_written_out() -> None:
 
 
 def test_a_very_long_answer_is_compared_up_to_a_limit() -> None:
-    long = " ".join(f"w{number}" for number in range(5000))
+    long = "word " * 16_000
 
     rows = side_by_side(long, long, 80)
 
-    assert "more words are not compared" in _text([left for left, _ in rows])
+    assert "14,464 more characters are not compared" in _text([left for left, _ in rows])
+
+
+def test_where_too_much_differs_only_lines_that_differ_are_marked_as_a_whole() -> None:
+    left, right = "same\nall of this\nend", "same\nnothing like it\nend"
+
+    fine, coarse = compare(left, right), compare(left, right, steps=20)
+
+    assert not fine.is_coarse
+    assert coarse.is_coarse
+    assert _text([row[0] for row in coarse.rows(40)]) == "same\n-all of this\nend"
+    assert _text([row[1] for row in coarse.rows(40)]) == "same\n+nothing like it\nend"
+
+
+def test_words_within_changed_lines_are_compared_where_the_whole_is_too_much() -> None:
+    lines = [f"line {number} says this and that" for number in range(30)]
+    others = [line.replace("this", "it") if at % 3 else line for at, line in enumerate(lines)]
+
+    found = compare("\n".join(lines), "\n".join(others), steps=4000)
+
+    assert not found.is_coarse
+    assert _text([row[1] for row in found.rows(60)]).splitlines()[1] == "line 1 says +it and that"
 
 
 def test_the_words_of_a_stream_are_put_together() -> None:
