@@ -10,32 +10,37 @@ from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
+from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 
 from nexus_tui.bindings import panic_keys
-from nexus_tui.figures import fit, wrap
+from nexus_tui.figures import fit
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, LineWidget
+from nexus_tui.widgets.lines import Line, LineWidget, folded
 from nexus_tui.widgets.rowlist import RowList
 
-_WIDTH = 76
-_PADDING = 2
 R = TypeVar("R")
 
 
-class FixedLines(LineWidget):
-    """Lines that do not change."""
+class WrappedLines(LineWidget):
+    """A text that does not change, cut anew for each width and as high as that makes it."""
 
     raised = True
 
     def __init__(self, lines: Sequence[Line], *, id: str | None = None) -> None:  # noqa: A002
         super().__init__(id=id)
-        self._fixed = lines
-        self.styles.height = len(lines)
+        self._whole = lines
+        self._folded: dict[int, list[Line]] = {}  # for the last width
+        self.styles.height = "auto"
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return self._fixed
+        if width not in self._folded:
+            self._folded = {width: [part for line in self._whole for part in folded(line, width)]}
+        return self._folded[width]
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
+        return len(self.lines(width, 0))
 
 
 class Problem(LineWidget):
@@ -77,18 +82,12 @@ class Dialog(ModalScreen[R], Generic[R]):
         event.stop()  # the tab behind it would open something, too
 
     def compose(self) -> ComposeResult:
-        width = min(_WIDTH, self.app.size.width - 2 * _PADDING)
-        lines: list[Line] = []
-        for one in self._text:
-            if isinstance(one, tuple):
-                lines.append(one)
-            else:
-                lines += [((part, "text"),) for part in wrap(visible(one), width)]
+        lines = [one if isinstance(one, tuple) else ((visible(one), "text"),) for one in self._text]
         with Vertical(id="box"):
-            yield FixedLines([((visible(self._title), "title"),), ()], id="dialog-title")
+            yield WrappedLines([((visible(self._title), "title"),), ()], id="dialog-title")
             if lines:
                 with VerticalScroll(id="text", can_focus=False):
-                    yield FixedLines([*lines, ()])
+                    yield WrappedLines([*lines, ()])
             yield from self.compose_below()
 
     def compose_below(self) -> ComposeResult:

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 
 from nexus_tui.figures import fit
 from nexus_tui.keys import Keymap
-from nexus_tui.screens.dialog import Dialog, FixedLines
+from nexus_tui.screens.dialog import Dialog, WrappedLines
 from nexus_tui.widgets.lines import Line
 
 _FILTER = (
@@ -56,7 +56,7 @@ class HelpScreen(Dialog[None]):
 
     def compose_below(self) -> ComposeResult:
         with VerticalScroll(id="help-box", can_focus=False):
-            yield FixedLines(help_lines(self._keymap))
+            yield WrappedLines(help_lines(self._keymap))
 
     def action_scroll(self, lines: int) -> None:
         self.query_one("#help-box").scroll_relative(y=lines, animate=False)

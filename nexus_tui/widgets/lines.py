@@ -12,6 +12,7 @@ from textual.geometry import Region
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nexus_tui.figures import wrap
 from nexus_tui.glyphs import in_ascii
 from nexus_tui.theme import style
 
@@ -51,6 +52,16 @@ def joined(items: Iterable[Line], width: int, gap: str = "   ") -> Line:
         cells += item
         used += needed
     return tuple(cells)
+
+
+def folded(line: Line, width: int) -> list[Line]:
+    """The line with its last cell wrapped under itself."""
+    if not line:
+        return [line]
+    *before, (text, name) = line
+    indent = sum(cell_len(part) for part, _ in before)
+    first, *more = wrap(text, width - indent)
+    return [(*before, (first, name)), *(((" " * indent, name), (part, name)) for part in more)]
 
 
 class LineWidget(Widget):

@@ -43,7 +43,7 @@ async def test_a_long_comparison_does_not_hold_the_loop() -> None:
             (row, Kept(row.request_id, streamed(text)))
             for row, text in zip(rows, (LONG, UNLIKE), strict=True)
         )
-        app.push_screen(DiffScreen(app.keymap, left, right, slow))
+        app.push_screen(DiffScreen(app.keymap, left, right, app.alarms, slow))
         await until(lambda: "comparing…" in screen_text(app))
         assert "one-0" not in screen_text(app)
         may_end.set()

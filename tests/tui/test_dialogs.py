@@ -1,0 +1,63 @@
+"""Dialogs are laid out for the size that the terminal has, whatever it had when they came."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from textual.pilot import Pilot
+
+from nexus_tui.app import NexusApp
+from nexus_tui.widgets.lines import folded
+from tests.tui.fleet import fixed_now
+from tests.tui.screen import screen_text, until
+from tests.tui.staged import make_stage
+
+CUT = (
+    "It is switched off, and what runs there (2) is stopped: its clients get an error. "
+    "It is the only one that serves qwen2.5:7b. "
+    "Requests for these will be answered 503 while it is off."
+)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+    assert isinstance(pilot.app, NexusApp)
+    return screen_text(pilot.app)
+
+
+def _in_the_box(app: NexusApp) -> str:
+    """What the dialog over the screen says, as one line."""
+    box = app.screen.query_one("#box").content_region
+    lines = screen_text(app).splitlines()[box.y : box.bottom]
+    return " ".join(" ".join(line[box.x : box.right] for line in lines).split())
+
+
+@pytest.mark.parametrize(
+    ("size", "other"), [((120, 36), (59, 14)), ((59, 14), (120, 36)), ((120, 36), (40, 20))]
+)
+async def test_a_question_is_laid_out_anew_when_the_terminal_changes(
+    size: tuple[int, int], other: tuple[int, int]
+) -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "3", "K")
+        assert CUT in _in_the_box(app)
+        await pilot.resize_terminal(*other)
+        await until(lambda: CUT in _in_the_box(app))
+        assert "No, leave it as it is" in screen_text(app)
+
+
+@given(text=st.text(st.sampled_from("ab 日")), width=st.integers(8, 30))
+def test_a_line_is_wrapped_under_its_last_cell(text: str, width: int) -> None:
+    parts = folded((("key ", "key"), (text, "text")), width)
+
+    lines = ["".join(part for part, _ in line) for line in parts]
+    assert all(cell_len(line) <= width for line in lines)
+    assert lines[0].startswith("key ")
+    assert all(line.startswith("    ") for line in lines[1:])
+    assert "".join(line[4:] for line in lines).replace(" ", "") == text.replace(" ", "")
