@@ -203,9 +203,10 @@ class BackendActions:
 
 
 def difference(lines: Sequence[str]) -> list[Line]:
-    """The lines of a unified diff in their colours, safe to draw."""
+    """The lines of a unified diff in their colours, safe to draw; they wrap beside their sign."""
     styles = {"+": "good", "-": "bad", "@": "dim"}
-    return [((visible(line), styles.get(line[:1], "text")),) for line in lines]
+    named = [(line, styles.get(line[:1], "text")) for line in lines]
+    return [((visible(line[:1]), name), (visible(line[1:]), name)) for line, name in named]
 
 
 def _wrong_number(text: str) -> str | None:

@@ -37,8 +37,7 @@ def help_lines(keymap: Keymap) -> list[Line]:
     lines += [((f"   {fit(term, 17)}", "key"), (meaning, "text")) for term, meaning in _FILTER]
     lines += [(), ((" The action's names for [tui.keys]", "title"),)]
     names = [f"{key.id}" for key in keymap.keys]
-    lines += [(("   " + "  ".join(names[at : at + 4]), "dim"),) for at in range(0, len(names), 4)]
-    return lines
+    return [*lines, (("   ", "dim"), ("  ".join(names), "dim"))]
 
 
 class HelpScreen(Dialog[None]):

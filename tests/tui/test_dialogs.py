@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
+from nexus_core.commands import Command, Outcome
 from nexus_tui.app import NexusApp
+from nexus_tui.keys import remapped
 from nexus_tui.widgets.lines import folded
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
@@ -50,6 +52,37 @@ async def test_a_question_is_laid_out_anew_when_the_terminal_changes(
         await pilot.resize_terminal(*other)
         await until(lambda: CUT in _in_the_box(app))
         assert "No, leave it as it is" in screen_text(app)
+
+
+async def test_the_lines_of_a_difference_are_wrapped() -> None:
+    stage = make_stage()
+    message = "Two keys are written into nexus.toml in your home directory, and its comments stay"
+
+    async def command(_: Command) -> Outcome:
+        return Outcome(message="1 change", lines=(f"+# {message}",))
+
+    stage.source.command = command  # type: ignore[method-assign]
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(59, 20)) as pilot:
+        await press(pilot, "3", "S")
+        await until(lambda: f"+# {message}" in _in_the_box(app))
+
+
+@pytest.mark.parametrize("width", [59, 80])
+async def test_all_of_the_help_can_be_read(width: int) -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(width, 60)) as pilot:
+        await press(pilot, "?")
+        seen = _in_the_box(app)
+        for _ in range(20):
+            await pilot.press("pagedown")
+            seen += " " + _in_the_box(app)
+
+    for key in remapped({}).keys:
+        assert key.help in seen, key.id
+        assert key.id in seen.split(), key.id
 
 
 @given(text=st.text(st.sampled_from("ab 日")), width=st.integers(8, 30))
