@@ -9,7 +9,7 @@ from typing import ClassVar
 from textual import events, on, work
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingsMap, BindingType
-from textual.containers import Horizontal
+from textual.containers import Container, Horizontal
 from textual.message import Message
 from textual.screen import ModalScreen
 from textual.widgets import Input
@@ -29,6 +29,8 @@ from nexus_tui.widgets.rowlist import RowList
 
 _AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
 _MAX_TOKENS = 10_000_000
+_TOKENS_WIDTH = 19  # columns of that field with its label, as the style sheet has it
+_PADDING = 2  # of the line, both sides
 
 
 class Choice(LineWidget):
@@ -48,7 +50,12 @@ class Choice(LineWidget):
         self._label = label
         self._values = values
         self.at = at
-        self.styles.width = len(label) + max(map(len, values)) + 5
+        self.styles.width = self.full_width
+
+    @property
+    def full_width(self) -> int:
+        """Columns for the longest value, and what is beside it."""
+        return len(self._label) + max(map(len, self._values)) + 5
 
     @property
     def value(self) -> str:
@@ -144,14 +151,22 @@ class ExplainScreen(ModalScreen[Form]):
             yield self._model
             yield self._zone
             yield self._tier
-        with Horizontal():
-            yield Label("tokens")
-            yield self._tokens
-            yield self._stream
-            yield self._tools
-            yield self._pin
+        with Container(id="shape"):
+            with Horizontal():
+                yield Label("tokens")
+                yield self._tokens
+                yield self._stream
+                yield self._tools
+            with Horizontal():
+                yield self._pin
         yield self.result
         yield self.hints
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Give the backend a line of its own where it would be cut off."""
+        choices = (self._stream, self._tools, self._pin)
+        wanted = _TOKENS_WIDTH + _PADDING + sum(choice.full_width for choice in choices)
+        self.set_class(event.size.width < wanted, "-narrow")
 
     def on_mount(self) -> None:
         (self.result if self._form.model else self._model).focus()
