@@ -16,11 +16,11 @@ from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
 _HEAD = 2
-_WIDE = 100  # columns from which a zone's line is whole
+_WIDE = 100  # columns from which a zone takes one line, not two
 
 
 class ZoneBoard(LineWidget):
-    """One line for each zone, and below them what a cut does or did."""
+    """A line or two for each zone, and below them what a cut does or did."""
 
     def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
         super().__init__(id="zone-board")
@@ -37,7 +37,7 @@ class ZoneBoard(LineWidget):
         return [
             rule(width, "Zones", "on/off holds until restart of the server, not of this screen"),
             (),
-            *(self._zone(zone, width) for zone in _ZONES),
+            *(line for zone in _ZONES for line in self._zone(zone)),
             (),
             *self._recent(width),
             (),
@@ -45,31 +45,35 @@ class ZoneBoard(LineWidget):
         ]
 
     def line_is_selected(self, y: int) -> bool:
-        return y == _HEAD + self._cursor
+        return (y - _HEAD) // self._zone_lines == self._cursor
 
-    def _zone(self, zone: PrivacyZone, width: int) -> Line:
+    @property
+    def _zone_lines(self) -> int:
+        """How many lines a zone takes."""
+        return 1 if self.size.width >= _WIDE else 2
+
+    def _zone(self, zone: PrivacyZone) -> list[Line]:
         source = self._source
         backends = [one for one in source.backends() if one.zone is zone]
         answered = sum(source.stats.backends[one.name].answers for one in backends)
         state: Cell = ("● open for use", "good")
         if not source.is_zone_enabled(zone):
             state = ("✗ cut", "bad")
-        cells: list[Cell] = [
+        line: Line = (
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),
             (f"{len(backends):>3} backends", "text"),
             (f"{count(answered):>11} answers", "text"),
-        ]
-        if width < _WIDE:
-            return tuple(cells)
-        cells.append((" since the start", "text"))
+        )
         if zone is PrivacyZone.RESTRICTED:
             away = sum(source.stats.backends[b.name].answers for b in backends if b.type.is_cloud)
-            cells.append((f"   {count(away)} of them by a cloud", "warn" if away else "dim"))
+            note: Cell = (f"{count(away)} of them by a cloud", "warn" if away else "dim")
         else:
             key = "[!] CUT NOW" if source.is_zone_enabled(zone) else "[!] REOPEN (asks)"
-            cells += [("   ", "text"), (f" {key} ", "alarm")]
-        return tuple(cells)
+            note = (f" {key} ", "alarm")
+        if self._zone_lines == 1:
+            return [(*line, (" since the start", "text"), ("   ", "text"), note)]
+        return [line, ((" " * 12, "text"), note)]
 
     def _recent(self, width: int) -> list[Line]:
         zones, now = self._view.zones, self._now()
@@ -118,7 +122,7 @@ class ZoneBoard(LineWidget):
         self.move(direction * len(_ZONES))
 
     def on_click(self, event: events.Click) -> None:
-        self.move(event.y - _HEAD - self._cursor)
+        self.move((event.y - _HEAD) // self._zone_lines - self._cursor)
 
 
 def _hit(hit: Hit) -> str:

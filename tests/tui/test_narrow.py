@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
+from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
+from nexus_tui.widgets.zone_board import ZoneBoard
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import make_stage
@@ -42,3 +44,34 @@ async def test_the_explain_form_follows_the_terminal_s_width() -> None:
     assert "tools [no]   backend [any]" in wide
     assert narrow[3].strip() == "backend [any]"
     assert "── Route ──" in narrow[4]
+
+
+@pytest.mark.parametrize("size", [(59, 15), (80, 24), (120, 36)])
+async def test_the_zones_tell_what_left_the_machine_and_how_to_cut(size: tuple[int, int]) -> None:
+    stage = make_stage()
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=size) as pilot:
+        text = await press(pilot, "4")
+        stage.gateway.cut_open_zone()
+        app.redraw()
+        cut = await press(pilot)
+
+    assert "0 of them by a cloud" in text
+    assert "[!] CUT NOW" in text
+    assert "[!] REOPEN (asks)" in cut
+
+
+@pytest.mark.parametrize(("size", "line"), [((59, 15), 1), ((120, 36), 0)])
+async def test_a_click_on_any_line_of_a_zone_selects_it(size: tuple[int, int], line: int) -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, "4")
+        board = app.query_one(ZoneBoard)
+        await pilot.click(board, offset=(5, 2 + line))
+        clicked = board.selected
+        await press(pilot, "j")
+
+    assert clicked is PrivacyZone.RESTRICTED
+    assert board.selected is PrivacyZone.OPEN
