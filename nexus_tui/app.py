@@ -177,7 +177,7 @@ class NexusApp(App[None], inherit_bindings=False):
     # --- life ----------------------------------------------------------------------------
 
     def get_default_screen(self) -> Screen[Any]:
-        return BaseScreen(id="_default")
+        return BaseScreen(id="_default", classes="-ascii" if self.draws_ascii else None)
 
     def compose(self) -> ComposeResult:
         yield self._status

@@ -16,8 +16,9 @@ from textual.widgets import Input, TextArea
 
 from nexus_tui.bindings import panic_keys
 from nexus_tui.figures import fit
+from nexus_tui.glyphs import AsciiBar
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, LineWidget, folded
+from nexus_tui.widgets.lines import Line, LineWidget, draws_ascii, folded
 from nexus_tui.widgets.rowlist import RowList
 
 R = TypeVar("R")
@@ -89,6 +90,12 @@ class Dialog(ModalScreen[R], Generic[R]):
                 with VerticalScroll(id="text", can_focus=False):
                     yield WrappedLines([*lines, ()])
             yield from self.compose_below()
+
+    def on_mount(self) -> None:
+        if draws_ascii(self.app):
+            for box in self.query("VerticalScroll, TextArea"):
+                # As Textual's docstring of it shows, though it is declared for the class.
+                box.vertical_scrollbar.renderer = AsciiBar  # type: ignore[misc]
 
     def compose_below(self) -> ComposeResult:
         """What comes under the text."""

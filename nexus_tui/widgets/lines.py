@@ -30,6 +30,11 @@ class Styling(Protocol):
     def draws_ascii(self) -> bool: ...
 
 
+def draws_ascii(app: object) -> bool:
+    """Whether no glyph of ours but ASCII may be on the screen."""
+    return isinstance(app, Styling) and app.draws_ascii
+
+
 def rule(width: int, *parts: str) -> Line:
     """A heading: `── Backends ── 5 of 6 usable ─────`; the first part is the title."""
     cells: list[Cell] = []
@@ -126,7 +131,7 @@ class LineWidget(Widget):
         selected = self.line_is_selected(y)
         plain = self.app.no_color
         theme = self.app.theme
-        is_ascii = isinstance(self.app, Styling) and self.app.draws_ascii
+        is_ascii = draws_ascii(self.app)
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,
