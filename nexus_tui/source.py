@@ -81,6 +81,11 @@ class Finder(Protocol):
         ...
 
 
+def offered(finder: Finder | None) -> list[FoundKey]:
+    """The keys that are set and not used: those that somebody may ask for."""
+    return [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+
+
 class Core(Protocol):
     """What the dashboard needs of the gateway."""
 

@@ -12,9 +12,9 @@ from nexus_core.commands import (
     SetTier,
     SwitchBackend,
 )
-from nexus_core.errors import NexusError
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.found import add_found
 from nexus_tui.consequences import is_last_of_zone, lost
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
@@ -38,7 +38,7 @@ class BackendActions:
             "probe": self._probe,
             "tier": self._set_tier,
             "priority": self._set_priority,
-            "add": self.add_found,
+            "add": self._add_found,
             "save": self.save,
         }
 
@@ -163,31 +163,9 @@ class BackendActions:
         if await desk.ask(question):
             await desk.command(SaveConfig())
 
-    async def add_found(self) -> None:
+    async def _add_found(self) -> None:
         """Offer what was found and is not used: cloud keys, which are never used unasked."""
-        desk = self._desk
-        finder = desk.source.finder
-        keys = [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
-        if not desk.may_command:
-            return
-        if finder is None or not keys:
-            desk.notice("nothing was found that is not used already")
-            return
-        options = [
-            Option(key.variable, f"{key.title}, zone open", str(number), f"by {key.variable}")
-            for number, key in enumerate(keys, 1)
-        ]
-        text = ["Local servers are used as soon as they are found. A cloud's key is used only now:"]
-        variable = await desk.ask(Choose("Add a backend", text, options))
-        if variable is None:
-            return
-        try:
-            outcome = await finder.use_key(variable)
-        except NexusError as error:
-            desk.notice(visible(error.message))
-            return
-        desk.notice(visible(outcome.message))
-        desk.redraw()
+        await add_found(self._desk, uses_the_only_one=False)
 
     async def open(self) -> None:
         """Show the backend under the cursor in full; of one that can't be used, why."""

@@ -8,6 +8,7 @@ from typing import Protocol
 from nexus_core.commands import ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
 from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.found import add_found
 from nexus_tui.keys import Place
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
@@ -126,15 +127,7 @@ class ProgramActions:
         desk.redraw()
 
     async def _use_key(self) -> None:
-        desk = self._desk
-        finder = desk.source.finder
-        keys = [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
-        if finder is None or not keys:
-            desk.notice("no cloud key is set that is not used already")
-        elif desk.may_command:
-            outcome = await finder.use_key(keys[0].variable)
-            desk.notice(visible(outcome.message))
-            desk.redraw()
+        await add_found(self._desk, uses_the_only_one=True)
 
     def _copy_example(self) -> None:
         self._desk.put_on_clipboard("the request to try", self._dashboard.welcome.example)

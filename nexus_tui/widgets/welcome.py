@@ -8,7 +8,7 @@ from itertools import zip_longest
 from nexus_tui.copying import curl_for
 from nexus_tui.example import example_body
 from nexus_tui.figures import fit, wrap
-from nexus_tui.source import EventSource, Finder
+from nexus_tui.source import EventSource, Finder, offered
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Line, LineWidget
 
@@ -96,10 +96,11 @@ def _found(finder: Finder, width: int) -> list[Line]:
                 (f"{visible(server.finding)}{used}", "good" if server.is_used else "dim"),
             )
         )
+    verb = "adds" if len(offered(finder)) == 1 else "offers"  # of several, it asks which
     keys: list[Line] = [((" Looked for keys in the environment", "head"),)]
     for key in finder.keys:
         glyph = ("✓", "good") if key.is_set else ("✗", "dim")
-        offer = f"set    o adds {visible(key.title)}, zone open" if key.is_set else "not set"
+        offer = f"set    o {verb} {visible(key.title)}, zone open" if key.is_set else "not set"
         keys.append(
             (
                 ("  ", "text"),

@@ -89,9 +89,9 @@ COSTS = CostReport(
 
 
 class FixedFinder:
-    """What was found on a fixed machine; a key that is used is remembered."""
+    """What was found on a fixed machine, with a key of OpenAI; a used one is remembered."""
 
-    def __init__(self) -> None:
+    def __init__(self, *set_keys: str) -> None:
         self.looked = 0
         self.servers = (
             FoundServer(
@@ -109,8 +109,13 @@ class FixedFinder:
         )
         self.keys = (
             FoundKey(title="OpenAI", variable="OPENAI_API_KEY", is_set=True),
-            FoundKey(title="Anthropic", variable="ANTHROPIC_API_KEY", is_set=False),
-            FoundKey(title="Google", variable="GOOGLE_API_KEY", is_set=False),
+            *(
+                FoundKey(title=title, variable=variable, is_set=variable in set_keys)
+                for title, variable in (
+                    ("Anthropic", "ANTHROPIC_API_KEY"),
+                    ("Google", "GOOGLE_API_KEY"),
+                )
+            ),
         )
 
     async def look(self) -> None:

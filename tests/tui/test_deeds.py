@@ -108,7 +108,7 @@ DEEDS: dict[str, Deed] = {
         ("3", SELF, "backspace", "backspace", "7", "enter"),
         sent=SetPriority(backend="local-llama", priority=7),
     ),
-    "add": Deed(("3", SELF), "nothing was found that is not used"),
+    "add": Deed(("3", SELF), "no cloud key was found"),
     "save": Deed(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
     "level": Deed(("6", SELF, SELF), "warning and above", gone="listening on"),
     "copy_line": Deed(("6", SELF), "Copied: the log line"),

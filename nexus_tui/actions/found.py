@@ -1,0 +1,39 @@
+"""Use a cloud key that was found: when it is asked for, and the one that is meant."""
+
+from __future__ import annotations
+
+from nexus_tui.actions.desk import Desk
+from nexus_tui.screens.dialog import Choose, Option
+from nexus_tui.source import FoundKey, offered
+from nexus_tui.untrusted import visible
+
+_TEXT = "Local servers are used as soon as they are found. A cloud's key is used only now:"
+
+
+async def add_found(desk: Desk, *, uses_the_only_one: bool) -> None:
+    """Use a found key until restart; of several, which one is asked, of one only where wanted.
+
+    Raises:
+        NexusError: it can't be used; the message is for the screen.
+    """
+    finder = desk.source.finder
+    keys = offered(finder)
+    if finder is None or not keys:
+        desk.notice("no cloud key was found that is not used already")
+        return
+    if not desk.may_command:
+        return
+    if uses_the_only_one and len(keys) == 1:
+        variable: str | None = keys[0].variable
+    else:
+        options = [_option(number, key) for number, key in enumerate(keys, 1)]
+        variable = await desk.ask(Choose("Add a backend", [_TEXT], options))
+    if variable is None:
+        return
+    outcome = await finder.use_key(variable)
+    desk.notice(visible(outcome.message))
+    desk.redraw()
+
+
+def _option(number: int, key: FoundKey) -> Option[str]:
+    return Option(key.variable, f"{key.title}, zone open", str(number), f"by {key.variable}")
