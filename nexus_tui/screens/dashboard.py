@@ -8,14 +8,13 @@ from textual import events
 from textual.app import ComposeResult
 
 from nexus_tui.keys import Place
-from nexus_tui.screens.tab import Tab
+from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.source import EventSource
 from nexus_tui.viewmodel import BACKENDS, KPI, LIST, ViewModel
 from nexus_tui.widgets.backend_list import BackendPanel, BackendView
 from nexus_tui.widgets.kpis import Kpis
 from nexus_tui.widgets.lines import Line, LineWidget
 from nexus_tui.widgets.request_list import RequestList
-from nexus_tui.widgets.rowlist import RowList
 from nexus_tui.widgets.welcome import Welcome
 
 _WIDE = 100  # columns from which the dashboard has its full form
@@ -70,8 +69,8 @@ class DashboardTab(Tab):
         return groups[group]
 
     @property
-    def mover(self) -> RowList:
-        return self.list
+    def mover(self) -> Mover:
+        return self.list if self._source.backends() else self.welcome
 
     def on_resize(self, event: events.Resize) -> None:
         self.share_room(event.size.width, event.size.height)

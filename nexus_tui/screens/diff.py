@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from rich.cells import cell_len
-from textual import events, on, work
+from textual import on, work
 from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
@@ -20,26 +20,27 @@ from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.frame import Banner, HintBar
-from nexus_tui.widgets.lines import Line, LineWidget, rule
+from nexus_tui.widgets.lines import Line, rule
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
+from nexus_tui.widgets.scrolled import ScrolledLines
 from nexus_tui.words import Comparison, Pair, compare
 
 Side = tuple[RequestRow, Exchange | None]
 Compare = Callable[[str, str], Comparison]
-_HEAD = 6  # lines above the texts
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
 _BY_LINE = "So much differs that some lines are compared as a whole."
 
 
-class DiffText(LineWidget):
+class DiffText(ScrolledLines):
     """The two columns; scrolls by lines. Long answers are compared beside the event loop."""
+
+    head_lines = 6
 
     def __init__(self, left: Side, right: Side, compare: Compare) -> None:
         super().__init__(id="diff-text")
         self._sides = (left, right)
         self._compare = compare
-        self._top = 0
         self._comparison: Comparison | None = None
         self._pairs: list[Pair] = []
         self._width = 0  # that the pairs are for, or are made for now
@@ -53,7 +54,7 @@ class DiffText(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         half = width // 2 - 1
-        body = self._body(half, width, height - _HEAD)
+        body = self._body(half, width, height - self.head_lines)
         return [*self._head(half, width), *body]
 
     def _head(self, half: int, width: int) -> list[Line]:
@@ -81,9 +82,7 @@ class DiffText(LineWidget):
             self._lay_out(left.answer, right.answer)
         if self._is_comparing:
             return [(), ((" comparing…", "dim"),)]
-        self._top = max(0, min(self._top, len(self._pairs) - height))
-        shown = self._pairs[self._top : self._top + height]
-        return [_joined(one, other, half) for one, other in shown]
+        return [_joined(one, other, half) for one, other in self.in_sight(self._pairs, height)]
 
     def _lay_out(self, left: bytes, right: bytes) -> None:
         """Fill the columns: now where that is quick, else as soon as it is done."""
@@ -103,27 +102,6 @@ class DiffText(LineWidget):
         self._comparison, self._pairs = done
         self._is_comparing = False
         self.redraw()
-
-    def move(self, lines: int) -> None:
-        """Scroll and paint at once."""
-        self._top = max(0, self._top + lines)
-        self.redraw()
-
-    def page(self, pages: int) -> None:
-        """Scroll by what is in sight."""
-        self.move(pages * max(1, self.size.height - _HEAD - 1))
-
-    def edge(self, direction: int) -> None:
-        """Scroll to the top (-1) or the bottom (1)."""
-        self.move(direction * 100_000)
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.move(-3)
 
 
 def _is_short(left: bytes, right: bytes) -> bool:

@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 
-from textual import events
-
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.figures import clock, duration, fit, wrap
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
 from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
+from nexus_tui.widgets.scrolled import ScrolledLines
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 _LABEL = 9
@@ -66,22 +65,23 @@ class BackendFacts(LineWidget):
         ]
 
 
-class BackendDetail(LineWidget):
+class BackendDetail(ScrolledLines):
     """One backend in full; scrolls by lines."""
+
+    head_lines = 1
 
     def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
         super().__init__(id="backend-detail")
         self._look = look
         self._selected = selected
-        self._top = 0
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         backend = self._selected()
         if backend is None:
             return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
         body = self._body(backend, width)
-        self._top = max(0, min(self._top, len(body) - (height - 1)))
-        return [rule(width, visible(backend.name), backend.type.location), *body[self._top :]]
+        title = rule(width, visible(backend.name), backend.type.location)
+        return [title, *self.in_sight(body, height - self.head_lines)]
 
     def _body(self, backend: BackendSnapshot, width: int) -> list[Line]:
         limit = "unlimited" if backend.max_concurrent is None else str(backend.max_concurrent)
@@ -124,30 +124,7 @@ class BackendDetail(LineWidget):
             lines += [((f"{'':11}{part}", "bad"),) for part in parts[1:]]
         return lines if len(lines) > 1 else [*lines, (("  none", "dim"),)]
 
-    # --- moving --------------------------------------------------------------------------
-
-    def move(self, lines: int) -> None:
-        """Scroll and paint at once."""
-        self._top = max(0, self._top + lines)
-        self.redraw()
-
-    def page(self, pages: int) -> None:
-        """Scroll by what is in sight."""
-        self.move(pages * max(1, self.size.height - 2))
-
-    def edge(self, direction: int) -> None:
-        """Scroll to the top (-1) or the bottom (1)."""
-        self.move(direction * 100_000)
-
     def start(self) -> None:
         """Show the backend from its beginning."""
         self._top = 0
         self.redraw()
-
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.move(-3)

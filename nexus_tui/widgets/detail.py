@@ -14,7 +14,7 @@ from nexus_tui.money import cost_words
 from nexus_tui.rows import Headers, RequestRow
 from nexus_tui.source import EventSource, Exchange
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
+from nexus_tui.widgets.lines import Cell, Line, rule
 from nexus_tui.widgets.panes import (
     PANES,
     answer_pane,
@@ -23,20 +23,22 @@ from nexus_tui.widgets.panes import (
     timing_pane,
 )
 from nexus_tui.widgets.request_list import status_cell
+from nexus_tui.widgets.scrolled import ScrolledLines
 
 _SIDE_BY_SIDE = 120  # columns
 _LEFT_SHARE = 0.44
 _BODIES = ("ANSWER", "REQUEST")  # panes that are long
 
 
-class RequestDetail(LineWidget):
+class RequestDetail(ScrolledLines):
     """Scrolls by lines; side by side where there is room, else one below the other."""
+
+    head_lines = 3
 
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="detail")
         self._source = source
         self.request: RequestRow | None = None  # that is shown, wherever the list's cursor goes
-        self._top = 0
         self.pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
         self.kept: Exchange | None = None
@@ -48,12 +50,12 @@ class RequestDetail(LineWidget):
         if row is None:
             return [rule(width, "Request"), (), (("  Nothing is selected.", "dim"),)]
         body = self._kept_body(row, width)
-        room = height - 3
-        self._top = max(0, min(self._top, len(body) - room))
+        room = height - self.head_lines
+        shown = self.in_sight(body, room)
         hidden = len(body) - self._top - room
         more = [f"{hidden} more lines below"] if hidden > 0 else []
         title = rule(width, f"Request {visible(row.request_id)}", *more)
-        return [title, _summary(row), self._pane_titles(width), *body[self._top :]]
+        return [title, _summary(row), self._pane_titles(width), *shown]
 
     def _pane_titles(self, width: int) -> Line:
         cells: list[Cell] = [(" " * self._pane_from(width), "text")]
@@ -111,32 +113,11 @@ class RequestDetail(LineWidget):
                 self.turn(PANES.index(pane) - PANES.index(self.pane))
                 return
 
-    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
-        event.stop()
-        self.move(3)
-
-    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
-        event.stop()
-        self.move(-3)
-
     def turn(self, panes: int) -> None:
         """Show another pane, from its beginning."""
         self.pane = PANES[(PANES.index(self.pane) + panes) % len(PANES)]
         self._top = 0
         self.redraw()
-
-    def move(self, lines: int) -> None:
-        """Scroll and paint at once."""
-        self._top = max(0, self._top + lines)
-        self.redraw()
-
-    def page(self, pages: int) -> None:
-        """Scroll by what is in sight."""
-        self.move(pages * max(1, self.size.height - 4))
-
-    def edge(self, direction: int) -> None:
-        """Scroll to the top (-1) or the bottom (1)."""
-        self.move(direction * 100_000)
 
     def start(self, row: RequestRow | None) -> None:
         """Show a request from its beginning."""

@@ -10,7 +10,8 @@ from nexus_tui.example import example_body
 from nexus_tui.figures import fit, wrap
 from nexus_tui.source import EventSource, Finder, offered
 from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, LineWidget
+from nexus_tui.widgets.lines import Line, rule
+from nexus_tui.widgets.scrolled import ScrolledLines
 
 _SIDE_BY_SIDE = 100  # columns
 _EXAMPLE = (
@@ -21,8 +22,8 @@ _EXAMPLE = (
 )
 
 
-class Welcome(LineWidget):
-    """Stands in for the dashboard while there is no backend."""
+class Welcome(ScrolledLines):
+    """Stands in for the dashboard while there is no backend; closes up, then scrolls, if low."""
 
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="welcome")
@@ -36,25 +37,42 @@ class Welcome(LineWidget):
         return curl_for(example_body("qwen2.5:7b" if used else "MODEL"), self._source.address)
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        base = f"http://{visible(self._source.address)}/v1"
+        parts = self._parts(width)
+        for body in (_spaced([[], *parts]), _spaced(parts)):
+            if len(body) <= height:
+                return body
+        body = [line for part in parts for line in part]
+        if len(body) <= height:
+            return body
+        shown = self.in_sight(body, height - 1)
+        return [*shown, self._more(len(body) - self._top - len(shown), width)]
+
+    def _more(self, below: int, width: int) -> Line:
+        """The sign that there is more than what is seen."""
+        where = [f"{n} lines {at}" for n, at in ((self._top, "above"), (below, "below")) if n]
+        return rule(width, ", ".join(where), "↑ ↓ pgup pgdn")
+
+    def _parts(self, width: int) -> list[list[Line]]:
+        """What is wrong and what there is to do comes first: the end may be out of sight."""
         finder = self._source.finder
-        found = _found(finder, width) if finder else _by_hand()
+        example: list[Line] = [((" Then try it (y copies)", "head"),)]
+        for line in visible_lines(self.example):
+            example += [((f"   {part}", "live"),) for part in wrap(line, width - 4)]
         return [
-            (),
-            ((" Nexus is running at ", "text"), (base, "bright")),
-            ((" and has no backend that it could send a request to.", "text"),),
-            (),
-            *found,
-            (),
-            ((" Then try it (y copies)", "head"),),
-            *(
-                ((f"   {part}", "live"),)
-                for line in visible_lines(self.example)
-                for part in wrap(line, width - 4)
-            ),
-            (),
-            *self._config(width, is_finding=finder is not None),
+            [*self._standing(width), *self._config(width, is_finding=finder is not None)],
+            *(_found(finder, width) if finder else [_by_hand()]),
+            example,
         ]
+
+    def _standing(self, width: int) -> list[Line]:
+        head: Line = (
+            (" Nexus is running at ", "text"),
+            (f"http://{visible(self._source.address)}/v1", "bright"),
+        )
+        tail = " and has no usable backend."
+        if sum(len(text) for text, _ in head) + len(tail) > width:
+            return [head, ((tail, "text"),)]
+        return [(*head, (tail, "text"))]
 
     def _config(self, width: int, *, is_finding: bool) -> list[Line]:
         config = self._source.config
@@ -67,13 +85,20 @@ class Welcome(LineWidget):
         lines: list[Line] = [((f" {part}", "text"),) for part in wrap(text, width - 2)]
         for backend in config.unusable:
             why = f"{visible(backend.name)}: {visible(backend.why)}"
-            lines += [((f"   ✗ {part}", "bad"),) for part in wrap(why, width - 6)]
+            first, *rest = wrap(why, width - 6)
+            lines += [((f"   ✗ {first}", "bad"),), *(((f"     {part}", "bad"),) for part in rest)]
         return lines
 
 
 def visible_lines(text: str) -> list[str]:
     """Each line of a text, safe to draw."""
     return [visible(line) for line in text.split("\n")]
+
+
+def _spaced(parts: Sequence[Sequence[Line]]) -> list[Line]:
+    """One below the other, with an empty line between them."""
+    first, *rest = parts
+    return [*first, *(line for part in rest for line in ((), *part))]
 
 
 def _by_hand() -> list[Line]:
@@ -83,7 +108,7 @@ def _by_hand() -> list[Line]:
     ]
 
 
-def _found(finder: Finder, width: int) -> list[Line]:
+def _found(finder: Finder, width: int) -> list[list[Line]]:
     servers: list[Line] = [((" Looked for local servers (R looks again)", "head"),)]
     for server in finder.servers:
         glyph = ("✓", "good") if server.is_used else ("✗", "dim")
@@ -111,9 +136,10 @@ def _found(finder: Finder, width: int) -> list[Line]:
         )
     keys.append((("  only whether a key is set is looked at; nothing is sent", "dim"),))
     if width < _SIDE_BY_SIDE:
-        return [*servers, (), *keys]
+        return [servers, keys]
     half = width // 2
-    return [
+    pairs = [
         (*left, (" " * (half - sum(len(text) for text, _ in left)), "text"), *right)
         for left, right in zip_longest(servers, keys, fillvalue=())
     ]
+    return [pairs]

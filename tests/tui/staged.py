@@ -106,6 +106,7 @@ class FixedFinder:
             FoundServer(
                 title="llama.cpp", address="127.0.0.1:8080", finding="refused", is_used=False
             ),
+            FoundServer(title="exo", address="127.0.0.1:52415", finding="refused", is_used=False),
         )
         self.keys = (
             FoundKey(title="OpenAI", variable="OPENAI_API_KEY", is_set=True),

@@ -9,12 +9,11 @@ from textual.pilot import Pilot
 
 from nexus_core.commands import Command, Outcome, ReloadConfig, SaveConfig
 from nexus_core.errors import ConfigError, InvalidRequestError
-from nexus_core.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import NOW, Story, fixed_now, publish
 from tests.tui.screen import screen_text, until
-from tests.tui.staged import FixedFinder, Stage, make_logs, make_stage
+from tests.tui.staged import Stage, make_logs, make_stage
 
 
 class FakeServer:
@@ -306,80 +305,6 @@ async def test_a_failed_command_leaves_nothing_pending() -> None:
 
     assert "not now" in shown
     assert "switching" not in shown
-
-
-# A newcomer ---------------------------------------------------------------------------------------
-
-
-async def test_the_empty_screen_shows_what_was_looked_for() -> None:
-    stage = make_stage(is_empty=True, finds=True)
-    app = make_app(stage)
-
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.pause()
-        shown = screen_text(app)
-
-    assert "127.0.0.1:11434" in shown
-    assert "this is Nexus" in shown
-    assert "OPENAI_API_KEY" in shown
-    assert "o adds OpenAI" in shown
-
-
-@pytest.mark.parametrize(
-    ("keys", "used"),
-    [(("2",), "ANTHROPIC_API_KEY"), (("enter",), "OPENAI_API_KEY"), (("escape",), None)],
-)
-async def test_with_several_cloud_keys_o_asks_which(
-    keys: tuple[str, ...], used: str | None
-) -> None:
-    stage = make_stage(is_empty=True)
-    stage.source.finder = finder = FixedFinder("ANTHROPIC_API_KEY")
-    app = make_app(stage)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        shown = screen_text(app)
-        asked = await press(pilot, "o")
-        nothing_yet = not any(key.is_used for key in finder.keys)
-        await press(pilot, *keys)
-
-    assert "set    o offers OpenAI" in shown
-    assert "set    o offers Anthropic" in shown
-    assert "Add a backend" in asked
-    assert "by ANTHROPIC_API_KEY" in asked
-    assert nothing_yet
-    assert [key.variable for key in finder.keys if key.is_used] == ([used] if used else [])
-
-
-async def test_a_single_cloud_key_is_used_by_o_and_offered_by_plus() -> None:
-    stage = make_stage(is_empty=True, finds=True)
-    app = make_app(stage)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        asked = await press(pilot, "3", "+")
-        await press(pilot, "escape", "1", "o")
-        await until(lambda: "OPENAI_API_KEY is used until restart" in screen_text(app))
-        again = await press(pilot, "o")
-
-    assert "by OPENAI_API_KEY" in asked
-    assert "no cloud key was found that is not used already" in again
-
-
-async def test_a_found_backend_takes_the_newcomer_s_screen_away(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    stage = make_stage(is_empty=True, finds=True)
-    found: tuple[BackendSnapshot, ...] = ()
-    monkeypatch.setattr(stage.source, "backends", lambda: found)
-    app = make_app(stage)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause()
-        assert "Looked for local servers" in screen_text(app)
-        found = make_stage().source.backends()
-        app.redraw()
-        await until(lambda: "── Live ──" in screen_text(app))
-        assert "Looked for" not in screen_text(app)
 
 
 async def test_a_refused_key_is_told_once() -> None:
