@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import socket
 
-from nexus_tui.client import local_url, what_answers
+from nexus_tui.client import Listener, local_url, who_answers
+
+_TRIED_PORTS = 20
 
 
 def address(host: str, port: int) -> str:
@@ -20,12 +22,41 @@ def why_not_bound(error: OSError, host: str, port: int) -> str:
         return f"{place}: the host is not known; choose another with --host"
     match error.errno:
         case errno.EADDRINUSE:
-            found = what_answers(local_url(host, port), 1)
-            owner = " by another Nexus" if found == "nexus" else ""
-            mend = "choose another with --port, or stop what listens there"
-            return f"{place} is in use{owner}; {mend}"
+            return f"{place} is in use{_by_whom(host, port)}"
         case errno.EACCES | errno.EPERM:
             return f"{place} is not allowed to this user; choose a port above 1023 with --port"
         case errno.EADDRNOTAVAIL:
             return f"{place} is not an address of this machine; choose another with --host"
     return f"{place} can't be used: {error.strerror}"
+
+
+def _by_whom(host: str, port: int) -> str:
+    url = local_url(host, port)
+    found = who_answers(url, 1)
+    if found.kind == "nexus":
+        free = _free_port_after(host, port)
+        other = "another port with --port" if free is None else f"--port {free}"
+        return f" by another Nexus{_told(found)}. Attach: nexus attach {url}  or  {other}"
+    is_other = found.kind == "stranger" and not found.is_silent
+    what = ", and what answers there is no Nexus" if is_other else ""
+    return f"{what}; choose another with --port, or stop what listens there"
+
+
+def _told(found: Listener) -> str:
+    """What the other one tells of itself, which it may not."""
+    parts = [found.version, None if found.pid is None else f"pid {found.pid}"]
+    text = ", ".join(part for part in parts if part)
+    return f" ({text})" if text else ""
+
+
+def _free_port_after(host: str, port: int) -> int | None:
+    """The next port that could be bound just now; None where none of a few could."""
+    from nexus_core.api.server import bind
+
+    for candidate in range(port + 1, min(port + 1 + _TRIED_PORTS, 65_536)):
+        try:
+            bind(host, candidate).close()
+        except OSError:
+            continue
+        return candidate
+    return None

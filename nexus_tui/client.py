@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from nexus_tui.streams import say
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 BAD = 2  # the exit code where nobody can say
 
 _HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
+_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,32}")
 
 
 class NoAnswerError(Exception):
@@ -93,8 +96,26 @@ def run_with_config(
 # Asking -------------------------------------------------------------------------------------------
 
 
-def what_answers(url: str, timeout_seconds: float) -> Literal["nexus", "stranger", "nothing"]:
-    """Who listens at `url`, by what it says of itself. No key is sent."""
+Kind: TypeAlias = Literal["nexus", "stranger", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who listens at an address, by what it says of itself."""
+
+    kind: Kind
+    version: str | None = None  # of a Nexus, where it tells
+    pid: int | None = None
+    is_silent: bool = False  # took the connection and said nothing in time
+
+
+def what_answers(url: str, timeout_seconds: float) -> Kind:
+    """What kind of server listens at `url`. No key is sent."""
+    return who_answers(url, timeout_seconds).kind
+
+
+def who_answers(url: str, timeout_seconds: float) -> Listener:
+    """Who listens at `url`. No key is sent."""
     import httpx
 
     try:
@@ -104,11 +125,19 @@ def what_answers(url: str, timeout_seconds: float) -> Literal["nexus", "stranger
         ) as answer:
             health = json.loads(next(answer.iter_bytes(_HEALTH_BYTES), b""))
     except (httpx.ConnectError, httpx.ConnectTimeout):
-        return "nothing"
+        return Listener("nothing")
+    except httpx.TimeoutException:
+        return Listener("stranger", is_silent=True)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
-        return "stranger"
-    is_nexus = isinstance(health, dict) and health.get("service") == "nexus"
-    return "nexus" if is_nexus else "stranger"
+        return Listener("stranger")
+    if not isinstance(health, dict) or health.get("service") != "nexus":
+        return Listener("stranger")
+    version, pid = health.get("version"), health.get("pid")
+    return Listener(
+        "nexus",
+        version if isinstance(version, str) and _VERSION.fullmatch(version) else None,
+        pid if type(pid) is int and pid > 0 else None,
+    )
 
 
 def local_url(host: str, port: int) -> str:

@@ -170,11 +170,19 @@ def test_a_port_in_use_is_told_with_the_mend(tmp_path: Path) -> None:
 
 
 def test_another_nexus_on_the_port_is_recognised(tmp_path: Path, start: Start) -> None:
-    port = start(OFFLINE, "--no-ui").url().rpartition(":")[2]
+    running = start(OFFLINE, "--no-ui")
+    port = running.url().rpartition(":")[2]
 
     (line,) = expect_a_refusal(run(tmp_path, "--no-ui", "--port", port))
 
-    assert line.startswith(f"nexus: 127.0.0.1:{port} is in use by another Nexus; ")
+    found = re.fullmatch(
+        rf"nexus: 127\.0\.0\.1:{port} is in use by another Nexus \({re.escape(__version__)}, "
+        rf"pid {running.process.pid}\)\. "
+        rf"Attach: nexus attach http://127\.0\.0\.1:{port}  or  --port (\d+)",
+        line,
+    )
+    assert found is not None
+    assert int(found[1]) > int(port)
 
 
 class Rubbish(http.server.BaseHTTPRequestHandler):
@@ -194,7 +202,7 @@ def test_a_stranger_on_the_port_is_not_taken_for_nexus(tmp_path: Path) -> None:
         (line,) = expect_a_refusal(run(tmp_path, "--no-ui", "--port", port))
         stranger.shutdown()
 
-    assert " is in use; " in line
+    assert " is in use, and what answers there is no Nexus; choose another with --port" in line
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from nexus_core.loopback import is_loopback
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"
+_PASSED_ON = (b"forwarded", b"x-forwarded-for", b"via")  # what proxies add
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,20 @@ class Guard:
                 "this key is not for this path: /nexus/* takes the admin key, the rest client keys"
             )
         raise AuthenticationError("the client key is not known here")
+
+
+def is_from_here(scope: Scope) -> bool:
+    """Whether a program of this machine asks, and asks this machine: not through a proxy."""
+    client = scope.get("client")
+    hosts = header_values(scope, b"host")
+    is_passed_on = any(header(scope, name) is not None for name in _PASSED_ON)
+    return (
+        client is not None
+        and is_loopback(client[0])
+        and len(hosts) == 1
+        and is_loopback(_host_name(hosts[0]))
+        and not is_passed_on
+    )
 
 
 def _presented(scope: Scope) -> bytes | None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
 from nexus_core import __version__
+from nexus_core.api.auth import is_from_here
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram
@@ -23,14 +25,18 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(tags=["status"])
 
     @router.get("/health")
-    async def health() -> dict[str, Any]:
-        """Ready to take requests; says nothing that needs a key."""
+    async def health(request: Request) -> dict[str, Any]:
+        """Ready to take requests; says nothing that needs a key.
+
+        Version and process are for this machine only: elsewhere they would help an attacker.
+        """
         snapshots = gateway.registry.snapshots()
         usable = sum(s.is_on and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
+        told = {"version": __version__, "pid": os.getpid()} if is_from_here(request.scope) else {}
         return {
             "status": "ok",
             "service": "nexus",
-            "version": __version__,
+            **told,
             "backends": {"usable": usable, "total": len(snapshots)},
         }
 

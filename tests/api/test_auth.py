@@ -1,5 +1,6 @@
 import pytest
 
+from nexus_core.api import auth
 from nexus_core.api.auth import Guard
 from nexus_core.config import AuthConfig, ClientKey
 from nexus_core.errors import AuthenticationError, PermissionDeniedError
@@ -31,6 +32,27 @@ def test_without_keys_a_loopback_name_is_let_in(host: str) -> None:
 def test_without_keys_any_other_name_is_refused_everywhere(host: str | None, path: str) -> None:
     with pytest.raises(PermissionDeniedError):
         Guard(AuthConfig()).admit(scope(path, host=host))
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "headers", "is_from_here"),
+    [
+        (("127.0.0.1", 5), "localhost:8000", {}, True),
+        (("::1", 5), "[::1]:8000", {}, True),
+        (("10.0.0.9", 5), "127.0.0.1:8000", {}, False),
+        (("127.0.0.1", 5), "llm.example", {}, False),
+        (("127.0.0.1", 5), None, {}, False),
+        (("127.0.0.1", 5), "127.0.0.1:8000", {"x_forwarded_for": "10.0.0.9"}, False),
+        (("127.0.0.1", 5), "127.0.0.1:8000", {"forwarded": "for=10.0.0.9"}, False),
+        (None, "localhost", {}, False),
+    ],
+)
+def test_who_asks_from_this_machine(
+    client: tuple[str, int] | None, host: str | None, headers: dict[str, str], is_from_here: bool
+) -> None:
+    asked = {**scope("/health", host=host, **headers), "client": client}
+
+    assert auth.is_from_here(asked) is is_from_here
 
 
 def test_two_hosts_are_refused() -> None:
