@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from urllib.parse import urlsplit
 
 from pydantic import (
@@ -265,9 +265,20 @@ _PATTERNS = {
 }
 
 
-def explain(error: ValidationError) -> list[tuple[KeyPath, str]]:
-    """Each problem with its place, in words for the person who wrote the file."""
-    return [_in_words(details) for details in error.errors(include_url=False)]
+class Fault(NamedTuple):
+    """A problem, in words for the person who wrote the file."""
+
+    path: KeyPath
+    text: str
+    is_key: bool  # it is about the key itself and not about its value
+
+
+def explain(error: ValidationError) -> list[Fault]:
+    """Each problem with its place."""
+    return [
+        Fault(*_in_words(one), one["type"] == "extra_forbidden" or "[key]" in one["loc"])
+        for one in error.errors(include_url=False)
+    ]
 
 
 def shown(value: object) -> str:
@@ -275,7 +286,7 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         if len(value) > 80 or may_be_a_key(value):
             return "this value"
-        return '"' + "".join(_visible(char) for char in value) + '"'
+        return f'"{written_out(value)}"'
     if isinstance(value, int | float):
         return str(value) if len(str(value)) < 30 else "this number"
     return "this value"
@@ -314,8 +325,12 @@ def did_you_mean(word: str, choices: Iterable[str]) -> str:
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
-def _visible(char: str) -> str:
-    return char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+def written_out(text: str) -> str:
+    """The text with control characters as escapes."""
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
+        for char in text
+    )
 
 
 def _in_words(details: ErrorDetails) -> tuple[KeyPath, str]:

@@ -108,6 +108,6 @@ def _in_lines() -> Iterator[None]:
     try:
         yield
     except ConfigError as error:
-        raise InvalidRequestError("\n".join(error.problems)) from error
+        raise InvalidRequestError("\n".join(error.lines)) from error
     except ChangeRefusedError as error:
         raise InvalidRequestError(str(error)) from error

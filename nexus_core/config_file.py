@@ -1,4 +1,4 @@
-"""Find nexus.toml, read it, and say everything that is wrong with it by file, line and key."""
+"""Find nexus.toml, read it, and find everything that is wrong with it."""
 
 from __future__ import annotations
 
@@ -27,12 +27,11 @@ from nexus_core.config import (
     UnusableBackend,
     explain,
     shown,
-    shown_path,
     unknown_key,
 )
+from nexus_core.config_problems import Problems, syntax_problem
 from nexus_core.errors import ConfigError
 from nexus_core.loopback import is_loopback
-from nexus_core.toml_lines import locate
 from nexus_core.types import CLOUD_TYPES, PrivacyZone
 
 FILE_NAME = "nexus.toml"
@@ -77,7 +76,7 @@ def load_config(
     """
     overrides = overrides or Overrides()
     document = _read(path)
-    problems = _Problems(path, document.lines)
+    problems = Problems(path, document.text)
     config = _checked(document.values, problems)
     _check_together(document.values, problems)
     server = _server(config.server, environ, overrides, problems)
@@ -97,46 +96,10 @@ def load_config(
     )
 
 
-class _Problems:
-    """What is wrong so far: in the file, each with its place, and outside it."""
-
-    def __init__(self, path: Path | None, lines: Mapping[KeyPath, int]) -> None:
-        self._name = str(path)
-        self._lines = lines
-        self._in_file: list[tuple[int, str]] = []
-        self._outside: list[str] = []
-        self._sections: set[str | int] = set()
-
-    def add(self, path: KeyPath, text: str) -> None:
-        self._sections.update(path[:1])
-        self._in_file.append((self.line(path), f"{shown_path(path)}: {text}"))
-
-    def add_outside(self, text: str) -> None:
-        self._outside.append(text)
-
-    def concern(self, section: str) -> bool:
-        """Whether something in this top-level table is wrong, so that its values are not known."""
-        return section in self._sections
-
-    def place(self, path: KeyPath) -> str:
-        return f"{self._name}:{self.line(path)}: {shown_path(path)}"
-
-    def line(self, path: KeyPath) -> int:
-        """Where the key stands; of a missing one, where its table does."""
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path, 1)
-
-    def raise_if_any(self) -> None:
-        in_file = [f"{self._name}:{line}: {text}" for line, text in sorted(self._in_file)]
-        if problems := list(dict.fromkeys(in_file + self._outside)):
-            raise ConfigError(problems)
-
-
 # The values ---------------------------------------------------------------------------------------
 
 
-def _checked(values: dict[str, Any], problems: _Problems) -> Config:
+def _checked(values: dict[str, Any], problems: Problems) -> Config:
     """The file's sections; those with problems are left at their defaults."""
     prepared = _without_computed(values, (), problems)
     if isinstance(auth := values.get("auth"), dict):
@@ -150,22 +113,22 @@ def _checked(values: dict[str, Any], problems: _Problems) -> Config:
         return Config.model_validate_json(json.dumps(prepared))
     except ValidationError as error:
         found = explain(error)
-        for path, text in found:
-            problems.add(path, text)
-        wrong = {path[0] for path, _ in found}
+        for fault in found:
+            problems.add(fault.path, fault.text, is_key=fault.is_key)
+        wrong = {fault.path[0] for fault in found}
         good = {section: value for section, value in prepared.items() if section not in wrong}
         return Config.model_validate_json(json.dumps(good))
 
 
-def _without_computed(table: dict[str, Any], path: KeyPath, problems: _Problems) -> dict[str, Any]:
+def _without_computed(table: dict[str, Any], path: KeyPath, problems: Problems) -> dict[str, Any]:
     parents = tuple(part for part in path if isinstance(part, str))
     computed = [key for key in table if (*parents, key) in COMPUTED]
     for key in computed:
-        problems.add((*path, key), unknown_key((*path, key)))
+        problems.add((*path, key), unknown_key((*path, key)), is_key=True)
     return {key: value for key, value in table.items() if key not in computed}
 
 
-def _prepared_backend(backend: object, path: KeyPath, problems: _Problems) -> object:
+def _prepared_backend(backend: object, path: KeyPath, problems: Problems) -> object:
     """A backend as written, with the zone that its type implies."""
     if not isinstance(backend, dict):
         return backend
@@ -174,7 +137,7 @@ def _prepared_backend(backend: object, path: KeyPath, problems: _Problems) -> ob
     return {"zone": zone} | _without_computed(backend, path, problems)
 
 
-def _check_together(values: dict[str, Any], problems: _Problems) -> None:
+def _check_together(values: dict[str, Any], problems: Problems) -> None:
     """What no single key shows. The values may still be of any type."""
     backends = values.get("backends")
     if isinstance(backends, list):
@@ -185,7 +148,7 @@ def _check_together(values: dict[str, Any], problems: _Problems) -> None:
         _check_aliases({k: v for k, v in aliases.items() if isinstance(v, str)}, problems)
 
 
-def _check_backends(backends: list[dict[str, Any]], problems: _Problems) -> None:
+def _check_backends(backends: list[dict[str, Any]], problems: Problems) -> None:
     first_of: dict[str, int] = {}
     for index, backend in enumerate(backends):
         name, kind = backend.get("name"), backend.get("type")
@@ -197,7 +160,7 @@ def _check_backends(backends: list[dict[str, Any]], problems: _Problems) -> None
             problems.add(("backends", index, "api_key_env"), text)
 
 
-def _check_aliases(aliases: dict[str, str], problems: _Problems) -> None:
+def _check_aliases(aliases: dict[str, str], problems: Problems) -> None:
     in_a_reported_cycle: set[str] = set()
     for start in aliases:
         chain = [start]
@@ -217,7 +180,7 @@ def _check_aliases(aliases: dict[str, str], problems: _Problems) -> None:
 
 
 def _server(
-    server: ServerConfig, environ: Mapping[str, str], overrides: Overrides, problems: _Problems
+    server: ServerConfig, environ: Mapping[str, str], overrides: Overrides, problems: Problems
 ) -> ServerConfig:
     host, port = overrides.host, overrides.port
     if host is None:
@@ -230,14 +193,14 @@ def _server(
     return server.model_copy(update={"host": host, "port": port})
 
 
-def _port(text: str, problems: _Problems) -> int:
+def _port(text: str, problems: Problems) -> int:
     if re.fullmatch(r"[0-9]{1,5}", text) and int(text) <= 65535:
         return int(text)
     problems.add_outside(f"NEXUS_PORT: {shown(text)} is not a port between 0 and 65535")
     return 0
 
 
-def _with_keys(auth: AuthConfig, environ: Mapping[str, str], problems: _Problems) -> AuthConfig:
+def _with_keys(auth: AuthConfig, environ: Mapping[str, str], problems: Problems) -> AuthConfig:
     keys: tuple[ClientKey, ...] = ()
     admin_key = None
     if (text := environ.get(auth.api_keys_env)) is not None:
@@ -306,7 +269,7 @@ def _refuse_open_door(
     auth: AuthConfig,
     overrides: Overrides,
     environ: Mapping[str, str],
-    problems: _Problems,
+    problems: Problems,
 ) -> None:
     """Other machines may reach Nexus only with a key."""
     if auth.api_keys or is_loopback(server.host) or not server.host.strip():
@@ -329,23 +292,25 @@ def _refuse_open_door(
 @dataclass(frozen=True, slots=True)
 class _Document:
     values: dict[str, Any]
-    lines: dict[KeyPath, int]
+    text: str
 
 
 def _read(path: Path | None) -> _Document:
     if path is None:
-        return _Document({}, {})
+        return _Document({}, "")
+    text = ""
     try:
         text = path.read_text(encoding="utf-8-sig")
-        values = tomli.loads(text)
-        return _Document(_jsonable(values), locate(text))
+        return _Document(_jsonable(tomli.loads(text)), text)
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
+        begin = error.object.rfind(b"\n", 0, error.start) + 1
+        column = len(error.object[begin : error.start].decode()) + 1
+        raise ConfigError([f"{path}:{line}:{column}: is not UTF-8 text"]) from None
     except tomli.TOMLDecodeError as error:
-        problem = f"{path}:{error.lineno}:{error.colno}: {error.msg}"
+        problem = syntax_problem(path, text, error.lineno, error.colno, error.msg)
         raise ConfigError([problem]) from None
     except RecursionError:
         raise ConfigError([f"{path}: lists or tables are nested too deeply"]) from None

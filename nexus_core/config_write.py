@@ -5,9 +5,9 @@ from __future__ import annotations
 import difflib
 import os
 import tempfile
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias
 
@@ -269,8 +269,10 @@ def _check(temporary: Path, path: Path, environ: Mapping[str, str]) -> None:
     try:
         load_config(temporary, environ)
     except ConfigError as error:
-        named: Sequence[str] = [p.replace(str(temporary), str(path)) for p in error.problems]
-        raise ConfigError(list(named)) from None
+        raise ConfigError(
+            replace(found, text=found.text.replace(str(temporary), str(path)))
+            for found in error.found
+        ) from None
 
 
 def _umask() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -154,9 +155,29 @@ class UpstreamFailedError(NexusError):
         self.code = code
 
 
-class ConfigError(Exception):
-    """The configuration can't be used; `problems` lists everything found, one line each."""
+@dataclass(frozen=True, slots=True)
+class ConfigProblem:
+    """One thing that is wrong with the configuration."""
 
-    def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+    text: str  # one line: file:line:column: key: what is wrong, what is allowed
+    excerpt: tuple[str, ...] = ()  # the line of the file and a caret below it; holds no secret
+
+
+class ConfigError(Exception):
+    """The configuration can't be used; tells everything that is wrong with it."""
+
+    def __init__(self, problems: Iterable[str | ConfigProblem]) -> None:
+        self.found = tuple(
+            one if isinstance(one, ConfigProblem) else ConfigProblem(one) for one in problems
+        )
+        super().__init__("\n".join(self.problems))
+
+    @property
+    def problems(self) -> list[str]:
+        """One line each, for records and programs."""
+        return [problem.text for problem in self.found]
+
+    @property
+    def lines(self) -> list[str]:
+        """For people: each problem, then the line of the file and a caret below it."""
+        return [line for problem in self.found for line in (problem.text, *problem.excerpt)]

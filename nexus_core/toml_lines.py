@@ -1,4 +1,4 @@
-"""On which line of a TOML file each key stands: the parser does not tell."""
+"""Where in a TOML file each key and value stands: the parser does not tell."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import count
+from typing import NamedTuple
 
 import tomli
 
@@ -23,15 +24,35 @@ _STRING = re.compile(
 _OTHER_VALUE = re.compile(r"[^,\]}\n#]*")
 
 
+class Span(NamedTuple):
+    """A piece of the text, by its offsets."""
+
+    start: int
+    end: int
+
+
+class Place(NamedTuple):
+    """Where a key stands, and its value."""
+
+    line: int  # from 1
+    key: Span  # dotted keys and headers as a whole; of a list's item the value
+    value: Span | None  # None for a table that is no value: a header, a part of a dotted key
+
+
 def locate(text: str) -> dict[KeyPath, int]:
     """The line, from 1, of every table, key and list item of a valid TOML document."""
+    return {path: place.line for path, place in places(text).items()}
+
+
+def places(text: str) -> dict[KeyPath, Place]:
+    """The place of every table, key and list item of a valid TOML document."""
     walk = _Walk(text)
     while walk.skip_blank():
         if walk.peek() == "[":
             walk.header()
         else:
             walk.pair(walk.table)
-    return walk.lines
+    return walk.places
 
 
 class _Walk:
@@ -40,7 +61,7 @@ class _Walk:
     def __init__(self, text: str) -> None:
         self.text = text
         self.at = 0
-        self.lines: dict[KeyPath, int] = {}
+        self.places: dict[KeyPath, Place] = {}
         self.table: KeyPath = ()
         self._line_starts = [0, *(match.end() for match in re.finditer("\n", text))]
         self._last_index: dict[KeyPath, int] = {}  # of each array of tables
@@ -54,38 +75,44 @@ class _Walk:
         return self.at < len(self.text)
 
     def header(self) -> None:
-        line = self._line()
+        line, start = self._line(), self.at
         brackets = 2 if self.text.startswith("[[", self.at) else 1
         self.at += brackets
         keys = self._key()
         self.at += brackets
+        place = Place(line, Span(start, self.at), None)
         if brackets == 2:
-            array = (*self._current(keys[:-1], line), keys[-1])
+            array = (*self._current(keys[:-1], place), keys[-1])
             self._last_index[array] = self._last_index.get(array, -1) + 1
-            self.lines.setdefault(array, line)
-        self.table = self._current(keys, line)
-        self.lines[self.table] = line
+            self.places.setdefault(array, place)
+        self.table = self._current(keys, place)
+        self.places[self.table] = place
 
     def pair(self, table: KeyPath) -> None:
-        line = self._line()
+        line, start = self._line(), self.at
+        keys = self._key()
+        key = Span(start, start + len(self.text[start : self.at].rstrip()))
         path = table
-        for key in self._key():
-            path = (*path, key)
-            self.lines.setdefault(path, line)
+        for part in keys:
+            path = (*path, part)
+            self.places.setdefault(path, Place(line, key, None))
         self.at += 1  # the equals sign
         self.skip_blank()
-        self._value(path)
+        self.places[path] = Place(self.places[path].line, key, self._value(path))
 
-    def _value(self, path: KeyPath) -> None:
+    def _value(self, path: KeyPath) -> Span:
+        start = self.at
         if self.peek() == "[":
             for index in self._items("]"):
-                self.lines[(*path, index)] = self._line()
-                self._value((*path, index))
+                line = self._line()
+                span = self._value((*path, index))
+                self.places[(*path, index)] = Place(line, span, span)
         elif self.peek() == "{":
             for _ in self._items("}"):
                 self.pair(path)
         else:
             self.at = self._end(_STRING) if self.peek() in "\"'" else self._end(_OTHER_VALUE)
+        return Span(start, start + len(self.text[start : self.at].rstrip()))
 
     def _items(self, closing: str) -> Iterator[int]:
         """Stop at the beginning of each item between the brackets, then pass the closing one."""
@@ -114,12 +141,12 @@ class _Walk:
                 return keys
             self.at += 1
 
-    def _current(self, keys: list[str], line: int) -> KeyPath:
+    def _current(self, keys: list[str], place: Place) -> KeyPath:
         """The path of a header's keys, each array of tables meaning its last table so far."""
         path: KeyPath = ()
         for key in keys:
             path = (*path, key)
-            self.lines.setdefault(path, line)
+            self.places.setdefault(path, place)
             if path in self._last_index:
                 path = (*path, self._last_index[path])
         return path

@@ -332,7 +332,7 @@ class NexusApp(App[None], inherit_bindings=False):
         try:
             outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
-            self.notice(visible(str(error)))
+            self.notice(visible(str(error).partition("\n")[0]))  # of a file's faults, the first
             return None
         self.notice(visible(outcome.message))
         self._collect()

@@ -121,7 +121,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     try:
         config = _config(options, environ)
     except ConfigError as error:
-        problems += error.problems
+        problems += error.lines
     if problems:
         for problem in problems:
             say(problem, prefix="")
@@ -258,7 +258,7 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
 async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
     """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
     from nexus_core.commands import ReloadConfig
-    from nexus_core.errors import NexusError
+    from nexus_core.errors import ConfigError, NexusError
 
     while True:
         await signals.hung_up.wait()
@@ -266,7 +266,9 @@ async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
         try:
             outcome = await server.gateway.execute(ReloadConfig())
         except NexusError as error:
-            log.warning("SIGHUP: the configuration is as it was: %s", error.message)
+            cause = error.__cause__  # a record has one line, and no excerpt of the file
+            why = str(cause) if isinstance(cause, ConfigError) else error.message
+            log.warning("SIGHUP: the configuration is as it was: %s", why)
         else:
             log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
 

@@ -86,8 +86,8 @@ def run_with_config(
     try:
         return act(load(options, environ))
     except ConfigError as error:
-        for problem in error.problems:
-            say(problem, prefix="")
+        for line in error.lines:
+            say(line, prefix="")
     except NoAnswerError as error:
         say(f"{name}: {error}")
     return BAD

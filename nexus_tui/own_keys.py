@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from nexus_core.config import Config, shown_path
-from nexus_core.errors import ConfigError
-from nexus_core.toml_lines import locate
-from nexus_tui.keys import check_keys
+from nexus_core.config import Config
+from nexus_core.config_problems import Problems
+from nexus_tui.keys import KEYS, check_keys
 
 
 def require_known_keys(config: Config) -> None:
@@ -14,13 +13,11 @@ def require_known_keys(config: Config) -> None:
     Raises:
         ConfigError: with every action that there is not, every key that is none, every clash.
     """
-    problems = check_keys(config.tui.keys)
-    if not problems:
+    if not (faults := check_keys(config.tui.keys)):
         return
-    lines = locate(config.path.read_text(encoding="utf-8-sig")) if config.path else {}
-    raise ConfigError(
-        [
-            f"{config.path}:{lines.get(path, 1)}: {shown_path(path)}: {text}"
-            for path, text in problems
-        ]
-    )
+    text = config.path.read_text(encoding="utf-8-sig") if config.path else ""
+    problems = Problems(config.path, text)
+    actions = {key.id for key in KEYS}
+    for path, wrong in faults:
+        problems.add(path, wrong, is_key=path[-1] not in actions)
+    problems.raise_if_any()

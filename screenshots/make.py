@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
 from nexus_core.commands import Command, Outcome, ReloadConfig  # noqa: E402
-from nexus_core.errors import ConfigError  # noqa: E402
+from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
@@ -44,9 +44,20 @@ def refuse_reload(stage: Stage) -> None:
         if isinstance(command, ReloadConfig):
             raise ConfigError(
                 [
-                    'nexus.toml:14: backends[1].zone: "private" is not one of restricted, open',
-                    'nexus.toml:19: backends[2].teir: unknown key; did you mean "tier"?',
-                    "nexus.toml:31: routing.aliases.fast: is a cycle: fast -> quick -> fast",
+                    ConfigProblem(
+                        'nexus.toml:14:8: backends[1].zone: "private" is not one of restricted, '
+                        "open",
+                        ('  zone = "private"', "         ^"),
+                    ),
+                    ConfigProblem(
+                        'nexus.toml:19:1: backends[2].teir: unknown key; did you mean "tier"?',
+                        ("  teir = 3", "  ^"),
+                    ),
+                    ConfigProblem(
+                        'nexus.toml:31:8: routing.aliases.fast: is a cycle: "fast" -> "quick" -> '
+                        '"fast"',
+                        ('  fast = "quick"', "         ^"),
+                    ),
                 ]
             )
         raise AssertionError(command)

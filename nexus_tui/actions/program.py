@@ -94,7 +94,7 @@ class ProgramActions:
             plan = await desk.source.command(ReloadConfig(only_plan=True))
         except ConfigError as error:
             await desk.ask(
-                notice("The file is refused; the configuration is as it was", error.problems)
+                notice("The file is refused; the configuration is as it was", error.lines)
             )
             return
         except NexusError as error:

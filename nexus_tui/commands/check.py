@@ -54,8 +54,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         refused = [Finding(Level.ERROR, "config", problem) for problem in error.problems]
         if options.json:
             _show_json(refused)
-        for problem in [] if options.json else error.problems:
-            say(problem, prefix="")
+        for line in [] if options.json else error.lines:
+            say(line, prefix="")
         return BAD
     findings = [*asyncio.run(_look(config)), _address(config)]
     if options.json:

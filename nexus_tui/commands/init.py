@@ -66,8 +66,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         say(f"init: {error}")
         return REFUSED
     except ConfigError as error:
-        for problem in error.problems:
-            say(problem, prefix="")
+        for line in error.lines:
+            say(line, prefix="")
         return REFUSED
     for line in _told(sightings):
         show(line)

@@ -103,9 +103,11 @@ def test_a_file_with_unknown_keys_is_refused_by_line(
     code = main(["--no-ui", "--port", "0", "--config", str(file)])
 
     assert code == 2
-    assert f'{file}:4: tui.keys.pannic: is not an action; did you mean "panic"?' in (
-        capsys.readouterr().err
-    )
+    assert capsys.readouterr().err.splitlines() == [
+        f'{file}:4:1: tui.keys.pannic: is not an action; did you mean "panic"?',
+        '  pannic = "…"',
+        "  ^",
+    ]
 
 
 def test_a_configuration_without_a_file_may_be_checked() -> None:

@@ -8,7 +8,7 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_core.commands import Command, Outcome, ReloadConfig, SaveConfig
-from nexus_core.errors import ConfigError, InvalidRequestError
+from nexus_core.errors import ConfigError, ConfigProblem, InvalidRequestError
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import NOW, Story, fixed_now, publish
@@ -267,11 +267,18 @@ async def test_a_reload_shows_its_plan_before_it_is_in_force() -> None:
         await until(lambda: asked == [ReloadConfig(only_plan=True), ReloadConfig()])
 
 
+EXCERPT = ('  a = "private"', "      ^")
+
+
 @pytest.mark.parametrize(
     "error",
     [
-        ConfigError(["nexus.toml:4: a: is wrong", "nexus.toml:9: b: too"]),
-        InvalidRequestError("nexus.toml:4: a: is wrong\nnexus.toml:9: b: too"),
+        ConfigError(
+            [ConfigProblem("nexus.toml:4:5: a: is wrong", EXCERPT), "nexus.toml:9: b: too"]
+        ),
+        InvalidRequestError(
+            "\n".join(["nexus.toml:4:5: a: is wrong", *EXCERPT, "nexus.toml:9: b: too"])
+        ),
     ],
 )
 async def test_a_refused_file_shows_every_problem(error: Exception) -> None:
@@ -287,8 +294,13 @@ async def test_a_refused_file_shows_every_problem(error: Exception) -> None:
         shown = await press(pilot, "ctrl+r")
 
     assert "the configuration is as it was" in shown.lower()
-    assert "nexus.toml:4: a: is wrong" in shown
-    assert "nexus.toml:9: b: too" in shown
+    lines = shown.splitlines()
+    at = next(index for index, line in enumerate(lines) if "nexus.toml:4:5: a: is wrong" in line)
+    left = lines[at].index("nexus.toml")
+    source, caret, second = (line[left:] for line in lines[at + 1 : at + 4])
+    assert source.startswith(EXCERPT[0])
+    assert caret.startswith(EXCERPT[1])
+    assert second.startswith("nexus.toml:9: b: too")
 
 
 async def test_a_failed_command_leaves_nothing_pending() -> None:
