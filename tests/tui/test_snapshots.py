@@ -48,6 +48,8 @@ SCREENS: dict[str, View] = {
     "diff": View(("2", *"jjj", "m", *"jjjj", "m", "d"), prepare=keep_two),
     "confirm": View(("3", "K")),
     "palette": View((":", *"cut")),
+    "replay": View(("2", *"jjj", "r"), prepare=keep_two),
+    "copy": View(("2", "y")),
     "empty": View(is_empty=True),
     "stale": View(("2",), prepare=lose_the_link),
 }
@@ -79,7 +81,7 @@ def test_screen(snap_compare: Callable[..., bool], view: View, size: tuple[int, 
     assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=size)
 
 
-@pytest.mark.parametrize("name", ["dashboard", "requests", "zones", "confirm"])
+@pytest.mark.parametrize("name", SCREENS)
 def test_without_colours(
     snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
