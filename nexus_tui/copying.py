@@ -8,6 +8,7 @@ import json
 import shlex
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from nexus_core.types import Endpoint
@@ -96,15 +97,20 @@ def as_json(row: RequestRow) -> str:
         },
         ensure_ascii=False,
         indent=2,
+        default=float,  # dollars
     )  # fmt: skip
 
 
 def _record(row: RequestRow) -> dict[str, object]:
+    """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
     at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
+    finished = row.finished
+    estimated = finished.estimated if finished else None
     return {
         "time": at,
         "id": row.request_id,
         "model": row.asked_model,
+        "served_model": row.served_model,
         "backend": row.backend,
         "zone": row.zone,
         "reason": row.reason,
@@ -114,12 +120,16 @@ def _record(row: RequestRow) -> dict[str, object]:
         "total_ms": row.total_ms,
         "prompt_tokens": row.usage.prompt_tokens if row.usage else None,
         "completion_tokens": row.usage.completion_tokens if row.usage else None,
+        "counted": finished.counted if finished else None,
+        "estimated_usd": estimated.usd if estimated else None,
+        "cost_usd": row.cost_usd,
+        "is_unpriced": row.is_unpriced,
     }
 
 
 def to_jsonl(rows: Iterable[RequestRow]) -> str:
     """One JSON object on each line."""
-    return "".join(json.dumps(_record(row)) + "\n" for row in rows)
+    return "".join(json.dumps(_record(row), default=float) + "\n" for row in rows)
 
 
 def to_csv(rows: Iterable[RequestRow]) -> str:
@@ -136,6 +146,10 @@ def to_csv(rows: Iterable[RequestRow]) -> str:
 
 
 def _harmless(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # 0.00000055, not 5.5E-7
+    if isinstance(value, bool):
+        return str(value).lower()  # as in JSON
     if not isinstance(value, str):
         return value
     return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)

@@ -5,6 +5,8 @@ import csv
 import io
 import json
 import shlex
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -87,6 +89,45 @@ def test_lists_are_exported_as_json_lines_and_csv() -> None:
     assert [line["status"] for line in lines] == [200, 503]
     assert [row["status"] for row in table] == ["200", "503"]
     assert table[1]["backend"] == ""
+
+
+LOCAL = Story(0, "gpt-4", "local-llama", served="llama3:70b")
+CHEAP = Story(0, "gpt-4o", "openai", tokens=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("story", "served", "estimated", "cost", "is_unpriced"),
+    [
+        (FAILED_OVER, "gpt-4o", "0.006030000", "0.003230000", False),
+        (CHEAP, "gpt-4o", "0.005002500", "0.000002500", False),
+        (Story(0, "o-large", "other-cloud"), "o-large", None, None, True),
+        (LOCAL, "llama3:70b", None, None, False),
+        (replace(CHEAP, total_ms=None), "gpt-4o", None, None, False),
+        (SECRET, None, None, None, False),
+    ],
+)
+def test_exports_tell_the_served_model_and_what_it_cost(
+    story: Story, served: str | None, estimated: str | None, cost: str | None, is_unpriced: bool
+) -> None:
+    row = make_row(story)
+
+    (line,) = map(json.loads, to_jsonl([row]).splitlines())
+    (cells,) = csv.DictReader(io.StringIO(to_csv([row])))
+    copied = json.loads(as_json(row))
+
+    for told in (line, copied):
+        assert told["served_model"] == served
+        assert told["estimated_usd"] == (None if estimated is None else float(estimated))
+        assert told["cost_usd"] == (None if cost is None else float(cost))
+        assert told["is_unpriced"] is is_unpriced
+    assert cells["served_model"] == (served or "")
+    assert [dollars(cells["estimated_usd"]), dollars(cells["cost_usd"])] == [estimated, cost]
+    assert cells["is_unpriced"] == ("true" if is_unpriced else "false")
+    assert "E" not in cells["cost_usd"]
+
+
+def dollars(cell: str) -> str | None:
+    return f"{Decimal(cell):.9f}" if cell else None
 
 
 def test_a_spreadsheet_runs_no_model_name() -> None:
