@@ -44,7 +44,8 @@ def _cut(view: ViewModel, zone: PrivacyZone, *, is_short: bool) -> str:
         counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
     elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
+    by_whom = " by you" if cut.is_ours else ""
     return (
-        f"{head} {clock(cut.at)} by you: {count(cut.ended)} streams stopped, "
+        f"{head} {clock(cut.at)}{by_whom}: {count(cut.ended)} streams stopped, "
         f"{count(cut.refused)} refused since, {count(cut.elsewhere)} {elsewhere}"
     )

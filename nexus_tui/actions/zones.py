@@ -41,7 +41,10 @@ class ZoneActions:
         if not is_safe and not await desk.ask(self._close_question(zone)):
             return
         ends = is_safe and desk.source.config.tui.panic == "cut"
-        await desk.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
+        desk.view.zones.ask(zone)
+        command = SwitchZone(zone=zone, enabled=False, end_running=ends)
+        if await desk.command(command) is None:
+            desk.view.zones.refuse(zone)
 
     async def _open_again(self, zone: PrivacyZone) -> None:
         if self._is_asking:

@@ -176,11 +176,36 @@ async def test_the_banner_counts_what_the_cut_did() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         for tab in "123456":
             text = await press(pilot, tab)
-            assert (
-                "OPEN ZONE CUT 14:02:11 by you: 2 streams stopped, 0 refused since, 1 served"
-                in text
-            )
+            assert "OPEN ZONE CUT 14:02:11: 2 streams stopped, 0 refused since, 1 served" in text
             assert "O✗" in text
+
+
+async def test_only_a_cut_that_this_screen_asked_for_is_by_you() -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "!")
+        await until(lambda: "OPEN ZONE CUT 14:02:31 by you: 0 streams" in screen_text(app))
+        await press(pilot, "!", "y")
+        await until(lambda: "ZONE CUT" not in screen_text(app))
+        stage.gateway.cut_open_zone()
+        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 streams" in screen_text(app))
+
+
+async def test_a_cut_that_failed_claims_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = make_stage()
+    app = make_app(stage)
+
+    async def refuse(_: Command) -> Outcome:
+        raise InvalidRequestError("not now")
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        monkeypatch.setattr(stage.source, "command", refuse)
+        await press(pilot, "!")
+        await until(lambda: "not now" in screen_text(app))
+        stage.gateway.cut_open_zone()
+        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 streams" in screen_text(app))
 
 
 async def test_the_restricted_zone_is_switched_off_only_after_a_question() -> None:
