@@ -67,8 +67,9 @@ def parse_filter(text: str) -> Filter:
         try:
             test = _term(word)
         except ValueError as error:
-            problem = str(error)
-            test = _nothing
+            problem = problem or str(error)
+            tests.append(_nothing)  # inverted or not: what can't be read must not show all
+            continue
         tests.append(_inverse(test) if inverted else test)
     return Filter(text.strip(), tuple(tests), problem)
 

@@ -35,11 +35,13 @@ def draws_ascii(app: object) -> bool:
     return isinstance(app, Styling) and app.draws_ascii
 
 
-def rule(width: int, *parts: str) -> Line:
-    """A heading: `── Backends ── 5 of 6 usable ─────`; the first part is the title."""
-    cells: list[Cell] = []
-    for index, part in enumerate(parts):
-        cells += [("── ", "faint"), (f"{part} ", "title" if index == 0 else "dim")]
+def rule(width: int, title: str, *parts: str, warning: str = "") -> Line:
+    """A heading: `── Backends ── 5 of 6 usable ─────`; a warning comes before the other parts."""
+    cells: list[Cell] = [("── ", "faint"), (f"{title} ", "title")]
+    if warning:
+        cells += [("── ", "faint"), (f"{warning} ", "warn")]
+    for part in parts:
+        cells += [("── ", "faint"), (f"{part} ", "dim")]
     rest = width - sum(cell_len(text) for text, _ in cells)
     return (*cells, ("─" * max(0, rest), "faint"))
 

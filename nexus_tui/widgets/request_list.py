@@ -94,7 +94,8 @@ class RequestList(RowList):
 
     def head(self, width: int) -> Sequence[Line]:
         titles = ((heading(_layout(width)), "head"),)
-        return [rule(width, self._title, *self._states()), titles]
+        problem = visible(self._view.filter.problem or "")
+        return [rule(width, self._title, *self._states(), warning=problem), titles]
 
     def _states(self) -> list[str]:
         view = self._view

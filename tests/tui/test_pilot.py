@@ -165,6 +165,30 @@ async def test_the_filter_narrows_while_it_is_typed_and_escape_clears_it() -> No
     assert "o-large" in cleared
 
 
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("!status:9xx", "status: wants a number or a class"),
+        ("!zone:", "zone: is restricted or open"),
+        ("status:9xx !zone:", "status: wants a number or a class"),
+    ],
+)
+@pytest.mark.parametrize("width", [60, 80, 120])
+async def test_a_filter_that_cannot_be_read_is_named_above_the_list(
+    text: str, problem: str, width: int
+) -> None:
+    app, _ = make_app()
+
+    async with app.run_test(size=(width, 24)) as pilot:
+        shown = await press(pilot, "2", "slash", *text, "enter")
+        mended = await press(pilot, "escape")
+
+    (head,) = (line for line in shown.splitlines() if "── Requests ──" in line)
+    assert problem in head
+    assert "gpt-4" not in shown
+    assert problem not in mended
+
+
 async def test_letters_and_digits_do_nothing_else_while_typing() -> None:
     app, _ = make_app()
 

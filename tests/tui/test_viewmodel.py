@@ -186,6 +186,9 @@ def test_a_filter_on_a_paused_list_searches_the_frozen_rows() -> None:
         ("cost:>0", []),
         ("!", ["llama3:70b", "gpt-4o", "secret-gpt"]),
         ("status:abc", []),
+        ("!status:9xx", []),
+        ("!zone:", []),
+        ("gpt !zone:", []),
     ],
 )
 def test_the_filter_language(text: str, expected: list[str]) -> None:
@@ -197,8 +200,9 @@ def test_the_filter_language(text: str, expected: list[str]) -> None:
 
 
 @pytest.mark.parametrize("text", ["status:abc", "zone:cloud", "slow:soon", "cost:much"])
-def test_a_term_that_makes_no_sense_is_told(text: str) -> None:
-    assert (parse_filter(text).problem or "").startswith(text.partition(":")[0])
+@pytest.mark.parametrize("sign", ["", "!"])
+def test_a_term_that_makes_no_sense_is_told(sign: str, text: str) -> None:
+    assert (parse_filter(sign + text).problem or "").startswith(text.partition(":")[0])
 
 
 PRICED = (
