@@ -306,9 +306,7 @@ def _read(path: Path | None) -> _Document:
         raise ConfigError([f"{path}: cannot be read: {error.strerror}"]) from error
     except UnicodeDecodeError as error:
         line = error.object.count(b"\n", 0, error.start) + 1
-        begin = error.object.rfind(b"\n", 0, error.start) + 1
-        column = len(error.object[begin : error.start].decode()) + 1
-        raise ConfigError([f"{path}:{line}:{column}: is not UTF-8 text"]) from None
+        raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
     except tomli.TOMLDecodeError as error:
         problem = syntax_problem(path, text, error.lineno, error.colno, error.msg)
         raise ConfigError([problem]) from None

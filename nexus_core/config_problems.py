@@ -48,11 +48,11 @@ class Problems:
                 path = path[:-1]
                 place = self._places.get(path)
         if place is None:
-            self._in_file.append((1, 1, ConfigProblem(f"{self._name}:1:1: {message}")))
+            self._in_file.append((1, 1, ConfigProblem(f"{self._name}:1: {message}")))
             return
         span = place.key if is_key or place.value is None else place.value
         line, column = _position(self._text, span.start)
-        told = f"{self._name}:{line}:{column}: {message}"
+        told = f"{self._name}:{line}: {message}"
         excerpt = _excerpt(self._text, place, message, is_key=is_key)
         self._in_file.append((line, column, ConfigProblem(told, excerpt)))
 

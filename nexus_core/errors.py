@@ -159,7 +159,7 @@ class UpstreamFailedError(NexusError):
 class ConfigProblem:
     """One thing that is wrong with the configuration."""
 
-    text: str  # one line: file:line:column: key: what is wrong, what is allowed
+    text: str  # one line: file:line: key: what is wrong, what is allowed
     excerpt: tuple[str, ...] = ()  # the line of the file and a caret below it; holds no secret
 
 

@@ -45,16 +45,15 @@ def refuse_reload(stage: Stage) -> None:
             raise ConfigError(
                 [
                     ConfigProblem(
-                        'nexus.toml:14:8: backends[1].zone: "private" is not one of restricted, '
-                        "open",
+                        'nexus.toml:14: backends[1].zone: "private" is not one of restricted, open',
                         ('  zone = "private"', "         ^"),
                     ),
                     ConfigProblem(
-                        'nexus.toml:19:1: backends[2].teir: unknown key; did you mean "tier"?',
+                        'nexus.toml:19: backends[2].teir: unknown key; did you mean "tier"?',
                         ("  teir = 3", "  ^"),
                     ),
                     ConfigProblem(
-                        'nexus.toml:31:8: routing.aliases.fast: is a cycle: "fast" -> "quick" -> '
+                        'nexus.toml:31: routing.aliases.fast: is a cycle: "fast" -> "quick" -> '
                         '"fast"',
                         ('  fast = "quick"', "         ^"),
                     ),

@@ -143,10 +143,10 @@ def test_all_problems_come_at_once(tmp_path: Path) -> None:
     assert expect_a_refusal(done) == [
         "NEXUS_LOG_LEVEL: is not one of debug, info, warning, error",
         "--log-format: is not one of pretty, json",
-        'nexus.toml:6:8: backends[0].zone: "private" is not one of restricted, open',
+        'nexus.toml:6: backends[0].zone: "private" is not one of restricted, open',
         '  zone = "private"',
         "         ^",
-        'nexus.toml:8:1: server.prot: unknown key; did you mean "port"?',
+        'nexus.toml:8: server.prot: unknown key; did you mean "port"?',
         "  prot = 1",
         "  ^",
         'NEXUS_PORT: "x" is not a port between 0 and 65535',
@@ -293,7 +293,7 @@ def test_sighup_with_a_refused_file_changes_nothing(start: Start) -> None:
 
     nexus.process.send_signal(signal.SIGHUP)
 
-    nexus.line("SIGHUP: the configuration is as it was: .*nexus.toml:1:1: nonsense: unknown key")
+    nexus.line("SIGHUP: the configuration is as it was: .*nexus.toml:1: nonsense: unknown key")
     assert nexus.end() == 0
 
 

@@ -76,51 +76,49 @@ def test_a_named_file_that_is_missing_is_a_problem(
 # What is wrong with the file
 
 ONE_PROBLEM = [
-    ("[server]\nprot = 1", '2:1: server.prot: unknown key; did you mean "port"?'),
-    ("[bugdet]\nx = 1", '1:1: bugdet: unknown key; did you mean "budget"?'),
-    ("[storage]\nzzz = 1", "2:1: storage.zzz: unknown key; allowed here: path, retention_days"),
-    ("warnings = []", "1:1: warnings: unknown key; allowed here: server, auth, health_check, "
+    ("[server]\nprot = 1", '2: server.prot: unknown key; did you mean "port"?'),
+    ("[bugdet]\nx = 1", '1: bugdet: unknown key; did you mean "budget"?'),
+    ("[storage]\nzzz = 1", "2: storage.zzz: unknown key; allowed here: path, retention_days"),
+    ("warnings = []", "1: warnings: unknown key; allowed here: server, auth, health_check, "
      "routing, queue, budget, storage, tui, backends, pricing"),
-    ("[server]\nport = 70000", "2:8: server.port: 70000 is not between 0 and 65535"),
-    ('[server]\nport = "1"', "2:8: server.port: must be a whole number, not a string"),
-    ("[server]\nport = true", "2:8: server.port: must be a whole number, not true or false"),
-    ('[server]\nhost = ""', '2:8: server.host: "" is not an address or a host name'),
-    ("[server]\nhost = 2026-01-01", "2:8: server.host: must be a string, not a date or time"),
-    ("[server]\nmax_body_bytes = 1", "2:18: server.max_body_bytes: 1 is not 1024 or more"),
+    ("[server]\nport = 70000", "2: server.port: 70000 is not between 0 and 65535"),
+    ('[server]\nport = "1"', "2: server.port: must be a whole number, not a string"),
+    ("[server]\nport = true", "2: server.port: must be a whole number, not true or false"),
+    ('[server]\nhost = ""', '2: server.host: "" is not an address or a host name'),
+    ("[server]\nhost = 2026-01-01", "2: server.host: must be a string, not a date or time"),
+    ("[server]\nmax_body_bytes = 1", "2: server.max_body_bytes: 1 is not 1024 or more"),
     ("[queue]\nmax_wait_seconds = inf",
-     "2:20: queue.max_wait_seconds: must be a finite number, not a number with a fraction"),
-    ("[queue]\nmax_wait_seconds = 0", "2:20: queue.max_wait_seconds: 0 is not above 0"),
+     "2: queue.max_wait_seconds: must be a finite number, not a number with a fraction"),
+    ("[queue]\nmax_wait_seconds = 0", "2: queue.max_wait_seconds: 0 is not above 0"),
     ("[budget]\nsoft_limit_percent = 101",
-     "2:22: budget.soft_limit_percent: 101 is not above 0 and at most 100"),
+     "2: budget.soft_limit_percent: 101 is not above 0 and at most 100"),
     ('[server]\nupstream = "aiohtp"',
-     '2:12: server.upstream: "aiohtp" is not one of aiohttp, httpx; did you mean "aiohttp"?'),
-    ("server = 3", "1:10: server: must be a table, not a number"),
-    ("[backends]\nname = 'a'", "1:1: backends: must be a list, so write [[backends]], not a table"),
-    (BACKEND + 'zone = "private"',
-     '5:8: backends[0].zone: "private" is not one of restricted, open'),
-    (BACKEND + "tier = 7", "5:8: backends[0].tier: 7 is not between 0 and 4"),
+     '2: server.upstream: "aiohtp" is not one of aiohttp, httpx; did you mean "aiohttp"?'),
+    ("server = 3", "1: server: must be a table, not a number"),
+    ("[backends]\nname = 'a'", "1: backends: must be a list, so write [[backends]], not a table"),
+    (BACKEND + 'zone = "private"', '5: backends[0].zone: "private" is not one of restricted, open'),
+    (BACKEND + "tier = 7", "5: backends[0].tier: 7 is not between 0 and 4"),
     (BACKEND + "models = []",
-     "5:10: backends[0].models: is empty; leave it out to ask the backend for its models"),
-    (BACKEND + 'models = ["m", "m"]', "5:10: backends[0].models: names a model twice"),
-    (BACKEND + "models = [1]", "5:10: backends[0].models: must hold names only"),
-    (BACKEND + 'models = { "m" = 1 }',
-     "5:18: backends[0].models.m: must be a string, not a number"),
-    (BACKEND + BACKEND, '6:8: backends[1].name: "a" is already the name of backends[0]'),
-    (BACKEND + '[[backends]]\nname = "b"\ntype = "exo"', "5:1: backends[1].url: is missing"),
-    (CLOUD.replace("api_key_env", "# "), "1:1: backends[0].api_key_env: is missing; type openai "
+     "5: backends[0].models: is empty; leave it out to ask the backend for its models"),
+    (BACKEND + 'models = ["m", "m"]', "5: backends[0].models: names a model twice"),
+    (BACKEND + "models = [1]", "5: backends[0].models: must hold names only"),
+    (BACKEND + 'models = { "m" = 1 }', "5: backends[0].models.m: must be a string, not a number"),
+    (BACKEND + BACKEND, '6: backends[1].name: "a" is already the name of backends[0]'),
+    (BACKEND + '[[backends]]\nname = "b"\ntype = "exo"', "5: backends[1].url: is missing"),
+    (CLOUD.replace("api_key_env", "# "), "1: backends[0].api_key_env: is missing; type openai "
      "needs the name of the variable that holds its key"),
-    ('[routing.aliases]\na = "a"', '2:5: routing.aliases.a: is a cycle: "a" -> "a"'),
+    ('[routing.aliases]\na = "a"', '2: routing.aliases.a: is a cycle: "a" -> "a"'),
     ('[routing.aliases]\nx = "a"\na = "b"\nb = "a"',
-     '3:5: routing.aliases.a: is a cycle: "a" -> "b" -> "a"'),
+     '3: routing.aliases.a: is a cycle: "a" -> "b" -> "a"'),
     ('[routing.aliases]\na = "b"\nb = "c"\nc = "d"\nd = "e"',
-     '2:5: routing.aliases.a: is a chain longer than 3: "a" -> "b" -> "c" -> "d" -> "e"'),
+     '2: routing.aliases.a: is a chain longer than 3: "a" -> "b" -> "c" -> "d" -> "e"'),
     ('[[routing.policies]]\nmodel_pattern = ""',
-     "2:17: routing.policies[0].model_pattern: must not be empty"),
+     "2: routing.policies[0].model_pattern: must not be empty"),
     ('[[routing.policies]]\nmodel_pattern = "*"\nmin_tier = 5',
-     "3:12: routing.policies[0].min_tier: 5 is not between 0 and 4"),
+     "3: routing.policies[0].min_tier: 5 is not between 0 and 4"),
     ('[pricing.openai]\n"gpt 4" = { input_per_1k = -1, output_per_1k = 1 }',
-     '2:28: pricing.openai."gpt 4".input_per_1k: -1 is not 0 or more'),
-    ('[server]\n"a\\u001b\\nb" = 1', "2:1: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
+     '2: pricing.openai."gpt 4".input_per_1k: -1 is not 0 or more'),
+    ('[server]\n"a\\u001b\\nb" = 1', "2: server.\"a\\x1b\\nb\": unknown key; allowed here: host, "
      "port, request_timeout_seconds, connect_timeout_seconds, first_byte_timeout_seconds, "
      "idle_timeout_seconds, max_body_bytes, max_response_bytes, shutdown_grace_seconds, upstream"),
 ]  # fmt: skip
@@ -151,7 +149,7 @@ def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     latin = tmp_path / "latin.toml"
     latin.write_bytes(b"a = 1\nb = '\xff'")
 
-    with pytest.raises(ConfigError, match=r"latin\.toml:2:6: is not UTF-8 text"):
+    with pytest.raises(ConfigError, match=r"latin\.toml:2: is not UTF-8 text"):
         load_config(latin, {})
     with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
         load_config(tmp_path, {})
@@ -170,10 +168,10 @@ def test_all_problems_come_at_once_in_the_order_of_the_file(tmp_path: Path) -> N
     found = problems(tmp_path, text, NEXUS_PORT="x", NEXUS_API_KEYS=" ")
 
     assert [line.partition(": ")[0] for line in found] == [
-        "nexus.toml:2:8",
-        "nexus.toml:3:1",
-        "nexus.toml:8:8",
-        "nexus.toml:10:8",
+        "nexus.toml:2",
+        "nexus.toml:3",
+        "nexus.toml:8",
+        "nexus.toml:10",
         "NEXUS_PORT",
         "NEXUS_API_KEYS",
     ]
@@ -203,12 +201,10 @@ SECRET = "sk-proj-0123456789abcdefghijklmnop"  # noqa: S105 - made up
     ],
 )
 def test_a_key_in_the_file_is_refused_and_never_repeated(tmp_path: Path, text: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        load(tmp_path, text)
+    found = "\n".join(problems(tmp_path, text))
 
-    told = "\n".join([str(caught.value), *caught.value.lines])
-    assert SECRET not in told
-    assert "AIza" not in told
+    assert SECRET not in found
+    assert "AIza" not in found
 
 
 @pytest.mark.parametrize(
@@ -243,7 +239,7 @@ def test_the_end_of_a_url_does_not_matter(tmp_path: Path, url: str, root: str) -
 def test_what_is_no_url_is_refused(tmp_path: Path, url: str) -> None:
     (found,) = problems(tmp_path, BACKEND.replace("http://h:1", url))
 
-    assert found.startswith("nexus.toml:3:7: backends[0].url: ")
+    assert found.startswith("nexus.toml:3: backends[0].url: ")
 
 
 def test_models_are_a_list_or_a_table_or_discovered(tmp_path: Path) -> None:
@@ -350,7 +346,7 @@ def test_other_machines_need_a_key(tmp_path: Path) -> None:
 
     (found,) = problems(tmp_path, text)
 
-    assert found.startswith("nexus.toml:2:8: server.host: ")
+    assert found.startswith("nexus.toml:2: server.host: ")
     assert "set NEXUS_API_KEYS" in found
     assert load(tmp_path, text, NEXUS_API_KEYS="k").server.host == "0.0.0.0"  # noqa: S104
     with pytest.raises(ConfigError, match=r"^--host: .*NEXUS_API_KEYS"):

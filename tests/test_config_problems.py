@@ -49,7 +49,7 @@ def test_the_caret_is_below_the_value_or_the_unknown_key(
 def test_what_is_missing_is_shown_at_its_table(tmp_path: Path) -> None:
     found = problem(tmp_path, BACKEND + '  [[ backends ]] # 2\nname = "b"\ntype = "exo"')
 
-    assert found.text.endswith("nexus.toml:5:3: backends[1].url: is missing")
+    assert found.text.endswith("nexus.toml:5: backends[1].url: is missing")
     assert found.excerpt == ("  [[ backends ]]", "  ^")
 
 
@@ -60,8 +60,8 @@ def test_people_are_told_line_and_caret_and_programs_one_line_each(tmp_path: Pat
         load_config(path, {"NEXUS_PORT": "x"})
 
     error = caught.value
-    zone = f'{path}:5:8: backends[0].zone: "private" is not one of restricted, open'
-    tier = f"{path}:6:8: backends[0].tier: 9 is not between 0 and 4"
+    zone = f'{path}:5: backends[0].zone: "private" is not one of restricted, open'
+    tier = f"{path}:6: backends[0].tier: 9 is not between 0 and 4"
     port = 'NEXUS_PORT: "x" is not a port between 0 and 65535'
     assert error.problems == [zone, tier, port]
     assert str(error) == "\n".join(error.problems)
