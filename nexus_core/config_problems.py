@@ -1,7 +1,7 @@
 """What is wrong with a config file: each problem with its place, its line and a caret below it.
 
-A line is shown only as far as it surely holds no key: what stands around the value in question is
-left out, and a value that the message would not repeat is masked.
+Of a line only the key and the value in question are shown, so that nothing around them is told; the
+value is masked where it may be a secret: by its looks, by its key's name, or as no key of ours.
 """
 
 from __future__ import annotations
