@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import signal
 import subprocess
+import weakref
 from pathlib import Path
 
 from tests.contract.nexus_process import clean_environment
 from tests.test_cli import NEXUS, SECONDS
+
+
+def _kill(process: subprocess.Popen[str]) -> None:
+    if process.poll() is None:
+        process.kill()
+        process.wait()
 
 
 class Watching:
@@ -23,6 +30,7 @@ class Watching:
             stderr=subprocess.PIPE,
             text=True,
         )
+        weakref.finalize(self, _kill, self.process)  # a test that failed did not end it
 
     def line(self) -> str:
         assert self.process.stdout is not None
