@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, TypeVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
@@ -73,11 +73,6 @@ class Dialog(ModalScreen[R], Generic[R]):
         self._title = title
         self._text = text
 
-    def _on_mount(self, event: events.Mount) -> None:
-        super()._on_mount(event)
-        for name in panic_keys(self.app):
-            self._bindings.bind(name, "app.do('panic')", show=False)
-
     @on(RowList.Opened)
     def _keep_to_itself(self, event: RowList.Opened) -> None:
         event.stop()  # the tab behind it would open something, too
@@ -92,6 +87,8 @@ class Dialog(ModalScreen[R], Generic[R]):
             yield from self.compose_below()
 
     def on_mount(self) -> None:
+        for name in panic_keys(self.app):
+            self._bindings.bind(name, "app.do('panic')", show=False)
         if draws_ascii(self.app):
             for box in self.query("VerticalScroll, TextArea"):
                 # As Textual's docstring of it shows, though it is declared for the class.
