@@ -104,7 +104,7 @@ def test_a_file_with_unknown_keys_is_refused_by_line(
 
     assert code == 2
     assert capsys.readouterr().err.splitlines() == [
-        f'{file}:4:1: tui.keys.pannic: is not an action; did you mean "panic"?',
+        f'{file}:4: tui.keys.pannic: is not an action; did you mean "panic"?',
         '  pannic = "…"',
         "  ^",
     ]
