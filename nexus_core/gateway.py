@@ -299,7 +299,7 @@ class Gateway:
         return QueueState(waiting=len(self.queue), max_size=self.config.queue.max_size)
 
     def _begin(self, request: ProxyRequest, reply: Reply) -> None:
-        """Carry a request of the operator's own beside those of clients.
+        """Carry a request of the operator's own beside those of clients, and keep its answer.
 
         Raises:
             NexusError: nobody would look after it, or too much of the kind is under way: there is
@@ -316,7 +316,8 @@ class Gateway:
                 "send it when some of them are over"
             )
         self._own[request.id] = size
-        self._tasks.create_task(self._forward(request, reply), name=f"operator-{request.id}")
+        kept = self.captures.record(request, reply)
+        self._tasks.create_task(self._forward(request, kept), name=f"operator-{request.id}")
 
     async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
         try:

@@ -65,7 +65,7 @@ class Operator:
         self._bus = bus
         self._now = now
         self._config = config  # what is in force
-        self._send = send  # begins a request and does not wait for its end
+        self._send = send  # begins a request, keeps its answer and does not wait for its end
         self.configuration: ConfigControl | None = None  # None: nobody said where it is from
 
     async def execute(self, command: Command) -> Outcome:
@@ -209,7 +209,7 @@ class Operator:
         )
 
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:
-        self._send(request, self._captures.record(request, _Unread()))
+        self._send(request, _Unread())
         return Outcome(message=f"{done} as {request.id}", data={"request_id": request.id})
 
 
@@ -240,7 +240,7 @@ def _switched(what: str, enabled: bool, ended: int) -> str:
 
 
 class _Unread:
-    """The client's end of an operator's request: only the recorder in front reads the answer."""
+    """The client's end of an operator's request: nobody reads the answer but who keeps it."""
 
     async def start(
         self, status: int, upstream: Headers, served: Served, *, length: int | None

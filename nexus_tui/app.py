@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-import os
-import time
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Any, TypeVar
@@ -16,14 +14,13 @@ from textual.binding import BindingsMap
 from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
-from textual.widgets import Input, TextArea
 
 from nexus_core.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
 from nexus_core.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
-from nexus_tui.actions.clip import copying
+from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.desk import Deeds
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.program import ProgramActions, Server
@@ -31,7 +28,6 @@ from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.alarms import alarms
 from nexus_tui.bindings import as_bindings
-from nexus_tui.clipboard import copy
 from nexus_tui.costwatch import keep_costs
 from nexus_tui.intake import Intake
 from nexus_tui.keys import Key, remapped
@@ -56,7 +52,6 @@ from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.lines import LineWidget
 from nexus_tui.widgets.rowlist import RowList
 
-_INTERRUPT_SECONDS = 2.0
 T = TypeVar("T")
 
 
@@ -97,11 +92,11 @@ class NexusApp(App[None], inherit_bindings=False):
         self._now = now or source.now
         self._stop = stop
         self._logs = LogRing() if logs is None else logs
-        self._interrupted_at = 0.0
         self._epoch = source.epoch
         self._server = server
         self._bindings = BindingsMap(as_bindings(self.keymap.keys))
         self._make_frame(self._now)
+        self._clip = ClipActions(self, self, self._log_tab)
         self._deeds = self._make_deeds()
         self._intake = Intake(source.wait, self._take)
         self.pacer = Pacer(
@@ -163,15 +158,14 @@ class NexusApp(App[None], inherit_bindings=False):
             **requests.deeds(),
             **backends.deeds(),
             **zones.deeds(),
+            **self._clip.deeds(),
             "toggle": toggle,
             "open": open_row,
             "palette": palette,
             "back": self._back,
             "filter": self._open_entry,
             "theme": self._next_theme,
-            "copy_line": self._copy_line,
             "repaint": self.refresh_everything,
-            "interrupt": self._interrupt,
         }
 
     # --- life ----------------------------------------------------------------------------
@@ -248,13 +242,17 @@ class NexusApp(App[None], inherit_bindings=False):
             widget.redraw()
 
     def _redraw_frame(self) -> None:
-        self.screen_stack[0].set_class(self.source.status != "live", "-stale")
+        screens = self.screen_stack
+        if not screens:
+            return  # the app is ending, and a round of painting was under way
+        screens[0].set_class(self.source.status != "live", "-stale")
         self._banner.share_room()
         for widget in (self._status, self._tab_bar, self._banner, self._hint_bar):
             widget.redraw()
-        for banner in self.screen.query(Banner):  # of a screen that covers all of it
-            banner.share_room()
-            banner.redraw()
+        if len(screens) > 1:
+            for banner in screens[-1].query(Banner):  # of a screen that covers all of it
+                banner.share_room()
+                banner.redraw()
 
     def redraw(self) -> None:
         """Paint what a key changed, at once."""
@@ -276,7 +274,8 @@ class NexusApp(App[None], inherit_bindings=False):
         return alarms(self.source, self.view, self._server, is_short=is_short)
 
     def _all_hint_bars(self) -> Iterable[HintBar]:
-        return {self._hint_bar, *self.screen.query(HintBar)}
+        on_top = [bar for screen in self.screen_stack[-1:] for bar in screen.query(HintBar)]
+        return {self._hint_bar, *on_top}
 
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""
@@ -407,32 +406,4 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def put_on_clipboard(self, title: str, text: str, *, may_keep: bool = True) -> None:
         """Copy by the terminal and the desktop; where neither is sure, show the text too."""
-        text = "\n".join(map(visible, text.split("\n")))  # what is pasted steers no terminal
-        self.copy_to_clipboard(text)  # OSC 52, through the driver
-        finish = copying(self, title, text, os.environ, may_keep=may_keep)
-        self.run_worker(finish, name="copy")
-
-    def _copy_line(self) -> None:
-        line = self._log_tab.list.selected
-        if line is not None:
-            self.put_on_clipboard("the log line", f"{line.level} {line.logger}: {line.text}")
-
-    def _selected_text(self) -> str:
-        focused = self.focused
-        if isinstance(focused, Input | TextArea) and focused.selected_text:
-            return focused.selected_text
-        return self.screen.get_selected_text() or ""
-
-    def _interrupt(self) -> None:
-        """Copy what is selected; without a selection, quit at the second time."""
-        if text := self._selected_text():
-            self.copy_to_clipboard(text)
-            self.run_worker(copy(text, os.environ, may_keep=False), name="copy")
-            self.notice("copied what is selected")
-            return
-        now = time.monotonic()
-        if now - self._interrupted_at < _INTERRUPT_SECONDS:
-            self.exit()
-            return
-        self._interrupted_at = now
-        self.notice("ctrl+c again quits; so does q")
+        self._clip.put(title, text, may_keep=may_keep)

@@ -61,8 +61,7 @@ class Notices:
         line, now = self._logs.last_warning, time.monotonic()
         if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
             return
-        is_busy = any(bar.notice for bar in self._bars())
-        if is_busy or self._now() - line.at > _NEWS_SECONDS:
+        if self._now() - line.at > _NEWS_SECONDS or any(bar.notice for bar in self._bars()):
             return
         self._warned_of, self._warned_at = line, now
         self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)

@@ -276,6 +276,7 @@ async def test_no_more_of_them_run_at_once_than_somebody_can_watch() -> None:
 
         assert refused.value.status == 503
         assert f"{MAX_OWN_REQUESTS} requests of the dashboard" in refused.value.message
+        assert len(nexus.gateway.captures) == MAX_OWN_REQUESTS  # nothing is kept of a refused one
         assert nexus.gateway.stats.requests <= MAX_OWN_REQUESTS
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from nexus_core.events import Considered, ScoreTerm
 from nexus_core.registry import BackendSnapshot
@@ -115,35 +115,26 @@ def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:
     return RouteReason.CAPABILITY_MATCH
 
 
+# What a decision keeps of a backend: name, zone, tier, health, priority.
+_Who: TypeAlias = tuple[str, PrivacyZone, int | None, HealthStatus, int]
+
+
+def _who(backend: BackendSnapshot) -> _Who:
+    return (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+
+
 def _kept(choice: Choice, position: int) -> Considered:
-    return _considered(choice.backend, position, None, None, choice.model, choice.score)
+    who = _who(choice.backend)
+    return _considered(who, position, None, None, choice.model, choice.score)
 
 
 def _dropped(drop: Drop) -> Considered:
-    return _considered(drop.backend, None, drop.stage.value, drop.why, drop.model, ())
-
-
-def _considered(
-    backend: BackendSnapshot,
-    position: int | None,
-    dropped_by: str | None,
-    why: str | None,
-    model: str,
-    score: tuple[ScoreTerm, ...],
-) -> Considered:
-    return _shared(
-        *(backend.name, backend.zone, backend.tier, backend.health, backend.priority),
-        *(position, dropped_by, why, model, score),
-    )
+    return _considered(_who(drop.backend), None, drop.stage.value, drop.why, drop.model, ())
 
 
 @lru_cache(maxsize=_REMEMBERED)
-def _shared(
-    backend: str,
-    zone: PrivacyZone,
-    tier: int | None,
-    health: HealthStatus,
-    priority: int,
+def _considered(
+    who: _Who,
     position: int | None,
     dropped_by: str | None,
     why: str | None,
@@ -151,8 +142,9 @@ def _shared(
     score: tuple[ScoreTerm, ...],
 ) -> Considered:
     """One for all requests that saw the backend alike: thousands of them are kept and listed."""
+    name, zone, tier, health, priority = who
     return Considered(
-        backend=backend,
+        backend=name,
         zone=zone,
         tier=tier,
         health=health,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
@@ -15,6 +16,9 @@ from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import Script, answers
 from tests.scenarios.nexus import Nexus, cloud, running, until
+
+COST = "x-nexus-cost-estimated"
+PATTERN = re.compile(r"^\$\d+\.\d{4,}$")
 
 # Model "m": 1 $ for a thousand prompt tokens, 2 $ for a thousand of an answer.
 PRICE = PriceConfig(input_per_1k=1.0, output_per_1k=2.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,10 @@ from nexus_core.types import NANO, BackendType
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Script, answers, hang, streams
 from tests.scenarios.money import (
+    COST,
     DONE,
     ESTIMATE,
+    PATTERN,
     PRICE,
     PRICING,
     PROMPT,
@@ -31,9 +32,6 @@ from tests.scenarios.money import (
     vendor,
 )
 from tests.scenarios.nexus import CHAT, backend, cloud, in_turn, told, until, upstreams
-
-COST = "x-nexus-cost-estimated"
-PATTERN = re.compile(r"^\$\d+\.\d{4,}$")
 
 
 async def test_a_whole_answer_tells_what_its_usage_costs(

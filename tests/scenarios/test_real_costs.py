@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from pathlib import Path
 
 import httpx
@@ -14,8 +13,10 @@ from tests.contract.bodies import FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import answers, streams
 from tests.providers.samples import ANTHROPIC, GOOGLE, Provider, both
 from tests.scenarios.money import (
+    COST,
     DONE,
     ESTIMATE,
+    PATTERN,
     PROMPT,
     SPOKEN,
     ledger,
@@ -26,9 +27,6 @@ from tests.scenarios.money import (
     vendor,
 )
 from tests.scenarios.nexus import CHAT, Nexus, cloud, upstreams
-
-COST = "x-nexus-cost-estimated"
-PATTERN = re.compile(r"^\$\d+\.\d{4,}$")
 
 
 async def leave_after(nexus: Nexus, said: str) -> httpx.Headers:

@@ -5,28 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 from textual.widgets import TextArea
 
 from nexus_core.commands import SwitchZone
 from nexus_core.types import PrivacyZone
-from nexus_tui.app import NexusApp
-from tests.tui.fleet import Story, fixed_now, publish
+from tests.tui.fleet import Story, publish
 from tests.tui.screen import screen_text, until
-from tests.tui.staged import Kept, Stage, keep_two, make_stage, streamed
-
-
-def make_app(stage: Stage) -> NexusApp:
-    return NexusApp(stage.source, now=fixed_now)
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
-
+from tests.tui.staged import Kept, keep_two, make_stage, streamed
+from tests.tui.test_states import make_app, press
 
 # The detail ---------------------------------------------------------------------------------------
 
@@ -289,3 +275,16 @@ async def test_the_status_line_keeps_its_numbers_beside_every_flag_at_80_columns
 
     for part in ("127.0.0.1:8000", "R● O✗", " ok", "[CUT]", "[REC]", "[RO]", "[ATT]"):
         assert part in top
+
+
+async def test_what_still_wants_to_be_drawn_while_the_app_ends_is_no_crash() -> None:
+    app = make_app(make_stage())
+    async with app.run_test(size=(120, 36)):
+        pass
+
+    assert app.screen_stack == []
+    for group in ("kpi", "backends", "list"):
+        app._paint(group)
+    app.notice("done")
+    app._notices._clear("done")
+    assert app.crash is None

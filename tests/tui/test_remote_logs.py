@@ -123,7 +123,7 @@ async def test_after_an_answer_that_is_none_the_next_news_ask_again(bad: Any) ->
         await until(lambda: texts(ring) == ["at last"])
         logs.heard_of("ab-1")  # what is known is no news
         logs.heard_of(None)
-        await asyncio.sleep(0.05)
+        assert not logs._news.is_set()
         task.cancel()
 
     assert len(told.asked) == 2
