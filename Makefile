@@ -45,7 +45,7 @@ lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --extra speed --extra dev pyproject.toml -o requirements/dev.lock
+	  --extra dev pyproject.toml -o requirements/dev.lock
 
 screenshots: $(READY)
 	$(BIN)/python screenshots/make.py

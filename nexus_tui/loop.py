@@ -1,4 +1,4 @@
-"""The event loop that proxy and dashboard share: uvloop where it is installed, else asyncio's."""
+"""The event loop that proxy and dashboard share: uvloop on Linux and macOS, else asyncio's."""
 
 from __future__ import annotations
 

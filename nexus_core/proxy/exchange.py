@@ -49,12 +49,16 @@ class Answer:
 
 
 class FailureKind(Enum):
-    """What a failure says about the backend."""
+    """What a failure says, and of what: see `Forwarder._learn` for what follows from each."""
 
-    FAILED = auto()
-    UNREACHABLE = auto()  # no connection
-    BUSY = auto()  # 429
-    REFUSED_KEY = auto()  # 401, 403
+    FAILED = auto()  # of this model at this backend
+    UNREACHABLE = auto()  # no connection: of the whole backend
+    BUSY = auto()  # 429: of this model at this backend
+    ACCOUNT_BUSY = auto()  # a 429 that speaks of the whole account
+    NO_CREDIT = auto()  # 402, insufficient_quota: the account can't pay
+    REFUSED_KEY = auto()  # 401, and Google's 400 for a bad key
+    FORBIDDEN = auto()  # 403: perhaps about this prompt or model; a probe has to tell
+    REFUSED_CONTENT = auto()  # about this request: counts against nobody
     NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 

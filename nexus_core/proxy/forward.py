@@ -324,14 +324,14 @@ class Forwarder:
         """What a failed attempt says about the backend."""
         name = agent.name
         match failure.kind:
-            case FailureKind.REFUSED_KEY:
+            case FailureKind.REFUSED_KEY | FailureKind.FORBIDDEN:
                 hint = f"{failure.status}: {agent.auth_hint}"
                 self._registry.record_refused_key(name, hint)
-            case FailureKind.BUSY:
+            case FailureKind.BUSY | FailureKind.ACCOUNT_BUSY:
                 self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
-            case FailureKind.NOT_SENT:
-                pass  # the operator's doing
-            case FailureKind.UNREACHABLE | FailureKind.FAILED:
+            case FailureKind.NOT_SENT | FailureKind.REFUSED_CONTENT:
+                pass  # the operator's doing, or the request's own
+            case FailureKind.UNREACHABLE | FailureKind.FAILED | FailureKind.NO_CREDIT:
                 unreachable = failure.kind is FailureKind.UNREACHABLE
                 self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
 
