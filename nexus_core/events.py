@@ -155,7 +155,8 @@ class RequestFinished:
     @property
     def is_estimated(self) -> bool:
         """Its tokens, and so its cost, are Nexus's own count: the backend reported no usage."""
-        return self.usage is not None and self.counted is not CountMethod.REPORTED
+        is_known = self.usage is not None or self.cost is not None
+        return is_known and self.counted is not CountMethod.REPORTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

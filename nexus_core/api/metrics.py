@@ -189,6 +189,11 @@ def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Me
     cost = CounterMetricFamily(
         "nexus_cost_usd", "What answers cost, where the price is known.", labels=("backend",)
     )
+    estimated = CounterMetricFamily(
+        "nexus_cost_estimated_usd",
+        "The part of nexus_cost_usd that is by token counts of Nexus's own.",
+        labels=("backend",),
+    )
     unpriced = CounterMetricFamily(
         "nexus_unpriced_requests", "Answers whose price is not known.", labels=("backend",)
     )
@@ -196,10 +201,11 @@ def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Me
         name, numbers = (snapshot.name,), stats.backends.get(snapshot.name) or BackendStats()
         attempts.add_metric(name, numbers.attempts)
         cost.add_metric(name, numbers.cost_nano_usd / NANO)
+        estimated.add_metric(name, numbers.estimated_nano_usd / NANO)
         unpriced.add_metric(name, numbers.unpriced)
         for error, count in numbers.errors.items():
             errors.add_metric((*name, error), count)
-    yield from (attempts, errors, cost, unpriced)
+    yield from (attempts, errors, cost, estimated, unpriced)
 
 
 def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:

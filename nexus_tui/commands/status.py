@@ -75,8 +75,16 @@ def _spent(costs: Mapping[str, Any]) -> str:
     of = "" if limit is None else f" of {dollars(Decimal(limit))}"
     unpriced = costs["today_unpriced"]
     also = f", {unpriced:,} requests of unknown price beside it" if unpriced else ""
-    today, month = dollars(Decimal(costs["today"])), dollars(Decimal(costs["month"]))
+    today, month = (_dollars(costs, name) for name in ("today", "month"))
     return f"{today} today{also}, {month}{of} this month"
+
+
+def _dollars(costs: Mapping[str, Any], name: str) -> str:
+    """A sum, with a sign before it where Nexus counted some of it itself."""
+    from nexus_tui.figures import dollars
+
+    is_estimated = Decimal(costs.get(f"{name}_estimated", 0)) > 0
+    return f"{'≈' if is_estimated else ''}{dollars(Decimal(costs[name]))}"
 
 
 def _percentiles(values: Mapping[str, float | None]) -> str:

@@ -128,7 +128,8 @@ class CostTable(RowList):
 def _spent(costs: CostReport, width: int) -> Line:
     """The month against its limit, and how it goes on."""
     limit = costs.monthly_limit
-    month: list[Cell] = [("month ", "dim"), (dollars(costs.month, 2), "bright")]
+    sign = "≈" if costs.month_estimated else ""
+    month: list[Cell] = [("month ", "dim"), (f"{sign}{dollars(costs.month, 2)}", "bright")]
     if limit is not None:
         filled, empty = gauge(float(costs.month), float(limit), _GAUGE)
         share = 100 * costs.month / limit if limit else Decimal(100)

@@ -132,6 +132,20 @@ async def test_the_status_line_has_today_s_spend(width: int, spend: str) -> None
     assert spend in (await shown(COSTS, width=width)).splitlines()[0]
 
 
+async def test_what_is_estimated_never_looks_like_a_cost() -> None:
+    some = Decimal("0.01")
+    costs = replace(
+        COSTS, today_unpriced=0, month_estimated=some, minute_estimated=some, per_minute=(some,)
+    )
+
+    lines = (await shown(costs, width=140)).splitlines()
+    figures = await shown(costs, "1", width=140)
+
+    assert "≈$1.8342 today   ≈$31.20/$100 month" in lines[0]
+    assert "month ≈$31.20 of $100.00" in "".join(lines)
+    assert "≈$0.010" in figures
+
+
 async def test_a_cent_more_is_seen_in_the_series() -> None:
     costs = replace(COSTS, per_minute=(*[Decimal(0)] * 59, Decimal("0.011")))
 
