@@ -78,7 +78,7 @@ class CostReport:
 class LiveBudget:
     """What the budget knows at a moment, in nano-dollars; the ledger lags by half a second."""
 
-    spent: int
+    spent: int | None  # None: the month began before the ledger could be read
     reserved: int
     limit: int | None
 
@@ -90,19 +90,21 @@ def read_cost_report(
     month = Month.of(at)
     day = _Day(at, _minutes(connection, at))
     per_hour = day.pace(_first_row(connection))
-    left = live.limit - live.spent if live.limit is not None else None
     lines = list(_lines(connection, month))
+    recorded = sum((line.actual or 0) + (line.estimated or 0) for line in lines)
+    spent = recorded if live.spent is None else live.spent
+    left = live.limit - spent if live.limit is not None else None
     return CostReport(
         at=at,
         today=_usd(day.total("cost")),
         today_estimated=_usd(day.total("estimated")),
         today_unpriced=day.total("unpriced"),
         saved=_usd_or_none(day.total("saved") or None),
-        month=_usd(live.spent),
+        month=_usd(spent),
         month_estimated=_usd(sum(line.estimated or 0 for line in lines)),
         reserved=_usd(live.reserved),
         monthly_limit=_usd_or_none(live.limit),
-        month_forecast=_usd(live.spent + round(per_hour * (month.end - at) / _HOUR)),
+        month_forecast=_usd(spent + round(per_hour * (month.end - at) / _HOUR)),
         pace_per_hour=_usd(per_hour),
         spent_at=_reached_at(left, per_hour, at, month),
         burn=tuple(map(_usd, day.by_hour())),

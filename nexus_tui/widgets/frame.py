@@ -55,10 +55,11 @@ def zone_cell(source: EventSource, zone: PrivacyZone) -> Cell:
 
 
 def spend_items(source: EventSource, *, is_short: bool) -> list[Line]:
-    """What was spent today, and this month of its limit; nothing while no costs are kept."""
+    """What was spent today, and this month of its limit; nothing where no costs are kept."""
     costs = source.costs
     if costs is None:
-        return []
+        is_awaited = source.costs_problem is None
+        return [(("$… today", "dim"),)] if is_awaited else []
     unpriced, estimated = bool(costs.today_unpriced), bool(costs.today_estimated)
     sign = sum_sign(is_estimated=estimated, is_unpriced=unpriced)
     spent = dollars(costs.today, 2 if is_short else 4)

@@ -46,6 +46,10 @@ def test_status_shows_the_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("costs", "line"),
     [
+        (
+            {"costs": None, "is_reading": True},
+            " cost        not known yet: the ledger is being read",
+        ),
         ({"costs": None}, None),
         (None, None),  # one that is too old to know
         (

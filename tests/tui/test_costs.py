@@ -171,10 +171,12 @@ class Watched(LocalSource):
     """Counts how often costs are asked for."""
 
     reads = 0
+    unknown = 0  # so many times it is not known yet
 
     async def refresh_costs(self) -> None:
         self.reads += 1
-        await super().refresh_costs()
+        if self.reads > self.unknown:
+            await super().refresh_costs()
 
 
 def watched() -> Watched:
@@ -225,6 +227,30 @@ async def test_costs_are_read_once_more_after_the_last_request_and_then_each_min
     await rounds(source, *[7] * 26)
 
     assert source.reads == 2 + 2
+
+
+async def test_costs_that_are_not_known_yet_are_asked_for_soon() -> None:
+    source = watched()
+    source.unknown = 2
+
+    pauses = await rounds(source, *[7] * 4)
+
+    assert source.reads == 3
+    assert pauses == [1.0, 1.0, 5.0, 5.0]
+
+
+async def test_what_is_not_known_yet_is_never_0() -> None:
+    stage = make_stage(plays=False)
+    app = NexusApp(stage.source, now=fixed_now)
+    async with app.run_test(size=(140, 36)) as pilot:
+        stage.source.costs = stage.source.costs_problem = None  # as it is while a ledger is read
+        await pilot.press("5")
+        await pilot.pause()
+        text = screen_text(app)
+
+    assert "$… today" in text.splitlines()[0]
+    assert "Not known yet: the ledger is being read …" in text
+    assert "$0" not in text
 
 
 async def test_a_large_ledger_is_read_less_often() -> None:
