@@ -61,7 +61,11 @@ class StreamMeter:
             fields = parse_json(text)
         except ValueError:
             return False
-        if not isinstance(fields, dict) or not self._tally.take(fields):
+        if not isinstance(fields, dict):
             return False
-        self.service_tier = read_service_tier(fields) or self.service_tier
-        return self._hides_usage and fields.get("choices") == [] and "error" not in fields
+        is_told = self._tally.take(fields)
+        if is_told:
+            self.service_tier = read_service_tier(fields) or self.service_tier
+        if not self._hides_usage or fields.get("choices") != [] or "error" in fields:
+            return False
+        return is_told or isinstance(fields.get("usage"), dict)  # a usage of zeros is none, too

@@ -208,7 +208,8 @@ def timing_pane(row: RequestRow, width: int) -> list[Line]:
         lines += [(), *fact("tokens", tokens_words(row), width)]
         if row.total_ms and row.first_byte_ms is not None and row.usage.completion_tokens:
             seconds = max(0.001, (row.total_ms - row.first_byte_ms) / 1000)
-            lines += fact("speed", f"{row.usage.completion_tokens / seconds:.0f} tokens/s", width)
+            speed = f"{row.usage.completion_tokens / seconds:.0f} tokens/s"
+            lines += fact("speed", f"{'≈' if row.is_estimated else ''}{speed}", width)
     if words := cost_words(row):
         lines += fact("cost", words, width)
     return lines

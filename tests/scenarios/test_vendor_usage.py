@@ -222,6 +222,25 @@ async def test_an_error_is_never_hidden_with_the_usage(tmp_path: Path) -> None:
     assert b"overloaded" in answer.content
 
 
+async def test_a_cost_that_was_reported_before_a_stream_broke_is_not_the_whole(
+    tmp_path: Path,
+) -> None:
+    early = line(
+        choices=[{"index": 0, "delta": {"content": ""}}],
+        usage={"prompt_tokens": 10, "completion_tokens": 1, "cost": 0.001},
+    )
+    said = line(choices=[{"index": 0, "delta": {"content": "twelve bytes"}}])
+    async with (
+        upstreams(answers({})) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        _, finished = await ask(nexus, up, streams([FIRST, early, said]), stream=True)
+
+    assert (finished.is_partial, finished.is_estimated) == (True, True)
+    assert (finished.usage.prompt_tokens, finished.usage.completion_tokens) == (10, 3)
+    assert (finished.cost.nano_usd, finished.cost.source) == (16_000_000, "config")
+
+
 async def test_a_stream_without_usage_has_an_estimate_that_says_so(tmp_path: Path) -> None:
     async with (
         upstreams(answers({})) as (up,),
