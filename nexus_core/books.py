@@ -62,6 +62,8 @@ class Books:
         self._reporting = asyncio.Lock()
         self._opened = asyncio.Event()
         self._opened.set()  # but for the moment that `open` takes
+        # What the month has cost so far; without a ledger it begins with this process.
+        self.is_month_known = self._path is None
 
     # --- life ----------------------------------------------------------------------------
 
@@ -70,8 +72,9 @@ class Books:
         self._opened.clear()
         month = Month.of(self._now())
         spent, averages = await asyncio.to_thread(self._read, month)
-        self.budget.recall(spent, month)
+        self.budget.recall(spent or {}, month)
         self.averages = CompletionAverages(averages)
+        self.is_month_known = spent is not None
         self._opened.set()
         self._warn_of_unknown_clients()
 
@@ -83,7 +86,8 @@ class Books:
                 client,
             )
 
-    def _read(self, month: Month) -> tuple[dict[str | None, int], dict[str, float]]:
+    def _read(self, month: Month) -> tuple[dict[str | None, int] | None, dict[str, float]]:
+        """What the month has cost, None where that can't be known, and how long answers are."""
         self.ledger.open()
         if self._path is None:
             return {}, {}
@@ -93,7 +97,12 @@ class Books:
         except NoLedgerError as error:
             if self.ledger.path is not None:
                 log.warning("the month's spending begins at zero: %s", error)
-            return {}, {}
+            return None if self._path.exists() else {}, {}
+
+    @property
+    def is_read(self) -> bool:
+        """The ledger was read after the start, or found to be unreadable."""
+        return self._opened.is_set()
 
     @property
     def is_ready(self) -> bool:
@@ -227,7 +236,7 @@ class Books:
         budget = self.budget
         budget.turn(self._now())
         return LiveBudget(
-            spent=budget.spent_nano_usd,
+            spent=budget.spent_nano_usd if self.is_month_known else None,
             reserved=budget.reserved_nano_usd,
             limit=budget.limit_nano_usd,
         )

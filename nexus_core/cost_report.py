@@ -53,6 +53,7 @@ class CostReport:
     today_unpriced: int  # requests of today that are not in it: their price is unknown
     saved: Usd | None  # by local answers of today, an estimate; None: nothing is known of it
     month: Usd  # what counts towards the limit, without what is reserved
+    month_estimated: Usd = Decimal(0)  # how much of it is by counts of Nexus's own
     reserved: Usd  # for requests under way
     monthly_limit: Usd | None
     month_forecast: Usd  # by the month's end at the present pace
@@ -61,6 +62,7 @@ class CostReport:
     # Of each hour of today and each minute of the last hour, the last of them under way.
     burn: Annotated[tuple[Usd, ...], Field(max_length=_HOURS)]
     per_minute: Annotated[tuple[Usd, ...], Field(max_length=_MINUTES)]
+    minute_estimated: Usd = Decimal(0)  # how much of the last minute is by counts of Nexus's own
     by_model: Rows  # the dearest first, and so of all three
     by_backend: Rows
     by_key: Rows
@@ -76,7 +78,7 @@ class CostReport:
 class LiveBudget:
     """What the budget knows at a moment, in nano-dollars; the ledger lags by half a second."""
 
-    spent: int
+    spent: int | None  # None: the month began before the ledger could be read
     reserved: int
     limit: int | None
 
@@ -88,22 +90,26 @@ def read_cost_report(
     month = Month.of(at)
     day = _Day(at, _minutes(connection, at))
     per_hour = day.pace(_first_row(connection))
-    left = live.limit - live.spent if live.limit is not None else None
     lines = list(_lines(connection, month))
+    recorded = sum((line.actual or 0) + (line.estimated or 0) for line in lines)
+    spent = recorded if live.spent is None else live.spent
+    left = live.limit - spent if live.limit is not None else None
     return CostReport(
         at=at,
         today=_usd(day.total("cost")),
         today_estimated=_usd(day.total("estimated")),
         today_unpriced=day.total("unpriced"),
         saved=_usd_or_none(day.total("saved") or None),
-        month=_usd(live.spent),
+        month=_usd(spent),
+        month_estimated=_usd(sum(line.estimated or 0 for line in lines)),
         reserved=_usd(live.reserved),
         monthly_limit=_usd_or_none(live.limit),
-        month_forecast=_usd(live.spent + round(per_hour * (month.end - at) / _HOUR)),
+        month_forecast=_usd(spent + round(per_hour * (month.end - at) / _HOUR)),
         pace_per_hour=_usd(per_hour),
         spent_at=_reached_at(left, per_hour, at, month),
         burn=tuple(map(_usd, day.by_hour())),
         per_minute=tuple(map(_usd, day.last_hour())),
+        minute_estimated=_usd(day.last_minute_estimated()),
         by_model=_rows((line.model, line.backend, line) for line in lines),
         by_backend=_rows((line.backend, None, line) for line in lines),
         by_key=_rows((line.client, None, line) for line in lines),
@@ -186,6 +192,11 @@ class _Day:
         first = int(self._at // _MINUTE) - (_MINUTES - 1)
         costs = {one.number: one.cost for one in self._minutes}
         return [costs.get(first + place, 0) for place in range(_MINUTES)]
+
+    def last_minute_estimated(self) -> int:
+        """How much of the last of them is by counts of Nexus's own."""
+        last = int(self._at // _MINUTE)
+        return sum(one.estimated for one in self._minutes if one.number == last)
 
 
 # The month, by model, backend and key -------------------------------------------------------------

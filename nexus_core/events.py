@@ -67,6 +67,7 @@ class TokenUsage:
     reasoning_tokens: int = 0  # of the completion
     prompt_audio_tokens: int = 0
     completion_audio_tokens: int = 0
+    cost_nano_usd: int | None = None  # what the backend itself says that they cost; None: nothing
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +151,12 @@ class RequestFinished:
     attempts: tuple[Attempt, ...]  # the failed ones, in order
     considered: tuple[Considered, ...]
     headers: tuple[tuple[str, str], ...]  # the response headers as the client got them
+
+    @property
+    def is_estimated(self) -> bool:
+        """Its tokens, and so its cost, are Nexus's own count: the backend reported no usage."""
+        is_known = self.usage is not None or self.cost is not None
+        return is_known and self.counted is not CountMethod.REPORTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

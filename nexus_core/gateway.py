@@ -215,6 +215,7 @@ class Gateway:
 
     async def explain(self, question: Question) -> Explanation:
         """Where such a request would go now, and why; nothing is sent and nothing counted."""
+        await self.books.ready(wants_prices=False)  # as the forwarder does: what is spent counts
         need = read_requirements(
             question.model, question.hints, self.config.routing, question.traits
         )

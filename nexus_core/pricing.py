@@ -17,11 +17,12 @@ from nexus_core.types import NANO, BackendType, Cost
 log = logging.getLogger(__name__)
 
 FROM_CONFIG = "config"
+REPORTED = "reported"  # by the backend itself, with the answer
 _DAY_SECONDS = 86_400
 _MAX_KEPT = 10_000  # prices, for models named by strangers
 _OPENAI = "openai"
 _OWN_FORMAT = (BackendType.ANTHROPIC, BackendType.GOOGLE)  # no other vendor is reached by these
-_counts = attrgetter(*(field.name for field in fields(TokenUsage)))
+_counts = attrgetter(*(f.name for f in fields(TokenUsage) if f.name.endswith("_tokens")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,8 +98,8 @@ class Prices:
             return
         self._warned.add((provider, model))
         log.warning(
-            'no price is known for %s model "%s": its requests count as unpriced; '
-            "set it in [pricing.%s]",
+            'no price is known for %s model "%s": its requests count as unpriced '
+            "unless the backend reports what they cost; set it in [pricing.%s]",
             provider,
             model,
             provider if provider in _OWN_FORMAT else _OPENAI,

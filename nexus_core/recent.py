@@ -141,6 +141,11 @@ class RecentRequest:
         return cost.usd if cost else None
 
     @property
+    def is_estimated(self) -> bool:
+        """Its tokens and its cost are Nexus's own count, and no report of the backend."""
+        return self.finished is not None and self.finished.is_estimated
+
+    @property
     def is_unpriced(self) -> bool:
         """It cost something, and nobody knows how much."""
         return self.finished is not None and self.finished.is_unpriced

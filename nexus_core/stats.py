@@ -49,6 +49,7 @@ class BackendStats:
     prompt_tokens: int = 0  # as the backend reported them
     completion_tokens: int = 0
     cost_nano_usd: int = 0  # of what has a price
+    estimated_nano_usd: int = 0  # the part of it that is by counts of Nexus's own
     unpriced: int = 0  # answers that cost something, and nobody knows how much
     first_byte: Histogram = field(default_factory=Histogram)
     total: Histogram = field(default_factory=Histogram)
@@ -105,6 +106,7 @@ class Stats:
         self.prompt_tokens = 0
         self.completion_tokens = 0
         self.cost_nano_usd = 0
+        self.estimated_nano_usd = 0  # the part of it that is by counts of Nexus's own
         self.unpriced = 0
         self.saved_nano_usd = 0  # an estimate: what local answers would have cost in the cloud
         self.reasons: Counter[RouteReason] = Counter()
@@ -226,8 +228,8 @@ class Stats:
                 operation.end(error, _last_attempt_ms(event))
         self._count_money(event, backend)
         usage = event.usage
-        if usage is None or event.counted is CountMethod.ESTIMATED:
-            return
+        if usage is None or event.counted in (CountMethod.ESTIMATED, CountMethod.EXACT):
+            return  # Nexus's own count is no report of the backend
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
         backend.prompt_tokens += usage.prompt_tokens
@@ -240,6 +242,9 @@ class Stats:
         if event.cost is not None:
             self.cost_nano_usd += event.cost.nano_usd
             backend.cost_nano_usd += event.cost.nano_usd
+            if event.is_estimated:
+                self.estimated_nano_usd += event.cost.nano_usd
+                backend.estimated_nano_usd += event.cost.nano_usd
         if event.saved is not None:
             self.saved_nano_usd += event.saved.nano_usd
         self.unpriced += event.is_unpriced

@@ -17,7 +17,7 @@ _HISTOGRAMS = ("first_byte", "total", "overhead")
 _BACKEND_COUNTS = (
     *("attempts", "answers", "failures"),
     *("prompt_tokens", "completion_tokens"),
-    *("cost_nano_usd", "unpriced"),
+    *("cost_nano_usd", "estimated_nano_usd", "unpriced"),
 )
 
 

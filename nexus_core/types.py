@@ -114,7 +114,7 @@ class Cost:
     """What an exchange costs: an integer, so that sums never drift, and where its price is from."""
 
     nano_usd: int
-    source: str  # "config", or the price list and the day its data were checked
+    source: str  # "config", "reported", or the price list and the day its data were checked
 
     @property
     def usd(self) -> Decimal:

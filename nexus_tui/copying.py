@@ -121,6 +121,7 @@ def _record(row: RequestRow) -> dict[str, object]:
         "prompt_tokens": row.usage.prompt_tokens if row.usage else None,
         "completion_tokens": row.usage.completion_tokens if row.usage else None,
         "counted": finished.counted if finished else None,
+        "is_estimated": row.is_estimated,
         "estimated_usd": estimated.usd if estimated else None,
         "cost_usd": row.cost_usd,
         "is_unpriced": row.is_unpriced,

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from nexus_tui.source import EventSource
 
 PERIOD_SECONDS = 5.0
+_AWAITED_SECONDS = 1.0  # while the ledger is still being read after a start
 _QUIET_SECONDS = 60.0  # while no request ends: only the day goes on
 _DUTY = 0.05  # share of the time that reading may take, however large the ledger
 
@@ -29,8 +30,10 @@ async def keep_costs(
         is_quiet = list(ended) == [now, now] and source.costs_problem is None
         ended.append(now)
         pause = PERIOD_SECONDS
-        if not is_quiet or clock() - read_at >= _QUIET_SECONDS:
+        if source.costs is None or not is_quiet or clock() - read_at >= _QUIET_SECONDS:
             read_at = clock()
             await source.refresh_costs()
-            pause = max(pause, (clock() - read_at) / _DUTY)
+            is_awaited = source.costs is None and source.costs_problem is None
+            period = _AWAITED_SECONDS if is_awaited else PERIOD_SECONDS
+            pause = max(period, (clock() - read_at) / _DUTY)
         await sleep(pause)

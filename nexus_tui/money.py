@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from nexus_core.events import RequestFinished
+from nexus_core.pricing import REPORTED
 from nexus_core.recent import RecentRequest
-from nexus_core.types import CountMethod
 from nexus_tui.figures import NOTHING, dollars
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.lines import Cell
@@ -35,9 +36,14 @@ def cost_words(row: RecentRequest) -> str:
         return f"{expected}{UNPRICED}: add it to [pricing]"
     if row.cost_usd is None:
         return ""
-    how = "by Nexus's own count" if _sign(row) else "actual"
+    how = "by Nexus's own count" if _sign(row) else _how(finished)
     partial = ", of what came until it broke off" if finished.is_partial else ""
     return f"{expected}{_sign(row)}{dollars(row.cost_usd)} {how}{partial}"
+
+
+def _how(finished: RequestFinished) -> str:
+    is_reported = finished.cost is not None and finished.cost.source == REPORTED
+    return "as the backend reported" if is_reported else "actual"
 
 
 def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
@@ -48,7 +54,8 @@ def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
     if before is None or after is None:
         return None
     more = after - before
-    return f"Δ cost {'-' if more < 0 else '+'}{dollars(abs(more))}"
+    sign = _sign(left) or _sign(right)
+    return f"Δ cost {sign}{'-' if more < 0 else '+'}{dollars(abs(more))}"
 
 
 def _spent(row: RecentRequest) -> Decimal | None:
@@ -59,6 +66,18 @@ def _spent(row: RecentRequest) -> Decimal | None:
     return None if kind is None or kind.is_cloud else Decimal(0)
 
 
+def sum_sign(*, is_estimated: bool, is_unpriced: bool) -> str:
+    """Before a sum: `≥ ` where some of it has no price, `≈` where some of it is estimated."""
+    return "≥ " if is_unpriced else "≈" if is_estimated else ""
+
+
+def tokens_words(row: RecentRequest) -> str:
+    """`1,200 in, 34 out`; `≈` where that is Nexus's own count. Empty where nothing is known."""
+    usage = row.usage
+    if usage is None:
+        return ""
+    return f"{_sign(row)}{usage.prompt_tokens:,} in, {_sign(row)}{usage.completion_tokens:,} out"
+
+
 def _sign(row: RecentRequest) -> str:
-    is_estimate = row.finished is not None and row.finished.counted is not CountMethod.REPORTED
-    return "≈" if is_estimate else ""
+    return "≈" if row.is_estimated else ""

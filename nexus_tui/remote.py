@@ -315,12 +315,13 @@ class RemoteSource:
         if self.status != "live":
             return  # values stay as they were
         try:
-            told = (await self._ask(Call("GET", "/nexus/costs"))).get("costs")
+            answer = await self._ask(Call("GET", "/nexus/costs"))
+            told, is_reading = answer.get("costs"), answer.get("is_reading") is True
             self.costs = None if told is None else read_json(CostReport, told)
         except (RemoteError, RefusedError, UnreadableError) as error:
             self.costs_problem = str(error)
         else:
-            self.costs_problem = NO_LEDGER if told is None else None
+            self.costs_problem = NO_LEDGER if told is None and not is_reading else None
 
     # --- asking --------------------------------------------------------------------------
 

@@ -154,7 +154,7 @@ class EventSource(Protocol):
     @property
     def epoch(self) -> int: ...  # another one: what is drained now continues nothing of before
     @property
-    def costs(self) -> CostReport | None: ...  # as of the last `refresh_costs`; None: not known
+    def costs(self) -> CostReport | None: ...  # as of the last `refresh_costs`; None: not known yet
     @property
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property

@@ -73,6 +73,7 @@ def test_today_begins_at_midnight_and_keeps_what_is_estimated_apart(tmp_path: Pa
     )
 
     assert usd(told.today, told.today_estimated) == [3, 2]
+    assert usd(told.month_estimated, told.minute_estimated) == [2, 0]
     assert told.today_unpriced == 1
     assert told.saved == 1
 

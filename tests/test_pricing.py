@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from nexus_core.config import PriceConfig
 from nexus_core.events import TokenUsage
 from nexus_core.pricing import FROM_CONFIG, Prices, Saving, estimate_cost, savings
-from nexus_core.translation.openai import read_usage
+from nexus_core.translation.usage import read_usage
 from nexus_core.types import NANO, BackendType, Cost
 
 from .offline import offline  # noqa: F401 - a fixture

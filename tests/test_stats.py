@@ -16,7 +16,14 @@ from nexus_core.events import (
 )
 from nexus_core.histogram import Histogram, TokenHistogram
 from nexus_core.stats import Operation, Stats, known_status
-from nexus_core.types import BackendType, Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import (
+    BackendType,
+    Cost,
+    CountMethod,
+    Endpoint,
+    PrivacyZone,
+    RouteReason,
+)
 
 ATTEMPT = Attempt(backend="a", error="answered 503", status=503, elapsed_ms=3)
 
@@ -110,6 +117,24 @@ def test_one_request_after_a_failover() -> None:
     assert (stats.backend("a").failures, stats.backend("a").answers) == (1, 0)
     assert (stats.backend("b").failures, stats.backend("b").answers) == (0, 1)
     assert stats.backend("b").first_byte.count == 1
+
+
+@pytest.mark.parametrize(
+    ("counted", "tokens", "estimated"),
+    [
+        (CountMethod.REPORTED, (3, 4), 0),
+        (CountMethod.EXACT, (0, 0), 7),
+        (CountMethod.ESTIMATED, (0, 0), 7),
+    ],
+)
+def test_what_nexus_counted_itself_is_kept_apart(
+    counted: CountMethod, tokens: tuple[int, int], estimated: int
+) -> None:
+    stats = fold(received(), decided(), began(), finished(counted=counted, cost=Cost(7, "config")))
+
+    assert (stats.prompt_tokens, stats.completion_tokens) == tokens
+    for numbers in (stats, stats.backend("b")):
+        assert (numbers.cost_nano_usd, numbers.estimated_nano_usd) == (7, estimated)
 
 
 def test_a_stream_that_breaks_off_is_one_failure_of_its_backend() -> None:

@@ -16,7 +16,12 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/costs")
     async def costs() -> dict[str, Any]:
-        """US dollars as strings, so that no digit is lost; null where no ledger is kept."""
+        """US dollars as strings, so that no digit is lost; null where no ledger is kept.
+
+        Null and `is_reading` as long as it is read after the start: nothing is known yet.
+        """
+        if not gateway.books.is_read:
+            return {"costs": None, "is_reading": True}
         report = await gateway.cost_report()
         return {"costs": None if report is None else as_json(report)}
 

@@ -77,6 +77,8 @@ class GatewayCollector(Collector):
         yield from _operations(stats)
         yield from _totals(stats)
         yield from _backends(stats, snapshots)
+        if self._gateway.books.is_read:  # before, no money is known: absent, never 0
+            yield from _costs(stats, snapshots)
         yield from _states(snapshots)
 
 
@@ -186,20 +188,32 @@ def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Me
         "Attempts that failed, and answers that broke off.",
         labels=("backend", "error_type"),
     )
+    for snapshot in snapshots:
+        name, numbers = (snapshot.name,), stats.backends.get(snapshot.name) or BackendStats()
+        attempts.add_metric(name, numbers.attempts)
+        for error, count in numbers.errors.items():
+            errors.add_metric((*name, error), count)
+    yield from (attempts, errors)
+
+
+def _costs(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
     cost = CounterMetricFamily(
         "nexus_cost_usd", "What answers cost, where the price is known.", labels=("backend",)
+    )
+    estimated = CounterMetricFamily(
+        "nexus_cost_estimated_usd",
+        "The part of nexus_cost_usd that is by token counts of Nexus's own.",
+        labels=("backend",),
     )
     unpriced = CounterMetricFamily(
         "nexus_unpriced_requests", "Answers whose price is not known.", labels=("backend",)
     )
     for snapshot in snapshots:
         name, numbers = (snapshot.name,), stats.backends.get(snapshot.name) or BackendStats()
-        attempts.add_metric(name, numbers.attempts)
         cost.add_metric(name, numbers.cost_nano_usd / NANO)
+        estimated.add_metric(name, numbers.estimated_nano_usd / NANO)
         unpriced.add_metric(name, numbers.unpriced)
-        for error, count in numbers.errors.items():
-            errors.add_metric((*name, error), count)
-    yield from (attempts, errors, cost, unpriced)
+    yield from (cost, estimated, unpriced)
 
 
 def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:

@@ -80,8 +80,11 @@ def _load_metrics() -> None:
 
 
 def read_stats(gateway: Gateway) -> dict[str, Any]:
-    """The fold of events as JSON; durations in milliseconds."""
-    stats = gateway.stats
+    """The fold of events as JSON; durations in milliseconds.
+
+    Until the ledger was read after the start no money is known: null, never 0.
+    """
+    stats, is_known = gateway.stats, gateway.books.is_read
     return {
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "requests": stats.requests,
@@ -97,11 +100,16 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "cloud_answers": stats.cloud_answers,
         "prompt_tokens": stats.prompt_tokens,
         "completion_tokens": stats.completion_tokens,
-        "cost_usd": _usd(stats.cost_nano_usd),
+        "cost_usd": _usd(stats.cost_nano_usd) if is_known else None,
+        "cost_estimated_usd": _usd(stats.estimated_nano_usd) if is_known else None,
         "unpriced": stats.unpriced,
-        "saved_usd": _usd(stats.saved_nano_usd),
+        "saved_usd": _usd(stats.saved_nano_usd) if is_known else None,
         "budget": _budget(gateway),
-        "ledger": {"problem": gateway.books.ledger.problem, "lost": gateway.books.ledger.lost},
+        "ledger": {
+            "is_read": is_known,
+            "problem": gateway.books.ledger.problem,
+            "lost": gateway.books.ledger.lost,
+        },
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
         "refusals": dict(stats.refusals),
@@ -109,13 +117,17 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "total_ms": _percentiles(stats.total),
         "overhead_ms": _percentiles(stats.overhead),
         "backends": {
-            snapshot.name: _backend(snapshot, stats.backends.get(snapshot.name, BackendStats()))
+            snapshot.name: _backend(
+                snapshot,
+                stats.backends.get(snapshot.name, BackendStats()),
+                is_known=is_known,
+            )
             for snapshot in gateway.registry.snapshots()
         },
     }
 
 
-def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]:
+def _backend(snapshot: BackendSnapshot, numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
     return {
         "in_flight": snapshot.in_flight,
         "attempts": numbers.attempts,
@@ -124,7 +136,8 @@ def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]
         "errors": dict(numbers.errors),
         "prompt_tokens": numbers.prompt_tokens,
         "completion_tokens": numbers.completion_tokens,
-        "cost_usd": _usd(numbers.cost_nano_usd),
+        "cost_usd": _usd(numbers.cost_nano_usd) if is_known else None,
+        "cost_estimated_usd": _usd(numbers.estimated_nano_usd) if is_known else None,
         "unpriced": numbers.unpriced,
         "first_byte_ms": _percentiles(numbers.first_byte),
         "total_ms": _percentiles(numbers.total),
@@ -132,14 +145,17 @@ def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]
 
 
 def _budget(gateway: Gateway) -> dict[str, Any]:
-    """The whole gateway's month: dollars spent and set aside, and its limit if it has one."""
-    budget, at = gateway.books.budget, gateway.now()
+    """The whole gateway's month: dollars spent and set aside, and its limit if it has one.
+
+    Status and what is spent are null where the month's beginning is not known.
+    """
+    budget, at, is_known = gateway.books.budget, gateway.now(), gateway.books.is_month_known
     status = budget.status(None, at)
     limit = budget.limit_nano_usd
     return {
-        "status": status.value,
+        "status": status.value if is_known else None,
         "month": str(budget.month),
-        "spent_usd": _usd(budget.spent_nano_usd),
+        "spent_usd": _usd(budget.spent_nano_usd) if is_known else None,
         "reserved_usd": _usd(budget.reserved_nano_usd),
         "limit_usd": None if limit is None else _usd(limit),
         "resets_in_seconds": gateway.books.resets_in_seconds(),

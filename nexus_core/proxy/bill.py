@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from nexus_core.books import Books
 from nexus_core.budget import Reservation
 from nexus_core.events import TokenUsage
-from nexus_core.pricing import estimate_cost, savings
+from nexus_core.pricing import REPORTED, estimate_cost, savings
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.snapshot import BackendSnapshot
 from nexus_core.tokens import (
@@ -103,6 +103,12 @@ class Bill:
         number = self._request.openai.fields.get("n")
         return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
 
+    def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
+        """What the backend says that it charges, else what its usage comes to."""
+        if usage.cost_nano_usd is not None:
+            return Cost(usage.cost_nano_usd, REPORTED)
+        return self._price(usage, at, tier)
+
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
             self._books.prices, self._provider, self._model, usage, at=at, service_tier=tier
@@ -120,7 +126,7 @@ class Bill:
         if not self._is_cloud:
             return None
         if answered is not None and answered.usage is not None:
-            return self._price(answered.usage, at, answered.service_tier)
+            return self._cost(answered.usage, at, answered.service_tier)
         return self._estimate
 
     def drop(self, at: float) -> None:
@@ -138,7 +144,9 @@ class Bill:
             # It broke off after a usage that was told at its start only, as Anthropic's is.
             completion = tokens_of(self._model, answered.text_bytes)
             if completion > usage.completion_tokens:
-                usage, counted = replace(usage, completion_tokens=completion), CountMethod.ESTIMATED
+                # What the backend reported to cost was less than this.
+                usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
+                counted = CountMethod.ESTIMATED
         elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
             each = round(usage.completion_tokens / self._choices)
             self._books.averages.observe(self._model, each)
@@ -147,7 +155,7 @@ class Bill:
         )
         if not self._is_cloud:
             return self._with_saving(account, usage, at)
-        cost = self._price(usage, at, answered.service_tier)
+        cost = self._cost(usage, at, answered.service_tier)
         self._pay(cost, at)
         return replace(account, cost=cost, is_unpriced=cost is None)
 

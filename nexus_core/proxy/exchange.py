@@ -15,7 +15,8 @@ from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamRelay
-from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
+from nexus_core.translation.openai import parse_json, read_service_tier
+from nexus_core.translation.usage import find_usage, read_usage
 from nexus_core.upstream.base import (
     MAY_SEND,
     Headers,
@@ -25,7 +26,7 @@ from nexus_core.upstream.base import (
     UpstreamNotSentError,
 )
 
-_MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
+_MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 _FAILS_OVER = frozenset({408, 429}) | frozenset(range(500, 600))
 _REFUSED_KEY = frozenset({401, 403})
@@ -181,7 +182,7 @@ class Exchange:
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
                 raise self._failed("answered with something that is not JSON")
-            return None, None
+            return find_usage(body), None
         try:
             fields = parse_json(body)
         except ValueError as error:

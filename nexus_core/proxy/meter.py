@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 
 from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import parse_json, read_service_tier, read_usage
+from nexus_core.translation.openai import parse_json, read_service_tier
+from nexus_core.translation.usage import UsageTally, may_tell_usage
 
 # What a model said: the texts of deltas, as JSON writes them.
 _TEXT = re.compile(
@@ -28,14 +29,19 @@ class StreamMeter:
         """With `hides_usage`, the chunk that only tells the usage is taken out of the stream."""
         self._hides_usage = hides_usage
         self._skips_blank = False  # the line that ends the event taken out
-        self.usage: TokenUsage | None = None  # the last that was told
+        self._tally = UsageTally()
         self.service_tier: str | None = None
         self.text_bytes = 0  # of the answer so far
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """What the stream has told of its usage so far."""
+        return self._tally.usage
 
     def read(self, data: bytes) -> bytes:
         """Take note of whole lines; what of them the client gets."""
         self.text_bytes += text_length(data)
-        if b'"usage"' not in data and not self._skips_blank:
+        if not self._skips_blank and not may_tell_usage(data):
             return data
         return b"".join(line for line in data.splitlines(keepends=True) if self._passes(line))
 
@@ -44,7 +50,7 @@ class StreamMeter:
             self._skips_blank = False
             if not line.strip():
                 return False
-        if line.startswith(b"data:") and b'"usage"' in line and self._is_usage_chunk(line[5:]):
+        if line.startswith(b"data:") and may_tell_usage(line) and self._is_usage_chunk(line[5:]):
             self._skips_blank = True
             return False
         return True
@@ -55,9 +61,11 @@ class StreamMeter:
             fields = parse_json(text)
         except ValueError:
             return False
-        usage = read_usage(fields) if isinstance(fields, dict) else None
-        if usage is None or not isinstance(fields, dict):
+        if not isinstance(fields, dict):
             return False
-        self.usage = usage
-        self.service_tier = read_service_tier(fields) or self.service_tier
-        return self._hides_usage and fields.get("choices") == []
+        is_told = self._tally.take(fields)
+        if is_told:
+            self.service_tier = read_service_tier(fields) or self.service_tier
+        if not self._hides_usage or fields.get("choices") != [] or "error" in fields:
+            return False
+        return is_told or isinstance(fields.get("usage"), dict)  # a usage of zeros is none, too

@@ -281,6 +281,7 @@ def ledger_row(event: RequestFinished, request: ProxyRequest) -> LedgerRow:
     """What the ledger keeps of a request: names and counts."""
     usage = event.usage
     counts = {} if usage is None else asdict(usage)
+    counts.pop("cost_nano_usd", None)  # the row's is what was charged in the end
     return LedgerRow(
         request_id=event.request_id,
         at=event.at,

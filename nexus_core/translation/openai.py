@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.events import TokenUsage
 from nexus_core.types import Endpoint
 
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
@@ -113,34 +112,6 @@ def _check_depth(fields: JsonObject) -> None:
 def _in_bytes(text: str, start: int, end: int) -> tuple[int, int]:
     first = len(text[:start].encode())
     return first, first + len(text[start:end].encode())
-
-
-def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
-    """The usage of an answer or of a chunk; None where it holds none that makes sense."""
-    usage = fields.get("usage")
-    if not isinstance(usage, dict):
-        return None
-    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens", 0)
-    if not isinstance(prompt, int) or not isinstance(completion, int):
-        return None
-    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
-        return None
-    read, made = usage.get("prompt_tokens_details"), usage.get("completion_tokens_details")
-    return TokenUsage(
-        prompt_tokens=prompt,
-        completion_tokens=completion,
-        cached_tokens=_part(read, "cached_tokens", prompt),
-        cache_write_tokens=_part(read, "cache_write_tokens", prompt),
-        reasoning_tokens=_part(made, "reasoning_tokens", completion),
-        prompt_audio_tokens=_part(read, "audio_tokens", prompt),
-        completion_audio_tokens=_part(made, "audio_tokens", completion),
-    )
-
-
-def _part(details: object, name: str, whole: int) -> int:
-    """A detail of the usage; 0 where it is absent or makes no sense."""
-    value = details.get(name) if isinstance(details, dict) else None
-    return value if isinstance(value, int) and 0 < value <= whole else 0
 
 
 def read_service_tier(fields: Mapping[str, object]) -> str | None:

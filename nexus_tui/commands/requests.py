@@ -41,6 +41,7 @@ class RequestLine:
     total_ms: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
+    is_estimated: bool = False  # tokens and cost are Nexus's own count
     cost_usd: float | None = None
     is_unpriced: bool = False
     error: str | None = None
@@ -137,7 +138,7 @@ def _row(line: RequestLine) -> list[str]:
         str(line.status or ("running" if line.is_live else NOTHING)),
         duration(line.first_byte_ms),
         duration(line.total_ms),
-        "+".join(count(number or 0) for number in tokens) if is_counted else NOTHING,
+        _sign(line) + "+".join(count(number or 0) for number in tokens) if is_counted else NOTHING,
         _cost(line),
         line.error or "",
     ]
@@ -149,4 +150,11 @@ def _cost(line: RequestLine) -> str:
 
     if line.is_unpriced:
         return "unpriced"
-    return NOTHING if line.cost_usd is None else dollars(Decimal(str(line.cost_usd)))
+    if line.cost_usd is None:
+        return NOTHING
+    return _sign(line) + dollars(Decimal(str(line.cost_usd)))
+
+
+def _sign(line: RequestLine) -> str:
+    """Before what Nexus counted itself."""
+    return "≈" if line.is_estimated else ""

@@ -23,14 +23,17 @@ def _read(asked: Asked) -> Any:
     """The state, with the costs where they are known."""
     state = asked.get("/nexus/state")
     with understood():
-        return {**state, "costs": _costs(asked)}
+        return {**state, **_costs(asked)}
 
 
-def _costs(asked: Asked) -> Any:
+def _costs(asked: Asked) -> dict[str, Any]:
     try:
-        return asked.get("/nexus/costs")["costs"]
+        told = asked.get("/nexus/costs")
     except NoAnswerError:
-        return None  # the rest is worth showing without them
+        return {"costs": None}  # the rest is worth showing without them
+    if told.get("is_reading"):
+        return {"costs": None, "is_reading_ledger": True}
+    return {"costs": told["costs"]}
 
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
@@ -58,6 +61,8 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield labelled("tokens", f"{tokens[0]} in, {tokens[1]} out")
     if (costs := state["costs"]) is not None:
         yield labelled("cost", _spent(costs))
+    elif state.get("is_reading_ledger"):
+        yield labelled("cost", "not known yet: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
 
@@ -75,8 +80,16 @@ def _spent(costs: Mapping[str, Any]) -> str:
     of = "" if limit is None else f" of {dollars(Decimal(limit))}"
     unpriced = costs["today_unpriced"]
     also = f", {unpriced:,} requests of unknown price beside it" if unpriced else ""
-    today, month = dollars(Decimal(costs["today"])), dollars(Decimal(costs["month"]))
+    today, month = (_dollars(costs, name) for name in ("today", "month"))
     return f"{today} today{also}, {month}{of} this month"
+
+
+def _dollars(costs: Mapping[str, Any], name: str) -> str:
+    """A sum, with a sign before it where Nexus counted some of it itself."""
+    from nexus_tui.figures import dollars
+
+    is_estimated = Decimal(costs.get(f"{name}_estimated", 0)) > 0
+    return f"{'≈' if is_estimated else ''}{dollars(Decimal(costs[name]))}"
 
 
 def _percentiles(values: Mapping[str, float | None]) -> str:

@@ -15,7 +15,7 @@ from nexus_tui.answers import answer_text
 from nexus_tui.bindings import as_bindings
 from nexus_tui.figures import NOTHING, duration, fit, wrap
 from nexus_tui.keys import Keymap
-from nexus_tui.money import cost_cell, cost_difference
+from nexus_tui.money import cost_cell, cost_difference, tokens_words
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
@@ -126,9 +126,7 @@ def _name(row: RequestRow) -> Line:
 
 def _figures(row: RequestRow) -> Line:
     status = NOTHING if row.status is None else str(row.status)
-    tokens = NOTHING
-    if row.usage is not None:
-        tokens = f"{row.usage.prompt_tokens:,} in, {row.usage.completion_tokens:,} out"
+    tokens = tokens_words(row) or NOTHING
     cost, style = cost_cell(row)
     return ((f"{status}   {duration(row.total_ms)}   {tokens}   ", "dim"), (cost, style))
 

@@ -13,6 +13,7 @@ from nexus_core.registry import BackendSnapshot
 from nexus_core.stats import BackendStats
 from nexus_core.types import Cost, HealthCause, HealthStatus
 from nexus_tui.figures import NOTHING, clock, dollars, duration, fit, percent
+from nexus_tui.money import sum_sign
 from nexus_tui.source import EventSource
 from nexus_tui.standing import is_on, is_resting, is_usable
 from nexus_tui.untrusted import visible
@@ -173,7 +174,9 @@ def spent_cell(stats: BackendStats) -> Cell:
     if not stats.cost_nano_usd:
         return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
     spent = dollars(Cost(stats.cost_nano_usd, "").usd)
-    return (f"≥ {spent}", "warn") if stats.unpriced else (spent, "text")
+    is_unpriced, is_estimated = bool(stats.unpriced), bool(stats.estimated_nano_usd)
+    sign = sum_sign(is_estimated=is_estimated, is_unpriced=is_unpriced)
+    return f"{sign}{spent}", "warn" if is_unpriced else "text"
 
 
 def _probe(backend: BackendSnapshot) -> str:

@@ -20,6 +20,7 @@ from nexus_tui.widgets.rowlist import RowList
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20
 _UNPRICED = "unpriced"
+_NOT_YET = "Not known yet: the ledger is being read …"
 _NOBODY: dict[Grouping, str] = {"model": "none", "backend": "no backend", "key": "no key"}
 _AT_LIMIT = {
     "warn": "a warning, nothing is cut",
@@ -73,7 +74,7 @@ class CostTable(RowList):
         if costs is None:
             self._rows = []
             problem = self._source.costs_problem
-            text = "Reading the ledger …" if problem is None else f"No costs: {visible(problem)}."
+            text = _NOT_YET if problem is None else f"No costs: {visible(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
         is_number = self._sort != "name"
         self._rows = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
@@ -128,7 +129,8 @@ class CostTable(RowList):
 def _spent(costs: CostReport, width: int) -> Line:
     """The month against its limit, and how it goes on."""
     limit = costs.monthly_limit
-    month: list[Cell] = [("month ", "dim"), (dollars(costs.month, 2), "bright")]
+    sign = "≈" if costs.month_estimated else ""
+    month: list[Cell] = [("month ", "dim"), (f"{sign}{dollars(costs.month, 2)}", "bright")]
     if limit is not None:
         filled, empty = gauge(float(costs.month), float(limit), _GAUGE)
         share = 100 * costs.month / limit if limit else Decimal(100)

@@ -12,6 +12,7 @@ from textual.message import Message
 from nexus_core.types import PrivacyZone
 from nexus_tui.figures import NOTHING, count, dollars, fit, uptime
 from nexus_tui.keys import Key
+from nexus_tui.money import sum_sign
 from nexus_tui.source import EventSource
 from nexus_tui.standing import is_usable
 from nexus_tui.untrusted import visible
@@ -54,15 +55,18 @@ def zone_cell(source: EventSource, zone: PrivacyZone) -> Cell:
 
 
 def spend_items(source: EventSource, *, is_short: bool) -> list[Line]:
-    """What was spent today, and this month of its limit; nothing while no costs are kept."""
+    """What was spent today, and this month of its limit; nothing where no costs are kept."""
     costs = source.costs
     if costs is None:
-        return []
-    at_least = "≥ " if costs.today_unpriced else ""  # an unknown price is not nothing
+        is_awaited = source.costs_problem is None
+        return [(("$… today", "dim"),)] if is_awaited else []
+    unpriced, estimated = bool(costs.today_unpriced), bool(costs.today_estimated)
+    sign = sum_sign(is_estimated=estimated, is_unpriced=unpriced)
     spent = dollars(costs.today, 2 if is_short else 4)
-    items: list[Line] = [((f"{at_least}{spent}", "text"), (" today", "dim"))]
+    items: list[Line] = [((f"{sign}{spent}", "text"), (" today", "dim"))]
     if costs.monthly_limit is not None:
-        month = f"{dollars(costs.month, 2)}/${costs.monthly_limit:,.0f}"
+        sign = "≈" if costs.month_estimated else ""
+        month = f"{sign}{dollars(costs.month, 2)}/${costs.monthly_limit:,.0f}"
         style = "bad" if costs.month >= costs.monthly_limit else "text"
         items.append(((month, style), ("" if is_short else " month", "dim")))
     return items

@@ -78,7 +78,8 @@ class Kpis(LineWidget):
             (upper,) = spark(series, BUCKETS)
             (lower,) = spark([int(usd * NANO) for usd in costs.per_minute], BUCKETS)
             newest = costs.per_minute[-1] if costs.per_minute else Decimal(0)
-            labels, figures = (" rate  ", " $/min "), (rate, dollars(newest, 3))
+            spent = f"{'≈' if costs.minute_estimated else ''}{dollars(newest, 3)}"
+            labels, figures = (" rate  ", " $/min "), (rate, spent)
         room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
             _share("local", stats.local_answers, answers, "good", room),

@@ -11,7 +11,7 @@ from nexus_core.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.answers import answer_text
 from nexus_tui.figures import NOTHING, duration, fit, packed, wrap
-from nexus_tui.money import cost_words
+from nexus_tui.money import cost_words, tokens_words
 from nexus_tui.rows import RequestRow
 from nexus_tui.source import Exchange
 from nexus_tui.untrusted import visible
@@ -205,11 +205,11 @@ def timing_pane(row: RequestRow, width: int) -> list[Line]:
             ((f" {fit(label, _LABEL)} ", "dim"), (bar, style), (f"  {duration(ms)}", "text"))
         )
     if row.usage is not None:
-        used = f"{row.usage.prompt_tokens:,} in, {row.usage.completion_tokens:,} out"
-        lines += [(), *fact("tokens", used, width)]
+        lines += [(), *fact("tokens", tokens_words(row), width)]
         if row.total_ms and row.first_byte_ms is not None and row.usage.completion_tokens:
             seconds = max(0.001, (row.total_ms - row.first_byte_ms) / 1000)
-            lines += fact("speed", f"{row.usage.completion_tokens / seconds:.0f} tokens/s", width)
+            speed = f"{row.usage.completion_tokens / seconds:.0f} tokens/s"
+            lines += fact("speed", f"{'≈' if row.is_estimated else ''}{speed}", width)
     if words := cost_words(row):
         lines += fact("cost", words, width)
     return lines

@@ -210,4 +210,6 @@ def _total(row: RequestRow) -> Cell:
 def _tokens(row: RequestRow) -> str:
     if row.usage is None:
         return NOTHING
-    return f"{short_count(row.usage.prompt_tokens)}+{short_count(row.usage.completion_tokens)}"
+    prompt, completion = row.usage.prompt_tokens, row.usage.completion_tokens
+    sign = "≈" if row.is_estimated else ""
+    return f"{sign}{short_count(prompt)}+{short_count(completion)}"

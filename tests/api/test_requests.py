@@ -45,7 +45,7 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert set(listed[0]) == {
         *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
-        *("is_running", "is_unpriced"),
+        *("is_running", "is_unpriced", "counted", "is_estimated"),
     }
     row = listed[0]
     assert (row["model"], row["status"], row["is_running"]) == ("m", 503, False)

@@ -46,12 +46,20 @@ def test_status_shows_the_numbers(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("costs", "line"),
     [
+        (
+            {"costs": None, "is_reading": True},
+            " cost        not known yet: the ledger is being read",
+        ),
         ({"costs": None}, None),
         (None, None),  # one that is too old to know
         (
             {"costs": {**COSTS, "today_unpriced": 3, "monthly_limit": None}},
             " cost        $1.8342 today, 3 requests of unknown price beside it, "
             "$31.2000 this month",
+        ),
+        (
+            {"costs": {**COSTS, "today_estimated": "0.02", "month_estimated": "1"}},
+            " cost        ≈$1.8342 today, ≈$31.2000 of $100.00 this month",
         ),
     ],
 )
@@ -92,6 +100,14 @@ def test_requests_are_a_table_newest_first(tmp_path: Path) -> None:
     assert "10+1,200" in lines[1]
     assert "running" in lines[2]
     assert lines[3].endswith("$0.0032  nobody")
+
+
+def test_what_nexus_counted_itself_is_marked(tmp_path: Path) -> None:
+    entry = {**REQUESTS["requests"][0], "is_estimated": True, "cost_usd": 0.0032}
+    with fake_nexus(requests={"requests": [entry]}) as (url, _):
+        done = run(tmp_path, "requests", "--url", url)
+
+    assert "≈10+1,200  ≈$0.0032" in done.stdout
 
 
 def test_logs_are_lines_oldest_first(tmp_path: Path) -> None:

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from nexus_core.proxy.meter import text_length
+from nexus_core.events import TokenUsage
+from nexus_core.proxy.meter import StreamMeter, text_length
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
@@ -27,3 +28,58 @@ def test_all_that_a_model_says_counts_and_nothing_else() -> None:
 
 def test_embeddings_say_nothing() -> None:
     assert text_length(b'{"data":[{"object":"embedding","embedding":[0.25, 1e-3]}]}') == 0
+
+
+COUNTS = {"prompt_tokens": 23, "completion_tokens": 19, "total_tokens": 42}
+STOPS = [{"index": 0, "delta": {}, "finish_reason": "stop"}]
+OF_CHOICE = [{**STOPS[0], "usage": COUNTS}]
+
+
+def line(**fields: object) -> bytes:
+    return b"data: " + json.dumps(fields).encode() + b"\n\n"
+
+
+@pytest.mark.parametrize("hides", [False, True])
+@pytest.mark.parametrize(
+    ("data", "is_only_usage"),
+    [
+        (line(choices=[], usage=COUNTS), True),
+        (line(choices=[], usage=None, x_groq={"id": "req_1", "usage": COUNTS}), True),
+        (line(choices=[], timings={"prompt_n": 23, "predicted_n": 19}), True),
+        (line(choices=STOPS, usage=COUNTS), False),
+        (line(choices=STOPS, x_groq={"usage": COUNTS}), False),
+        (line(choices=OF_CHOICE), False),
+        (line(choices=STOPS, timings={"prompt_n": 23, "predicted_n": 19}), False),
+        (line(done=True, prompt_eval_count=23, eval_count=19), False),
+        (line(choices=[], usage=COUNTS, error={"message": "overloaded"}), False),
+    ],
+)
+def test_only_a_chunk_that_tells_nothing_else_is_left_out(
+    data: bytes, is_only_usage: bool, hides: bool
+) -> None:
+    meter = StreamMeter(hides_usage=hides)
+    other = line(choices=STOPS, usage=None)
+
+    passed = meter.read(other) + meter.read(data) + meter.read(other)
+
+    assert passed == other + (b"" if hides and is_only_usage else data) + other
+    assert meter.usage == TokenUsage(prompt_tokens=23, completion_tokens=19)
+
+
+def test_a_usage_that_tells_nothing_is_left_out_as_well() -> None:
+    meter = StreamMeter(hides_usage=True)
+
+    assert meter.read(line(choices=[], usage={"prompt_tokens": 0, "completion_tokens": 0})) == b""
+    assert meter.usage is None
+
+
+def test_a_chunk_without_usage_is_never_left_out() -> None:
+    meter = StreamMeter(hides_usage=True)
+    parts = [
+        line(choices=[], prompt_filter_results=[]),
+        line(choices=[], usage=None),
+        line(choices=[], x_groq={"id": "req_1"}),
+    ]
+
+    assert [meter.read(part) for part in parts] == parts
+    assert meter.usage is None

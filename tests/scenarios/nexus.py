@@ -104,7 +104,7 @@ class Nexus:
 @asynccontextmanager
 async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Nexus]:
     """Serve these backends; whatever a test left under way is ended, and every slot is free."""
-    clock = Clock()
+    clock = sections.pop("clock", None) or Clock()
     config = Config(
         backends=backends,
         health_check=sections.pop("health_check", HealthCheckConfig(enabled=False)),

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import read_request, read_usage
+from nexus_core.translation.openai import read_request
 from nexus_core.types import Endpoint
 
 CHAT = Endpoint.CHAT_COMPLETIONS
@@ -111,30 +110,3 @@ def test_no_bytes_raise_anything_but_a_400(body: bytes) -> None:
         read_request(CHAT, body)
     except InvalidRequestError as error:
         assert error.status == 400  # noqa: PT017 - any other exception must reach the test
-
-
-@pytest.mark.parametrize(
-    ("usage", "expected"),
-    [
-        ({"prompt_tokens": 3, "completion_tokens": 4}, (3, 4)),
-        ({"prompt_tokens": 3}, (3, 0)),
-        ({"prompt_tokens": "3", "completion_tokens": 4}, None),
-        ({"prompt_tokens": -1, "completion_tokens": 4}, None),
-        (None, None),
-        ([], None),
-    ],
-)
-def test_usage_is_read_only_where_it_makes_sense(
-    usage: object, expected: tuple[int, int] | None
-) -> None:
-    found = read_usage({"usage": usage})
-
-    wanted = expected and TokenUsage(prompt_tokens=expected[0], completion_tokens=expected[1])
-    assert found == wanted
-
-
-@pytest.mark.parametrize("count", [10**400, 10**12, -1, True, "3", 1.5, None])
-def test_a_usage_that_makes_no_sense_is_none(count: object) -> None:
-    usage = {"prompt_tokens": count, "completion_tokens": 1}
-
-    assert read_usage({"usage": usage}) is None or count is True

@@ -120,6 +120,7 @@ def test_exports_tell_the_served_model_and_what_it_cost(
         assert told["estimated_usd"] == (None if estimated is None else float(estimated))
         assert told["cost_usd"] == (None if cost is None else float(cost))
         assert told["is_unpriced"] is is_unpriced
+        assert told["is_estimated"] is False
     assert cells["served_model"] == (served or "")
     assert [dollars(cells["estimated_usd"]), dollars(cells["cost_usd"])] == [estimated, cost]
     assert cells["is_unpriced"] == ("true" if is_unpriced else "false")

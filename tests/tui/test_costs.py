@@ -132,6 +132,20 @@ async def test_the_status_line_has_today_s_spend(width: int, spend: str) -> None
     assert spend in (await shown(COSTS, width=width)).splitlines()[0]
 
 
+async def test_what_is_estimated_never_looks_like_a_cost() -> None:
+    some = Decimal("0.01")
+    costs = replace(
+        COSTS, today_unpriced=0, month_estimated=some, minute_estimated=some, per_minute=(some,)
+    )
+
+    lines = (await shown(costs, width=140)).splitlines()
+    figures = await shown(costs, "1", width=140)
+
+    assert "≈$1.8342 today   ≈$31.20/$100 month" in lines[0]
+    assert "month ≈$31.20 of $100.00" in "".join(lines)
+    assert "≈$0.010" in figures
+
+
 async def test_a_cent_more_is_seen_in_the_series() -> None:
     costs = replace(COSTS, per_minute=(*[Decimal(0)] * 59, Decimal("0.011")))
 
@@ -157,10 +171,12 @@ class Watched(LocalSource):
     """Counts how often costs are asked for."""
 
     reads = 0
+    unknown = 0  # so many times it is not known yet
 
     async def refresh_costs(self) -> None:
         self.reads += 1
-        await super().refresh_costs()
+        if self.reads > self.unknown:
+            await super().refresh_costs()
 
 
 def watched() -> Watched:
@@ -211,6 +227,30 @@ async def test_costs_are_read_once_more_after_the_last_request_and_then_each_min
     await rounds(source, *[7] * 26)
 
     assert source.reads == 2 + 2
+
+
+async def test_costs_that_are_not_known_yet_are_asked_for_soon() -> None:
+    source = watched()
+    source.unknown = 2
+
+    pauses = await rounds(source, *[7] * 4)
+
+    assert source.reads == 3
+    assert pauses == [1.0, 1.0, 5.0, 5.0]
+
+
+async def test_what_is_not_known_yet_is_never_0() -> None:
+    stage = make_stage(plays=False)
+    app = NexusApp(stage.source, now=fixed_now)
+    async with app.run_test(size=(140, 36)) as pilot:
+        stage.source.costs = stage.source.costs_problem = None  # as it is while a ledger is read
+        await pilot.press("5")
+        await pilot.pause()
+        text = screen_text(app)
+
+    assert "$… today" in text.splitlines()[0]
+    assert "Not known yet: the ledger is being read …" in text
+    assert "$0" not in text
 
 
 async def test_a_large_ledger_is_read_less_often() -> None:

@@ -6,10 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from nexus_core.types import CountMethod, QueueState
+from nexus_core.stats import BackendStats
+from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
-from nexus_tui.money import cost_cell, cost_difference, cost_words
+from nexus_tui.money import cost_cell, cost_difference, cost_words, tokens_words
 from nexus_tui.rows import RequestRow
+from nexus_tui.widgets.backend_list import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
 
@@ -63,6 +65,34 @@ def test_what_nexus_counted_itself_is_never_called_actual() -> None:
     assert cost_words(row).endswith(
         "≈$0.0030 by Nexus's own count, of what came until it broke off"
     )
+
+
+def test_tokens_and_differences_of_what_nexus_counted_itself_say_so() -> None:
+    row = counted_here(row_of(PRICED))
+
+    assert tokens_words(row) == "≈400 in, ≈200 out"
+    assert tokens_words(row_of(PRICED)) == "400 in, 200 out"
+    assert tokens_words(row_of(RUNNING)) == ""
+    assert cost_difference(row, row_of(DEARER)) == "Δ cost ≈+$0.0100"
+    assert cost_difference(row_of(DEARER), row) == "Δ cost ≈-$0.0100"
+
+
+def test_a_cost_that_the_backend_reported_says_so() -> None:
+    row = row_of(PRICED)
+    assert row.finished is not None
+    row.finished = replace(row.finished, cost=Cost(3_000_000, "reported"))
+
+    assert cost_words(row) == "$0.0060 est, $0.0030 as the backend reported"
+
+
+@pytest.mark.parametrize(
+    ("estimated", "unpriced", "cell"),
+    [(0, 0, "$0.5000"), (1, 0, "≈$0.5000"), (1, 2, "≥ $0.5000"), (0, 2, "≥ $0.5000")],
+)
+def test_a_backend_s_sum_says_what_it_is_made_of(estimated: int, unpriced: int, cell: str) -> None:
+    stats = BackendStats(cost_nano_usd=500_000_000, estimated_nano_usd=estimated, unpriced=unpriced)
+
+    assert spent_cell(stats)[0] == cell
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,61 @@
+"""Read the cost that a vendor reports with its usage, exact to the nano-dollar. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
+
+from nexus_core.types import NANO
+
+MAX_COST_USD = 100_000  # of one request; more is rubbish
+
+_TICKS_PER_NANO_USD = 10  # https://docs.x.ai/developers/cost-tracking: 10**10 ticks to a dollar
+
+
+def reported_nano_usd(usage: Mapping[str, object]) -> int | None:
+    """What the vendor says that it charges, in nano-dollars; None where it says nothing.
+
+    https://openrouter.ai/docs/use-cases/usage-accounting: `cost`, and where the upstream vendor
+    bills a key of one's own (`is_byok`) `cost_details.upstream_inference_cost` beside it.
+    https://docs.perplexity.ai/api-reference/chat-completions-post: `cost.total_cost`.
+    https://docs.x.ai/developers/cost-tracking: `cost_in_usd_ticks`.
+    https://deepinfra.com/docs/openai_api: `estimated_cost`, its own price of the real usage.
+    """
+    cost = usage.get("cost")
+    if isinstance(cost, dict):
+        return _nano_usd(cost.get("total_cost"))
+    charged = _nano_usd(cost)
+    if charged is not None:
+        return _with_upstream(usage, charged)
+    ticks = usage.get("cost_in_usd_ticks")
+    if isinstance(ticks, int) and not isinstance(ticks, bool):
+        return _nano_usd(Decimal(ticks) / (_TICKS_PER_NANO_USD * NANO)) if ticks >= 0 else None
+    return _nano_usd(usage.get("estimated_cost"))
+
+
+def _with_upstream(usage: Mapping[str, object], charged: int) -> int | None:
+    """With what the upstream vendor bills; None where it bills, and it is not told how much.
+
+    Without a key of one's own the upstream cost may be told as well, and is within `cost`.
+    """
+    details, own_key = usage.get("cost_details"), usage.get("is_byok")
+    told = details.get("upstream_inference_cost") if isinstance(details, dict) else None
+    upstream = _nano_usd(told)
+    if own_key is True:
+        return None if upstream is None else charged + upstream
+    if own_key is None and upstream is not None and upstream > charged:
+        return charged + upstream
+    return charged
+
+
+def _nano_usd(told: object) -> int | None:
+    """An amount in dollars as it is written, never by way of a binary fraction."""
+    if isinstance(told, bool) or not isinstance(told, int | float | Decimal):
+        return None
+    try:
+        usd = Decimal(repr(told)) if isinstance(told, float) else Decimal(told)
+        if not 0 <= usd <= MAX_COST_USD:
+            return None
+        return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))
+    except InvalidOperation:
+        return None
