@@ -16,6 +16,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.snapshot_json import cooldown_as_json
 from nexus_core.stats import BackendStats
 from nexus_core.types import NANO, HealthStatus
 
@@ -109,15 +110,22 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "total_ms": _percentiles(stats.total),
         "overhead_ms": _percentiles(stats.overhead),
         "backends": {
-            snapshot.name: _backend(snapshot, stats.backends.get(snapshot.name, BackendStats()))
+            snapshot.name: _backend(
+                snapshot,
+                stats.backends.get(snapshot.name, BackendStats()),
+                gateway.registry.clock(),
+            )
             for snapshot in gateway.registry.snapshots()
         },
     }
 
 
-def _backend(snapshot: BackendSnapshot, numbers: BackendStats) -> dict[str, Any]:
+def _backend(snapshot: BackendSnapshot, numbers: BackendStats, at: float) -> dict[str, Any]:
+    whole, models = snapshot.cooldown, snapshot.cooldowns
     return {
         "in_flight": snapshot.in_flight,
+        "cooldown": None if whole is None else cooldown_as_json(whole, at),
+        "cooldowns": {model: cooldown_as_json(one, at) for model, one in models.items()},
         "attempts": numbers.attempts,
         "answers": numbers.answers,
         "failures": numbers.failures,

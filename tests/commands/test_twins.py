@@ -322,8 +322,10 @@ def test_watching_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
         ({"health": "unhealthy", "cause": "auth"}, "auth"),
         ({"in_flight": 4}, "full"),
         ({"health": "unknown"}, "unknown"),
-        ({"rests_seconds": 3.5}, "resting"),
-        ({"rests_seconds": 0.0}, "healthy"),
+        ({"cooldown": {"seconds": 3.5, "why": "x", "is_circuit_open": True}}, "cooldown"),
+        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": True}}, "half-open"),
+        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": False}}, "healthy"),
+        ({"cooldowns": {"m": {"seconds": 9, "why": "x", "is_circuit_open": True}}}, "healthy"),
     ],
 )
 def test_the_state_of_a_backend_is_a_word(changes: dict[str, Any], word: str) -> None:

@@ -115,6 +115,7 @@ class World:
         )
         self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.books = no_ledger()
+        self.doubted: list[str] = []
         self.forwarder = Forwarder(
             self.agents,
             self.registry,
@@ -126,6 +127,7 @@ class World:
             self.books,
             now=lambda: 0.0,
             models_known=self._never,
+            doubt=self.doubted.append,
         )
 
     async def _never(self) -> None:

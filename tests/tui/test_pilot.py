@@ -87,12 +87,12 @@ async def test_a_backend_with_running_requests_drains() -> None:
 
 async def test_a_backend_that_failed_rests_and_says_why() -> None:
     app, gateway = make_app(plays=False)
-    gateway.registry.record_failure("vllm-a", "connection refused", is_unreachable=True)
+    gateway.registry.cooldowns.unreachable("vllm-a", "connection refused")
 
     async with app.run_test(size=(120, 36)) as pilot:
         text = await press(pilot, "3")
 
-    assert "◐ rests" in text
+    assert "◐ cooling" in text
     assert "connection refused" in text
     assert "3 of 7 usable" in text
 

@@ -116,7 +116,9 @@ def received(number: int) -> RequestReceived:
 
 async def test_everything_that_a_screen_draws_is_told() -> None:
     gateway = make_gateway()
-    gateway.registry.record_failure("b", "connection refused", is_unreachable=True)
+    cooldowns = gateway.registry.cooldowns
+    cooldowns.unreachable("b", "connection refused")
+    cooldowns.rest("b", "m", 30, "answered 429")
     gateway.registry.set_zone_enabled(PrivacyZone.OPEN, False)
     gateway.registry.acquire("a")
 
@@ -125,8 +127,12 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         remote = source.backends()
 
         assert remote[0] == local[0]
-        assert remote[1].rests_why == "connection refused"
-        assert remote[1].rests_until == pytest.approx(local[1].rests_until, abs=1)
+        whole, told = local[1].cooldown, remote[1].cooldown
+        assert whole is not None
+        assert told is not None
+        assert replace(told, until=whole.until) == whole
+        assert told.until == pytest.approx(whole.until, abs=1)
+        assert [one.why for one in remote[1].cooldowns.values()] == ["answered 429"]
         assert source.queue == QueueState(waiting=0, max_size=7)
         assert source.config.routing == gateway.config.routing
         assert source.config.backends == ()
