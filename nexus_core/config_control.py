@@ -68,7 +68,7 @@ class ConfigControl:
         plan = self._target.plan_reload(config)
         if plan.is_empty:
             ended = 0 if only_plan else self._target.clear_cooldowns()
-            also = f" but {ended} cooldowns, which end" if ended else ""
+            also = f"; cooldowns ended: {ended}" if ended else ""
             message = f"the configuration is as it is in force; nothing changes{also}"
             return Outcome(message=message)
         if only_plan:

@@ -225,12 +225,11 @@ class Registry:
         finally:
             self.release(name, trial_of)
 
-    def record_success(self, name: str, model: str, first_byte_ms: float) -> None:
-        """An answer of a model begins; its time to the first byte is counted."""
+    def record_success(self, name: str, first_byte_ms: float) -> None:
+        """An answer begins; its time to the first byte is counted."""
         entry = self._known(name)
         latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
         self._change(name, latency_ms=latency_ms)
-        self.cooldowns.begin(name, model)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.

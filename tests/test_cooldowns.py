@@ -112,7 +112,7 @@ def test_an_answer_ends_the_open_circuit_of_its_model_and_wakes_who_waits() -> N
     world.fail("n")
     world.news()
 
-    world.registry.record_success("a", "m", 5.0)
+    world.registry.cooldowns.begin("a", "m")
 
     assert world.keeps_away() == {"n"}
     assert world.news() == [ended("m", CooldownEnd.ANSWERED)]
@@ -123,7 +123,7 @@ def test_an_answer_of_any_model_shows_that_the_backend_can_be_reached() -> None:
     world = World()
     world.cooldowns.unreachable("a", "refused")
 
-    world.registry.record_success("a", "n", 5.0)
+    world.registry.cooldowns.begin("a", "n")
 
     assert world.keeps_away() == set()
 

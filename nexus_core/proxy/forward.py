@@ -312,7 +312,8 @@ class Forwarder:
                 answer = await exchange.open(call)
                 await bill.counted(self._now())
                 record.upstream_seconds += exchange.seconds
-                self._registry.record_success(backend.name, model, exchange.seconds * 1000)
+                self._registry.record_success(backend.name, exchange.seconds * 1000)
+                self._registry.cooldowns.begin(backend.name, model)
                 if answer.status >= 400:
                     blame.forgive()
                 blame.answered()
