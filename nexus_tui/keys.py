@@ -102,7 +102,7 @@ KEYS = (
     _key("drain", "D", "drain", "Take no more requests; what runs is finished", "backends"),
     _key("cut", "K", "cut", "Switch it off and stop what runs there; asks first", "backends"),
     _key("probe", "P", "probe", "Ask the backend now how it is", "backends"),
-    _key("cooldown", "c", "end cooldown", "End its cooldown and those of its models", "backends"),
+    _key("cooldown", "c", "cooldown", "End its cooldown, and those of its models", "backends"),
     _key("tier", "t", "tier", "Set its tier until restart", "backends"),
     _key("priority", "w", "priority", "Set its priority until restart", "backends"),
     _key("add", "+", "add found", "Add a backend that was found", "backends"),

@@ -74,7 +74,8 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) ->
         return _off(backend, now)
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
-    return visible(_cooldown_note(backend)), "warn"
+    note = visible(_cooldown_note(backend))
+    return note, "warn" if note else "dim"
 
 
 def _cooldown_note(backend: BackendSnapshot) -> str:

@@ -23,6 +23,7 @@ from nexus_core.api.server import BoundedHttpProtocol
 from nexus_core.api.state import read_state as tell_state
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     Outcome,
     ProbeBackend,
@@ -294,6 +295,7 @@ COMMANDS: list[Command] = [
     SwitchBackend(backend="a", enabled=False, end_running=True),
     SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
     ProbeBackend(backend="a"),
+    ClearCooldown(backend="a"),
     SetTier(backend="a", tier=None),
     SetTier(backend="a", tier=3),
     SetPriority(backend="a", priority=-1),
