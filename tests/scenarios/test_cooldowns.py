@@ -46,7 +46,31 @@ def by_model(scripts: dict[str, Script]) -> Script:
 # How far it reaches -------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("script", [busy(30), OOPS], ids=["429", "500"])
+# What servers really say of one model. Rate limits are per model at OpenAI and Google:
+# https://platform.openai.com/docs/api-reference/project-rate-limits
+# https://ai.google.dev/gemini-api/docs/rate-limits
+OF_ONE_MODEL = {
+    "a 429": busy(30),
+    "a 429 that does not say how long": answers({"error": {"message": "slow"}}, 429),
+    "a 500": OOPS,
+    # https://github.com/ollama/ollama: one model is too big, the others are well
+    "Ollama: no memory": answers(
+        {"error": {"message": "model requires more system memory (7.5 GiB) than is available"}}, 500
+    ),
+    "Gemini: the quota of one model": answers(
+        {"error": {"code": 429, "message": "Quota exceeded", "status": "RESOURCE_EXHAUSTED"}}, 429
+    ),
+    "llama-swap: the model's process did not start": answers(b"unable to start process", 502),
+    "vLLM: the engine of the model died": answers(
+        {"error": {"message": "EngineCore encountered an issue", "code": 500}}, 500
+    ),
+    "Anthropic: one model is overloaded": answers(
+        {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}, 529
+    ),
+}
+
+
+@pytest.mark.parametrize("script", OF_ONE_MODEL.values(), ids=OF_ONE_MODEL.keys())
 async def test_one_model_that_fails_leaves_the_others_of_its_backend_alone(script: Script) -> None:
     async with (
         upstreams(by_model({"m": script, "n": say})) as (only,),
@@ -59,6 +83,42 @@ async def test_one_model_that_fails_leaves_the_others_of_its_backend_alone(scrip
     assert error_of(refused)["code"] == "capacity_exceeded"
     assert "cooldown of m" in error_of(refused)["message"]
     assert told(other) == (200, "only", "capability-match")
+
+
+# A provider's word on the request itself. In LiteLLM such an answer has cooled down the only
+# deployment of a model: https://github.com/BerriAI/litellm/issues/5225
+OF_THE_REQUEST = {
+    "Azure: the content filter": (
+        400,
+        {"error": {"message": "The response was filtered", "code": "content_filter"}},
+    ),
+    "DeepSeek: the pairing of tool calls": (
+        400,
+        {"error": {"message": "Messages with role 'tool' must be a response to a preceding one"}},
+    ),
+    "vLLM: too long a prompt": (
+        400,
+        {"error": {"message": "This model's maximum context length is 4096 tokens", "code": 400}},
+    ),
+    "OpenAI: no such model": (404, {"error": {"message": "", "code": "model_not_found"}}),
+    "Mistral: a bad schema": (422, {"detail": [{"msg": "Field required"}]}),
+}
+
+
+@pytest.mark.parametrize(("status", "body"), OF_THE_REQUEST.values(), ids=OF_THE_REQUEST.keys())
+async def test_what_is_wrong_with_a_request_counts_against_nobody(
+    status: int, body: dict[str, Any]
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        is_wrong = "user" in json.loads(exchange.body)
+        await (answers(body, status) if is_wrong else say)(exchange)
+
+    async with upstreams(script) as (only,), running(backend("only", only.url)) as nexus:
+        wrong = [(await nexus.ask(user=f"user {n}")).status_code for n in range(6)]
+        good = told(await nexus.ask())
+
+    assert wrong == [status] * 6
+    assert good == (200, "only", "capability-match")
 
 
 async def test_the_wait_that_a_client_is_told_is_that_of_its_model() -> None:
