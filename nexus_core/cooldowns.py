@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping
 
 from nexus_core.circuit import NO_COOLDOWNS, Circuit, Circuits, Cooldown
 from nexus_core.events import CooldownBegan, CooldownEnded, EventBus
 from nexus_core.types import CooldownEnd
+
+log = logging.getLogger(__name__)
 
 _Shown = tuple[Cooldown | None, Mapping[str, Cooldown]]
 _NOTHING: _Shown = (None, NO_COOLDOWNS)
@@ -171,9 +174,18 @@ class Cooldowns:
         has_ended = False
         for event in _news(name, before, shown, at, self._now(), cause):
             self._bus.publish(event)
+            _log(event)
             has_ended |= isinstance(event, CooldownEnded)
         if has_ended:
             self._wake()
+
+
+def _log(event: CooldownBegan | CooldownEnded) -> None:
+    of = (event.backend, event.model or "-")
+    if isinstance(event, CooldownEnded):
+        log.info("cooldown ended backend=%s model=%s cause=%s", *of, event.cause)
+    else:
+        log.info("cooldown backend=%s model=%s seconds=%.1f why=%s", *of, event.seconds, event.why)
 
 
 def _news(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -11,6 +11,7 @@ from nexus_core.circuit import NO_CREDIT_SECONDS
 from nexus_core.proxy.exchange import Failure, FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import Registry
+from nexus_core.routing.router import Choice
 
 _HASHED_BYTES = 65_536  # at each end of a body: enough to tell prompts apart, and never slow
 
@@ -55,7 +56,7 @@ class Blame:
         self._open: list[_Failed] = []  # not settled yet
         self._failed = 0  # backends that failed, settled or not
         self._is_forgiven = False
-        self.has_others = False  # somebody else might be asked instead of the latest one
+        self.candidates: Sequence[Choice] = ()  # of the latest attempt, it itself the first
 
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
@@ -93,6 +94,12 @@ class Blame:
         self._open.append(_Failed(backend, model, why))
         self._failed += 1
 
+    @property
+    def _has_others(self) -> bool:
+        """Somebody else might be asked instead of the latest one."""
+        names = {choice.backend.name for choice in self.candidates}
+        return len(names) > 1
+
     def forgive(self) -> None:
         """A backend has said that it is the request."""
         self._is_forgiven = True
@@ -108,7 +115,7 @@ class Blame:
         failed, self._open = self._open, []
         if self._is_forgiven or (self._failed > 1 and not is_answered):
             return
-        is_repeatable = is_answered or self.has_others
+        is_repeatable = is_answered or self._has_others
         content = None if is_repeatable else _digest(self._body)
         for one in failed:
             self._registry.cooldowns.fail(

@@ -283,7 +283,7 @@ class Forwarder:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
         request, choice = record.request, decision.order[0]
         backend, model = choice.backend, choice.upstream_model
-        blame.has_others = any(other.backend.name != backend.name for other in decision.order)
+        blame.candidates = decision.order
         agent = self._agents[backend.name]
         exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
         with self._registry.held(backend.name, choice.trial_of):
@@ -319,7 +319,8 @@ class Forwarder:
                 blame.answered()
                 self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
                 await self._deliver(record, answer, reply, blame)
-                self._registry.cooldowns.succeed(backend.name, model)
+                if answer.status < 400:
+                    self._registry.cooldowns.succeed(backend.name, model)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)

@@ -194,6 +194,17 @@ async def test_what_another_backend_calls_wrong_counts_against_nobody(
     assert away(world, "a") == away(world, "b") == NOBODY
 
 
+async def test_an_error_that_passes_on_does_not_end_a_row_of_failures() -> None:
+    """It shows that the server answers, not that the model does."""
+    bad = whole(b'{"error":{}}', 400)
+    world = World(agent("a", FAILS, FAILS, bad, FAILS), agent("b", whole()))
+
+    for number in range(4):
+        await ask(world, str(number))
+
+    assert away(world, "a") == (0.0, {"m-at-a": 5.0})
+
+
 def breaks() -> ScriptedResponse:
     return ScriptedResponse(b'data: {"choices":[{}]}\n\n', UpstreamProtocolError("cut off"))
 
