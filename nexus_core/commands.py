@@ -28,7 +28,14 @@ class SwitchZone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeBackend:
-    """Ask a backend now how it is."""
+    """Ask a backend now how it is; if it is well, its cooldowns end."""
+
+    backend: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearCooldown:
+    """End every cooldown of a backend and of its models: requests may go there at once."""
 
     backend: str
 
@@ -125,6 +132,7 @@ Command: TypeAlias = (
     SwitchBackend
     | SwitchZone
     | ProbeBackend
+    | ClearCooldown
     | SetTier
     | SetPriority
     | CaptureBodies

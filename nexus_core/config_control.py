@@ -30,6 +30,7 @@ class Configurable(Protocol):
     def plan_reload(self, config: Config) -> ReloadPlan: ...
     def reload(self, config: Config) -> ReloadPlan: ...
     def unsaved_changes(self) -> tuple[Change, ...]: ...
+    def clear_cooldowns(self) -> int: ...
 
 
 class ConfigControl:
@@ -57,6 +58,8 @@ class ConfigControl:
     async def reload(self, *, only_plan: bool) -> Outcome:
         """Put the file in force as it is now, or say what that would change.
 
+        A reload also ends every cooldown, whatever the file says.
+
         Raises:
             InvalidRequestError: the file is refused; each of its problems is a line.
         """
@@ -64,7 +67,10 @@ class ConfigControl:
             config = await asyncio.to_thread(self._read, self._target.config.path)
         plan = self._target.plan_reload(config)
         if plan.is_empty:
-            return Outcome(message="the configuration is as it is in force; nothing changes")
+            ended = 0 if only_plan else self._target.clear_cooldowns()
+            also = f"; cooldowns ended: {ended}" if ended else ""
+            message = f"the configuration is as it is in force; nothing changes{also}"
+            return Outcome(message=message)
         if only_plan:
             return Outcome(message="what a reload changes", lines=plan.lines)
         return Outcome(message="reloaded", lines=self._target.reload(config).lines)

@@ -11,6 +11,7 @@ from typing import NamedTuple, TypeAlias
 from nexus_core.types import (
     BackendType,
     BudgetStatus,
+    CooldownEnd,
     Cost,
     CountMethod,
     Endpoint,
@@ -193,6 +194,31 @@ class BackendProbed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CooldownBegan:
+    """Requests keep away from a backend, or from one of its models, for so many seconds.
+
+    Published again when it is prolonged. The end of its time is not: `seconds` tells it.
+    """
+
+    at: float
+    backend: str
+    model: str | None  # the backend's own name; None: the whole backend
+    seconds: float
+    why: str  # for people, e.g. "answered 429"
+    is_circuit_open: bool  # it kept failing: after that time it gets one request at a time
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CooldownEnded:
+    """Requests may come again before the time was over, or an open circuit was closed."""
+
+    at: float
+    backend: str
+    model: str | None  # as in CooldownBegan
+    cause: CooldownEnd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BackendToggled:
     """An operator switched a backend on or off; holds until restart."""
 
@@ -280,6 +306,8 @@ NexusEvent: TypeAlias = (
     | RequestRefused
     | BackendHealthChanged
     | BackendProbed
+    | CooldownBegan
+    | CooldownEnded
     | BackendToggled
     | BudgetStatusChanged
     | ZoneToggled

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 from nexus_core.books import MoneyRule
+from nexus_core.circuit import NO_COOLDOWNS
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
@@ -39,7 +41,7 @@ class Question:
     traits: Traits = NO_TRAITS
     endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     request: OpenAIRequest | None = None  # to be translated for whoever is chosen
-    usable: tuple[str, ...] = ()  # backends to imagine switched on, healthy, rested and not full
+    usable: tuple[str, ...] = ()  # backends to imagine on, healthy, free and without cooldown
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +76,7 @@ class Situation:
         return route(need, self.fleet, strategy, moment)
 
     def with_usable(self, names: Collection[str]) -> Situation:
-        """The same with these backends switched on, healthy, rested and with a slot free."""
+        """The same with these backends on, healthy, with a slot free and no cooldown."""
         fleet = tuple(_usable(b, self.at) if b.name in names else b for b in self.fleet)
         return replace(self, fleet=fleet)
 
@@ -296,29 +298,31 @@ def _refused(decision: RouteDecision, situation: Situation) -> Refused | None:
 # What would change it -----------------------------------------------------------------------------
 
 
-_Mend = Callable[[BackendSnapshot, float], tuple[str, BackendSnapshot]]
+# Gets the backend's own name of the model, and the moment.
+_Mend = Callable[[BackendSnapshot, str, float], tuple[str, BackendSnapshot]]
 
 
-def _switched_on(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnapshot]:
+def _switched_on(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     words = "switched on" if backend.zone_enabled else f"the {backend.zone} zone switched on"
     if not (backend.enabled or backend.zone_enabled):
         words = f"{words}, and itself"
     return words, replace(backend, enabled=True, zone_enabled=True)
 
 
-def _healthy(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnapshot]:
+def _healthy(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     mended = replace(backend, health=HealthStatus.HEALTHY, cause=HealthCause.NONE, detail=None)
     return "healthy", mended
 
 
-def _rest_over(backend: BackendSnapshot, at: float) -> tuple[str, BackendSnapshot]:
-    mended = replace(backend, rests_until=None, rests_why=None, is_on_trial=False)
-    if backend.rests_until is None or at >= backend.rests_until:
+def _cooldown_over(backend: BackendSnapshot, model: str, at: float) -> tuple[str, BackendSnapshot]:
+    mended = replace(backend, cooldown=None, cooldowns=NO_COOLDOWNS)
+    seconds = backend.cooldown_seconds(model, at)
+    if not seconds:
         return "its trial passed", mended
-    return f"its rest over, in {backend.rests_until - at:.0f} s", mended
+    return f"its cooldown over, in {math.ceil(seconds)} s", mended
 
 
-def _one_slot_free(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnapshot]:
+def _one_slot_free(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     assert backend.max_concurrent is not None  # noqa: S101 - it is full, for the type checker
     return "one slot free", replace(backend, in_flight=backend.max_concurrent - 1)
 
@@ -327,15 +331,15 @@ def _one_slot_free(backend: BackendSnapshot, _: float) -> tuple[str, BackendSnap
 _MENDS: Mapping[Stage, _Mend] = {
     Stage.ENABLED: _switched_on,
     Stage.HEALTHY: _healthy,
-    Stage.RESTED: _rest_over,
+    Stage.COOLDOWN: _cooldown_over,
     Stage.CAPACITY: _one_slot_free,
 }
 
 
 def _usable(backend: BackendSnapshot, at: float) -> BackendSnapshot:
-    for mend in (_switched_on, _healthy, _rest_over):
-        backend = mend(backend, at)[1]
-    return _one_slot_free(backend, at)[1] if backend.is_full else backend
+    for mend in (_switched_on, _healthy, _cooldown_over):
+        backend = mend(backend, "", at)[1]
+    return _one_slot_free(backend, "", at)[1] if backend.is_full else backend
 
 
 def _would_change(decision: RouteDecision, situation: Situation) -> Iterator[str]:
@@ -362,18 +366,19 @@ def _what_ifs(
 def _mend(name: str, decision: RouteDecision, situation: Situation) -> tuple[list[str], Situation]:
     """Change all that can be changed about the backend and keeps the request from it."""
     words: list[str] = []
-    while (stage := _mendable(name, decision)) is not None:
+    while (drop := _mendable(name, decision)) is not None:
         fleet = {backend.name: backend for backend in situation.fleet}
-        word, fleet[name] = _MENDS[stage](fleet[name], situation.at)
+        model = fleet[name].models[drop.model]
+        word, fleet[name] = _MENDS[drop.stage](fleet[name], model, situation.at)
         words.append(word)
         situation = replace(situation, fleet=tuple(fleet.values()))
         decision = situation.decide(decision.need)
     return words, situation
 
 
-def _mendable(name: str, decision: RouteDecision) -> Stage | None:
-    stages = (drop.stage for drop in decision.dropped if drop.backend.name == name)
-    return next((stage for stage in stages if stage in _MENDS), None)
+def _mendable(name: str, decision: RouteDecision) -> Drop | None:
+    drops = (drop for drop in decision.dropped if drop.backend.name == name)
+    return next((drop for drop in drops if drop.stage in _MENDS), None)
 
 
 def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:

@@ -42,7 +42,7 @@ from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.translation.report import UnsupportedFieldsError
-from nexus_core.types import BackendType, Endpoint, QueueState
+from nexus_core.types import BackendType, CooldownEnd, Endpoint, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -107,6 +107,7 @@ class Gateway:
             self.books,
             now=now,
             models_known=self.health.first_round,
+            doubt=self.health.doubt,
         )
         self.captures = Captures()
         self._tasks: asyncio.TaskGroup | None = None
@@ -198,6 +199,7 @@ class Gateway:
         """
         plan = self.plan_reload(config)
         with self.registry.together():
+            self.clear_cooldowns()
             self.fleet.apply(plan, self.config)
             self.config = plan.config
             self.strategy.routing = plan.config.routing
@@ -207,6 +209,10 @@ class Gateway:
         self._load_books()
         log.info("config reloaded from %s", config.path)
         return plan
+
+    def clear_cooldowns(self) -> int:
+        """End the cooldowns of all backends, as a reload does; how many there were."""
+        return self.registry.cooldowns.clear_all(CooldownEnd.RELOADED)
 
     @property
     def queued(self) -> int:

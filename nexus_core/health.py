@@ -28,6 +28,7 @@ class HealthChecks:
         self._unasked = set(agents)
         self._all_asked = asyncio.Event()
         self._looks: asyncio.TaskGroup | None = None  # while it runs
+        self._doubted: set[str] = set()  # being asked because of what a request was answered
 
     async def run(self) -> None:
         """Probe until cancelled; each backend once only when health checks are off.
@@ -55,6 +56,18 @@ class HealthChecks:
         self._all_asked.clear()
         if self._looks is not None:
             self._looks.create_task(self._look(name), name=f"probe-{name}")
+
+    def doubt(self, name: str) -> None:
+        """A request's 403 may mean the key or only that request: ask, once at a time."""
+        if self._looks is not None and name not in self._doubted:
+            self._doubted.add(name)
+            self._looks.create_task(self._settle_doubt(name), name=f"probe-{name}")
+
+    async def _settle_doubt(self, name: str) -> None:
+        try:
+            await self._look(name)
+        finally:
+            self._doubted.discard(name)
 
     def forget(self, name: str) -> None:
         """A backend is gone, or known already."""

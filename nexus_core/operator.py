@@ -10,6 +10,7 @@ from secrets import token_hex
 from nexus_core.capture import Captures
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     Outcome,
     ProbeBackend,
@@ -39,7 +40,7 @@ from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.translation.openai import read_request
 from nexus_core.translation.traits import read_traits
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import CooldownEnd, Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
 
 
@@ -81,6 +82,8 @@ class Operator:
                 return self._switch_backend(command)
             case ProbeBackend():
                 return await self._probe(command.backend)
+            case ClearCooldown():
+                return self._clear_cooldown(command.backend)
             case SetTier():
                 return self._set_tier(command)
             case SetPriority():
@@ -122,8 +125,10 @@ class Operator:
     async def _probe(self, name: str) -> Outcome:
         result = await self._health.probe(self._find(name).name)
         found = result.detail if result.models is None else f"{len(result.models)} models"
+        ended = self._registry.cooldowns.clear(name, CooldownEnd.CLEARED) if result.ok else 0
+        also = f"; {_cooldowns(ended)} ended" if ended else ""
         return Outcome(
-            message=f"{name}: {found} ({result.elapsed_ms:.0f} ms)",
+            message=f"{name}: {found} ({result.elapsed_ms:.0f} ms){also}",
             data={
                 "ok": result.ok,
                 "elapsed_ms": round(result.elapsed_ms, 2),
@@ -131,6 +136,11 @@ class Operator:
                 "detail": result.detail,
             },
         )
+
+    def _clear_cooldown(self, name: str) -> Outcome:
+        ended = self._registry.cooldowns.clear(self._find(name).name, CooldownEnd.CLEARED)
+        done = f"{_cooldowns(ended)} ended" if ended else "there was no cooldown"
+        return Outcome(message=f"{name}: {done}", data={"ended": ended})
 
     def _set_tier(self, command: SetTier) -> Outcome:
         before = self._find(command.backend)
@@ -232,6 +242,10 @@ def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
             "zone: it can be sent again to restricted backends only",
             param="backend",
         )
+
+
+def _cooldowns(count: int) -> str:
+    return "1 cooldown" if count == 1 else f"{count} cooldowns"
 
 
 def _switched(what: str, enabled: bool, ended: int) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, KeysView
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
-from nexus_core.circuit import Circuit
+from nexus_core.circuit import Cooldown
 from nexus_core.config import BackendConfig
+from nexus_core.cooldowns import Cooldowns
 from nexus_core.events import (
     BackendAdded,
     BackendChanged,
@@ -27,7 +28,7 @@ from nexus_core.snapshot import (
     first_snapshot,
     is_same_server,
 )
-from nexus_core.types import HealthCause, HealthStatus, PrivacyZone
+from nexus_core.types import CooldownEnd, HealthCause, HealthStatus, PrivacyZone
 
 __all__ = ["BackendSnapshot", "ModelDetails", "ProbeResult", "Registry"]
 
@@ -39,7 +40,6 @@ class _Entry:
     snapshot: BackendSnapshot
     configured_models: bool
     consecutive_successes: int = 0
-    circuit: Circuit = field(default_factory=Circuit)
     taken: deque[float] = field(default_factory=deque)  # when each slot in use was taken
 
 
@@ -62,6 +62,14 @@ class Registry:
         self._view: tuple[BackendSnapshot, ...] | None = None
         self._zones_off: set[PrivacyZone] = set()
         self._listeners: list[Callable[[str | None], None]] = []
+        self.cooldowns = Cooldowns(
+            bus,
+            now,
+            clock,
+            knows=lambda name: name in self._entries,
+            show=self._show_cooldowns,
+            wake=lambda: self._tell(None),
+        )
 
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
@@ -128,6 +136,7 @@ class Registry:
         """
         entry = self._entries.pop(name)
         self._view = None
+        self.cooldowns.forget(name)
         running = entry.snapshot.in_flight
         if running:
             self._leaving[name] = entry
@@ -137,7 +146,7 @@ class Registry:
     def change(self, snapshot: BackendSnapshot, *, models_are_configured: bool) -> None:
         """Put another view of a backend in its place; requests under way keep their slots.
 
-        What failed requests taught of it stays if it is still the same server.
+        What its probes showed stays if it is still the same server; no cooldown does.
 
         Raises:
             KeyError: there is no backend of that name.
@@ -146,10 +155,10 @@ class Registry:
         snapshot = replace(snapshot, in_flight=len(before.taken))
         entry = _Entry(self._in_its_zone(snapshot), models_are_configured, taken=before.taken)
         if is_same_server(before.snapshot, snapshot):
-            entry.circuit = before.circuit
             entry.consecutive_successes = before.consecutive_successes
         self._entries[snapshot.name] = entry
         self._view = None
+        self.cooldowns.clear(snapshot.name, CooldownEnd.RELOADED)
         self._tell(None)
 
     @contextmanager
@@ -182,15 +191,23 @@ class Registry:
         """
         self._listeners.append(listener)
 
-    def acquire(self, name: str) -> None:
-        """Take one of the backend's slots; whoever does gives it back with `release` or `held`."""
+    def acquire(self, name: str, trial_of: str | None = None) -> None:
+        """Take one of the backend's slots; whoever does gives it back with `release` or `held`.
+
+        Args:
+            trial_of: the model, by the backend's own name, if it is half-open for it.
+        """
         entry = self._entries[name]
         entry.taken.append(self.clock())
         self._change(name, in_flight=entry.snapshot.in_flight + 1)
+        if trial_of is not None:
+            self.cooldowns.take_trial(name, trial_of)
 
-    def release(self, name: str) -> None:
-        """Give a slot back."""
+    def release(self, name: str, trial_of: str | None = None) -> None:
+        """Give a slot back, with what it was taken with."""
         entry = self._known(name)
+        if trial_of is not None:
+            self.cooldowns.end_trial(name, trial_of)
         # Which of the requests ended does not matter to the average over all of them.
         seconds = self.clock() - entry.taken.popleft()
         held = _smoothed(entry.snapshot.service_seconds, seconds)
@@ -201,41 +218,18 @@ class Registry:
             del self._leaving[name]
 
     @contextmanager
-    def held(self, name: str) -> Iterator[None]:
+    def held(self, name: str, trial_of: str | None = None) -> Iterator[None]:
         """Give an acquired slot back however the block ends."""
         try:
             yield
         finally:
-            self.release(name)
-
-    def record_failure(self, name: str, why: str, *, is_unreachable: bool) -> None:
-        """A request failed at the backend; enough of them rest it."""
-        circuit = self._known(name).circuit
-        circuit.fail(self.clock(), why, is_unreachable=is_unreachable)
-        self._show_circuit(name, circuit)
-
-    def rest(self, name: str, seconds: float | None) -> None:
-        """The backend answered 429; `seconds` is its Retry-After, None without one."""
-        circuit = self._known(name).circuit
-        circuit.rest(self.clock(), seconds)
-        self._show_circuit(name, circuit)
+            self.release(name, trial_of)
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""
         entry = self._known(name)
         latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
         self._change(name, latency_ms=latency_ms)
-        if entry.circuit.is_open:
-            entry.circuit.begin()
-            self._show_circuit(name, entry.circuit)
-            self._tell(None)
-
-    def record_completion(self, name: str) -> None:
-        """An answer came to its end."""
-        circuit = self._known(name).circuit
-        if circuit.failures:
-            circuit.succeed()
-            self._show_circuit(name, circuit)
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -247,6 +241,7 @@ class Registry:
             return
         at = self._now()
         self._change(name, enabled=enabled, toggled_at=at)
+        self.cooldowns.clear(name, CooldownEnd.SWITCHED)
         self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
         self._tell(None)
 
@@ -273,6 +268,7 @@ class Registry:
         self._zones_off ^= {zone}
         for name in names:
             self._change(name, zone_enabled=enabled)
+            self.cooldowns.clear(name, CooldownEnd.SWITCHED)
         self._tell(None)
         return True
 
@@ -283,7 +279,10 @@ class Registry:
     def record_probe(
         self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int
     ) -> None:
-        """Take in a health check: thresholds decide; a refused key counts at once."""
+        """Take in a health check: thresholds decide; a refused key counts at once.
+
+        A backend that can be reached again is used again at once.
+        """
         entry = self._entries[name]
         snapshot = entry.snapshot
         at = self._now()
@@ -297,6 +296,7 @@ class Registry:
                 self._change(name, models=served, models_known=True)
             if result.details is not None:
                 self._change(name, details=MappingProxyType(dict(result.details)))
+            self.cooldowns.reached(name, entry.snapshot.models)
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
                 self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)
@@ -316,7 +316,7 @@ class Registry:
             self._tell(None)
 
     def record_refused_key(self, name: str, detail: str) -> None:
-        """A request's 401 or 403: unhealthy at once, until a probe says otherwise."""
+        """A request's 401: unhealthy at once, until a probe says otherwise."""
         entry = self._entries.get(name)
         if entry is None:
             return  # removed: nothing is sent to it any more
@@ -329,13 +329,10 @@ class Registry:
         for listener in self._listeners:
             listener(freed)
 
-    def _show_circuit(self, name: str, circuit: Circuit) -> None:
-        self._change(
-            name,
-            rests_until=circuit.until,
-            rests_why=circuit.why,
-            is_on_trial=circuit.is_open,
-        )
+    def _show_cooldowns(
+        self, name: str, whole: Cooldown | None, models: Mapping[str, Cooldown]
+    ) -> None:
+        self._change(name, cooldown=whole, cooldowns=models)
 
     def _set_health(
         self, name: str, health: HealthStatus, cause: HealthCause, detail: str | None

@@ -7,6 +7,7 @@ from copy import copy
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from nexus_core.circuit import NO_COOLDOWNS
 from nexus_core.config import BackendConfig, Config, RoutingConfig
 from nexus_core.loopback import endpoint
 from nexus_core.routing.candidates import Moment
@@ -113,6 +114,7 @@ def fleet_after(
 
     A backend of the file wins over a found one of the same name or address. What an operator
     changed until restart stays so unless the file itself says something else than before.
+    Cooldowns end.
     """
     now = {backend.name: backend for backend in fleet}
     before = {backend.name: backend for backend in old.backends}
@@ -123,8 +125,10 @@ def fleet_after(
         b for b in fleet if b.name not in before.keys() | taken and endpoint(b.url) not in places
     ]
     is_on = {backend.zone: backend.zone_enabled for backend in fleet}
-    whole = (*named, *found)
-    return tuple(replace(b, zone_enabled=is_on.get(b.zone, True)) for b in whole)
+    return tuple(
+        replace(b, zone_enabled=is_on.get(b.zone, True), cooldown=None, cooldowns=NO_COOLDOWNS)
+        for b in (*named, *found)
+    )
 
 
 def renewed(

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from nexus_core.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.config import BackendConfig
 from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
 
@@ -46,19 +47,34 @@ class BackendSnapshot:
     toggled_at: float | None = None  # when an operator last switched it
     probed_at: float | None = None
     probe_ms: float | None = None
-    rests_until: float | None = None  # monotonic seconds: no request before then
-    rests_why: str | None = None  # for people
-    is_on_trial: bool = False  # it kept failing: after its rest, one request at a time
+    cooldown: Cooldown | None = None  # of the whole backend, which may be over by now
+    # Of single models, by the backend's own names.
+    cooldowns: Mapping[str, Cooldown] = field(default_factory=lambda: NO_COOLDOWNS)
 
     @property
     def is_on(self) -> bool:
         """Neither it nor its zone is switched off."""
         return self.enabled and self.zone_enabled
 
-    @property
-    def has_its_trial(self) -> bool:
-        """On trial, and the one request it may have is there."""
-        return self.is_on_trial and self.in_flight > 0
+    def cooldowns_of(self, model: str) -> tuple[Cooldown, ...]:
+        """What a request for the model, by the backend's own name, has to wait for."""
+        one = self.cooldowns.get(model)
+        both = (self.cooldown, one)
+        return tuple(cooldown for cooldown in both if cooldown is not None)
+
+    def cooldown_seconds(self, model: str, at: float) -> float:
+        """How long requests for the model still keep away; 0 when they do not."""
+        return max((cooldown.seconds(at) for cooldown in self.cooldowns_of(model)), default=0.0)
+
+    def has_its_trial(self, model: str) -> bool:
+        """Half-open for the model, and the one request that it may have is under way."""
+        return any(cooldown.is_tried for cooldown in self.cooldowns_of(model))
+
+    def is_half_open(self, model: str) -> bool:
+        """A request for the model that is sent now is a trial."""
+        if self.cooldown is None and not self.cooldowns:
+            return False
+        return any(cooldown.is_circuit_open for cooldown in self.cooldowns_of(model))
 
     @property
     def is_full(self) -> bool:

@@ -18,6 +18,8 @@ from nexus_core.events import (
     BudgetStatusChanged,
     CaptureToggled,
     ConfigReloaded,
+    CooldownBegan,
+    CooldownEnded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -149,6 +151,8 @@ class Stats:
             case BackendAdded() | BackendRemoved() | ZoneToggled():
                 pass  # the same
             case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
+                pass  # the same
+            case CooldownBegan() | CooldownEnded():
                 pass  # the same
             case _:
                 assert_never(event)

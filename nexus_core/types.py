@@ -56,6 +56,16 @@ class HealthCause(StrEnum):
     AUTH = "auth"  # 401 or 403: the key is refused
 
 
+class CooldownEnd(StrEnum):
+    """What ended a cooldown before its time, or closed an open circuit."""
+
+    ANSWERED = "answered"  # by the backend, to a request
+    PROBED = "probed"  # it can be reached again
+    CLEARED = "cleared"  # by an operator: by key, API or a probe of their own
+    SWITCHED = "switched"  # it, or its zone, was switched off and on
+    RELOADED = "reloaded"  # the configuration was read again
+
+
 class RouteReason(StrEnum):
     """Why this backend answered; the values of X-Nexus-Route-Reason."""
 

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     ProbeBackend,
     ReloadConfig,
@@ -49,6 +50,8 @@ def call_for(command: Command) -> Call:
             return _backend(command.backend, {"tier": command.tier})
         case SetPriority():
             return _backend(command.backend, {"priority": command.priority})
+        case ClearCooldown():
+            return _backend(command.backend, {"cooldown": False})
         case ProbeBackend():
             return Call("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
         case SwitchZone():

@@ -20,6 +20,8 @@ from nexus_core.events import (
     BudgetStatusChanged,
     CaptureToggled,
     ConfigReloaded,
+    CooldownBegan,
+    CooldownEnded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -119,6 +121,8 @@ class ViewModel:
                     self.pending.pop(event.backend, None)
                 case BackendHealthChanged() | BackendProbed() | BackendChanged() | BackendAdded():
                     pass  # drawn from the registry's snapshot
+                case CooldownBegan() | CooldownEnded():
+                    pass  # the same
                 case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
                     pass  # drawn as it is
         for kind in set(map(type, events)):
@@ -297,6 +301,8 @@ _GROUPS_OF: dict[type[object], tuple[str, ...]] = {
     FirstByteReceived: (KPI, LIST),
     BackendHealthChanged: (KPI, BACKENDS),
     BackendProbed: (BACKENDS,),
+    CooldownBegan: (KPI, BACKENDS),
+    CooldownEnded: (KPI, BACKENDS),
     BackendToggled: (KPI, BACKENDS),
     BackendChanged: (BACKENDS,),
     ZoneToggled: (KPI, BACKENDS),

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from nexus_core.books import Books
+from nexus_core.circuit import Cooldown
 from nexus_core.config import Config, RoutingConfig, StorageConfig
 from nexus_core.registry import BackendSnapshot, ModelDetails
 from nexus_core.routing.candidates import Moment
@@ -56,6 +57,22 @@ def snapshot(name: str = "a", **changes: Any) -> BackendSnapshot:
     return BackendSnapshot(**{**values, **changes})
 
 
+def cooldown(
+    until: float,
+    why: str = "answered 429",
+    *,
+    is_circuit_open: bool = False,
+    is_tried: bool = False,
+) -> Cooldown:
+    """One that a half-open circuit alone may be tried in."""
+    return Cooldown(
+        until=until,
+        why=why,
+        is_circuit_open=is_circuit_open,
+        is_tried=is_circuit_open and is_tried,
+    )
+
+
 def serving(fleet: Iterable[BackendSnapshot], model: str = MODEL) -> list[BackendSnapshot]:
     """Those of the fleet that serve the model."""
     return [backend for backend in fleet if model in backend.models]
@@ -74,6 +91,13 @@ TRAITS = st.builds(
     prefixes=st.sampled_from(((), (1,), (1, 2))),
 )
 
+COOLDOWNS = st.builds(
+    cooldown,
+    st.floats(0, 20),
+    is_circuit_open=st.booleans(),
+    is_tried=st.booleans(),
+)
+
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
@@ -90,8 +114,8 @@ def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
             health=draw(st.sampled_from(HealthStatus)),
             max_concurrent=draw(st.none() | st.integers(1, 2)),
             in_flight=draw(st.integers(0, 2)),
-            rests_until=draw(st.none() | st.floats(0, 20)),
-            is_on_trial=draw(st.booleans()),
+            cooldown=draw(st.none() | COOLDOWNS),
+            cooldowns=draw(st.dictionaries(st.sampled_from(("up", "other")), COOLDOWNS)),
             models=MappingProxyType(draw(st.sampled_from(({MODEL: "up"}, {})))),
             models_known=draw(st.booleans()),
             details=draw(st.dictionaries(st.just("up"), DETAILS)),

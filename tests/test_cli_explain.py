@@ -265,7 +265,7 @@ def test_the_table_is_aligned() -> None:
         " tier ≥ 3    4 → 3      lmstudio: tier 2, 3 is demanded",
         " capable     3 → 3",
         " healthy     3 → 3",
-        " rested      3 → 3",
+        " cooldown    3 → 3",
         " capacity    3 → 2      local-llama: full: 4/4",
         " score       1 vllm       priority 50×0.50=25  load 30×0.88=26  latency 20×0.50=10"  # noqa: RUF001
         "  local 20×1.00=20  warm 5×0.50=2  affinity 5×0.00=0  = 84  ← chosen, capacity-overflow",  # noqa: RUF001

@@ -21,7 +21,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.fleet import MODEL, fleets, serving, snapshot
+from tests.fleet import MODEL, cooldown, fleets, serving, snapshot
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 AT = 10.0
@@ -177,11 +177,15 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
             "a: healthy → a, capability-match",
         ),
         (
-            {"rests_until": AT + 20, "rests_why": "x", "priority": 90},
-            "a: its rest over, in 20 s → a, capability-match",
+            {"cooldown": cooldown(AT + 20), "priority": 90},
+            "a: its cooldown over, in 20 s → a, capability-match",
         ),
         (
-            {"is_on_trial": True, "in_flight": 1, "priority": 90},
+            {"cooldowns": {MODEL: cooldown(AT + 19.1)}, "priority": 90},
+            "a: its cooldown over, in 20 s → a, capability-match",
+        ),
+        (
+            {"cooldown": cooldown(AT, is_circuit_open=True, is_tried=True), "priority": 90},
             "a: its trial passed → a, capability-match",
         ),
         (
@@ -193,8 +197,8 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
             "a: the restricted zone switched on, and itself → a, capability-match",
         ),
         (
-            FULL | {"enabled": False, "rests_until": AT + 3},
-            "a: switched on and its rest over, in 3 s and one slot free → a, capability-match",
+            FULL | {"enabled": False, "cooldown": cooldown(AT + 3)},
+            "a: switched on and its cooldown over, in 3 s and one slot free → a, capability-match",
         ),
     ],
 )

@@ -77,3 +77,69 @@ async def test_an_unknown_backend_is_a_key_error() -> None:
 
     with pytest.raises(KeyError):
         await health.probe("b")
+
+
+class DoubtedAgent(ProbedAgent):
+    """Answers when it may, and counts how often it was asked."""
+
+    def __init__(self, name: str, *results: ProbeResult) -> None:
+        super().__init__(name, *results)
+        self.may_answer = asyncio.Event()
+        self.asked = 0
+        self.was_asked = asyncio.Event()
+
+    async def probe(self, *, timeout_seconds: float) -> ProbeResult:
+        self.asked += 1
+        self.was_asked.set()
+        await self.may_answer.wait()
+        return await super().probe(timeout_seconds=timeout_seconds)
+
+
+REFUSED = ProbeResult(elapsed_ms=1, cause=HealthCause.AUTH, detail="403: check A_KEY")
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [(UP, HealthStatus.HEALTHY), (REFUSED, HealthStatus.UNHEALTHY)],
+    ids=["it was about the prompt", "it was the key"],
+)
+async def test_a_403_has_the_backend_asked_once_at_a_time_and_only_a_refused_probe_counts(
+    found: ProbeResult, expected: HealthStatus
+) -> None:
+    agent = DoubtedAgent("a", UP, found)
+    health, registry, _ = checks(HealthCheckConfig(enabled=False), agent)
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(health.run())
+        agent.may_answer.set()
+        await health.first_round()
+        agent.may_answer.clear()
+        agent.was_asked.clear()
+        for _ in range(5):
+            health.doubt("a")
+        await agent.was_asked.wait()
+        health.doubt("a")
+        agent.may_answer.set()
+        while health._doubted:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        running.cancel()
+
+    assert agent.asked == 2
+    assert registry.snapshot("a").health is expected
+
+
+async def test_a_403_while_nothing_is_probed_or_of_a_backend_that_is_gone_does_no_harm() -> None:
+    agent = DoubtedAgent("a", UP)
+    health, registry, _ = checks(HealthCheckConfig(enabled=False), agent)
+    health.doubt("a")  # health checks do not run yet
+
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(health.run())
+        agent.may_answer.set()
+        await health.first_round()
+        registry.remove("a")
+        health.doubt("a")
+        await asyncio.sleep(0)
+        running.cancel()
+
+    assert agent.asked == 1

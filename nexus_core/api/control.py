@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, model_validator
 from nexus_core.api.state import read_state
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     Outcome,
     ProbeBackend,
@@ -34,21 +35,21 @@ class _Wanted(BaseModel):
 
 
 class BackendChange(_Wanted):
-    """What POST /nexus/backends/{name} takes: one of the first four."""
+    """What POST /nexus/backends/{name} takes: one of the first five."""
 
     enabled: bool | None = None
     drain: Literal[True] | None = None  # as enabled = false: what runs finishes
     tier: Tier | None = None
     priority: Priority | None = None
+    cooldown: Literal[False] | None = None  # end what keeps requests from it and its models
     end_running: bool = False  # with enabled = false: end what is under way there, too
 
     @model_validator(mode="after")
     def _one_change(self) -> BackendChange:
         if len(self.model_fields_set - {"end_running"}) != 1:
-            raise ValueError("one of enabled, drain, tier and priority is required")
-        if self.enabled is self.drain is self.priority is None and "tier" not in (
-            self.model_fields_set
-        ):
+            raise ValueError("one of enabled, drain, tier, priority and cooldown is required")
+        values = (self.enabled, self.drain, self.priority, self.cooldown)
+        if all(value is None for value in values) and "tier" not in self.model_fields_set:
             raise ValueError("null is no value for it")
         if self.end_running and self.enabled is not False:
             raise ValueError("end_running goes with enabled = false only")
@@ -60,6 +61,8 @@ class BackendChange(_Wanted):
             return SetTier(backend=name, tier=self.tier)
         if self.priority is not None:
             return SetPriority(backend=name, priority=self.priority)
+        if self.cooldown is not None:
+            return ClearCooldown(backend=name)
         return SwitchBackend(backend=name, enabled=bool(self.enabled), end_running=self.end_running)
 
 
@@ -93,10 +96,14 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/backends/{name}")
     async def change(name: str, wanted: BackendChange, request: Request) -> dict[str, Any]:
-        """Switch a backend on or off, or give it another tier or priority; until restart."""
+        """Switch a backend on or off, or give it another tier or priority; until restart.
+
+        `{"cooldown": false}` ends every cooldown of it and of its models.
+        """
         require_json(request)
         outcome = await gateway.execute(wanted.command(name))
-        return {**answer(outcome), "backend": _backend(gateway, name), **_LASTS}
+        lasts = {} if wanted.cooldown is False else _LASTS
+        return {**answer(outcome), "backend": _backend(gateway, name), **lasts}
 
     @router.post("/zones/{zone}")
     async def change_zone(
@@ -112,7 +119,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/backends/{name}/probe")
     async def probe(name: str, request: Request) -> dict[str, Any]:
-        """Ask a backend now how it is; never a call that costs money."""
+        """Ask a backend now how it is, never at a cost; if it is well, its cooldowns end."""
         require_json(request)
         outcome = await gateway.execute(ProbeBackend(backend=name))
         return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}

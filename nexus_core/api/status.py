@@ -16,6 +16,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.snapshot_json import cooldown_as_json
 from nexus_core.stats import BackendStats
 from nexus_core.types import NANO, HealthStatus
 
@@ -120,6 +121,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
             snapshot.name: _backend(
                 snapshot,
                 stats.backends.get(snapshot.name, BackendStats()),
+                gateway.registry.clock(),
                 is_known=is_known,
             )
             for snapshot in gateway.registry.snapshots()
@@ -127,9 +129,14 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
     }
 
 
-def _backend(snapshot: BackendSnapshot, numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
+def _backend(
+    snapshot: BackendSnapshot, numbers: BackendStats, at: float, *, is_known: bool
+) -> dict[str, Any]:
+    whole, models = snapshot.cooldown, snapshot.cooldowns
     return {
         "in_flight": snapshot.in_flight,
+        "cooldown": None if whole is None else cooldown_as_json(whole, at),
+        "cooldowns": {model: cooldown_as_json(one, at) for model, one in models.items()},
         "attempts": numbers.attempts,
         "answers": numbers.answers,
         "failures": numbers.failures,

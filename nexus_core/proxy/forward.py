@@ -12,6 +12,7 @@ from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import EventBus
 from nexus_core.proxy.bill import Answered
+from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -24,7 +25,6 @@ from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
-from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import Outlook, refuse
@@ -51,6 +51,7 @@ class Forwarder:
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
+        doubt: Callable[[str], None],
     ) -> None:
         self._agents = agents
         self._registry = registry
@@ -62,6 +63,7 @@ class Forwarder:
         self._books = books
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
+        self._doubt = doubt  # has a probe find out whether a backend refuses the key
         self._running: dict[asyncio.Timeout, RequestRecord] = {}
         self._is_ending = False
         self._idle = asyncio.Event()
@@ -171,20 +173,24 @@ class Forwarder:
         failure: Failure | None = None
         blamed: Served | None = None  # whose failure it is
         await self._wait_for_books(record)
-        for attempt in range(1, self._routing.max_retries + 2):
-            decision = await self._decide(record, tried)
-            if not decision.order:
-                break
-            found = await self._attempt(record, decision, attempt, reply)
-            if found is None:
-                return
-            tried[decision.order[0].backend.name] = found.why
-            if failure is None or found.kind is not FailureKind.NOT_SENT:
-                failure, blamed = found, record.chosen
+        blame = Blame(self._registry, record.request.openai.body, self._doubt, self._now)
+        try:
+            for attempt in range(1, self._routing.max_retries + 2):
+                decision = await self._decide(record, tried)
+                if not decision.order:
+                    break
+                found = await self._attempt(record, decision, attempt, reply, blame)
+                if found is None:
+                    return
+                tried[decision.order[0].backend.name] = found.why
+                if failure is None or found.kind is not FailureKind.NOT_SENT:
+                    failure, blamed = found, record.chosen
+        finally:
+            blame.settle()
         if failure is None:
             raise refuse(decision, self._known_names(), self._outlook())
         record.chosen = blamed
-        await self._pass_failure_on(record, failure, reply)
+        await self._pass_failure_on(record, failure, reply, blame)
 
     async def _wait_for_books(self, record: RequestRecord) -> None:
         """Right after a start: no money is spent before the month's spending is known."""
@@ -221,7 +227,7 @@ class Forwarder:
         first = decision.order[0].backend if decision.order and has_waited else None
         if first is not None and not self._may_go_to(decision, record):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
-            self._registry.release(first.name)
+            self._registry.release(first.name, decision.order[0].trial_of)
             return await self._decide(record, tried)
         return decision
 
@@ -252,7 +258,8 @@ class Forwarder:
     def _take(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         decision = self._route(record, tried)
         if decision.order:
-            self._registry.acquire(decision.order[0].backend.name)
+            first = decision.order[0]
+            self._registry.acquire(first.backend.name, first.trial_of)
         return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
@@ -266,16 +273,22 @@ class Forwarder:
         return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
 
     async def _attempt(
-        self, record: RequestRecord, decision: RouteDecision, attempt: int, reply: Reply
+        self,
+        record: RequestRecord,
+        decision: RouteDecision,
+        attempt: int,
+        reply: Reply,
+        blame: Blame,
     ) -> Failure | None:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
         request, choice = record.request, decision.order[0]
-        backend = choice.backend
+        backend, model = choice.backend, choice.upstream_model
+        blame.candidates = decision.order
         agent = self._agents[backend.name]
         exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
-        with self._registry.held(backend.name):
+        with self._registry.held(backend.name, choice.trial_of):
             check_zone(request.need, choice)
-            served = Served(backend, choice.upstream_model, decision.reason)
+            served = Served(backend, model, decision.reason)
             record.route(served, decision, attempt)
             try:
                 call = agent.prepare(
@@ -300,18 +313,24 @@ class Forwarder:
                 await bill.counted(self._now())
                 record.upstream_seconds += exchange.seconds
                 self._registry.record_success(backend.name, exchange.seconds * 1000)
+                self._registry.cooldowns.begin(backend.name, model)
+                if answer.status >= 400:
+                    blame.forgive()
+                blame.answered()
                 self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
-                await self._deliver(record, answer, reply)
-                self._registry.record_completion(backend.name)
+                await self._deliver(record, answer, reply, blame)
+                if answer.status < 400:
+                    self._registry.cooldowns.succeed(backend.name, model)
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
-                self._learn(agent, failed.failure)
+                blame.learn(agent, model, failed.failure)
                 return failed.failure
             except asyncio.CancelledError:
-                if record.has_run_out and not (record.has_begun or self._is_ending):
-                    why = self._too_late()
-                    self._registry.record_failure(backend.name, why, is_unreachable=False)
+                # A whole answer may take any time: only of a stream it is said when it begins.
+                is_silent = call.is_streaming and not record.has_begun
+                if is_silent and record.has_run_out and not self._is_ending:
+                    blame.add(backend.name, model, self._too_late())
                 raise
             finally:
                 if record.answered is None and (exchange.is_refused or not exchange.is_sent):
@@ -320,22 +339,9 @@ class Forwarder:
                 await exchange.close()
         return None
 
-    def _learn(self, agent: InferenceAgent, failure: Failure) -> None:
-        """What a failed attempt says about the backend."""
-        name = agent.name
-        match failure.kind:
-            case FailureKind.REFUSED_KEY | FailureKind.FORBIDDEN:
-                hint = f"{failure.status}: {agent.auth_hint}"
-                self._registry.record_refused_key(name, hint)
-            case FailureKind.BUSY | FailureKind.ACCOUNT_BUSY:
-                self._registry.rest(name, retry_after_seconds(failure.headers, self._now()))
-            case FailureKind.NOT_SENT | FailureKind.REFUSED_CONTENT:
-                pass  # the operator's doing, or the request's own
-            case FailureKind.UNREACHABLE | FailureKind.FAILED | FailureKind.NO_CREDIT:
-                unreachable = failure.kind is FailureKind.UNREACHABLE
-                self._registry.record_failure(name, failure.why, is_unreachable=unreachable)
-
-    async def _deliver(self, record: RequestRecord, answer: Answer, reply: Reply) -> None:
+    async def _deliver(
+        self, record: RequestRecord, answer: Answer, reply: Reply, blame: Blame
+    ) -> None:
         record.expect(answer)
         served = record.served
         assert served is not None  # noqa: S101 - set with the route, for the type checker
@@ -345,22 +351,29 @@ class Forwarder:
         if answer.relay is None:
             await reply.send(answer.body)
         else:
-            await self._relay(record, served.backend.name, answer, answer.relay, reply)
+            await self._relay(record, served, answer, answer.relay, reply, blame)
         await reply.finish()
 
     async def _relay(
-        self, record: RequestRecord, name: str, answer: Answer, relay: StreamRelay, reply: Reply
+        self,
+        record: RequestRecord,
+        served: Served,
+        answer: Answer,
+        relay: StreamRelay,
+        reply: Reply,
+        blame: Blame,
     ) -> None:
+        name, model = served.backend.name, served.model
         idle, is_whole = self._server.idle_timeout_seconds, False
         try:
             await relay.pass_on(answer.body, reply, idle)
         except UpstreamError as error:
             why = relay.cut_text(str(error))
-            self._registry.record_failure(name, why, is_unreachable=False)
+            blame.add(name, model, why)
             raise UpstreamFailedError(f'backend "{name}": {why}') from error
         except TimeoutError as error:
             why = f"nothing came for {idle:g} s"
-            self._registry.record_failure(name, why, is_unreachable=False)
+            blame.add(name, model, why)
             raise UpstreamFailedError(
                 f'backend "{name}": {why}', status=504, code="upstream_timeout"
             ) from error
@@ -374,12 +387,14 @@ class Forwarder:
                 is_whole=is_whole,
             )
 
-    async def _pass_failure_on(self, record: RequestRecord, failure: Failure, reply: Reply) -> None:
+    async def _pass_failure_on(
+        self, record: RequestRecord, failure: Failure, reply: Reply, blame: Blame
+    ) -> None:
         """The last backend's failure is the client's answer."""
         verdict = failure.verdict
         if isinstance(verdict, NexusError):
             raise verdict
-        await self._deliver(record, verdict, reply)
+        await self._deliver(record, verdict, reply, blame)
         record.failed, record.error = True, failure.why
 
     def _known_names(self) -> list[str]:

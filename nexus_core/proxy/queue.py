@@ -64,14 +64,15 @@ class WaitingRoom:
         queue = self._high if is_high else self._normal
         waiter = _Waiter(decide, asyncio.get_running_loop().create_future())
         queue.append(waiter)
-        self._look_again_after_rests(decision)
+        self._look_again_after_cooldowns(decision)
         try:
             async with asyncio.timeout(self._config.max_wait_seconds):
                 return await waiter.turn
         except BaseException:
             if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result().order:
                 # Its turn came in the moment it gave up: the slot goes to the next.
-                self._registry.release(waiter.turn.result().order[0].backend.name)
+                first = waiter.turn.result().order[0]
+                self._registry.release(first.backend.name, first.trial_of)
             raise
         finally:
             if waiter in queue:
@@ -94,18 +95,19 @@ class WaitingRoom:
                     continue
                 decision = waiter.decide()
                 if decision.order:
-                    self._registry.acquire(decision.order[0].backend.name)
+                    first = decision.order[0]
+                    self._registry.acquire(first.backend.name, first.trial_of)
                 elif decision.waits_for:
-                    self._look_again_after_rests(decision)
+                    self._look_again_after_cooldowns(decision)
                     continue
                 queue.remove(waiter)
                 waiter.turn.set_result(decision)
 
-    def _look_again_after_rests(self, decision: RouteDecision) -> None:
-        """Nothing tells of a rest's end, so set the alarm for the first that someone waits for."""
+    def _look_again_after_cooldowns(self, decision: RouteDecision) -> None:
+        """No event marks the end of a cooldown's time: set the alarm for the first waited for."""
         at = self._registry.clock()
-        untils = (drop.backend.rests_until for drop in decision.waits_for)
-        rests = [until - at for until in untils if until is not None and until > at]
+        seconds = (drop.cooldown_seconds(at) for drop in decision.waits_for)
+        rests = [rest for rest in seconds if rest > 0]
         if not rests:
             return
         loop = asyncio.get_running_loop()

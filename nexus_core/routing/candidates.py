@@ -24,12 +24,12 @@ class Stage(StrEnum):
     CAPABLE = "capable"
     HEALTHY = "healthy"
     BUDGET = "budget"
-    RESTED = "rested"
+    COOLDOWN = "cooldown"
     CAPACITY = "capacity"
 
 
 # What passes by itself: a backend dropped here is eligible, and may serve the request later.
-BUSY = frozenset({Stage.RESTED, Stage.CAPACITY})
+BUSY = frozenset({Stage.COOLDOWN, Stage.CAPACITY})
 
 # Where it matters whether later stages would have dropped the backend too: the route reason, the
 # code of a refusal and the queue follow from it. Elsewhere it is not asked.
@@ -54,6 +54,10 @@ class Drop(NamedTuple):
     why: str  # for people
     also: tuple[Stage, ...]  # the later stages that would have dropped it too: see REASONED
     model: str  # for which of the asked and the fallback models
+
+    def cooldown_seconds(self, at: float) -> float:
+        """How long the backend still keeps requests for the model away; 0 when it does not."""
+        return self.backend.cooldown_seconds(self.backend.models[self.model], at)
 
     @property
     def alone(self) -> bool:
@@ -147,12 +151,16 @@ def is_affordable(need: Requirements, backend: BackendSnapshot, moment: Moment) 
     return moment.money(backend, backend.models[need.model])
 
 
-def is_rested(_: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
-    until = backend.rests_until
-    if until is not None and moment.at < until:
-        return f"rests {until - moment.at:.0f} s more: {backend.rests_why}"
-    if backend.has_its_trial:
-        return f"on trial with one request: {backend.rests_why}"
+def has_no_cooldown(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    whole, models = backend.cooldown, backend.cooldowns
+    if whole is not None and whole.keeps_away(moment.at):
+        return f"cooldown, {whole.note(moment.at)}"
+    if not models:
+        return None
+    model = backend.models[need.model]
+    one = models.get(model)
+    if one is not None and one.keeps_away(moment.at):
+        return f"cooldown of {model}, {one.note(moment.at)}"
     return None
 
 
@@ -172,7 +180,7 @@ _STAGES: Mapping[Stage, _Check] = {
     Stage.CAPABLE: is_capable,
     Stage.HEALTHY: is_healthy,
     Stage.BUDGET: is_affordable,
-    Stage.RESTED: is_rested,
+    Stage.COOLDOWN: has_no_cooldown,
     Stage.CAPACITY: has_free_slot,
 }
 _IN_ORDER = tuple(_STAGES.items())

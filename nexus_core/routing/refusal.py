@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 
@@ -44,36 +44,36 @@ def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if not able and all(drop.backend.models_known for drop in decision.dropped):
         return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
-    busy = [drop.backend for drop in able if drop.stage in BUSY]
+    busy = [drop for drop in able if drop.stage in BUSY]
     at = outlook.at
     eta = estimate_eta(busy, at, outlook.queued)
     if not busy and any(drop.stage is Stage.BUDGET for drop in able):
         eta = outlook.budget_resets_in_seconds
-    backends = {drop.backend.name: drop.backend for drop in able}
     context = ActionableErrorContext(
         required_tier=need.min_tier,
-        available_backends=tuple(_status(backend, at) for backend in backends.values()),
+        available_backends=tuple(_statuses(able, at)),
         eta_seconds=eta,
     )
     kind, message = _kind(able, decision)
     return kind(message, context)
 
 
-def estimate_eta(busy: Sequence[BackendSnapshot], at: float, queued: int = 0) -> int | None:
-    """Whole seconds until one of them may take a request; None when nothing is known.
+def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None:
+    """Whole seconds until one of them may take the request; None when nothing is known.
 
     A slot frees after a service time, shared by all that are held: that is when one is expected
     where nothing is known of how far each has come. Those who wait already go first.
     """
     ahead = queued / len(busy) if busy else 0.0  # shared by the backends
-    waits = [wait for backend in busy if (wait := _wait_seconds(backend, at, ahead)) is not None]
+    waits = [wait for drop in busy if (wait := _wait_seconds(drop, at, ahead)) is not None]
     return max(1, math.ceil(min(waits))) if waits else None
 
 
-def _wait_seconds(backend: BackendSnapshot, at: float, ahead: float) -> float | None:
-    rest = max(0.0, backend.rests_until - at) if backend.rests_until is not None else 0.0
-    slots = 1 if backend.has_its_trial else backend.max_concurrent
-    if slots is None or not (backend.is_full or backend.has_its_trial):
+def _wait_seconds(drop: Drop, at: float, ahead: float) -> float | None:
+    backend, rest = drop.backend, drop.cooldown_seconds(at)
+    has_its_trial = backend.has_its_trial(backend.models[drop.model])
+    slots = 1 if has_its_trial else backend.max_concurrent
+    if slots is None or not (backend.is_full or has_its_trial):
         return rest or None
     if backend.service_seconds is None:
         return None
@@ -113,16 +113,24 @@ def _reasons(drops: list[Drop]) -> str:
     return "; ".join(f"{drop.backend.name}: {drop.why}" for drop in drops)
 
 
-def _rests(backend: BackendSnapshot, at: float) -> bool:
-    return backend.rests_until is not None and at < backend.rests_until
+def _statuses(able: Sequence[Drop], at: float) -> Iterator[BackendStatus]:
+    """Each backend once, as it is for the models that were asked of it."""
+    for name in dict.fromkeys(drop.backend.name for drop in able):
+        drops = [drop for drop in able if drop.backend.name == name]
+        yield _status(drops[0].backend, any(_has_cooldown(drop, at) for drop in drops))
 
 
-def _status(backend: BackendSnapshot, at: float) -> BackendStatus:
+def _has_cooldown(drop: Drop, at: float) -> bool:
+    model = drop.backend.models[drop.model]
+    return any(cooldown.keeps_away(at) for cooldown in drop.backend.cooldowns_of(model))
+
+
+def _status(backend: BackendSnapshot, has_cooldown: bool) -> BackendStatus:
     status: AvailabilityStatus = "healthy"
     if not backend.is_on:
         status = "disabled"
     elif backend.health is HealthStatus.UNHEALTHY:
         status = "unhealthy"
-    elif backend.is_full or backend.has_its_trial or _rests(backend, at):
+    elif backend.is_full or has_cooldown:
         status = "at_capacity"
     return BackendStatus(backend.name, status, backend.zone, backend.tier)

@@ -29,6 +29,12 @@ class Choice(NamedTuple):
         """The backend's own name of the model."""
         return self.backend.models[self.model]
 
+    @property
+    def trial_of(self) -> str | None:
+        """The upstream model if the backend is half-open for it, as its slot has to know."""
+        model = self.upstream_model
+        return model if self.backend.is_half_open(model) else None
+
 
 @dataclass(frozen=True)  # no slots: the two properties below are worked out once
 class RouteDecision:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from nexus_core.commands import (
+    ClearCooldown,
     ProbeBackend,
     SaveConfig,
     SetPriority,
@@ -36,6 +37,7 @@ class BackendActions:
             "drain": self._drain,
             "cut": self._cut,
             "probe": self._probe,
+            "cooldown": self._clear_cooldown,
             "tier": self._set_tier,
             "priority": self._set_priority,
             "add": self._add_found,
@@ -120,6 +122,11 @@ class BackendActions:
         if backend is not None:
             self._desk.notice(f"asking {visible(backend.name)} …")
             await self._desk.command(ProbeBackend(backend=backend.name))
+
+    async def _clear_cooldown(self) -> None:
+        backend = self._selected()
+        if backend is not None:
+            await self._desk.command(ClearCooldown(backend=backend.name))
 
     async def _set_tier(self) -> None:
         backend = self._selected()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from nexus_core.commands import ReloadConfig
+from nexus_core.commands import ClearCooldown, ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
 from nexus_tui.actions.desk import Deeds, Desk
 from nexus_tui.actions.found import add_found
@@ -105,10 +105,17 @@ class ProgramActions:
                 await desk.ask(notice("The configuration is as it was", lines))
             return
         if not plan.lines:
+            await self._end_cooldowns()
             desk.notice(visible(plan.message))
             return
         if await desk.ask(confirm("Put this in force?", plan.lines, "Put it in force")):
             await desk.command(ReloadConfig())
+
+    async def _end_cooldowns(self) -> None:
+        """What a reload does beside putting the file in force."""
+        for backend in self._desk.source.backends():
+            if backend.cooldown is not None or backend.cooldowns:
+                await self._desk.command(ClearCooldown(backend=backend.name))
 
     # --- starting out, and starting again ------------------------------------------------
 

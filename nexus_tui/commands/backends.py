@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -40,11 +41,30 @@ def state_of(backend: Mapping[str, Any]) -> str:
         return "off (zone)"
     if backend["health"] == "unhealthy":
         return "auth" if backend.get("cause") == "auth" else "unhealthy"
-    if backend.get("rests_seconds"):
-        return "resting"
+    whole = backend.get("cooldown")
+    if whole is not None and whole["seconds"]:
+        return "cooldown"
+    if whole is not None and whole["is_circuit_open"]:
+        return "half-open"
     limit = backend.get("max_concurrent")
     is_full = limit is not None and backend["in_flight"] >= limit
     return "full" if is_full else str(backend["health"])
+
+
+def cooldowns(backend: Mapping[str, Any]) -> list[str]:
+    """What keeps requests away from it and from its models, one for each."""
+    whole, models = backend.get("cooldown"), backend.get("cooldowns", {})
+    notes = [] if whole is None else [_note(whole)]
+    return [note for note in notes if note] + [
+        f"{model}: {note}" for model, one in models.items() if (note := _note(one))
+    ]
+
+
+def _note(cooldown: Mapping[str, Any]) -> str:
+    if seconds := cooldown["seconds"]:
+        return f"cooldown, {math.ceil(seconds)} s more: {cooldown['why']}"
+    is_open = cooldown["is_circuit_open"]
+    return f"half-open, one request at a time: {cooldown['why']}" if is_open else ""
 
 
 def _row(backend: Mapping[str, Any]) -> list[str]:
@@ -62,7 +82,7 @@ def _row(backend: Mapping[str, Any]) -> list[str]:
         f"{backend['in_flight']}/{NOTHING if limit is None else limit}",
         str(len(backend["models"])) if is_listed else "?",
         duration(backend.get("probe_ms")),
-        backend.get("detail") or backend.get("rests_why") or "",
+        backend.get("detail") or "; ".join(cooldowns(backend)),
     ]
 
 

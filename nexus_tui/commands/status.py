@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from nexus_tui.client import NoAnswerError, understood
+from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.twin import Asked, Twin, add_twin, labelled
 
 
@@ -47,6 +48,9 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield labelled("zones", ", ".join(zones))
     usable = sum(is_usable(backend) for backend in backends)
     yield labelled("backends", f"{usable} of {len(backends)} usable")
+    kept = [f"{one['name']}: {note}" for one in backends for note in cooldowns(one)]
+    for number, note in enumerate(kept):
+        yield labelled("" if number else "cooldown", note)
     yield labelled(
         "requests",
         f"{count(stats['requests'])}, {stats['in_flight']} in flight, {stats['failed']} failed, "

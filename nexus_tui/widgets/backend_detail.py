@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.figures import clock, duration, fit, wrap
+from nexus_tui.standing import models_cooling
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
 from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
@@ -105,9 +106,15 @@ class BackendDetail(ScrolledLines):
 
     def _models(self, backend: BackendSnapshot, width: int) -> list[Line]:
         lines: list[Line] = [((f" Models ({len(backend.models)})", "head"),)]
+        cooling = models_cooling(backend)
         for name, own in sorted(backend.models.items()):
             shown = visible(name) if name == own else f"{visible(name)} → {visible(own)}"
-            lines.append(((f"  {fit(shown, width - 3)}", "text"),))
+            note = cooling.get(own)
+            if note is None:
+                lines.append(((f"  {fit(shown, width - 3)}", "text"),))
+            else:
+                text = f"{shown}: cooldown, {visible(note)}"
+                lines.append(((f"  {fit(text, width - 3)}", "warn"),))
         return lines
 
     def _failures(self, backend: BackendSnapshot, width: int) -> list[Line]:

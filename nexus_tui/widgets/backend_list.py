@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ from nexus_core.types import Cost, HealthCause, HealthStatus
 from nexus_tui.figures import NOTHING, clock, dollars, duration, fit, percent
 from nexus_tui.money import sum_sign
 from nexus_tui.source import EventSource
-from nexus_tui.standing import is_on, is_resting, is_usable
+from nexus_tui.standing import has_cooldown, is_half_open, is_on, is_usable, models_cooling
 from nexus_tui.untrusted import visible
 from nexus_tui.viewmodel import ViewModel
 from nexus_tui.widgets.bars import gauge
@@ -58,10 +59,10 @@ def state_cell(backend: BackendSnapshot) -> Cell:
     if backend.health is HealthStatus.UNKNOWN:
         return "◇ unknown", "dim"
     if backend.health is HealthStatus.HEALTHY:
-        if is_resting(backend):
-            return "◐ rests", "warn"
-        if backend.is_on_trial:
-            return "◐ trial", "warn"
+        if has_cooldown(backend):
+            return "◐ cooling", "warn"
+        if is_half_open(backend):
+            return "◐ testing", "warn"
         return ("● full", "warn") if backend.is_full else ("● healthy", "good")
     return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
 
@@ -74,9 +75,21 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) ->
         return _off(backend, now)
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
-    if is_resting(backend) or backend.is_on_trial:
-        return visible(backend.rests_why or "it kept failing"), "warn"
-    return "", "dim"
+    note = visible(_cooldown_note(backend))
+    return note, "warn" if note else "dim"
+
+
+def _cooldown_note(backend: BackendSnapshot) -> str:
+    """Why requests keep away from it, or from some of its models; empty when they do not."""
+    whole = backend.cooldown
+    if whole is not None and (has_cooldown(backend) or whole.is_circuit_open):
+        return whole.note(time.monotonic())
+    models = models_cooling(backend)
+    if not models:
+        return ""
+    first, note = next(iter(models.items()))
+    more = f" and {len(models) - 1} more" if len(models) > 1 else ""
+    return f"{first}{more}: {note}"
 
 
 def _off(backend: BackendSnapshot, now: float) -> Cell:
@@ -248,6 +261,8 @@ class BackendPanel(LineWidget):
     def _short(self, backend: BackendSnapshot, width: int) -> Line:
         glyph, style = state_cell(backend)
         note = "" if style in ("good", "warn") and is_on(backend) else glyph[2:]
+        if style == "good" and (cooling := len(models_cooling(backend))):
+            note, style = f"{cooling} cooling", "warn"
         limit = NOTHING if backend.max_concurrent is None else str(backend.max_concurrent)
         tier = "" if backend.tier is None else str(backend.tier)
         latency = duration(backend.latency_ms)

@@ -59,7 +59,7 @@ def happened(event: RouteDecided) -> list[tuple[object, ...]]:
         else:
             row = (None, c.backend, c.dropped_by, c.why)
             dropped.setdefault(str(c.dropped_by), []).append(row)
-    stages = ("model", "pin", "enabled", "zone", "tier", "healthy", "rested", "capacity")
+    stages = ("model", "pin", "enabled", "zone", "tier", "healthy", "cooldown", "capacity")
     return kept + [row for stage in stages for row in dropped.get(stage, [])]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nexus_tui.commands.backends import state_of
+from nexus_tui.commands.backends import cooldowns, state_of
 from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.twin import table
 from nexus_tui.filter import parse_filter
@@ -338,14 +338,35 @@ def test_watching_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
         ({"health": "unhealthy", "cause": "auth"}, "auth"),
         ({"in_flight": 4}, "full"),
         ({"health": "unknown"}, "unknown"),
-        ({"rests_seconds": 3.5}, "resting"),
-        ({"rests_seconds": 0.0}, "healthy"),
+        ({"cooldown": {"seconds": 3.5, "why": "x", "is_circuit_open": True}}, "cooldown"),
+        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": True}}, "half-open"),
+        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": False}}, "healthy"),
+        ({"cooldowns": {"m": {"seconds": 9, "why": "x", "is_circuit_open": True}}}, "healthy"),
     ],
 )
 def test_the_state_of_a_backend_is_a_word(changes: dict[str, Any], word: str) -> None:
     idle = STATE["backends"][0] | {"in_flight": 0}
 
     assert state_of(idle | changes) == word
+
+
+def test_what_has_a_cooldown_is_told_with_its_model() -> None:
+    over = {"seconds": 0.0, "why": "answered 429", "is_circuit_open": False}
+    backend = {
+        "cooldown": over | {"seconds": 58.2, "why": "the account has no credit"},
+        "cooldowns": {
+            "m": over | {"seconds": 11.4},
+            "n": over | {"is_circuit_open": True, "why": "answered 500"},
+            "o": over,
+        },
+    }
+
+    assert cooldowns(backend) == [
+        "cooldown, 59 s more: the account has no credit",
+        "m: cooldown, 12 s more: answered 429",
+        "n: half-open, one request at a time: answered 500",
+    ]
+    assert cooldowns({}) == []
 
 
 def test_columns_are_as_wide_as_the_terminal_shows_them() -> None:

@@ -92,7 +92,8 @@ class ScriptedUpstream:
     Questions for the models are health checks: they have a script and a list of their own.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
+        self._port = port  # 0: any that is free
         self.script: Script = hang
         self.listing: Script = NO_MODELS
         self.received: list[Exchange] = []
@@ -124,7 +125,7 @@ class ScriptedUpstream:
             await self._arrived.wait_for(condition)
 
     async def __aenter__(self) -> ScriptedUpstream:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", self._port)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
         return self
 

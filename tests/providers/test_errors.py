@@ -100,7 +100,7 @@ async def test_a_400_passes_on_in_the_providers_words_and_is_not_retried(
 
 @both
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_429_passes_on_with_the_time_to_wait_and_rests_the_backend(
+async def test_a_429_passes_on_with_the_time_to_wait_and_gives_the_model_a_cooldown(
     provider: Provider, upstream: ScriptedUpstream, stream: bool
 ) -> None:
     body, headers = provider.busy
@@ -108,13 +108,14 @@ async def test_a_429_passes_on_with_the_time_to_wait_and_rests_the_backend(
 
     async with nexus_with(of(provider, upstream)) as nexus:
         answer = await nexus.chat(stream=stream)
-        rests_until = nexus.gateway.registry.snapshot(provider.type.value).rests_until
+        snapshot = nexus.gateway.registry.snapshot(provider.type.value)
         again = await nexus.chat(stream=stream)
 
     assert answer.status_code == 429
     assert answer.headers["retry-after"] in {"6", "7"}
     assert error_of(answer)["message"] == "slow down"
-    assert rests_until is not None
+    assert snapshot.cooldown is None
+    assert len(snapshot.cooldowns) == 1
     assert again.status_code == 503
     assert len(upstream.received) == 1
 

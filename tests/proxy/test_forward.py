@@ -88,8 +88,9 @@ class World:
         self,
         *agents: ScriptedAgent,
         server: ServerConfig | None = None,
-        max_concurrent: int = 1,
+        max_concurrent: int | None = 1,
         queue: QueueConfig | None = None,
+        models: tuple[str, ...] = ("m",),
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
@@ -105,7 +106,7 @@ class World:
                     zone=PrivacyZone.RESTRICTED,
                     priority=90 - number,
                     max_concurrent=max_concurrent,
-                    models={"m": f"m-at-{agent.name}"},
+                    models={model: f"{model}-at-{agent.name}" for model in models},
                 )
                 for number, agent in enumerate(agents)
             ],
@@ -115,6 +116,7 @@ class World:
         )
         self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.books = no_ledger()
+        self.doubted: list[str] = []
         self.forwarder = Forwarder(
             self.agents,
             self.registry,
@@ -126,6 +128,7 @@ class World:
             self.books,
             now=lambda: 0.0,
             models_known=self._never,
+            doubt=self.doubted.append,
         )
 
     async def _never(self) -> None:

@@ -243,6 +243,7 @@ class World:
         self.registry = Registry(configs, self.bus, lambda: self.seconds, lambda: self.seconds)
         self.strategy = Strategy(self.routing, Random(0))
         queue = WaitingRoom(QueueConfig(enabled=True, max_size=2), self.registry)
+        self.doubted: list[str] = []
         self.forwarder = Forwarder(
             self.agents,
             self.registry,
@@ -254,6 +255,7 @@ class World:
             self.books,
             now=lambda: self.seconds,
             models_known=self._never,
+            doubt=self.doubted.append,
         )
 
     async def _never(self) -> None:

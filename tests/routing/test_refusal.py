@@ -11,11 +11,13 @@ from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.fleet import MODEL, decide, snapshot
+from tests.fleet import MODEL, cooldown, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 FULL = {"max_concurrent": 1, "in_flight": 1}
-ON_TRIAL = {"is_on_trial": True, "rests_until": 9.0, "in_flight": 1}
+TRIED = cooldown(9.0, is_circuit_open=True, is_tried=True)
+ON_TRIAL = {"cooldown": TRIED, "in_flight": 1}
+ELSEWHERE = {"cooldowns": {"another-model": cooldown(12.0)}}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
@@ -36,7 +38,10 @@ def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableEr
             "unhealthy",
         ),
         (FULL, CapacityExceededError, "at_capacity"),
-        ({"rests_until": 12.0}, CapacityExceededError, "at_capacity"),
+        ({"cooldown": cooldown(12.0)}, CapacityExceededError, "at_capacity"),
+        ({"cooldowns": {MODEL: cooldown(12.0)}}, CapacityExceededError, "at_capacity"),
+        ({"cooldowns": {MODEL: TRIED}}, CapacityExceededError, "at_capacity"),
+        ({**ELSEWHERE, "tier": 1}, NoCapableBackendError, "healthy"),
         (ON_TRIAL, CapacityExceededError, "at_capacity"),
         ({"enabled": False}, NoCapableBackendError, "disabled"),
         ({"health": HealthStatus.UNHEALTHY}, NoCapableBackendError, "unhealthy"),
@@ -85,15 +90,20 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
         (FULL, None),
         ({**FULL, "service_seconds": 7.5}, 8),
         ({"max_concurrent": 4, "in_flight": 4, "service_seconds": 6.0}, 2),
-        ({"rests_until": 40.0}, 30),
-        ({"rests_until": 40.0, **FULL, "service_seconds": 5.0}, 30),
-        ({"rests_until": 10.01}, 1),
+        ({"cooldown": cooldown(40.0)}, 30),
+        ({"cooldown": cooldown(40.0), **FULL, "service_seconds": 5.0}, 30),
+        ({"cooldown": cooldown(10.01)}, 1),
+        ({"cooldowns": {MODEL: cooldown(40.0)}}, 30),
+        ({"cooldown": cooldown(20.0), "cooldowns": {MODEL: cooldown(40.0)}}, 30),
+        ({"cooldown": cooldown(40.0), "cooldowns": {MODEL: cooldown(20.0)}}, 30),
+        ({**ELSEWHERE, **FULL, "service_seconds": 1.5}, 2),
+        ({"cooldowns": {MODEL: TRIED}, "in_flight": 3, "service_seconds": 4.0}, 4),
         (ON_TRIAL, None),
         ({**ON_TRIAL, "service_seconds": 4.0}, 4),
         ({"enabled": False}, None),
     ],
 )
-def test_the_eta_is_when_a_slot_or_a_rest_is_expected_to_end(
+def test_the_eta_is_when_a_slot_or_a_cooldown_is_expected_to_end(
     changes: dict[str, object], eta: int | None
 ) -> None:
     error = refusal(Requirements(MODEL), snapshot("x", **changes))
@@ -104,7 +114,7 @@ def test_the_eta_is_when_a_slot_or_a_rest_is_expected_to_end(
 def test_the_eta_is_that_of_the_first_backend_that_will_be_free() -> None:
     slow = snapshot("slow", **FULL, service_seconds=60.0)
 
-    error = refusal(Requirements(MODEL), slow, snapshot("soon", rests_until=13.0))
+    error = refusal(Requirements(MODEL), slow, snapshot("soon", cooldown=cooldown(13.0)))
 
     assert error.context.eta_seconds == 3
     assert [status.name for status in error.context.available_backends] == ["slow", "soon"]

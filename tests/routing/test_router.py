@@ -9,7 +9,7 @@ from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone, RouteReason
-from tests.fleet import MODEL, decide, fleets, snapshot
+from tests.fleet import MODEL, cooldown, decide, fleets, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 NEED = Requirements(MODEL)
@@ -156,22 +156,31 @@ def test_every_backend_is_either_in_the_order_or_dropped(
         assert backend.enabled
         assert not backend.is_full
         assert backend.health is not HealthStatus.UNHEALTHY
-        assert backend.rests_until is None or backend.rests_until <= 10
+        assert not any(c.keeps_away(10) for c in backend.cooldowns_of(backend.models[MODEL]))
 
 
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"rests_until": 12.0, "rests_why": "answered 429"}, "rests 2 s more: answered 429"),
+        ({"cooldown": cooldown(12.0)}, "cooldown, 2 s more: answered 429"),
         (
-            {"rests_until": 9.0, "rests_why": "refused", "is_on_trial": True, "in_flight": 1},
-            "on trial with one request: refused",
+            {"cooldowns": {MODEL: cooldown(11.2)}},
+            f"cooldown of {MODEL}, 2 s more: answered 429",
         ),
-        ({"rests_until": 10.0, "is_on_trial": True}, None),
-        ({"rests_until": 9.0}, None),
+        ({"cooldowns": {"another": cooldown(12.0)}}, None),
+        (
+            {"cooldown": cooldown(9.0, "refused", is_circuit_open=True, is_tried=True)},
+            "cooldown, half-open, one request at a time: refused",
+        ),
+        (
+            {"cooldowns": {MODEL: cooldown(9.0, "oops", is_circuit_open=True, is_tried=True)}},
+            f"cooldown of {MODEL}, half-open, one request at a time: oops",
+        ),
+        ({"cooldown": cooldown(10.0, is_circuit_open=True), "in_flight": 3}, None),
+        ({"cooldown": cooldown(9.0)}, None),
     ],
 )
-def test_a_rested_backend_waits_its_time_and_then_gets_one_request(
+def test_a_cooldown_keeps_its_model_away_for_its_time_and_then_lets_one_request_in(
     changes: dict[str, object], why: str | None
 ) -> None:
     decision = decide(NEED, snapshot(**changes), at=10)

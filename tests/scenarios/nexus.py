@@ -61,10 +61,15 @@ class Nexus:
     _events: list[NexusEvent] = field(default_factory=list)
 
     async def ask(
-        self, model: str = "m", *, stream: bool = False, headers: Mapping[str, str] | None = None
+        self,
+        model: str = "m",
+        *,
+        stream: bool = False,
+        headers: Mapping[str, str] | None = None,
+        **more: object,
     ) -> httpx.Response:
-        """Ask, and read the whole answer."""
-        return await self.http.post(CHAT, json=chat(model, stream=stream), headers=headers)
+        """Ask, and read the whole answer; `more` are fields of the body."""
+        return await self.http.post(CHAT, json=chat(model, stream=stream, **more), headers=headers)
 
     def start(self, model: str = "m", **asked: Any) -> Asked:
         """Ask in the background."""

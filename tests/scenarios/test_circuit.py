@@ -1,4 +1,4 @@
-"""Backends that fail: rested, tried with one request, used again; and what a 429 asks for."""
+"""What fails has a cooldown, is tried with one request and used again; what a 429 asks for."""
 
 from __future__ import annotations
 
@@ -49,11 +49,12 @@ def dead_port(*, answers_syn: bool) -> Iterator[str]:
 
 
 async def fail(nexus: Nexus, times: int) -> None:
-    for _ in range(times):
-        await nexus.ask()
+    """With a prompt of its own each time: one alone is no row."""
+    for number in range(times):
+        await nexus.ask(user=f"user {number}")
 
 
-async def test_a_failing_backend_is_rested_then_tried_with_one_request_then_used_again() -> None:
+async def test_a_failing_model_is_left_alone_then_tried_with_one_request_then_used_again() -> None:
     gate = Gate()
     async with (
         upstreams(OOPS, say) as (first, second),
@@ -81,7 +82,7 @@ async def test_a_failing_backend_is_rested_then_tried_with_one_request_then_used
     assert len(first.received) == FAILURES_TO_OPEN + 1 + 4
 
 
-async def test_each_failed_trial_doubles_the_rest() -> None:
+async def test_each_failed_trial_doubles_the_cooldown() -> None:
     async with (
         upstreams(OOPS, say) as (first, second),
         running(
@@ -101,7 +102,7 @@ async def test_each_failed_trial_doubles_the_rest() -> None:
             rest *= 2
 
 
-async def test_a_backend_whose_streams_all_break_is_rested_too() -> None:
+async def test_a_model_whose_streams_all_break_is_left_alone_too() -> None:
     broken = streams([FIRST, HELLO], is_whole=False)
     async with (
         upstreams(broken, say) as (first, second),
@@ -114,8 +115,11 @@ async def test_a_backend_whose_streams_all_break_is_rested_too() -> None:
     assert asked == ["first"] * FAILURES_TO_OPEN + ["second"] * 2
 
 
-async def test_a_backend_that_never_answers_is_rested_too() -> None:
-    """A whole answer has the request's time-out only, and nobody is left to be asked after it."""
+@pytest.mark.parametrize("stream", [True, False])
+async def test_a_stream_that_never_begins_is_a_failure_and_a_slow_whole_answer_is_none(
+    stream: bool,
+) -> None:
+    """A whole answer has the request's time-out only: it may take all of it."""
     server = ServerConfig(request_timeout_seconds=0.05)
 
     async def never(exchange: Exchange) -> None:
@@ -129,10 +133,10 @@ async def test_a_backend_that_never_answers_is_rested_too() -> None:
             server=server,
         ) as nexus,
     ):
-        asked = [told(await nexus.ask()) for _ in range(FAILURES_TO_OPEN + 2)]
+        asked = [told(await nexus.ask(stream=stream))[:2] for _ in range(FAILURES_TO_OPEN + 2)]
 
-    assert [status for status, _, _ in asked] == [504] * FAILURES_TO_OPEN + [200] * 2
-    assert [name for _, name, _ in asked] == ["first"] * FAILURES_TO_OPEN + ["second"] * 2
+    then = (200, "second") if stream else (504, "first")
+    assert asked == [(504, "first")] * FAILURES_TO_OPEN + [then] * 2
 
 
 @pytest.mark.parametrize("answers_syn", [True, False], ids=["refused", "no connection in time"])
@@ -162,7 +166,7 @@ async def test_failing_over_adds_little_to_the_failure_itself() -> None:
                 backend("dead", dead, priority=90), backend("second", second.url, priority=10)
             ) as nexus:
                 for _ in range(5):
-                    nexus.clock.seconds += 1000  # the rest is over
+                    nexus.clock.seconds += 1000  # the cooldown is over
                     started = time.monotonic()
                     answer = await nexus.ask()
                     seconds = time.monotonic() - started
@@ -188,7 +192,7 @@ def http_date(seconds: float) -> str:
 
 
 @pytest.mark.parametrize("form", ["seconds", "date", "milliseconds"])
-async def test_a_429_rests_the_backend_for_as_long_as_it_says(form: str) -> None:
+async def test_a_429_keeps_requests_from_its_model_for_as_long_as_it_says(form: str) -> None:
     clock_at_start = 1000.0
     name, value = {
         "seconds": ("Retry-After", "30"),
@@ -203,15 +207,15 @@ async def test_a_429_rests_the_backend_for_as_long_as_it_says(form: str) -> None
         ) as nexus,
     ):
         at_once = told(await nexus.ask())
-        rests = told(await nexus.ask())
+        begun = told(await nexus.ask())
         nexus.clock.seconds += 29.5
-        still_rests = told(await nexus.ask())
+        still = told(await nexus.ask())
         nexus.clock.seconds += 1
-        rested = told(await nexus.ask())
+        over = told(await nexus.ask())
 
     assert at_once == (200, "second", "backend-failover")
-    assert rests == still_rests == (200, "second", "capability-match")
-    assert rested == (200, "first", "capability-match")
+    assert begun == still == (200, "second", "capability-match")
+    assert over == (200, "first", "capability-match")
 
 
 @pytest.mark.parametrize("value", ["30", http_date(EPOCH + 1000.0 + 30)])
@@ -248,13 +252,13 @@ async def test_a_retry_after_that_says_nothing_does_no_harm() -> None:
             headers = [("Retry-After", value)]
             first.script = answers({"error": {"message": "slow"}}, 429, headers=headers)
             asked.append(told(await nexus.ask()))
-            nexus.clock.seconds += 2  # the rest after a 429 that does not say how long is over
+            nexus.clock.seconds += 2  # the cooldown after a 429 that does not say how long is over
 
     assert asked == [(200, "second", "backend-failover")] * len(NO_RETRY_AFTER)
 
 
-async def test_who_waits_for_a_backend_that_then_rests_is_served_when_the_rest_is_over() -> None:
-    """The rest begins while the other waits: nobody knew of it when the wait began."""
+async def test_who_waits_for_a_model_that_then_has_a_cooldown_is_served_when_it_is_over() -> None:
+    """The cooldown begins while the other waits: nobody knew of it when the wait began."""
     release = asyncio.Event()
 
     async def busy(exchange: Exchange) -> None:

@@ -12,6 +12,7 @@ from textual.pilot import Pilot
 
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     ProbeBackend,
     ReloadConfig,
@@ -103,6 +104,7 @@ DEEDS: dict[str, Deed] = {
         sent=SwitchBackend(backend="vllm-a", enabled=False, end_running=True),
     ),
     "probe": Deed(("3", SELF), sent=ProbeBackend(backend="local-llama")),
+    "cooldown": Deed(("3", SELF), sent=ClearCooldown(backend="local-llama")),
     "tier": Deed(("3", SELF, "1"), sent=SetTier(backend="local-llama", tier=1)),
     "priority": Deed(
         ("3", SELF, "backspace", "backspace", "7", "enter"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
+from nexus_core.commands import ClearCooldown
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import FakeGateway, Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
@@ -87,14 +89,40 @@ async def test_a_backend_with_running_requests_drains() -> None:
 
 async def test_a_backend_that_failed_rests_and_says_why() -> None:
     app, gateway = make_app(plays=False)
-    gateway.registry.record_failure("vllm-a", "connection refused", is_unreachable=True)
+    gateway.registry.cooldowns.unreachable("vllm-a", "connection refused")
 
     async with app.run_test(size=(120, 36)) as pilot:
         text = await press(pilot, "3")
 
-    assert "◐ rests" in text
+    assert "◐ cooling" in text
     assert "connection refused" in text
     assert "3 of 7 usable" in text
+
+
+async def test_a_model_with_a_cooldown_is_told_without_calling_its_backend_down() -> None:
+    app, gateway = make_app(plays=False)
+    gateway.registry.cooldowns.rest("vllm-a", "llama3:70b", 30, "answered 429")
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        table = await press(pilot, "3")
+        detail = await press(pilot, "j", "enter")
+        await pilot.resize_terminal(80, 24)
+        small = await press(pilot, "escape", "1")
+
+    row = next(line for line in table.splitlines() if "vllm-a" in line)
+    assert "● healthy" in row
+    assert re.search(r"llama3:70b: (29|30) s more", row)
+    assert "4 of 7 usable" in table
+    assert re.search(r"llama3:70b: cooldown, (29|30) s more: answered 429", detail)
+    assert "1 cooling" in small
+
+
+async def test_c_ends_the_cooldowns_of_the_backend_under_the_cursor() -> None:
+    app, gateway = make_app()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "3", "j", "c")
+        await until(lambda: gateway.commands == [ClearCooldown(backend="vllm-a")])
 
 
 async def test_a_probe_is_asked_for() -> None:

@@ -23,6 +23,7 @@ from nexus_core.api.server import BoundedHttpProtocol
 from nexus_core.api.state import read_state as tell_state
 from nexus_core.commands import (
     CaptureBodies,
+    ClearCooldown,
     Command,
     Outcome,
     ProbeBackend,
@@ -116,7 +117,9 @@ def received(number: int) -> RequestReceived:
 
 async def test_everything_that_a_screen_draws_is_told() -> None:
     gateway = make_gateway()
-    gateway.registry.record_failure("b", "connection refused", is_unreachable=True)
+    cooldowns = gateway.registry.cooldowns
+    cooldowns.unreachable("b", "connection refused")
+    cooldowns.rest("b", "m", 30, "answered 429")
     gateway.registry.set_zone_enabled(PrivacyZone.OPEN, False)
     gateway.registry.acquire("a")
 
@@ -125,8 +128,12 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         remote = source.backends()
 
         assert remote[0] == local[0]
-        assert remote[1].rests_why == "connection refused"
-        assert remote[1].rests_until == pytest.approx(local[1].rests_until, abs=1)
+        whole, told = local[1].cooldown, remote[1].cooldown
+        assert whole is not None
+        assert told is not None
+        assert replace(told, until=whole.until) == whole
+        assert told.until == pytest.approx(whole.until, abs=1)
+        assert [one.why for one in remote[1].cooldowns.values()] == ["answered 429"]
         assert source.queue == QueueState(waiting=0, max_size=7)
         assert source.config.routing == gateway.config.routing
         assert source.config.backends == ()
@@ -288,6 +295,7 @@ COMMANDS: list[Command] = [
     SwitchBackend(backend="a", enabled=False, end_running=True),
     SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
     ProbeBackend(backend="a"),
+    ClearCooldown(backend="a"),
     SetTier(backend="a", tier=None),
     SetTier(backend="a", tier=3),
     SetPriority(backend="a", priority=-1),

@@ -1,0 +1,128 @@
+"""Decide whom a request's failed attempts count against: one model of a backend, or nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import assert_never
+
+from nexus_core.agents import InferenceAgent
+from nexus_core.circuit import NO_CREDIT_SECONDS
+from nexus_core.proxy.exchange import Failure, FailureKind
+from nexus_core.proxy.retry_after import retry_after_seconds
+from nexus_core.registry import Registry
+from nexus_core.routing.router import Choice
+
+_HASHED_BYTES = 65_536  # at each end of a body: enough to tell prompts apart, and never slow
+
+
+@dataclass(frozen=True, slots=True)
+class _Failed:
+    backend: str
+    model: str  # the backend's own name
+    why: str  # for people
+
+
+class Blame:
+    """What became of one request's attempts; settled once it shows whether the request is at fault.
+
+    | failed at | and then | counts |
+    | --- | --- | --- |
+    | one backend | another one answered | against it |
+    | one backend | no other one was left | against it, but the same body only once |
+    | several | another one answered | against each, and it takes many such requests |
+    | several | nobody answered | against nobody: it is the request |
+    | any | a backend said that the request is wrong | against nobody |
+
+    So no prompt, however often it is sent, takes a model from everybody else.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        body: bytes,
+        doubt: Callable[[str], None],
+        now: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            doubt: has a probe find out whether a backend refuses the key.
+            now: seconds since the epoch.
+        """
+        self._registry = registry
+        self._body = body
+        self._doubt = doubt
+        self._now = now
+        self._open: list[_Failed] = []  # not settled yet
+        self._failed = 0  # backends that failed, settled or not
+        self._is_forgiven = False
+        self.candidates: Sequence[Choice] = ()  # of the latest attempt, it itself the first
+
+    def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
+        """What a failed attempt says: of the model, of the whole backend, or of nobody."""
+        name, why, cooldowns = agent.name, failure.why, self._registry.cooldowns
+        match failure.kind:
+            case FailureKind.FAILED:
+                self.add(name, model, why)
+            case FailureKind.UNREACHABLE:
+                cooldowns.unreachable(name, why)
+            case FailureKind.BUSY:
+                cooldowns.rest(name, model, self._asked_seconds(failure), why)
+            case FailureKind.ACCOUNT_BUSY:
+                note = f"{why}, for the whole account"
+                cooldowns.rest(name, None, self._asked_seconds(failure), note)
+            case FailureKind.NO_CREDIT:
+                note = f"the account has no credit: {why}"
+                cooldowns.rest(name, None, NO_CREDIT_SECONDS, note)
+            case FailureKind.REFUSED_KEY:
+                hint = f"{failure.status}: {agent.auth_hint}"
+                self._registry.record_refused_key(name, hint)
+            case FailureKind.FORBIDDEN:
+                self._doubt(name)
+            case FailureKind.REFUSED_CONTENT:
+                self.forgive()
+            case FailureKind.NOT_SENT:
+                pass  # the operator's doing
+            case _:
+                assert_never(failure.kind)
+
+    def _asked_seconds(self, failure: Failure) -> float | None:
+        return retry_after_seconds(failure.headers, self._now())
+
+    def add(self, backend: str, model: str, why: str) -> None:
+        """An attempt failed in a way that may be the backend's fault or the request's."""
+        self._open.append(_Failed(backend, model, why))
+        self._failed += 1
+
+    @property
+    def _has_others(self) -> bool:
+        """Somebody else might be asked instead of the latest one."""
+        names = {choice.backend.name for choice in self.candidates}
+        return len(names) > 1
+
+    def forgive(self) -> None:
+        """A backend has said that it is the request."""
+        self._is_forgiven = True
+
+    def answered(self) -> None:
+        """Another backend answers: those that failed before it are known by that."""
+        self.settle(is_answered=True)
+
+    def settle(self, *, is_answered: bool = False) -> None:
+        """Count what is not counted yet; the request is over, or answered."""
+        if not self._open:
+            return
+        failed, self._open = self._open, []
+        if self._is_forgiven or (self._failed > 1 and not is_answered):
+            return
+        is_repeatable = is_answered or self._has_others
+        content = None if is_repeatable else _digest(self._body)
+        for one in failed:
+            self._registry.cooldowns.fail(
+                one.backend, one.model, one.why, content=content, is_shared=self._failed > 1
+            )
+
+
+def _digest(body: bytes) -> int:
+    """The same for the same body, in this process; bounded work for a body of any length."""
+    return hash((len(body), body[:_HASHED_BYTES], body[-_HASHED_BYTES:]))
