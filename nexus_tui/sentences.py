@@ -81,6 +81,7 @@ def _finished(event: RequestFinished) -> str:
         return f"{model} failed at {_name(last.backend)}{after}: {visible(last.error)}"
     error = visible(event.error or f"answered {event.status}")
     if event.backend is not None:
+        error = error.removeprefix(f'backend "{visible(event.backend)}": ')  # it is named here
         return f"{model} broke off at {_name(event.backend)}: {error}"
     why = _why_nobody(event.considered)
     return f"{model} failed: {error}" if why is None else f"{model} refused: {why}"
@@ -114,7 +115,7 @@ _SWITCHED_OFF = "switched off"  # itself; else its zone is
 _SHORT: dict[str, Callable[[str], str]] = {
     Stage.ENABLED: lambda why: why if why == _SWITCHED_OFF else "in a zone that is cut",
     Stage.ZONE: lambda _: "in the open zone",
-    Stage.TIER: lambda why: f"of {why}",
+    Stage.TIER: lambda why: f"below the demanded tier ({why})",
     Stage.CAPABLE: lambda why: f"not able ({why})",
     Stage.BUDGET: lambda why: f"over budget ({why})",
     Stage.RESTED: lambda why: f"in cooldown ({why})",
@@ -125,8 +126,10 @@ _SHORT: dict[str, Callable[[str], str]] = {
 def _short(drop: Considered) -> str:
     """What is in the way, to go on from `NAME is`."""
     why = visible(drop.why or "not able")
-    words = _SHORT.get(drop.dropped_by or "")
-    return why if words is None else words(why)
+    if (words := _SHORT.get(drop.dropped_by or "")) is not None:
+        return words(why)
+    what, _, more = why.partition(": ")
+    return f"{what} ({more})" if more else what
 
 
 def _health(event: BackendHealthChanged) -> str | None:

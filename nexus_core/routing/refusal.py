@@ -127,7 +127,7 @@ def _never(decision: RouteDecision) -> NexusError | None:
     who = ", ".join(dict.fromkeys(f"{d.backend.name} is of type {d.backend.type}" for d in lacking))
     if (endpoint := next(iter(lacks & _ENDPOINTS.keys()), None)) is not None:
         return _no_endpoint(endpoint, who, decision)
-    why = f"no backend that serves {need.model!r} does {{}}: {who}"
+    why = f"no backend that serves {need.model!r} takes {{}}: {who}"
     traits = need.traits
     return UnsupportedFieldsError(
         {traits.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}

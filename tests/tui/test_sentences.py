@@ -132,12 +132,12 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
     ),
     (
         nobody(dropped("vllm", "healthy", "unhealthy: connection refused")),
-        "gpt-4o refused: vllm is unhealthy: connection refused",
+        "gpt-4o refused: vllm is unhealthy (connection refused)",
     ),
-    (nobody(dropped("vllm", "capacity", "full: 4/4")), "gpt-4o refused: vllm is full: 4/4"),
+    (nobody(dropped("vllm", "capacity", "full: 4/4")), "gpt-4o refused: vllm is full (4/4)"),
     (
         nobody(dropped("vllm", "tier", "no tier, 3 is demanded")),
-        "gpt-4o refused: vllm is of no tier, 3 is demanded",
+        "gpt-4o refused: vllm is below the demanded tier (no tier, 3 is demanded)",
     ),
     (
         nobody(dropped("vllm", "capable", "does not do vision")),
@@ -157,8 +157,8 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
             dropped("claude-on-the-other-account", "capacity", "full: 16/16"),
             dropped("vllm", "rested", "rests 12 s more: answered 429"),
         ),
-        "gpt-4o refused: openai is unhealthy: connection refused; claude-on-the-other-account "
-        "is full: 16/16; vllm is in cooldown (rests 12 s more: answered 429)",
+        "gpt-4o refused: openai is unhealthy (connection refused); claude-on-the-other-account "
+        "is full (16/16); vllm is in cooldown (rests 12 s more: answered 429)",
     ),
     # Fallbacks: the backend's first word is about the asked model.
     (
@@ -166,7 +166,7 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
             dropped("openai", "capacity", "full: 4/4"),
             dropped("openai", "model", "does not serve other"),
         ),
-        "gpt-4o refused: openai is full: 4/4",
+        "gpt-4o refused: openai is full (4/4)",
     ),
     (
         finished(attempts=(attempt("openai", "answered 529"),)),
@@ -177,7 +177,7 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
         "gpt-4o failed at b, after 1 other: connection refused",
     ),
     (
-        finished(backend="openai", error="the answer ended early"),
+        finished(backend="openai", error='backend "openai": the answer ended early'),
         "gpt-4o broke off at openai: the answer ended early",
     ),
     (
