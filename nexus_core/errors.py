@@ -43,6 +43,15 @@ class NexusError(Exception):
         self.message = message  # for the client: never holds a key or a body
         self.param = param  # the field or header at fault
 
+    @property
+    def may_pass(self) -> bool:
+        """Whether the same request may fare better in a while, without anybody's doing."""
+        return self.status >= 500 or self.status in _PASSING
+
+
+# Of 4xx: a time-out, a conflict, a limit of requests. SDKs repeat these as they repeat a 5xx.
+_PASSING = frozenset({408, 409, 429})
+
 
 class InvalidRequestError(NexusError):
     """The client sent something it has to change."""
@@ -75,6 +84,20 @@ class ModelNotFoundError(NexusError):
     status = 404
     code = "model_not_found"
     type = "invalid_request_error"
+
+
+class EndpointNotServedError(NexusError):
+    """Backends serve the model, and none of them is of a type that has the endpoint."""
+
+    status = 404
+    code = "endpoint_not_supported"
+    type = "invalid_request_error"
+
+
+class ContextLengthError(InvalidRequestError):
+    """The prompt is longer than the window of every backend that serves the model."""
+
+    code = "context_length_exceeded"
 
 
 class BackendNotFoundError(NexusError):
@@ -114,9 +137,17 @@ class ServiceUnavailableError(NexusError):
     status = 503
     type = "service_unavailable"
 
-    def __init__(self, message: str, context: ActionableErrorContext) -> None:
+    def __init__(
+        self, message: str, context: ActionableErrorContext, *, may_pass: bool = True
+    ) -> None:
+        """`may_pass`: a slot, a cooldown or a probe may let the same request through soon."""
         super().__init__(message)
         self.context = context
+        self._may_pass = may_pass
+
+    @property
+    def may_pass(self) -> bool:
+        return self._may_pass
 
 
 class CapacityExceededError(ServiceUnavailableError):

@@ -183,6 +183,7 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self._collect()
+        self._notices.forget()
         self.show_tab("dashboard")
         self.run_worker(self._intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")

@@ -20,6 +20,21 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
+def clip(text: str, width: int) -> str:
+    """At most `width` cells: what does not fit ends in an ellipsis, at a blank where one is near.
+
+    A blank in the second half is near; a single long word is cut where the room ends.
+    """
+    if cell_len(text) <= width:
+        return text
+    room = max(0, width - 1)
+    cut = set_cell_size(text, room)
+    if not text.startswith(f"{cut} "):
+        blank = cut.rfind(" ")
+        cut = cut[:blank] if blank * 2 >= room else cut
+    return cut.rstrip(" ,;:(") + "…"
+
+
 def fit_right(text: str, width: int) -> str:
     """Exactly `width` cells: padded on the left, or cut with an ellipsis."""
     missing = width - cell_len(text)

@@ -1,4 +1,4 @@
-"""What the last line says for a while in place of the hints: outcomes, warnings of the log."""
+"""What the last line says for a while in place of the hints: outcomes, and what went wrong."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from functools import partial
 from nexus_core.events import BackendHealthChanged, NexusEvent
 from nexus_core.log_ring import LogLine, LogRing
 from nexus_core.types import HealthCause
-from nexus_tui.untrusted import visible
+from nexus_tui.sentences import sentence
 from nexus_tui.widgets.frame import HintBar
 
 _SECONDS = 3.0
 _NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
+# Its lines are for grep; RequestFinished says the same, and is put into words.
+_TOLD_BY_EVENTS = "nexus_core.proxy.record"
 _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
 
 
@@ -33,6 +35,7 @@ class Notices:
         self._now = now  # seconds since the epoch, by the clock of the log
         self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
         self._warned_of: LogLine | None = None
+        self._news: str | None = None  # what went wrong since, and waits to be shown
 
     def say(self, text: str, seconds: float = _SECONDS) -> None:
         """Show it; it is drawn as text."""
@@ -48,20 +51,43 @@ class Notices:
                 bar.redraw()
 
     def tell_of(self, events: Iterable[NexusEvent]) -> None:
-        """A key that is refused: once for each change, however many requests it costs."""
+        """What goes wrong, by its typed events; a refused key at once, for it changes rarely."""
         for event in events:
+            text = sentence(event)
+            if text is None or self._now() - event.at > _NEWS_SECONDS:
+                continue
             if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
-                self.say(visible(f"{event.backend}: {event.detail}"), _WARNING_SECONDS)
+                self.say(text, _WARNING_SECONDS)
+            else:
+                self._news = text
+
+    def forget(self) -> None:
+        """Drop what waits: what went wrong before there was a screen is found in its lists."""
+        self._news = None
 
     def warn(self) -> None:
-        """Show the newest line of the log that is a warning or worse, unless it was shown.
+        """Show the newest of what went wrong, and of the log's warnings, unless it was shown.
 
         What somebody asked for has its time first.
         """
-        line, now = self._logs.last_warning, time.monotonic()
-        if line is None or line is self._warned_of or now - self._warned_at < 2 * _WARNING_SECONDS:
+        now = time.monotonic()
+        if now - self._warned_at < 2 * _WARNING_SECONDS or any(bar.notice for bar in self._bars()):
             return
-        if self._now() - line.at > _NEWS_SECONDS or any(bar.notice for bar in self._bars()):
-            return
-        self._warned_of, self._warned_at = line, now
-        self.say(f"{line.level.upper()} {line.logger}: {line.text}", _WARNING_SECONDS)
+        text, self._news = self._news or self._logged(), None
+        if text is not None:
+            self._warned_at = now
+            self.say(text, _WARNING_SECONDS)
+
+    def _logged(self) -> str | None:
+        """The newest line that is a warning or worse, as a sentence; None if it is no news."""
+        line = self._logs.last_warning
+        if line is None or line is self._warned_of or self._now() - line.at > _NEWS_SECONDS:
+            return None
+        self._warned_of = line
+        if line.logger.endswith(_TOLD_BY_EVENTS):
+            return None
+        head, trace, rest = line.text.partition("\\x0aTraceback")
+        if not trace:
+            return line.text
+        error = rest.rpartition("\\x0a")[2] or head
+        return f"internal error, the log tells more: {error}"

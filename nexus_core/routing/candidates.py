@@ -139,6 +139,11 @@ def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str |
     return None
 
 
+def lacks_by_type(need: Requirements, backend: BackendSnapshot) -> frozenset[Capability]:
+    """What the request needs and no server of the backend's type does, whatever its model."""
+    return _TYPE_LACKS.get(backend.type, _NOTHING) & need.traits.needs
+
+
 def is_healthy(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
     if backend.health is not HealthStatus.UNHEALTHY:
         return None

@@ -13,6 +13,8 @@ from nexus_core.errors import (
     BackendStatus,
     BudgetExceededError,
     CapacityExceededError,
+    ContextLengthError,
+    EndpointNotServedError,
     ModelNotFoundError,
     NexusError,
     NoCapableBackendError,
@@ -20,9 +22,21 @@ from nexus_core.errors import (
     ServiceUnavailableError,
 )
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import BUSY, Drop, Stage
+from nexus_core.routing.candidates import BUSY, Drop, Stage, lacks_by_type
+from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
-from nexus_core.types import HealthStatus
+from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.types import Capability, Endpoint, HealthCause, HealthStatus
+
+# What is asked of a whole endpoint, and what of a field.
+_ENDPOINTS = {
+    Capability.CHAT: Endpoint.CHAT_COMPLETIONS,
+    Capability.COMPLETIONS: Endpoint.COMPLETIONS,
+    Capability.EMBEDDINGS: Endpoint.EMBEDDINGS,
+}
+_PROMPT_FIELDS = {Capability.COMPLETIONS: "prompt", Capability.EMBEDDINGS: "input"}
+
+_MAX_SUGGESTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +58,8 @@ def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if not able and all(drop.backend.models_known for drop in decision.dropped):
         return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
+    if (never := _never(decision)) is not None:
+        return never
     busy = [drop for drop in able if drop.stage in BUSY]
     at = outlook.at
     eta = estimate_eta(busy, at, outlook.queued)
@@ -55,7 +71,8 @@ def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook
         eta_seconds=eta,
     )
     kind, message = _kind(able, decision)
-    return kind(message, context)
+    may_pass = any(_passes(drop, need) for drop in decision.dropped)
+    return kind(message, context, may_pass=may_pass)
 
 
 def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None:
@@ -84,6 +101,84 @@ def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundErr
     near = get_close_matches(model, known_names, n=3, cutoff=0.6)
     hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists what is"
     return ModelNotFoundError(f"the model {model!r} is not served here{hint}", param="model")
+
+
+def _never(decision: RouteDecision) -> NexusError | None:
+    """The error where no backend could serve the request at any time, however it is.
+
+    A matter of what servers of a type have at all, and of the longest window. What only the loaded
+    model lacks (a llama without vision) may change with the next model, and stays a 503.
+    """
+    need = decision.need
+    serving = [drop for drop in decision.dropped if drop.stage not in (Stage.MODEL, Stage.PIN)]
+    if not serving or any(_may_yet_serve(drop, need) for drop in decision.dropped):
+        return None
+    windows = [
+        window
+        for drop in serving
+        if not lacks_by_type(need, drop.backend) and (window := _short_window(drop, need))
+    ]
+    lacking = [drop for drop in serving if lacks_by_type(need, drop.backend)]
+    if len(lacking) + len(windows) < len(serving):
+        return None
+    if windows:
+        return _too_long(max(windows), decision)
+    lacks = frozenset[Capability]().union(*(lacks_by_type(need, d.backend) for d in lacking))
+    who = ", ".join(dict.fromkeys(f"{d.backend.name} is of type {d.backend.type}" for d in lacking))
+    if (endpoint := next(iter(lacks & _ENDPOINTS.keys()), None)) is not None:
+        return _no_endpoint(endpoint, who, decision)
+    why = f"no backend that serves {need.model!r} takes {{}}: {who}"
+    traits = need.traits
+    return UnsupportedFieldsError(
+        {traits.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
+    )
+
+
+def _passes(drop: Drop, need: Requirements) -> bool:
+    """Whether what keeps the backend away may be over soon, with nobody's doing."""
+    if drop.stage is Stage.HEALTHY:
+        return drop.backend.cause is not HealthCause.AUTH
+    return drop.stage in BUSY or _may_yet_serve(drop, need)
+
+
+def _may_yet_serve(drop: Drop, need: Requirements) -> bool:
+    """Its models are not known yet, and neither the pin nor its type keeps the request from it."""
+    if drop.stage is not Stage.MODEL or drop.backend.models_known:
+        return False
+    is_meant = need.backend is None or need.backend == drop.backend.name
+    return is_meant and not lacks_by_type(need, drop.backend)
+
+
+def _short_window(drop: Drop, need: Requirements) -> int | None:
+    """The model's window there, where it is known and the prompt is longer."""
+    details = drop.backend.details.get(drop.backend.models[drop.model])
+    window = details.context_tokens if details is not None else None
+    return window if window is not None and need.traits.prompt_tokens > window else None
+
+
+def _too_long(window: int, decision: RouteDecision) -> ContextLengthError:
+    traits = decision.need.traits
+    field = next((name for what, name in _PROMPT_FIELDS.items() if what in traits.needs), None)
+    return ContextLengthError(
+        f"the prompt has about {traits.prompt_tokens:,} tokens; "
+        f"{decision.need.model!r} takes {window:,} at most here",
+        param=field or "messages",
+    )
+
+
+def _no_endpoint(wanted: Capability, who: str, decision: RouteDecision) -> EndpointNotServedError:
+    path = _ENDPOINTS[wanted]
+    others = [
+        backend.name
+        for backend in {drop.backend.name: drop.backend for drop in decision.dropped}.values()
+        if backend.is_on and backend.models and not lacks_by_type(decision.need, backend)
+    ][:_MAX_SUGGESTED]
+    hint = f"; models of {' or '.join(others)} may have it" if others else ""
+    return EndpointNotServedError(
+        f"no backend that serves {decision.need.model!r} has {path}: {who}; "
+        f"the model is served at {Endpoint.CHAT_COMPLETIONS}{hint}",
+        param="model",
+    )
 
 
 def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavailableError], str]:

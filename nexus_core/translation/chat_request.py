@@ -91,7 +91,7 @@ class CalledFunction(TypedDict):
 
 @with_config(_OPEN)
 class ToolCall(TypedDict):
-    id: Name
+    id: NotRequired[str | None]  # some servers give none or an empty one
     type: NotRequired[Literal["function"] | None]
     function: CalledFunction
     extra_content: NotRequired[dict[str, Any] | None]  # where Google keeps thought signatures
@@ -105,7 +105,7 @@ class CalledCustom(TypedDict):
 
 @with_config(_OPEN)
 class CustomToolCall(TypedDict):
-    id: Name
+    id: NotRequired[str | None]
     type: Literal["custom"]
     custom: CalledCustom
 
@@ -139,8 +139,9 @@ class AssistantMessage(TypedDict):
 @with_config(_OPEN)
 class ToolMessage(TypedDict):
     role: Literal["tool"]
-    content: str | list[ToolPart]
-    tool_call_id: Name
+    content: NotRequired[str | list[ToolPart] | None]  # clients leave out what a tool left empty
+    tool_call_id: NotRequired[str | None]  # as of the call
+    name: NotRequired[str | None]  # of the function, as older clients say it
 
 
 @with_config(_OPEN)

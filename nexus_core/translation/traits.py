@@ -31,6 +31,12 @@ class Traits:
     # One number for each beginning of the conversation, the shortest first: equal for requests
     # that begin with the same messages. Meaningless outside this process.
     prefixes: tuple[int, ...] = ()
+    # Where a need of one field stands, by its first place: messages[0].content[1].
+    places: tuple[tuple[Capability, str], ...] = ()
+
+    def place_of(self, need: Capability) -> str | None:
+        """The path of the first field that shows the need; None where the whole request does."""
+        return dict(self.places).get(need)
 
 
 NO_TRAITS = Traits()
@@ -39,6 +45,7 @@ NO_TRAITS = Traits()
 def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
     """Look at a request whose outer shape was checked; what makes no sense shows nothing."""
     needs = set(_ENDPOINT_NEEDS.get(endpoint, ()))
+    places: dict[Capability, str] = {}
     if fields.get("tools") or fields.get("functions"):
         needs.add(Capability.TOOLS)
     form = fields.get("response_format")
@@ -47,8 +54,9 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
     messages = fields.get("messages") if endpoint is Endpoint.CHAT_COMPLETIONS else None
     prompt = 0
     if isinstance(messages, list):
-        for message in messages:
-            prompt += _TOKENS_PER_MESSAGE + _message_tokens(message, needs)
+        for index, message in enumerate(messages):
+            prompt += _TOKENS_PER_MESSAGE + _message_tokens(message, index, places)
+        needs |= places.keys()
     else:
         prompt += _size(fields.get("prompt", fields.get("input"))) // CHARS_PER_TOKEN
     if Capability.TOOLS in needs:
@@ -59,6 +67,7 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
         prompt_tokens=prompt,
         max_tokens=_limit(fields),
         prefixes=tuple(_prefixes(fields["model"], messages)) if isinstance(messages, list) else (),
+        places=tuple(places.items()),
     )
 
 
@@ -69,12 +78,12 @@ _ENDPOINT_NEEDS = {
 }
 
 
-def _message_tokens(message: JsonObject, needs: set[Capability]) -> int:
+def _message_tokens(message: JsonObject, index: int, places: dict[Capability, str]) -> int:
     content = message.get("content")
     if not isinstance(content, list):
         return _size(content) // CHARS_PER_TOKEN
     tokens = 0
-    for part in content:
+    for number, part in enumerate(content):
         if not isinstance(part, dict):
             continue
         kind = part.get("type")
@@ -82,7 +91,8 @@ def _message_tokens(message: JsonObject, needs: set[Capability]) -> int:
         if need is None:
             tokens += _size(part.get("text")) // CHARS_PER_TOKEN
         else:
-            needs.add(need)
+            if need not in places:
+                places[need] = f"messages[{index}].content[{number}]"
             tokens += _TOKENS_PER_IMAGE
     return tokens
 

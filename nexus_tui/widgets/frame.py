@@ -10,7 +10,7 @@ from textual import events
 from textual.message import Message
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.figures import NOTHING, count, dollars, fit, uptime
+from nexus_tui.figures import NOTHING, clip, count, dollars, fit, uptime
 from nexus_tui.keys import Key
 from nexus_tui.money import sum_sign
 from nexus_tui.source import EventSource
@@ -223,7 +223,7 @@ class HintBar(LineWidget):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if self.notice:
             self._spans = []
-            return [((" ", "text"), (self.notice, "warn"))]
+            return [((" ", "text"), (clip(self.notice, width - 2), "warn"))]
         hints = self._hints()
         first = [key for key in hints if key.id not in _ALWAYS]
         last = [key for key in hints if key.id in _ALWAYS]

@@ -274,5 +274,33 @@ async def test_what_a_provider_has_no_endpoint_for_is_not_sent(
     async with nexus_with(of(provider, upstream)) as nexus:
         answer = await nexus.http.post(path, json=body)
 
-    assert (answer.status_code, error_of(answer)["code"]) == (503, "no_capable_backend")
+    error = error_of(answer)
+    assert (answer.status_code, error["code"]) == (404, "endpoint_not_supported")
+    assert (error["type"], error["param"]) == ("invalid_request_error", "model")
+    assert path in error["message"]
+    assert "/v1/chat/completions" in error["message"]
+    assert answer.headers["x-should-retry"] == "false"
+    assert upstream.received == []
+
+
+async def test_audio_that_a_provider_does_not_hear_is_a_422_that_names_the_field(
+    upstream: ScriptedUpstream,
+) -> None:
+    sound = {"type": "input_audio", "input_audio": {"data": "UklGRgAA", "format": "wav"}}
+    heard = [{"role": "user", "content": [{"type": "text", "text": "hear"}, sound]}]
+
+    async with nexus_with(of(ANTHROPIC, upstream)) as nexus:
+        answer = await nexus.chat(messages=heard)
+        foretold = await nexus.http.post("/nexus/explain", json={"model": "m", "messages": heard})
+
+    error = error_of(answer)
+    assert (answer.status_code, error["code"]) == (422, "unsupported_parameter")
+    assert error["param"] == "messages[0].content[1]"
+    assert answer.headers["x-should-retry"] == "false"
+    assert foretold.json()["refused"] == {
+        "status": 422,
+        "code": "unsupported_parameter",
+        "message": error["message"],
+        "context": None,
+    }
     assert upstream.received == []

@@ -42,7 +42,10 @@ def call(arguments: object) -> dict[str, Any]:
             "messages[0].content[0]",
         ),
         ({"messages": [call({"a": 1})]}, "messages[0].tool_calls[0].function.arguments"),
-        ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].tool_call_id"),
+        (
+            {"messages": [{"role": "tool", "content": "x", "tool_call_id": 1}]},
+            "messages[0].tool_call_id",
+        ),
         ({"tool_choice": "some"}, "tool_choice"),
         ({"tool_choice": {"type": "function"}}, "tool_choice.function"),
         (

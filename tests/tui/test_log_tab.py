@@ -28,7 +28,7 @@ async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
         after = screen_text(app).splitlines()
 
     assert after[:-1] == before[:-1]
-    assert "ERROR nexus_core.proxy: [/] it broke" in after[-1]
+    assert after[-1].strip() == "[/] it broke"
 
 
 async def test_the_log_is_narrowed_by_level_and_words() -> None:
@@ -108,4 +108,4 @@ async def test_a_warning_waits_until_an_outcome_has_had_its_time() -> None:
         after = await press(pilot)
 
     assert "done" in during.splitlines()[-1]
-    assert "ERROR x: it broke" in after.splitlines()[-1]
+    assert after.splitlines()[-1].strip() == "it broke"

@@ -13,15 +13,10 @@ from nexus_core.translation.anthropic.thinking_blocks import (
     carried_blocks,
     is_thinking,
 )
-from nexus_core.translation.anthropic.tool_ids import ToolIds
+from nexus_core.translation.anthropic.tool_ids import to_anthropic_id
 from nexus_core.translation.anthropic.tools import NAME_RULE, is_tool_name
-from nexus_core.translation.chat_request import (
-    AssistantMessage,
-    FunctionMessage,
-    Message,
-    ToolCall,
-    ToolMessage,
-)
+from nexus_core.translation.chat_request import Message
+from nexus_core.translation.history import Placed, calls_of, repair_history
 from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.translation.report import Findings
 
@@ -57,8 +52,8 @@ def read_conversation(
     all results of a turn's tool calls have to be in the one user turn after it, ahead of its text.
     """
     reader = _Reader(family, findings)
-    for index, message in enumerate(messages):
-        reader.read(message, f"messages[{index}]")
+    for placed in repair_history(messages, findings):
+        reader.read(placed)
     return reader.conversation()
 
 
@@ -70,13 +65,13 @@ class _Reader:
     def __init__(self, family: Family, findings: Findings) -> None:
         self._family = family
         self._findings = findings
-        self._ids = ToolIds()
         self._system: list[JsonObject] = []
         self._turns: list[tuple[str, list[JsonObject]]] = []
         self._called: dict[str, None] = {}
 
-    def read(self, message: Message, path: str) -> None:
-        if message.get("name") and message["role"] not in {"function", "tool"}:
+    def read(self, placed: Placed) -> None:
+        path, message = placed
+        if message.get("name") and message["role"] != "tool":
             self._findings.ignore("messages[].name")
         blocks: list[JsonObject]
         match message["role"]:
@@ -85,19 +80,15 @@ class _Reader:
                 return
             case "tool":
                 blocks = [self._result(message, path)]
-            case "function":
-                blocks = [self._function_result(message)]
             case "assistant":
-                blocks = self._assistant(message, path)
+                blocks = self._assistant(placed)
             case _:
                 blocks = self._content(message, path)
         role = "assistant" if message["role"] == "assistant" else "user"
         self._add(role, self._marked(blocks, message))
 
     def conversation(self) -> Conversation:
-        messages = [
-            {"role": role, "content": _results_first(blocks)} for role, blocks in self._turns
-        ]
+        messages = [{"role": role, "content": blocks} for role, blocks in self._turns]
         return Conversation(self._system, messages, list(self._called))
 
     def _add(self, role: str, blocks: list[JsonObject]) -> None:
@@ -119,10 +110,10 @@ class _Reader:
             blocks[-1]["cache_control"] = marker
         return blocks
 
-    def _result(self, message: ToolMessage, path: str) -> JsonObject:
+    def _result(self, message: JsonObject, path: str) -> JsonObject:
         block: JsonObject = {
             "type": "tool_result",
-            "tool_use_id": self._ids.of_result(message["tool_call_id"]),
+            "tool_use_id": to_anthropic_id(message["tool_call_id"]),
         }
         content = self._content(message, path)
         if content:
@@ -133,46 +124,30 @@ class _Reader:
             block["content"] = content
         return block
 
-    def _function_result(self, message: FunctionMessage) -> JsonObject:
-        block: JsonObject = {
-            "type": "tool_result",
-            "tool_use_id": self._ids.of_result(f"function-{message['name']}"),
-        }
-        content = message.get("content")
-        if content and content.strip():
-            block["content"] = [text_block(content)]
-        return block
-
-    def _assistant(self, message: AssistantMessage, path: str) -> list[JsonObject]:
+    def _assistant(self, placed: Placed) -> list[JsonObject]:
+        path, message = placed
         if message.get("audio"):
             self._findings.unsupported[f"{path}.audio"] = "Anthropic's models hear no audio"
         texts = self._content(message, path)
         refusal = message.get("refusal")
         if refusal and refusal.strip():
             texts.append(text_block(refusal))
-        calls = self._calls(message, path)
+        calls = self._calls(placed)
         thinking = carried_blocks(message) if self._family.thinking != "none" else []
         return _in_place(thinking, texts, calls)
 
-    def _calls(self, message: AssistantMessage, path: str) -> list[JsonObject]:
+    def _calls(self, placed: Placed) -> list[JsonObject]:
         blocks = []
-        for index, call in enumerate(message.get("tool_calls") or []):
-            place = f"{path}.tool_calls[{index}]"
+        for place, call_id, call in calls_of(placed):
             if call.get("type") == "custom":
                 self._findings.unsupported[place] = "Anthropic has no custom tools"
                 continue
-            function = cast(ToolCall, call)["function"]
-            block = self._call(call["id"], function["name"], function["arguments"], place)
+            function = call["function"]
+            block = self._call(call_id, function["name"], function["arguments"], place)
             marker = cache_marker(call)
             if marker is not None:
                 block["cache_control"] = marker
             blocks.append(block)
-        legacy = message.get("function_call")
-        if legacy and not blocks:
-            # Calls of this kind have no id; their results name the function.
-            call_id = f"function-{legacy['name']}"
-            place = f"{path}.function_call"
-            blocks.append(self._call(call_id, legacy["name"], legacy["arguments"], place))
         return blocks
 
     def _call(self, call_id: str, name: str, arguments: str, place: str) -> JsonObject:
@@ -181,7 +156,7 @@ class _Reader:
         self._called[name] = None
         return {
             "type": "tool_use",
-            "id": self._ids.of_call(call_id),
+            "id": to_anthropic_id(call_id),
             "name": name,
             "input": self._input(arguments, place),
         }
@@ -198,11 +173,6 @@ class _Reader:
             return parsed
         self._findings.changed.append(f"{place}: arguments that are no JSON object, sent as text")
         return {"arguments": arguments}
-
-
-def _results_first(blocks: list[JsonObject]) -> list[JsonObject]:
-    results = [block for block in blocks if block["type"] == "tool_result"]
-    return results + [block for block in blocks if block["type"] != "tool_result"]
 
 
 def _in_place(

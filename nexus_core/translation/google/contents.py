@@ -2,28 +2,16 @@
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
+from nexus_core.translation.chat_request import Message
 from nexus_core.translation.google import signatures
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.google.parts import translate_parts
 from nexus_core.translation.google.values import read_object
+from nexus_core.translation.history import Placed, calls_of, repair_history
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
-
-
-@dataclass(slots=True)
-class _Call:
-    """A call in the history, and the place that waits for its result."""
-
-    path: str
-    part: JsonObject  # with its functionCall
-    id: str | None  # None for a legacy function_call
-    name: str
-    response: JsonObject = field(default_factory=dict)  # the functionResponse; empty: none yet
-    turn: list[JsonObject] = field(default_factory=list)  # the parts that it stands among
 
 
 class Conversation:
@@ -32,26 +20,26 @@ class Conversation:
     def __init__(self, family: Family, findings: Findings) -> None:
         self._family = family
         self._findings = findings
-        # By the id, or the name, that a result will give; ids may come again in a later turn.
-        self._waiting: defaultdict[tuple[str, str], deque[_Call]] = defaultdict(deque)
+        self._names: dict[str, str] = {}  # the called functions', by the call's id
         self.system: list[JsonObject] = []
         self.contents: list[JsonObject] = []
 
-    def translate(self, messages: list[Any]) -> None:
+    def translate(self, messages: Sequence[Message]) -> None:
         """Take a request's messages, in order."""
-        for index, message in enumerate(messages):
-            self._take(message, f"messages[{index}]")
-        for calls in self._waiting.values():
-            for call in calls:
-                self._findings.unsupported[call.path] = "Gemini needs a result of every call"
+        for placed in repair_history(messages, self._findings):
+            self._take(placed)
+        for turn in self.contents:
+            # What a tool gave beside text stands behind the results, which must come first.
+            turn["parts"].sort(key=lambda part: "functionResponse" not in part)
         if not self.contents and not self._findings.unsupported:
             self._findings.unsupported["messages"] = (
                 "Gemini needs a message beside the instructions"
             )
 
-    def _take(self, message: JsonObject, path: str) -> None:
+    def _take(self, placed: Placed) -> None:
+        path, message = placed
         role = message["role"]
-        if role != "function" and message.get("name") is not None:
+        if role != "tool" and message.get("name") is not None:
             self._findings.ignore("messages[].name")
         match role:
             case "system" | "developer":
@@ -59,24 +47,22 @@ class Conversation:
             case "user":
                 self._add("user", self._parts(message, path))
             case "assistant":
-                self._take_assistant(message, path)
+                self._take_assistant(placed)
             case _:
                 self._take_result(message, path)
 
     def _parts(self, message: JsonObject, path: str) -> list[JsonObject]:
         return translate_parts(message.get("content"), f"{path}.content", self._findings)
 
-    def _add(self, role: str, parts: list[JsonObject]) -> list[JsonObject]:
-        """Say something; turns of one role are one turn. Gives all parts of that turn."""
+    def _add(self, role: str, parts: list[JsonObject]) -> None:
+        """Say something; turns of one role are one turn."""
         if self.contents and self.contents[-1]["role"] == role:
-            said: list[JsonObject] = self.contents[-1]["parts"]
-            said += parts
-            return said
-        if parts:
+            self.contents[-1]["parts"] += parts
+        elif parts:
             self.contents.append({"role": role, "parts": parts})
-        return parts
 
-    def _take_assistant(self, message: JsonObject, path: str) -> None:
+    def _take_assistant(self, placed: Placed) -> None:
+        path, message = placed
         if message.get("audio") is not None:
             self._findings.unsupported[f"{path}.audio"] = "Gemini can't read audio kept at OpenAI"
         if message.get("reasoning_content"):
@@ -88,29 +74,24 @@ class Conversation:
             if not parts:
                 parts.append({"text": ""})
             parts[-1]["thoughtSignature"] = signature
-        calls = self._calls_of(message, path)
+        calls = self._calls_of(placed)
         # One signature, on the first of parallel calls, is all that Gemini makes and asks for.
         if calls and self._family.needs_signatures:
-            calls[0].part.setdefault("thoughtSignature", signatures.DUMMY)
-        self._add("model", parts + [call.part for call in calls])
-        if calls:
-            self._await_results(calls)
+            calls[0].setdefault("thoughtSignature", signatures.DUMMY)
+        self._add("model", parts + calls)
 
-    def _calls_of(self, message: JsonObject, path: str) -> list[_Call]:
+    def _calls_of(self, placed: Placed) -> list[JsonObject]:
         found = []
-        if legacy := message.get("function_call"):
-            found.append(self._call(legacy, None, None, f"{path}.function_call"))
-        for index, call in enumerate(message.get("tool_calls") or ()):
-            at = f"{path}.tool_calls[{index}]"
+        for at, call_id, call in calls_of(placed):
             if call.get("type") == "custom":
                 self._findings.unsupported[at] = "Gemini has no custom tools, only functions"
                 continue
-            found.append(self._call(call["function"], call["id"], call.get("extra_content"), at))
+            found.append(self._call(call["function"], call_id, call.get("extra_content"), at))
         return found
 
     def _call(
-        self, function: JsonObject, call_id: str | None, extra_content: object, path: str
-    ) -> _Call:
+        self, function: JsonObject, call_id: str, extra_content: object, path: str
+    ) -> JsonObject:
         name, text = function["name"], function["arguments"]
         arguments = read_object(text) if text.strip() else {}
         if arguments is None:
@@ -120,38 +101,25 @@ class Conversation:
                 f"{path}: arguments that are no JSON object → a text inside one"
             )
         part: JsonObject = {"functionCall": {"name": name, "args": arguments}}
-        if call_id is not None and self._family.takes_call_ids:
+        if self._family.takes_call_ids:
             part["functionCall"]["id"] = call_id
         if signature := signatures.unwrap(extra_content):
             part["thoughtSignature"] = signature
-        return _Call(path, part, call_id, name)
-
-    def _await_results(self, calls: list[_Call]) -> None:
-        """Open the next turn with a place for each result: it must hold all, before any text."""
-        turn = self._add("user", [{"functionResponse": call.response} for call in calls])
-        for call in calls:
-            call.turn = turn
-            key = ("name", call.name) if call.id is None else ("tool_call_id", call.id)
-            self._waiting[key].append(call)
+        self._names[call_id] = name
+        return part
 
     def _take_result(self, message: JsonObject, path: str) -> None:
-        """A tool's or (legacy) function's message: fill the place of the call it answers."""
-        name = "name" if message["role"] == "function" else "tool_call_id"
-        waiting = self._waiting[name, message[name]]
-        if not waiting:
-            why = "no call before it waits for this result, and Gemini needs the function's name"
-            self._findings.unsupported[f"{path}.{name}"] = why
-            return
-        call = waiting.popleft()
+        """A tool's message, which stands behind its call."""
+        call_id = message["tool_call_id"]
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
         result = read_object(text)
-        call.response["name"] = call.name
-        if call.id is not None and self._family.takes_call_ids:
-            call.response["id"] = call.id
-        call.response["response"] = {"output": text} if result is None else result
+        response: JsonObject = {"name": self._names.get(call_id, "")}
+        if self._family.takes_call_ids:
+            response["id"] = call_id
+        response["response"] = {"output": text} if result is None else result
         if media and self._family.takes_media_results:
-            call.response["parts"] = media
-        else:
-            call.turn += media
+            response["parts"] = media
+            media = []
+        self._add("user", [{"functionResponse": response}, *media])

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.translation.anthropic.tool_ids import from_anthropic_id, to_anthropic_id
+from nexus_core.translation.anthropic.tool_ids import to_anthropic_id
 from nexus_core.translation.report import UnsupportedFieldsError
 from tests.translation.anthropic.build import (
     HAIKU_3,
@@ -110,8 +110,8 @@ def test_all_results_of_a_turn_come_first_in_the_one_user_turn_after_it() -> Non
         (
             "user",
             [
-                {"type": "tool_result", "tool_use_id": "b"},
                 {"type": "tool_result", "tool_use_id": "a", "content": [text("found")]},
+                {"type": "tool_result", "tool_use_id": "b"},
                 text("hurry"),
                 text("well?"),
             ],
@@ -124,7 +124,6 @@ def test_ids_of_other_providers_become_legal_and_the_same_in_call_and_result() -
 
     used, answered = translated[1][1][0]["id"], translated[2][1][0]["tool_use_id"]
     assert used == answered == to_anthropic_id("functions.f:0")
-    assert from_anthropic_id(used) == "functions.f:0"
 
 
 def test_an_id_that_every_turn_begins_anew_is_told_apart() -> None:
@@ -147,7 +146,7 @@ def test_an_id_that_every_turn_begins_anew_is_told_apart() -> None:
     ]
     assert len(set(used)) == 3
     assert answered == list(zip(used, ["first", "second", "third"], strict=True))
-    assert {from_anthropic_id(call_id) for call_id in used} == {"call_0"}
+    assert used[0] == "call_0"
 
 
 def test_legacy_calls_and_their_results_find_each_other_by_name() -> None:

@@ -295,11 +295,6 @@ CUSTOM = {"id": "c", "type": "custom", "custom": {"name": "x", "input": "y"}}
 @pytest.mark.parametrize(
     ("messages", "path"),
     [
-        ([USER, calls(call("a"), call("b")), result("a")], "messages[1].tool_calls[1]"),
-        ([USER, calls(call("a"))], "messages[1].tool_calls[0]"),
-        ([USER, result("a")], "messages[1].tool_call_id"),
-        ([USER, calls(call("a")), result("a"), result("a")], "messages[3].tool_call_id"),
-        ([USER, {"role": "function", "name": "f", "content": "x"}], "messages[1].name"),
         ([USER, calls(CUSTOM)], "messages[1].tool_calls[0]"),
         ([USER, {"role": "assistant", "audio": {"id": "a"}}], "messages[1].audio"),
         ([{"role": "system", "content": "only"}], "messages"),

@@ -1,0 +1,210 @@
+"""What no backend could serve at any time is a 4xx; what one may serve later stays a 503."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_core.api.errors import error_headers
+from nexus_core.config import RoutingConfig
+from nexus_core.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    ModelNotFoundError,
+    NexusError,
+    PayloadTooLargeError,
+    UpstreamFailedError,
+)
+from nexus_core.registry import BackendSnapshot, ModelDetails
+from nexus_core.routing.candidates import Moment
+from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.router import route
+from nexus_core.routing.strategies import Strategy
+from nexus_core.translation.traits import Traits
+from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
+from tests.fleet import MODEL, decide, fleets, snapshot
+
+CHAT, AUDIO = Capability.CHAT, Capability.AUDIO
+PLACE = "messages[2].content[0]"
+HEARS = Traits(needs=frozenset({CHAT, AUDIO}), places=((AUDIO, PLACE),))
+EMBEDS = Traits(needs=frozenset({Capability.EMBEDDINGS}))
+COMPLETES = Traits(needs=frozenset({Capability.COMPLETIONS}))
+LONG = Traits(needs=frozenset({CHAT}), prompt_tokens=50_000)
+OFF: dict[str, Any] = {"enabled": False}
+SICK: dict[str, Any] = {"health": HealthStatus.UNHEALTHY}
+FULL: dict[str, Any] = {"max_concurrent": 1, "in_flight": 1}
+
+
+def claude(name: str = "claude", **changes: Any) -> BackendSnapshot:
+    return snapshot(name, **{"type": BackendType.ANTHROPIC, "zone": PrivacyZone.OPEN, **changes})
+
+
+def gemini(**changes: Any) -> BackendSnapshot:
+    return snapshot("gemini", **{"type": BackendType.GOOGLE, "zone": PrivacyZone.OPEN, **changes})
+
+
+def window(tokens: int) -> dict[str, Any]:
+    return {"details": {MODEL: ModelDetails(context_tokens=tokens)}}
+
+
+def refused(traits: Traits, *fleet: BackendSnapshot, **needs: Any) -> NexusError:
+    need = Requirements(MODEL, traits=traits, **needs)
+    return refuse(decide(need, *fleet, at=10), [MODEL], Outlook(10))
+
+
+@pytest.mark.parametrize(
+    ("traits", "fleet", "status", "code", "param"),
+    [
+        (HEARS, [claude()], 422, "unsupported_parameter", PLACE),
+        (HEARS, [claude(**OFF)], 422, "unsupported_parameter", PLACE),
+        (HEARS, [claude(**SICK), claude("two", **FULL)], 422, "unsupported_parameter", PLACE),
+        (EMBEDS, [claude()], 404, "endpoint_not_supported", "model"),
+        (COMPLETES, [claude()], 404, "endpoint_not_supported", "model"),
+        (COMPLETES, [gemini(), claude()], 404, "endpoint_not_supported", "model"),
+        (LONG, [snapshot(**window(8192))], 400, "context_length_exceeded", "messages"),
+        (LONG, [snapshot(**window(8192), **FULL)], 400, "context_length_exceeded", "messages"),
+        # Somebody may serve it later, or it is not known that nobody can.
+        (HEARS, [claude(), snapshot(**OFF)], 503, "no_capable_backend", None),
+        (HEARS, [claude(), snapshot(**SICK)], 503, "no_capable_backend", None),
+        (HEARS, [claude(), snapshot(**FULL)], 503, "capacity_exceeded", None),
+        (HEARS, [claude(), gemini(**SICK)], 503, "no_capable_backend", None),
+        (
+            EMBEDS,
+            [claude(), snapshot(models=MappingProxyType({}), models_known=False)],
+            503,
+            "no_capable_backend",
+            None,
+        ),
+        (LONG, [snapshot(**window(8192)), snapshot("b", **SICK)], 503, "no_capable_backend", None),
+        # What the loaded model lacks may be another tomorrow.
+        (
+            Traits(needs=frozenset({CHAT, Capability.VISION})),
+            [snapshot(details={MODEL: ModelDetails(lacks=frozenset({Capability.VISION}))})],
+            503,
+            "no_capable_backend",
+            None,
+        ),
+    ],
+)
+def test_what_nobody_can_ever_do_is_a_4xx(
+    traits: Traits, fleet: list[BackendSnapshot], status: int, code: str, param: str | None
+) -> None:
+    error = refused(traits, *fleet)
+
+    assert (error.status, error.code, error.param) == (status, code, param)
+
+
+def test_only_the_pinned_backend_counts() -> None:
+    hears = snapshot("hears", **OFF)
+
+    assert refused(HEARS, claude(), hears, backend="claude").status == 422
+    assert refused(HEARS, claude(), hears, backend="hears").status == 503
+
+
+def test_a_fallback_that_could_do_it_counts() -> None:
+    other = Requirements("other", traits=HEARS)
+    able = snapshot("able", models=MappingProxyType({"other": "other"}), **SICK)
+
+    assert refused(HEARS, claude(), fallbacks=(other,)).status == 422
+    assert refused(HEARS, claude(), able, fallbacks=(other,)).status == 503
+
+
+def test_a_restriction_is_not_blamed_for_what_the_open_zone_could_not_do_either() -> None:
+    assert refused(HEARS, claude(), zone=PrivacyZone.RESTRICTED).status == 422
+
+
+def test_the_message_says_who_lacks_what_and_what_may_have_it() -> None:
+    other = snapshot("local", models=MappingProxyType({"nomic": "nomic"}))
+
+    error = refused(EMBEDS, claude(), other)
+
+    assert error.message == (
+        f"no backend that serves '{MODEL}' has /v1/embeddings: claude is of type anthropic; "
+        "the model is served at /v1/chat/completions; models of local may have it"
+    )
+
+
+@pytest.mark.parametrize(
+    ("fleet", "needs", "is_final"),
+    [
+        ([snapshot(**SICK)], {}, False),
+        ([snapshot(**FULL)], {}, False),
+        ([snapshot(rests_until=20.0)], {}, False),
+        ([snapshot(models=MappingProxyType({}), models_known=False)], {}, False),
+        ([snapshot(**SICK, cause=HealthCause.AUTH)], {}, True),
+        ([snapshot(**OFF)], {}, True),
+        ([snapshot(tier=1)], {"min_tier": 2}, True),
+        ([snapshot(zone=PrivacyZone.OPEN)], {"zone": PrivacyZone.RESTRICTED}, True),
+        (
+            [snapshot(zone=PrivacyZone.OPEN), snapshot("b", **SICK)],
+            {"zone": PrivacyZone.RESTRICTED},
+            False,
+        ),
+        ([snapshot()], {"backend": "other"}, True),
+        ([claude()], {"traits": HEARS}, True),
+    ],
+)
+def test_a_refusal_that_no_retry_can_mend_says_so(
+    fleet: list[BackendSnapshot], needs: dict[str, Any], is_final: bool
+) -> None:
+    error = refused(needs.pop("traits", Traits()), *fleet, **needs)
+
+    assert ((b"x-should-retry", b"false") in error_headers(error)) is is_final
+
+
+def test_what_is_too_dear_is_not_asked_again() -> None:
+    moment = Moment(10, money=lambda *_: "the month's budget is spent")
+    need = Requirements(MODEL)
+    decision = route(need, [snapshot()], by_score(), moment)
+
+    error = refuse(decision, [MODEL], Outlook(10, budget_resets_in_seconds=60))
+
+    assert error.code == "budget_exceeded"
+    assert {(b"x-should-retry", b"false"), (b"retry-after", b"60")} <= set(error_headers(error))
+
+
+def by_score() -> Strategy:
+    return Strategy(RoutingConfig(), Random(0))
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (InvalidRequestError("x"), True),
+        (AuthenticationError("x"), True),
+        (ModelNotFoundError("x"), True),
+        (PayloadTooLargeError("x"), True),
+        (NexusError("x"), False),
+        (UpstreamFailedError("x"), False),
+        (UpstreamFailedError("x", status=503, code="shutting_down"), False),
+        (UpstreamFailedError("x", status=429), False),
+        (UpstreamFailedError("x", status=408), False),
+    ],
+)
+def test_a_4xx_is_final_and_a_failure_is_not(error: NexusError, is_final: bool) -> None:
+    assert ((b"x-should-retry", b"false") in error_headers(error)) is is_final
+
+
+@given(fleet=fleets(), types=st.lists(st.sampled_from(BackendType), min_size=6, max_size=6))
+def test_it_is_a_4xx_exactly_if_every_backend_of_the_model_lacks_it_by_type(
+    fleet: tuple[BackendSnapshot, ...], types: list[BackendType]
+) -> None:
+    typed = [replace(each, type=kind) for each, kind in zip(fleet, types, strict=False)]
+    decision = decide(Requirements(MODEL, traits=EMBEDS), *typed, at=10)
+    if decision.order:
+        return
+    may = [b for b in typed if MODEL in b.models or not b.models_known]
+    serving = [b for b in typed if MODEL in b.models]
+    lacking = [b for b in may if b.type is BackendType.ANTHROPIC]
+
+    error = refuse(decision, [MODEL], Outlook(10))
+
+    is_never = bool(serving) and lacking == may
+    assert (error.code == "endpoint_not_supported") is is_never
