@@ -17,6 +17,8 @@ from nexus_core.events import (
     CaptureToggled,
     ConfigReloaded,
     Considered,
+    CooldownBegan,
+    CooldownEnded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -53,6 +55,8 @@ def sentence(event: NexusEvent) -> str | None:
             return _health(event)
         case BudgetStatusChanged():
             return _budget(event)
+        case CooldownBegan():
+            return _cooldown(event) if event.is_circuit_open else None
         case (
             RequestReceived()
             | RouteDecided()
@@ -66,6 +70,7 @@ def sentence(event: NexusEvent) -> str | None:
             | ConfigReloaded()
             | BackendChanged()
             | CaptureToggled()
+            | CooldownEnded()
         ):
             return None
         case _:
@@ -118,7 +123,7 @@ _SHORT: dict[str, Callable[[str], str]] = {
     Stage.TIER: lambda why: f"below the demanded tier ({why})",
     Stage.CAPABLE: lambda why: f"not able ({why})",
     Stage.BUDGET: lambda why: f"over budget ({why})",
-    Stage.RESTED: lambda why: f"in cooldown ({why})",
+    Stage.COOLDOWN: lambda why: f"in {why}",
     Stage.TRIED: lambda why: f"failing ({why})",
 }
 
@@ -139,6 +144,13 @@ def _health(event: BackendHealthChanged) -> str | None:
     if event.cause is HealthCause.AUTH:
         return f"{name}: {detail}"
     return f"{name} is unhealthy: {detail}" if detail else f"{name} is unhealthy"
+
+
+def _cooldown(event: CooldownBegan) -> str:
+    what = f" for {_name(event.model)}" if event.model else ""
+    return f"{_name(event.backend)} keeps failing{what}, tried again in {event.seconds:.0f} s: " + (
+        visible(event.why)
+    )
 
 
 def _budget(event: BudgetStatusChanged) -> str | None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.api.errors import error_headers
+from nexus_core.circuit import Cooldown
 from nexus_core.config import RoutingConfig
 from nexus_core.errors import (
     AuthenticationError,
@@ -136,7 +137,7 @@ def test_the_message_says_who_lacks_what_and_what_may_have_it() -> None:
     [
         ([snapshot(**SICK)], {}, False),
         ([snapshot(**FULL)], {}, False),
-        ([snapshot(rests_until=20.0)], {}, False),
+        ([snapshot(cooldown=Cooldown(until=20.0, why="answered 429"))], {}, False),
         ([snapshot(models=MappingProxyType({}), models_known=False)], {}, False),
         ([snapshot(**SICK, cause=HealthCause.AUTH)], {}, True),
         ([snapshot(**OFF)], {}, True),

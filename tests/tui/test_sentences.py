@@ -17,6 +17,7 @@ from nexus_core.events import (
     BackendHealthChanged,
     BudgetStatusChanged,
     Considered,
+    CooldownBegan,
     NexusEvent,
     RequestFinished,
     RequestRefused,
@@ -102,6 +103,17 @@ def budget(before: BudgetStatus, after: BudgetStatus, client: str | None = None)
     )
 
 
+def cooldown(**changes: Any) -> CooldownBegan:
+    values: dict[str, Any] = {
+        "at": NOW,
+        "backend": "vllm",
+        "model": "llama3",
+        "seconds": 5.0,
+        "why": "answered 500",
+    }
+    return CooldownBegan(**values | changes)
+
+
 def refused(status: int, code: str) -> RequestRefused:
     path = "/v1/chat/completions"
     return RequestRefused(at=NOW, request_id="r", path=path, status=status, code=code)
@@ -110,6 +122,15 @@ def refused(status: int, code: str) -> RequestRefused:
 NORMAL, SOFT, HARD = BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT
 
 SENTENCES: list[tuple[NexusEvent, str | None]] = [
+    (
+        cooldown(is_circuit_open=True),
+        "vllm keeps failing for llama3, tried again in 5 s: answered 500",
+    ),
+    (
+        cooldown(is_circuit_open=True, model=None, why="connection refused"),
+        "vllm keeps failing, tried again in 5 s: connection refused",
+    ),
+    (cooldown(is_circuit_open=False, why="answered 429"), None),
     (nobody(dropped("openai", "enabled", CUT)), "gpt-4o refused: the open zone is cut"),
     (
         nobody(ELSEWHERE, dropped("openai", "enabled", CUT), dropped("claude", "enabled", CUT)),
@@ -148,17 +169,17 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
         "gpt-4o refused: the month's budget is spent",
     ),
     (
-        nobody(dropped("vllm", "rested", "rests 12 s more: answered 429")),
-        "gpt-4o refused: vllm is in cooldown (rests 12 s more: answered 429)",
+        nobody(dropped("vllm", "cooldown", "cooldown, 12 s left: answered 429")),
+        "gpt-4o refused: vllm is in cooldown, 12 s left: answered 429",
     ),
     (
         nobody(
             dropped("openai", "healthy", "unhealthy: connection refused"),
             dropped("claude-on-the-other-account", "capacity", "full: 16/16"),
-            dropped("vllm", "rested", "rests 12 s more: answered 429"),
+            dropped("vllm", "cooldown", "cooldown, 12 s left: answered 429"),
         ),
         "gpt-4o refused: openai is unhealthy (connection refused); claude-on-the-other-account "
-        "is full (16/16); vllm is in cooldown (rests 12 s more: answered 429)",
+        "is full (16/16); vllm is in cooldown, 12 s left: answered 429",
     ),
     # Fallbacks: the backend's first word is about the asked model.
     (
