@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from nexus_core.base_url import is_same_base
 from nexus_core.config import BackendConfig
 from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
 
@@ -82,7 +83,7 @@ class ProbeResult:
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
     """Whether what is known of one holds for the other."""
-    return (one.url, one.type) == (other.url, other.type)
+    return one.type is other.type and is_same_base(one.url, other.url, one.type)
 
 
 def first_snapshot(config: BackendConfig) -> BackendSnapshot:

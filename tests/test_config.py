@@ -218,19 +218,38 @@ def test_names_are_not_taken_for_keys(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "root"),
+    "url",
     [
-        ("http://h:1/", "http://h:1"),
-        ("https://h/v1", "https://h"),
-        ("https://h/v1beta/", "https://h"),
-        ("https://h/openai/v1/", "https://h/openai"),
-        ("http://[::1]:8080/v1", "http://[::1]:8080"),
+        "http://h:1/",
+        "https://h/v1",
+        "https://h/v1beta/openai/",
+        "https://h/api/paas/v4",
+        "http://[::1]:8080/v1/chat/completions",
     ],
 )
-def test_the_end_of_a_url_does_not_matter(tmp_path: Path, url: str, root: str) -> None:
+def test_a_url_stays_as_it_is_written(tmp_path: Path, url: str) -> None:
     config = load(tmp_path, BACKEND.replace("http://h:1", url))
 
-    assert config.backends[0].url == root
+    assert config.backends[0].url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://h/v1?key=abcdefg", "without ? or #"),
+        ("https://h/v1#top", "without ? or #"),
+        (
+            "https://h/openai/deployments/d?api-version=2024-10-21",
+            "/openai/v1 needs no api-version",
+        ),
+        ("https://me:abcdefg@h/v1", "no user name or password"),
+    ],
+)
+def test_a_url_holds_neither_query_nor_credentials(tmp_path: Path, url: str, told: str) -> None:
+    (found,) = problems(tmp_path, BACKEND.replace("http://h:1", url))
+
+    assert told in found
+    assert "abcdefg" not in found
 
 
 @pytest.mark.parametrize(
