@@ -91,14 +91,27 @@ def _backend(
         text = probe.detail or "does not answer"
         yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _mend(backend, probe, config))
         return
-    listed = probe.models or ()
+    table = config.models if config is not None else None
+    if (listed := probe.models) is None:
+        yield _unlisted(backend, probe, about, is_configured=table is not None)
+        return
     text = f"{backend.type} at {backend.url} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
     yield Finding(Level.OK, about, text)
-    table = config.models if config is not None else None
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)
         mend = f"load it there, or correct `models`{near}"
         yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
+
+
+def _unlisted(
+    backend: BackendSnapshot, probe: ProbeResult, about: str, *, is_configured: bool
+) -> Finding:
+    """It answers and takes the key, and tells no models."""
+    told, _, rest = (probe.detail or "it lists no models").partition("; ")
+    text = f"{backend.type} at {backend.url} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    if is_configured:
+        return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
+    return Finding(Level.WARNING, about, text, rest or None)
 
 
 def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:

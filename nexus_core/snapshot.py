@@ -38,7 +38,7 @@ class BackendSnapshot:
     zone_enabled: bool = True
     health: HealthStatus = HealthStatus.UNKNOWN
     cause: HealthCause = HealthCause.NONE
-    detail: str | None = None  # for people: why it is unhealthy
+    detail: str | None = None  # for people: why it is unhealthy, or lists nothing
     in_flight: int = 0
     latency_ms: float | None = None  # moving average to the first byte
     service_seconds: float | None = None  # moving average of how long a slot is held
@@ -71,14 +71,16 @@ class ProbeResult:
     """What a health check found."""
 
     elapsed_ms: float
-    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
+    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not
+    never_lists: bool = False  # it has no list: more than the configured models is never known
     details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
     cause: HealthCause = HealthCause.NONE
-    detail: str | None = None
+    detail: str | None = None  # for people
 
     @property
     def ok(self) -> bool:
-        return self.models is not None
+        """It can be reached and does not refuse the key."""
+        return self.cause is HealthCause.NONE
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:

@@ -56,6 +56,26 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     assert "start it" in finding.mend
 
 
+def test_without_a_list_configured_models_are_well() -> None:
+    detail = "/v1/models answers 404; the configured models are used"
+
+    found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
+
+    assert (found[1].level, found[1].mend) == (Level.OK, None)
+    assert found[1].text == f"vllm at http://127.0.0.1:1 answers, 3 ms; {detail}"
+
+
+def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> None:
+    detail = '/v1/models answers 404; no models are known: set models = ["…"]'
+    unlisted = ProbeResult(elapsed_ms=3, detail=detail, never_lists=True)
+
+    (finding,) = bad(configured(backend(models=None)), a=unlisted)
+
+    assert finding.level is Level.WARNING
+    assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
+    assert finding.mend == 'no models are known: set models = ["…"]'
+
+
 def test_a_refused_key_names_its_variable() -> None:
     refused = ProbeResult(elapsed_ms=1, cause=HealthCause.AUTH, detail="401: check K")
 

@@ -8,7 +8,7 @@ Ollama, LM Studio, Cohere and xAI · a bare array of Together and GitHub Models 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
@@ -64,6 +64,8 @@ def _find_list(answer: object, depth: int) -> list[object] | None:
         return None
     present = [answer[key] for key in _LISTS if key in answer]
     filled = [value for value in present if value]
+    if not filled and (answer.get("error") or answer.get("errors")):
+        return None
     for value in filled or present:
         if value is None or isinstance(value, list):
             return value or []
@@ -113,20 +115,9 @@ def _query_of_link(page: Entry) -> Query:
 def _next_number(info: object) -> Query:
     if not isinstance(info, dict):
         return ()
-    number, size, total = (info.get(key) for key in ("page", "per_page", "total_count"))
-    if not all(isinstance(value, int) and value > 0 for value in (number, size, total)):
-        return ()
-    return (("page", str(number + 1)),) if number * size < total else ()
-
-
-def entries_of(answer: object) -> Iterator[Entry]:
-    """The entries of a list in any shape; nothing of what is none."""
-    return (entry for entry in _find_list(answer, _MAX_DEPTH) or () if isinstance(entry, dict))
-
-
-def entry_names(entry: Entry) -> Iterable[str]:
-    """Every name that an entry goes by."""
-    return (name for key in _NAMES if isinstance(name := entry.get(key), str))
+    counts = [info.get(key) for key in ("page", "per_page", "total_count")]
+    number, size, total = (value if isinstance(value, int) else 0 for value in counts)
+    return (("page", str(number + 1)),) if 0 < number * size < total else ()
 
 
 # What is no list ----------------------------------------------------------------------------------
@@ -142,8 +133,9 @@ class Refusal(Enum):
 
 # A restricted key of OpenAI: "You have insufficient permissions for this operation. Missing
 # scopes: api.model.read"; the status was 401 and 403 in turn.
+_LACKS_SCOPE = re.compile(r"missing scopes?\b|model\.read", re.IGNORECASE)
 _MAY_NOT_LIST = re.compile(
-    r"missing scopes?\b|model\.read|insufficient[ _]permissions|not (?:allowed|permitted) to list",
+    rf"{_LACKS_SCOPE.pattern}|insufficient[ _]permissions|not (?:allowed|permitted) to list",
     re.IGNORECASE,
 )
 # xAI and Google answer 400 to a wrong key, others 200 with an error inside.
@@ -158,7 +150,9 @@ _BAD_KEY = re.compile(
 def read_refusal(status: int, body: bytes) -> Refusal:
     """What an answer that holds no list says of the key, by its status and its words."""
     text = body[:4096].decode("utf-8", "replace")
-    if status in (401, 403):
+    if status == 401:
+        return Refusal.LISTING if _LACKS_SCOPE.search(text) else Refusal.KEY
+    if status == 403:
         return Refusal.LISTING if _MAY_NOT_LIST.search(text) else Refusal.KEY
     if status in (200, 400) and "{" in text and _BAD_KEY.search(text):
         return Refusal.KEY

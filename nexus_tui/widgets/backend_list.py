@@ -75,7 +75,8 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) ->
         return visible(backend.detail or "does not answer"), "bad"
     if is_resting(backend) or backend.is_on_trial:
         return visible(backend.rests_why or "it kept failing"), "warn"
-    return "", "dim"
+    # It is well, and lists no models: of importance where none are configured.
+    return visible(backend.detail or ""), "dim" if backend.models else "warn"
 
 
 def _off(backend: BackendSnapshot, now: float) -> Cell:
