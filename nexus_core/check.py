@@ -93,9 +93,9 @@ def _backend(
         return
     table = config.models if config is not None else None
     if (listed := probe.models) is None:
-        yield _unlisted(backend, probe, about, is_configured=table is not None)
+        yield _unlisted(_place(backend, config), probe, about, is_configured=table is not None)
         return
-    text = f"{backend.type} at {backend.url} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
+    text = f"{_place(backend, config)} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
     yield Finding(Level.OK, about, text)
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)
@@ -103,12 +103,17 @@ def _backend(
         yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
 
 
-def _unlisted(
-    backend: BackendSnapshot, probe: ProbeResult, about: str, *, is_configured: bool
-) -> Finding:
+def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
+    """What it is, where, and the way there."""
+    via = config.via if config is not None else None
+    way = f" through the proxy {via}" if via is not None else ""
+    return f"{backend.type} at {backend.url}{way}"
+
+
+def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
     """It answers and takes the key, and tells no models."""
     told, _, rest = (probe.detail or "it lists no models").partition("; ")
-    text = f"{backend.type} at {backend.url} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
     if is_configured:
         return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
     return Finding(Level.WARNING, about, text, rest or None)

@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nexus_core.outbound_proxy import OutboundProxy, check_written
 from nexus_core.tui_config import TuiConfig
 from nexus_core.types import BackendType, PrivacyZone
 
@@ -100,6 +101,7 @@ Name = Annotated[str, Field(min_length=1)]
 Usd = Annotated[float, Field(ge=0)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 BaseUrlText = Annotated[str, AfterValidator(_base_url)]
+ProxyText = Annotated[str, AfterValidator(check_written)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
@@ -209,6 +211,8 @@ class BackendConfig(Section):
     models: ModelTable | None = None  # served name -> upstream name; None: discovered
     api_key_env: VariableName | None = None
     api_key: str | None = Field(default=None, repr=False)  # read from the environment
+    proxy: ProxyText | None = None  # None: the environment's, for cloud types
+    via: OutboundProxy | None = Field(default=None, repr=False)  # the proxy that is used
 
 
 class UnusableBackend(Section):
@@ -245,6 +249,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),
+        ("backends", "via"),
     }
 )
 A_DATE = [["a date or time"]]  # stands for one: of the wrong type wherever the file has it

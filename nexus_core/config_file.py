@@ -32,6 +32,7 @@ from nexus_core.config import (
 from nexus_core.config_problems import Problems, syntax_problem
 from nexus_core.errors import ConfigError
 from nexus_core.loopback import is_loopback
+from nexus_core.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.types import CLOUD_TYPES, PrivacyZone
 
 FILE_NAME = "nexus.toml"
@@ -84,7 +85,7 @@ def load_config(
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
     problems.raise_if_any()
-    backends = [with_key(backend, environ) for backend in config.backends]
+    backends = [with_environment(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
@@ -249,19 +250,36 @@ def _key_value(text: str) -> bytes:
     return value.encode("ascii")
 
 
-def with_key(backend: BackendConfig, environ: Mapping[str, str]) -> BackendConfig | UnusableBackend:
-    """The backend with its key from the environment, or why it can't be used."""
-    why = None
+def with_environment(
+    backend: BackendConfig, environ: Mapping[str, str]
+) -> BackendConfig | UnusableBackend:
+    """The backend with its key and proxy from the environment, or why it can't be used."""
+    why, via = None, None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
     if key == "":
         state = "is empty" if backend.api_key_env in environ else "is not set"
         why = f"{backend.api_key_env} {state}; export it or remove the backend"
     elif key is not None and not re.fullmatch(r"[!-~]+", key):
         why = f"{backend.api_key_env} holds a character that no header can carry"
+    else:
+        try:
+            via = _proxy(backend, environ)
+        except ValueError as error:
+            why = f"{error}; correct it, or set proxy"
     if why is None:
-        return backend.model_copy(update={"api_key": key})
+        return backend.model_copy(update={"api_key": key, "via": via})
     why = f'backend "{backend.name}": {why}'
     return UnusableBackend(name=backend.name, type=backend.type, zone=backend.zone, why=why)
+
+
+def _proxy(backend: BackendConfig, environ: Mapping[str, str]) -> OutboundProxy | None:
+    """
+    Raises:
+        ValueError: a variable should name a proxy and does not.
+    """
+    if backend.proxy is not None:
+        return read_proxy_url(backend.proxy)
+    return proxy_of_environment(backend.url, environ) if backend.type.is_cloud else None
 
 
 def _refuse_open_door(

@@ -143,6 +143,8 @@ def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = N
         lines.append(_line("models", _models(backend.models), comments))
     if backend.api_key_env is not None:
         lines.append(_line("api_key_env", backend.api_key_env, comments))
+    if backend.proxy is not None:
+        lines.append(_line("proxy", backend.proxy, comments))
     return "\n".join(lines) + "\n"
 
 

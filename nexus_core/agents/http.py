@@ -75,6 +75,7 @@ class HttpAgent:
         variable = backend.api_key_env
         self.auth_hint = f"check {variable}" if variable else "it wants a key: set api_key_env"
         self._base = read_base_url(backend.url, backend.type)
+        self._proxy = backend.via
         self._has_models = backend.models is not None
         self._engine = engine
         self._settings = settings
@@ -231,12 +232,14 @@ class HttpAgent:
             UpstreamError: there is no answer.
         """
         headers = (*self._headers, ("content-type", "application/json"), ("accept", accept))
-        return await self._send(UpstreamRequest("POST", self._base.of(path), headers, body))
+        return await self._send(
+            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy)
+        )
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer that is small by its nature."""
         headers = (*self._headers, ("accept", "application/json"))
-        request = UpstreamRequest("GET", self._base.of(path), headers)
+        request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
         return await read_small(await self._send(request))
 
     async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
