@@ -7,6 +7,7 @@ import pytest
 
 from nexus_core.check import Finding, Level, check_config, check_storage
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig, UnusableBackend
+from nexus_core.outbound_proxy import read_proxy_url
 from nexus_core.snapshot import ProbeResult, first_snapshot
 from nexus_core.types import BackendType, HealthCause, PrivacyZone
 
@@ -45,6 +46,16 @@ def test_all_well() -> None:
 
     assert [finding.level for finding in found] == [Level.OK] * 3
     assert found[1].text == "vllm at http://127.0.0.1:1 lists 2 models, 3 ms"
+
+
+def test_the_way_through_a_proxy_is_told_without_its_password() -> None:
+    via = read_proxy_url("http://me:hush-hush@proxy:3128")
+
+    found = findings(configured(backend(via=via)), a=UP)
+
+    assert found[1].text == (
+        "vllm at http://127.0.0.1:1 through the proxy http://proxy:3128 lists 2 models, 3 ms"
+    )
 
 
 def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:

@@ -41,7 +41,9 @@ class HttpxEngine:
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or _transport()
+        # The system's certificates, as for aiohttp; httpx would bring its own.
+        self._tls = ssl.create_default_context()
+        self._transport = transport or _transport(self._tls)
         self._by_proxy: dict[OutboundProxy, httpx.AsyncBaseTransport] = {}
         self._closed = False
 
@@ -73,7 +75,7 @@ class HttpxEngine:
             raise UpstreamConnectError("HTTP proxies are left to aiohttp")
         transport = self._by_proxy.get(proxy)
         if transport is None:
-            transport = self._by_proxy[proxy] = _socks_transport(proxy)
+            transport = self._by_proxy[proxy] = _socks_transport(proxy, self._tls)
         try:
             return await transport.handle_async_request(_outgoing(request, connect_timeout_seconds))
         except httpx.ProxyError as error:
@@ -90,10 +92,9 @@ class HttpxEngine:
             await transport.aclose()
 
 
-def _transport() -> httpx.AsyncHTTPTransport:
+def _transport(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
     return httpx.AsyncHTTPTransport(
-        # The system's certificates, as for aiohttp; httpx would bring its own.
-        verify=ssl.create_default_context(),
+        verify=tls,
         trust_env=False,
         http2=_HAS_HTTP2,
         limits=httpx.Limits(
@@ -104,11 +105,11 @@ def _transport() -> httpx.AsyncHTTPTransport:
     )
 
 
-def _socks_transport(proxy: OutboundProxy) -> httpx.AsyncHTTPTransport:
+def _socks_transport(proxy: OutboundProxy, tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
     """The same on another network; httpx has no public way to say so."""
-    transport = _transport()
+    transport = _transport(tls)
     transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=ssl.create_default_context(),
+        ssl_context=tls,
         max_connections=None,
         max_keepalive_connections=None,
         keepalive_expiry=wording.KEEP_ALIVE_SECONDS,

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import ssl
 from contextlib import suppress
 from dataclasses import dataclass, field
 from types import TracebackType
@@ -21,20 +22,26 @@ class _Proxy:
 
     def __init__(self, target: str, *, credentials: tuple[str, str] | None = None) -> None:
         """`target` is the URL of the one place where everything ends up."""
-        parts = urlsplit(target)
-        self._to = (parts.hostname or "", parts.port or 0)
+        self._to = ("", 0)
+        self.leads_to(target)
         self.credentials = credentials
         self.connections = 0
         self.port = 0
+        self.tls: ssl.SSLContext | None = None  # set before it starts: it is reached by TLS
         self._server: asyncio.Server | None = None
         self._writers: list[asyncio.StreamWriter] = []
 
+    def leads_to(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._to = (parts.hostname or "", parts.port or 0)
+
     @property
     def url(self) -> str:
-        return f"{self.scheme}://127.0.0.1:{self.port}"
+        scheme = "https" if self.tls else self.scheme
+        return f"{scheme}://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._take, "127.0.0.1", 0, ssl=self.tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 
