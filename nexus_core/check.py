@@ -11,8 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import platformdirs
-
+from nexus_core import user_dirs
 from nexus_core.config import (
     BackendConfig,
     Config,
@@ -57,6 +56,8 @@ def check_config(
         fleet: the backends after that.
     """
     yield _origin(config)
+    for note in config.notes:
+        yield Finding(Level.OK, "environment", note)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
         text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")
@@ -220,13 +221,21 @@ def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
         return Finding(Level.OK, "storage", "in memory; nothing is kept")
-    default = platformdirs.user_data_path("nexus", appauthor=False) / "nexus.db"
-    path = Path(configured).expanduser() if configured else default
+    # Who names no path asks for no ledger, and is served without.
+    level = Level.ERROR if configured else Level.WARNING
+    if configured:
+        path = user_dirs.expanded(configured)
+    else:
+        data = user_dirs.data_dir()
+        path = None if data is None else data / "nexus.db"
+    if path is None:
+        text = "there is no home folder to keep the ledger in: requests are not recorded"
+        return Finding(level, "storage", text, "set storage.path to a file that can be written")
     problem = _why_not_writable(path)
     if problem is None:
         return Finding(Level.OK, "storage", f"{path} can be written")
     mend = "correct its rights, or set storage.path to another file"
-    return Finding(Level.ERROR, "storage", f"{path}: {problem}", mend)
+    return Finding(level, "storage", f"{path}: {problem}", mend)
 
 
 def _why_not_writable(path: Path) -> str | None:

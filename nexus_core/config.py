@@ -239,6 +239,7 @@ class Config(Section):
     pricing: dict[str, dict[str, PriceConfig]] = {}
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
+    notes: tuple[str, ...] = ()  # for people: what was passed over in the environment
 
 
 # Fields of the sections that are worked out and never written in the file; list indexes left out.
@@ -246,6 +247,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
     {
         ("path",),
         ("unusable",),
+        ("notes",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),

@@ -61,6 +61,14 @@ class NexusProcess:
                 cwd=self._directory,
                 env=clean_environment(self._directory, **environment),
             )
+        await self.answered()
+
+    async def answered(self) -> None:
+        """Return once the process that was started answers.
+
+        Raises:
+            RuntimeError: it ended instead, or did not answer in time.
+        """
         try:
             async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
                 while not await self._answers(client):
