@@ -13,7 +13,7 @@ from nexus_core.config import Config
 from nexus_core.cost_report import CostReport, LiveBudget, read_cost_report
 from nexus_core.errors import LedgerUnreadableError
 from nexus_core.events import TokenUsage
-from nexus_core.ledger import Ledger, ledger_path
+from nexus_core.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.ledger_queries import (
     NoLedgerError,
     completion_averages,
@@ -46,6 +46,7 @@ class Books:
     ) -> None:
         """With `is_read_only` the ledger is only read, for a Nexus that serves nobody."""
         self._config = config
+        self._is_read_only = is_read_only
         self._path = ledger_path(config)
         self._now = now
         self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
@@ -90,12 +91,14 @@ class Books:
         """What the month has cost, None where that can't be known, and how long answers are."""
         self.ledger.open()
         if self._path is None:
+            if self._config.storage.path != ":memory:" and not self._is_read_only:
+                log.warning("%s: requests go on unrecorded; %s", NO_HOME, HINT)
             return {}, {}
         try:
             with read_ledger(self._path) as connection:
                 return spent_by_client(connection, month), completion_averages(connection)
         except NoLedgerError as error:
-            if self.ledger.path is not None:
+            if self.ledger.path is not None and self.ledger.problem is None:
                 log.warning("the month's spending begins at zero: %s", error)
             return None if self._path.exists() else {}, {}
 

@@ -11,8 +11,7 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-import platformdirs
-
+from nexus_core import user_dirs
 from nexus_core.config import (
     BackendConfig,
     Config,
@@ -57,6 +56,8 @@ def check_config(
         fleet: the backends after that.
     """
     yield _origin(config)
+    for note in config.notes:
+        yield Finding(Level.OK, "environment", note)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
         text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")
@@ -91,14 +92,32 @@ def _backend(
         text = probe.detail or "does not answer"
         yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _mend(backend, probe, config))
         return
-    listed = probe.models or ()
-    text = f"{backend.type} at {backend.url} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
-    yield Finding(Level.OK, about, text)
     table = config.models if config is not None else None
+    if (listed := probe.models) is None:
+        yield _unlisted(_place(backend, config), probe, about, is_configured=table is not None)
+        return
+    text = f"{_place(backend, config)} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
+    yield Finding(Level.OK, about, text)
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)
         mend = f"load it there, or correct `models`{near}"
         yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
+
+
+def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
+    """What it is, where, and the way there."""
+    via = config.via if config is not None else None
+    way = f" through the proxy {via}" if via is not None else ""
+    return f"{backend.type} at {backend.url}{way}"
+
+
+def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
+    """It answers and takes the key, and tells no models."""
+    told, _, rest = (probe.detail or "it lists no models").partition("; ")
+    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    if is_configured:
+        return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
+    return Finding(Level.WARNING, about, text, rest or None)
 
 
 def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
@@ -202,13 +221,21 @@ def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
         return Finding(Level.OK, "storage", "in memory; nothing is kept")
-    default = platformdirs.user_data_path("nexus", appauthor=False) / "nexus.db"
-    path = Path(configured).expanduser() if configured else default
+    # Who names no path asks for no ledger, and is served without.
+    level = Level.ERROR if configured else Level.WARNING
+    if configured:
+        path = user_dirs.expanded(configured)
+    else:
+        data = user_dirs.data_dir()
+        path = None if data is None else data / "nexus.db"
+    if path is None:
+        text = "there is no home folder to keep the ledger in: requests are not recorded"
+        return Finding(level, "storage", text, "set storage.path to a file that can be written")
     problem = _why_not_writable(path)
     if problem is None:
         return Finding(Level.OK, "storage", f"{path} can be written")
     mend = "correct its rights, or set storage.path to another file"
-    return Finding(Level.ERROR, "storage", f"{path}: {problem}", mend)
+    return Finding(level, "storage", f"{path}: {problem}", mend)
 
 
 def _why_not_writable(path: Path) -> str | None:

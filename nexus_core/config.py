@@ -20,6 +20,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nexus_core.outbound_proxy import OutboundProxy, check_written
 from nexus_core.tui_config import TuiConfig
 from nexus_core.types import BackendType, PrivacyZone
 
@@ -47,8 +48,8 @@ def _variable_name(name: str) -> str:
     return name
 
 
-def _provider_root(url: str) -> str:
-    """The URL without a trailing slash, /v1 or /v1beta; its problems never repeat it."""
+def _base_url(url: str) -> str:
+    """The URL as it is written: `base_url` reads it. Its problems never repeat it."""
     if any(char.isspace() or not char.isprintable() for char in url):
         raise ValueError("has a space or a control character in it")
     try:
@@ -61,10 +62,14 @@ def _provider_root(url: str) -> str:
         raise ValueError("must be http:// or https:// and a host, such as http://127.0.0.1:11434")
     if "@" in parts.netloc:
         raise ValueError("must hold no user name or password; use api_key_env for a key")
+    if "api-version=" in parts.query:
+        raise ValueError(
+            "must end with the host or path, without ? or #; "
+            "Azure's https://NAME.openai.azure.com/openai/v1 needs no api-version"
+        )
     if "?" in url or "#" in url:
         raise ValueError("must end with the host or path, without ? or #")
-    path = parts.path.rstrip("/").removesuffix("/v1").removesuffix("/v1beta").rstrip("/")
-    return f"{parts.scheme}://{parts.netloc}{path}"
+    return url
 
 
 def _model_table(models: object) -> object:
@@ -95,7 +100,8 @@ Priority = Annotated[int, Field(ge=-1000, le=1000)]
 Name = Annotated[str, Field(min_length=1)]
 Usd = Annotated[float, Field(ge=0)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
-ProviderRoot = Annotated[str, AfterValidator(_provider_root)]
+BaseUrlText = Annotated[str, AfterValidator(_base_url)]
+ProxyText = Annotated[str, AfterValidator(check_written)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
@@ -195,7 +201,7 @@ class PriceConfig(Section):
 
 class BackendConfig(Section):
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
-    url: ProviderRoot  # kept without a trailing slash, /v1 or /v1beta
+    url: BaseUrlText  # as it is written; what it means: base_url
     type: BackendType
     zone: PrivacyZone
     tier: Tier | None = None
@@ -205,6 +211,8 @@ class BackendConfig(Section):
     models: ModelTable | None = None  # served name -> upstream name; None: discovered
     api_key_env: VariableName | None = None
     api_key: str | None = Field(default=None, repr=False)  # read from the environment
+    proxy: ProxyText | None = None  # None: the environment's, for cloud types
+    via: OutboundProxy | None = Field(default=None, repr=False)  # the proxy that is used
 
 
 class UnusableBackend(Section):
@@ -231,6 +239,7 @@ class Config(Section):
     pricing: dict[str, dict[str, PriceConfig]] = {}
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
+    notes: tuple[str, ...] = ()  # for people: what was passed over in the environment
 
 
 # Fields of the sections that are worked out and never written in the file; list indexes left out.
@@ -238,9 +247,11 @@ COMPUTED: frozenset[KeyPath] = frozenset(
     {
         ("path",),
         ("unusable",),
+        ("notes",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),
+        ("backends", "via"),
     }
 )
 A_DATE = [["a date or time"]]  # stands for one: of the wrong type wherever the file has it

@@ -5,15 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import platformdirs
 import tomli
 from pydantic import ValidationError
 
+from nexus_core import user_dirs
 from nexus_core.config import (
     A_DATE,
     COMPUTED,
@@ -32,9 +32,16 @@ from nexus_core.config import (
 from nexus_core.config_problems import Problems, syntax_problem
 from nexus_core.errors import ConfigError
 from nexus_core.loopback import is_loopback
+from nexus_core.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.types import CLOUD_TYPES, PrivacyZone
 
 FILE_NAME = "nexus.toml"
+
+# For a service called "nexus", Kubernetes sets NEXUS_PORT=tcp://10.0.0.1:8000 in every container
+# of its namespace, as Docker's links did.
+# https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_FOREIGN = re.compile(r"(?:tcp|udp|sctp)://", re.IGNORECASE)
+_VARIABLES = ("NEXUS_HOST", "NEXUS_PORT", "NEXUS_CONFIG")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +54,8 @@ class Overrides:
 
 def search_path(cwd: Path) -> tuple[Path, ...]:
     """Where a config file is looked for when none is named."""
-    return cwd / FILE_NAME, platformdirs.user_config_path("nexus", appauthor=False) / FILE_NAME
+    folders = [cwd, user_dirs.config_dir()]
+    return tuple(folder / FILE_NAME for folder in folders if folder is not None)
 
 
 def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
@@ -56,14 +64,26 @@ def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) ->
     Raises:
         ConfigError: the option or NEXUS_CONFIG names a file that does not exist.
     """
-    variable = environ.get("NEXUS_CONFIG")
+    variable = _own(environ, "NEXUS_CONFIG")
     named = explicit or (Path(variable) if variable else None)
     if named is None:
-        return next((path for path in search_path(cwd) if path.is_file()), None)
-    if not named.exists():
+        return next((path for path in search_path(cwd) if _is_file(path)), None)
+    try:
+        is_there = named.exists()
+    except OSError:
+        return named  # told when it is read
+    if not is_there:
         origin = "--config" if explicit else "NEXUS_CONFIG"
         raise ConfigError([f"{named}: no such file; {origin} names it"])
     return named
+
+
+def _is_file(path: Path) -> bool:
+    """Also where the folder is somebody else's, such as root's home."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def load_config(
@@ -84,7 +104,7 @@ def load_config(
     if not problems.concern("auth"):
         _refuse_open_door(server, auth, overrides, environ, problems)
     problems.raise_if_any()
-    backends = [with_key(backend, environ) for backend in config.backends]
+    backends = [with_environment(backend, environ) for backend in config.backends]
     return config.model_copy(
         update={
             "server": server,
@@ -92,6 +112,7 @@ def load_config(
             "backends": tuple(b for b in backends if isinstance(b, BackendConfig)),
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
+            "notes": tuple(_notes(environ)),
         }
     )
 
@@ -184,13 +205,31 @@ def _server(
 ) -> ServerConfig:
     host, port = overrides.host, overrides.port
     if host is None:
-        host = environ.get("NEXUS_HOST", server.host)
+        host = _own(environ, "NEXUS_HOST") or server.host
     if port is None:
-        port = _port(environ["NEXUS_PORT"], problems) if "NEXUS_PORT" in environ else server.port
+        text = _own(environ, "NEXUS_PORT")
+        port = server.port if text is None else _port(text, problems)
     if not re.fullmatch(r"\S+", host):
         origin = "--host" if overrides.host is not None else "NEXUS_HOST"
         problems.add_outside(f"{origin}: is not an address or a host name")
     return server.model_copy(update={"host": host, "port": port})
+
+
+def _own(environ: Mapping[str, str], name: str) -> str | None:
+    """A variable of Nexus's; None where it is not set, empty, or set by somebody else."""
+    text = environ.get(name, "").strip()
+    return None if not text or _FOREIGN.match(text) else text
+
+
+def _notes(environ: Mapping[str, str]) -> Iterator[str]:
+    """One for each variable that bears a name of Nexus's and is not meant for it."""
+    for name in _VARIABLES:
+        text = environ.get(name, "").strip()
+        if _FOREIGN.match(text):
+            yield (
+                f"{name} is passed over: {shown(text)} is what Kubernetes and Docker links set "
+                'for a service called "nexus"'
+            )
 
 
 def _port(text: str, problems: Problems) -> int:
@@ -249,19 +288,36 @@ def _key_value(text: str) -> bytes:
     return value.encode("ascii")
 
 
-def with_key(backend: BackendConfig, environ: Mapping[str, str]) -> BackendConfig | UnusableBackend:
-    """The backend with its key from the environment, or why it can't be used."""
-    why = None
+def with_environment(
+    backend: BackendConfig, environ: Mapping[str, str]
+) -> BackendConfig | UnusableBackend:
+    """The backend with its key and proxy from the environment, or why it can't be used."""
+    why, via = None, None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
     if key == "":
         state = "is empty" if backend.api_key_env in environ else "is not set"
         why = f"{backend.api_key_env} {state}; export it or remove the backend"
     elif key is not None and not re.fullmatch(r"[!-~]+", key):
         why = f"{backend.api_key_env} holds a character that no header can carry"
+    else:
+        try:
+            via = _proxy(backend, environ)
+        except ValueError as error:
+            why = f"{error}; correct it, or set proxy"
     if why is None:
-        return backend.model_copy(update={"api_key": key})
+        return backend.model_copy(update={"api_key": key, "via": via})
     why = f'backend "{backend.name}": {why}'
     return UnusableBackend(name=backend.name, type=backend.type, zone=backend.zone, why=why)
+
+
+def _proxy(backend: BackendConfig, environ: Mapping[str, str]) -> OutboundProxy | None:
+    """
+    Raises:
+        ValueError: a variable should name a proxy and does not.
+    """
+    if backend.proxy is not None:
+        return read_proxy_url(backend.proxy)
+    return proxy_of_environment(backend.url, environ) if backend.type.is_cloud else None
 
 
 def _refuse_open_door(
@@ -280,7 +336,7 @@ def _refuse_open_door(
     )
     if overrides.host is not None:
         problems.add_outside(f"--host: {text}")
-    elif "NEXUS_HOST" in environ:
+    elif _own(environ, "NEXUS_HOST"):
         problems.add_outside(f"NEXUS_HOST: {text}")
     else:
         problems.add(("server", "host"), text)

@@ -118,12 +118,15 @@ def write_new(path: Path, text: str, environ: Mapping[str, str], *, replace: boo
         ChangeRefusedError: there is one already and `replace` is false; or it can't be written.
         ConfigError: the new file would be refused.
     """
-    if path.exists() and not replace:
-        raise ChangeRefusedError(f"{path} exists already; --force replaces it")
-    if path.exists() and not path.is_file():
-        raise ChangeRefusedError(f"{path} is no file")
-    target = path.resolve()
-    mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+    try:
+        if path.exists() and not replace:
+            raise ChangeRefusedError(f"{path} exists already; --force replaces it")
+        if path.exists() and not path.is_file():
+            raise ChangeRefusedError(f"{path} is no file")
+        target = path.resolve()
+        mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
+    except OSError as error:  # its folder may not be looked into
+        raise ChangeRefusedError(f"{path} can't be written: {error.strerror}") from error
     _replace(target, text.encode(), environ, mode=mode)
 
 
@@ -143,6 +146,8 @@ def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = N
         lines.append(_line("models", _models(backend.models), comments))
     if backend.api_key_env is not None:
         lines.append(_line("api_key_env", backend.api_key_env, comments))
+    if backend.proxy is not None:
+        lines.append(_line("proxy", backend.proxy, comments))
     return "\n".join(lines) + "\n"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 from nexus_core.agents import AgentSettings, InferenceAgent, create_agent
@@ -13,6 +14,8 @@ from nexus_core.reload import ReloadPlan
 from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamEngine
 
+log = logging.getLogger(__name__)
+
 
 class Fleet:
     """Keeps registry, agents and health checks in step."""
@@ -22,8 +25,7 @@ class Fleet:
         self._registry = registry
         self._settings = _settings(config)
         self.agents: dict[str, InferenceAgent] = {  # also of those that only finish what runs
-            backend.name: create_agent(backend, engine, self._settings)
-            for backend in config.backends
+            backend.name: self._agent(backend) for backend in config.backends
         }
         self.health = HealthChecks(self.agents, registry, config.health_check)
         self._added: dict[str, BackendConfig] = {}  # since the start, and not by a configuration
@@ -37,7 +39,7 @@ class Fleet:
         Raises:
             ValueError: there is one of that name.
         """
-        agent = create_agent(backend, self._engine, self._settings)
+        agent = self._agent(backend)
         self._registry.add(backend)
         self.agents[backend.name] = agent
         self._added[backend.name] = backend
@@ -81,7 +83,7 @@ class Fleet:
         new, before = plan.config, self._settings
         self._settings = _settings(new)
         agents = {
-            backend.name: create_agent(backend, self._engine, self._settings)
+            backend.name: self._agent(backend)
             for backend in new.backends
             if self._settings != before or backend not in old.backends
         }
@@ -103,6 +105,12 @@ class Fleet:
                 self.health.look_at(backend.name)
         self._registry.arrange(planned)
         self._forget_agents()
+
+    def _agent(self, backend: BackendConfig) -> InferenceAgent:
+        if backend.via is not None:
+            library = " with httpx" if backend.via.is_socks else ""
+            log.info("backend=%s goes through the proxy %s%s", backend.name, backend.via, library)
+        return create_agent(backend, self._engine, self._settings)
 
     def _forget_agents(self) -> None:
         """Drop those of backends that are gone and serve nobody any more."""

@@ -14,8 +14,7 @@ from collections.abc import Callable, Iterator
 from operator import attrgetter
 from pathlib import Path
 
-import platformdirs
-
+from nexus_core import user_dirs
 from nexus_core.config import Config
 from nexus_core.ledger_schema import COLUMNS, INSERT, LedgerRow, NewerLedgerError, migrate
 
@@ -39,7 +38,7 @@ _values = attrgetter(*COLUMNS)
 
 
 def ledger_path(config: Config) -> Path | None:
-    """Where the ledger is; None when nothing is to be kept.
+    """Where the ledger is; None when nothing is to be kept, or there is no home to keep it in.
 
     A relative path is seen from the config file's folder, so that it is the same file wherever
     Nexus is started.
@@ -47,9 +46,15 @@ def ledger_path(config: Config) -> Path | None:
     if config.storage.path == ":memory:":
         return None
     if config.storage.path is None:
-        return platformdirs.user_data_path("nexus", appauthor=False) / "nexus.db"
+        data = user_dirs.data_dir()
+        return None if data is None else data / "nexus.db"
     folder = config.path.parent if config.path else Path()
-    return folder / Path(config.storage.path).expanduser()
+    path = user_dirs.expanded(config.storage.path)
+    return None if path is None else folder / path
+
+
+NO_HOME = "there is no home folder to keep the ledger in"
+HINT = "set [storage] path to a file that can be written"
 
 
 class LedgerHeldError(Exception):
@@ -164,8 +169,9 @@ class Ledger:
             work(path)
         except (OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError) as error:
             self._disconnect()
+            hint = f"; {HINT}" if isinstance(error, OSError) or "readonly" in str(error) else ""
             if self.problem is None:
-                log.warning("ledger %s: %s; requests go on unrecorded", path, error)
+                log.warning("ledger %s: %s; requests go on unrecorded%s", path, error, hint)
             self.problem = str(error)
         else:
             if self.problem is not None:
@@ -229,7 +235,7 @@ def _make_private(path: Path) -> None:
     folder = path.parent
     if not folder.exists():
         folder.mkdir(mode=0o700, parents=True)
-    elif folder == platformdirs.user_data_path("nexus", appauthor=False):
+    elif folder == user_dirs.data_dir():
         folder.chmod(0o700)  # ours alone; any other folder may hold what others should see
     # SQLite gives its side files the mode of the main one.
     os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))

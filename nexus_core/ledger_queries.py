@@ -60,7 +60,11 @@ def read_ledger(path: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         NoLedgerError: there is none, or it can't be read.
     """
-    if not path.exists():
+    try:
+        is_there = path.exists()
+    except OSError as error:  # in a folder of somebody else
+        raise NoLedgerError(f"{path}: the ledger can't be read: {error.strerror}") from error
+    if not is_there:
         raise NoLedgerError(f"{path}: there is no ledger yet; a running Nexus writes it")
     try:
         with closing(_open(path)) as connection:

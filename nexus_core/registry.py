@@ -294,12 +294,14 @@ class Registry:
                 sound = filter(_is_unicode, result.models)
                 served = MappingProxyType({model: model for model in sound})
                 self._change(name, models=served, models_known=True)
+            elif result.never_lists:
+                self._change(name, models_known=True)  # whatever they were so far
             if result.details is not None:
                 self._change(name, details=MappingProxyType(dict(result.details)))
             self.cooldowns.reached(name, entry.snapshot.models)
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
-                self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, None)
+                self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, result.detail)
         else:
             entry.consecutive_successes = 0
             failures = snapshot.consecutive_failures + 1

@@ -23,6 +23,8 @@ _AT_START = ("auth", "storage", "queue")
 _SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds")
 _LIVE = ("server", "health_check", "routing", "budget", "pricing")
 
+_WORKED_OUT = {"api_key": "key", "via": "proxy"}  # what the environment says, for people
+
 _HINTS = (RoutingHints(), RoutingHints(zone=PrivacyZone.RESTRICTED))
 _MAX_ROUTES = 20  # lines for people; beyond these only the number is told
 
@@ -149,7 +151,8 @@ def renewed(
         fresh = replace(fresh, tier=now.tier)
     if before is not None and before.priority == config.priority:
         fresh = replace(fresh, priority=now.priority)
-    if not is_same_server(fresh, now) or (before and before.api_key != config.api_key):
+    is_other_way = before and (before.api_key, before.via) != (config.api_key, config.via)
+    if not is_same_server(fresh, now) or is_other_way:
         return replace(fresh, in_flight=now.in_flight)
     learnt = replace(
         now,
@@ -189,12 +192,12 @@ def _changes(
             continue
         was = before.get(backend.name)
         keys = [
-            "key" if key == "api_key" else key
+            _WORKED_OUT.get(key, key)
             for key in type(backend).model_fields
             if was is not None and getattr(was, key) != getattr(backend, key)
         ]
         if keys:
-            yield BackendChange(backend.name, tuple(keys))
+            yield BackendChange(backend.name, tuple(dict.fromkeys(keys)))
 
 
 # Routes -------------------------------------------------------------------------------------------

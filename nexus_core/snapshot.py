@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from nexus_core.base_url import is_same_base
 from nexus_core.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.config import BackendConfig
 from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
@@ -38,7 +39,7 @@ class BackendSnapshot:
     zone_enabled: bool = True
     health: HealthStatus = HealthStatus.UNKNOWN
     cause: HealthCause = HealthCause.NONE
-    detail: str | None = None  # for people: why it is unhealthy
+    detail: str | None = None  # for people: why it is unhealthy, or lists nothing
     in_flight: int = 0
     latency_ms: float | None = None  # moving average to the first byte
     service_seconds: float | None = None  # moving average of how long a slot is held
@@ -86,19 +87,21 @@ class ProbeResult:
     """What a health check found."""
 
     elapsed_ms: float
-    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not answer
+    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not
+    never_lists: bool = False  # it has no list: more than the configured models is never known
     details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
     cause: HealthCause = HealthCause.NONE
-    detail: str | None = None
+    detail: str | None = None  # for people
 
     @property
     def ok(self) -> bool:
-        return self.models is not None
+        """It can be reached and does not refuse the key."""
+        return self.cause is HealthCause.NONE
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
     """Whether what is known of one holds for the other."""
-    return (one.url, one.type) == (other.url, other.type)
+    return one.type is other.type and is_same_base(one.url, other.url, one.type)
 
 
 def first_snapshot(config: BackendConfig) -> BackendSnapshot:

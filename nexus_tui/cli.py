@@ -337,7 +337,7 @@ def _announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
     terminal shows again after it.
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
-    notes += [f"listening on {url}", _origin(launch, config)]
+    notes += [f"listening on {url}", _origin(launch, config), *config.notes]
     complaints = [backend.why for backend in config.unusable]
     if _is_zero_config(launch, config):
         notes += _offers(launch, config)

@@ -7,6 +7,7 @@ import pytest
 
 from nexus_core.check import Finding, Level, check_config, check_storage
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig, UnusableBackend
+from nexus_core.outbound_proxy import read_proxy_url
 from nexus_core.snapshot import ProbeResult, first_snapshot
 from nexus_core.types import BackendType, HealthCause, PrivacyZone
 
@@ -47,6 +48,16 @@ def test_all_well() -> None:
     assert found[1].text == "vllm at http://127.0.0.1:1 lists 2 models, 3 ms"
 
 
+def test_the_way_through_a_proxy_is_told_without_its_password() -> None:
+    via = read_proxy_url("http://me:hush-hush@proxy:3128")
+
+    found = findings(configured(backend(via=via)), a=UP)
+
+    assert found[1].text == (
+        "vllm at http://127.0.0.1:1 through the proxy http://proxy:3128 lists 2 models, 3 ms"
+    )
+
+
 def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     (finding,) = bad(configured(backend()), a=DOWN)
 
@@ -54,6 +65,26 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     assert finding.text == "http://127.0.0.1:1: connection refused"
     assert finding.mend is not None
     assert "start it" in finding.mend
+
+
+def test_without_a_list_configured_models_are_well() -> None:
+    detail = "/v1/models answers 404; the configured models are used"
+
+    found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
+
+    assert (found[1].level, found[1].mend) == (Level.OK, None)
+    assert found[1].text == f"vllm at http://127.0.0.1:1 answers, 3 ms; {detail}"
+
+
+def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> None:
+    detail = '/v1/models answers 404; no models are known: set models = ["…"]'
+    unlisted = ProbeResult(elapsed_ms=3, detail=detail, never_lists=True)
+
+    (finding,) = bad(configured(backend(models=None)), a=unlisted)
+
+    assert finding.level is Level.WARNING
+    assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
+    assert finding.mend == 'no models are known: set models = ["…"]'
 
 
 def test_a_refused_key_names_its_variable() -> None:

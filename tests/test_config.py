@@ -218,19 +218,38 @@ def test_names_are_not_taken_for_keys(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "root"),
+    "url",
     [
-        ("http://h:1/", "http://h:1"),
-        ("https://h/v1", "https://h"),
-        ("https://h/v1beta/", "https://h"),
-        ("https://h/openai/v1/", "https://h/openai"),
-        ("http://[::1]:8080/v1", "http://[::1]:8080"),
+        "http://h:1/",
+        "https://h/v1",
+        "https://h/v1beta/openai/",
+        "https://h/api/paas/v4",
+        "http://[::1]:8080/v1/chat/completions",
     ],
 )
-def test_the_end_of_a_url_does_not_matter(tmp_path: Path, url: str, root: str) -> None:
+def test_a_url_stays_as_it_is_written(tmp_path: Path, url: str) -> None:
     config = load(tmp_path, BACKEND.replace("http://h:1", url))
 
-    assert config.backends[0].url == root
+    assert config.backends[0].url == url
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("https://h/v1?key=abcdefg", "without ? or #"),
+        ("https://h/v1#top", "without ? or #"),
+        (
+            "https://h/openai/deployments/d?api-version=2024-10-21",
+            "/openai/v1 needs no api-version",
+        ),
+        ("https://me:abcdefg@h/v1", "no user name or password"),
+    ],
+)
+def test_a_url_holds_neither_query_nor_credentials(tmp_path: Path, url: str, told: str) -> None:
+    (found,) = problems(tmp_path, BACKEND.replace("http://h:1", url))
+
+    assert told in found
+    assert "abcdefg" not in found
 
 
 @pytest.mark.parametrize(
@@ -341,6 +360,61 @@ def test_an_empty_admin_key_is_refused() -> None:
         load_config(None, {"NEXUS_ADMIN_KEY": ""})
 
 
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {"NEXUS_PORT": "tcp://10.0.0.1:8000"},
+        {"NEXUS_PORT": "tcp://[fd00::1]:8000"},
+        {"NEXUS_PORT": "UDP://10.0.0.1:8000"},
+        {"NEXUS_HOST": "tcp://172.17.0.5:8000"},
+        {"NEXUS_CONFIG": "tcp://10.0.0.1:8000"},
+    ],
+)
+def test_a_variable_that_is_not_meant_for_nexus_is_passed_over_with_a_note(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    assert find_config(None, environ, tmp_path) is None
+    config = load(tmp_path, '[server]\nport = 7\nhost = "127.0.0.2"', **environ)
+
+    (name,) = environ
+    assert (config.server.host, config.server.port) == ("127.0.0.2", 7)
+    assert len(config.notes) == 1
+    assert config.notes[0].startswith(f'{name} is passed over: "{environ[name]}" is what Kuber')
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_an_empty_variable_is_one_that_is_not_set(tmp_path: Path, empty: str) -> None:
+    environ = {"NEXUS_HOST": empty, "NEXUS_PORT": empty, "NEXUS_CONFIG": empty}
+
+    config = load(tmp_path, "[server]\nport = 7", **environ)
+
+    assert (config.server.host, config.server.port, config.notes) == ("127.0.0.1", 7, ())
+
+
+@pytest.mark.parametrize("port", ["80a", "tcp:8000", "http://h:1", "70000", "-1"])
+def test_a_really_wrong_port_is_still_told(tmp_path: Path, port: str) -> None:
+    (found,) = problems(tmp_path, "", NEXUS_PORT=port)
+
+    assert found.startswith("NEXUS_PORT: ")
+
+
+def test_a_note_is_no_key_of_the_file(tmp_path: Path) -> None:
+    (found,) = problems(tmp_path, "notes = []")
+
+    assert "unknown key" in found
+
+
+def test_a_folder_that_may_not_be_looked_into_has_no_config(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+
+    assert find_config(None, {}, tmp_path) is None
+
+
 def test_other_machines_need_a_key(tmp_path: Path) -> None:
     text = '[server]\nhost = "0.0.0.0"'
 
@@ -355,7 +429,7 @@ def test_other_machines_need_a_key(tmp_path: Path) -> None:
         load_config(None, {"NEXUS_HOST": "::", "NEXUS_ADMIN_KEY": "k"})
 
 
-@pytest.mark.parametrize("host", ["", " ", "a b"])
+@pytest.mark.parametrize("host", ["a b", "a\tb"])
 def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match="NEXUS_HOST: is not an address"):
         load_config(None, {"NEXUS_HOST": host, "NEXUS_API_KEYS": "k"})

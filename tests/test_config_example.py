@@ -14,7 +14,7 @@ from nexus_core.types import BackendType, PrivacyZone
 
 EXAMPLE = Path(__file__).parent.parent / "config.example.toml"
 VARIABLES = {"OPENAI_API_KEY": "sk-openai", "NEXUS_API_KEYS": "laptop:k1,k2"}
-NOT_IN_THE_FILE = {"api_keys", "admin_key", "api_key"}  # read from the environment
+NOT_IN_THE_FILE = {"api_keys", "admin_key", "api_key", "via"}  # read from the environment
 
 
 def with_every_example(directory: Path) -> Path:
@@ -45,6 +45,7 @@ def test_the_example_loads_with_every_line_in_use(tmp_path: Path) -> None:
     assert [backend.name for backend in config.backends] == ["local-llama", "openai"]
     assert config.backends[1].api_key == "sk-openai"
     assert config.unusable == ()
+    assert str(config.backends[0].via) == "http://proxy:3128"
     assert [key.name for key in config.auth.api_keys] == ["laptop", "key-2"]
 
 

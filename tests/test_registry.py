@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from nexus_core.events import (
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
 
+UNLISTED = ProbeResult(elapsed_ms=1, detail="no list", never_lists=True)
+NOT_NOW = ProbeResult(elapsed_ms=1, detail="not now")
 OK = ProbeResult(elapsed_ms=1, models=("m1", "m2"))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="refused")
 AUTH = ProbeResult(elapsed_ms=1, cause=HealthCause.AUTH, detail="401: check KEY")
@@ -172,3 +175,28 @@ def test_another_rank_is_published_once_per_change_and_wakes_who_waits() -> None
     assert watched.drain() == [BackendChanged(at=7.0, backend="a", tier=None, priority=50)]
     assert woken == [None]
     assert reg.snapshot("a").tier is None
+
+
+def test_without_a_list_a_backend_is_healthy_and_keeps_its_models() -> None:
+    reg = registry()
+
+    probed(reg, NOT_NOW)
+    assert (reg.snapshot("a").health, reg.snapshot("a").models_known) == (
+        HealthStatus.HEALTHY,
+        False,
+    )
+    probed(reg, UNLISTED)
+    assert reg.snapshot("a").models_known
+    assert reg.snapshot("a").detail == "no list"
+    probed(reg, OK, UNLISTED)
+    assert tuple(reg.snapshot("a").models) == ("m1", "m2")
+
+
+def test_two_ways_to_write_a_url_are_the_same_server() -> None:
+    reg = registry()
+    seen = reg.snapshot("a")
+
+    reg.change(replace(seen, url="http://127.0.0.1:1/v1/"), models_are_configured=False)
+    assert reg.still_holds(seen)
+    reg.change(replace(seen, url="http://127.0.0.1:1/v4"), models_are_configured=False)
+    assert not reg.still_holds(seen)

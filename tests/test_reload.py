@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 from nexus_core.config import BackendConfig, Config, PolicyConfig, RoutingConfig, StorageConfig
+from nexus_core.outbound_proxy import read_proxy_url
 from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.strategies import Strategy
 from nexus_core.snapshot import BackendSnapshot, first_snapshot
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 
 
 def backend(name: str = "a", **changes: object) -> BackendConfig:
@@ -62,6 +64,27 @@ def test_a_changed_key_is_told_without_its_value() -> None:
 
     assert planned.lines == ('backend "a": key changed',)
     assert "sk-" not in repr(planned)
+
+
+def test_another_proxy_is_another_way_to_the_same_server() -> None:
+    def through(proxy: str) -> Config:
+        return config(backend(proxy=proxy, via=read_proxy_url(proxy)))
+
+    old, new = through("http://proxy:1"), through("http://proxy:2")
+    known = replace(first_snapshot(old.backends[0]), health=HealthStatus.HEALTHY)
+    planned = plan_reload(old, new, (known,), Strategy(old.routing, Random(0)), 0.0)
+
+    assert planned.lines == ('backend "a": proxy changed',)
+    assert planned.fleet[0].health is HealthStatus.UNKNOWN
+
+
+def test_another_proxy_of_the_environment_is_told_as_one() -> None:
+    old = config(backend(via=read_proxy_url("http://me:old@proxy:1")))
+
+    planned = plan(old, config(backend(via=read_proxy_url("http://me:new@proxy:1"))))
+
+    assert planned.lines == ('backend "a": proxy changed',)
+    assert "new" not in repr(planned.changed)
 
 
 def test_an_alias_that_points_elsewhere_is_a_route_that_changes() -> None:

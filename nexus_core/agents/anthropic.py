@@ -3,18 +3,10 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import urlencode
 
 from nexus_core.agents.base import Call, Response
-from nexus_core.agents.http import (
-    MAX_PAGES,
-    NO_LIST,
-    HttpAgent,
-    Listing,
-    ListingRefusedError,
-    parse_object,
-    usable_names,
-)
+from nexus_core.agents.http import HttpAgent
+from nexus_core.agents.model_list import ListPage, read_page
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
 from nexus_core.events import TokenUsage
 from nexus_core.translation.anthropic import (
@@ -27,7 +19,7 @@ from nexus_core.translation.anthropic import (
     translate_response,
 )
 from nexus_core.translation.chat_request import check_chat_request
-from nexus_core.translation.openai import JsonObject, OpenAIRequest
+from nexus_core.translation.openai import JsonObject, OpenAIRequest, parse_json
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
@@ -36,6 +28,10 @@ VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioni
 
 class AnthropicAgent(HttpAgent):
     """An Anthropic account, or a server that speaks its API."""
+
+    list_query = (("limit", "100"),)
+    after_parameter = "after_id"
+    fallback_models = FALLBACK_MODELS
 
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header of its own."""
@@ -77,27 +73,18 @@ class AnthropicAgent(HttpAgent):
             max_bytes=self._settings.max_response_bytes,
         )
 
-    async def list_models(self) -> Listing:
-        """The account's models, page by page; the built-in list where there is no such route.
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer; servers that speak Anthropic's API list as they like.
 
         Raises:
-            ListingRefusedError, UpstreamError, ValueError: see HttpAgent.
+            ValueError: it is no list of models.
         """
-        names: list[str] = []
-        after: str | None = None
-        for _ in range(MAX_PAGES):
-            query = {"limit": "100", **({"after_id": after} if after else {})}
-            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
-            if status in NO_LIST:
-                return Listing(FALLBACK_MODELS)
-            if status != 200:
-                raise ListingRefusedError(self.models_path, status)
-            page = read_models(parse_object(body))
-            names += page.names
-            after = page.after_id
-            if after is None:
-                break
-        return Listing(usable_names(names))
+        answer = parse_json(body)
+        if isinstance(answer, dict) and isinstance(answer.get("data"), list):
+            page = read_models(answer)
+            after = ((self.after_parameter, page.after_id),) if page.after_id else ()
+            return ListPage(tuple(page.names), next_query=after)
+        return read_page(answer, after=self.after_parameter)
 
 
 class AnthropicAnswer:

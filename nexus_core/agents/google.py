@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import quote, urlencode
+from dataclasses import replace
+from urllib.parse import quote
 
 from nexus_core.agents.base import Call, Response
-from nexus_core.agents.http import (
-    MAX_PAGES,
-    NO_LIST,
-    HttpAgent,
-    Listing,
-    ListingRefusedError,
-    parse_object,
-    usable_names,
-)
+from nexus_core.agents.http import HttpAgent
+from nexus_core.agents.model_list import ListPage, read_page
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
 from nexus_core.events import TokenUsage
 from nexus_core.translation.chat_request import ChatRequest, check_chat_request
@@ -33,7 +27,7 @@ from nexus_core.translation.google import (
     translate_request,
     translate_response,
 )
-from nexus_core.translation.openai import JsonObject, OpenAIRequest
+from nexus_core.translation.openai import JsonObject, OpenAIRequest, parse_json
 from nexus_core.translation.report import Translation
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
@@ -44,7 +38,9 @@ _PREFIX = "models/"
 class GoogleAgent(HttpAgent):
     """A Google AI account (the Gemini API, v1beta)."""
 
-    models_path = "/v1beta/models"
+    models_paths = ("/v1beta/models",)
+    list_query = (("pageSize", "1000"),)
+    fallback_models = FALLBACK_MODELS
 
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header; Google would take it in the URL, where logs would show it."""
@@ -93,28 +89,24 @@ class GoogleAgent(HttpAgent):
             max_bytes=self._settings.max_response_bytes,
         )
 
-    async def list_models(self) -> Listing:
-        """The account's models, page by page; the built-in list where there is no such route.
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer that chat or embed; a proxy may list as OpenAI does.
 
         Raises:
-            ListingRefusedError, UpstreamError, ValueError: see HttpAgent.
+            ValueError: it is no list of models.
         """
-        names: list[str] = []
-        token: str | None = None
-        for _ in range(MAX_PAGES):
-            query = {"pageSize": "1000", **({"pageToken": token} if token else {})}
-            status, body = await self.get_small(f"{self.models_path}?{urlencode(query)}")
-            if status in NO_LIST:
-                return Listing(FALLBACK_MODELS)
-            if status != 200:
-                # A key that Google does not know is a 400 with a reason.
-                raise ListingRefusedError(self.models_path, translate_error(status, body)[0])
-            page = read_models(parse_object(body))
-            names += page.names
+        answer = parse_json(body)
+        if isinstance(answer, dict) and (not answer or isinstance(answer.get("models"), list)):
+            page = read_models(answer)
             token = page.next_page_token
-            if token is None:
-                break
-        return Listing(usable_names(names))
+            return ListPage(tuple(page.names), next_query=(("pageToken", token),) if token else ())
+        found = read_page(answer)
+        names = tuple(name.removeprefix(_PREFIX) for name in found.names)
+        return replace(found, names=names)
+
+    def status_of(self, status: int, body: bytes) -> int:
+        """A key that Google does not know is a 400 with a reason."""
+        return translate_error(status, body)[0]
 
 
 def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:

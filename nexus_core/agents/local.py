@@ -32,7 +32,7 @@ from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
 class LocalServer:
     """Where one kind of local server differs from OpenAI."""
 
-    models_path: str = "/v1/models"
+    models_paths: tuple[str, ...] = ("/v1/models",)  # the first that is there
     implied_tag: str | None = None  # a name that ends so may be asked for without it
     details_path: str | None = None  # where it tells what is in memory
     read_details: DetailsReader | None = None
@@ -48,6 +48,7 @@ LOCAL_SERVERS = {
         implied_tag=":latest",
         details_path="/api/ps",
         read_details=read_ollama_ps,
+        models_paths=("/v1/models", "/api/tags"),  # the latter before Ollama 0.1.24
         shows_each=True,
         label="Ollama",
         embeds_text_as_floats=True,
@@ -55,10 +56,14 @@ LOCAL_SERVERS = {
     BackendType.VLLM: LocalServer(details_path="/v1/models", read_details=read_vllm_models),
     BackendType.LLAMACPP: LocalServer(details_path="/props", read_details=read_llamacpp_props),
     BackendType.LMSTUDIO: LocalServer(
-        details_path="/api/v1/models", read_details=read_lmstudio_models
+        models_paths=("/v1/models", "/api/v1/models"),
+        details_path="/api/v1/models",
+        read_details=read_lmstudio_models,
     ),
     BackendType.EXO: LocalServer(),
-    BackendType.GENERIC: LocalServer(),
+    # Text Generation Inference tells its one model at /info.
+    # https://huggingface.co/docs/text-generation-inference/reference/api_reference
+    BackendType.GENERIC: LocalServer(models_paths=("/v1/models", "/info")),
 }
 
 
@@ -73,7 +78,7 @@ class LocalAgent(OpenAIAgent):
     ) -> None:
         super().__init__(backend, engine, settings)
         self._server = LOCAL_SERVERS[backend.type]
-        self.models_path = self._server.models_path
+        self.models_paths = self._server.models_paths
         self._lacks: dict[str, frozenset[Capability]] = {}  # by model, once it was shown
         self._shown: set[str] = set()
 
@@ -104,13 +109,8 @@ class LocalAgent(OpenAIAgent):
             return ReencodedResponse(response, self._settings.max_response_bytes)
         return response
 
-    def read_models(self, body: bytes) -> tuple[str, ...]:
-        """The names in the server's list, with the short forms it answers to.
-
-        Raises:
-            ValueError: it is not a list of models.
-        """
-        names = super().read_models(body)
+    def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """The names of the server's list, with the short forms it answers to."""
         tag = self._server.implied_tag
         if tag is None:
             return names
@@ -127,7 +127,7 @@ class LocalAgent(OpenAIAgent):
         server, listed = self._server, listing.raw
         if server.read_details is None or server.details_path is None:
             return None
-        if server.details_path != self.models_path:
+        if server.details_path != self.models_paths[0]:
             status, listed = await self.get_small(server.details_path)
             if status != 200:
                 return None

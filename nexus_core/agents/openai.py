@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nexus_core.agents.base import Call, Response
-from nexus_core.agents.http import HttpAgent, Listing, ListingRefusedError, usable_names
+from nexus_core.agents.http import HttpAgent
 from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import OpenAIRequest, parse_json
+from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import UpstreamResponse
 
@@ -52,26 +52,3 @@ class OpenAIAgent(HttpAgent):
         """
         accept = "text/event-stream" if call.is_streaming else "application/json"
         return PlainResponse(await self.post(call.path, call.body, accept=accept))
-
-    async def list_models(self) -> Listing:
-        """The models of GET /v1/models.
-
-        Raises:
-            ListingRefusedError, UpstreamError, ValueError: see HttpAgent.
-        """
-        status, body = await self.get_small(self.models_path)
-        if status != 200:
-            raise ListingRefusedError(self.models_path, status)
-        return Listing(self.read_models(body), body)
-
-    def read_models(self, body: bytes) -> tuple[str, ...]:
-        """The names in an answer of GET /v1/models.
-
-        Raises:
-            ValueError: it is not a list of models.
-        """
-        answer = parse_json(body)
-        listed = answer.get("data") if isinstance(answer, dict) else None
-        if not isinstance(listed, list):
-            raise ValueError("the answer is not a list of models")
-        return usable_names(entry.get("id") for entry in listed if isinstance(entry, dict))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -66,7 +66,8 @@ class DemoFleet:
 
     async def __aenter__(self) -> DemoFleet:
         async with AsyncExitStack() as stack:
-            self._folder = stack.enter_context(TemporaryDirectory(prefix="nexus-demo-"))
+            with suppress(OSError):  # a read-only file system: the ledger is kept in memory
+                self._folder = stack.enter_context(TemporaryDirectory(prefix="nexus-demo-"))
             for name, simulation in self._simulations().items():
                 server = SimulatedServer(
                     simulation.behaviour,
@@ -100,7 +101,9 @@ class DemoFleet:
             update={
                 "backends": self._backends(),
                 "routing": routing,
-                "storage": StorageConfig(path=str(Path(self._folder, "demo.db"))),
+                "storage": StorageConfig(
+                    path=str(Path(self._folder, "demo.db")) if self._folder else ":memory:"
+                ),
                 "unusable": (),
             }
         )

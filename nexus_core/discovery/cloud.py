@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from nexus_core.config import BackendConfig, Config, UnusableBackend
-from nexus_core.config_file import with_key
+from nexus_core.config_file import with_environment
 from nexus_core.types import BackendType, PrivacyZone
 
 CLOUD_PRIORITY = 10  # below whatever is local
@@ -60,7 +60,7 @@ def cloud_backend(
         priority=priority,
         api_key_env=key.variable,
     )
-    return with_key(backend, environ)
+    return with_environment(backend, environ)
 
 
 def with_cloud(config: Config, environ: Mapping[str, str]) -> Config:

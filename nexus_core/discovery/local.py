@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from nexus_core.agents.http import AgentSettings, Listing
 from nexus_core.agents.local import LocalAgent
+from nexus_core.agents.model_list import Entry, ListPage
 from nexus_core.config import BackendConfig
 from nexus_core.registry import ProbeResult
 from nexus_core.translation.openai import parse_json
@@ -122,8 +123,9 @@ async def look_at(place: Place, engine: UpstreamEngine) -> Sighting:
         pass  # not every server has a /health
     agent = _Looker(place, engine)
     probe = await agent.probe(timeout_seconds=LOOK_SECONDS)
-    if not probe.ok:
-        return Sighting(place, Sight.OTHER, place.kind, detail=probe.detail)
+    if probe.models is None:
+        told = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
+        return Sighting(place, Sight.OTHER, place.kind, detail=told)
     return Sighting(place, Sight.FOUND, agent.kind, probe)
 
 
@@ -191,21 +193,18 @@ class _Looker(LocalAgent):
     async def ask_details(self, listing: Listing) -> None:
         """Nothing: a look is for the names only."""
 
-    def read_models(self, body: bytes) -> tuple[str, ...]:
-        """The names in the server's list.
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer.
 
         Raises:
-            ValueError: it is not a list of models.
+            ValueError: it is no list of models.
         """
-        names = super().read_models(body)
-        answer = parse_json(body)
-        listed = answer.get("data") if isinstance(answer, dict) else None
-        entries = [entry for entry in listed or () if isinstance(entry, dict)]
-        kinds = {kind for owner, kind in _OWNERS.items() if _owns(owner, entries)}
+        page = super().read_page(body)
+        kinds = {kind for owner, kind in _OWNERS.items() if _owns(owner, page.entries)}
         if len(kinds) == 1:
             (self.kind,) = kinds
-        return names
+        return page
 
 
-def _owns(owner: str, entries: list[dict[str, object]]) -> bool:
+def _owns(owner: str, entries: Sequence[Entry]) -> bool:
     return any(entry.get("owned_by") == owner for entry in entries)

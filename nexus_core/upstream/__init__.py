@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from nexus_core.outbound_proxy import OutboundProxy
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     UpstreamConnectError,
@@ -21,33 +22,45 @@ def create_engine(kind: EngineKind) -> UpstreamEngine:
     return _EngineOnDemand(kind)
 
 
+def engine_for(proxy: OutboundProxy | None, chosen: EngineKind) -> EngineKind:
+    """The library that a request goes out with: the chosen one, or the one that can.
+
+    Only httpx speaks SOCKS. HTTP proxies are aiohttp's: it makes a tunnel without repeating the
+    request's path and headers to the proxy.
+    """
+    if proxy is None:
+        return chosen
+    return "httpx" if proxy.is_socks else "aiohttp"
+
+
 class _EngineOnDemand:
     """Either library takes as long to import as the rest of a start: not before /health answers."""
 
     def __init__(self, kind: EngineKind) -> None:
         self._kind = kind
-        self._engine: UpstreamEngine | None = None
+        self._engines: dict[EngineKind, UpstreamEngine] = {}
         self._making = asyncio.Lock()
         self._is_closed = False
 
     async def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
     ) -> UpstreamResponse:
-        engine = self._engine or await self._make()
+        kind = engine_for(request.proxy, self._kind)
+        engine = self._engines.get(kind) or await self._make(kind)
         return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
 
     async def close(self) -> None:
         self._is_closed = True
-        if self._engine is not None:
-            await self._engine.close()
+        for engine in self._engines.values():
+            await engine.close()
 
-    async def _make(self) -> UpstreamEngine:
+    async def _make(self, kind: EngineKind) -> UpstreamEngine:
         async with self._making:
             if self._is_closed:
                 raise UpstreamConnectError(wording.CLOSED_ENGINE)
-            if self._engine is None:
-                self._engine = (await asyncio.to_thread(_import_engine, self._kind))()
-            return self._engine
+            if kind not in self._engines:
+                self._engines[kind] = (await asyncio.to_thread(_import_engine, kind))()
+            return self._engines[kind]
 
 
 def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from base64 import b64encode
 from collections.abc import AsyncGenerator
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
     from aiohttp.client_proto import ResponseHandler
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
+
+    from nexus_core.outbound_proxy import OutboundProxy
 
 READ_AHEAD_BYTES = 64 * 1024  # aiohttp stops reading at twice this
 
@@ -61,6 +64,10 @@ class _Watch:
             content.set_exception(aiohttp.ClientPayloadError("malformed"))
 
 
+class _NoTunnelError(aiohttp.ClientError):
+    """The proxy gave no answer to CONNECT, or one that is no HTTP."""
+
+
 class _Connector(aiohttp.TCPConnector):
     """A pool that gives out no spoilt connection and leaves none behind."""
 
@@ -85,7 +92,7 @@ class _Connector(aiohttp.TCPConnector):
         it cannot be sent again, since nobody knows whether the first was read. So look first.
         """
         while True:
-            connection = await super().connect(req, traces, timeout)
+            connection = await self._connect(req, traces, timeout)
             if not MAY_SEND.get()():
                 connection.close()
                 raise wording.not_sent()
@@ -95,6 +102,22 @@ class _Connector(aiohttp.TCPConnector):
             if not protocol.should_close and not _has_unread_bytes(connection):
                 return connection
             connection.close()
+
+    async def _connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Trace],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  as above
+    ) -> Connection:
+        """The same without a look. Whatever fails here of a proxy is no answer of the backend."""
+        try:
+            return await super().connect(req, traces, timeout)
+        except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError):
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError, OSError) as error:
+            if req.proxy is None or isinstance(error, TimeoutError):
+                raise
+            raise _NoTunnelError from error
 
     def _watched(self, connection: Connection) -> Connection:
         protocol = connection.protocol
@@ -168,6 +191,14 @@ class AiohttpEngine:
     ) -> AiohttpResponse:
         if self._closed:
             raise UpstreamConnectError(wording.CLOSED_ENGINE)
+        proxy = request.proxy
+        if proxy is not None and proxy.is_socks:
+            raise UpstreamConnectError("aiohttp speaks no SOCKS")
+        # The backend sees none of it: a tunnel is asked for before, and a proxy that passes a
+        # request on takes it out.
+        credentials = () if proxy is None else _credentials(proxy)
+        is_tunnel = request.url.startswith("https:")
+        to_proxy, to_tunnel = ((), credentials) if is_tunnel else (credentials, ())
         session = self._session or self._open()
         connector = cast("_Connector", session.connector)
         body = request.body
@@ -175,17 +206,23 @@ class AiohttpEngine:
             answer = await session.request(
                 request.method,
                 URL(request.url, encoded=True),
-                headers=wording.without_framing(request.headers),
+                headers=[*wording.without_framing(request.headers), *to_proxy],
                 data=(body if len(body) <= _WRITE_AT_ONCE_BYTES else io.BytesIO(body)) or None,
                 allow_redirects=False,
                 # `connect` bounds the name look-up, every address tried and TLS together.
                 timeout=aiohttp.ClientTimeout(connect=connect_timeout_seconds),
+                proxy=None if proxy is None else URL(proxy.url),
+                proxy_headers=dict(to_tunnel) or None,
             )
         except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error, connect_timeout_seconds) from error
+            raise _translated(error, connect_timeout_seconds, proxy) from error
         answer = cast("_Answer", answer)
         connector.watch(answer)
-        return AiohttpResponse(answer, session)
+        response = AiohttpResponse(answer, session)
+        if proxy is not None and wording.is_of_proxy(request.url, response):
+            await response.close()
+            raise wording.refused_by_proxy(proxy, response.status)
+        return response
 
     async def close(self) -> None:
         self._closed = True
@@ -244,8 +281,28 @@ class AiohttpResponse:
         self._answer.abort()
 
 
-def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:
+def _credentials(proxy: OutboundProxy) -> Headers:
+    if proxy.user is None:
+        return ()
+    pair = f"{proxy.user}:{proxy.password or ''}".encode()
+    return (("proxy-authorization", f"Basic {b64encode(pair).decode('ascii')}"),)
+
+
+def _translated(
+    error: Exception, connect_timeout_seconds: float, proxy: OutboundProxy | None
+) -> UpstreamError:
     """aiohttp's error before the answer's head, as ours. Its own words may hold the URL."""
+    if proxy is not None and isinstance(error, aiohttp.ClientHttpProxyError):
+        return wording.refused_by_proxy(proxy, error.status)
+    if proxy is not None and isinstance(error, _NoTunnelError):
+        return UpstreamConnectError(f"the proxy {proxy} does not answer as an HTTP proxy")
+    ours = _in_our_words(error, connect_timeout_seconds)
+    if proxy is not None and isinstance(ours, UpstreamConnectError):
+        return wording.through(proxy, ours)
+    return ours
+
+
+def _in_our_words(error: Exception, connect_timeout_seconds: float) -> UpstreamError:
     match error:
         case aiohttp.ConnectionTimeoutError():
             return wording.connect_timed_out(connect_timeout_seconds)

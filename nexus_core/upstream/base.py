@@ -7,6 +7,8 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nexus_core.outbound_proxy import OutboundProxy
+
 Headers = tuple[tuple[str, str], ...]
 
 MAX_HEAD_BYTES = 64 * 1024  # of an answer's status line and headers together
@@ -20,6 +22,7 @@ class UpstreamRequest:
     url: str
     headers: Headers = field(repr=False)  # holds the backend's key
     body: bytes = field(repr=False, default=b"")
+    proxy: OutboundProxy | None = None  # the way there; None: directly
 
 
 class UpstreamError(Exception):
@@ -78,7 +81,8 @@ class UpstreamEngine(Protocol):
     """A connection pool for the life of the process.
 
     Never follows redirects, keeps no cookies, reads no proxy settings from the environment,
-    adds no header but Host, Content-Length and what the request carries.
+    adds no header but Host, Content-Length and what the request carries. A request that names a
+    proxy goes through it or fails: what a proxy refuses is an UpstreamConnectError.
     """
 
     async def send(

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
+import httpcore
 import httpx
 
 from nexus_core.upstream import wording
@@ -20,9 +21,14 @@ from nexus_core.upstream.base import (
     UpstreamProtocolError,
     UpstreamRequest,
 )
+from nexus_core.upstream.socks import SocksBackend
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
+
+    from nexus_core.outbound_proxy import OutboundProxy
+
+_HAS_HTTP2 = importlib.util.find_spec("h2") is not None
 
 
 class HttpxEngine:
@@ -35,17 +41,10 @@ class HttpxEngine:
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        self._transport = transport or httpx.AsyncHTTPTransport(
-            # The system's certificates, as for aiohttp; httpx would bring its own.
-            verify=ssl.create_default_context(),
-            trust_env=False,
-            http2=importlib.util.find_spec("h2") is not None,
-            limits=httpx.Limits(
-                max_connections=None,
-                max_keepalive_connections=None,
-                keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
-            ),
-        )
+        # The system's certificates, as for aiohttp; httpx would bring its own.
+        self._tls = ssl.create_default_context()
+        self._transport = transport or _transport(self._tls)
+        self._by_proxy: dict[OutboundProxy, httpx.AsyncBaseTransport] = {}
         self._closed = False
 
     async def send(
@@ -54,9 +53,12 @@ class HttpxEngine:
         if self._closed:
             raise UpstreamConnectError(wording.CLOSED_ENGINE)
         try:
-            answer = await self._transport.handle_async_request(
-                _outgoing(request, connect_timeout_seconds)
-            )
+            if request.proxy is None:
+                answer = await self._transport.handle_async_request(
+                    _outgoing(request, connect_timeout_seconds)
+                )
+            else:
+                answer = await self._send_through(request.proxy, request, connect_timeout_seconds)
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             raise _translated(error, connect_timeout_seconds) from error
         response = HttpxResponse(answer)
@@ -66,9 +68,55 @@ class HttpxEngine:
             raise refusal
         return response
 
+    async def _send_through(
+        self, proxy: OutboundProxy, request: UpstreamRequest, connect_timeout_seconds: float
+    ) -> httpx.Response:
+        if not proxy.is_socks:
+            raise UpstreamConnectError("HTTP proxies are left to aiohttp")
+        transport = self._by_proxy.get(proxy)
+        if transport is None:
+            transport = self._by_proxy[proxy] = _socks_transport(proxy, self._tls)
+        try:
+            return await transport.handle_async_request(_outgoing(request, connect_timeout_seconds))
+        except httpx.ProxyError as error:
+            raise UpstreamConnectError(f"the proxy {proxy} {error}") from error
+        except (httpx.TransportError, OSError) as error:
+            ours = _translated(error, connect_timeout_seconds)
+            if isinstance(ours, UpstreamConnectError):
+                ours = wording.through(proxy, ours)
+            raise ours from error
+
     async def close(self) -> None:
         self._closed = True
-        await self._transport.aclose()
+        for transport in (self._transport, *self._by_proxy.values()):
+            await transport.aclose()
+
+
+def _transport(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+    return httpx.AsyncHTTPTransport(
+        verify=tls,
+        trust_env=False,
+        http2=_HAS_HTTP2,
+        limits=httpx.Limits(
+            max_connections=None,
+            max_keepalive_connections=None,
+            keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
+        ),
+    )
+
+
+def _socks_transport(proxy: OutboundProxy, tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
+    """The same on another network; httpx has no public way to say so."""
+    transport = _transport(tls)
+    transport._pool = httpcore.AsyncConnectionPool(
+        ssl_context=tls,
+        max_connections=None,
+        max_keepalive_connections=None,
+        keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
+        http2=_HAS_HTTP2,
+        network_backend=SocksBackend(proxy),
+    )
+    return transport
 
 
 class HttpxResponse:

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from nexus_core.outbound_proxy import OutboundProxy
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
     Headers,
@@ -16,6 +17,7 @@ from nexus_core.upstream.base import (
     UpstreamConnectTimeoutError,
     UpstreamNotSentError,
     UpstreamProtocolError,
+    UpstreamResponse,
 )
 
 KEEP_ALIVE_SECONDS = 15.0  # an idle connection older than this is not used again
@@ -45,6 +47,36 @@ def not_sent() -> UpstreamNotSentError:
 def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutError:
     """No connection came about within the caller's limit."""
     return UpstreamConnectTimeoutError(f"no connection within {connect_timeout_seconds:g} s")
+
+
+def refused_by_proxy(proxy: OutboundProxy, status: int) -> UpstreamConnectError:
+    """The proxy answered itself, and not with a way to the backend."""
+    if status != 407:
+        why = "refuses to connect" if status == 403 else "could not connect: it answers"
+        return UpstreamConnectError(f"the proxy {proxy} {why} ({status})")
+    if proxy.user is not None:
+        why = "refuses the user name and password it is given (407)"
+    else:
+        why = "wants a user name and password (407); name it with them in HTTPS_PROXY"
+    return UpstreamConnectError(f"the proxy {proxy} {why}")
+
+
+def through(proxy: OutboundProxy, error: UpstreamConnectError) -> UpstreamConnectError:
+    """The same failure, with the proxy it came about at."""
+    return type(error)(f"{error}, through the proxy {proxy}")
+
+
+def is_of_proxy(url: str, answer: UpstreamResponse) -> bool:
+    """Whether a proxy answered in the backend's place; it can where there is no TLS to end at.
+
+    https://www.rfc-editor.org/rfc/rfc9209 and what Squid says for longer.
+    """
+    if not url.startswith("http:") or answer.status < 400:
+        return False
+    return answer.status == 407 or any(
+        name == "x-squid-error" or (name == "proxy-status" and "error=" in value)
+        for name, value in answer.headers
+    )
 
 
 def not_http(reason: str) -> UpstreamProtocolError:

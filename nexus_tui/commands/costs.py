@@ -93,13 +93,15 @@ def _lines(config: Config, options: argparse.Namespace) -> list[str]:
     Raises:
         NoLedgerError: nothing is known of it.
     """
-    from nexus_core.ledger import ledger_path
+    from nexus_core.ledger import HINT, NO_HOME, ledger_path
     from nexus_core.ledger_queries import By, NoLedgerError, costs, read_ledger
     from nexus_core.months import Month
 
     month = options.month or Month.of(time.time())
     path = ledger_path(config)
     if path is None:
+        if config.storage.path != ":memory:":
+            raise NoLedgerError(f"{NO_HOME}; {HINT}")
         raise NoLedgerError('[storage] path is ":memory:", so no ledger is kept')
     with read_ledger(path) as ledger:
         lines = costs(ledger, By(options.by), month)

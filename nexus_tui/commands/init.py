@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         say("init: --demo has no effect on it; the demo needs no config")
         return BAD
     path: Path = options.output
-    if path.exists() and not options.force:
+    if os.path.exists(path) and not options.force:
         say(f"init: {path} exists already; --force replaces it, --output names another file")
         return REFUSED
     sightings = asyncio.run(_look())

@@ -75,8 +75,10 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) ->
         return _off(backend, now)
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
-    note = visible(_cooldown_note(backend))
-    return note, "warn" if note else "dim"
+    if note := _cooldown_note(backend):
+        return visible(note), "warn"
+    # It is well, and lists no models: of importance where none are configured.
+    return visible(backend.detail or ""), "dim" if backend.models else "warn"
 
 
 def _cooldown_note(backend: BackendSnapshot) -> str:

@@ -182,7 +182,7 @@ FAILING_PROBES: list[tuple[httpx.Response | Exception, HealthCause, str]] = [
     (httpx.Response(500), HealthCause.UNREACHABLE, "/models answers 500"),
     (httpx.Response(302), HealthCause.UNREACHABLE, "/models answers 302"),
     (httpx.Response(200, text="<html>"), HealthCause.UNREACHABLE, "/models: "),
-    (httpx.Response(200, json=[]), HealthCause.UNREACHABLE, "/models: "),
+    (httpx.Response(200, json={"page": []}), HealthCause.UNREACHABLE, "/models: "),
     (
         httpx.Response(200, json={"data": 3, "models": 3}),
         HealthCause.UNREACHABLE,
@@ -268,15 +268,50 @@ async def test_a_list_of_several_pages_is_read_to_its_end(
     ("kind", "page"),
     [(BackendType.ANTHROPIC, ANTHROPIC_PAGES[0]), (BackendType.GOOGLE, GOOGLE_PAGES[0])],
 )
-async def test_a_list_without_end_is_given_up_after_so_many_pages(
-    kind: BackendType, page: object
-) -> None:
+async def test_a_page_that_leads_to_itself_is_the_last(kind: BackendType, page: object) -> None:
     backend = Pages(page)
 
     result = await agent_for(kind, backend).probe(timeout_seconds=5)
 
     assert result.models == ("a", "b/c")
-    assert len(backend.requests) == MAX_PAGES
+    assert len(backend.requests) == 2  # the second says again what the first said
+
+
+class EndlessPages(Backend):
+    """Each page has another name and says that there is one more."""
+
+    def __init__(self, page: Callable[[int], object]) -> None:
+        super().__init__(httpx.Response(200))
+        self.page = page
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.answer = httpx.Response(200, json=self.page(len(self.requests)))
+        return await super().handle_async_request(request)
+
+
+@pytest.mark.parametrize(
+    ("kind", "page"),
+    [
+        (
+            BackendType.ANTHROPIC,
+            lambda n: {"data": [{"id": f"m{n}"}], "has_more": True, "last_id": f"m{n}"},
+        ),
+        (BackendType.GOOGLE, lambda n: google_listing(f"m{n}").json() | {"nextPageToken": f"{n}"}),
+        (BackendType.OPENAI, lambda n: {"data": [f"m{n}"], "has_more": True, "last_id": f"m{n}"}),
+        (BackendType.OPENAI, lambda n: {"models": [{"name": f"m{n}"}], "next_page_token": f"{n}"}),
+        (BackendType.OPENAI, lambda n: {"data": [f"m{n}"], "next": f"https://evil/x?cursor={n}"}),
+    ],
+)
+async def test_pages_without_end_are_given_up_after_so_many(
+    kind: BackendType, page: Callable[[int], object]
+) -> None:
+    backend = EndlessPages(page)
+
+    result = await agent_for(kind, backend).probe(timeout_seconds=5)
+
+    assert result.models is not None
+    assert len(backend.requests) == len(result.models) == MAX_PAGES
+    assert {request.url.host for request in backend.requests} == {"backend.test"}
 
 
 @pytest.mark.parametrize(

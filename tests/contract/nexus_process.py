@@ -16,7 +16,7 @@ import httpx
 START_SECONDS = 20
 END_SECONDS = 15
 
-_ADDRESS = re.compile(r"http://127\.0\.0\.1:\d+")
+_ADDRESS = re.compile(r"(?:listening on|traffic at) (http://127\.0\.0\.1:\d+)")
 _KEEP = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT", "PYTHONPATH", "VIRTUAL_ENV")
 
 
@@ -61,6 +61,14 @@ class NexusProcess:
                 cwd=self._directory,
                 env=clean_environment(self._directory, **environment),
             )
+        await self.answered()
+
+    async def answered(self) -> None:
+        """Return once the process that was started answers.
+
+        Raises:
+            RuntimeError: it ended instead, or did not answer in time.
+        """
         try:
             async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
                 while not await self._answers(client):
@@ -75,7 +83,7 @@ class NexusProcess:
         found = _ADDRESS.search(self.stderr)
         if found is None:
             return False
-        self.url = found.group()
+        self.url = found.group(1)
         try:
             return (await client.get(f"{self.url}/health")).status_code == 200
         except httpx.TransportError:

@@ -1,0 +1,160 @@
+"""Base URLs as vendors print them: where chat, models and a server's own paths are. Pure.
+
+OpenAI's SDK sends to `base_url + /chat/completions`, so vendors print a base that already ends in
+their version: `https://open.bigmodel.cn/api/paas/v4`. Others print the root and mean /v1 below it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from urllib.parse import urlsplit
+
+from nexus_core.types import BackendType
+
+_VERSION = re.compile(r"v\d{1,2}(?:[.p]\d{1,2})?(?:(?:alpha|beta|preview)\d{0,2})?", re.IGNORECASE)
+
+# What ends a base beside a version: below it is /chat/completions, and no /v1.
+_SUFFIXES = (
+    # Google, DeepInfra, Novita, Cloudflare's gateway: a version stands somewhere before it.
+    # https://ai.google.dev/gemini-api/docs/openai  https://deepinfra.com/docs/openai_api
+    re.compile(r".*/(?:v\d{1,2}(?:alpha|beta)?\d{0,2}(?:/[^/]+)*|api)/openai"),
+    # https://developers.cloudflare.com/ai-gateway/usage/chat-completion/
+    re.compile(r".*/v\d{1,2}(?:/[^/]+)*/compat"),
+    # https://docs.cloud.google.com/vertex-ai/generative-ai/docs/start/openai
+    re.compile(r".*/endpoints/openapi"),
+    # https://docs.databricks.com/aws/en/machine-learning/model-serving/query-chat-models
+    re.compile(r".*/serving-endpoints"),
+    # https://docs.github.com/en/rest/models/inference
+    re.compile(r".*/inference"),
+)
+# Hosts whose bases look like those and have a version below them all the same.
+_VERSIONED_BELOW = ("fireworks.ai", "runpod.ai")
+
+# Hosts that are printed bare and do not mean /v1: where their base really is.
+_BARE = {
+    "api.perplexity.ai": "",
+    "models.inference.ai.azure.com": "",
+    "models.github.ai": "/inference",
+}
+_BARE_DOMAINS = {".openai.azure.com": "/openai/v1", ".services.ai.azure.com": "/openai/v1"}
+
+# Whole endpoints that people paste; the longer ones first.
+_OPENAI_ENDPOINT = re.compile(
+    r"/(?:chat/completions|completions|embeddings|responses)|(?<=/v\d)/models"
+)
+_ANTHROPIC_ENDPOINT = re.compile(
+    r"/messages(?:/count_tokens|/batches)?|(?<=/v1)/(?:models|complete)"
+)
+_GOOGLE_ENDPOINT = re.compile(r"/models(?:/[^/:]+(?::\w+)?)?")
+_OLLAMA_ENDPOINT = re.compile(r"/api(?:/(?:chat|generate|tags|show|ps|embed|embeddings|version))?")
+_LMSTUDIO_ENDPOINT = re.compile(r"/api/v[01](?:/(?:chat|models))?")
+_GOOGLE_PUBLISHER = re.compile(r".*/v\d{1,2}(?:alpha|beta)?\d?(?:/[^/]+)*/publishers/google")
+
+
+@dataclass(frozen=True, slots=True)
+class BaseUrl:
+    """Where a backend's paths are, which the code writes as its provider's own host has them."""
+
+    root: str  # beside it are a local server's own paths: /api/ps, /props
+    api: str  # where `version` is: chat is at {api}/chat/completions
+    version: str  # /v1, or Google's /v1beta
+
+    def of(self, path: str) -> str:
+        """The whole URL of `/v1/chat/completions`, `/api/ps`, …; a query stays as it is."""
+        if path.startswith(self.version) and path[len(self.version) : len(self.version) + 1] == "/":
+            return self.api + path[len(self.version) :]
+        return self.root + path
+
+
+@lru_cache(maxsize=1024)
+def read_base_url(url: str, kind: BackendType) -> BaseUrl:
+    """What a backend's `url` means for its type.
+
+    A trailing slash, /v1 and /v1beta make no difference. A path that ends in another version, or
+    in a suffix that a vendor is known for, is the base as it stands; so is what is left of a whole
+    endpoint (`…/chat/completions`).
+
+    Args:
+        url: valid, without query, fragment and credentials.
+    """
+    parts = urlsplit(url)
+    origin = f"{parts.scheme}://{parts.netloc.lower()}"
+    path = re.sub("/{2,}", "/", parts.path).rstrip("/")
+    match kind:
+        case BackendType.ANTHROPIC:
+            root, api, version = *_anthropic(path), "/v1"
+        case BackendType.GOOGLE:
+            root, api, version = *_google(path), "/v1beta"
+        case _:
+            root, api, version = *_openai(parts.hostname or "", path, kind), "/v1"
+    return BaseUrl(origin + root, origin + api, version)
+
+
+def _openai(host: str, path: str, kind: BackendType) -> tuple[str, str]:
+    # The native API of these servers stands beside the one that Nexus speaks.
+    if kind is BackendType.OLLAMA:
+        path = _without(_OLLAMA_ENDPOINT, path)
+    elif kind is BackendType.LMSTUDIO:
+        path = _without(_LMSTUDIO_ENDPOINT, path)
+    base = _without(_OPENAI_ENDPOINT, path)
+    if base == path:
+        base = base.removesuffix("/v1beta")
+    last = base.rpartition("/")[2]
+    if _VERSION.fullmatch(last):
+        return base.removesuffix(f"/{last}"), base
+    if base not in (path, path.removesuffix("/v1beta")):
+        return base, base  # of a whole endpoint
+    if not base:
+        below = _bare(host)
+        return below.removesuffix("/v1"), below
+    if any(suffix.fullmatch(base) for suffix in _SUFFIXES) and not _is_of(host, _VERSIONED_BELOW):
+        return base, base
+    return base, f"{base}/v1"
+
+
+def _bare(host: str) -> str:
+    if (known := _BARE.get(host)) is not None:
+        return known
+    return next((b for domain, b in _BARE_DOMAINS.items() if host.endswith(domain)), "/v1")
+
+
+def _is_of(host: str, domains: tuple[str, ...]) -> bool:
+    return any(host == domain or host.endswith(f".{domain}") for domain in domains)
+
+
+def _anthropic(path: str) -> tuple[str, str]:
+    """Anthropic's SDK sends to `base_url + /v1/messages`, whatever the base ends in."""
+    base = _without(_ANTHROPIC_ENDPOINT, path)
+    root = base.removesuffix("/v1").removesuffix("/v1beta")
+    return (root, base) if base != path and root == base else (root, f"{root}/v1")
+
+
+def _google(path: str) -> tuple[str, str]:
+    # Google's own endpoint for OpenAI's format, which type "google" does not speak.
+    path = re.sub(r"(/v\d(?:alpha|beta)?)/openai(?:/chat/completions)?$", r"\1", path)
+    base = _without(_GOOGLE_ENDPOINT, path)
+    last = base.rpartition("/")[2]
+    if last in ("v1", "v1beta"):
+        root = base.removesuffix(f"/{last}")
+        return root, f"{root}/v1beta"
+    if _VERSION.fullmatch(last):
+        return base.removesuffix(f"/{last}"), base
+    # Vertex AI: https://docs.cloud.google.com/vertex-ai/generative-ai/docs/start/express-mode
+    if _GOOGLE_PUBLISHER.fullmatch(base):
+        return base, base
+    return base, f"{base}/v1beta"
+
+
+def _without(endpoint: re.Pattern[str], path: str) -> str:
+    """The path without an endpoint at its end."""
+    for found in endpoint.finditer(path):
+        if found.end() == len(path):
+            return path[: found.start()].rstrip("/")
+    return path
+
+
+def is_same_base(url: str, other: str, kind: BackendType) -> bool:
+    """Whether two URLs lead to the same API: `http://h` and `http://h/v1/` do."""
+    return url == other or read_base_url(url, kind) == read_base_url(other, kind)
