@@ -35,6 +35,7 @@ log = logging.getLogger(__name__)
 
 _HOT = {endpoint.value: endpoint for endpoint in Endpoint}
 _DATA_PLANE = "/v1/"
+_CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
 
 
 class MethodNotAllowedError(NexusError):
@@ -115,7 +116,13 @@ def _noting_start(send: Send, begun: list[int]) -> Send:
 
 def create_app(gateway: Gateway) -> FastAPI:
     """Everything that is not hot."""
-    app = FastAPI(title="Nexus", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Nexus",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would build its target from what stands in Host
+    )
     app.include_router(status.create_router(gateway))
     for room in (control, costs, events, logs, requests, explain):
         app.include_router(room.create_router(gateway))
@@ -129,11 +136,10 @@ def create_app(gateway: Gateway) -> FastAPI:
 async def _as_envelope(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         known = NexusError(f"{error.detail}; GET /docs lists the routes")
-        known.status, known.code = error.status_code, "not_found"
-        known.type = "invalid_request_error"
+        known.status = error.status_code
+        known.code = _CODES.get(error.status_code, InvalidRequestError.code)
+        known.type = InvalidRequestError.type
         known.headers = tuple((error.headers or {}).items())
-        if error.status_code == 405:
-            known.code = "method_not_allowed"
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_core.api.app import FrontDoor
 from nexus_core.api.asgi import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS
+from nexus_core.api.http1 import Http1Protocol
 from nexus_core.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(Http1Protocol):
     """A request's head may neither trickle in for ever nor grow without bound.
 
     uvicorn limits only the time between two requests.
