@@ -327,3 +327,47 @@ async def test_bytes_over_127_in_a_header_harm_nothing(line: bytes, path: bytes)
         answer = await talk(port, b"\r\n".join([*head, b"", b""]) + BODY)
 
     assert 400 <= status(answer) < 500
+
+
+# --- who is meant -----------------------------------------------------------------------------
+
+HEALTH = b"GET /health HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((HEALTH, b"Host: localhost"), 200),
+        ((HEALTH, b"Host: \t[::1]:8000"), 200),
+        ((HEALTH, b"host:127.0.0.1"), 200),
+        ((HEALTH,), 403),
+        ((HEALTH, b"Host:"), 403),
+        ((HEALTH, b"Host: \xff"), 403),
+        ((HEALTH, b"Host: [::1"), 403),
+        ((HEALTH, b"Host: [::1%25lo]"), 403),
+        ((HEALTH, b"Host: localhost:99999999999999"), 403),
+        ((HEALTH, b"Host: localhost\0"), 400),
+        ((HEALTH, b"Host: localhost", b"Host: localhost"), 400),
+        ((HEALTH, b"Host: localhost", b"Origin: http://[::1"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: http://[x]"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: \xff\xfe"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: http://localhost\0"), 400),
+        ((HEALTH, b"Host: localhost", b"Origin: http://localhost"), 200),
+        # An absolute target's host is what is asked for, whatever Host says (RFC 9112, 3.2.2).
+        ((b"GET http://localhost/health HTTP/1.1",), 200),
+        ((b"GET http://localhost:80/health HTTP/1.1", b"Host: evil.example"), 200),
+        ((b"GET http://evil.example/health HTTP/1.1", b"Host: localhost"), 403),
+        ((b"GET http://localhost@evil.example/health HTTP/1.1", b"Host: localhost"), 403),
+        ((b"GET http://evil.example?localhost/ HTTP/1.1", b"Host: localhost"), 400),
+        ((b"GET http://localhost/health HTTP/1.1", b"Host: a", b"Host: b"), 400),
+        ((b"GET http://[::1/health HTTP/1.1", b"Host: localhost"), 400),
+        ((b"GET http:///health HTTP/1.1", b"Host: localhost"), 400),
+    ],
+)
+async def test_a_strange_host_or_origin_is_the_clients_mistake(
+    lines: tuple[bytes, ...], expected: int
+) -> None:
+    async with nexus() as port:
+        answer = await talk(port, b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+
+    assert status(answer) == expected
