@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from nexus_core import __version__
 from nexus_core.api import control, costs, events, explain, logs, requests, status
@@ -22,6 +23,7 @@ from nexus_core.api.asgi import (
     send_early,
 )
 from nexus_core.api.auth import Guard
+from nexus_core.api.body import pass_over_body, read_command
 from nexus_core.api.completions import Completions
 from nexus_core.api.docs import add_docs
 from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
@@ -85,11 +87,21 @@ class FrontDoor:
         caller = self._guard.admit(scope)
         endpoint = _HOT.get(scope["path"])
         if endpoint is None:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, await self._take_in(scope, receive), send)
         elif scope["method"] != "POST":
             raise MethodNotAllowedError(f"{endpoint.value} takes POST, not {scope['method']}")
         else:
             await self._completions.serve(endpoint, scope, receive, send, caller, request_id)
+
+    async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
+        """The body before FastAPI sees the request: it would wait for any, of any size."""
+        max_bytes = self._gateway.config.server.max_body_bytes
+        if scope["method"] == "POST" and self._is_served(scope):
+            return await read_command(scope, receive, max_bytes)
+        return await pass_over_body(scope, receive, max_bytes)
+
+    def _is_served(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in self._rest.routes)
 
     def _publish_refused(self, scope: Scope, request_id: str, error: NexusError) -> None:
         if not scope["path"].startswith(_DATA_PLANE):

@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Iterator
 
 import pytest
 
-from tests.api.test_server import BODY, nexus, post, status, talk
+from nexus_core.config import Config, ServerConfig
+from nexus_core.gateway import Gateway
+from tests.api.in_thread import in_thread
+from tests.api.test_server import BODY, post, status, talk
 from tests.contract.bodies import DONE, FIRST, STOP, chat
 from tests.contract.scripted_upstream import streams
 from tests.scenarios.nexus import backend, running, say, upstreams
 
 LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+LIMIT = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Where a Nexus without backends listens."""
+    with in_thread(lambda: Gateway(Config(server=ServerConfig(max_body_bytes=LIMIT)))) as found:
+        yield found
+
+
 SETTINGS = b"HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"
 
 
@@ -50,10 +64,9 @@ OFFERS = {
 @pytest.mark.parametrize("write", [sized, chunked])
 @pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
 async def test_an_offer_to_upgrade_is_declined_and_the_request_served(
-    offer: tuple[bytes, ...], write: type
+    port: int, offer: tuple[bytes, ...], write: type
 ) -> None:
-    async with nexus() as port:
-        answer = await talk(port, write(*offer) + write(*offer) + LAST)
+    answer = await talk(port, write(*offer) + write(*offer) + LAST)
 
     assert answer.count(b"HTTP/1.1 404") == answer.count(b"model_not_found") == 2
     assert answer.count(b"HTTP/1.1 200") == 1
@@ -61,21 +74,19 @@ async def test_an_offer_to_upgrade_is_declined_and_the_request_served(
 
 
 @pytest.mark.parametrize("write", [sized, chunked])
-async def test_an_offer_in_single_bytes_is_understood(write: type) -> None:
+async def test_an_offer_in_single_bytes_is_understood(port: int, write: type) -> None:
     request = write(*OFFERS["java"]) + LAST
 
-    async with nexus() as port:
-        answer = await talk(port, *(request[i : i + 1] for i in range(len(request))))
+    answer = await talk(port, *(request[i : i + 1] for i in range(len(request))))
 
     assert answer.count(b"HTTP/1.1 404") == 1
     assert answer.count(b"HTTP/1.1 200") == 1
 
 
-async def test_offers_without_a_body_are_declined_however_many_come_at_once() -> None:
+async def test_offers_without_a_body_are_declined_however_many_come_at_once(port: int) -> None:
     offer = offering(*OFFERS["websocket"], method=b"GET", path=b"/health")
 
-    async with nexus() as port:
-        answer = await talk(port, offer * 1500 + LAST)
+    answer = await talk(port, offer * 1500 + LAST)
 
     assert answer.count(b"HTTP/1.1 200") == 1501
 
@@ -88,21 +99,19 @@ async def test_offers_without_a_body_are_declined_however_many_come_at_once() ->
         (b"Transfer-Encoding: chunked, identity",),
     ],
 )
-async def test_an_offer_hides_no_second_reading(headers: tuple[bytes, ...]) -> None:
+async def test_an_offer_hides_no_second_reading(port: int, headers: tuple[bytes, ...]) -> None:
     smuggled = b"0\r\n\r\nGET /nexus/state HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
-    async with nexus() as port:
-        answer = await talk(port, offering(*OFFERS["java"], *headers) + smuggled)
+    answer = await talk(port, offering(*OFFERS["java"], *headers) + smuggled)
 
     assert status(answer) == 400
     assert answer.count(b"HTTP/1.1 ") == 1
 
 
-async def test_the_limit_of_a_head_holds_for_offers_too() -> None:
+async def test_the_limit_of_a_head_holds_for_offers_too(port: int) -> None:
     filler = b"x-filler: " + b"x" * 70_000
 
-    async with nexus() as port:
-        answer = await talk(port, offering(*OFFERS["java"])[:-2] + filler)
+    answer = await talk(port, offering(*OFFERS["java"])[:-2] + filler)
 
     assert status(answer) == 431
 
@@ -176,9 +185,10 @@ async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
         (b"POST /v1/chat/completions HTTP/1.0", 400),
     ],
 )
-async def test_http_1_0_is_answered_in_its_terms(request_line: bytes, expected: int) -> None:
-    async with nexus() as port:
-        answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
+async def test_http_1_0_is_answered_in_its_terms(
+    port: int, request_line: bytes, expected: int
+) -> None:
+    answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
 
     head, _, body = answer.partition(b"\r\n\r\n")
     fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
@@ -191,23 +201,21 @@ async def test_http_1_0_is_answered_in_its_terms(request_line: bytes, expected: 
 # --- the rest of the protocol -----------------------------------------------------------------
 
 
-async def test_a_client_that_waits_for_100_continue_gets_it() -> None:
-    async with nexus() as port:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        writer.write(post(b"Expect: 100-continue", length=len(BODY)))
-        async with asyncio.timeout(10):
-            interim = await reader.readuntil(b"\r\n\r\n")
-            writer.write(BODY)
-            answer = await reader.read()
-        writer.close()
+async def test_a_client_that_waits_for_100_continue_gets_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post(b"Expect: 100-continue", length=len(BODY)))
+    async with asyncio.timeout(10):
+        interim = await reader.readuntil(b"\r\n\r\n")
+        writer.write(BODY)
+        answer = await reader.read()
+    writer.close()
 
     assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
     assert status(answer) == 404
 
 
-async def test_a_body_that_is_too_large_is_refused_before_100_continue() -> None:
-    async with nexus(max_body_bytes=1024) as port:
-        answer = await talk(port, post(b"Expect: 100-continue", length=4096))
+async def test_a_body_that_is_too_large_is_refused_before_100_continue(port: int) -> None:
+    answer = await talk(port, post(b"Expect: 100-continue", length=LIMIT + 1))
 
     assert status(answer) == 413
     assert b"100 Continue" not in answer
@@ -229,9 +237,10 @@ async def test_a_body_that_is_too_large_is_refused_before_100_continue() -> None
         b"\x16\x03\x01\x02\x00\x01\x00",
     ],
 )
-async def test_what_is_no_http_request_is_a_400_in_the_envelope(request_line: bytes) -> None:
-    async with nexus() as port:
-        answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
+async def test_what_is_no_http_request_is_a_400_in_the_envelope(
+    port: int, request_line: bytes
+) -> None:
+    answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert status(answer) == 400
@@ -280,11 +289,10 @@ TARGETS: list[tuple[bytes, bytes, int]] = [
 
 @pytest.mark.parametrize(("method", "target", "expected"), TARGETS)
 async def test_an_odd_target_is_the_clients_mistake(
-    method: bytes, target: bytes, expected: int
+    port: int, method: bytes, target: bytes, expected: int
 ) -> None:
     line = b"%b %b HTTP/1.1\r\n" % (method, target)
-    async with nexus() as port:
-        answer = await talk(port, line + b"Host: localhost\r\nConnection: close\r\n\r\n")
+    answer = await talk(port, line + b"Host: localhost\r\nConnection: close\r\n\r\n")
 
     head, _, body = answer.partition(b"\r\n\r\n")
     assert status(answer) == expected
@@ -318,13 +326,12 @@ async def test_an_odd_target_is_the_clients_mistake(
     ],
 )
 @pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/nexus/zones/open", b"/nowhere"])
-async def test_bytes_over_127_in_a_header_harm_nothing(line: bytes, path: bytes) -> None:
+async def test_bytes_over_127_in_a_header_harm_nothing(port: int, line: bytes, path: bytes) -> None:
     head = [b"POST %b HTTP/1.1" % path, b"Host: localhost", b"Connection: close", line]
     if not line.startswith(b"Content-Length"):
         head.append(b"Content-Length: %d" % len(BODY))
 
-    async with nexus() as port:
-        answer = await talk(port, b"\r\n".join([*head, b"", b""]) + BODY)
+    answer = await talk(port, b"\r\n".join([*head, b"", b""]) + BODY)
 
     assert 400 <= status(answer) < 500
 
@@ -365,9 +372,8 @@ HEALTH = b"GET /health HTTP/1.1"
     ],
 )
 async def test_a_strange_host_or_origin_is_the_clients_mistake(
-    lines: tuple[bytes, ...], expected: int
+    port: int, lines: tuple[bytes, ...], expected: int
 ) -> None:
-    async with nexus() as port:
-        answer = await talk(port, b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+    answer = await talk(port, b"\r\n".join([*lines, b"Connection: close", b"", b""]))
 
     assert status(answer) == expected
