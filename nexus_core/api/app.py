@@ -138,7 +138,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.include_router(status.create_router(gateway))
     for room in (control, costs, events, logs, requests, explain):
         app.include_router(room.create_router(gateway))
-    add_docs(app)
+    add_docs(app, gateway.config.auth)
     app.add_exception_handler(NexusError, _as_envelope)
     app.add_exception_handler(HTTPException, _as_envelope)
     app.add_exception_handler(RequestValidationError, _as_envelope)

@@ -60,7 +60,7 @@ class Guard:
             _check_local(scope, hosts[0] if hosts else "")
         if path == _OPEN_PATH:
             return Caller(None)
-        if path == _ADMIN_PREFIX or path.startswith(_ADMIN_PREFIX + "/"):
+        if _is_admin(path):
             return self._check_key(scope, self._admins, self._clients)
         return self._check_key(scope, self._clients, self._admins)
 
@@ -82,6 +82,24 @@ class Guard:
                 "this key is not for this path: /nexus/* takes the admin key, the rest client keys"
             )
         raise AuthenticationError("the client key is not known here")
+
+
+def needs_key(path: str, auth: AuthConfig) -> bool:
+    """Whether the guard asks for one there."""
+    is_set = bool(auth.api_keys) or (bool(auth.admin_key) and _is_admin(path))
+    return is_set and path != _OPEN_PATH
+
+
+def refusals(path: str, auth: AuthConfig) -> tuple[int, ...]:
+    """The statuses with which the guard may turn a request away there, two Hosts aside."""
+    if needs_key(path, auth):
+        has_other_keys = auth.admin_key is not None
+        return (401, 403) if has_other_keys else (401,)
+    return () if auth.api_keys else (403,)
+
+
+def _is_admin(path: str) -> bool:
+    return path == _ADMIN_PREFIX or path.startswith(_ADMIN_PREFIX + "/")
 
 
 def is_from_here(scope: Scope) -> bool:

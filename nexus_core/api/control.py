@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from nexus_core.api.state import read_state
 from nexus_core.commands import (
@@ -35,10 +36,16 @@ class _Wanted(BaseModel):
 class BackendChange(_Wanted):
     """What POST /nexus/backends/{name} takes: one of the first four."""
 
-    enabled: bool | None = None
-    drain: Literal[True] | None = None  # as enabled = false: what runs finishes
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [{"required": [name]} for name in ("enabled", "drain", "tier", "priority")]
+        }
+    )
+
+    enabled: bool | SkipJsonSchema[None] = None
+    drain: Literal[True] | SkipJsonSchema[None] = None  # as enabled = false: what runs finishes
     tier: Tier | None = None
-    priority: Priority | None = None
+    priority: Priority | SkipJsonSchema[None] = None
     end_running: bool = False  # with enabled = false: end what is under way there, too
 
     @model_validator(mode="after")

@@ -17,15 +17,12 @@ from nexus_core.translation.openai import read_request
 from nexus_core.translation.traits import read_traits
 from nexus_core.types import Endpoint
 
-# The body is read by hand, as on the data plane, so its schema is told by hand.
-_BODY = {"requestBody": {"required": True, "content": {"application/json": {"schema": {}}}}}
-
 
 def create_router(gateway: Gateway) -> APIRouter:
     """The route."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
-    @router.post("/explain", openapi_extra=_BODY)
+    @router.post("/explain")
     async def explain_request(
         request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     ) -> Response:
@@ -38,7 +35,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         content = json.dumps(as_json(await gateway.explain(question)))
         return Response(content, media_type="application/json")
 
-    @router.post("/send", openapi_extra=_BODY)
+    @router.post("/send")
     async def send_request(
         request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     ) -> Response:
