@@ -7,6 +7,7 @@ import json
 
 from nexus_core.api.asgi import (
     RECEIPT_TIMEOUT_SECONDS,
+    RECEIVE_BY,
     ClientLeftError,
     Message,
     Receive,
@@ -130,8 +131,11 @@ async def _receive(scope: Scope, receive: Receive, taken: _Counted) -> None:
     declared = header(scope, b"content-length")
     if declared is not None and declared.isdecimal() and int(declared) > taken.max_bytes:
         raise taken.too_large()
+    deadline = scope.get(RECEIVE_BY)
+    if deadline is None:  # the head came at once
+        deadline = asyncio.get_running_loop().time() + RECEIPT_TIMEOUT_SECONDS
     try:
-        async with asyncio.timeout(RECEIPT_TIMEOUT_SECONDS):
+        async with asyncio.timeout_at(deadline):
             while True:
                 message = await receive()
                 if message["type"] == "http.disconnect":
@@ -141,7 +145,7 @@ async def _receive(scope: Scope, receive: Receive, taken: _Counted) -> None:
                     return
     except TimeoutError as error:
         raise InvalidRequestError(
-            f"the body did not arrive within {RECEIPT_TIMEOUT_SECONDS} s"
+            f"the request did not arrive within {RECEIPT_TIMEOUT_SECONDS} s"
         ) from error
 
 

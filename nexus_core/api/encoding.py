@@ -19,6 +19,7 @@ _RAW_DEFLATE = -15
 # What a body begins with that is no UTF-8 text, whatever its labels say.
 _BEGINNINGS = {
     b"\x1f\x8b": "is compressed with gzip; say so: Content-Encoding: gzip",
+    b"\x28\xb5": "is compressed with zstd, which is not read here; gzip and deflate are",
     b"\xff\xfe": "is UTF-16; JSON travels as UTF-8",
     b"\xfe\xff": "is UTF-16; JSON travels as UTF-8",
     b"{\0": "is UTF-16; JSON travels as UTF-8",

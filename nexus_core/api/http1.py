@@ -28,7 +28,8 @@ class Http1Protocol(HttpToolsProtocol):
         A request that offers another protocol (Java's HttpClient offers h2c with every first
         request) is served as the HTTP/1.1 that it is: RFC 9110 section 7.8. The parser stops at
         its head and would take the body for the other protocol, so a new one reads the head again
-        without the offer, and goes on with what came after it.
+        without the offer, and goes on with what came after it
+        (https://github.com/Kludex/uvicorn/issues/2722).
         """
         self._unset_keepalive_if_required()
         rest: bytes | memoryview = data

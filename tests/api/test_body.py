@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nexus_core.api import asgi
+from nexus_core.api import asgi, server
 from nexus_core.api import body as receipt
 from nexus_core.api.encoding import MAX_MEMBERS, STEP_BYTES, Inflater
 from nexus_core.config import Config, ServerConfig
@@ -120,6 +120,7 @@ REFUSED: list[tuple[str, bytes, bytes, int, bytes]] = [
     ("two of them", b"deflate, gzip", BODY, 415, b"'deflate, gzip'"),
     ("unheard of", b"x-y\xff", BODY, 415, b"x-y"),
     ("not said", b"identity", gzip.compress(BODY), 400, b"Content-Encoding: gzip"),
+    ("zstandard, not said", b"identity", b"\x28\xb5\x2f\xfd" + BODY, 400, b"zstd"),
     ("utf-16", b"identity", BODY.decode().encode("utf-16"), 400, b"UTF-8"),
     ("utf-16 without its mark", b"identity", BODY.decode().encode("utf-16-be"), 400, b"UTF-8"),
     ("latin-1", b"identity", b'{"model": "\xe4"}', 400, b"not UTF-8 at byte 11"),
@@ -253,6 +254,37 @@ async def test_no_path_waits_for_a_body_that_does_not_come(
 
     assert [status(answer) for answer in told] == [400] * len(PLACES)
     assert all(b"did not arrive within" in answer for answer in told)
+
+
+async def test_the_head_and_the_body_share_one_time(
+    port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What trickles in has 30 s for all of it, not for each part."""
+    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 1.0)
+    monkeypatch.setattr(asgi, "LINGER_SECONDS", 0.05)
+    head = post(length=len(BODY))
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    async with asyncio.timeout(10):
+        for at in range(len(head)):
+            writer.write(head[at : at + 1])
+            await asyncio.sleep(0.001)  # so that it comes in several parts
+        writer.write(BODY[:5])
+        answer = await reader.read()
+    writer.close()
+
+    assert status(answer) == 400
+    assert b"did not arrive within" in answer
+
+
+async def test_a_body_that_nobody_reads_does_not_become_the_next_request(port: int) -> None:
+    smuggled = b"GET /nexus/state HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    lines = [b"GET /health HTTP/1.1", b"Host: localhost", b"Content-Length: %d" % len(smuggled)]
+    last = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+
+    answer = await talk(port, b"\r\n".join([*lines, b"", b""]) + smuggled + last)
+
+    assert answer.count(b"HTTP/1.1 200") == 2
+    assert b"started_at" not in answer
 
 
 async def test_a_command_is_never_as_long_as_a_prompt(port: int) -> None:
