@@ -32,12 +32,11 @@ _ERRORS: dict[int, str] = {
     503: "Nobody can serve this now.",
     504: "No backend answered in time.",
 }
-# A backend's own answer may come with these: in its own words, where they are OpenAI's.
-_PASSED = (400, 404, 413, 415, 422, 429, 502, 503, 504)
 _REFUSED = "A backend's other refusal, as it came."
 _FAILED = "The last backend's other failure, as it came."
 
 _ALWAYS = (400, 413)
+# Each of these may also be a backend's own answer, passed on as it came.
 _INFERENCE = (400, 404, 413, 415, 422, 429, 502, 503, 504)
 _OK_TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 _SSE: Json = {"content": {"text/event-stream": {}}}
@@ -61,7 +60,7 @@ _INFERENCES = (
         "Chat",
         "Chat, streaming or not, as OpenAI's API. Fields that are not listed pass as they are.",
         "ChatRequest",
-        "ChatAnswer",
+        "Choices",
         streams=True,
     ),
     _Inference(
@@ -69,7 +68,7 @@ _INFERENCES = (
         "Text completion",
         "Text completion, as OpenAI's legacy API; backends of that format only.",
         "CompletionRequest",
-        "ChatAnswer",
+        "Choices",
         streams=True,
     ),
     _Inference(
@@ -106,8 +105,8 @@ def _ref(kind: str, name: str) -> Json:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-# Every route of FastAPI's stands here: one that is missing is a KeyError, which a test shows.
-_ROUTES: dict[tuple[str, str], _Route] = {
+# Every route of FastAPI's stands here; a test says which one is missing.
+ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/health"): _Route(),
     ("get", "/v1/models"): _Route(answer=_object("ModelList")),
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
@@ -179,7 +178,7 @@ _PARAMETERS: dict[str, Json] = {
 
 def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None:
     """What FastAPI left out of an operation, and without what it makes up (422)."""
-    route = _ROUTES[method, path]
+    route = ROUTES.get((method, path), _Route())
     common = (*_ALWAYS, 415) if method == "post" else _ALWAYS
     ok = route.answer or operation["responses"]["200"]
     statuses = sorted({*common, *route.statuses, *refusals(path, auth)})
@@ -206,8 +205,8 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
     if one.streams:
         ok |= _SSE["content"]
     own = {status: _error(status) for status in {*_INFERENCE, *refusals(path, auth)}}
-    for status in _PASSED:
-        own[status]["content"]["*/*"] = {"schema": {}}  # a backend's own words
+    for status in _INFERENCE:
+        own[status]["content"]["*/*"] = {"schema": {}}
         own[status]["headers"] |= _nexus_headers()
     operation: Json = {
         "tags": ["inference"],

@@ -139,7 +139,7 @@ SCHEMAS: dict[str, Json] = {
         messages=_list_of(_object(("role",), role=_TEXT), minItems=1),
         stream=_STREAM,
     ),
-    "ChatAnswer": _object(("choices",), choices=_list_of({"type": "object"})),
+    "Choices": _object(("choices",), choices=_list_of({"type": "object"})),
     "CompletionRequest": _object(
         ("model", "prompt"), model=_MODEL, prompt=_TEXT_OR_LIST, stream=_STREAM
     ),
