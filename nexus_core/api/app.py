@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from nexus_core import __version__
 from nexus_core.api import control, costs, events, explain, logs, requests, status
@@ -22,6 +23,7 @@ from nexus_core.api.asgi import (
     send_early,
 )
 from nexus_core.api.auth import Guard
+from nexus_core.api.body import pass_over_body, read_command
 from nexus_core.api.completions import Completions
 from nexus_core.api.docs import add_docs
 from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
@@ -35,6 +37,7 @@ log = logging.getLogger(__name__)
 
 _HOT = {endpoint.value: endpoint for endpoint in Endpoint}
 _DATA_PLANE = "/v1/"
+_CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
 
 
 class MethodNotAllowedError(NexusError):
@@ -84,11 +87,21 @@ class FrontDoor:
         caller = self._guard.admit(scope)
         endpoint = _HOT.get(scope["path"])
         if endpoint is None:
-            await self._rest(scope, receive, send)
+            await self._rest(scope, await self._take_in(scope, receive), send)
         elif scope["method"] != "POST":
             raise MethodNotAllowedError(f"{endpoint.value} takes POST, not {scope['method']}")
         else:
             await self._completions.serve(endpoint, scope, receive, send, caller, request_id)
+
+    async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
+        """The body before FastAPI sees the request: it would wait for any, of any size."""
+        max_bytes = self._gateway.config.server.max_body_bytes
+        if scope["method"] == "POST" and self._is_served(scope):
+            return await read_command(scope, receive, max_bytes)
+        return await pass_over_body(scope, receive, max_bytes)
+
+    def _is_served(self, scope: Scope) -> bool:
+        return any(route.matches(scope)[0] is Match.FULL for route in self._rest.routes)
 
     def _publish_refused(self, scope: Scope, request_id: str, error: NexusError) -> None:
         if not scope["path"].startswith(_DATA_PLANE):
@@ -115,11 +128,17 @@ def _noting_start(send: Send, begun: list[int]) -> Send:
 
 def create_app(gateway: Gateway) -> FastAPI:
     """Everything that is not hot."""
-    app = FastAPI(title="Nexus", version=__version__, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Nexus",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # it would build its target from what stands in Host
+    )
     app.include_router(status.create_router(gateway))
     for room in (control, costs, events, logs, requests, explain):
         app.include_router(room.create_router(gateway))
-    add_docs(app)
+    add_docs(app, gateway.config.auth)
     app.add_exception_handler(NexusError, _as_envelope)
     app.add_exception_handler(HTTPException, _as_envelope)
     app.add_exception_handler(RequestValidationError, _as_envelope)
@@ -129,11 +148,10 @@ def create_app(gateway: Gateway) -> FastAPI:
 async def _as_envelope(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         known = NexusError(f"{error.detail}; GET /docs lists the routes")
-        known.status, known.code = error.status_code, "not_found"
-        known.type = "invalid_request_error"
+        known.status = error.status_code
+        known.code = _CODES.get(error.status_code, InvalidRequestError.code)
+        known.type = InvalidRequestError.type
         known.headers = tuple((error.headers or {}).items())
-        if error.status_code == 405:
-            known.code = "method_not_allowed"
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])

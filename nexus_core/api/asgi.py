@@ -6,8 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, TypeAlias
 
-from nexus_core.errors import InvalidRequestError, PayloadTooLargeError
-
 Message: TypeAlias = MutableMapping[str, Any]
 Scope: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -15,6 +13,7 @@ Send: TypeAlias = Callable[[Message], Awaitable[None]]
 RawHeaders: TypeAlias = list[tuple[bytes, bytes]]
 
 RECEIPT_TIMEOUT_SECONDS = 30  # a whole request, from its first byte on
+RECEIVE_BY = "nexus.receive_by"  # a scope's: when that is over, if the head took some of it
 LINGER_SECONDS = 2  # for reading on after an early answer
 
 
@@ -47,39 +46,6 @@ class Incoming:
         return message
 
 
-async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
-    """The whole request body.
-
-    Raises:
-        PayloadTooLargeError: at the declared length, or as soon as the limit is passed.
-        InvalidRequestError: it did not come within RECEIPT_TIMEOUT_SECONDS.
-        ClientLeftError: the client left before it was whole.
-    """
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdigit() and int(declared) > max_bytes:
-        raise _too_large(max_bytes)
-    parts: list[bytes] = []
-    size = 0
-    try:
-        async with asyncio.timeout(RECEIPT_TIMEOUT_SECONDS):
-            while True:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise ClientLeftError
-                part = message.get("body", b"")
-                size += len(part)
-                if size > max_bytes:
-                    raise _too_large(max_bytes)
-                parts.append(part)
-                if not message.get("more_body", False):
-                    break
-    except TimeoutError as error:
-        raise InvalidRequestError(
-            f"the body did not arrive within {RECEIPT_TIMEOUT_SECONDS} s"
-        ) from error
-    return parts[0] if len(parts) == 1 else b"".join(parts)
-
-
 async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
     """Answer with a body that is all there."""
     length = (b"content-length", str(len(body)).encode())
@@ -110,7 +76,3 @@ async def send_early(
     except TimeoutError:
         pass  # it goes on sending: enough courtesy
     await send({"type": "http.response.body", "body": b""})
-
-
-def _too_large(max_bytes: int) -> PayloadTooLargeError:
-    return PayloadTooLargeError(f"the body is over max_body_bytes ({max_bytes})")

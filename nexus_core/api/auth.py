@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from nexus_core.api.asgi import Scope, header, header_values
 from nexus_core.config import AuthConfig, ClientKey
-from nexus_core.errors import AuthenticationError, PermissionDeniedError
+from nexus_core.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
 from nexus_core.loopback import is_loopback
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"
 _PASSED_ON = (b"forwarded", b"x-forwarded-for", b"via")  # what proxies add
+
+# Exactly the names that can't lead elsewhere, and a port. Nothing is decoded, folded or completed:
+# what reads a name more generously than a browser does (127.1, [::1%lo], localhost.) is a hole.
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_LOCAL_HOST = re.compile(
+    rf"(?:localhost|127(?:\.{_OCTET}){{3}}|\[::1\])(?::([0-9]{{0,5}}))?", re.I | re.A
+)
+_MAX_PORT = 65535
+_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +50,17 @@ class Guard:
         Raises:
             AuthenticationError: a key is needed, and there is none or a wrong one.
             PermissionDeniedError: the key, the Host or the Origin is not for this surface.
+            InvalidRequestError: there are two Hosts.
         """
         path: str = scope["path"]
+        hosts = header_values(scope, b"host")
+        if len(hosts) > 1:
+            raise InvalidRequestError("Host: stands more than once", param="Host")
         if not self._clients:
-            _check_local(scope)
+            _check_local(scope, hosts[0] if hosts else "")
         if path == _OPEN_PATH:
             return Caller(None)
-        if path == _ADMIN_PREFIX or path.startswith(_ADMIN_PREFIX + "/"):
+        if _is_admin(path):
             return self._check_key(scope, self._admins, self._clients)
         return self._check_key(scope, self._clients, self._admins)
 
@@ -71,6 +84,24 @@ class Guard:
         raise AuthenticationError("the client key is not known here")
 
 
+def needs_key(path: str, auth: AuthConfig) -> bool:
+    """Whether the guard asks for one there."""
+    is_set = bool(auth.api_keys) or (bool(auth.admin_key) and _is_admin(path))
+    return is_set and path != _OPEN_PATH
+
+
+def refusals(path: str, auth: AuthConfig) -> tuple[int, ...]:
+    """The statuses with which the guard may turn a request away there, two Hosts aside."""
+    if needs_key(path, auth):
+        has_other_keys = auth.admin_key is not None
+        return (401, 403) if has_other_keys else (401,)
+    return () if auth.api_keys else (403,)
+
+
+def _is_admin(path: str) -> bool:
+    return path == _ADMIN_PREFIX or path.startswith(_ADMIN_PREFIX + "/")
+
+
 def is_from_here(scope: Scope) -> bool:
     """Whether a program of this machine asks, and asks this machine: not through a proxy."""
     client = scope.get("client")
@@ -80,7 +111,7 @@ def is_from_here(scope: Scope) -> bool:
         client is not None
         and is_loopback(client[0])
         and len(hosts) == 1
-        and is_loopback(_host_name(hosts[0]))
+        and _is_local(hosts[0])
         and not is_passed_on
     )
 
@@ -103,24 +134,24 @@ def _match(presented: bytes, keys: Iterable[ClientKey]) -> str | None:
     return found
 
 
-def _check_local(scope: Scope) -> None:
+def _check_local(scope: Scope, host: str) -> None:
     """Without keys the browser is the danger: DNS rebinding and cross-site posts."""
-    hosts = header_values(scope, b"host")
-    if len(hosts) != 1 or not is_loopback(_host_name(hosts[0])):
+    if not _is_local(host):
         raise PermissionDeniedError(
             "without client keys only 127.0.0.1, localhost or [::1] may stand in Host; "
             "set NEXUS_API_KEYS to serve other names"
         )
+    own = (f"http://{host}".lower(), f"https://{host}".lower())
     for origin in header_values(scope, b"origin"):
-        if urlsplit(origin).netloc.lower() != hosts[0].lower():
+        if origin.lower() not in own:
             raise PermissionDeniedError(
                 "requests of other web pages are refused; set NEXUS_API_KEYS to let them in"
             )
-    if header(scope, b"sec-fetch-site") in ("cross-site", "same-site"):
+    if not _FOREIGN_SITES.isdisjoint(header_values(scope, b"sec-fetch-site")):
         raise PermissionDeniedError("requests of other web pages are refused")
 
 
-def _host_name(host: str) -> str:
-    if host.startswith("["):
-        return host[1:].partition("]")[0]
-    return host.rpartition(":")[0] if host.count(":") == 1 else host
+def _is_local(host: str) -> bool:
+    """Whether a Host header names this machine and nothing else."""
+    found = _LOCAL_HOST.fullmatch(host)
+    return found is not None and int(found[1] or 0) <= _MAX_PORT

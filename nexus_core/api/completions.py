@@ -11,10 +11,10 @@ from nexus_core.api.asgi import (
     Receive,
     Scope,
     Send,
-    read_body,
     send_whole,
 )
 from nexus_core.api.auth import Caller
+from nexus_core.api.body import read_body
 from nexus_core.api.errors import error_body, error_event, error_headers
 from nexus_core.api.headers import NexusHeaders, passed_headers, read_hints, shown_headers
 from nexus_core.errors import NexusError
@@ -49,6 +49,8 @@ class Completions:
             ClientLeftError: nobody is there any more.
         """
         received = time.monotonic()
+        # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
+        # other web pages that could do so from a browser were turned away at the door.
         body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
         openai = read_request(endpoint, body)
         hints = read_hints(scope, self._gateway.registry.names)

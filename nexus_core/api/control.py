@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.json_schema import SkipJsonSchema
 
 from nexus_core.api.state import read_state
 from nexus_core.commands import (
@@ -22,7 +23,6 @@ from nexus_core.commands import (
     SwitchZone,
 )
 from nexus_core.config import Priority, Tier
-from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.snapshot_json import snapshot_as_json
 from nexus_core.types import PrivacyZone
@@ -37,11 +37,21 @@ class _Wanted(BaseModel):
 class BackendChange(_Wanted):
     """What POST /nexus/backends/{name} takes: one of the first five."""
 
-    enabled: bool | None = None
-    drain: Literal[True] | None = None  # as enabled = false: what runs finishes
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name]}
+                for name in ("enabled", "drain", "tier", "priority", "cooldown")
+            ]
+        }
+    )
+
+    enabled: bool | SkipJsonSchema[None] = None
+    drain: Literal[True] | SkipJsonSchema[None] = None  # as enabled = false: what runs finishes
     tier: Tier | None = None
-    priority: Priority | None = None
-    cooldown: Literal[False] | None = None  # end what keeps requests from it and its models
+    priority: Priority | SkipJsonSchema[None] = None
+    # End what keeps requests from it and its models.
+    cooldown: Literal[False] | SkipJsonSchema[None] = None
     end_running: bool = False  # with enabled = false: end what is under way there, too
 
     @model_validator(mode="after")
@@ -95,22 +105,18 @@ def create_router(gateway: Gateway) -> APIRouter:
         return read_state(gateway)
 
     @router.post("/backends/{name}")
-    async def change(name: str, wanted: BackendChange, request: Request) -> dict[str, Any]:
+    async def change(name: str, wanted: BackendChange) -> dict[str, Any]:
         """Switch a backend on or off, or give it another tier or priority; until restart.
 
         `{"cooldown": false}` ends every cooldown of it and of its models.
         """
-        require_json(request)
         outcome = await gateway.execute(wanted.command(name))
         lasts = {} if wanted.cooldown is False else _LASTS
         return {**answer(outcome), "backend": _backend(gateway, name), **lasts}
 
     @router.post("/zones/{zone}")
-    async def change_zone(
-        zone: PrivacyZone, wanted: ZoneChange, request: Request
-    ) -> dict[str, Any]:
+    async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
         """Switch a zone on or off; lasts until restart."""
-        require_json(request)
         outcome = await gateway.execute(
             SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
         )
@@ -118,29 +124,25 @@ def create_router(gateway: Gateway) -> APIRouter:
         return {**answer(outcome), "zone": zone, "enabled": enabled, **outcome.data, **_LASTS}
 
     @router.post("/backends/{name}/probe")
-    async def probe(name: str, request: Request) -> dict[str, Any]:
+    async def probe(name: str) -> dict[str, Any]:
         """Ask a backend now how it is, never at a cost; if it is well, its cooldowns end."""
-        require_json(request)
         outcome = await gateway.execute(ProbeBackend(backend=name))
         return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}
 
     @router.post("/capture")
-    async def capture(wanted: CaptureChange, request: Request) -> dict[str, Any]:
+    async def capture(wanted: CaptureChange) -> dict[str, Any]:
         """Begin or end keeping bodies, in memory only; lasts until restart."""
-        require_json(request)
         outcome = await gateway.execute(CaptureBodies(enabled=wanted.enabled))
         return {**answer(outcome), "enabled": gateway.is_capturing, **_LASTS}
 
     @router.post("/reload")
-    async def reload(wanted: FileChange, request: Request) -> dict[str, Any]:
+    async def reload(wanted: FileChange) -> dict[str, Any]:
         """Read the configuration again; a refused file changes nothing."""
-        require_json(request)
         return answer(await gateway.execute(ReloadConfig(only_plan=wanted.only_plan)))
 
     @router.post("/save")
-    async def save(wanted: FileChange, request: Request) -> dict[str, Any]:
+    async def save(wanted: FileChange) -> dict[str, Any]:
         """Write what was switched into the file, its comments kept."""
-        require_json(request)
         return answer(await gateway.execute(SaveConfig(only_plan=wanted.only_plan)))
 
     return router
@@ -149,15 +151,6 @@ def create_router(gateway: Gateway) -> APIRouter:
 def answer(outcome: Outcome) -> dict[str, Any]:
     """What became of a command, as JSON."""
     return {"message": outcome.message, "lines": list(outcome.lines), "data": outcome.data}
-
-
-def require_json(request: Request) -> None:
-    """A web page can post a form without asking anybody, but not this content type."""
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        raise InvalidRequestError(
-            "Content-Type: application/json is required here", param="Content-Type"
-        )
 
 
 def _backend(gateway: Gateway, name: str) -> dict[str, Any]:

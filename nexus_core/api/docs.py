@@ -1,44 +1,68 @@
-"""GET /docs: the routes as one plain page that loads nothing from elsewhere."""
+"""GET /docs: the routes as one plain page that loads nothing from elsewhere; GET /openapi.json."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from functools import cache
 from html import escape
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import HTMLResponse
 
-# The data plane is served before FastAPI, so its schema does not know these.
-_HOT = (
-    ("POST", "/v1/chat/completions", "Chat, streaming or not, as OpenAI's API."),
-    ("POST", "/v1/completions", "Text completion, as OpenAI's API."),
-)
+from nexus_core.api.openapi import build
+from nexus_core.api.openapi_schemas import REQUEST_HEADERS, RESPONSE_HEADERS
+from nexus_core.config import AuthConfig
 
 _PAGE = """<!doctype html><html lang="en"><meta charset="utf-8"><title>Nexus API</title>
-<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:50rem;margin:2rem auto;padding:0 1rem}}
+<style>body{{font:16px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem}}
+table{{border-collapse:collapse}}tr{{border-top:1px solid #ccc}}
 td{{padding:.3rem .8rem .3rem 0;vertical-align:top}}</style>
 <h1>Nexus {version}</h1><p>Point any OpenAI client at <code>/v1</code>.
-The schema of the rest: <a href="/openapi.json">/openapi.json</a>.</p><table>{rows}</table></html>
+The same as a schema: <a href="/openapi.json">/openapi.json</a>.</p>
+<table>{routes}</table><h2>Request headers</h2><table>{asked}</table>
+<h2>Response headers</h2><table>{told}</table></html>
 """
+_HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
 
 
-def add_docs(app: FastAPI) -> None:
-    """Serve the page."""
+def add_docs(app: FastAPI, auth: AuthConfig) -> None:
+    """Serve the page, and the schema that it is made from."""
+
+    @cache
+    def schema() -> dict[str, Any]:
+        return build(app, auth)
+
+    app.openapi = schema  # type: ignore[method-assign]  # FastAPI's way to extend the schema
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        rows = [_row(*route) for route in (*_HOT, *_routes(app.openapi()))]
-        return HTMLResponse(_PAGE.format(version=escape(app.version), rows="".join(rows)))
+        return HTMLResponse(_page(schema()), headers=_HEADERS)
 
 
-def _routes(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
-    return [
-        (method.upper(), path, str(operation.get("description", "")))
-        for path, operations in schema["paths"].items()
-        for method, operation in operations.items()
-    ]
+def _page(schema: dict[str, Any]) -> str:
+    return _PAGE.format(
+        version=escape(schema["info"]["version"]),
+        routes="".join(
+            _row(
+                (method.upper(), path),
+                str(operation.get("description", "")),
+                ", ".join(operation["responses"]),
+            )
+            for path, operations in schema["paths"].items()
+            for method, operation in operations.items()
+        ),
+        asked="".join(_header(name, one) for name, one in REQUEST_HEADERS.items()),
+        told="".join(_header(name, one) for name, one in RESPONSE_HEADERS.items()),
+    )
 
 
-def _row(method: str, path: str, text: str) -> str:
-    cells = (f"<code>{escape(method)}</code>", f"<code>{escape(path)}</code>", escape(text))
+def _header(name: str, described: dict[str, Any]) -> str:
+    schema = described["schema"]
+    allowed = " | ".join(schema.get("enum", [])) or schema.get("pattern", "")
+    return _row((name,), described["description"], allowed)
+
+
+def _row(code: Iterable[str], *texts: str) -> str:
+    cells = [*(f"<code>{escape(text)}</code>" for text in code), *map(escape, texts)]
     return f"<tr><td>{'</td><td>'.join(cells)}</td></tr>"

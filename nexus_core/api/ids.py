@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-_ID = re.compile(r"([0-9a-f]{1,16})-([0-9]{1,15})")
+PATTERN = "^([0-9a-f]{1,16})-([0-9]{1,15})$"
+
+_ID = re.compile(PATTERN)
 
 
 def numbered(run: str, number: int) -> str:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
-from nexus_core.api.ids import is_id, number_of, numbered
+from nexus_core.api.ids import PATTERN, is_id, number_of, numbered
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.log_ring import CAPACITY, LogLine, LogRing
@@ -20,7 +20,8 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/logs")
     async def logs(
-        limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 200, after: str | None = None
+        limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 200,
+        after: Annotated[str | None, Query(json_schema_extra={"pattern": PATTERN})] = None,
     ) -> dict[str, Any]:
         """The newest lines of the log, oldest first; `after` an id, those that came after it.
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
-from nexus_core.api.control import answer, require_json
+from nexus_core.api.control import answer
 from nexus_core.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
 from nexus_core.event_json import as_json
@@ -64,9 +64,8 @@ def create_router(gateway: Gateway) -> APIRouter:
         }
 
     @router.post("/{request_id}/replay")
-    async def replay(request_id: str, wanted: Replay, request: Request) -> dict[str, Any]:
+    async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
         """Send it again to a backend of one's choice; every rule holds for it as before."""
-        require_json(request)
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
         return answer(await gateway.execute(command))
 

@@ -10,10 +10,10 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.asgi import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS
+from nexus_core.api.asgi import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
+from nexus_core.api.http1 import Http1Protocol
 from nexus_core.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -135,7 +135,7 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-class BoundedHttpProtocol(HttpToolsProtocol):
+class BoundedHttpProtocol(Http1Protocol):
     """A request's head may neither trickle in for ever nor grow without bound.
 
     uvicorn limits only the time between two requests.
@@ -165,11 +165,14 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._receipt = self.loop.call_later(RECEIPT_TIMEOUT_SECONDS, self.transport.close)
 
     def on_headers_complete(self) -> None:
-        """The head is in; the body has a limit and a time of its own."""
+        """The head is in; the body has a limit of its own, and what is left of the time."""
         self._is_in_body = True
         self._head_bytes = 0
+        deadline = None if self._receipt is None else self._receipt.when()
         self._stop_timer()
         super().on_headers_complete()
+        if deadline is not None:
+            self.scope[RECEIVE_BY] = deadline  # type: ignore[literal-required]
 
     def on_message_complete(self) -> None:
         """What comes next is another request's head."""

@@ -1,0 +1,118 @@
+"""HTTP/1 as clients speak it: declined upgrades, HTTP/1.0, absolute targets, what is no HTTP."""
+
+from __future__ import annotations
+
+import re
+import sys
+from typing import TYPE_CHECKING, Any
+
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from nexus_core.api.errors import error_body
+from nexus_core.errors import InvalidRequestError
+
+if TYPE_CHECKING:
+    from uvicorn._types import ASGI3Application
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
+_ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # RFC 9112 section 3.2.2
+
+
+class Http1Protocol(HttpToolsProtocol):
+    """What uvicorn's protocol leaves out of HTTP/1, or leaves to the application."""
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes.
+
+        A request that offers another protocol (Java's HttpClient offers h2c with every first
+        request) is served as the HTTP/1.1 that it is: RFC 9110 section 7.8. The parser stops at
+        its head and would take the body for the other protocol, so a new one reads the head again
+        without the offer, and goes on with what came after it
+        (https://github.com/Kludex/uvicorn/issues/2722).
+        """
+        self._unset_keepalive_if_required()
+        rest: bytes | memoryview = data
+        try:
+            while True:
+                try:
+                    self.parser.feed_data(rest)
+                except httptools.HttpParserUpgrade as offer:
+                    rest = memoryview(rest)[offer.args[0] :]
+                    head = self._head_without_offer()
+                    self.parser = httptools.HttpRequestParser(self)
+                    self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+                    self.parser.feed_data(head)
+                else:
+                    return
+        except httptools.HttpParserError:
+            self.send_400_response("this is not a valid HTTP request")
+
+    def on_headers_complete(self) -> None:
+        """The head is in: begin to serve it, unless it is to be read again."""
+        if self.parser.get_method() == b"CONNECT":
+            raise httptools.HttpParserInvalidMethodError("nothing is tunnelled here")
+        if self.parser.should_upgrade():
+            return
+        if not self.url.startswith(b"/"):
+            self._take_host_of_target()
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """The request is whole, unless it is to be read again."""
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Answer what can't be parsed, in the envelope of every other error, and hang up."""
+        body = error_body(InvalidRequestError(msg))
+        head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
+        self.transport.write(
+            b"HTTP/1.1 400 Bad Request\r\n" + head + b"connection: close\r\n\r\n" + body
+        )
+        self.transport.close()
+
+    def _head_without_offer(self) -> bytes:
+        version = self.parser.get_http_version().encode()
+        lines = [b"%b %b HTTP/%b" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%b: %b" % pair for pair in self.headers if pair[0] != b"upgrade"]
+        return b"\r\n".join([*lines, b"", b""])
+
+    def _take_host_of_target(self) -> None:
+        """An absolute target's host counts, not the Host header; two of them stay a fault."""
+        found = _ABSOLUTE.match(self.url)
+        if found is None or sum(name == b"host" for name, _ in self.headers) > 1:
+            return
+        self.headers[:] = [pair for pair in self.headers if pair[0] != b"host"]
+        self.headers.append((b"host", found[1]))
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        if cycle.scope["http_version"] < "1.1":
+            cycle.waiting_for_100_continue = False  # RFC 9110 section 10.1.1: 1.0 knows it not
+            super()._start_asgi_task(cycle, _CloseDelimited(cycle, app))
+        else:
+            super()._start_asgi_task(cycle, app)
+
+
+class _CloseDelimited:
+    """An app whose streams end with the connection: before HTTP/1.1 there were no chunks."""
+
+    def __init__(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._cycle = cycle
+        self._app = app
+        self._is_endless = False
+
+    async def __call__(self, scope: Any, receive: Any, _: Any) -> None:
+        await self._app(scope, receive, self._send)
+
+    async def _send(self, message: Any) -> None:
+        cycle = self._cycle
+        if message["type"] == "http.response.start":
+            names = [name for name, _ in message["headers"]]
+            self._is_endless = b"content-length" not in names
+            if self._is_endless:  # uvicorn chunks what it can't tell the length of
+                cycle.chunked_encoding = False
+                cycle.expected_content_length = sys.maxsize
+        elif self._is_endless and not message.get("more_body", False):
+            cycle.expected_content_length = len(message.get("body", b""))
+        await cycle.send(message)

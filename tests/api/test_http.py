@@ -1,0 +1,379 @@
+"""HTTP/1 as clients and checkers really speak it, over a socket and in raw bytes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+
+import pytest
+
+from nexus_core.config import Config, ServerConfig
+from nexus_core.gateway import Gateway
+from tests.api.in_thread import in_thread
+from tests.api.test_server import BODY, post, status, talk
+from tests.contract.bodies import DONE, FIRST, STOP, chat
+from tests.contract.scripted_upstream import streams
+from tests.scenarios.nexus import backend, running, say, upstreams
+
+LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+LIMIT = 1024 * 1024
+
+
+@pytest.fixture(scope="module")
+def port() -> Iterator[int]:
+    """Where a Nexus without backends listens."""
+    with in_thread(lambda: Gateway(Config(server=ServerConfig(max_body_bytes=LIMIT)))) as found:
+        yield found
+
+
+SETTINGS = b"HTTP2-Settings: AAEAAEAAAAIAAAAAAAMAAAAAAAQBAAAAAAUAAEAAAAYABgAA"
+
+
+def offering(
+    *headers: bytes, method: bytes = b"POST", path: bytes = b"/v1/chat/completions"
+) -> bytes:
+    lines = [b"%b %b HTTP/1.1" % (method, path), b"Host: localhost", *headers]
+    return b"\r\n".join([*lines, b"", b""])
+
+
+def sized(*headers: bytes) -> bytes:
+    return offering(*headers, b"Content-Length: %d" % len(BODY)) + BODY
+
+
+def chunked(*headers: bytes) -> bytes:
+    middle = len(BODY) // 2
+    parts = b"".join(b"%x\r\n%b\r\n" % (len(p), p) for p in (BODY[:middle], BODY[middle:]))
+    return offering(*headers, b"Transfer-Encoding: chunked") + parts + b"0\r\n\r\n"
+
+
+# How a client says that it would rather speak something else.
+OFFERS = {
+    "java": (b"Connection: Upgrade, HTTP2-Settings", SETTINGS, b"Upgrade: h2c"),
+    "go": (b"Upgrade: h2c", b"Connection: upgrade,http2-settings", SETTINGS),
+    "in two lines": (b"Connection: HTTP2-Settings", b"Connection: Upgrade", b"Upgrade: h2c"),
+    "curl": (b"Connection: Upgrade, HTTP2-Settings", b"Upgrade: h2c", SETTINGS),
+    "websocket": (b"Connection: Upgrade", b"Upgrade: websocket", b"Sec-WebSocket-Version: 13"),
+    "tls": (b"Connection: keep-alive, Upgrade", b"Upgrade: TLS/1.2"),
+    "several": (b"Connection: Upgrade", b"Upgrade: HTTP/2.0, SHTTP/1.3, IRC/6.9"),
+    "nothing": (b"Connection: Upgrade", b"Upgrade:"),
+    "without Connection": (b"Upgrade: h2c",),
+}
+
+
+@pytest.mark.parametrize("write", [sized, chunked])
+@pytest.mark.parametrize("offer", OFFERS.values(), ids=OFFERS)
+async def test_an_offer_to_upgrade_is_declined_and_the_request_served(
+    port: int, offer: tuple[bytes, ...], write: type
+) -> None:
+    answer = await talk(port, write(*offer) + write(*offer) + LAST)
+
+    assert answer.count(b"HTTP/1.1 404") == answer.count(b"model_not_found") == 2
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert b" 101 " not in answer
+
+
+@pytest.mark.parametrize("write", [sized, chunked])
+async def test_an_offer_in_single_bytes_is_understood(port: int, write: type) -> None:
+    request = write(*OFFERS["java"]) + LAST
+
+    answer = await talk(port, *(request[i : i + 1] for i in range(len(request))))
+
+    assert answer.count(b"HTTP/1.1 404") == 1
+    assert answer.count(b"HTTP/1.1 200") == 1
+
+
+async def test_offers_without_a_body_are_declined_however_many_come_at_once(port: int) -> None:
+    offer = offering(*OFFERS["websocket"], method=b"GET", path=b"/health")
+
+    answer = await talk(port, offer * 1500 + LAST)
+
+    assert answer.count(b"HTTP/1.1 200") == 1501
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        (b"Content-Length: 5", b"Transfer-Encoding: chunked"),
+        (b"Content-Length: 5", b"Content-Length: 50"),
+        (b"Transfer-Encoding: chunked, identity",),
+    ],
+)
+async def test_an_offer_hides_no_second_reading(port: int, headers: tuple[bytes, ...]) -> None:
+    smuggled = b"0\r\n\r\nGET /nexus/state HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+    answer = await talk(port, offering(*OFFERS["java"], *headers) + smuggled)
+
+    assert status(answer) == 400
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_the_limit_of_a_head_holds_for_offers_too(port: int) -> None:
+    filler = b"x-filler: " + b"x" * 70_000
+
+    answer = await talk(port, offering(*OFFERS["java"])[:-2] + filler)
+
+    assert status(answer) == 431
+
+
+async def test_a_backend_sees_nothing_of_an_offer() -> None:
+    body = json.dumps(chat("m")).encode()
+    async with upstreams(say) as (up,), running(backend("a", up.url)) as nexus:
+        length = b"Content-Length: %d" % len(body)
+        answer = await talk(
+            nexus.http.base_url.port or 0,
+            offering(b"Connection: Upgrade, HTTP2-Settings, close", b"Upgrade: h2c", length) + body,
+        )
+
+    assert status(answer) == 200
+    assert up.last.body == body
+    assert up.last.header("upgrade") is None
+    assert up.last.header("http2-settings") is None
+
+
+# --- HTTP/1.0 ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("extra", [(), (b"Connection: keep-alive",), (b"Expect: 100-continue",)])
+async def test_a_stream_for_http_1_0_ends_with_the_connection(extra: tuple[bytes, ...]) -> None:
+    body = json.dumps(chat("m", stream=True)).encode()
+    lines = [b"POST /v1/chat/completions HTTP/1.0", b"Host: localhost", *extra]
+    head = b"\r\n".join([*lines, b"Content-Length: %d" % len(body), b"", b""])
+    parts = [FIRST, STOP, DONE]
+
+    async with (
+        upstreams(streams(parts)) as (up,),
+        running(backend("a", up.url)) as nexus,
+    ):
+        answer = await talk(nexus.http.base_url.port or 0, head + body)
+
+    told, _, streamed = answer.partition(b"\r\n\r\n")
+    assert status(answer) == 200
+    assert b"transfer-encoding" not in told.lower()
+    assert b"connection: close" in told.lower()
+    assert streamed == b"".join(parts)
+
+
+async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
+    body = json.dumps(chat("m", stream=True)).encode()
+    head = b"POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\n"
+
+    async with (
+        upstreams(streams([FIRST], is_whole=False)) as (up,),
+        running(backend("a", up.url)) as nexus,
+    ):
+        answer = await talk(
+            nexus.http.base_url.port or 0,
+            head + b"Content-Length: %d\r\n\r\n" % len(body) + body,
+        )
+
+    streamed = answer.partition(b"\r\n\r\n")[2]
+    assert streamed.startswith(FIRST)
+    assert streamed.endswith(b"}\n\n")
+    assert b'data: {"error"' in streamed
+    assert b"[DONE]" not in streamed
+
+
+@pytest.mark.parametrize(
+    ("request_line", "expected"),
+    [
+        (b"GET /health HTTP/1.0", 200),
+        (b"HEAD /health HTTP/1.0", 405),
+        (b"OPTIONS / HTTP/1.0", 404),
+        (b"GET /metrics HTTP/1.0", 200),
+        (b"GET /nexus/state HTTP/1.0", 200),
+        (b"POST /v1/chat/completions HTTP/1.0", 400),
+    ],
+)
+async def test_http_1_0_is_answered_in_its_terms(
+    port: int, request_line: bytes, expected: int
+) -> None:
+    answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    fields = dict(line.split(b": ", 1) for line in head.split(b"\r\n")[1:])
+    assert status(answer) == expected
+    assert b"transfer-encoding" not in fields
+    assert fields[b"connection"] == b"close"
+    assert request_line.startswith(b"HEAD") or int(fields[b"content-length"]) == len(body)
+
+
+# --- the rest of the protocol -----------------------------------------------------------------
+
+
+async def test_a_client_that_waits_for_100_continue_gets_it(port: int) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(post(b"Expect: 100-continue", length=len(BODY)))
+    async with asyncio.timeout(10):
+        interim = await reader.readuntil(b"\r\n\r\n")
+        writer.write(BODY)
+        answer = await reader.read()
+    writer.close()
+
+    assert interim == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert status(answer) == 404
+
+
+async def test_a_body_that_is_too_large_is_refused_before_100_continue(port: int) -> None:
+    answer = await talk(port, post(b"Expect: 100-continue", length=LIMIT + 1))
+
+    assert status(answer) == 413
+    assert b"100 Continue" not in answer
+
+
+@pytest.mark.parametrize(
+    "request_line",
+    [
+        b"post /v1/chat/completions HTTP/1.1",
+        b"get /health HTTP/1.1",
+        b"BREW /health HTTP/1.1",
+        b"CONNECT localhost:80 HTTP/1.1",
+        b"CONNECT /health HTTP/1.1",
+        b"GET health HTTP/1.1",
+        b"GET /he alth HTTP/1.1",
+        b"GET /v1/models/\xff HTTP/1.1",
+        b"GET http://localhost:99999999999999/health HTTP/1.1",
+        b"PRI * HTTP/2.0",
+        b"\x16\x03\x01\x02\x00\x01\x00",
+    ],
+)
+async def test_what_is_no_http_request_is_a_400_in_the_envelope(
+    port: int, request_line: bytes
+) -> None:
+    answer = await talk(port, request_line + b"\r\nHost: localhost\r\n\r\n")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status(answer) == 400
+    assert b"application/json" in head
+    assert json.loads(body)["error"]["type"] == "invalid_request_error"
+
+
+# Status by method and target; none of it is the server's fault.
+TARGETS: list[tuple[bytes, bytes, int]] = [
+    (b"POST", b"//v1/chat/completions", 404),
+    (b"POST", b"/v1/chat/completions/", 404),
+    (b"POST", b"/v1//chat/completions", 404),
+    (b"POST", b"/V1/chat/completions", 404),
+    (b"POST", b"/v1/chat%2fcompletions", 400),  # the path is routed by as it is meant
+    (b"POST", b"/v1/chat/completions?api-version=1", 400),
+    (b"POST", b"/v1/chat/completions#x", 400),
+    (b"GET", b"/health/", 404),
+    (b"GET", b"/docs/", 404),
+    (b"GET", b"/v1/models/", 404),
+    (b"GET", b"/v1/../nexus/state", 404),
+    (b"GET", b"/v1/%2e%2e/nexus/state", 404),
+    (b"GET", b"/v1/models/%2e%2e", 404),
+    (b"GET", b"/v1/models/%ff%fe", 404),
+    (b"GET", b"/v1/models/%ed%a0%80", 404),
+    (b"GET", b"/v1/models/%00", 404),
+    (b"GET", b"/v1/models/%", 404),
+    (b"GET", b"/v1/models/%zz", 404),
+    (b"GET", b"/v1/models/" + b"%F0%9F%A6%99" * 2000, 404),
+    (b"GET", b"/v1/models?" + b"a=b&" * 10_000, 200),
+    (b"GET", b"/nexus/requests?limit=" + b"9" * 5000, 400),
+    (b"GET", b"/nexus/requests?before=%ed%a0%80%00", 200),
+    (b"GET", b"/nexus/logs?after=%ff", 400),
+    (b"GET", b"/nexus/requests/%ff%00/bodies", 404),
+    (b"GET", b"/\xc3\xa4".replace(b"\xc3\xa4", b"%c3%a4"), 404),
+    (b"OPTIONS", b"*", 404),
+    (b"OPTIONS", b"/v1/chat/completions", 405),
+    (b"HEAD", b"/v1/chat/completions", 405),
+    (b"GET", b"/v1/chat/completions", 405),
+    (b"PUT", b"/v1/embeddings", 405),
+    (b"DELETE", b"/v1/models/m", 405),
+    (b"PROPFIND", b"/v1/models", 405),
+    (b"OPTIONS", b"/nexus/state", 405),
+    (b"TRACE", b"/health", 405),
+]
+
+
+@pytest.mark.parametrize(("method", "target", "expected"), TARGETS)
+async def test_an_odd_target_is_the_clients_mistake(
+    port: int, method: bytes, target: bytes, expected: int
+) -> None:
+    line = b"%b %b HTTP/1.1\r\n" % (method, target)
+    answer = await talk(port, line + b"Host: localhost\r\nConnection: close\r\n\r\n")
+
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert status(answer) == expected
+    assert b"access-control-" not in head.lower()
+    assert b"location:" not in head.lower()
+    assert (b"\r\nallow: " in head.lower()) == (expected == 405)
+    if expected != 200 and method != b"HEAD":
+        error = json.loads(body)["error"]
+        assert error["type"] == "invalid_request_error"
+        if expected == 405:
+            assert error["code"] == "method_not_allowed"
+        if expected == 400:
+            assert error["code"] == "invalid_request"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"User-Agent: \xc3\xa4\xff\x80",
+        b"X-Nexus-Backend: \xff\xfe",
+        b"X-Nexus-Privacy-Zone: \xc3\xa9",
+        b"X-Nexus-Min-Tier: \xb2",  # a digit to str.isdigit, and no number
+        b"Content-Length: \xb2",
+        b"Content-Type: \xff",
+        b"Content-Encoding: \xff",
+        b"Authorization: Bearer \xff",
+        b"X-Api-Key: \xff\x80",
+        b"Last-Event-ID: \xff",
+        b"Sec-Fetch-Site: \xff",
+        b"Forwarded: \xff",
+    ],
+)
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/nexus/zones/open", b"/nowhere"])
+async def test_bytes_over_127_in_a_header_harm_nothing(port: int, line: bytes, path: bytes) -> None:
+    head = [b"POST %b HTTP/1.1" % path, b"Host: localhost", b"Connection: close", line]
+    if not line.startswith(b"Content-Length"):
+        head.append(b"Content-Length: %d" % len(BODY))
+
+    answer = await talk(port, b"\r\n".join([*head, b"", b""]) + BODY)
+
+    assert 400 <= status(answer) < 500
+
+
+# --- who is meant -----------------------------------------------------------------------------
+
+HEALTH = b"GET /health HTTP/1.1"
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        ((HEALTH, b"Host: localhost"), 200),
+        ((HEALTH, b"Host: \t[::1]:8000"), 200),
+        ((HEALTH, b"host:127.0.0.1"), 200),
+        ((HEALTH,), 403),
+        ((HEALTH, b"Host:"), 403),
+        ((HEALTH, b"Host: \xff"), 403),
+        ((HEALTH, b"Host: [::1"), 403),
+        ((HEALTH, b"Host: [::1%25lo]"), 403),
+        ((HEALTH, b"Host: localhost:99999999999999"), 403),
+        ((HEALTH, b"Host: localhost\0"), 400),
+        ((HEALTH, b"Host: localhost", b"Host: localhost"), 400),
+        ((HEALTH, b"Host: localhost", b"Origin: http://[::1"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: http://[x]"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: \xff\xfe"), 403),
+        ((HEALTH, b"Host: localhost", b"Origin: http://localhost\0"), 400),
+        ((HEALTH, b"Host: localhost", b"Origin: http://localhost"), 200),
+        # An absolute target's host is what is asked for, whatever Host says (RFC 9112, 3.2.2).
+        ((b"GET http://localhost/health HTTP/1.1",), 200),
+        ((b"GET http://localhost:80/health HTTP/1.1", b"Host: evil.example"), 200),
+        ((b"GET http://evil.example/health HTTP/1.1", b"Host: localhost"), 403),
+        ((b"GET http://localhost@evil.example/health HTTP/1.1", b"Host: localhost"), 403),
+        ((b"GET http://evil.example?localhost/ HTTP/1.1", b"Host: localhost"), 400),
+        ((b"GET http://localhost/health HTTP/1.1", b"Host: a", b"Host: b"), 400),
+        ((b"GET http://[::1/health HTTP/1.1", b"Host: localhost"), 400),
+        ((b"GET http:///health HTTP/1.1", b"Host: localhost"), 400),
+    ],
+)
+async def test_a_strange_host_or_origin_is_the_clients_mistake(
+    port: int, lines: tuple[bytes, ...], expected: int
+) -> None:
+    answer = await talk(port, b"\r\n".join([*lines, b"Connection: close", b"", b""]))
+
+    assert status(answer) == expected
