@@ -16,6 +16,7 @@ _SECONDS = 3.0
 _NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
 # Its lines are for grep; RequestFinished says the same, and is put into words.
 _TOLD_BY_EVENTS = "nexus_core.proxy.record"
+_LINE_END = "\\x0a"  # as the log writes it
 _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
 
 
@@ -86,8 +87,15 @@ class Notices:
         self._warned_of = line
         if line.logger.endswith(_TOLD_BY_EVENTS):
             return None
-        head, trace, rest = line.text.partition("\\x0aTraceback")
-        if not trace:
-            return line.text
-        error = rest.rpartition("\\x0a")[2] or head
-        return f"internal error, the log tells more: {error}"
+        return _without_trace(line.text)
+
+
+def _without_trace(text: str) -> str:
+    """What was logged, and of a trace the exception alone; `\\x0a` stands for line ends here."""
+    what, _, trace = text.partition(f"{_LINE_END}Traceback")
+    if not trace:
+        return text
+    # Of several, the last one was raised; its frames are indented, its message may have lines.
+    lines = trace.rpartition(f"{_LINE_END}Traceback")[2].split(_LINE_END)[1:]
+    error = next((line for line in lines if line and not line.startswith(" ")), "see the log")
+    return f"{'internal error' if '=' in what else what}: {error}"

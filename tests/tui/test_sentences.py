@@ -281,16 +281,29 @@ async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> 
     assert "finished" not in before
 
 
-async def test_an_exception_in_the_log_is_told_by_its_last_line() -> None:
+TRACE = "\\x0aTraceback (most recent call last):\\x0a  File …\\x0a    raise …\\x0a"
+MEANWHILE = "\\x0aDuring handling of the above exception, another exception occurred:\\x0a"
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("ledger x: disk full; requests go on", "ledger x: disk full; requests go on"),
+        (f"failed request=1 path='/x'{TRACE}ValueError: no", "internal error: ValueError: no"),
+        (f"the server died{TRACE}OSError: a\\x0ab", "the server died: OSError: a"),
+        (f"it broke{TRACE}KeyError: 1{MEANWHILE}{TRACE}OSError: no", "it broke: OSError: no"),
+        (f"it broke{TRACE}", "it broke: see the log"),
+    ],
+)
+async def test_a_warning_of_the_log_is_told_without_its_trace(text: str, words: str) -> None:
     logs = LogRing()
     app = NexusApp(make_stage(plays=False).source, now=fixed_now, logs=logs)
-    trace = "failed request=1 path='/x'\\x0aTraceback (most recent call last):\\x0a  File …"
 
     async with app.run_test(size=(120, 24)) as pilot:
         await pilot.pause()
-        logs.add(LogLine(NOW, "error", "nexus_core.api.app", f"{trace}\\x0aValueError: no"))
+        logs.add(LogLine(NOW, "error", "nexus_core.api.app", text))
         app._paint("kpi")
-        await until(lambda: foot(app) == "internal error, the log tells more: ValueError: no")
+        await until(lambda: foot(app) == words)
 
 
 async def test_an_outcome_that_somebody_asked_for_goes_first() -> None:
