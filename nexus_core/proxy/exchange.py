@@ -50,7 +50,7 @@ class Answer:
 
 
 class FailureKind(Enum):
-    """What a failure says, and of what: see `Forwarder._learn` for what follows from each."""
+    """What a failure says, and of what: see `Blame.learn` for what follows from each."""
 
     FAILED = auto()  # of this model at this backend
     UNREACHABLE = auto()  # no connection: of the whole backend
