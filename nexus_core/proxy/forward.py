@@ -22,7 +22,7 @@ from nexus_core.proxy.exchange import (
 from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.record import RequestRecord
-from nexus_core.proxy.relay import StreamRelay
+from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
@@ -272,7 +272,9 @@ class Forwarder:
         request, choice = record.request, decision.order[0]
         backend = choice.backend
         agent = self._agents[backend.name]
-        exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
+        exchange = Exchange(
+            agent, self._server, lambda: self._registry.still_holds(backend), self._now
+        )
         with self._registry.held(backend.name):
             check_zone(request.need, choice)
             served = Served(backend, choice.upstream_model, decision.reason)
@@ -308,6 +310,10 @@ class Forwarder:
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
                 self._learn(agent, failed.failure)
                 return failed.failure
+            except StreamFaultError as reported:
+                self._learn(agent, _failure_of(reported, backend.name))
+                record.failed, record.error = True, f'backend "{backend.name}": {reported}'
+                await reply.finish()
             except asyncio.CancelledError:
                 if record.has_run_out and not (record.has_begun or self._is_ending):
                     why = self._too_late()
@@ -385,6 +391,14 @@ class Forwarder:
     def _known_names(self) -> list[str]:
         served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
         return sorted(served | set(self._routing.aliases))
+
+
+def _failure_of(reported: StreamFaultError, name: str) -> Failure:
+    """An error that a stream told in its middle; one about the request counts against nobody."""
+    fault = reported.fault
+    error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
+    kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
+    return Failure(fault.words, error, fault.status, kind)
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:

@@ -32,6 +32,15 @@ class UnsupportedFieldsError(NexusError):
         self.fields = fields
 
 
+class ModelFailedError(ValueError):
+    """What the model gave is no answer, and its provider says so: another model may do better."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        """`kind` is the provider's own word for it: MALFORMED_FUNCTION_CALL, …"""
+        super().__init__(message)
+        self.kind = kind
+
+
 class StreamFailedError(Exception):
     """The provider said in mid-stream that it failed; the status line was long sent."""
 
