@@ -12,6 +12,7 @@ from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.upstream.base import Headers
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
+_MOMENT = re.compile(r"[0-9]{1,16}(\.[0-9]{1,9})?")
 _DURATION = re.compile(
     r"(?:(\d{1,4})d)?(?:(\d{1,6})h)?(?:(\d{1,6})m(?!s))?(?:(\d{1,9}(?:\.\d{1,9})?)s)?"
     r"(?:(\d{1,9}(?:\.\d{1,9})?)ms)?"
@@ -123,8 +124,9 @@ def _used_up(values: dict[str, str], now: float) -> Iterator[float]:
         reset = values.get(f"{prefix}ratelimit-reset{what}", "").strip()
         if (seconds := duration_seconds(reset)) is not None:
             yield seconds
-        elif (number := _number(reset)) is not None:
-            # A moment in milliseconds or seconds since the epoch, else seconds from now.
+        elif _MOMENT.fullmatch(reset):
+            # In milliseconds or seconds since the epoch, else seconds from now.
+            number = float(reset)
             moment = number / 1000 if number > 1e11 else number
             yield max(0.0, moment - now) if moment > 1e9 else moment
 
