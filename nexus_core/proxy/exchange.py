@@ -20,7 +20,7 @@ from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.opening import Standing
 from nexus_core.proxy.relay import StreamRelay
-from nexus_core.proxy.retry_after import with_wait
+from nexus_core.proxy.retry_after import rounded_up, with_wait
 from nexus_core.translation.chat_answer import error_envelope
 from nexus_core.translation.chat_chunks import as_chunks
 from nexus_core.translation.openai import JsonObject, parse_json, read_service_tier, read_usage
@@ -270,7 +270,7 @@ class Exchange:
             headers = labelled_for(headers, body)
         if fault.status in _MAY_NAME_WAIT:
             headers = with_wait(headers, body, self._now())
-        answer = Answer(fault.status, headers, body, None)
+        answer = Answer(fault.status, rounded_up(headers, self._now()), body, None)
         if not fault.fails_over:
             return answer
         why = f"answered {fault.status}"

@@ -59,16 +59,27 @@ def _until(date: str, now: float) -> float | None:
 
 
 def with_wait(headers: Headers, body: bytes, now: float) -> Headers:
-    """The headers of a refusal with one Retry-After in whole seconds, never less than was asked.
+    """The headers of a refusal with the wait it asks for, to the fraction of a second.
 
     Where no header tells it: Google's RetryInfo, OpenRouter's X-RateLimit-Reset, the window of a
     limit that is used up, and last the words of the message.
     """
+    if retry_after_seconds(headers, now) is not None:
+        return headers
+    wait = _asked_elsewhere(headers, body, now)
+    return headers if wait is None else (*headers, ("retry-after", f"{wait:.6f}"))
+
+
+def rounded_up(headers: Headers, now: float) -> Headers:
+    """The headers with one Retry-After, a date or whole seconds, never less than was asked."""
     wait = retry_after_seconds(headers, now)
     if wait is None:
-        wait = _asked_elsewhere(headers, body, now)
-    if wait is None:
         return headers
+    given = [value.strip() for name, value in headers if name == "retry-after"]
+    if len(given) == 1 and "." not in given[0]:
+        told = _read_header("retry-after", given[0], now)
+        if told is not None and told >= wait:
+            return headers
     rest = tuple(pair for pair in headers if pair[0] != "retry-after")
     return (*rest, ("retry-after", str(whole_seconds(wait))))
 

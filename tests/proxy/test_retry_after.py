@@ -3,7 +3,12 @@ from typing import Any
 
 import pytest
 
-from nexus_core.proxy.retry_after import duration_seconds, retry_after_seconds, with_wait
+from nexus_core.proxy.retry_after import (
+    duration_seconds,
+    retry_after_seconds,
+    rounded_up,
+    with_wait,
+)
 
 NOW = 1_800_000_000.0  # Fri, 15 Jan 2027 08:00:00 GMT
 
@@ -45,6 +50,7 @@ def test_of_several_waits_the_longest_counts() -> None:
     assert retry_after_seconds(headers, NOW) == 2.5
 
 
+LATER = "Fri, 15 Jan 2027 08:00:30 GMT"
 GOOGLE = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "2.4s"}
 
 
@@ -73,8 +79,10 @@ def says(message: str) -> dict[str, Any]:
         ((("retry-after", "0"),), {}, "0"),
         ((("retry-after-ms", "1500"),), {}, "2"),
         ((("retry-after-ms", "1500"), ("retry-after", "1")), {}, "2"),
-        ((("retry-after", "Fri, 15 Jan 2027 08:00:30 GMT"),), {}, "30"),
-        ((("retry-after", "Fri, 15 Jan 2027 07:00:30 GMT"),), {}, "0"),
+        ((("retry-after", LATER),), {}, LATER),
+        ((("retry-after", LATER), ("retry-after-ms", "29000")), {}, LATER),
+        ((("retry-after", LATER), ("retry-after-ms", "30001")), {}, "31"),
+        ((("retry-after", "Fri, 15 Jan 2027 07:00:30 GMT"), ("retry-after", "9")), {}, "9"),
         ((), {"error": {"details": [{"reason": "x"}, GOOGLE]}}, "3"),
         ((), [{"error": {"details": [GOOGLE]}}], "3"),
         ((("retry-after", "9"),), {"error": {"details": [GOOGLE]}}, "9"),
@@ -104,10 +112,14 @@ def test_a_client_is_never_told_less_than_was_asked(
 ) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
 
-    passed = with_wait((("x-request-id", "r"), *headers), raw, NOW)
+    asked = with_wait((("x-request-id", "r"), *headers), raw, NOW)
+    passed = rounded_up(asked, NOW)
 
     assert [value for name, value in passed if name == "retry-after"] == ([told] if told else [])
     assert ("x-request-id", "r") in passed
+    exact, whole = retry_after_seconds(asked, NOW), retry_after_seconds(passed, NOW)
+    assert (exact is None) == (told is None)
+    assert exact is None or whole is None or exact <= whole < exact + 1
 
 
 @pytest.mark.parametrize(
