@@ -132,9 +132,12 @@ class KeyCutter:
 class ReportedError(UpstreamProtocolError):
     """The provider says inside its answer that it failed; `status` is what it would answer with."""
 
-    def __init__(self, message: str, status: int, kind: str = "") -> None:
+    def __init__(
+        self, message: str, status: int, kind: str = "", wait_seconds: float | None = None
+    ) -> None:
         """`kind` is the provider's own word: overloaded_error, MALFORMED_FUNCTION_CALL, …"""
         super().__init__(message)
+        self.wait_seconds = wait_seconds  # that it asks for before the next try
         self.status = status if 400 <= status < 600 else 502
         self.kind = kind
 

@@ -292,7 +292,8 @@ def _is_comment(chunk: bytes) -> bool:
 
 
 def _as_reported(error: StreamFailedError) -> ReportedError:
-    return ReportedError(f"{error.message} ({error.type})", error.status, error.type)
+    words = f"{error.message} ({error.type})"
+    return ReportedError(words, error.status, error.type, error.wait_seconds)
 
 
 def _raise_reported(body: bytes, translator: AnswerTranslator) -> None:

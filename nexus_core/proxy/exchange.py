@@ -14,12 +14,13 @@ from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.content_type import as_events, as_json, labelled_for
-from nexus_core.proxy.fault import ErrorReport, Fault, judge_report
+from nexus_core.proxy.error_report import ErrorReport
 from nexus_core.proxy.fault import FailureKind as FailureKind  # where the rest of the proxy looks
+from nexus_core.proxy.fault import Fault, judge_report
 from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.opening import Standing
-from nexus_core.proxy.relay import StreamRelay
+from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
 from nexus_core.translation.chat_answer import error_envelope
 from nexus_core.translation.chat_chunks import as_chunks
@@ -287,7 +288,12 @@ class Exchange:
         if not fault.fails_over:
             body = json.dumps(error_envelope(words, error.kind or "api_error")).encode()
             return Answer(fault.status, as_json(()), body, None)
-        raise self._failed(words, status=fault.status, kind=fault.kind) from error
+        failed = self._failed(words, status=fault.status, kind=fault.kind)
+        if error.wait_seconds is not None and isinstance(failed.failure.verdict, NexusError):
+            asked = (("retry-after", f"{error.wait_seconds:.6f}"),)
+            failed.failure.verdict.headers = rounded_up(asked, self._now())
+            failed = AttemptFailedError(replace(failed.failure, headers=asked))
+        raise failed from error
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
@@ -313,6 +319,14 @@ class Exchange:
         )
         seen = self._response.status if self._response is not None else None
         return AttemptFailedError(Failure(why, error, seen, kind))
+
+
+def reported_failure(reported: StreamFaultError, name: str) -> Failure:
+    """An error that a stream told in its middle; one about the request counts against nobody."""
+    fault = reported.fault
+    error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
+    kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
+    return Failure(fault.words, error, fault.status, kind)
 
 
 def _choices(call: Call) -> int:

@@ -18,6 +18,7 @@ from nexus_core.proxy.exchange import (
     Exchange,
     Failure,
     FailureKind,
+    reported_failure,
 )
 from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
@@ -311,7 +312,7 @@ class Forwarder:
                 self._learn(agent, failed.failure)
                 return failed.failure
             except StreamFaultError as reported:
-                self._learn(agent, _failure_of(reported, backend.name))
+                self._learn(agent, reported_failure(reported, backend.name))
                 record.failed, record.error = True, f'backend "{backend.name}": {reported}'
                 await reply.finish()
             except asyncio.CancelledError:
@@ -391,14 +392,6 @@ class Forwarder:
     def _known_names(self) -> list[str]:
         served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
         return sorted(served | set(self._routing.aliases))
-
-
-def _failure_of(reported: StreamFaultError, name: str) -> Failure:
-    """An error that a stream told in its middle; one about the request counts against nobody."""
-    fault = reported.fault
-    error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
-    kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
-    return Failure(fault.words, error, fault.status, kind)
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:

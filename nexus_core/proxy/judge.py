@@ -9,13 +9,8 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from nexus_core.proxy.fault import (
-    ErrorReport,
-    FailureKind,
-    Fault,
-    judge_report,
-    read_report,
-)
+from nexus_core.proxy.error_report import ErrorReport, read_report
+from nexus_core.proxy.fault import FailureKind, Fault, judge_report
 from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.types import Endpoint
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator
-from contextlib import suppress
 
 from nexus_core.agents import Response
 from nexus_core.agents.base import KeyCutter
@@ -27,7 +26,7 @@ _AFTER_DONE_SECONDS = 1.0  # for the rest of the last event
 _DONE = re.compile(rb"(?:^|(?<=\r))data: ?\[DONE\]\s*$", re.MULTILINE)
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"([^"]+)')
 _ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or as a key of one
-_NO_EVENT = (b":", b"\n", b"\r")  # how comments and blank lines begin
+_NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begin
 
 
 class StreamFaultError(Exception):
@@ -153,18 +152,17 @@ class StreamRelay:
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that says [DONE], or of the stream."""
         await self._send(first, reply)
-        loop = asyncio.get_running_loop()
+        loop, chunks = asyncio.get_running_loop(), self._chunks
         ends = loop.time() + idle_timeout_seconds
         async with asyncio.timeout_at(ends) as idle:
             while not (self._is_done and self._last.endswith((b"\n\n", b"\n\r\n", b"\r\r"))):
-                chunk = await (anext(self._chunks, None) if self._reading is None else self._late())
+                chunk = await (anext(chunks, None) if self._reading is None else self._late())
                 if chunk is None:
                     return
                 idle.reschedule(None)  # the client may read as slowly as it likes
-                began = loop.time()
-                is_alive = not (self._held or chunk).startswith(_NO_EVENT) or _has_event(
-                    self._held + chunk
-                )
+                begins = self._held or chunk
+                is_alive = begins[:1] not in _NO_EVENT or _has_event(self._held + chunk)
+                began = 0.0 if is_alive else loop.time()
                 await self._send(chunk, reply)
                 if self._is_done:
                     ends = loop.time() + _AFTER_DONE_SECONDS
@@ -188,8 +186,9 @@ class StreamRelay:
         if self._reading is not None:
             reading, self._reading = self._reading, None
             reading.cancel()
-            with suppress(asyncio.CancelledError, UpstreamError):
-                await reading
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()  # seen: nobody asks for it any more
         await self._chunks.aclose()
 
     @property

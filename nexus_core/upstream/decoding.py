@@ -118,13 +118,14 @@ class _Inflater:
         has_frame = kind == "gzip" or first.startswith(GZIP) or first[0] & 0x0F == 8
         self._window = _EITHER_FRAME if has_frame else _NO_FRAME
         self._inflater = zlib.decompressobj(self._window)
+        self._border = b""  # the first byte of what may be another member
         self._left = max_bytes
         self._max_bytes = max_bytes
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """The pieces that these bytes give."""
         if self._inflater.eof:
-            data = self._next_member(data)
+            data = self._next_member(self._border + data)
         while data or not self._inflater.eof:
             try:
                 piece = self._inflater.decompress(data, _PIECE_BYTES)
@@ -145,7 +146,9 @@ class _Inflater:
 
     def _next_member(self, data: bytes) -> bytes:
         """A gzip file may hold several, and padding behind them."""
+        self._border = b""
         if not data.startswith(GZIP):
+            self._border = data if GZIP.startswith(data) else b""
             return b""
         self._inflater = zlib.decompressobj(self._window)
         return data

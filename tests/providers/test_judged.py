@@ -12,6 +12,7 @@ from nexus_core.agents import create_agent
 from nexus_core.agents.http import AgentSettings
 from nexus_core.config import BackendConfig, ServerConfig
 from nexus_core.proxy.exchange import AttemptFailedError, Exchange, FailureKind
+from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.translation.openai import read_request
 from nexus_core.types import BackendType, Endpoint
 from nexus_core.upstream import create_engine
@@ -115,6 +116,22 @@ async def test_a_wrong_key_told_in_a_stream_is_a_refused_key(
         answer = await nexus.chat(stream=True)
 
     assert (answer.status_code, error_of(answer)["code"]) == (502, "upstream_auth_failed")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_wait_that_google_tells_inside_is_passed_on_rounded_up(
+    upstream: ScriptedUpstream, stream: bool
+) -> None:
+    info = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "34.07s"}
+    body = google(429, "RESOURCE_EXHAUSTED", details=[info])
+    upstream.script = streams([event(body)]) if stream else answers(body)
+
+    failed = await failure_of(GOOGLE, upstream.url, stream=stream)
+    async with nexus_with(of(GOOGLE, upstream)) as nexus:
+        answer = await nexus.chat(stream=stream)
+
+    assert retry_after_seconds(failed.failure.headers, 0.0) == 34.07
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "35")
 
 
 FAILED_MODELS = [

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nexus_core.proxy.fault import FailureKind, Fault, judge_report, read_report
+from nexus_core.proxy.error_report import read_report
+from nexus_core.proxy.fault import FailureKind, Fault, judge_report
 from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
 from nexus_core.types import Endpoint
 

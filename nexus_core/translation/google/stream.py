@@ -235,7 +235,7 @@ def stream_failure(answer: object) -> StreamFailedError | None:
     if error is None:
         return None
     status = 401 if error.reason == "API_KEY_INVALID" else error.status or 502
-    return StreamFailedError(error.message, error.type, status)
+    return StreamFailedError(error.message, error.type, status, error.retry_after_seconds)
 
 
 def _joined(deltas: Iterable[JsonObject]) -> list[JsonObject]:
