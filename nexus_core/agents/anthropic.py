@@ -14,12 +14,14 @@ from nexus_core.translation.anthropic import (
     AnthropicStream,
     read_models,
     read_usage,
+    stream_failure,
     translate_error,
     translate_request,
     translate_response,
 )
 from nexus_core.translation.chat_request import check_chat_request
 from nexus_core.translation.openai import JsonObject, OpenAIRequest, parse_json
+from nexus_core.translation.report import StreamFailedError
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
@@ -91,6 +93,7 @@ class AnthropicAnswer:
     """How the answer to one call becomes OpenAI's."""
 
     ends_at_completion = True  # message_stop is the last event
+    counts_unended_event = False
 
     def __init__(self, call: Call) -> None:
         asked = call.asked
@@ -122,6 +125,12 @@ class AnthropicAnswer:
             include_usage=self._include_usage,
             legacy_functions=self._legacy,
         )
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """An error under a good status."""
+        if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+            return stream_failure(answer)
+        return None
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
         """Status and envelope; Anthropic says in a header when to come back."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -13,6 +13,15 @@ from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.decoding import GZIP, inflate_whole
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What to do where a backend refuses what Nexus added to a call for its own accounting."""
+
+    plain: Callable[[], Call]  # the call as the client sent it
+    remember: Callable[[], None]  # that this backend takes no additions
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +34,7 @@ class Call:
     is_streaming: bool
     model: str  # by the backend's own name
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
+    way_back: WayBack | None = field(default=None, repr=False)  # where something was added
     asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
 
@@ -122,13 +132,18 @@ class KeyCutter:
 class ReportedError(UpstreamProtocolError):
     """The provider says inside its answer that it failed; `status` is what it would answer with."""
 
-    def __init__(self, message: str, status: int) -> None:
+    def __init__(
+        self, message: str, status: int, kind: str = "", wait_seconds: float | None = None
+    ) -> None:
+        """`kind` is the provider's own word: overloaded_error, MALFORMED_FUNCTION_CALL, …"""
         super().__init__(message)
+        self.wait_seconds = wait_seconds  # that it asks for before the next try
         self.status = status if 400 <= status < 600 else 502
+        self.kind = kind
 
 
 async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:
-    """The whole body.
+    """The whole body; gzip that no header tells of is inflated.
 
     Raises:
         UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
@@ -141,4 +156,5 @@ async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> b
             if size > max_bytes:
                 raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
             parts.append(chunk)
-    return b"".join(parts)
+    body = b"".join(parts)
+    return inflate_whole(body, max_bytes) if body.startswith(GZIP) else body

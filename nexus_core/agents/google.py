@@ -21,6 +21,7 @@ from nexus_core.translation.google import (
     read_models,
     read_retry_after,
     read_usage,
+    stream_failure,
     translate_embeddings_request,
     translate_embeddings_response,
     translate_error,
@@ -28,7 +29,7 @@ from nexus_core.translation.google import (
     translate_response,
 )
 from nexus_core.translation.openai import JsonObject, OpenAIRequest, parse_json
-from nexus_core.translation.report import Translation
+from nexus_core.translation.report import StreamFailedError, Translation
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
@@ -119,9 +120,15 @@ def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
 class _GoogleForm:
     """What all of Google's answers have in common."""
 
+    counts_unended_event = True
+
     def usage(self, answer: JsonObject) -> TokenUsage | None:
         """What the answer tells of its usage."""
         return read_usage(answer)
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """An error under a good status."""
+        return stream_failure(answer)
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
         """Status, envelope, and the wait that Google asks for in the body."""

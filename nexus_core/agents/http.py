@@ -25,6 +25,7 @@ from nexus_core.upstream.base import (
     UpstreamRequest,
     UpstreamResponse,
 )
+from nexus_core.upstream.decoding import decoded
 
 _MAX_MODELS = 10_000
 _MAX_SMALL_BYTES = 4 * 1024 * 1024
@@ -247,9 +248,10 @@ class HttpAgent:
         return await read_small(await self.post(path, body, accept="application/json"))
 
     async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
-        return await self._engine.send(
+        response = await self._engine.send(
             request, connect_timeout_seconds=self._settings.connect_timeout_seconds
         )
+        return decoded(response, self._settings.max_response_bytes)
 
 
 async def read_small(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from nexus_core.agents.base import Call, Response
+from nexus_core.agents.base import Call, Response, WayBack
 from nexus_core.agents.http import HttpAgent
 from nexus_core.events import TokenUsage
 from nexus_core.translation.openai import OpenAIRequest
@@ -24,12 +24,15 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """A backend that speaks OpenAI's API; requests pass to it as they are."""
 
+    _takes_additions = True  # until it refuses them: then until its configuration changes
+
     def prepare(
         self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
     ) -> Call:
         """The request as it came, but for the model's name and a stream's wish for its usage."""
         adds_usage = (
             wants_usage
+            and self._takes_additions
             and request.is_streaming
             and endpoint is not Endpoint.EMBEDDINGS
             and not request.wants_usage
@@ -41,8 +44,18 @@ class OpenAIAgent(HttpAgent):
             is_streaming=request.is_streaming,
             model=model,
             adds_usage=adds_usage,
+            way_back=self._way_back(endpoint, request, model) if adds_usage else None,
             asked=request.fields,
         )
+
+    def _way_back(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> WayBack:
+        def plain() -> Call:
+            return self.prepare(endpoint, request, model)
+
+        def remember() -> None:
+            self._takes_additions = False
+
+        return WayBack(plain, remember)
 
     async def send(self, call: Call) -> Response:
         """Send it and wait for the answer's head.

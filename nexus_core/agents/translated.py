@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+import math
+from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -12,9 +12,17 @@ from nexus_core.agents.base import ReportedError, Response, read_whole
 from nexus_core.errors import InvalidRequestError
 from nexus_core.events import TokenUsage
 from nexus_core.translation.openai import JsonObject, parse_json
-from nexus_core.translation.report import StreamFailedError
-from nexus_core.translation.sse import DONE, SseEvent, SseParser, encode_event
+from nexus_core.translation.report import ModelFailedError, StreamFailedError
+from nexus_core.translation.sse import (
+    DONE,
+    Shape,
+    SseEvent,
+    SseParser,
+    encode_event,
+    shape_of,
+)
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.decoding import GZIP, inflated
 
 _MAX_ERROR_BYTES = 1024 * 1024
 _JSON = ("content-type", "application/json")
@@ -48,6 +56,7 @@ class AnswerTranslator(Protocol):
     """How one call's answer becomes OpenAI's."""
 
     ends_at_completion: bool  # the provider's last event is known for one; else the body's end is
+    counts_unended_event: bool  # its own SDK reads a last event that lacks its blank line
 
     def whole(self, answer: JsonObject) -> JsonObject:
         """A whole answer.
@@ -63,6 +72,10 @@ class AnswerTranslator(Protocol):
 
     def stream(self) -> StreamTranslator:
         """The state for a stream."""
+        ...
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """The error that a parsed body under a good status is; None where it is none."""
         ...
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
@@ -109,7 +122,7 @@ async def translated(
     if status != 200:  # a redirect, or something that is no answer
         return Ready(status, response.headers, b"", response)
     if is_streaming:
-        return TranslatedStream(response, translator)
+        return TranslatedStream(response, translator, max_bytes)
     return TranslatedWhole(response, translator, max_bytes)
 
 
@@ -121,7 +134,7 @@ def _without(headers: Headers, kind: tuple[str, str]) -> Headers:
 def _retry_after(headers: Headers, seconds: float | None) -> Headers:
     if seconds is None or any(name == "retry-after" for name, _ in headers):
         return ()
-    return (("retry-after", f"{max(1.0, seconds):.0f}"),)
+    return (("retry-after", str(math.ceil(max(1.0, seconds)))),)
 
 
 @dataclass(slots=True)
@@ -165,10 +178,14 @@ class TranslatedWhole:
         body = await read_whole(self._response, self._max_bytes)
         try:
             answer = parse_json(body)
+            if (error := self._translator.reported(answer)) is not None:
+                raise _as_reported(error)
             if not isinstance(answer, dict):
                 raise ValueError("no JSON object")
             self.usage = self._translator.usage(answer)
             yield json.dumps(self._translator.whole(answer)).encode()
+        except ModelFailedError as error:
+            raise ReportedError(f"the model failed: {error}", 502, error.kind) from error
         except ValueError as error:
             raise UpstreamProtocolError(f"its answer can't be translated: {error}") from error
 
@@ -176,18 +193,19 @@ class TranslatedWhole:
 class TranslatedStream:
     """A stream, translated event by event; holds no more than one event."""
 
-    def __init__(self, response: UpstreamResponse, translator: AnswerTranslator) -> None:
+    def __init__(
+        self, response: UpstreamResponse, translator: AnswerTranslator, max_bytes: int
+    ) -> None:
         self.status = response.status
-        self._is_stream = any(
-            name == "content-type" and value.lstrip().lower().startswith("text/event-stream")
-            for name, value in response.headers
-        )
         self.headers = _without(response.headers, _EVENTS)
         self.close = response.close
         self._response = response
+        self._translator = translator
+        self._max_bytes = max_bytes  # of a body that is no stream, or is compressed
+        self._shape = Shape.UNKNOWN
+        self._head = b""  # until the shape is known
         self._parser = SseParser()
         self._stream = translator.stream()
-        self._ends_at_completion = translator.ends_at_completion
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -202,33 +220,87 @@ class TranslatedStream:
         Raises:
             UpstreamProtocolError: it ended early, reported an error, or makes no sense.
         """
-        if not self._is_stream:
-            raise UpstreamProtocolError("it answers a request for a stream without one")
         stream, has_begun = self._stream, False
-        async with aclosing(self._response.chunks()) as chunks:
-            async for chunk in chunks:
+        chunks = self._response.chunks()
+        try:
+            while (chunk := await anext(chunks, None)) is not None:
+                if self._shape is not Shape.EVENTS:
+                    if not self._head and chunk.startswith(GZIP):
+                        chunks = inflated(chunk, chunks, "gzip", self._max_bytes)
+                        continue
+                    chunk = await self._recognise(chunk, chunks)
                 made = bytearray()
                 try:
-                    self._translate(chunk, made)
+                    self._translate(self._parser.feed(chunk), made)
                 except UpstreamProtocolError:
                     if has_begun:  # else another backend may still give the whole answer
                         yield bytes(made)
                     raise
                 has_begun = has_begun or bool(made)
-                yield bytes(made)
-                if self._ends_at_completion and stream.is_complete:
+                if made or not _is_comment(chunk):
+                    yield bytes(made)
+                if self._translator.ends_at_completion and stream.is_complete:
                     break
+        finally:
+            await chunks.aclose()
+        made = bytearray()
+        if self._translator.counts_unended_event and not stream.is_complete:
+            self._translate(self._parser.finish(), made)
         if not stream.is_complete:
             raise UpstreamProtocolError("the stream ended without its end mark")
-        yield b"".join(map(encode_event, stream.finish())) + DONE
+        yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
-    def _translate(self, chunk: bytes, made: bytearray) -> None:
-        """Append what these bytes give to `made`, up to where something is wrong with them."""
+    async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
+        """The beginning of an event stream, whatever its label says; empty: too little has come.
+
+        Raises:
+            UpstreamProtocolError: it is something else.
+        """
+        self._head += chunk
+        self._shape = shape_of(self._head)
+        if self._shape is Shape.UNKNOWN:
+            return b""
+        if self._shape is Shape.EVENTS:
+            head, self._head = self._head, b""
+            return head
+        if self._shape is Shape.JSON:
+            body = bytearray(self._head)
+            async for more in rest:
+                body += more
+                if len(body) > self._max_bytes:
+                    break
+            _raise_reported(bytes(body), self._translator)
+        raise UpstreamProtocolError("it answers a request for a stream without one")
+
+    def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
+        """Append what these events give to `made`, up to where something is wrong with them."""
         try:
-            for event in self._parser.feed(chunk):
+            for event in events:
                 for piece in self._stream.feed(event):
                     made += encode_event(piece)
         except StreamFailedError as error:
-            raise ReportedError(f"{error.message} ({error.type})", error.status) from error
+            raise _as_reported(error) from error
         except ValueError as error:
             raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error
+
+
+def _is_comment(chunk: bytes) -> bool:
+    """Nothing but comments and blank lines: they do not say that the model is alive."""
+    return chunk.startswith((b":", b"\n", b"\r")) and all(
+        not line or line.startswith(b":") for line in chunk.splitlines()
+    )
+
+
+def _as_reported(error: StreamFailedError) -> ReportedError:
+    words = f"{error.message} ({error.type})"
+    return ReportedError(words, error.status, error.type, error.wait_seconds)
+
+
+def _raise_reported(body: bytes, translator: AnswerTranslator) -> None:
+    """Raise what a body under a good status says of a failure, if it does."""
+    try:
+        answer = parse_json(body)
+    except ValueError:
+        return
+    if (error := translator.reported(answer)) is not None:
+        raise _as_reported(error) from error

@@ -16,7 +16,13 @@ from nexus_core.api.asgi import (
 from nexus_core.api.auth import Caller
 from nexus_core.api.body import read_body
 from nexus_core.api.errors import error_body, error_event, error_headers
-from nexus_core.api.headers import NexusHeaders, passed_headers, read_hints, shown_headers
+from nexus_core.api.headers import (
+    STREAM_HEADERS,
+    NexusHeaders,
+    passed_headers,
+    read_hints,
+    shown_headers,
+)
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest, Served
@@ -106,6 +112,8 @@ class AsgiReply:
         self._is_stream = length is None
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
+        if dict(headers).get(b"content-type", b"").startswith(b"text/event-stream"):
+            headers += STREAM_HEADERS
         NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         return shown_headers(headers)

@@ -25,14 +25,21 @@ _PASSED = frozenset(
         "content-type",
         "retry-after",
         "retry-after-ms",
+        "x-should-retry",
         "request-id",
         "x-request-id",
+        "cf-ray",
+        "apim-request-id",
+        "x-ms-request-id",
         "openai-processing-ms",
         "openai-version",
         "openai-model",
     }
 )
-_PASSED_PREFIXES = ("x-ratelimit-", "ratelimit-", "anthropic-ratelimit-")
+_PASSED_PREFIXES = ("x-ratelimit-", "x-rate-limit-", "ratelimit", "anthropic-ratelimit-")
+# nginx and its kin collect a stream into blocks of 16 KB unless its answer says otherwise.
+# https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
+STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _CREDENTIALS = frozenset(
@@ -84,11 +91,13 @@ def shown_cost(cost: Cost) -> str:
 
 
 def passed_headers(upstream: Headers) -> RawHeaders:
-    """What passes of a backend's response headers, by allow-list."""
+    """What passes of a backend's response headers, by allow-list; each once, the first one."""
+    passed: dict[str, str] = {}
+    for name, value in upstream:
+        if name in _PASSED or name.startswith(_PASSED_PREFIXES):
+            passed.setdefault(name, value)
     return [
-        (name.encode("latin-1"), _UNSAFE.sub("?", value).encode())
-        for name, value in upstream
-        if name in _PASSED or name.startswith(_PASSED_PREFIXES)
+        (name.encode("latin-1"), _UNSAFE.sub("?", value).encode()) for name, value in passed.items()
     ]
 
 

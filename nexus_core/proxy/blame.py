@@ -8,7 +8,8 @@ from typing import assert_never
 
 from nexus_core.agents import InferenceAgent
 from nexus_core.circuit import NO_CREDIT_SECONDS
-from nexus_core.proxy.exchange import Failure, FailureKind
+from nexus_core.proxy.exchange import Failure
+from nexus_core.proxy.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import Registry
 from nexus_core.routing.router import Choice

@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from enum import Enum, auto
+from dataclasses import dataclass, replace
 
 from nexus_core.agents import Call, InferenceAgent, Response
-from nexus_core.agents.base import ReportedError, read_whole
+from nexus_core.agents.base import ReportedError, WayBack, read_whole
 from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
+from nexus_core.proxy.content_type import as_events, as_json, labelled_for
+from nexus_core.proxy.error_report import ErrorReport
+from nexus_core.proxy.fault import FailureKind, Fault, judge_report
+from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
 from nexus_core.proxy.meter import text_length
-from nexus_core.proxy.relay import StreamRelay
-from nexus_core.translation.openai import parse_json, read_service_tier
+from nexus_core.proxy.opening import Standing
+from nexus_core.proxy.relay import StreamFaultError, StreamRelay
+from nexus_core.proxy.retry_after import rounded_up, with_wait
+from nexus_core.translation.chat_answer import error_envelope
+from nexus_core.translation.chat_chunks import as_chunks
+from nexus_core.translation.openai import JsonObject, parse_json, read_service_tier
+from nexus_core.translation.sse import Shape
 from nexus_core.translation.usage import find_usage, read_usage
 from nexus_core.upstream.base import (
     MAY_SEND,
@@ -26,10 +35,8 @@ from nexus_core.upstream.base import (
     UpstreamNotSentError,
 )
 
+_MAY_NAME_WAIT = frozenset({429, 503, 529})
 _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
-
-_FAILS_OVER = frozenset({408, 429}) | frozenset(range(500, 600))
-_REFUSED_KEY = frozenset({401, 403})
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +54,6 @@ class Answer:
     def text_bytes(self) -> int:
         """How much a whole answer says without telling its usage."""
         return 0 if self.relay or self.usage else text_length(self.body)
-
-
-class FailureKind(Enum):
-    """What a failure says, and of what: see `Blame.learn` for what follows from each."""
-
-    FAILED = auto()  # of this model at this backend
-    UNREACHABLE = auto()  # no connection: of the whole backend
-    BUSY = auto()  # 429: of this model at this backend
-    ACCOUNT_BUSY = auto()  # a 429 that speaks of the whole account
-    NO_CREDIT = auto()  # 402, insufficient_quota: the account can't pay
-    REFUSED_KEY = auto()  # 401, and Google's 400 for a bad key
-    FORBIDDEN = auto()  # 403: perhaps about this prompt or model; a probe has to tell
-    REFUSED_CONTENT = auto()  # about this request: counts against nobody
-    NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,15 +75,28 @@ class AttemptFailedError(Exception):
         self.failure = failure
 
 
+class _AdditionRefusedError(Exception):
+    """The backend refuses what Nexus added to the request."""
+
+    def __init__(self, way_back: WayBack) -> None:
+        super().__init__("refuses what was added to the request")
+        self.way_back = way_back
+
+
 class Exchange:
     """One request at one backend, from the first byte sent to the connection given back."""
 
     def __init__(
-        self, agent: InferenceAgent, server: ServerConfig, may_send: Callable[[], bool]
+        self,
+        agent: InferenceAgent,
+        server: ServerConfig,
+        may_send: Callable[[], bool],
+        now: Callable[[], float] = time.time,
     ) -> None:
         self._agent = agent
         self._server = server
         self._may_send = may_send  # asked once more when there is a connection
+        self._now = now  # seconds since the epoch: some waits are told as a moment
         self.is_sent = False  # the backend may have read it
         self._response: Response | None = None
         self._relay: StreamRelay | None = None
@@ -107,8 +113,7 @@ class Exchange:
         before = MAY_SEND.set(self._is_about_to_send)
         try:
             async with asyncio.timeout(limit):
-                self._response = await self._agent.send(call)
-                return await self._judge(self._response, call)
+                return await self._ask(call)
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -121,11 +126,7 @@ class Exchange:
             why = self._agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
         except ReportedError as error:
-            if error.status in _REFUSED_KEY:
-                raise self._refused(error.status) from error
-            kind = FailureKind.BUSY if error.status == 429 else FailureKind.FAILED
-            why = self._agent.keys.cut_text(str(error))
-            raise self._failed(why, status=error.status, kind=kind) from error
+            return self._reported(error, call)
         except UpstreamError as error:
             raise self._failed(self._agent.keys.cut_text(str(error))) from error
         except TimeoutError as error:
@@ -151,45 +152,148 @@ class Exchange:
         if self._response is not None:
             await self._response.close()
 
+    async def _ask(self, call: Call) -> Answer:
+        """Send; and once more without what Nexus added, where that is refused."""
+        try:
+            self._response = await self._agent.send(call)
+            return await self._judge(self._response, call)
+        except _AdditionRefusedError as refused:
+            await self.close()
+            self._relay = None
+            self._response = await self._agent.send(plain := refused.way_back.plain())
+            answer = await self._judge(self._response, plain)
+            if answer.status < 400:  # else it was about something else
+                refused.way_back.remember()
+            return answer
+
     async def _judge(self, response: Response, call: Call) -> Answer:
         cut = self._agent.keys.cut_text
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
+        if not 200 <= status <= 599:
+            raise self._failed(f"answers with the status {status}, which is none of HTTP's")
         if 300 <= status < 400:
             raise self._failed(f"answers {status}, and redirects are not followed")
-        if call.is_streaming and status == 200 and _is_event_stream(headers):
-            self._relay = relay = StreamRelay(
-                response,
-                self._agent.keys,
-                hides_usage=call.adds_usage,
-                choices=_choices(call),
-            )
-            return Answer(status, headers, await relay.first(), relay)
-        body = self._agent.keys.cut(await read_whole(response, self._server.max_response_bytes))
-        if status in _REFUSED_KEY:
-            raise self._refused(status)
-        answer = Answer(status, headers, body, None)
-        if status in _FAILS_OVER:
-            kind = FailureKind.BUSY if status == 429 else FailureKind.FAILED
-            raise AttemptFailedError(Failure(f"answered {status}", answer, status, kind, headers))
-        if status < 300:
-            usage, tier = self._read(body)
-            return Answer(status, headers, body, None, response.usage or usage, tier)
-        return answer
+        if status < 300 and call.is_streaming:
+            return await self._begin(response, headers, call)
+        body = await read_whole(response, self._server.max_response_bytes)
+        return self._whole(status, headers, self._agent.keys.cut(body), call)
 
-    def _read(self, body: bytes) -> tuple[TokenUsage | None, str | None]:
-        """Usage and service tier; something else than a JSON object is a failed attempt."""
+    async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
+        """The answer to a request for a stream, whatever its label says."""
+        self._relay = relay = StreamRelay(
+            response,
+            self._agent.keys,
+            hides_usage=call.adds_usage,
+            choices=_choices(call),
+            model=call.model,
+            max_inflated_bytes=self._server.max_response_bytes,
+        )
+        standing = await relay.begin()
+        opening = relay.opening
+        held = bytes(opening.held)
+        if standing is Standing.FAULTY and opening.fault is not None:
+            body = opening.reported.encode()
+            return self._faulty(opening.fault, headers, body, call, is_inside=True)
+        if standing is not Standing.NO_STREAM:
+            return Answer(response.status, as_events(headers), held, relay)
+        if opening.shape is not Shape.JSON:
+            raise self._failed("answered with something that is neither a stream nor JSON")
+        body = held + await self._rest(relay, len(held))
+        whole = self._whole(response.status, headers, self._agent.keys.cut(body), call)
+        if whole.status >= 400:
+            return whole
+        fields = parse_json(whole.body) if len(whole.body) <= _MAX_PARSED_BYTES else None
+        if not isinstance(fields, dict):
+            raise self._failed("answered a request for a stream without one")
+        body = as_chunks(fields, include_usage=_wants_usage(call.asked))
+        return replace(whole, headers=as_events(headers), body=body)
+
+    async def _rest(self, relay: StreamRelay, size: int) -> bytes:
+        parts: list[bytes] = []
+        async for chunk in relay.rest():
+            parts.append(chunk)
+            size += len(chunk)
+            if size > self._server.max_response_bytes:
+                raise self._failed(f"the answer is over {self._server.max_response_bytes} bytes")
+        return b"".join(parts)
+
+    def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
+        """Judge a whole body that the key was cut out of."""
+        if status >= 400:
+            fault = judge_status(status, body, call.model)
+            return self._faulty(fault, headers, body, call)
+        fields = self._read(body)
+        if fields is None:
+            return Answer(status, as_json(headers), body, None, self._usage or find_usage(body))
+        if (found := judge_whole(fields, call.endpoint, call.model)) is not None:
+            return self._faulty(found, headers, body, call, is_inside=True)
+        usage = self._usage or read_usage(fields)
+        return Answer(status, as_json(headers), body, None, usage, read_service_tier(fields))
+
+    @property
+    def _usage(self) -> TokenUsage | None:
+        """What is known of it beside the body."""
+        return self._response.usage if self._response is not None else None
+
+    def _read(self, body: bytes) -> JsonObject | None:
+        """A good answer's fields; None of one that is too long to be parsed for its usage."""
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
                 raise self._failed("answered with something that is not JSON")
-            return find_usage(body), None
+            return None
         try:
             fields = parse_json(body)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
+        if isinstance(fields, list) and fields:  # how Google's errors come at times
+            fields = fields[0]
         if not isinstance(fields, dict):
             raise self._failed("answered with JSON that is not an object")
-        return read_usage(fields), read_service_tier(fields)
+        return fields
+
+    def _faulty(
+        self, fault: Fault, headers: Headers, body: bytes, call: Call, *, is_inside: bool = False
+    ) -> Answer:
+        """An error answer, or how it ends the attempt.
+
+        Args:
+            body: with the key cut out.
+            is_inside: the error stands in a body or a stream under a good status.
+        """
+        if call.way_back is not None and refuses_addition(fault.status, body):
+            raise _AdditionRefusedError(call.way_back)
+        if fault.kind is FailureKind.REFUSED_KEY:
+            raise self._refused(fault.status)
+        if is_inside:
+            headers, body = as_json(headers), _error_body(fault, body)
+        else:
+            headers = labelled_for(headers, body)
+        if fault.status in _MAY_NAME_WAIT:
+            headers = with_wait(headers, body, self._now())
+        answer = Answer(fault.status, rounded_up(headers, self._now()), body, None)
+        if not fault.fails_over:
+            return answer
+        why = f"answered {fault.status}"
+        if is_inside:
+            why = f"answered with an error inside ({fault.status}): {fault.words}"
+        raise AttemptFailedError(Failure(why, answer, fault.status, fault.kind, headers))
+
+    def _reported(self, error: ReportedError, call: Call) -> Answer:
+        """An error that a translated provider tells in a stream, or in a model's own words."""
+        words = self._agent.keys.cut_text(str(error))
+        fault = judge_report(ErrorReport(words, error.kind), error.status, call.model)
+        if fault.kind is FailureKind.REFUSED_KEY:
+            raise self._refused(fault.status) from error
+        if not fault.fails_over:
+            body = json.dumps(error_envelope(words, error.kind or "api_error")).encode()
+            return Answer(fault.status, as_json(()), body, None)
+        failed = self._failed(words, status=fault.status, kind=fault.kind)
+        if error.wait_seconds is not None and isinstance(failed.failure.verdict, NexusError):
+            asked = (("retry-after", f"{error.wait_seconds:.6f}"),)
+            failed.failure.verdict.headers = rounded_up(asked, self._now())
+            failed = AttemptFailedError(replace(failed.failure, headers=asked))
+        raise failed from error
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
@@ -217,13 +321,34 @@ class Exchange:
         return AttemptFailedError(Failure(why, error, seen, kind))
 
 
+def reported_failure(reported: StreamFaultError, name: str) -> Failure:
+    """An error that a stream told in its middle; one about the request counts against nobody."""
+    fault = reported.fault
+    error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
+    kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
+    return Failure(fault.words, error, fault.status, kind)
+
+
 def _choices(call: Call) -> int:
     wanted = call.asked.get("n")
     return min(wanted, 128) if isinstance(wanted, int) and wanted > 1 else 1
 
 
-def _is_event_stream(headers: Headers) -> bool:
-    return any(
-        name == "content-type" and value.lstrip().lower().startswith("text/event-stream")
-        for name, value in headers
-    )
+def _wants_usage(asked: JsonObject) -> bool:
+    options = asked.get("stream_options")
+    return isinstance(options, dict) and options.get("include_usage") is True
+
+
+def _error_body(fault: Fault, body: bytes) -> bytes:
+    """An error under a good status as the body of an error answer.
+
+    It passes as it is where clients find the error in it, else in OpenAI's envelope.
+    """
+    try:
+        fields = parse_json(body)
+    except ValueError:
+        fields = None
+    error = fields.get("error") if isinstance(fields, dict) else None
+    if error and isinstance(error, dict | str):
+        return body
+    return json.dumps(error_envelope(fault.words, "upstream_error", code=fault.status)).encode()

@@ -18,12 +18,13 @@ from nexus_core.proxy.exchange import (
     AttemptFailedError,
     Exchange,
     Failure,
-    FailureKind,
+    reported_failure,
 )
+from nexus_core.proxy.fault import FailureKind
 from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.record import RequestRecord
-from nexus_core.proxy.relay import StreamRelay
+from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
@@ -285,7 +286,9 @@ class Forwarder:
         backend, model = choice.backend, choice.upstream_model
         blame.candidates = decision.order
         agent = self._agents[backend.name]
-        exchange = Exchange(agent, self._server, lambda: self._registry.still_holds(backend))
+        exchange = Exchange(
+            agent, self._server, lambda: self._registry.still_holds(backend), self._now
+        )
         with self._registry.held(backend.name, choice.trial_of):
             check_zone(request.need, choice)
             served = Served(backend, model, decision.reason)
@@ -326,6 +329,10 @@ class Forwarder:
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
                 blame.learn(agent, model, failed.failure)
                 return failed.failure
+            except StreamFaultError as reported:
+                blame.learn(agent, model, reported_failure(reported, backend.name))
+                record.failed, record.error = True, f'backend "{backend.name}": {reported}'
+                await reply.finish()
             except asyncio.CancelledError:
                 # A whole answer may take any time: only of a stream it is said when it begins.
                 is_silent = call.is_streaming and not record.has_begun

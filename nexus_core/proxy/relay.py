@@ -1,21 +1,40 @@
-"""Pass a stream on line by line, and know how it ended."""
+"""Pass a stream on line by line, and know how it began and how it ended."""
 
 from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncGenerator
 
 from nexus_core.agents import Response
 from nexus_core.agents.base import KeyCutter
 from nexus_core.events import TokenUsage
+from nexus_core.proxy.fault import Fault
+from nexus_core.proxy.judge import reported_fault
 from nexus_core.proxy.meter import StreamMeter
+from nexus_core.proxy.opening import MAX_HELD_BYTES, Standing, StreamOpening
 from nexus_core.proxy.reply import Reply
+from nexus_core.translation.openai import parse_json
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
+from nexus_core.upstream.decoding import GZIP, inflated
 
-_MAX_HELD_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
+# A chunk that only tells a role is no content, and another backend may still take over. It says
+# that somebody is there, though, and clients show that: it waits for company no longer than this.
+PREFACE_SECONDS = 0.5
+_MAX_LINE_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
 _AFTER_DONE_SECONDS = 1.0  # for the rest of the last event
-_DONE = re.compile(rb"^data: ?\[DONE\]\s*$", re.MULTILINE)
-_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"')
+_DONE = re.compile(rb"(?:^|(?<=\r))data: ?\[DONE\]\s*$", re.MULTILINE)
+_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"([^"]+)')
+_ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or as a key of one
+_NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begin
+
+
+class StreamFaultError(Exception):
+    """The stream told of an error in its middle, which the client has read by now."""
+
+    def __init__(self, fault: Fault) -> None:
+        super().__init__(fault.words)
+        self.fault = fault
 
 
 class StreamRelay:
@@ -32,34 +51,82 @@ class StreamRelay:
         *,
         hides_usage: bool = False,
         choices: int = 1,
+        model: str = "",
+        max_inflated_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         """
         Args:
             hides_usage: the client did not ask for the usage that the stream reports.
             choices: how many it has to finish, where it does not end with [DONE].
+            model: by the backend's own name.
+            max_inflated_bytes: of a stream that is compressed although nobody asked for that.
         """
+        self.opening = StreamOpening(model, keys.cut_text)
         self._response = response
         self._meter = StreamMeter(hides_usage=hides_usage)
         self._chunks = response.chunks()
+        self._reading: asyncio.Future[bytes | None] | None = None  # begun before the answer was
         self._keys = keys
+        self._model = model
+        self._max_inflated = max_inflated_bytes
         self._held = b""
+        self._line_end = b"\n"
         self._choices = choices
         self._finished = 0  # choices that told their finish_reason
         self._is_done = False  # [DONE] came
         self._last = b""  # the last bytes that were passed on
         self._told: TokenUsage | None = None  # the usage as it was last told
         self._is_told_on = False  # it is told again as the answer grows
+        self._event = ""  # the type that the event under way was given
+        self.fault: Fault | None = None  # what the stream reported in its middle
 
-    async def first(self) -> bytes:
-        """Wait for the first bytes.
+    async def begin(self) -> Standing:
+        """Read until it is known what the answer is; what was read stands in `opening.held`.
 
         Raises:
-            UpstreamProtocolError: the stream ended without any.
+            UpstreamProtocolError: it ended before its first content.
         """
-        async for chunk in self._chunks:
-            if chunk:
-                return chunk
-        raise UpstreamProtocolError("the stream ended before its first byte")
+        opening, released = self.opening, None
+        loop = asyncio.get_running_loop()
+        while opening.standing in (Standing.WAITING, Standing.PREFACE):
+            if opening.standing is Standing.PREFACE and released is None:
+                released = loop.time() + PREFACE_SECONDS
+            chunk = await self._next(None if released is None else released - loop.time())
+            if chunk is None and self._reading is not None:
+                break  # it is late: what is here goes out
+            if chunk is None:
+                if opening.end() in (Standing.WAITING, Standing.PREFACE):
+                    raise UpstreamProtocolError(_ended_empty(opening))
+                break
+            if not opening.held and chunk and GZIP.startswith(chunk[:2]):
+                self._chunks = inflated(chunk, self._chunks, "gzip", self._max_inflated)
+                continue
+            opening.feed(chunk)
+            if len(opening.held) > MAX_HELD_BYTES and opening.standing is Standing.WAITING:
+                raise UpstreamProtocolError("no content within the first MiB of its stream")
+        if b"\n" not in opening.held and b"\r" in opening.held:
+            self._line_end = b"\r"
+        return opening.standing
+
+    async def rest(self) -> AsyncGenerator[bytes]:
+        """What comes behind `opening.held`, as it comes: of an answer that is no stream."""
+        while (chunk := await self._next(None)) is not None:
+            yield chunk
+
+    async def _next(self, seconds: float | None) -> bytes | None:
+        """The next chunk; None at the end, or where `seconds` are over and it has not come.
+
+        In the latter case the read goes on in `_reading`: ending it would end the stream.
+        """
+        if seconds is None and self._reading is None:
+            return await anext(self._chunks, None)
+        reading = self._reading or asyncio.ensure_future(anext(self._chunks, None))
+        self._reading = reading
+        await asyncio.wait([reading], timeout=seconds)
+        if not reading.done():
+            return None
+        self._reading = None
+        return reading.result()
 
     async def pass_on(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Send everything to the client, beginning with `first`.
@@ -67,34 +134,61 @@ class StreamRelay:
         Raises:
             UpstreamError: the stream broke off.
             TimeoutError: nothing came for `idle_timeout_seconds`.
+            StreamFaultError: all is passed on, and an error event was among it.
         """
         try:
             await self._pass_all(first, reply, idle_timeout_seconds)
         except (UpstreamError, TimeoutError):
-            if not self._is_done:  # else all is here, whatever becomes of the connection
-                raise
+            if not self._is_done and self.fault is None:
+                raise  # else all is here, whatever becomes of the connection
         if self._held:
             await self._send_now(self._held, reply)
             self._held = b""
+        if self.fault is not None:
+            raise StreamFaultError(self.fault)
         if not self.is_complete:
             raise UpstreamProtocolError("the stream ended without its end mark")
 
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that says [DONE], or of the stream."""
         await self._send(first, reply)
-        loop = asyncio.get_running_loop()
-        async with asyncio.timeout(idle_timeout_seconds) as idle:
-            while not (self._is_done and self._last.endswith((b"\n\n", b"\n\r\n"))):
-                chunk = await anext(self._chunks, None)
+        loop, chunks = asyncio.get_running_loop(), self._chunks
+        ends = loop.time() + idle_timeout_seconds
+        async with asyncio.timeout_at(ends) as idle:
+            while not (self._is_done and self._last.endswith((b"\n\n", b"\n\r\n", b"\r\r"))):
+                chunk = await (anext(chunks, None) if self._reading is None else self._late())
                 if chunk is None:
                     return
                 idle.reschedule(None)  # the client may read as slowly as it likes
+                begins = self._held or chunk
+                is_alive = begins[:1] not in _NO_EVENT or _has_event(self._held + chunk)
+                began = 0.0 if is_alive else loop.time()
                 await self._send(chunk, reply)
-                seconds = _AFTER_DONE_SECONDS if self._is_done else idle_timeout_seconds
-                idle.reschedule(loop.time() + seconds)
+                if self._is_done:
+                    ends = loop.time() + _AFTER_DONE_SECONDS
+                elif is_alive:
+                    ends = loop.time() + idle_timeout_seconds
+                else:  # a comment: the time runs on, but for what the client took to read it
+                    ends += loop.time() - began
+                idle.reschedule(ends)
+
+    async def _late(self) -> bytes | None:
+        """The chunk that was not there yet when the answer began."""
+        reading, self._reading = self._reading, None
+        assert reading is not None  # noqa: S101 - asked just before, for the type checker
+        try:
+            return await reading
+        finally:
+            reading.cancel()
 
     async def close(self) -> None:
         """Read no more."""
+        if self._reading is not None:
+            reading, self._reading = self._reading, None
+            reading.cancel()
+            await asyncio.wait([reading])
+            if not reading.cancelled():
+                reading.exception()  # seen: nobody asks for it any more
         await self._chunks.aclose()
 
     @property
@@ -124,8 +218,9 @@ class StreamRelay:
 
     async def _send(self, chunk: bytes, reply: Reply) -> None:
         data = self._held + chunk if self._held else chunk
-        end = len(data) if data.endswith(b"\n") else data.rfind(b"\n") + 1
-        if not end and len(data) > _MAX_HELD_BYTES:
+        line_end = self._line_end
+        end = len(data) if data.endswith(line_end) else data.rfind(line_end) + 1
+        if not end and len(data) > _MAX_LINE_BYTES:
             end = len(data)
         self._held = data[end:]
         if end:
@@ -136,9 +231,40 @@ class StreamRelay:
         self._last = (self._last + clean[-3:])[-3:]
         self._finished += len(_FINISHED.findall(clean))
         self._is_done = self._is_done or (b"[DONE]" in clean and bool(_DONE.search(clean)))
+        if b"error" in clean or self._event:
+            self._look_for_error(clean)
         shown = self._meter.read(clean)
         if (usage := self.usage) != self._told:
             self._is_told_on = self._told is not None
             self._told = usage
         if shown:
             await reply.send(shown)
+
+    def _look_for_error(self, data: bytes) -> None:
+        """Note an error event among these lines; the first one counts."""
+        for line in data.splitlines():
+            if not line:
+                self._event = ""
+            elif line.startswith(b"event:"):
+                name = line[6:].strip()
+                self._event = "error" if name == b"error" else ""
+            elif line.startswith(b"data:") and (self._event or _ERROR.search(line)):
+                self.fault = self.fault or self._fault_in(line[5:])
+
+    def _fault_in(self, data: bytes) -> Fault | None:
+        try:
+            fields = parse_json(data)
+        except ValueError:
+            return None
+        return reported_fault(fields, self._event or "message", self._model)
+
+
+def _has_event(data: bytes) -> bool:
+    """More than comments and blank lines."""
+    return any(line and not line.startswith(b":") for line in data.splitlines())
+
+
+def _ended_empty(opening: StreamOpening) -> str:
+    if opening.held:
+        return "the stream ended before its first content"
+    return "the stream ended before its first byte"

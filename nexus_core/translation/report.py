@@ -32,15 +32,27 @@ class UnsupportedFieldsError(NexusError):
         self.fields = fields
 
 
+class ModelFailedError(ValueError):
+    """What the model gave is no answer, and its provider says so: another model may do better."""
+
+    def __init__(self, message: str, kind: str) -> None:
+        """`kind` is the provider's own word for it: MALFORMED_FUNCTION_CALL, …"""
+        super().__init__(message)
+        self.kind = kind
+
+
 class StreamFailedError(Exception):
     """The provider said in mid-stream that it failed; the status line was long sent."""
 
-    def __init__(self, message: str, kind: str, status: int) -> None:
-        """All three are the provider's own; `status` is what it would have answered with."""
+    def __init__(
+        self, message: str, kind: str, status: int, wait_seconds: float | None = None
+    ) -> None:
+        """All are the provider's own; `status` is what it would have answered with."""
         super().__init__(message)
         self.message = message
         self.type = kind
         self.status = status
+        self.wait_seconds = wait_seconds  # that it asks for before the next try
 
 
 @dataclass(slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from enum import Enum, auto
 from typing import NamedTuple
 
 from nexus_core.translation.openai import JsonObject
@@ -15,6 +16,36 @@ MAX_EVENT_BYTES = 4 * 1024 * 1024  # all data lines of one event together
 DONE = b"data: [DONE]\n\n"
 
 _LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+_BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"(?:data|event|id|retry)?[:\r\n]")
+_NAMES = (b"data", b"event", b"id", b"retry")
+_TELLING_BYTES = 16
+_MAX_BLANK_BYTES = 8 * 1024  # of blank lines before anything else
+
+
+class Shape(Enum):
+    """What a body begins like, whatever its label says."""
+
+    UNKNOWN = auto()  # too little has come
+    EVENTS = auto()
+    JSON = auto()
+    OTHER = auto()
+
+
+def shape_of(body: bytes | bytearray) -> Shape:
+    """What a body is that begins with these bytes: a byte order mark and blanks tell nothing."""
+    if _BOM.startswith(body[:3]) and len(body) < 3:
+        return Shape.UNKNOWN
+    head = bytes(body[:_MAX_BLANK_BYTES]).removeprefix(_BOM).lstrip()[:_TELLING_BYTES]
+    if not head:
+        return Shape.UNKNOWN if len(body) < _MAX_BLANK_BYTES else Shape.OTHER
+    if head[:1] in (b"{", b"["):
+        return Shape.JSON
+    if _FIELD.match(head):
+        return Shape.EVENTS
+    return Shape.UNKNOWN if any(name.startswith(head) for name in _NAMES) else Shape.OTHER
 
 
 class SseEvent(NamedTuple):
@@ -49,9 +80,27 @@ class SseParser:
         self._held += chunk
         if not self._is_begun and len(self._held) >= 3:
             self._is_begun = True
-            if self._held.startswith(b"\xef\xbb\xbf"):
+            if self._held.startswith(_BOM):
                 del self._held[:3]
         return self._events()
+
+    def finish(self) -> Iterator[SseEvent]:
+        """The event that the stream ended in, where its last line or its blank line is missing.
+
+        The standard drops it; some vendors' own SDKs do not.
+        """
+        line = bytes(self._held)
+        self._held.clear()
+        self._searched = 0
+        if line:
+            self._take(line)
+        if (event := self._dispatch()) is not None:
+            yield event
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much has come of an event that has not ended."""
+        return len(self._held) + self._size
 
     def _events(self) -> Iterator[SseEvent]:
         start = 0

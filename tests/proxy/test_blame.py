@@ -10,7 +10,8 @@ import pytest
 from nexus_core.circuit import FAILURES_TO_OPEN, SHARED_FAILURES_TO_OPEN
 from nexus_core.config import ServerConfig
 from nexus_core.errors import UpstreamFailedError
-from nexus_core.proxy.exchange import AttemptFailedError, Failure, FailureKind
+from nexus_core.proxy.exchange import AttemptFailedError, Failure
+from nexus_core.proxy.fault import FailureKind
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.translation.openai import read_request

@@ -38,7 +38,9 @@ from tests.fleet import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
 ANSWER = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
+SAID = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
+STREAM = SAID + DONE
 
 
 def whole(body: bytes = ANSWER, status: int = 200) -> ScriptedResponse:
@@ -197,7 +199,7 @@ FAILURES = [
 async def test_what_fails_before_the_first_byte_goes_to_the_next_backend(
     failure: ScriptedResponse | Exception, stream: bool
 ) -> None:
-    answer = ScriptedResponse(DONE) if stream else whole()
+    answer = ScriptedResponse(STREAM) if stream else whole()
     world = World(ScriptedAgent("a", failure), ScriptedAgent("b", answer))
 
     reply = await world.ask(stream=stream)
@@ -272,7 +274,7 @@ async def test_a_key_is_cut_out_of_what_a_backend_says() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_late_first_byte_fails_over_only_for_streams(stream: bool) -> None:
     server = ServerConfig(first_byte_timeout_seconds=0.01, request_timeout_seconds=0.05)
-    second = ScriptedAgent("b", ScriptedResponse(DONE))
+    second = ScriptedAgent("b", ScriptedResponse(STREAM))
     world = World(ScriptedAgent("a", asyncio.Event()), second, server=server)
 
     reply = await world.ask(stream=stream)
@@ -283,7 +285,7 @@ async def test_a_late_first_byte_fails_over_only_for_streams(stream: bool) -> No
 
 
 async def test_nothing_fails_over_after_the_first_byte() -> None:
-    broken = ScriptedResponse(b"data: {}\n\n", UpstreamProtocolError("the answer ended early"))
+    broken = ScriptedResponse(SAID, UpstreamProtocolError("the answer ended early"))
     second = ScriptedAgent("b")
     world = World(ScriptedAgent("a", broken), second)
 
@@ -301,7 +303,7 @@ async def test_nothing_fails_over_after_the_first_byte() -> None:
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_client_that_leaves_ends_the_upstream_exchange(stream: bool) -> None:
     never = asyncio.Event()
-    parts = (b"data: {}\n\n", never) if stream else (never,)
+    parts = (SAID, never) if stream else (never,)
     response = ScriptedResponse(*parts)
     world = World(ScriptedAgent("a", response))
 
@@ -335,7 +337,7 @@ async def test_a_backend_that_is_full_is_passed_over() -> None:
 
 
 async def test_ending_all_closes_streams_with_an_error_event() -> None:
-    response = ScriptedResponse(b"data: {}\n\n", asyncio.Event())
+    response = ScriptedResponse(SAID, asyncio.Event())
     world = World(ScriptedAgent("a", response))
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
@@ -358,7 +360,7 @@ async def test_what_is_ending_already_can_be_ended_again() -> None:
             closing.set()
             await may_close.wait()
 
-    world = World(ScriptedAgent("a", SlowToClose(b"data: {}\n\n", asyncio.Event())))
+    world = World(ScriptedAgent("a", SlowToClose(SAID, asyncio.Event())))
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         tasks.create_task(world.ask(stream=True))
@@ -418,7 +420,7 @@ async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer(
 
 
 async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None:
-    response = ScriptedResponse(b"data: {}\n\n", asyncio.Event())
+    response = ScriptedResponse(SAID, asyncio.Event())
     world = World(ScriptedAgent("a", response))
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

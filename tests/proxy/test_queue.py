@@ -9,7 +9,7 @@ import pytest
 from nexus_core.config import QueueConfig
 from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
-from tests.proxy.test_forward import ANSWER, DONE, ScriptedAgent, World, whole
+from tests.proxy.test_forward import ANSWER, STREAM, ScriptedAgent, World, whole
 
 
 class Gate:
@@ -48,7 +48,7 @@ async def waiting(world: World, count: int) -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_request_waits_for_the_slot_and_is_answered(stream: bool) -> None:
-    answer = ScriptedResponse(DONE) if stream else whole()
+    answer = ScriptedResponse(STREAM) if stream else whole()
     async with busy(answer) as (world, gate, tasks):
         reply = tasks.create_task(world.ask(stream=stream))
         await waiting(world, 1)

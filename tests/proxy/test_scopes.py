@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from nexus_core.agents.base import Call
 from nexus_core.config import ServerConfig
 from nexus_core.errors import UpstreamFailedError
-from nexus_core.proxy.exchange import AttemptFailedError, Failure, FailureKind
+from nexus_core.proxy.exchange import AttemptFailedError, Failure
+from nexus_core.proxy.fault import FailureKind
 from nexus_core.types import HealthStatus
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamError, UpstreamProtocolError
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply, ScriptedResponse

@@ -284,7 +284,7 @@ async def test_who_waits_is_served_when_an_operator_ends_the_cooldown() -> None:
 
 async def test_a_probe_that_fails_ends_nothing() -> None:
     async with cooling() as (nexus, only):
-        only.listing = OOPS
+        only.listing = answers("loading", 503)
         probed = await nexus.switch("backends/only/probe")
         answer = await nexus.ask()
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import BackendConfig
+from nexus_core.config import BackendConfig, ServerConfig
 from nexus_core.types import BackendType
-from tests.contract.bodies import chat
-from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
+from tests.contract.bodies import ANSWER, chat
+from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers, streams
 from tests.providers.samples import ANTHROPIC, GOOGLE
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor
-from tests.scenarios.nexus import CHAT, Nexus, cloud, upstreams
+from tests.scenarios.nexus import CHAT, Nexus, cloud, say, told, upstreams
 
 WANTS = {"include_usage": True}
 BODY = (
@@ -156,3 +156,183 @@ async def test_the_model_is_renamed_and_the_usage_asked_for_at_once(tmp_path: Pa
 
     expected = {"stream": True, "model": "m", "stream_options": WANTS}
     assert sent == [expected | {"messages": [{"role": "u"}]}] * 24
+
+
+def strict(refusal: Script, *, of_all: bool = False) -> Script:
+    """A server that takes no stream_options, or nothing at all."""
+
+    async def script(exchange: Exchange) -> None:
+        has_options = "stream_options" in json.loads(exchange.body)
+        await (refusal if has_options or of_all else streams([*SPOKEN, DONE]))(exchange)
+
+    return script
+
+
+def told_by_event(fields: dict[str, Any]) -> Script:
+    return streams([b": hello\n\n", b"data: " + json.dumps(fields).encode() + b"\n\n"])
+
+
+MISTRAL = {
+    "object": "error",
+    "message": {
+        "detail": [{"type": "extra_forbidden", "loc": ["body", "stream_options"], "input": {}}]
+    },
+    "type": "invalid_request_error",
+}
+GROQ = {"error": {"message": "property 'stream_options' is unsupported, did you mean 'stream'?"}}
+REFUSALS: dict[str, Script] = {
+    "mistral": answers(MISTRAL, 422),
+    "groq": answers(GROQ, 400),
+    "fastapi": answers({"detail": [{"loc": ["body"], "msg": "Extra inputs not permitted"}]}, 422),
+    "says no more": answers({"error": {"message": "Bad Request"}}, 400),
+    "nothing at all": answers(b"", 400),
+    "an old server": answers(b"create() got an unexpected keyword argument 'stream_options'", 500),
+    "under a good status": answers({"error": {**GROQ["error"], "code": 400}}),
+    "under a good status, unnumbered": answers(GROQ),
+    "an event": told_by_event(GROQ),
+}
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refused_addition_is_left_out_and_that_is_remembered(
+    tmp_path: Path, refusal: Script
+) -> None:
+    async with (
+        upstreams(strict(refusal), say) as (up, spare),
+        priced(
+            cloud("a", up.url, models=("m", "n"), priority=90),
+            cloud("spare", spare.url, priority=10),
+            folder=tmp_path,
+        ) as nexus,
+    ):
+        first = await nexus.ask(stream=True)
+        again = await nexus.ask(stream=True)
+        other = await nexus.ask("n", stream=True)
+        await settled(nexus, 3)
+
+    assert [told(answer) for answer in (first, again, other)] == [
+        (200, "a", "capability-match")
+    ] * 3
+    assert first.content == again.content == b"".join([*SPOKEN, DONE])
+    asked = ["stream_options" in json.loads(exchange.body) for exchange in up.received]
+    assert asked == [True, False, False, False]
+    assert spare.received == nexus.failed() == []
+    assert [event.is_partial for event in nexus.finished()] == [False] * 3
+
+
+async def test_the_clients_own_options_are_sent_again_and_nothing_else(tmp_path: Path) -> None:
+    body = json.dumps(chat("m", stream=True, stream_options={"x": 1}, seed=7)).encode()
+
+    async def script(exchange: Exchange) -> None:
+        is_refused = b"include_usage" in exchange.body
+        await (REFUSALS["groq"] if is_refused else streams([*SPOKEN, DONE]))(exchange)
+
+    async with upstreams(script) as (up,), priced(cloud("a", up.url), folder=tmp_path) as nexus:
+        sent = await sent_for(nexus, up, body)
+
+    assert sent == body
+
+
+async def test_what_is_refused_without_it_as_well_passes_on_and_is_not_remembered(
+    tmp_path: Path,
+) -> None:
+    script = strict(answers(MISTRAL, 422), of_all=True)
+    async with upstreams(script) as (up,), priced(cloud("a", up.url), folder=tmp_path) as nexus:
+        refused = await nexus.ask(stream=True)
+        up.script = streams([*SPOKEN, usage_chunk(), DONE])
+        later = await nexus.ask(stream=True)
+
+    assert (refused.status_code, refused.json()) == (422, MISTRAL)
+    assert later.status_code == 200
+    asked = ["stream_options" in json.loads(exchange.body) for exchange in up.received]
+    assert asked == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (400, {"message": "messages: at least one is needed"}),
+        (404, {"message": "no such model"}),
+        (400, {"message": "maximum context length is 4096 tokens"}),
+    ],
+)
+async def test_a_refusal_about_something_else_is_not_asked_again(
+    tmp_path: Path, status: int, error: dict[str, str]
+) -> None:
+    async with (
+        upstreams(answers({"error": error}, status)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        answer = await nexus.ask(stream=True)
+
+    assert (answer.status_code, len(up.received)) == (status, 1)
+
+
+async def test_the_client_that_asked_for_its_usage_itself_gets_the_refusal(tmp_path: Path) -> None:
+    async with (
+        upstreams(answers(GROQ, 400)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        asked = chat("m", stream=True, stream_options=WANTS)
+        answer = await nexus.http.post(CHAT, json=asked)
+
+    assert (answer.status_code, answer.json(), len(up.received)) == (400, GROQ, 1)
+
+
+async def test_a_backend_switched_off_meanwhile_is_not_asked_again(tmp_path: Path) -> None:
+    async with (
+        upstreams(answers({})) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+
+        async def script(exchange: Exchange) -> None:
+            nexus.gateway.registry.set_enabled("a", False)
+            await answers(GROQ, 400)(exchange)
+
+        up.script = script
+        answer = await nexus.ask(stream=True)
+
+    assert answer.status_code == 503
+    assert len(up.received) == 1
+
+
+async def test_both_tries_are_within_one_wait_for_the_first_byte(tmp_path: Path) -> None:
+    async def script(exchange: Exchange) -> None:
+        if b"stream_options" in exchange.body:
+            await answers(GROQ, 400)(exchange)
+        else:
+            await exchange.closed.wait()
+
+    async with upstreams(script) as (up,):
+        server = ServerConfig(first_byte_timeout_seconds=0.3)
+        async with priced(cloud("a", up.url), folder=tmp_path, server=server) as nexus:
+            answer = await nexus.ask(stream=True)
+
+    assert (answer.status_code, len(up.received)) == (504, 2)
+
+
+async def test_a_server_that_ignores_it_is_asked_again_and_again(tmp_path: Path) -> None:
+    async with (
+        upstreams(streams([*SPOKEN, DONE])) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        for _ in range(2):
+            answer = await nexus.ask(stream=True)
+
+    assert answer.content == b"".join([*SPOKEN, DONE])
+    assert all("stream_options" in json.loads(exchange.body) for exchange in up.received)
+
+
+async def test_a_server_that_ignores_the_wish_for_a_stream_is_priced_as_it_tells(
+    tmp_path: Path,
+) -> None:
+    async with (
+        upstreams(answers(ANSWER)) as (up,),
+        priced(cloud("a", up.url), folder=tmp_path) as nexus,
+    ):
+        answer = await nexus.ask(stream=True)
+        await settled(nexus)
+
+    assert answer.content.endswith(DONE)
+    (row,) = ledger(tmp_path)
+    assert (row["prompt_tokens"], row["completion_tokens"]) == (3, 4)

@@ -8,7 +8,7 @@ from nexus_core.translation.anthropic.response import (
     translate_error,
     translate_response,
 )
-from nexus_core.translation.anthropic.stream import AnthropicStream
+from nexus_core.translation.anthropic.stream import AnthropicStream, stream_failure
 
 __all__ = [
     "FALLBACK_MODELS",
@@ -17,6 +17,7 @@ __all__ = [
     "estimate_tokens",
     "read_models",
     "read_usage",
+    "stream_failure",
     "translate_error",
     "translate_request",
     "translate_response",

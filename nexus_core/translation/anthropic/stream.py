@@ -120,7 +120,7 @@ class AnthropicStream:
             case "message_stop":
                 return self._stop()
             case "error":
-                raise _failure(data)
+                raise stream_failure(data)
             case _:
                 return []
 
@@ -333,7 +333,8 @@ def _places(block: Mapping[str, object]) -> dict[str, int]:
     return {name: value if isinstance(value := block.get(name), int) else 0 for name in names}
 
 
-def _failure(data: JsonObject) -> StreamFailedError:
+def stream_failure(data: JsonObject) -> StreamFailedError:
+    """What an error event says; an error under a good status has the same shape."""
     message, kind, _ = error_words(data.get("error"))
     kind = kind or "api_error"
     return StreamFailedError(

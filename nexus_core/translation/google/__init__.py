@@ -15,7 +15,7 @@ from nexus_core.translation.google.models import (
     read_models,
 )
 from nexus_core.translation.google.request import translate_request
-from nexus_core.translation.google.stream import GoogleStream
+from nexus_core.translation.google.stream import GoogleStream, stream_failure
 from nexus_core.translation.google.tokens import estimate_tokens
 from nexus_core.translation.google.usage import read_usage
 
@@ -30,6 +30,7 @@ __all__ = [
     "read_models",
     "read_retry_after",
     "read_usage",
+    "stream_failure",
     "translate_embeddings_request",
     "translate_embeddings_response",
     "translate_error",

@@ -26,6 +26,7 @@ from nexus_core.translation.google.extras import read_annotations, read_logprobs
 from nexus_core.translation.google.usage import read_usage
 from nexus_core.translation.google.values import as_list, as_object
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.report import ModelFailedError
 
 _EVERYTHING = AnswerForm()
 
@@ -64,7 +65,7 @@ def _choice(candidate: JsonObject, number: int, answer: str, form: AnswerForm) -
             raise ValueError("a candidate that is empty and has not ended")
         reason = "STOP"
     if is_failed(reason):
-        raise ValueError(failure(candidate, reason))
+        raise ModelFailedError(failure(candidate, reason), reason)
     calls = [piece for piece in pieces if isinstance(piece, Call)]
     if form.one_call:
         calls = calls[:1]

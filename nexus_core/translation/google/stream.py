@@ -96,8 +96,8 @@ class GoogleStream:
             answer = answer[0]  # how errors come at times
         if not isinstance(answer, dict):
             raise ValueError("an event that is no object")
-        if (error := read_error(answer)) is not None:
-            raise StreamFailedError(error.message, error.type, error.status or 502)
+        if (failed := stream_failure(answer)) is not None:
+            raise failed
         if self._head is None:
             self._head = chat_answer.AnswerHead(
                 answer_id(answer, self._model, self._created), self._model, self._created
@@ -227,6 +227,15 @@ class GoogleStream:
             choice.has_begun = True
             delta = {"role": "assistant", **delta}
         return chat_answer.chunk(head, delta, reason, index=choice.index)
+
+
+def stream_failure(answer: object) -> StreamFailedError | None:
+    """The error that an event, or a body under a good status, is; None where it is none."""
+    error = read_error(answer)
+    if error is None:
+        return None
+    status = 401 if error.reason == "API_KEY_INVALID" else error.status or 502
+    return StreamFailedError(error.message, error.type, status, error.retry_after_seconds)
 
 
 def _joined(deltas: Iterable[JsonObject]) -> list[JsonObject]:

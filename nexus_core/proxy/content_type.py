@@ -1,0 +1,38 @@
+"""Label an answer by what its body is: exactly one Content-Type goes out, and it is true."""
+
+from __future__ import annotations
+
+from nexus_core.upstream.base import Headers
+
+_EVENTS = "text/event-stream"
+_JSON = "application/json"
+_TEXT = "text/plain; charset=utf-8"
+
+
+def as_events(headers: Headers) -> Headers:
+    """The headers of an event stream."""
+    return _typed(headers, _EVENTS, _EVENTS)
+
+
+def as_json(headers: Headers) -> Headers:
+    """The headers of a JSON body."""
+    return _typed(headers, "json", _JSON)
+
+
+def labelled_for(headers: Headers, body: bytes) -> Headers:
+    """The headers of an error's body, which may be anything."""
+    if body.lstrip()[:1] in (b"{", b"["):
+        return as_json(headers)
+    return _typed(headers, "", _TEXT)
+
+
+def _typed(headers: Headers, wanted: str, otherwise: str) -> Headers:
+    """The backend's own first type that holds `wanted`, as it writes it, else another."""
+    given = [value for name, value in headers if name == "content-type"]
+    if len(given) == 1 and wanted in given[0].lower():
+        return headers
+    fitting = next((value for value in given if wanted in value.lower()), otherwise)
+    return (
+        *(pair for pair in headers if pair[0] != "content-type"),
+        ("content-type", fitting),
+    )
