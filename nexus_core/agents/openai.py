@@ -11,7 +11,6 @@ from nexus_core.translation.openai import OpenAIRequest, parse_json
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import UpstreamResponse
 
-
 log = logging.getLogger(__name__)
 
 
