@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import logging
+
 from nexus_core.agents.base import Call, Response, WayBack
 from nexus_core.agents.http import HttpAgent
 from nexus_core.events import TokenUsage
 from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import UpstreamResponse
+
+log = logging.getLogger(__name__)
 
 
 class PlainResponse:
@@ -54,6 +58,7 @@ class OpenAIAgent(HttpAgent):
 
         def remember() -> None:
             self._takes_additions = False
+            log.info("backend %s refuses stream_options; its streams are estimated", self.name)
 
         return WayBack(plain, remember)
 

@@ -14,7 +14,7 @@ from nexus_core.config import ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.content_type import as_events, as_json, labelled_for
-from nexus_core.proxy.error_report import ErrorReport
+from nexus_core.proxy.error_report import ErrorReport, read_report
 from nexus_core.proxy.fault import FailureKind, Fault, judge_report
 from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
 from nexus_core.proxy.meter import text_length
@@ -64,7 +64,7 @@ class Failure:
     verdict: Answer | NexusError  # the backend's own error answer, or ours
     status: int | None = None  # the backend's
     kind: FailureKind = FailureKind.FAILED
-    headers: Headers = ()  # of the backend's answer, if it gave one
+    headers: Headers = ()  # of the backend's answer, with the wait that its body asks for
 
 
 class AttemptFailedError(Exception):
@@ -246,8 +246,8 @@ class Exchange:
             fields = parse_json(body)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
-        if isinstance(fields, list) and fields:  # how Google's errors come at times
-            fields = fields[0]
+        if isinstance(fields, list) and read_report(fields) is not None:
+            fields = fields[0]  # how Google's errors come at times
         if not isinstance(fields, dict):
             raise self._failed("answered with JSON that is not an object")
         return fields

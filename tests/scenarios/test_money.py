@@ -56,8 +56,7 @@ async def test_a_whole_answer_tells_what_its_usage_costs(
 
 async def test_cached_tokens_cost_what_cached_tokens_cost(tmp_path: Path) -> None:
     price = PRICE.model_copy(update={"cached_input_per_1k": 0.1})
-    told = usage(10, 0, prompt_tokens_details={"cached_tokens": 8})
-    cached = answers({"choices": [{"message": {"content": "ha"}}], "usage": told})
+    cached = costs(10, 0, usage=usage(10, 0, prompt_tokens_details={"cached_tokens": 8}))
     async with upstreams(cached) as (up,):
         pricing = {"openai": {"m": price}}
         async with priced(cloud("a", up.url), folder=tmp_path, pricing=pricing) as nexus:
