@@ -31,7 +31,10 @@ _MAX_MODELS = 10_000
 _MAX_SMALL_BYTES = 4 * 1024 * 1024
 MAX_PAGES = 20  # of a list of models
 NO_LIST = frozenset({404, 405, 501})  # a proxy in between passes requests on and lists nothing
-_NOT_NOW = frozenset({408, 425, 429})
+_NOT_NOW = frozenset({408, 425, 429, 529})
+# It says of itself that it serves nobody now (llama.cpp while it loads a model), or what stands in
+# front says that it is not there. https://developers.cloudflare.com/support/troubleshooting/
+_NOT_THERE = frozenset({502, 503, 504, *range(520, 528), 530})
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,8 +177,9 @@ class HttpAgent:
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """List the models: never a call that costs money, never an exception.
 
-        Well is what can be reached and does not refuse the key. A list of models is no condition
-        for one whose models are configured; others need one, or the word that there is none.
+        Well is what can be reached, says of itself that it is there, and does not refuse the key.
+        A list of models is no condition for one whose models are configured; others need one, or
+        the word that there is none.
         """
         started = time.monotonic()
         cause, detail = HealthCause.UNREACHABLE, None
@@ -203,6 +207,8 @@ class HttpAgent:
             return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.AUTH, detail=detail)
         if error.refusal is Refusal.LISTING:
             why = f"the key may not list models ({status})"
+        if status in _NOT_THERE:
+            return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
         if self._has_models:
             detail = f"{why}; the configured models are used"
             return ProbeResult(elapsed_ms=elapsed_ms, detail=detail)
@@ -214,7 +220,7 @@ class HttpAgent:
                 elapsed_ms=elapsed_ms, detail=f"{why}; its models are asked for again"
             )
         if is_refusal or status in NO_LIST:
-            detail = f'{why}; no models are known: set models = ["…"]'
+            detail = f'{why}; no models are known: set models = ["…"], or correct its url'
             return ProbeResult(elapsed_ms=elapsed_ms, detail=detail, never_lists=True)
         return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
 

@@ -203,7 +203,7 @@ ANSWERS = [
     (429, ""),
     (500, "oops"),
     (501, ""),
-    (503, "<html>"),
+    (529, "{}"),
     (302, ""),
     (200, "<html>"),
     (200, '{"status": "ok"}'),
@@ -244,6 +244,17 @@ async def test_without_a_list_and_without_models_it_says_so(
 
     assert (result.ok, result.never_lists, result.models) == (ok, never, None)
     assert told in (result.detail or "")
+
+
+@pytest.mark.parametrize("models", [None, {"m": "m"}])
+@pytest.mark.parametrize("status", [502, 503, 504, 521, 530])
+async def test_a_server_that_says_it_is_not_there_is_not_well(
+    status: int, models: dict[str, str] | None
+) -> None:
+    result = await probe(Backend(status, '{"error": "loading"}'), models=models)
+
+    assert (result.ok, result.cause) == (False, HealthCause.UNREACHABLE)
+    assert result.detail == f"/api/paas/v4/models answers {status}"
 
 
 @pytest.mark.parametrize("models", [None, {"m": "m"}])
