@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -20,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nexus_core.near_names import near_names
 from nexus_core.tui_config import TuiConfig
 from nexus_core.types import BackendType, PrivacyZone
 
@@ -321,7 +321,7 @@ def unknown_key(path: KeyPath) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A hint to append to a message; empty when nothing is near."""
-    near = difflib.get_close_matches(word.lower(), list(choices), n=1)
+    near = near_names(word, choices, limit=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 

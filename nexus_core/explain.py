@@ -11,6 +11,7 @@ from nexus_core.books import MoneyRule
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
+from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import NO_HINTS, NO_POLICIES, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
@@ -61,10 +62,9 @@ class Situation:
         return self.strategy.routing.strategy == "random"
 
     @property
-    def known_names(self) -> list[str]:
+    def known_names(self) -> KnownNames:
         """Every model and alias that clients may ask for."""
-        served = {name for backend in self.fleet for name in backend.models}
-        return sorted(served | set(self.strategy.routing.aliases))
+        return KnownNames(self.fleet, self.strategy.routing)
 
     def decide(self, need: Requirements) -> RouteDecision:
         """What the next request with these requirements gets as its first decision."""
@@ -288,7 +288,8 @@ def _refused(decision: RouteDecision, situation: Situation) -> Refused | None:
     if decision.order:
         return None
     outlook = Outlook(situation.at, situation.queued, situation.budget_resets_in_seconds)
-    error = refuse(decision, situation.known_names, outlook)
+    known = situation.known_names
+    error = refuse(decision, known, outlook, may_use=known.usable_by(decision.need))
     context = error.context if isinstance(error, ServiceUnavailableError) else None
     return Refused(error.status, error.code, error.message, context)
 
@@ -393,8 +394,9 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
 
 def _outcome(decision: RouteDecision, situation: Situation) -> str:
     """In a few words; two outcomes are the same when these are."""
-    if refused := _refused(decision, situation):
-        return f"{refused.status} {refused.code}"
+    if not decision.order:
+        error = refuse(decision, (), Outlook(situation.at))  # its words are not looked at
+        return f"{error.status} {error.code}"
     first = decision.order[0]
     model = f" with {first.model}" if first.model != decision.need.model else ""
     if situation.is_drawn:  # the reason is a matter of chance as well

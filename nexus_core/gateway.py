@@ -30,6 +30,7 @@ from nexus_core.explain import (
 )
 from nexus_core.fleet import Fleet
 from nexus_core.log_ring import LogRing
+from nexus_core.near_names import get_acquainted
 from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -37,6 +38,7 @@ from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.recent import RecentRequests
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.reload import ReloadPlan, plan_reload
+from nexus_core.routing.refusal import is_unknown
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
@@ -224,6 +226,9 @@ class Gateway:
             await self.health.first_round()  # as the forwarder does
             situation = self._situation(question.usable)
             decision = situation.decide(need)
+        if is_unknown(decision):
+            for _ in get_acquainted(situation.known_names):
+                await asyncio.sleep(0)
         explanation = explain(decision, situation)
         chosen = explanation.chosen
         if chosen is None:

@@ -12,6 +12,7 @@ from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.events import EventBus
 from nexus_core.proxy.bill import Answered
+from nexus_core.near_names import get_acquainted
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -27,7 +28,8 @@ from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.refusal import Outlook, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.report import UnsupportedFieldsError
@@ -182,7 +184,7 @@ class Forwarder:
             if failure is None or found.kind is not FailureKind.NOT_SENT:
                 failure, blamed = found, record.chosen
         if failure is None:
-            raise refuse(decision, self._known_names(), self._outlook())
+            raise await self._refusal(decision)
         record.chosen = blamed
         await self._pass_failure_on(record, failure, reply)
 
@@ -382,9 +384,14 @@ class Forwarder:
         await self._deliver(record, verdict, reply)
         record.failed, record.error = True, failure.why
 
-    def _known_names(self) -> list[str]:
-        served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
-        return sorted(served | set(self._routing.aliases))
+    async def _refusal(self, decision: RouteDecision) -> NexusError:
+        """Why nobody can serve it; among many names the near ones are looked for in slices."""
+        known = KnownNames(self._registry.snapshots(), self._routing)
+        if is_unknown(decision):
+            for _ in get_acquainted(known):
+                await asyncio.sleep(0)
+        may_use = known.usable_by(decision.need)
+        return refuse(decision, known, self._outlook(), may_use=may_use)
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:
