@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from nexus_core import __version__
@@ -85,8 +86,9 @@ class Totals:
 def _change(
     backend: BackendSnapshot, known: Mapping[str, BackendSnapshot], at: float
 ) -> dict[str, Any]:
-    told = snapshot_as_json(backend, at)
     before = known.get(backend.name)
-    if before is not None and before.models is backend.models:
-        del told["models"]
+    if before is None or before.models is not backend.models:
+        return snapshot_as_json(backend, at)
+    told = snapshot_as_json(replace(backend, models={}), at)
+    del told["models"]
     return told
