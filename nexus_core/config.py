@@ -112,6 +112,7 @@ class ServerConfig(Section):
     connect_timeout_seconds: Seconds = 5
     first_byte_timeout_seconds: Seconds = 60  # streams only
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
+    max_connections: Annotated[int, Field(ge=1)] | None = None  # None: what the limits allow
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10
