@@ -20,6 +20,7 @@ from nexus_core.upstream.base import (
     UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
+    UpstreamShortageError,
 )
 
 _MAX_MODELS = 10_000
@@ -103,7 +104,7 @@ class HttpAgent:
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """List the models: never a call that costs money, never an exception."""
         started = time.monotonic()
-        cause, detail = HealthCause.UNREACHABLE, None
+        cause, detail, is_inconclusive = HealthCause.UNREACHABLE, None, False
         try:
             async with asyncio.timeout(timeout_seconds):
                 listing = await self.list_models()
@@ -113,6 +114,8 @@ class HttpAgent:
                 cause, detail = HealthCause.AUTH, f"{error.status}: {self.auth_hint}"
         except TimeoutError:
             detail = f"no answer within {timeout_seconds:g} s"
+        except UpstreamShortageError as error:
+            detail, is_inconclusive = str(error), True
         except UpstreamError as error:
             detail = self.keys.cut_text(str(error))
         except ValueError as error:
@@ -122,7 +125,9 @@ class HttpAgent:
             details = await self._details(listing, timeout_seconds - taken)
             return ProbeResult(elapsed_ms=taken * 1000, models=listing.names, details=details)
         elapsed_ms = (time.monotonic() - started) * 1000
-        return ProbeResult(elapsed_ms=elapsed_ms, cause=cause, detail=detail)
+        return ProbeResult(
+            elapsed_ms=elapsed_ms, cause=cause, detail=detail, is_inconclusive=is_inconclusive
+        )
 
     async def _details(self, listing: Listing, seconds: float) -> Mapping[str, ModelDetails] | None:
         """The same within a time; a server that fails here is as healthy as before."""

@@ -11,7 +11,7 @@ from enum import Enum, auto
 from nexus_core.agents import Call, InferenceAgent, Response
 from nexus_core.agents.base import ReportedError, read_whole
 from nexus_core.config import ServerConfig
-from nexus_core.errors import NexusError, UpstreamFailedError
+from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamRelay
@@ -23,6 +23,7 @@ from nexus_core.upstream.base import (
     UpstreamConnectTimeoutError,
     UpstreamError,
     UpstreamNotSentError,
+    UpstreamShortageError,
 )
 
 _MAX_PARSED_BYTES = 1024 * 1024  # a longer answer is relayed without a look at its usage
@@ -111,6 +112,11 @@ class Exchange:
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
+            ) from error
+        except UpstreamShortageError as error:
+            shortage = OutOfDescriptorsError.now()
+            raise AttemptFailedError(
+                Failure(str(error), shortage, kind=FailureKind.NOT_SENT)
             ) from error
         except UpstreamConnectTimeoutError as error:
             raise self._failed(

@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from nexus_core import descriptors
 from nexus_core.agents import InferenceAgent
 from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
-from nexus_core.errors import NexusError, UpstreamFailedError
+from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.events import EventBus
-from nexus_core.proxy.bill import Answered
 from nexus_core.near_names import get_acquainted
+from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -144,6 +145,10 @@ class Forwarder:
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
             raise self._why_ended(record) from error
+        except (OSError, ImportError) as error:  # of something that is opened or imported late
+            if descriptors.is_shortage(error):
+                raise OutOfDescriptorsError.now() from error
+            raise
         finally:
             self._running.pop(deadline, None)
             if not self._running:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from nexus_core import descriptors
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     UpstreamConnectError,
@@ -12,6 +13,8 @@ from nexus_core.upstream.base import (
     UpstreamRequest,
     UpstreamResponse,
 )
+
+_FOR_IMPORTS = 16  # descriptors: aiohttp without its C parser would be slower for good
 
 EngineKind = Literal["aiohttp", "httpx"]
 
@@ -33,8 +36,13 @@ class _EngineOnDemand:
     async def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
     ) -> UpstreamResponse:
-        engine = self._engine or await self._make()
-        return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+        try:
+            engine = self._engine or await self._make()
+            return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+        except (OSError, ImportError) as error:  # what is imported late, here or by a library
+            if descriptors.is_shortage(error):
+                raise wording.out_of_descriptors() from error
+            raise
 
     async def close(self) -> None:
         self._is_closed = True
@@ -51,6 +59,8 @@ class _EngineOnDemand:
 
 
 def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
+    """Raises: OSError, ImportError: also for want of descriptors; then it may be tried again."""
+    descriptors.require(_FOR_IMPORTS)
     if kind == "aiohttp":
         from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 

@@ -11,6 +11,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from nexus_core import descriptors
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
@@ -246,6 +247,8 @@ class AiohttpResponse:
 
 def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:
     """aiohttp's error before the answer's head, as ours. Its own words may hold the URL."""
+    if descriptors.is_shortage(error):
+        return wording.out_of_descriptors()
     match error:
         case aiohttp.ConnectionTimeoutError():
             return wording.connect_timed_out(connect_timeout_seconds)

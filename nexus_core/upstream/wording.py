@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from nexus_core import descriptors
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
     Headers,
@@ -16,6 +17,7 @@ from nexus_core.upstream.base import (
     UpstreamConnectTimeoutError,
     UpstreamNotSentError,
     UpstreamProtocolError,
+    UpstreamShortageError,
 )
 
 KEEP_ALIVE_SECONDS = 15.0  # an idle connection older than this is not used again
@@ -47,6 +49,11 @@ def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutE
     return UpstreamConnectTimeoutError(f"no connection within {connect_timeout_seconds:g} s")
 
 
+def out_of_descriptors() -> UpstreamShortageError:
+    """Nexus had none left for a connection, or for what a connection needs."""
+    return UpstreamShortageError("Nexus has no file descriptor left")
+
+
 def not_http(reason: str) -> UpstreamProtocolError:
     """The answer could not be parsed.
 
@@ -59,8 +66,10 @@ def not_http(reason: str) -> UpstreamProtocolError:
 
 def connect_failed(
     error: BaseException, connect_timeout_seconds: float
-) -> UpstreamConnectError | UpstreamConnectTimeoutError:
+) -> UpstreamConnectError | UpstreamConnectTimeoutError | UpstreamShortageError:
     """Say why there is no connection, from the operating system's error behind the library's."""
+    if descriptors.is_shortage(error) or _hides_a_shortage(error):
+        return out_of_descriptors()
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -75,6 +84,15 @@ def connect_failed(
             case OSError() if cause.errno:
                 return UpstreamConnectError(os.strerror(cause.errno).lower())
     return UpstreamConnectError("no connection")
+
+
+def _hides_a_shortage(error: BaseException) -> bool:
+    """Whether a name or a certificate was not found because its file could not be opened.
+
+    The resolver then says "name not known" and OpenSSL "unable to get local issuer certificate".
+    """
+    hiding = (socket.gaierror, ssl.SSLCertVerificationError)
+    return any(isinstance(each, hiding) for each in _causes(error)) and descriptors.are_short()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
