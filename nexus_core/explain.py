@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -195,8 +195,15 @@ class Explanation:
     would_change: tuple[str, ...]  # for people: `local: one slot free → local, capability-match`
 
 
-def explain(decision: RouteDecision, situation: Situation) -> Explanation:
-    """Put a decision into words; it was made in this situation."""
+def explain(
+    decision: RouteDecision, situation: Situation, names: Iterable[str] | None = None
+) -> Explanation:
+    """Put a decision into words; it was made in this situation.
+
+    Args:
+        names: where to look for names near to one that nobody serves; None: all that are known.
+    """
+    known = situation.known_names if names is None else names
     need = decision.need
     return Explanation(
         model=_resolved(need)[0],
@@ -213,7 +220,7 @@ def explain(decision: RouteDecision, situation: Situation) -> Explanation:
         models=tuple(_model_stages(decision)),
         candidates=tuple(_candidate(*numbered) for numbered in enumerate(decision.order, 1)),
         chosen=_chosen(decision),
-        refused=_refused(decision, situation),
+        refused=_refused(decision, situation, known),
         wait_seconds=situation.wait_seconds if _may_wait(decision) else None,
         would_change=tuple(_would_change(decision, situation)),
     )
@@ -284,12 +291,12 @@ def _chosen(decision: RouteDecision) -> Chosen | None:
     )
 
 
-def _refused(decision: RouteDecision, situation: Situation) -> Refused | None:
+def _refused(decision: RouteDecision, situation: Situation, names: Iterable[str]) -> Refused | None:
     if decision.order:
         return None
     outlook = Outlook(situation.at, situation.queued, situation.budget_resets_in_seconds)
-    known = situation.known_names
-    error = refuse(decision, known, outlook, may_use=known.usable_by(decision.need))
+    may_use = situation.known_names.usable_by(decision.need)
+    error = refuse(decision, names, outlook, may_use=may_use)
     context = error.context if isinstance(error, ServiceUnavailableError) else None
     return Refused(error.status, error.code, error.message, context)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from difflib import get_close_matches
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core import near_names as room
-from nexus_core.near_names import COMPARED, get_acquainted, likeness, near_names
+from nexus_core.near_names import COMPARED, likeness, near_names, shortlist
 
 SERVED = (
     "gpt-4",
@@ -107,16 +109,24 @@ def test_few_of_ten_thousand_names_are_compared_in_full(asked: str, names: tuple
     assert max(compared) <= 256
 
 
-def test_a_signature_is_worked_out_once_and_in_small_steps() -> None:
+async def test_the_loop_has_its_turn_while_many_names_are_looked_at() -> None:
     room._signature.cache_clear()
+    turns: list[int] = []
 
-    steps = sum(1 for _ in get_acquainted(ALIKE))
-    learnt = room._signature.cache_info().misses
-    near_names("b", ALIKE)
+    async def turn() -> None:
+        while True:
+            turns.append(room._signature.cache_info().misses)
+            await asyncio.sleep(0)
 
-    assert steps >= len(ALIKE) / 512
-    assert learnt == len(set(ALIKE))
-    assert room._signature.cache_info().misses == learnt + 1  # the asked one
+    async with asyncio.TaskGroup() as tasks:
+        other = tasks.create_task(turn())
+        few = await shortlist("gpt-4o-mni", (*ALIKE, *SERVED))
+        other.cancel()
+
+    assert max(after - before for before, after in pairwise(turns)) <= 128
+    assert len(few) == COMPARED
+    assert near_names("gpt-4o-mni", few) == near_names("gpt-4o-mni", (*ALIKE, *SERVED))
+    assert room._signature.cache_info().misses == len({*ALIKE, *SERVED}) + 1  # once for each
 
 
 def test_a_name_that_does_not_suit_makes_place_for_the_next() -> None:

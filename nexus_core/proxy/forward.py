@@ -12,7 +12,7 @@ from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.events import EventBus
-from nexus_core.near_names import get_acquainted
+from nexus_core.near_names import shortlist
 from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import (
     Answer,
@@ -30,7 +30,7 @@ from nexus_core.proxy.retry_after import retry_after_seconds
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.known_names import KnownNames
-from nexus_core.routing.refusal import Outlook, is_unknown, refuse
+from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.report import UnsupportedFieldsError
@@ -390,13 +390,10 @@ class Forwarder:
         record.failed, record.error = True, failure.why
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
-        """Why nobody can serve it; among many names the near ones are looked for in slices."""
+        """Why nobody can serve it; near names are looked for a few at a time."""
         known = KnownNames(self._registry.snapshots(), self._routing)
-        if is_unknown(decision):
-            for _ in get_acquainted(known):
-                await asyncio.sleep(0)
-        may_use = known.usable_by(decision.need)
-        return refuse(decision, known, self._outlook(), may_use=may_use)
+        near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
+        return refuse(decision, near, self._outlook(), may_use=known.usable_by(decision.need))
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:

@@ -41,6 +41,12 @@ def is_unknown(decision: RouteDecision) -> bool:
     )
 
 
+def asked_name(decision: RouteDecision) -> str:
+    """The model as the client asked for it."""
+    need = decision.need
+    return need.resolved[0] if need.resolved else need.model
+
+
 def refuse(
     decision: RouteDecision,
     known_names: Iterable[str],
@@ -57,7 +63,7 @@ def refuse(
     """
     need = decision.need
     if is_unknown(decision):
-        asked = need.resolved[0] if need.resolved else need.model
+        asked = asked_name(decision)
         return _model_not_found(asked, near_names(asked, known_names, suits=may_use))
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     busy = [drop.backend for drop in able if drop.stage in BUSY]

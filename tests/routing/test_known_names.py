@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 from typing import Any
 
 import pytest
 
-from nexus_core import explain as explanations
 from nexus_core.config import PolicyConfig, RoutingConfig
 from nexus_core.explain import Situation, explain
 from nexus_core.registry import BackendSnapshot
@@ -117,22 +116,31 @@ def test_a_refusal_of_a_known_model_does_not_look_through_them_either() -> None:
     assert error.code == "no_capable_backend"
 
 
-def test_an_explanation_looks_for_near_names_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    looked: list[KnownNames] = []
-    known = Situation.known_names.fget
-    assert known is not None
+def test_an_explanation_looks_through_the_names_once() -> None:
+    looked: list[str] = []
 
-    def counting(situation: Situation) -> KnownNames:
-        looked.append(known(situation))
-        return looked[-1]
+    def names() -> Iterator[str]:
+        looked.append("x")
+        yield "x"
 
-    monkeypatch.setattr(explanations.Situation, "known_names", property(counting))
     fleet = tuple(
         snapshot(f"b{number}", models=named("x"), enabled=number % 2 == 0) for number in range(20)
     )
     situation = Situation(fleet, Strategy(RoutingConfig(), Random(0)), 0.0)
     need = Requirements("y", zone=RESTRICTED, min_tier=1, backend="b1")
 
-    explain(situation.decide(need), situation)
+    explanation = explain(situation.decide(need), situation, Names(names))
 
-    assert len(looked) == 1
+    assert explanation.refused is not None
+    assert explanation.refused.status == 404
+    assert looked == ["x"]
+
+
+class Names:
+    """Counts how often somebody looks through them."""
+
+    def __init__(self, look: Callable[[], Iterator[str]]) -> None:
+        self._look = look
+
+    def __iter__(self) -> Iterator[str]:
+        return self._look()
