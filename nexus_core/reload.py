@@ -19,7 +19,7 @@ from nexus_core.types import PrivacyZone
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
 # the waiting room.
 _AT_START = ("auth", "storage", "queue")
-_SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds")
+_SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds", "max_connections")
 _LIVE = ("server", "health_check", "routing", "budget", "pricing")
 
 _HINTS = (RoutingHints(), RoutingHints(zone=PrivacyZone.RESTRICTED))

@@ -14,15 +14,12 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
-from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from nexus_core import descriptors
-from nexus_core.api.asgi import Incoming, Message, Receive, Scope, Send, send_early
-from nexus_core.api.errors import error_body, error_headers
-from nexus_core.errors import OutOfDescriptorsError
+from nexus_core.api.no_room import NoRoom, turn_away
 from nexus_core.upstream.wording import is_readable
 
 log = logging.getLogger(__name__)
@@ -32,27 +29,17 @@ IDLE_SECONDS = 75  # a connection on which nothing is asked is closed after so l
 
 _OWN_DESCRIPTORS = 24  # of the process itself: listener, loop, ledger, log, terminal
 _ACCEPTED_AT_ONCE = 32  # before the loop has its turn
-_EVICTED_AT_ONCE = 4  # the same: their descriptors are free only after it
+_EVICTED_AT_ONCE = 4
+_RESERVED = 2  # descriptors
 _LOOKED_AT = 8  # idle connections, for one to close
 _STUCK_HEAD_SECONDS = 1.0  # a request's head comes in one piece, or in a few at once
+_NEW_SECONDS = 0.02  # a client asks at once when it has a connection
+_STANDING_SECONDS = 1.0  # the same for one that is refused
+_MOMENT_SECONDS = 0.005  # until a connection is no longer new, or one that is refused has left
 _PAUSE_SECONDS = 0.1  # between attempts to accept while there is no descriptor
 _TICK_SECONDS = 1.0
 _QUIET_SECONDS = 5.0  # after the last trouble it is over
 _RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
-
-_NO_ROOM = OutOfDescriptorsError(
-    "Nexus has as many connections as it may have, and every one is in use; try again in a moment"
-)
-_NO_ROOM_BODY = error_body(_NO_ROOM)
-_CLOSE = (b"connection", b"close")
-_NO_ROOM_BYTES = b"".join(
-    (
-        b"HTTP/1.1 503 Service Unavailable\r\n",
-        *(name + b": " + value + b"\r\n" for name, value in (*error_headers(_NO_ROOM), _CLOSE)),
-        b"content-length: %d\r\n\r\n" % len(_NO_ROOM_BODY),
-        _NO_ROOM_BODY,
-    )
-)
 
 
 def spare_descriptors(limit: int) -> int:
@@ -84,9 +71,11 @@ class Connections(ServerState):
     def make_room(self, at: float) -> bool:
         """Close the connection that is idle for longest, else one whose request does not come on.
 
-        False if every connection is in use.
+        False if every connection is in use, or so new that its request may be on the way.
         """
-        for connection in list(islice(self.idle, _LOOKED_AT)):
+        for connection, since in list(islice(self.idle.items(), _LOOKED_AT)):
+            if at - since < _NEW_SECONDS:
+                break
             if not connection.has_unread_bytes():
                 connection.leave()
                 return True
@@ -175,7 +164,7 @@ class Acceptor:
         self._loop = asyncio.get_running_loop()
         self._coming = 0  # accepted, and not among the connections yet
         self._standing: set[CountedProtocol] = set()  # beyond the limit, to hear why
-        self._reserve: int | None = None  # a descriptor to accept with when there is no other
+        self._reserve: list[int] = []  # descriptors to accept with when there are no others
         self._was_in_vain = False  # connections were closed, and still none can be accepted
         self._is_closed = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
@@ -216,79 +205,102 @@ class Acceptor:
     def _resume(self) -> None:
         self._loop.add_reader(self._listener.fileno(), self._accept)
 
-    def _pause(self) -> None:
+    def _pause(self, seconds: float) -> None:
+        """Let clients wait in the kernel's queue for a moment."""
         self._loop.remove_reader(self._listener.fileno())
-        self._timers["resume"] = self._loop.call_later(_PAUSE_SECONDS, self._resume)
+        self._timers["resume"] = self._loop.call_later(seconds, self._resume)
 
     def _accept(self) -> None:
-        evicted = 0
+        if self._is_crowded():
+            self._accept_in_crowd()
+            return
         for _ in range(_ACCEPTED_AT_ONCE):
-            if self._coming and self._is_crowded():
-                return  # first let them come: they may be idle
-            try:
-                connection, _address = self._listener.accept()
-            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            if (connection := self._next()) is None:
                 return
-            except OSError as error:
-                self._fail_to_accept(error)
-                return
-            self._was_in_vain = False
-            connection.setblocking(False)
-            evicted += self._take(connection)
-            if evicted >= _EVICTED_AT_ONCE:
+            self._take(connection)
+            if self._is_crowded():
                 return
 
-    def _take(self, connection: socket.socket) -> bool:
-        """Serve it if there is room, or room can be made; whether that had to be."""
-        limit, number = descriptors.limit(), connection.fileno()
-        allowed, spare = most_connections(self._configured, limit), spare_descriptors(limit)
-        # The lowest free number is the next one: this high, and hardly any is left below.
-        is_short = number >= limit - spare
-        if not is_short and not self._is_crowded():
-            self._begin(connection)
-            return False
-        trouble = self._want if is_short else self._crowd
-        trouble.note(self._loop.time(), limit if is_short else allowed)
-        if self._state.make_room(self._loop.time()):
-            trouble.evicted += 1
-            self._begin(connection)
-            return True
-        trouble.refused += 1
-        if number < limit - spare // 2 and len(self._standing) < spare // 4:
-            self._begin(connection, is_surplus=True)
-        else:
-            _turn_away(connection)
-        return False
+    def _next(self) -> socket.socket | None:
+        """The next client's connection; None if there is none, or no descriptor for it."""
+        try:
+            connection, _address = self._listener.accept()
+        except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+            return None
+        except OSError as error:
+            self._fail_to_accept(error)
+            return None
+        self._was_in_vain = False
+        connection.setblocking(False)
+        return connection
 
     def _is_crowded(self) -> bool:
         allowed = most_connections(self._configured, descriptors.limit())
         return len(self._state.connections) + self._coming >= allowed
 
-    def _begin(self, connection: socket.socket, *, is_surplus: bool = False) -> None:
+    def _accept_in_crowd(self) -> None:
+        """One waits: if another one makes room it is served, else it may come in to hear why."""
+        if self._coming:
+            return  # they may be idle, once they are here
+        at = self._loop.time()
+        self._crowd.note(at, most_connections(self._configured, descriptors.limit()))
+        has_room = self._state.make_room(at)
+        if not has_room and (self._state.idle or not self._has_standing_room()):
+            self._pause(_MOMENT_SECONDS)
+            return
+        if (connection := self._next()) is not None:
+            self._begin(connection, self._crowd, has_room=has_room)
+
+    def _take(self, connection: socket.socket) -> None:
+        limit = descriptors.limit()
+        # The lowest free number is the next one: this high, and hardly any is left below.
+        if connection.fileno() < limit - spare_descriptors(limit):
+            self._serve(connection)
+            return
+        at = self._loop.time()
+        self._want.note(at, limit)
+        has_room = self._state.make_room(at)
+        if has_room or self._has_standing_room():
+            self._begin(connection, self._want, has_room=has_room)
+        else:
+            self._want.refused += 1
+            turn_away(connection)
+
+    def _begin(self, connection: socket.socket, trouble: _Trouble, *, has_room: bool) -> None:
+        if has_room:
+            trouble.evicted += 1
+        else:
+            trouble.refused += 1
+        self._serve(connection, is_surplus=not has_room)
+
+    def _has_standing_room(self) -> bool:
+        known = self._state.connections
+        self._standing = {one for one in self._standing if one in known or one.transport is None}
+        return len(self._standing) < max(2, spare_descriptors(descriptors.limit()) // 4)
+
+    def _serve(self, connection: socket.socket, *, is_surplus: bool = False) -> None:
         self._coming += 1
         self._tasks.create_task(self._connect(connection, is_surplus), name="connection")
 
     async def _connect(self, connection: socket.socket, is_surplus: bool) -> None:
         make = self._make_surplus if is_surplus else self._make
+        transport: asyncio.Transport | None = None
         try:
             transport, _ = await self._loop.connect_accepted_socket(make, connection)
         except OSError as error:  # it is gone already
             log.debug("a connection was lost before it was served: %s", error)
-            connection.close()
         except Exception:
             log.exception("a connection could not be served")
-            connection.close()
-        else:
-            if self._is_closed:  # too late for the server's own farewell
-                transport.close()
         finally:
             self._coming -= 1
+            if transport is None:
+                connection.close()
+            elif self._is_closed:  # too late for the server's own farewell
+                transport.close()
 
     def _make_surplus(self) -> CountedProtocol:
         protocol = self._make()
-        protocol.app = _NoRoom(protocol.app)
-        known = self._state.connections
-        self._standing = {one for one in self._standing if one in known or one.transport is None}
+        protocol.app = NoRoom(protocol.app)
         self._standing.add(protocol)
         return protocol
 
@@ -296,9 +308,9 @@ class Acceptor:
 
     def _fail_to_accept(self, error: OSError) -> None:
         """Make room, or at least tell those who wait; then try again in a moment."""
+        self._pause(_PAUSE_SECONDS)
         if error.errno not in _RESOURCES:
             log.warning("a connection could not be accepted: %s", error)
-            self._pause()
             return
         at = self._loop.time()
         self._want.note(at, descriptors.limit())
@@ -306,35 +318,36 @@ class Acceptor:
         if not self._was_in_vain:  # else what is closed makes no room: the limit was lowered
             made = sum(self._state.make_room(at) for _ in range(_EVICTED_AT_ONCE))
             self._want.evicted += made
+        self._was_in_vain = bool(made)
         if not made:
             self._refuse_with_reserve()
-        self._was_in_vain = bool(made)
-        self._pause()
 
     def _refuse_with_reserve(self) -> None:
-        self._give_reserve_up()
+        """Let in as many as there are descriptors kept for that, to hear why they are refused."""
         with suppress(OSError):
-            for _ in range(_ACCEPTED_AT_ONCE):
+            while self._reserve and self._has_standing_room():
+                os.close(self._reserve.pop())
                 connection, _address = self._listener.accept()
                 connection.setblocking(False)
-                _turn_away(connection)
-                self._want.refused += 1
+                self._begin(connection, self._want, has_room=False)
         self._keep_reserve()
 
     def _keep_reserve(self) -> None:
-        if self._reserve is None:
-            with suppress(OSError):  # at the next tick, then
-                self._reserve = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+        with suppress(OSError):  # at the next tick, then
+            while len(self._reserve) < _RESERVED:
+                self._reserve.append(os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC))
 
     def _give_reserve_up(self) -> None:
-        if self._reserve is not None:
-            os.close(self._reserve)
-            self._reserve = None
+        while self._reserve:
+            os.close(self._reserve.pop())
 
     def _tick(self) -> None:
         at = self._loop.time()
         self._keep_reserve()
         self._state.close_stale(at)
+        for one in self._standing:
+            if at - self._state.idle.get(one, at) >= _STANDING_SECONDS:
+                one.leave()
         for trouble in (self._crowd, self._want):
             trouble.end_if_over(at)
         self._timers["tick"] = self._loop.call_later(_TICK_SECONDS, self._tick)
@@ -374,42 +387,3 @@ class _Trouble:
             self.refused,
         )
         self._began, self.evicted, self.refused = None, 0, 0
-
-
-class _NoRoom:
-    """Answers on a connection too many: how Nexus is, what operators ask, and a 503 to others."""
-
-    def __init__(self, app: Any) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path = scope["path"]
-        if path == "/health" or path.startswith("/nexus/"):
-            await self._app(scope, receive, _closing(send))
-        else:
-            headers = [*error_headers(_NO_ROOM)]
-            await send_early(
-                Incoming(receive), _closing(send), _NO_ROOM.status, headers, _NO_ROOM_BODY
-            )
-
-
-def _closing(send: Send) -> Send:
-    """The connection ends with the answer."""
-
-    async def closing(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            headers = [pair for pair in message["headers"] if pair[0] != _CLOSE[0]]
-            message = {**message, "headers": [*headers, _CLOSE]}
-        await send(message)
-
-    return closing
-
-
-def _turn_away(connection: socket.socket) -> None:
-    """Say that there is no room, at once; what has come is read, or closing would be a reset."""
-    with suppress(OSError):
-        connection.recv(64 * 1024)
-    with suppress(OSError):
-        connection.send(_NO_ROOM_BYTES)
-        connection.shutdown(socket.SHUT_WR)
-    connection.close()
