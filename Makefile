@@ -53,6 +53,7 @@ screenshots: $(READY)
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
 	$(BIN)/python benchmarks/routing.py
+	$(BIN)/python benchmarks/names.py
 	$(BIN)/python benchmarks/passthrough.py
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/tokens.py

@@ -5,13 +5,17 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
+from nexus_core import descriptors
 from nexus_core.averages import CompletionAverages
 from nexus_core.budget import Budget
 from nexus_core.config import Config
 from nexus_core.cost_report import CostReport, LiveBudget, read_cost_report
-from nexus_core.errors import LedgerUnreadableError
+from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
 from nexus_core.events import TokenUsage
 from nexus_core.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.ledger_queries import (
@@ -29,10 +33,13 @@ from nexus_core.vocabularies import Tokenizers
 
 log = logging.getLogger(__name__)
 
+_LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 # 110 MB that are the same for every gateway of a process, such as the successor of one that died.
 _TOKENIZERS = Tokenizers()
+
+_Read = TypeVar("_Read")
 
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
 MoneyRule = Callable[[BackendSnapshot, str], str | None]
@@ -65,6 +72,7 @@ class Books:
         self._opened.set()  # but for the moment that `open` takes
         # What the month has cost so far; without a ledger it begins with this process.
         self.is_month_known = self._path is None
+        self._is_short = False  # what has to be read can't be, for want of descriptors
 
     # --- life ----------------------------------------------------------------------------
 
@@ -72,7 +80,8 @@ class Books:
         """Open the ledger and go on from what it says; never fails."""
         self._opened.clear()
         month = Month.of(self._now())
-        spent, averages = await asyncio.to_thread(self._read, month)
+        await asyncio.to_thread(self.ledger.open)
+        spent, averages = await self._until_read("the ledger", partial(self._read, month))
         self.budget.recall(spent or {}, month)
         self.averages = CompletionAverages(averages)
         self.is_month_known = spent is not None
@@ -89,7 +98,6 @@ class Books:
 
     def _read(self, month: Month) -> tuple[dict[str | None, int] | None, dict[str, float]]:
         """What the month has cost, None where that can't be known, and how long answers are."""
-        self.ledger.open()
         if self._path is None:
             if self._config.storage.path != ":memory:" and not self._is_read_only:
                 log.warning("%s: requests go on unrecorded; %s", NO_HOME, HINT)
@@ -98,6 +106,7 @@ class Books:
             with read_ledger(self._path) as connection:
                 return spent_by_client(connection, month), completion_averages(connection)
         except NoLedgerError as error:
+            descriptors.require(1)  # SQLite does not say why it can't open a file
             if self.ledger.path is not None and self.ledger.problem is None:
                 log.warning("the month's spending begins at zero: %s", error)
             return None if self._path.exists() else {}, {}
@@ -113,8 +122,17 @@ class Books:
         return self._opened.is_set() and self.prices.is_loaded
 
     async def ready(self, *, wants_prices: bool) -> None:
-        """Return once the ledger was read and, if wanted, the price list is there."""
-        await self._opened.wait()
+        """Return once the ledger was read and, if wanted, the price list is there.
+
+        Raises:
+            OutOfDescriptorsError: they can't be read now; it goes on being tried.
+        """
+        while not self._opened.is_set():
+            if self._is_short:
+                raise OutOfDescriptorsError.now()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._opened.wait()
         if wants_prices:
             await self.load_prices()
 
@@ -128,17 +146,42 @@ class Books:
             for name, upstream in (backend.models or {}).items()
         )
         if renames or any(kind.is_cloud for kind in wanted):
-            await self.load_prices()
+            await self._until_read("the price list", lambda: self.prices.load())
         if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
             try:
-                await asyncio.to_thread(self.tokenizers.load)
+                await self._until_read("the vocabularies", self.tokenizers.load)
             except ValueError as error:
                 log.warning("tokens are only estimated: %s", error)
 
     async def load_prices(self) -> None:
-        """Return once prices are known; at once if they are already."""
-        while not self.prices.is_loaded:  # a reload may have put others in their place meanwhile
-            await asyncio.to_thread(self.prices.load)
+        """Return once prices are known; at once if they are already.
+
+        Raises:
+            OutOfDescriptorsError: the list can't be read now.
+        """
+        try:
+            while not self.prices.is_loaded:  # a reload may have put others in their place
+                await asyncio.to_thread(self.prices.load)
+        except (OSError, ImportError) as error:
+            if descriptors.is_shortage(error):
+                raise OutOfDescriptorsError.now() from error
+            raise
+
+    async def _until_read(self, what: str, read: Callable[[], _Read]) -> _Read:
+        """What `read` gives in a thread, tried again for as long as descriptors are short."""
+        while True:
+            try:
+                found = await asyncio.to_thread(read)
+            except (OSError, ImportError) as error:
+                if not descriptors.is_shortage(error):
+                    raise
+                if not self._is_short:
+                    log.warning("out of file descriptors: %s can't be read; trying again", what)
+                self._is_short = True
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                self._is_short = False
+                return found
 
     async def close(self) -> None:
         """Write what is left of the ledger."""

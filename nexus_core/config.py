@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterable
 from functools import cache
@@ -20,6 +19,7 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails
 
+from nexus_core.near_names import near_names
 from nexus_core.outbound_proxy import OutboundProxy, check_written
 from nexus_core.tui_config import TuiConfig
 from nexus_core.types import BackendType, PrivacyZone
@@ -118,6 +118,7 @@ class ServerConfig(Section):
     connect_timeout_seconds: Seconds = 5
     first_byte_timeout_seconds: Seconds = 60  # streams only
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
+    max_connections: Annotated[int, Field(ge=1)] | None = None  # None: what the limits allow
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10
@@ -332,7 +333,7 @@ def unknown_key(path: KeyPath) -> str:
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
     """A hint to append to a message; empty when nothing is near."""
-    near = difflib.get_close_matches(word.lower(), list(choices), n=1)
+    near = near_names(word, choices, limit=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 

@@ -156,6 +156,20 @@ class CapacityExceededError(ServiceUnavailableError):
     code = "capacity_exceeded"
 
 
+class OutOfDescriptorsError(ServiceUnavailableError):
+    """This process may open no further file or connection now: nobody's fault, soon over."""
+
+    code = "capacity_exceeded"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, ActionableErrorContext(None, (), eta_seconds=1))
+
+    @classmethod
+    def now(cls) -> OutOfDescriptorsError:
+        """The error in the usual words."""
+        return cls("Nexus has no file descriptor left for this request; send it again in a moment")
+
+
 class PrivacyConstraintError(ServiceUnavailableError):
     """Only the restriction keeps the request from being served."""
 

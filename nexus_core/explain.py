@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -13,6 +13,7 @@ from nexus_core.circuit import NO_COOLDOWNS
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Drop, Moment, Stage
+from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import NO_HINTS, NO_POLICIES, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision, route
@@ -63,10 +64,9 @@ class Situation:
         return self.strategy.routing.strategy == "random"
 
     @property
-    def known_names(self) -> list[str]:
+    def known_names(self) -> KnownNames:
         """Every model and alias that clients may ask for."""
-        served = {name for backend in self.fleet for name in backend.models}
-        return sorted(served | set(self.strategy.routing.aliases))
+        return KnownNames(self.fleet, self.strategy.routing)
 
     def decide(self, need: Requirements) -> RouteDecision:
         """What the next request with these requirements gets as its first decision."""
@@ -197,8 +197,15 @@ class Explanation:
     would_change: tuple[str, ...]  # for people: `local: one slot free → local, capability-match`
 
 
-def explain(decision: RouteDecision, situation: Situation) -> Explanation:
-    """Put a decision into words; it was made in this situation."""
+def explain(
+    decision: RouteDecision, situation: Situation, names: Iterable[str] | None = None
+) -> Explanation:
+    """Put a decision into words; it was made in this situation.
+
+    Args:
+        names: where to look for names near to one that nobody serves; None: all that are known.
+    """
+    known = situation.known_names if names is None else names
     need = decision.need
     return Explanation(
         model=_resolved(need)[0],
@@ -215,7 +222,7 @@ def explain(decision: RouteDecision, situation: Situation) -> Explanation:
         models=tuple(_model_stages(decision)),
         candidates=tuple(_candidate(*numbered) for numbered in enumerate(decision.order, 1)),
         chosen=_chosen(decision),
-        refused=_refused(decision, situation),
+        refused=_refused(decision, situation, known),
         wait_seconds=situation.wait_seconds if _may_wait(decision) else None,
         would_change=tuple(_would_change(decision, situation)),
     )
@@ -286,11 +293,12 @@ def _chosen(decision: RouteDecision) -> Chosen | None:
     )
 
 
-def _refused(decision: RouteDecision, situation: Situation) -> Refused | None:
+def _refused(decision: RouteDecision, situation: Situation, names: Iterable[str]) -> Refused | None:
     if decision.order:
         return None
     outlook = Outlook(situation.at, situation.queued, situation.budget_resets_in_seconds)
-    error = refuse(decision, situation.known_names, outlook)
+    may_use = situation.known_names.usable_by(decision.need)
+    error = refuse(decision, names, outlook, may_use=may_use)
     context = error.context if isinstance(error, ServiceUnavailableError) else None
     return Refused(error.status, error.code, error.message, context)
 
@@ -398,8 +406,9 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
 
 def _outcome(decision: RouteDecision, situation: Situation) -> str:
     """In a few words; two outcomes are the same when these are."""
-    if refused := _refused(decision, situation):
-        return f"{refused.status} {refused.code}"
+    if not decision.order:
+        error = refuse(decision, (), Outlook(situation.at))  # its words are not looked at
+        return f"{error.status} {error.code}"
     first = decision.order[0]
     model = f" with {first.model}" if first.model != decision.need.model else ""
     if situation.is_drawn:  # the reason is a matter of chance as well

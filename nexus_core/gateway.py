@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -30,6 +30,7 @@ from nexus_core.explain import (
 )
 from nexus_core.fleet import Fleet
 from nexus_core.log_ring import LogRing
+from nexus_core.near_names import shortlist
 from nexus_core.operator import Operator
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -37,6 +38,7 @@ from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.recent import RecentRequests
 from nexus_core.registry import ProbeResult, Registry
 from nexus_core.reload import ReloadPlan, plan_reload
+from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
@@ -231,7 +233,10 @@ class Gateway:
             await self.health.first_round()  # as the forwarder does
             situation = self._situation(question.usable)
             decision = situation.decide(need)
-        explanation = explain(decision, situation)
+        near: Sequence[str] = ()
+        if is_unknown(decision):
+            near = await shortlist(asked_name(decision), situation.known_names)
+        explanation = explain(decision, situation, near)
         chosen = explanation.chosen
         if chosen is None:
             return explanation

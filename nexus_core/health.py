@@ -12,6 +12,8 @@ from nexus_core.registry import ProbeResult, Registry
 
 log = logging.getLogger(__name__)
 
+_AFTER_SHORTAGE_SECONDS = 1.0  # a probe that could not be made is made up for so soon
+
 
 class HealthChecks:
     """Probe every backend at an interval. A probe lists models and never costs money."""
@@ -92,14 +94,16 @@ class HealthChecks:
         return result
 
     def take_in(self, name: str, result: ProbeResult) -> None:
-        """Tell the registry what a probe found."""
+        """Tell the registry what a probe found; one that could not be made found nothing."""
+        self._unasked.discard(name)
+        if result.is_inconclusive:
+            return
         self._registry.record_probe(
             name,
             result,
             failure_threshold=self.config.failure_threshold,
             recovery_threshold=self.config.recovery_threshold,
         )
-        self._unasked.discard(name)
 
     async def _probe_all(self) -> None:
         async with asyncio.TaskGroup() as probes:
@@ -107,8 +111,13 @@ class HealthChecks:
                 probes.create_task(self._look(name), name=f"probe-{name}")
 
     async def _look(self, name: str) -> None:
-        if name in self._registry.names:
-            await self.probe(name)
+        """Probe a backend, and again until it could be asked; nobody else waits for that."""
+        while name in self._registry.names:
+            result = await self.probe(name)
+            self._tell_if_all_were_asked()
+            if not result.is_inconclusive:
+                return
+            await asyncio.sleep(_AFTER_SHORTAGE_SECONDS)
         self._tell_if_all_were_asked()
 
     def _tell_if_all_were_asked(self) -> None:

@@ -10,10 +10,13 @@ from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
 
+from nexus_core import descriptors
+
 if TYPE_CHECKING:
     from genai_prices.data_snapshot import DataSnapshot
     from genai_prices.types import ModelInfo, ModelPrice, Provider, TieredPrices
 
+_FOR_IMPORTS = 8  # descriptors
 _PER_MTOK = Decimal(1_000_000)
 # The list has no date of its own; its remarks say when prices were looked up.
 _CHECKED = re.compile(r"\b(?:checked|verified|as of|updated)\b[^.;]{0,40}?(20\d\d-\d\d-\d\d)", re.I)
@@ -99,7 +102,12 @@ class PriceList:
 
 @cache
 def load_price_list() -> PriceList:
-    """Import the list. Takes a few tenths of a second, once."""
+    """Import the list. Takes a few tenths of a second, once.
+
+    Raises:
+        OSError, ImportError: also for want of descriptors; then it may be tried again.
+    """
+    descriptors.require(_FOR_IMPORTS)
     from genai_prices import __version__
     from genai_prices.data import providers
     from genai_prices.data_snapshot import DataSnapshot

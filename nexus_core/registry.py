@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
@@ -32,6 +33,7 @@ from nexus_core.types import CooldownEnd, HealthCause, HealthStatus, PrivacyZone
 
 __all__ = ["BackendSnapshot", "ModelDetails", "ProbeResult", "Registry"]
 
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _SMOOTHING = 0.2  # the newest value's share of a moving average
 
 
@@ -293,7 +295,9 @@ class Registry:
             if not entry.configured_models and result.models is not None:
                 sound = filter(_is_unicode, result.models)
                 served = MappingProxyType({model: model for model in sound})
-                self._change(name, models=served, models_known=True)
+                # The same list is kept as the same value: nobody is told of it again.
+                kept = snapshot.models if served == snapshot.models else served
+                self._change(name, models=kept, models_known=True)
             elif result.never_lists:
                 self._change(name, models_known=True)  # whatever they were so far
             if result.details is not None:
@@ -360,7 +364,7 @@ class Registry:
 
 def _is_unicode(name: str) -> bool:
     """JSON may name half a character, which no answer of ours could repeat."""
-    return not any("\ud800" <= char <= "\udfff" for char in name)
+    return name.isascii() or _HALF_A_CHARACTER.search(name) is None
 
 
 def _smoothed(average: float | None, newest: float) -> float:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from random import Random
@@ -11,16 +11,16 @@ from nexus_core.circuit import NO_COOLDOWNS
 from nexus_core.config import BackendConfig, Config, RoutingConfig
 from nexus_core.loopback import endpoint
 from nexus_core.routing.candidates import Moment
-from nexus_core.routing.requirements import RoutingHints, read_requirements
+from nexus_core.routing.requirements import Policies, RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
-from nexus_core.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.snapshot import BackendSnapshot, ModelDetails, first_snapshot, is_same_server
 from nexus_core.types import PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
 # the waiting room.
 _AT_START = ("auth", "storage", "queue")
-_SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds")
+_SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds", "max_connections")
 _LIVE = ("server", "health_check", "routing", "budget", "pricing")
 
 _WORKED_OUT = {"api_key": "key", "via": "proxy"}  # what the environment says, for people
@@ -214,15 +214,23 @@ def _routes(
     names = dict.fromkeys([*served, *old.routing.aliases, *new.routing.aliases])
     then = _Router(old.routing, fleets[0], strategy, at)
     now = _Router(new.routing, fleets[1], strategy, at)
+    alike: dict[object, list[tuple[bool, str, str]]] = {}  # thousands may go the same way
     for model in names:
-        told: set[tuple[str, str]] = set()
-        for hints in _HINTS:
-            before, after = then.first(model, hints), now.first(model, hints)
-            if before == after or (before, after) in told:
-                continue
-            told.add((before, after))
-            restricted = hints.zone is PrivacyZone.RESTRICTED
+        kind = then.kind(model), now.kind(model)
+        key: object = model if None in kind else kind
+        if key not in alike:
+            alike[key] = list(_changes_of(model, then, now))
+        for restricted, before, after in alike[key]:
             yield RouteChange(model, restricted, before, after)
+
+
+def _changes_of(model: str, then: _Router, now: _Router) -> Iterator[tuple[bool, str, str]]:
+    told: set[tuple[str, str]] = set()
+    for hints in _HINTS:
+        before, after = then.first(model, hints), now.first(model, hints)
+        if before != after and (before, after) not in told:
+            told.add((before, after))
+            yield hints.zone is PrivacyZone.RESTRICTED, before, after
 
 
 class _Router:
@@ -240,6 +248,21 @@ class _Router:
         self._strategy = copy(strategy)
         self._strategy.routing, self._strategy.random = routing, Random(0)  # noqa: S311 - unused
         self._at = at
+        self._policies = Policies(routing.policies)
+
+    def kind(self, model: str) -> Hashable:
+        """The same for models that all go one way; None where the name itself may matter."""
+        routing = self._routing
+        if model in routing.aliases or model in routing.fallbacks or self._policies.match(model):
+            return None
+        serving: list[tuple[str, ModelDetails | None]] = []
+        for backend in self._fleet:
+            own = backend.models.get(model)
+            if own is not None and own != model:
+                return None
+            if own is not None:
+                serving.append((backend.name, backend.details.get(own)))
+        return tuple(serving)
 
     def first(self, model: str, hints: RoutingHints) -> str:
         need = read_requirements(model, hints, self._routing)

@@ -92,6 +92,7 @@ class ProbeResult:
     details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
     cause: HealthCause = HealthCause.NONE
     detail: str | None = None  # for people
+    is_inconclusive: bool = False  # it failed for want of something of our own: nobody was asked
 
     @property
     def ok(self) -> bool:

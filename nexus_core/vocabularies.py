@@ -10,10 +10,13 @@ from dataclasses import dataclass
 from importlib import resources
 from typing import TYPE_CHECKING
 
+from nexus_core import descriptors
 from nexus_core.types import CountMethod, TokenCount
 
 if TYPE_CHECKING:
     import tiktoken
+
+_FOR_IMPORTS = 8  # descriptors
 
 # tiktoken panics on a run of a million blanks, and its cost per character grows with the length.
 _PIECE_CHARS = 64 * 1024
@@ -79,9 +82,11 @@ class Tokenizers:
 
         Raises:
             ValueError: a file is not what was packaged.
+            OSError, ImportError: also for want of descriptors; then it may be tried again.
         """
         with self._lock:
             if not self._encodings:
+                descriptors.require(_FOR_IMPORTS)
                 self._encodings = {each.name: _encoding(each) for each in _VOCABULARIES}
 
     def count(self, encoding: str, text: str) -> TokenCount | None:

@@ -129,7 +129,9 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if launch.is_headless and not options.no_ui:
         say("no terminal, running headless")
     from nexus_core.api.server import bind
+    from nexus_core.descriptors import raise_limit
 
+    raise_limit()  # before anything depends on how many there are
     try:
         listener = bind(config.server.host, config.server.port)
     except OSError as error:

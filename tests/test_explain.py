@@ -105,7 +105,8 @@ def test_it_is_what_the_next_request_gets(
         assert explanation.chosen.model == first.upstream_model
         assert explanation.chosen.reason is decision.reason
     else:
-        error = refuse(decision, situation.known_names, Outlook(AT))
+        known = situation.known_names
+        error = refuse(decision, known, Outlook(AT), may_use=known.usable_by(need))
         assert explanation.chosen is None
         assert explanation.refused is not None
         assert explanation.refused.code == error.code

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
 from nexus_core.config import BackendConfig, Config, PolicyConfig, RoutingConfig, StorageConfig
 from nexus_core.outbound_proxy import read_proxy_url
 from nexus_core.reload import ReloadPlan, plan_reload
-from nexus_core.routing.strategies import Strategy
+from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.snapshot import BackendSnapshot, first_snapshot
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 
@@ -152,3 +154,32 @@ def test_a_found_backend_stays_unless_the_file_names_its_place() -> None:
     planned = plan(config(), config(backend("mine", url="http://localhost:11434")), found, other)
 
     assert (planned.added, planned.removed) == (("mine",), ("ollama",))
+
+
+class Counting(Strategy):
+    """Counts the decisions that are made with it, or with a copy of it."""
+
+    def __init__(self, routing: RoutingConfig) -> None:
+        super().__init__(routing, Random(0))
+        self.ranked: list[str] = []
+
+    def rank(self, fleet: Sequence[BackendSnapshot], need: Requirements) -> list[Ranked]:
+        self.ranked.append(need.model)
+        return super().rank(fleet, need)
+
+
+def test_thousands_of_models_that_go_the_same_way_are_decided_once() -> None:
+    many = {f"model-{number}": f"model-{number}" for number in range(3000)}
+    routing = {"aliases": {"short": "model-1"}, "fallbacks": {"model-2": ("only-a",)}}
+    policy = PolicyConfig(model_pattern="model-3", min_tier=1)
+    first, second = backend("a", models={**many, "only-a": "only-a"}), backend("b", models=many)
+    old = config(first, second, **routing)
+    new = config(first, backend("b", models=many, priority=90), **routing, policies=(policy,))
+    fleet = tuple(first_snapshot(b) for b in old.backends)
+    strategy = Counting(old.routing)
+
+    planned = plan_reload(old, new, fleet, strategy, 0.0)
+
+    expected = dict.fromkeys((*many, "short"), ("a", "b")) | {"model-3": ("a", "nobody")}
+    assert {r.model: (r.before, r.after) for r in planned.routes} == expected
+    assert len(strategy.ranked) < 60

@@ -24,6 +24,7 @@ from nexus_core.upstream.base import (
     UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
+    UpstreamShortageError,
 )
 from nexus_core.upstream.decoding import decoded
 
@@ -182,7 +183,7 @@ class HttpAgent:
         the word that there is none.
         """
         started = time.monotonic()
-        cause, detail = HealthCause.UNREACHABLE, None
+        cause, detail, is_inconclusive = HealthCause.UNREACHABLE, None, False
         try:
             async with asyncio.timeout(timeout_seconds):
                 listing = await self.list_models()
@@ -190,6 +191,8 @@ class HttpAgent:
             return self._without_list(error, (time.monotonic() - started) * 1000)
         except TimeoutError:
             detail = f"no answer within {timeout_seconds:g} s"
+        except UpstreamShortageError as error:
+            detail, is_inconclusive = str(error), True
         except UpstreamError as error:
             detail = self.keys.cut_text(str(error))
         else:
@@ -197,7 +200,9 @@ class HttpAgent:
             details = await self._details(listing, timeout_seconds - taken)
             return ProbeResult(elapsed_ms=taken * 1000, models=listing.names, details=details)
         elapsed_ms = (time.monotonic() - started) * 1000
-        return ProbeResult(elapsed_ms=elapsed_ms, cause=cause, detail=detail)
+        return ProbeResult(
+            elapsed_ms=elapsed_ms, cause=cause, detail=detail, is_inconclusive=is_inconclusive
+        )
 
     def _without_list(self, error: NoListError, elapsed_ms: float) -> ProbeResult:
         """What an answer that is no list says of the backend."""

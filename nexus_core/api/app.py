@@ -11,7 +11,7 @@ from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from nexus_core import __version__
+from nexus_core import __version__, descriptors
 from nexus_core.api import control, costs, events, explain, logs, requests, status
 from nexus_core.api.asgi import (
     ClientLeftError,
@@ -28,7 +28,7 @@ from nexus_core.api.completions import Completions
 from nexus_core.api.docs import add_docs
 from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
 from nexus_core.api.headers import REQUEST_ID
-from nexus_core.errors import InvalidRequestError, NexusError
+from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.events import RequestRefused
 from nexus_core.gateway import Gateway
 from nexus_core.types import Endpoint
@@ -75,7 +75,12 @@ class FrontDoor:
             self._publish_refused(scope, request_id, error)
             headers = [*error_headers(error), (REQUEST_ID, request_id.encode())]
             await send_early(incoming, send, error.status, headers, error_body(error))
-        except Exception:
+        except Exception as error:
+            if descriptors.is_shortage(error) and not begun:
+                shortage = OutOfDescriptorsError.now()
+                headers = [*error_headers(shortage), (REQUEST_ID, request_id.encode())]
+                await send_early(incoming, send, shortage.status, headers, error_body(shortage))
+                return
             log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
             if begun:
                 raise  # the answer is cut off: the client must see that
@@ -142,7 +147,16 @@ def create_app(gateway: Gateway) -> FastAPI:
     app.add_exception_handler(NexusError, _as_envelope)
     app.add_exception_handler(HTTPException, _as_envelope)
     app.add_exception_handler(RequestValidationError, _as_envelope)
+    for kind in (OSError, ImportError):
+        app.add_exception_handler(kind, _as_shortage)
     return app
+
+
+async def _as_shortage(request: Request, error: Exception) -> Response:
+    """Of something that is opened or imported late: a 503 where no descriptor was left for it."""
+    if not descriptors.is_shortage(error):
+        raise error
+    return await _as_envelope(request, OutOfDescriptorsError.now())
 
 
 async def _as_envelope(_: Request, error: Exception) -> Response:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from fastapi import APIRouter
+from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nexus_core.api.state import read_state
+from nexus_core.api.state import write_state
 from nexus_core.commands import (
     CaptureBodies,
     ClearCooldown,
@@ -100,9 +101,9 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.get("/state")
-    async def state() -> dict[str, Any]:
+    async def state() -> Response:
         """Backends, zones and numbers: what a dashboard draws."""
-        return read_state(gateway)
+        return Response(await write_state(gateway), media_type="application/json")
 
     @router.post("/backends/{name}")
     async def change(name: str, wanted: BackendChange) -> dict[str, Any]:

@@ -13,13 +13,13 @@ import uvicorn
 
 from nexus_core.api.app import FrontDoor
 from nexus_core.api.asgi import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
+from nexus_core.api.connections import IDLE_SECONDS, Acceptor, Connections, CountedProtocol
 from nexus_core.api.http1 import Http1Protocol
 from nexus_core.gateway import Gateway
 
 log = logging.getLogger(__name__)
 
 MAX_HEAD_BYTES = 64 * 1024
-_KEEP_ALIVE_SECONDS = 75
 _LAST_WORDS_SECONDS = 2  # for the error events of streams that outlive the grace time
 
 _HEAD_TOO_LARGE = (
@@ -71,11 +71,11 @@ async def serve(
         access_log=False,
         proxy_headers=False,
         server_header=False,
-        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=IDLE_SECONDS,
         timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
     )
-    server = _Server(config)
     async with asyncio.TaskGroup() as tasks:
+        server = _Server(config, tasks, gateway.config.server.max_connections)
         tasks.create_task(server.serve(sockets=[listener]), name="http-server")
         await server.listening.wait()
         if ready is not None:
@@ -101,8 +101,13 @@ async def _drain(gateway: Gateway, grace_seconds: float) -> None:
 class _Server(uvicorn.Server):
     """Signals belong to the command; whoever waits is told when it listens and when it ended."""
 
-    def __init__(self, config: uvicorn.Config) -> None:
+    def __init__(
+        self, config: uvicorn.Config, tasks: asyncio.TaskGroup, max_connections: int | None
+    ) -> None:
         super().__init__(config)
+        self.server_state: Connections = Connections()
+        self._tasks = tasks  # of the connections, until each is made
+        self._max_connections = max_connections
         self.listening = asyncio.Event()
         self.ended = asyncio.Event()
 
@@ -123,9 +128,22 @@ class _Server(uvicorn.Server):
                 connection.shutdown()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and say so."""
-        await super().startup(sockets=sockets)
+        """Start, and say so; accepting is our own."""
+        await self.lifespan.startup()
+        acceptors = [self._acceptor(listener) for listener in sockets or ()]
+        self.servers = acceptors  # type: ignore[assignment]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.started = True
         self.listening.set()
+
+    def _acceptor(self, listener: socket.socket) -> Acceptor:
+        def make() -> BoundedHttpProtocol:
+            return BoundedHttpProtocol(self.config, self.server_state, self.lifespan.state)
+
+        return Acceptor(
+            listener, self.server_state, make, self._tasks, configured=self._max_connections
+        )
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop, and say so."""
@@ -135,7 +153,7 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-class BoundedHttpProtocol(Http1Protocol):
+class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
     """A request's head may neither trickle in for ever nor grow without bound.
 
     uvicorn limits only the time between two requests.

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from nexus_core import __version__
@@ -15,13 +19,41 @@ from nexus_core.snapshot_json import snapshot_as_json
 from nexus_core.stats_json import counters, stats_as_json
 from nexus_core.types import PrivacyZone
 
+_SLICE = 1000  # models: less than a millisecond of the loop
+
 # Never the sections that hold keys.
 _SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
 
 
 def read_state(gateway: Gateway) -> dict[str, Any]:
     """Everything at one moment: that after the event `last_event`."""
-    at = gateway.registry.clock()
+    at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
+    return {**_without_backends(gateway), "backends": [snapshot_as_json(one, at) for one in fleet]}
+
+
+async def write_state(gateway: Gateway) -> bytes:
+    """The same as JSON; thousands of models are written in slices, beside what else is to do."""
+    at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
+    told = json.dumps(_without_backends(gateway))
+    backends: list[str] = []
+    for backend in fleet:
+        plain = snapshot_as_json(replace(backend, models={}), at)
+        del plain["models"]
+        models = await _written(backend.models)
+        backends.append(f'{{"models":{models},{json.dumps(plain)[1:]}')
+    return f'{{"backends":[{",".join(backends)}],{told[1:]}'.encode()
+
+
+async def _written(models: Mapping[str, str]) -> str:
+    parts: list[str] = []
+    left = iter(models.items())
+    while batch := dict(islice(left, _SLICE)):
+        parts.append(json.dumps(batch)[1:-1])
+        await asyncio.sleep(0)
+    return f"{{{','.join(parts)}}}"
+
+
+def _without_backends(gateway: Gateway) -> dict[str, Any]:
     return {
         "version": __version__,
         "is_demo": gateway.is_demo,
@@ -32,7 +64,6 @@ def read_state(gateway: Gateway) -> dict[str, Any]:
         ],
         "stats": read_stats(gateway),
         "counts": stats_as_json(gateway.stats),
-        "backends": [snapshot_as_json(one, at) for one in gateway.registry.snapshots()],
         **_moment(gateway),
     }
 
@@ -85,8 +116,9 @@ class Totals:
 def _change(
     backend: BackendSnapshot, known: Mapping[str, BackendSnapshot], at: float
 ) -> dict[str, Any]:
-    told = snapshot_as_json(backend, at)
     before = known.get(backend.name)
-    if before is not None and before.models is backend.models:
-        del told["models"]
+    if before is None or before.models is not backend.models:
+        return snapshot_as_json(backend, at)
+    told = snapshot_as_json(replace(backend, models={}), at)
+    del told["models"]
     return told

@@ -11,11 +11,11 @@ from fastapi.responses import PlainTextResponse, Response
 
 from nexus_core import __version__
 from nexus_core.api.auth import is_from_here
+from nexus_core.api.models import find_model, list_models
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.histogram import Histogram
 from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.snapshot_json import cooldown_as_json
 from nexus_core.stats import BackendStats
 from nexus_core.types import NANO, HealthStatus
@@ -42,14 +42,14 @@ def create_router(gateway: Gateway) -> APIRouter:
         }
 
     @router.get("/v1/models")
-    async def models() -> dict[str, Any]:
+    async def models() -> Response:
         """Every model and alias that a backend serves which is switched on."""
-        return {"object": "list", "data": list(_models(gateway).values())}
+        return Response(await list_models(gateway), media_type="application/json")
 
     @router.get("/v1/models/{model:path}")
     async def model(model: str) -> dict[str, Any]:
         """One of them."""
-        found = _models(gateway).get(model)
+        found = find_model(gateway, model)
         if found is None:
             raise ModelNotFoundError(
                 f"the model {model!r} is not served here; GET /v1/models lists what is",
@@ -177,23 +177,3 @@ def _percentiles(histogram: Histogram) -> dict[str, float | None]:
     shares = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
     values = {name: histogram.percentile(share) for name, share in shares.items()}
     return {name: None if value is None else round(value, 2) for name, value in values.items()}
-
-
-def _models(gateway: Gateway) -> dict[str, dict[str, Any]]:
-    """Model or alias -> its entry, in the order of the backends, aliases last."""
-    created = int(gateway.started_at)
-    found: dict[str, dict[str, Any]] = {}
-    for snapshot in gateway.registry.snapshots():
-        if snapshot.is_on:
-            for name in snapshot.models:
-                found.setdefault(name, _entry(name, created, snapshot.name))
-    aliases = gateway.config.routing.aliases
-    for alias in aliases:
-        target = found.get(resolve_aliases(alias, aliases)[-1])
-        if target is not None and alias not in found:
-            found[alias] = _entry(alias, created, target["owned_by"])
-    return found
-
-
-def _entry(model: str, created: int, backend: str) -> dict[str, Any]:
-    return {"id": model, "object": "model", "created": created, "owned_by": backend}

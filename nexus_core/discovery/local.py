@@ -19,6 +19,7 @@ from nexus_core.upstream.base import (
     UpstreamEngine,
     UpstreamError,
     UpstreamRequest,
+    UpstreamShortageError,
 )
 
 LOOK_SECONDS = 1.0  # for each question; what listens here answers in milliseconds
@@ -117,7 +118,7 @@ async def look_at(place: Place, engine: UpstreamEngine) -> Sighting:
     try:
         if await _is_nexus(place, engine):
             return Sighting(place, Sight.NEXUS, place.kind)
-    except UpstreamConnectError:
+    except (UpstreamConnectError, UpstreamShortageError):  # the latter: nobody could look
         return Sighting(place, Sight.REFUSED, place.kind)
     except (UpstreamError, TimeoutError):
         pass  # not every server has a /health

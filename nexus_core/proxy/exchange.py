@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nexus_core.agents import Call, InferenceAgent, Response
 from nexus_core.agents.base import ReportedError, WayBack, read_whole
 from nexus_core.config import ServerConfig
-from nexus_core.errors import NexusError, UpstreamFailedError
+from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.events import TokenUsage
 from nexus_core.proxy.content_type import as_events, as_json, labelled_for
 from nexus_core.proxy.error_report import ErrorReport, read_report
@@ -33,6 +33,7 @@ from nexus_core.upstream.base import (
     UpstreamConnectTimeoutError,
     UpstreamError,
     UpstreamNotSentError,
+    UpstreamShortageError,
 )
 
 _MAY_NAME_WAIT = frozenset({429, 503, 529})
@@ -117,6 +118,11 @@ class Exchange:
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
+            ) from error
+        except UpstreamShortageError as error:
+            shortage = OutOfDescriptorsError.now()
+            raise AttemptFailedError(
+                Failure(str(error), shortage, kind=FailureKind.NOT_SENT)
             ) from error
         except UpstreamConnectTimeoutError as error:
             raise self._failed(

@@ -6,11 +6,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 
+from nexus_core import descriptors
 from nexus_core.agents import InferenceAgent
 from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
-from nexus_core.errors import NexusError, UpstreamFailedError
+from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.events import EventBus
+from nexus_core.near_names import shortlist
 from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.exchange import (
@@ -28,7 +30,8 @@ from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.candidates import Moment
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.report import UnsupportedFieldsError
@@ -145,6 +148,10 @@ class Forwarder:
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
             raise self._why_ended(record) from error
+        except (OSError, ImportError) as error:  # of something that is opened or imported late
+            if descriptors.is_shortage(error):
+                raise OutOfDescriptorsError.now() from error
+            raise
         finally:
             self._running.pop(deadline, None)
             if not self._running:
@@ -189,7 +196,7 @@ class Forwarder:
         finally:
             blame.settle()
         if failure is None:
-            raise refuse(decision, self._known_names(), self._outlook())
+            raise await self._refusal(decision)
         record.chosen = blamed
         await self._pass_failure_on(record, failure, reply, blame)
 
@@ -404,9 +411,11 @@ class Forwarder:
         await self._deliver(record, verdict, reply, blame)
         record.failed, record.error = True, failure.why
 
-    def _known_names(self) -> list[str]:
-        served = {name for snapshot in self._registry.snapshots() for name in snapshot.models}
-        return sorted(served | set(self._routing.aliases))
+    async def _refusal(self, decision: RouteDecision) -> NexusError:
+        """Why nobody can serve it; near names are looked for a few at a time."""
+        known = KnownNames(self._registry.snapshots(), self._routing)
+        near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
+        return refuse(decision, near, self._outlook(), may_use=known.usable_by(decision.need))
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 
 from nexus_core.errors import (
     ActionableErrorContext,
@@ -21,6 +20,7 @@ from nexus_core.errors import (
     PrivacyConstraintError,
     ServiceUnavailableError,
 )
+from nexus_core.near_names import near_names
 from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import BUSY, Drop, Stage, lacks_by_type
 from nexus_core.routing.requirements import Requirements
@@ -48,16 +48,38 @@ class Outlook:
     budget_resets_in_seconds: int | None = None
 
 
-def refuse(decision: RouteDecision, known_names: Sequence[str], outlook: Outlook) -> NexusError:
+def is_unknown(decision: RouteDecision) -> bool:
+    """Whether no backend serves the model, and all have said what they serve."""
+    return not decision.order and all(
+        drop.stage is Stage.MODEL and drop.backend.models_known for drop in decision.dropped
+    )
+
+
+def asked_name(decision: RouteDecision) -> str:
+    """The model as the client asked for it."""
+    need = decision.need
+    return need.resolved[0] if need.resolved else need.model
+
+
+def refuse(
+    decision: RouteDecision,
+    known_names: Iterable[str],
+    outlook: Outlook,
+    *,
+    may_use: Callable[[str], bool] | None = None,
+) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
-        known_names: every model and alias that clients may ask for, for near names.
+        known_names: every model and alias that clients may ask for, for near names. Only looked
+            through where the model is unknown; it takes milliseconds for thousands of them.
+        may_use: whether the request could ask for one of these names instead; None: for any.
     """
     need = decision.need
+    if is_unknown(decision):
+        asked = asked_name(decision)
+        return _model_not_found(asked, near_names(asked, known_names, suits=may_use))
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
-    if not able and all(drop.backend.models_known for drop in decision.dropped):
-        return _model_not_found(need.resolved[0] if need.resolved else need.model, known_names)
     if (never := _never(decision)) is not None:
         return never
     busy = [drop for drop in able if drop.stage in BUSY]
@@ -97,8 +119,7 @@ def _wait_seconds(drop: Drop, at: float, ahead: float) -> float | None:
     return max(rest, backend.service_seconds / slots * (1 + ahead))
 
 
-def _model_not_found(model: str, known_names: Sequence[str]) -> ModelNotFoundError:
-    near = get_close_matches(model, known_names, n=3, cutoff=0.6)
+def _model_not_found(model: str, near: Sequence[str]) -> ModelNotFoundError:
     hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists what is"
     return ModelNotFoundError(f"the model {model!r} is not served here{hint}", param="model")
 

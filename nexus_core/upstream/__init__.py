@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Literal
 
+from nexus_core import descriptors
 from nexus_core.outbound_proxy import OutboundProxy
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
@@ -13,6 +14,8 @@ from nexus_core.upstream.base import (
     UpstreamRequest,
     UpstreamResponse,
 )
+
+_FOR_IMPORTS = 16  # descriptors: aiohttp without its C parser would be slower for good
 
 EngineKind = Literal["aiohttp", "httpx"]
 
@@ -46,8 +49,13 @@ class _EngineOnDemand:
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
     ) -> UpstreamResponse:
         kind = engine_for(request.proxy, self._kind)
-        engine = self._engines.get(kind) or await self._make(kind)
-        return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+        try:
+            engine = self._engines.get(kind) or await self._make(kind)
+            return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)
+        except (OSError, ImportError) as error:  # what is imported late, here or by a library
+            if descriptors.is_shortage(error):
+                raise wording.out_of_descriptors() from error
+            raise
 
     async def close(self) -> None:
         self._is_closed = True
@@ -64,6 +72,8 @@ class _EngineOnDemand:
 
 
 def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
+    """Raises: OSError, ImportError: also for want of descriptors; then it may be tried again."""
+    descriptors.require(_FOR_IMPORTS)
     if kind == "aiohttp":
         from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import hdrs
 from yarl import URL
 
+from nexus_core import descriptors
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
@@ -292,6 +293,8 @@ def _translated(
     error: Exception, connect_timeout_seconds: float, proxy: OutboundProxy | None
 ) -> UpstreamError:
     """aiohttp's error before the answer's head, as ours. Its own words may hold the URL."""
+    if descriptors.is_shortage(error):
+        return wording.out_of_descriptors()
     if proxy is not None and isinstance(error, aiohttp.ClientHttpProxyError):
         return wording.refused_by_proxy(proxy, error.status)
     if proxy is not None and isinstance(error, _NoTunnelError):

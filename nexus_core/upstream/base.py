@@ -45,6 +45,10 @@ class UpstreamNotSentError(UpstreamError):
     """There was a connection, and by then the request was not to be sent any more."""
 
 
+class UpstreamShortageError(UpstreamError):
+    """Nexus itself had no file descriptor left: nothing was sent, and it says nothing of others."""
+
+
 # Asked when there is a connection and nothing has been written on it: making one takes long enough
 # for an operator to switch the backend off. Whoever sends sets it for its own task; agents know
 # nothing of switches, and so do not hand it through.

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpcore
 import httpx
 
+from nexus_core import descriptors
 from nexus_core.upstream import wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
@@ -198,6 +199,8 @@ async def _look_once_more(event: str, _: dict[str, object]) -> None:
 
 def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:
     """httpx's error before the answer's head, as ours."""
+    if descriptors.is_shortage(error):
+        return wording.out_of_descriptors()
     match error:
         case httpx.ConnectTimeout():
             return wording.connect_timed_out(connect_timeout_seconds)

@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import Iterator
 
+from nexus_core import descriptors
 from nexus_core.outbound_proxy import OutboundProxy
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
@@ -18,6 +19,7 @@ from nexus_core.upstream.base import (
     UpstreamNotSentError,
     UpstreamProtocolError,
     UpstreamResponse,
+    UpstreamShortageError,
 )
 
 KEEP_ALIVE_SECONDS = 15.0  # an idle connection older than this is not used again
@@ -79,6 +81,11 @@ def is_of_proxy(url: str, answer: UpstreamResponse) -> bool:
     )
 
 
+def out_of_descriptors() -> UpstreamShortageError:
+    """Nexus had none left for a connection, or for what a connection needs."""
+    return UpstreamShortageError("Nexus has no file descriptor left")
+
+
 def not_http(reason: str) -> UpstreamProtocolError:
     """The answer could not be parsed.
 
@@ -91,8 +98,10 @@ def not_http(reason: str) -> UpstreamProtocolError:
 
 def connect_failed(
     error: BaseException, connect_timeout_seconds: float
-) -> UpstreamConnectError | UpstreamConnectTimeoutError:
+) -> UpstreamConnectError | UpstreamConnectTimeoutError | UpstreamShortageError:
     """Say why there is no connection, from the operating system's error behind the library's."""
+    if descriptors.is_shortage(error) or _hides_a_shortage(error):
+        return out_of_descriptors()
     for cause in _causes(error):
         match cause:
             case ssl.SSLCertVerificationError():
@@ -107,6 +116,15 @@ def connect_failed(
             case OSError() if cause.errno:
                 return UpstreamConnectError(os.strerror(cause.errno).lower())
     return UpstreamConnectError("no connection")
+
+
+def _hides_a_shortage(error: BaseException) -> bool:
+    """Whether a name or a certificate was not found because its file could not be opened.
+
+    The resolver then says "name not known" and OpenSSL "unable to get local issuer certificate".
+    """
+    hiding = (socket.gaierror, ssl.SSLCertVerificationError)
+    return any(isinstance(each, hiding) for each in _causes(error)) and descriptors.are_short()
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:

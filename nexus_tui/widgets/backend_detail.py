@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
+from typing import NamedTuple
 
 from nexus_core.registry import BackendSnapshot
 from nexus_tui.figures import clock, duration, fit, wrap
@@ -44,6 +46,22 @@ def _state(backend: BackendSnapshot, look: BackendView) -> Line:
     return ((" state   ", "dim"), (state, style), ("  ", "dim"), (note, note_style))
 
 
+class _Model(NamedTuple):
+    """A row that is drawn only when it is seen."""
+
+    name: str
+    own: str  # the backend's own name
+
+
+def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
+    name, own = row
+    shown = visible(name) if name == own else f"{visible(name)} → {visible(own)}"
+    note = cooling.get(own)
+    if note is None:
+        return ((f"  {fit(shown, width - 3)}", "text"),)
+    return ((f"  {fit(f'{shown}: cooldown, {visible(note)}', width - 3)}", "warn"),)
+
+
 class BackendFacts(LineWidget):
     """A few lines on the backend under the cursor, below the table."""
 
@@ -56,7 +74,8 @@ class BackendFacts(LineWidget):
         backend = self._selected()
         if backend is None:
             return []
-        models = ", ".join(backend.models) or "none known"
+        few = islice(backend.models, width)  # more don't fit, and there may be thousands
+        models = ", ".join(few)[:width] or "none known"
         return [
             rule(width, visible(backend.name), backend.type.location),
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
@@ -75,6 +94,7 @@ class BackendDetail(ScrolledLines):
         super().__init__(id="backend-detail")
         self._look = look
         self._selected = selected
+        self._sorted: tuple[Mapping[str, str], list[_Model]] = ({}, [])
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         backend = self._selected()
@@ -82,9 +102,12 @@ class BackendDetail(ScrolledLines):
             return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
         body = self._body(backend, width)
         title = rule(width, visible(backend.name), backend.type.location)
-        return [title, *self.in_sight(body, height - self.head_lines)]
+        seen = self.in_sight(body, height - self.head_lines)
+        cooling = models_cooling(backend)
+        shown = (_model(row, width, cooling) if isinstance(row, _Model) else row for row in seen)
+        return [title, *shown]
 
-    def _body(self, backend: BackendSnapshot, width: int) -> list[Line]:
+    def _body(self, backend: BackendSnapshot, width: int) -> list[Line | _Model]:
         limit = "unlimited" if backend.max_concurrent is None else str(backend.max_concurrent)
         tier = "none" if backend.tier is None else str(backend.tier)
         routing = (
@@ -99,23 +122,18 @@ class BackendDetail(ScrolledLines):
             ((" probed  ", "dim"), (f"{probed}{took}", "text")),
             _numbers(backend, self._look, width),
             (),
-            *self._models(backend, width),
+            ((f" Models ({len(backend.models)})", "head"),),
+            *self._models(backend),
             (),
             *self._failures(backend, width),
         ]
 
-    def _models(self, backend: BackendSnapshot, width: int) -> list[Line]:
-        lines: list[Line] = [((f" Models ({len(backend.models)})", "head"),)]
-        cooling = models_cooling(backend)
-        for name, own in sorted(backend.models.items()):
-            shown = visible(name) if name == own else f"{visible(name)} → {visible(own)}"
-            note = cooling.get(own)
-            if note is None:
-                lines.append(((f"  {fit(shown, width - 3)}", "text"),))
-            else:
-                text = f"{shown}: cooldown, {visible(note)}"
-                lines.append(((f"  {fit(text, width - 3)}", "warn"),))
-        return lines
+    def _models(self, backend: BackendSnapshot) -> list[_Model]:
+        """In their order, which is worked out once for a list; only those in sight are drawn."""
+        if self._sorted[0] is not backend.models:
+            rows = [_Model(name, own) for name, own in sorted(backend.models.items())]
+            self._sorted = (backend.models, rows)
+        return self._sorted[1]
 
     def _failures(self, backend: BackendSnapshot, width: int) -> list[Line]:
         lines: list[Line] = [((" Last failures", "head"),)]

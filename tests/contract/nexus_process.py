@@ -46,15 +46,20 @@ class NexusProcess:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self, arguments: Sequence[str], environment: Mapping[str, str]) -> None:
-        """Start it and wait until it answers.
+    async def start(
+        self,
+        arguments: Sequence[str],
+        environment: Mapping[str, str],
+        before: str = "",
+    ) -> None:
+        """Start it and wait until it answers; `before` is Python that its process runs first.
 
         Raises:
             RuntimeError: it ended instead, or did not answer in time.
         """
         with self._stderr.open("wb") as stderr:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "nexus_tui.cli", "--no-ui", "--port", "0", *arguments),
+                *(sys.executable, *_program(before), "--no-ui", "--port", "0", *arguments),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
@@ -107,6 +112,12 @@ class NexusProcess:
         if self._process is not None and self._process.returncode is None:
             self._process.kill()
             await self._process.wait()
+
+
+def _program(before: str) -> tuple[str, ...]:
+    if not before:
+        return ("-m", "nexus_tui.cli")
+    return ("-c", f"import sys\n{before}\nfrom nexus_tui.cli import main\nsys.exit(main())")
 
 
 def backend_table(name: str, url: str, models: object, **more: object) -> str:

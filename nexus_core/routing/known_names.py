@@ -1,0 +1,42 @@
+"""Which names clients may ask for, and which of them a refused request could use instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+
+from nexus_core.config import RoutingConfig
+from nexus_core.registry import BackendSnapshot
+from nexus_core.routing.candidates import suits
+from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
+
+
+@dataclass(frozen=True, slots=True)
+class KnownNames:
+    """Every model and alias, each once; worked out only when somebody looks through them."""
+
+    fleet: Sequence[BackendSnapshot]
+    routing: RoutingConfig
+
+    def __iter__(self) -> Iterator[str]:
+        served = (backend.models for backend in self.fleet if backend.is_on)
+        return iter(dict.fromkeys(chain(*served, self.routing.aliases)))
+
+    def usable_by(self, need: Requirements) -> Callable[[str], bool]:
+        """Whether the same request could ever be served if it asked for a name.
+
+        That is for a backend that is on and may see it: a restricted request is not pointed to the
+        cloud's models.
+        """
+        hints = RoutingHints(zone=need.zone, min_tier=need.min_tier, backend=need.backend)
+
+        def is_usable(name: str) -> bool:
+            other = read_requirements(name, hints, self.routing, need.traits)
+            return any(
+                backend.is_on and suits(leg, backend)
+                for leg in (other, *other.fallbacks)
+                for backend in self.fleet
+            )
+
+        return is_usable

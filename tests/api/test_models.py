@@ -1,0 +1,120 @@
+"""Lists of models: every one once, in slices, and told again only when they change."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Coroutine
+from typing import Any
+
+import httpx
+import pytest
+
+from nexus_core.api.app import FrontDoor
+from nexus_core.api.models import find_model, list_models
+from nexus_core.api.state import read_state, write_state
+from nexus_core.config import BackendConfig, Config, RoutingConfig, StorageConfig
+from nexus_core.gateway import Gateway
+from nexus_core.registry import ProbeResult
+from nexus_core.types import BackendType, PrivacyZone
+
+MANY = tuple(f'model "{number}" ü' for number in range(10_000))
+
+
+def gateway(*served: tuple[str, ...], **aliases: str) -> Gateway:
+    backends = tuple(
+        BackendConfig(
+            name=f"b{number}",
+            url=f"http://127.0.0.1:{number + 1}",
+            type=BackendType.VLLM,
+            zone=PrivacyZone.RESTRICTED,
+            models={name: name for name in names} or None,
+        )
+        for number, names in enumerate(served)
+    )
+    storage, routing = StorageConfig(path=":memory:"), RoutingConfig(aliases=aliases)
+    return Gateway(Config(backends=backends, storage=storage, routing=routing))
+
+
+def listed(body: bytes) -> list[tuple[str, str]]:
+    return [(entry["id"], entry["owned_by"]) for entry in json.loads(body)["data"]]
+
+
+async def test_each_model_is_listed_once_and_aliases_last() -> None:
+    nexus = gateway(("a", "b"), ("b", "c"), ("d",), short="c", off="d", nobody="x", a="c")
+    nexus.registry.set_enabled("b2", False)
+
+    assert listed(await list_models(nexus)) == [
+        ("a", "b0"),
+        ("b", "b0"),
+        ("c", "b1"),
+        ("short", "b1"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["a", "b", "c", "d", "short", "off", "nobody", "x", ""])
+async def test_a_model_is_found_where_it_is_listed(name: str) -> None:
+    nexus = gateway(("a", "b"), ("b", "c"), ("d",), short="c", off="d", nobody="x")
+    nexus.registry.set_enabled("b2", False)
+
+    entries = {entry["id"]: entry for entry in json.loads(await list_models(nexus))["data"]}
+
+    assert find_model(nexus, name) == entries.get(name)
+
+
+def steps(work: Coroutine[Any, Any, bytes]) -> tuple[int, bytes]:
+    """How often it gives the loop its turn, and what it returns."""
+    count = 0
+    while True:
+        try:
+            work.send(None)
+        except StopIteration as end:
+            result: bytes = end.value
+            return count, result
+        count += 1
+
+
+async def test_thousands_are_listed_in_slices() -> None:
+    count, body = steps(list_models(gateway(MANY)))
+
+    assert [name for name, _ in listed(body)] == list(MANY)
+    assert count >= 20
+
+
+async def test_the_state_is_written_in_slices_and_says_the_same() -> None:
+    nexus = gateway(MANY, ("a",), ())
+
+    count, body = steps(write_state(nexus))
+
+    told, plain = json.loads(body), read_state(nexus)
+    for volatile in ("at", "stats"):
+        told.pop(volatile)
+        plain.pop(volatile)
+    assert told == json.loads(json.dumps(plain))
+    assert count >= 10
+
+
+async def test_the_state_is_json_for_its_reader() -> None:
+    transport = httpx.ASGITransport(FrontDoor(gateway(("a",))))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        answer = await client.get("/nexus/state")
+
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["backends"][0]["models"] == {"a": "a"}
+
+
+def test_a_probe_that_finds_the_same_models_keeps_the_same_value() -> None:
+    nexus = gateway(("a",))
+    nexus.add_backend(
+        BackendConfig(
+            name="found", url="http://127.0.0.1:9", type=BackendType.VLLM, zone=PrivacyZone.OPEN
+        )
+    )
+
+    seen = []
+    for models in (("m", "n"), ("m", "n"), ("m",)):
+        result = ProbeResult(elapsed_ms=1, models=models)
+        nexus.health.take_in("found", result)
+        seen.append(nexus.registry.snapshot("found").models)
+
+    assert seen[0] is seen[1]
+    assert dict(seen[2]) == {"m": "m"}

@@ -1,0 +1,282 @@
+"""A Nexus with few file descriptors: idle clients harm nobody, a shortage leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import resource
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from .bodies import ANSWER, DONE, FIRST, STOP, chat
+from .nexus_process import NexusProcess, backend_table, config_text
+from .scripted_upstream import ScriptedUpstream, answers, streams
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+CHAT = "/v1/chat/completions"
+IDLE = 2000
+WITHIN_SECONDS = 20
+MAX_LOG_LINES = 12  # of it all, but for one line per request
+
+LIMITED = "import resource; resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))"
+WITHOUT_UVLOOP = "sys.modules['uvloop'] = None"
+
+needs_prlimit = pytest.mark.skipif(
+    not hasattr(resource, "prlimit"), reason="nobody can take another process's descriptors here"
+)
+
+
+@asynccontextmanager
+async def nexus_with(
+    directory: Path, upstream: ScriptedUpstream, *, hard: int, before: str = "", server: str = ""
+) -> AsyncIterator[NexusProcess]:
+    """A Nexus that may have `hard` descriptors, and asks for no more than half of them."""
+    table = backend_table("cloud", upstream.url, ["gpt-4o"], type="openai", api_key_env="KEY")
+    path = directory / "test.toml"
+    text = config_text(table, server=server).replace(":memory:", str(directory / "nexus.db"))
+    path.write_text(text, encoding="utf-8")
+    nexus = NexusProcess(directory)
+    limited = LIMITED.format(soft=hard // 2, hard=hard)
+    await nexus.start(["--config", str(path)], {"KEY": "sk-1"}, f"{limited}\n{before}")
+    try:
+        yield nexus
+        nexus.terminate()
+        assert await nexus.wait() == 0, nexus.stderr
+        assert "Traceback" not in nexus.stderr
+    finally:
+        await nexus.kill()
+
+
+@pytest.fixture
+def room_for_idle() -> Iterator[None]:
+    """Enough descriptors on the clients' side."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = IDLE + 500
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        pytest.skip(f"this shell allows {hard} descriptors; {wanted} are needed")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, wanted), hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@contextmanager
+def connected(nexus: NexusProcess, count: int) -> Iterator[list[socket.socket]]:
+    """So many connections on which nothing is asked."""
+    url = httpx.URL(nexus.url)
+    address = (url.host, url.port or 0)
+    with ExitStack() as stack:
+        yield [
+            stack.enter_context(socket.create_connection(address, timeout=WITHIN_SECONDS))
+            for _ in range(count)
+        ]
+
+
+async def until_served(client: httpx.AsyncClient) -> None:
+    """Return once a chat is answered; until then it may be refused, and nothing else."""
+    async with asyncio.timeout(WITHIN_SECONDS):
+        while True:
+            try:
+                answer = await client.post(CHAT, json=chat("gpt-4o"))
+            except httpx.TransportError:  # it waited in the backlog, or was closed as idle
+                await asyncio.sleep(0.05)
+                continue
+            if answer.status_code == 200:
+                return
+            assert_refused(answer)
+            await asyncio.sleep(0.05)
+
+
+def assert_refused(answer: httpx.Response) -> None:
+    assert answer.status_code == 503, answer.text
+    error: dict[str, Any] = answer.json()["error"]
+    assert (error["type"], error["code"]) == ("service_unavailable", "capacity_exceeded")
+    assert answer.headers["retry-after"] == "1"
+
+
+def lines_of(nexus: NexusProcess) -> list[str]:
+    return [line for line in nexus.stderr.splitlines() if "finished request=" not in line]
+
+
+@pytest.mark.parametrize(("hard", "count"), [(1024, IDLE), (64, 300)])
+@pytest.mark.parametrize("before", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+async def test_idle_connections_harm_nobody(
+    tmp_path: Path,
+    upstream: ScriptedUpstream,
+    room_for_idle: None,
+    before: str,
+    hard: int,
+    count: int,
+) -> None:
+    upstream.script = answers(ANSWER)
+
+    async with nexus_with(tmp_path, upstream, hard=hard, before=before) as nexus:
+        with connected(nexus, count):
+            async with httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client:
+                health = await client.get("/health")
+                chats = [await client.post(CHAT, json=chat("gpt-4o")) for _ in range(3)]
+        log = lines_of(nexus)
+
+    assert health.status_code == 200
+    assert [answer.status_code for answer in chats] == [200, 200, 200]
+    assert len(log) <= MAX_LOG_LINES, log
+    assert sum("max_connections" in line for line in log) == 1
+
+
+async def test_where_no_connection_is_idle_others_are_told_and_health_answers(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    released = asyncio.Event()
+    upstream.script = streams([FIRST, released, STOP, DONE])
+    unbounded = httpx.Limits(max_connections=None)
+
+    async with (
+        nexus_with(tmp_path, upstream, hard=512, server="max_connections = 3") as nexus,
+        httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS, limits=unbounded) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        for _ in range(3):
+            tasks.create_task(client.post(CHAT, json=chat("gpt-4o", stream=True)))
+        await upstream.wait_for_requests(3)
+        refused = await client.post(CHAT, json=chat("gpt-4o"))
+        listed = await client.get("/v1/models")
+        health = await client.get("/health")
+        state = await client.get("/nexus/state")
+        crowd = [await client.get("/health") for _ in range(20)]
+        released.set()
+        upstream.script = answers(ANSWER)
+        await until_served(client)
+
+    assert_refused(refused)
+    assert refused.headers["connection"] == "close"
+    assert_refused(listed)
+    assert [health.status_code, state.status_code] == [200, 200]
+    assert {answer.status_code for answer in crowd} == {200}
+    assert len(upstream.received) >= 4
+
+
+async def test_more_connections_than_descriptors_allow_are_held_to_what_they_do(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    async with nexus_with(tmp_path, upstream, hard=256, server="max_connections = 5000") as nexus:
+        with connected(nexus, 300):
+            async with httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client:
+                health = await client.get("/health")
+        log = lines_of(nexus)
+
+    assert health.status_code == 200
+    assert sum("5000 is more than 256 file descriptors allow" in line for line in log) == 1
+
+
+def take_descriptors(nexus: NexusProcess, *, also_freed: bool = False) -> None:
+    """From now on it can open nothing more; what is open stays so.
+
+    Args:
+        also_freed: not even where it has closed something.
+    """
+    _, hard = resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE)
+    used = len(os.listdir(f"/proc/{nexus.pid}/fd"))
+    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (used // 2 if also_freed else used, hard))
+
+
+def give_descriptors_back(nexus: NexusProcess) -> None:
+    _, hard = resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (hard, hard))
+
+
+@needs_prlimit
+@pytest.mark.parametrize("before", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
+@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
+async def test_a_shortage_while_it_still_loads_passes_without_a_trace(
+    tmp_path: Path, upstream: ScriptedUpstream, before: str, seconds: float
+) -> None:
+    """At some moment after the start: the engine, vocabularies, prices and the ledger load."""
+    upstream.script = answers(ANSWER)
+
+    async with (
+        nexus_with(tmp_path, upstream, hard=512, before=before) as nexus,
+        httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
+    ):
+        await client.get("/health")  # a connection that is there when no other can be made
+        await asyncio.sleep(seconds)
+        take_descriptors(nexus)
+        first = await client.post(CHAT, json=chat("gpt-4o"))
+        health = await client.get("/health")
+        with connected(nexus, 5):
+            await asyncio.sleep(1.5)  # it tries again each second
+            second = await client.post(CHAT, json=chat("gpt-4o"))
+        log = lines_of(nexus)
+        give_descriptors_back(nexus)
+        async with httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as other:
+            await until_served(other)
+            state = (await other.get("/nexus/state")).json()
+
+    assert health.status_code == 200
+    for answer in (first, second):
+        if answer.status_code != 200:  # what it needed may have been open
+            assert_refused(answer)
+    assert len(log) <= MAX_LOG_LINES, log
+    (backend,) = state["backends"]
+    assert backend["health"] != "unhealthy", backend
+    assert (backend["consecutive_failures"], backend["rests_seconds"]) == (0, None)
+
+
+@needs_prlimit
+async def test_a_shortage_does_not_count_against_a_backend(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    upstream.script = answers(ANSWER)
+
+    async with (
+        nexus_with(tmp_path, upstream, hard=512) as nexus,
+        httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
+    ):
+        await until_served(client)
+        take_descriptors(nexus, also_freed=True)
+        refused = [await client.post(CHAT, json=chat("gpt-4o")) for _ in range(10)]
+        metrics = await client.get("/metrics")
+        probe = await client.post("/nexus/backends/cloud/probe", json={})
+        give_descriptors_back(nexus)
+        served = await client.post(CHAT, json=chat("gpt-4o"))
+        state = (await client.get("/nexus/state")).json()
+        scraped = await client.get("/metrics")
+
+    for answer in (*refused, metrics):
+        assert_refused(answer)
+    assert probe.json()["data"]["ok"] is False
+    assert served.status_code == 200
+    (backend,) = state["backends"]
+    assert backend["health"] == "healthy"
+    assert (backend["consecutive_failures"], backend["rests_seconds"]) == (0, None)
+    assert scraped.status_code == 200
+
+
+@needs_prlimit
+async def test_the_ledger_is_whole_after_a_shortage(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    upstream.script = answers(ANSWER)
+
+    async with (
+        nexus_with(tmp_path, upstream, hard=512) as nexus,
+        httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
+    ):
+        take_descriptors(nexus)
+        await client.post(CHAT, json=chat("gpt-4o"))
+        await asyncio.sleep(1.2)
+        give_descriptors_back(nexus)
+        await until_served(client)
+        async with asyncio.timeout(WITHIN_SECONDS):
+            while True:
+                ledger = (await client.get("/v1/stats")).json()["ledger"]
+                if ledger["problem"] is None:
+                    break
+                await asyncio.sleep(0.1)
+
+    assert ledger == {"problem": None, "lost": 0}
