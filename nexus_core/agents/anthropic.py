@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import urlencode
 
-from nexus_core.agents.base import Call, Response
+from nexus_core.agents.base import Call, Response, calls_of
 from nexus_core.agents.http import (
     MAX_PAGES,
     NO_LIST,
@@ -111,6 +111,7 @@ class AnthropicAnswer:
         self._model = call.model
         self._created = int(time.time())
         self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._calls = calls_of(call)
         self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:
@@ -120,7 +121,11 @@ class AnthropicAnswer:
             ValueError: it makes no sense.
         """
         return translate_response(
-            answer, model=self._model, created=self._created, legacy_functions=self._legacy
+            answer,
+            model=self._model,
+            created=self._created,
+            legacy_functions=self._legacy,
+            calls=self._calls,
         )
 
     def usage(self, answer: JsonObject) -> TokenUsage | None:
@@ -134,6 +139,7 @@ class AnthropicAnswer:
             created=self._created,
             include_usage=self._include_usage,
             legacy_functions=self._legacy,
+            calls=self._calls,
         )
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:

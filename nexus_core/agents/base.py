@@ -11,6 +11,7 @@ from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
 from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 
@@ -27,6 +28,11 @@ class Call:
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
     asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+
+def calls_of(call: Call) -> CallMapping:
+    """How the calls in the answer become calls of the client's tools."""
+    return UNCHANGED if call.translation is None else call.translation.calls
 
 
 class Response(Protocol):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import quote, urlencode
 
-from nexus_core.agents.base import Call, Response
+from nexus_core.agents.base import Call, Response, calls_of
 from nexus_core.agents.http import (
     MAX_PAGES,
     NO_LIST,
@@ -146,7 +146,7 @@ class GoogleAnswer(_GoogleForm):
         options = asked.get("stream_options") or {}
         self._model = call.model
         self._created = int(time.time())
-        self._form = AnswerForm.of(asked)
+        self._form = AnswerForm.of(asked, calls_of(call))
         self._include_usage = options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:

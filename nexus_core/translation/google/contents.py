@@ -9,9 +9,10 @@ from typing import Any
 from nexus_core.translation.google import signatures
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.google.parts import translate_parts
-from nexus_core.translation.google.values import read_object
+from nexus_core.translation.google.values import read_object, read_value
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
+from nexus_core.translation.schema.calls import Tools
 
 
 @dataclass(slots=True)
@@ -29,8 +30,9 @@ class _Call:
 class Conversation:
     """Messages in, `contents` and the parts of `systemInstruction` out."""
 
-    def __init__(self, family: Family, findings: Findings) -> None:
+    def __init__(self, family: Family, tools: Tools, findings: Findings) -> None:
         self._family = family
+        self._tools = tools
         self._findings = findings
         # By the id, or the name, that a result will give; ids may come again in a later turn.
         self._waiting: defaultdict[tuple[str, str], deque[_Call]] = defaultdict(deque)
@@ -112,19 +114,27 @@ class Conversation:
         self, function: JsonObject, call_id: str | None, extra_content: object, path: str
     ) -> _Call:
         name, text = function["name"], function["arguments"]
-        arguments = read_object(text) if text.strip() else {}
+        arguments = self._arguments(name, text)
         if arguments is None:
             # What a model took for JSON; refusing it would end the conversation for good.
             arguments = {"arguments": text}
             self._findings.changed.append(
                 f"{path}: arguments that are no JSON object → a text inside one"
             )
-        part: JsonObject = {"functionCall": {"name": name, "args": arguments}}
+        part: JsonObject = {"functionCall": {"name": self._tools.sent(name), "args": arguments}}
         if call_id is not None and self._family.takes_call_ids:
             part["functionCall"]["id"] = call_id
         if signature := signatures.unwrap(extra_content):
             part["thoughtSignature"] = signature
         return _Call(path, part, call_id, name)
+
+    def _arguments(self, name: str, text: str) -> JsonObject | None:
+        """The arguments of a call as Gemini knows them; None for what is no JSON object."""
+        if not text.strip():
+            return {}
+        given = read_value(text) if self._tools.is_wrapped(name) else read_object(text)
+        sent = None if given is None else self._tools.to_provider(name, given)
+        return sent if isinstance(sent, dict) else None
 
     def _await_results(self, calls: list[_Call]) -> None:
         """Open the next turn with a place for each result: it must hold all, before any text."""
@@ -147,7 +157,7 @@ class Conversation:
         text = "\n".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
         result = read_object(text)
-        call.response["name"] = call.name
+        call.response["name"] = self._tools.sent(call.name)
         if call.id is not None and self._family.takes_call_ids:
             call.response["id"] = call.id
         call.response["response"] = {"output": text} if result is None else result
