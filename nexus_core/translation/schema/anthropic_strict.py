@@ -184,7 +184,8 @@ class _Writer:
                 written = {**written, "description": text}
             out["properties"][sent] = written
         out["additionalProperties"] = False
-        if rest.pop("additionalProperties", False) is not False or "patternProperties" in rest:
+        is_open = rest.pop("additionalProperties", not properties) is not False
+        if is_open or "patternProperties" in rest:
             self._notes.add(place, "objects are closed: properties that have no name are left out")
         if required is not None:
             out["required"] = [self._renamed.get(name, name) for name in required]

@@ -177,6 +177,8 @@ class _Reader:
             self._note(place, "nested too deep; anything is accepted there")
             return True
         node: JsonObject = {}
+        if "type" in source:
+            self._read_type(node, source["type"], place)
         for key, value in source.items():
             kind = KINDS.get(key)
             if kind is None:
@@ -225,6 +227,13 @@ class _Reader:
             case "any", _:
                 node[key] = value
 
+    def _read_type(self, node: JsonObject, given: object, place: str) -> None:
+        types = _types(given)
+        if types is None:
+            self._note(f"{place}.type", "not a type; left out")
+        elif types:
+            node["type"] = types[0] if len(types) == 1 else types
+
     def _read_arrays(self, node: JsonObject, source: JsonObject, place: str, depth: int) -> None:
         """`items` was a list up to draft 2019-09, and `additionalItems` what came after it."""
         items = source.get("items")
@@ -268,12 +277,6 @@ class _Reader:
                 node.setdefault("dependentSchemas", {})[name] = read
 
     def _read_values(self, node: JsonObject, source: JsonObject, place: str) -> None:
-        if "type" in source:
-            types = _types(source["type"])
-            if types is None:
-                self._note(f"{place}.type", "not a type; left out")
-            elif types:
-                node["type"] = types[0] if len(types) == 1 else types
         enum = source.get("enum")
         if isinstance(enum, list) and enum:
             node["enum"] = list({_same(value): value for value in enum}.values())
