@@ -156,7 +156,9 @@ class Conversation:
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
-        result = read_object(text)
+        # Gemini 3 takes a "$ref" within a result for the name of a part of it, and finds none:
+        # https://github.com/vercel/ai/issues/14369
+        result = None if '"$ref"' in text else read_object(text)
         call.response["name"] = self._tools.sent(call.name)
         if call.id is not None and self._family.takes_call_ids:
             call.response["id"] = call.id

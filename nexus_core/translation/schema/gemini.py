@@ -177,7 +177,7 @@ class _Writer:
                 if len(kinds) > 1:
                     break
                 node["type"] = kind
-                if kind in _LISTED:
+                if kind in _LISTED and "" not in values:  # Google refuses an empty text there
                     node["enum"] = values
                 elif kind != "null" and not (kind == "boolean" and len(values) > 1):
                     words["enum"] = values

@@ -47,7 +47,8 @@ class Inliner:
         parts: list[Schema] = node.pop("allOf", [])
         name = node.get("$ref")
         if name is not None:
-            stays = name in within or self._left <= 0 or len(within) >= _MAX_WITHIN
+            spent = self._left <= 0 or self._steps < 0 or len(within) >= _MAX_WITHIN
+            stays = name in within or spent
             if stays or (not inlines and not parts and len(node) == 1):
                 if parts:
                     words["allOf"] = parts
@@ -60,7 +61,10 @@ class Inliner:
         for part in parts:
             self._left -= 1
             self._steps -= 1
-            if isinstance(part, bool) or self._steps < 0:
+            if isinstance(part, bool):
+                continue
+            if self._steps < 0:
+                words.setdefault("allOf", []).append(part)
                 continue
             if len(parts) == 1 and node.keys() <= ANNOTATIONS and "$ref" in part and name is None:
                 inner = self.plain({**part, **node}, within, inlines=inlines)

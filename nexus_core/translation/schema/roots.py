@@ -14,7 +14,7 @@ from nexus_core.translation.schema.reading import ANNOTATIONS, Document
 from nexus_core.translation.schema.references import Schema
 
 VALUE = "value"  # the property that arguments which are no object are put into
-_MOST = 500  # schemas that are looked at for one root
+_MOST = 5_000  # schemas that are looked at for one root
 _DEPTH = 40  # of them in each other
 
 _UNIONS = ("anyOf", "oneOf")
@@ -58,12 +58,13 @@ def object_root(document: Document) -> Root:
 class _Flattener:
     def __init__(self, document: Document) -> None:
         self._definitions = document.definitions
-        self._left = _MOST
+        self._looks = _MOST  # that are left
+        self._steps = _MOST
 
     def takes_object(self, schema: Schema, within: frozenset[str]) -> bool:
         """Whether an object may be valid; where that can't be told it may."""
-        self._left -= 1
-        if isinstance(schema, bool) or self._left < 0 or len(within) > _DEPTH:
+        self._looks -= 1
+        if isinstance(schema, bool) or self._looks < 0 or len(within) > _DEPTH:
             return True
         types = type_list(schema.get("type"))
         if types and "object" not in types:
@@ -87,8 +88,8 @@ class _Flattener:
 
     def flat(self, schema: Schema, within: frozenset[str], root: Root) -> JsonObject:
         """The schema without references and unions; what they say beyond it goes to the words."""
-        self._left -= 1
-        if isinstance(schema, bool) or self._left < 0 or len(within) > _DEPTH:
+        self._steps -= 1
+        if isinstance(schema, bool) or self._steps < 0 or len(within) > _DEPTH:
             return {}
         node = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
         name = schema.get("$ref")

@@ -11,6 +11,7 @@ from nexus_core.translation.schema.arguments import Arguments
 _MAX_LINES = 8
 _MAX_NAMES = 10
 _MAX_NAME_CHARS = 40
+_MAX_PLACE_CHARS = 200
 
 
 class CannotSayError(Exception):
@@ -19,7 +20,7 @@ class CannotSayError(Exception):
     def __init__(self, place: str, why: str) -> None:
         """`place` is within the schema, "" for its root."""
         super().__init__(why)
-        self.place = place.lstrip(".")
+        self.place = place.lstrip(".")[:_MAX_PLACE_CHARS]
         self.why = why
 
 
@@ -49,7 +50,10 @@ class Notes:
 
     def lines(self, renamed: Iterable[str] = ()) -> tuple[str, ...]:
         """All of it, bounded; `renamed` are the client's keys that the provider does not take."""
-        lines = [f".{place}: {what}" if place else f": {what}" for place, what in self._lines]
+        lines = [
+            f".{place[:_MAX_PLACE_CHARS]}: {what}" if place else f": {what}"
+            for place, what in self._lines
+        ]
         lines = list(dict.fromkeys(lines))
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f": and {len(lines) - _MAX_LINES} more places"]

@@ -195,3 +195,9 @@ def test_a_hundred_branches_that_refer_to_each_other_end() -> None:
     schema = {"$ref": "#/$defs/d0", "$defs": {**definitions, "d100": {"properties": {"a": STRING}}}}
 
     check_anthropic_input(written(schema).schema)
+
+
+def test_a_root_of_many_branches_keeps_all_of_their_properties() -> None:
+    branches = [{"properties": {f"p{index}": STRING}} for index in range(1_000)]
+
+    assert len(written({"anyOf": branches}).schema["properties"]) == 1_000

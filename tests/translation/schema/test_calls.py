@@ -6,6 +6,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from openai.lib.streaming._deltas import accumulate_delta
 
 from nexus_core.translation.anthropic import AnthropicStream
@@ -24,9 +26,12 @@ from tests.translation.schema.rules import (
     ANTHROPIC_TOOL,
     GEMINI_FUNCTION,
     check_anthropic_input,
+    check_gemini,
     check_gemini_parameters,
+    check_strict,
     check_strict_input,
 )
+from tests.translation.schema.strategies import schemas
 
 STRING, INTEGER = {"type": "string"}, {"type": "integer"}
 NAME = "mcp__files.server/list items"
@@ -436,6 +441,51 @@ def test_any_json_is_json_without_a_schema_for_gemini() -> None:
     config = for_google(response_format=answer_format(True)).body["generationConfig"]
 
     assert config == {"responseMimeType": "application/json"}
+
+
+def test_a_result_that_holds_a_reference_goes_to_gemini_as_text() -> None:
+    text = '{"properties": {"a": {"$ref": "#/$defs/A"}}}'
+    messages = history()
+    messages[2]["content"] = text
+
+    body = for_google(tools=[tool()], messages=messages).body
+
+    response = body["contents"][2]["parts"][0]["functionResponse"]["response"]
+    assert response == {"output": text}
+
+
+SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+
+
+@pytest.mark.parametrize("translate", [for_anthropic, for_google])
+@SLOW
+@given(schema=schemas(), strict=st.booleans())
+def test_any_schema_is_a_tool(translate: Any, schema: Any, strict: bool) -> None:
+    translation = translate(tools=[tool("good", {}), tool("any", schema, strict=strict)])
+
+    assert translation.body["tools"]
+
+
+@pytest.mark.parametrize(
+    ("translate", "check"), [(for_anthropic, check_strict), (for_google, check_gemini)]
+)
+@SLOW
+@given(schema=schemas())
+def test_any_schema_of_an_answer_is_sent_or_its_place_is_named(
+    translate: Any, check: Any, schema: Any
+) -> None:
+    try:
+        body = translate(response_format=answer_format(schema)).body
+    except UnsupportedFieldsError as error:
+        (path,) = error.fields
+        assert path.startswith("response_format.json_schema.schema")  # or it is sent
+        return
+
+    config = body.get("generationConfig", {})
+    format_of = body.get("output_config", {}).get("format", {})
+    sent = config.get("responseJsonSchema", format_of.get("schema"))
+    if schema is not True:
+        check(sent)
 
 
 def test_a_request_that_needs_no_mapping_has_none() -> None:

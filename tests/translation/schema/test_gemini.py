@@ -65,6 +65,7 @@ def test_nothing_stands_beside_a_reference(write: Any) -> None:
             {"type": ["string", "null"], "enum": ["a", None], "description": "d"},
             {"description": "d", "anyOf": [{"type": "string", "enum": ["a"]}, {"type": "null"}]},
         ),
+        ({"enum": ["", "a"]}, {"type": "string", "description": '{enum: ["", "a"]}'}),
         ({"enum": [{"a": 1}]}, {"type": "object", "description": '{enum: [{"a": 1}]}'}),
         ({"type": ["string", "null"]}, {"type": ["string", "null"]}),
         ({"type": "string", "nullable": True}, {"type": ["string", "null"]}),
