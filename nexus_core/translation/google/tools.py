@@ -73,9 +73,22 @@ def _declaration(function: Function, tools: Tools) -> JsonObject:
         declaration["description"] = given["description"]
     if given.get("parameters"):
         # `parameters` is an OpenAPI subset; this one takes more of JSON Schema.
-        written = function.written(gemini.write_parameters)
-        declaration["parametersJsonSchema"] = tools.use(function, written)
+        schema = tools.use(function, function.written(gemini.write_parameters))
+        # "For function with no parameters, this can be left unset", and some models want it so:
+        # https://github.com/BerriAI/litellm/issues/9289
+        if not _is_without_parameters(given["parameters"], schema):
+            declaration["parametersJsonSchema"] = schema
     return declaration
+
+
+def _is_without_parameters(given: object, written: JsonObject) -> bool:
+    """Whether the client lists the properties, and there are none; unlisted ones may be any."""
+    listed = isinstance(given, dict) and "properties" in given
+    return (
+        listed
+        and written.keys() <= {"type", "additionalProperties"}
+        and not written.get("additionalProperties")
+    )
 
 
 def _choice(fields: JsonObject, known: set[str], findings: Findings) -> _Choice:

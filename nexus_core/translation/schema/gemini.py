@@ -47,7 +47,7 @@ KEYWORDS = frozenset(
     }
 )
 _AS_THEY_ARE = ("type", "enum", "minimum", "maximum", "minItems")
-FORMATS = frozenset({"date-time", "date", "time", "int32", "int64", "float", "double", "enum"})
+FORMATS = frozenset({"date-time", "date", "time", "int32", "int64", "float", "double"})
 
 # A request is refused when the maxItems of a schema come to about a thousand together:
 # https://github.com/googleapis/python-genai/issues/2170
@@ -279,7 +279,7 @@ class _Writer:
         words: JsonObject,
     ) -> None:
         loose: set[str] = set()  # lead back to themselves, and so can't be required
-        if "properties" in node:
+        if node.get("properties"):  # an empty object of them was refused once
             out["properties"] = {}
             for name, schema in node["properties"].items():
                 if schema is False:

@@ -377,12 +377,31 @@ def test_the_report_names_each_tool_and_what_became_of_it() -> None:
     )
 
 
-@pytest.mark.parametrize("parameters", [None, {}, [], {"type": "object"}, True])
-def test_a_tool_without_arguments(parameters: Any) -> None:
+@pytest.mark.parametrize(
+    ("parameters", "declared"),
+    [
+        (None, {}),
+        ({}, {}),
+        ([], {}),
+        ({"type": "object", "properties": {}}, {}),
+        ({"type": "object", "properties": [], "required": None}, {}),
+        ({"type": "object", "properties": {}, "additionalProperties": False}, {}),
+        # Whatever arguments there are
+        (True, {"parametersJsonSchema": {"type": "object"}}),
+        ({"type": "object"}, {"parametersJsonSchema": {"type": "object"}}),
+        (
+            {"$schema": "http://json-schema.org/draft-07/schema#", "type": "object"},
+            {"parametersJsonSchema": {"type": "object"}},
+        ),
+    ],
+)
+def test_a_tool_without_arguments(parameters: Any, declared: Any) -> None:
     anthropic = for_anthropic(tools=[tool("f", parameters)]).body
-    for_google(tools=[tool("f", parameters)])
+    google = for_google(tools=[tool("f", parameters)])
 
-    assert anthropic["tools"][0]["input_schema"] == {"type": "object", "properties": {}}
+    assert declarations(google) == [{"name": "f", **declared}]
+    closed = {"additionalProperties": False} if "additionalProperties" in str(parameters) else {}
+    assert anthropic["tools"][0]["input_schema"] == {"type": "object", "properties": {}} | closed
 
 
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs, complexity limits

@@ -130,7 +130,10 @@ def test_nothing_stands_beside_a_reference(write: Any) -> None:
                 "description": '{required: ["a", "b"]}',
             },
         ),
-        ({"type": "object", "properties": {"a": False}}, {"type": "object", "properties": {}}),
+        ({"type": "object", "properties": {"a": STRING, "b": False}},
+         {"type": "object", "properties": {"a": STRING}}),
+        ({"type": "object", "properties": {}}, {"type": "object"}),
+        ({"type": "string", "format": "enum"}, {"type": "string", "description": "{format: enum}"}),
         (
             {"type": "object", "additionalProperties": STRING},
             {"type": "object", "additionalProperties": STRING},

@@ -55,6 +55,8 @@ DRAFT_7 = "http://json-schema.org/draft-07/schema#"
         ({"type": []}, {}),
         ({"type": 5}, {}),
         ({"required": True}, {}),
+        ({"required": None, "properties": None, "enum": None}, {}),
+        ({"items": None, "additionalProperties": None}, {"additionalProperties": True}),
         ({"required": ["a", "b", "a", 1]}, {"required": ["a", "b"]}),
         ({"enum": ["a", "a", 1, True]}, {"enum": ["a", 1, True]}),
         ({"enum": []}, {}),
