@@ -14,15 +14,9 @@ from functools import lru_cache
 
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.schema.arguments import Arguments, renamed_value
+from nexus_core.translation.schema.keywords import KINDS, MEMBERS, SCHEMA, SCHEMAS
 from nexus_core.translation.schema.names import NameRule, Names
-from nexus_core.translation.schema.reading import (
-    KINDS,
-    MEMBERS,
-    SCHEMA,
-    SCHEMAS,
-    Document,
-    property_names,
-)
+from nexus_core.translation.schema.reading import Document, property_names
 from nexus_core.translation.schema.references import Schema
 from nexus_core.translation.schema.roots import object_root
 from nexus_core.translation.schema.words import described

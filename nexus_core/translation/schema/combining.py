@@ -9,8 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from nexus_core.translation.openai import JsonObject
-from nexus_core.translation.schema.reading import ANNOTATIONS
+from nexus_core.translation.schema.keywords import ANNOTATIONS
 from nexus_core.translation.schema.references import Schema
+
+_MAX_KINDS = 100  # schemas that one property may have in a union
 
 # Keywords that mean something together only: of two schemas one side's are taken, all of them.
 _TOGETHER = (
@@ -87,6 +89,8 @@ def both(one: Schema, other: Schema) -> Schema:
         return one
     if one is False or other is False:
         return False
+    if one.keys() == {"allOf"}:  # in a row, however many there are
+        return {"allOf": [*one["allOf"], other]}
     return {"allOf": [one, other]}
 
 
@@ -126,7 +130,11 @@ def unite(branches: list[JsonObject]) -> Union:
     for branch in branches:
         for name, schema in branch.get("properties", {}).items():
             known = schemas.setdefault(name, [])
-            if not any(_is_same(schema, each) for each in known):
+            if len(known) > _MAX_KINDS:
+                continue
+            if len(known) == _MAX_KINDS:
+                known.append(True)  # too many to tell
+            elif not any(_is_same(schema, each) for each in known):
                 known.append(schema)
     properties = {
         name: each[0] if len(each) == 1 else True if True in map(_truth, each) else {"anyOf": each}

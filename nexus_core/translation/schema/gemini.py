@@ -13,8 +13,9 @@ from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.schema.arguments import Arguments
 from nexus_core.translation.schema.combining import type_list
 from nexus_core.translation.schema.inlining import Inliner
+from nexus_core.translation.schema.keywords import ANNOTATIONS
 from nexus_core.translation.schema.names import NameRule, Names
-from nexus_core.translation.schema.reading import ANNOTATIONS, MAX_DEPTH, Document, property_names
+from nexus_core.translation.schema.reading import MAX_DEPTH, Document, property_names
 from nexus_core.translation.schema.references import Schema
 from nexus_core.translation.schema.roots import object_root
 from nexus_core.translation.schema.words import described

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.schema.combining import merge
-from nexus_core.translation.schema.reading import ANNOTATIONS, Document
+from nexus_core.translation.schema.keywords import ANNOTATIONS
+from nexus_core.translation.schema.reading import Document
 from nexus_core.translation.schema.references import Schema
 
 # Schemas that references may add to a document by being replaced with what they point to.

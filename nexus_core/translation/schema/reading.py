@@ -18,76 +18,21 @@ from dataclasses import dataclass
 from math import isfinite
 
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.schema.keywords import (
+    ANNOTATIONS,
+    KINDS,
+    LATER,
+    MEMBERS,
+    SCHEMA,
+    SCHEMAS,
+    TYPES,
+)
 from nexus_core.translation.schema.names import slug
 from nexus_core.translation.schema.references import References, Schema
 
 MAX_DEPTH = 64  # of schemas in each other: deeper than any that means something
 MAX_NOTES = 20
 
-# How each keyword's value is read. What is not here is no keyword and stays as it is.
-SCHEMA, SCHEMAS, MEMBERS = "schema", "schemas", "members"
-_LATER = "later"  # in a step of its own
-KINDS = {
-    **dict.fromkeys(
-        (
-            "additionalProperties",
-            "unevaluatedProperties",
-            "unevaluatedItems",
-            "propertyNames",
-            "contains",
-            "contentSchema",
-            "not",
-            "if",
-            "then",
-            "else",
-        ),
-        SCHEMA,
-    ),
-    **dict.fromkeys(("anyOf", "oneOf", "allOf", "prefixItems"), SCHEMAS),
-    **dict.fromkeys(("properties", "patternProperties", "dependentSchemas"), MEMBERS),
-    **dict.fromkeys(
-        ("title", "description", "format", "pattern", "contentMediaType", "contentEncoding"), "text"
-    ),
-    **dict.fromkeys(("minimum", "maximum", "multipleOf"), "number"),
-    **dict.fromkeys(
-        (
-            "minLength",
-            "maxLength",
-            "minItems",
-            "maxItems",
-            "minProperties",
-            "maxProperties",
-            "minContains",
-            "maxContains",
-        ),
-        "count",
-    ),
-    **dict.fromkeys(("uniqueItems", "deprecated", "readOnly", "writeOnly"), "flag"),
-    **dict.fromkeys(("default", "const"), "any"),
-    "examples": "list",
-    **dict.fromkeys(
-        (
-            "type",
-            "nullable",
-            "enum",
-            "required",
-            "dependentRequired",
-            "exclusiveMinimum",
-            "exclusiveMaximum",
-            "items",
-            "additionalItems",
-            "dependencies",
-            "definitions",
-            "id",
-            "example",
-        ),
-        _LATER,
-    ),
-}
-TYPES = ("object", "array", "string", "integer", "number", "boolean", "null")
-ANNOTATIONS = frozenset(
-    {"title", "description", "default", "examples", "deprecated", "readOnly", "writeOnly"}
-)
 _LEGACY = ("draft-03", "draft-04", "draft-06", "draft-07")  # there a $ref stands alone
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
@@ -184,7 +129,7 @@ class _Reader:
             if kind is None:
                 if not key.startswith("$"):
                     node[key] = value
-            elif kind is not _LATER:
+            elif kind is not LATER:
                 self._read(node, key, value, kind, place, depth)
         self._read_arrays(node, source, place, depth)
         self._read_limits(node, source)

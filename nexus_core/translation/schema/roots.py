@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.schema.combining import merge, type_list, unite
-from nexus_core.translation.schema.reading import ANNOTATIONS, Document
+from nexus_core.translation.schema.keywords import ANNOTATIONS
+from nexus_core.translation.schema.reading import Document
 from nexus_core.translation.schema.references import Schema
 
 VALUE = "value"  # the property that arguments which are no object are put into
@@ -18,6 +19,7 @@ _MOST = 5_000  # schemas that are looked at for one root
 _DEPTH = 40  # of them in each other
 
 _UNIONS = ("anyOf", "oneOf")
+_TOO_MUCH = ("", "too many schemas refer to each other; some are left out")
 
 
 @dataclass(slots=True)
@@ -89,7 +91,10 @@ class _Flattener:
     def flat(self, schema: Schema, within: frozenset[str], root: Root) -> JsonObject:
         """The schema without references and unions; what they say beyond it goes to the words."""
         self._steps -= 1
-        if isinstance(schema, bool) or self._steps < 0 or len(within) > _DEPTH:
+        if isinstance(schema, bool):
+            return {}
+        if self._steps < 0 or len(within) > _DEPTH:
+            root.notes.append(_TOO_MUCH)
             return {}
         node = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
         name = schema.get("$ref")

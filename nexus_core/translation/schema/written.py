@@ -37,7 +37,7 @@ class Notes:
     """Collects what the report tells of one schema: places and keywords, no values."""
 
     def __init__(self, *given: Iterable[tuple[str, str]]) -> None:
-        self._lines = [line for lines in given for line in lines]
+        self._lines = list(dict.fromkeys(line for lines in given for line in lines))
         self._told: dict[str, None] = {}
 
     def add(self, place: str, what: str) -> None:

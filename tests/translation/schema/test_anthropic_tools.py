@@ -194,7 +194,19 @@ def test_a_hundred_branches_that_refer_to_each_other_end() -> None:
     }
     schema = {"$ref": "#/$defs/d0", "$defs": {**definitions, "d100": {"properties": {"a": STRING}}}}
 
-    check_anthropic_input(written(schema).schema)
+    assert any("left out" in note for note in written(schema).notes)
+
+
+def test_a_property_of_many_parts_is_one_list_of_them() -> None:
+    schema = {"allOf": [{"properties": {"a": {"maxLength": size}}} for size in range(2_000)]}
+
+    assert len(written(schema).schema["properties"]["a"]["allOf"]) == 2_000
+
+
+def test_a_property_of_too_many_kinds_is_any() -> None:
+    schema = {"anyOf": [{"properties": {"a": {"const": size}}} for size in range(2_000)]}
+
+    assert written(schema).schema["properties"] == {"a": True}
 
 
 def test_a_root_of_many_branches_keeps_all_of_their_properties() -> None:
