@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from nexus_core.agents.base import Call, Response
+from nexus_core.agents.base import Call, Response, call_mapping
 from nexus_core.agents.http import HttpAgent
 from nexus_core.agents.model_list import ListPage, read_page
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
@@ -101,6 +101,7 @@ class AnthropicAnswer:
         self._model = call.model
         self._created = int(time.time())
         self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._calls = call_mapping(call)
         self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:
@@ -110,7 +111,11 @@ class AnthropicAnswer:
             ValueError: it makes no sense.
         """
         return translate_response(
-            answer, model=self._model, created=self._created, legacy_functions=self._legacy
+            answer,
+            model=self._model,
+            created=self._created,
+            legacy_functions=self._legacy,
+            calls=self._calls,
         )
 
     def usage(self, answer: JsonObject) -> TokenUsage | None:
@@ -124,6 +129,7 @@ class AnthropicAnswer:
             created=self._created,
             include_usage=self._include_usage,
             legacy_functions=self._legacy,
+            calls=self._calls,
         )
 
     def reported(self, answer: object) -> StreamFailedError | None:

@@ -11,6 +11,7 @@ from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
 from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
@@ -37,6 +38,11 @@ class Call:
     way_back: WayBack | None = field(default=None, repr=False)  # where something was added
     asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+
+def call_mapping(call: Call) -> CallMapping:
+    """How the calls in the answer become calls of the client's tools."""
+    return UNCHANGED if call.translation is None else call.translation.calls
 
 
 class Response(Protocol):

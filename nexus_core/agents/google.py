@@ -6,7 +6,7 @@ import time
 from dataclasses import replace
 from urllib.parse import quote
 
-from nexus_core.agents.base import Call, Response
+from nexus_core.agents.base import Call, Response, call_mapping
 from nexus_core.agents.http import HttpAgent
 from nexus_core.agents.model_list import ListPage, read_page
 from nexus_core.agents.translated import StreamTranslator, dump_body, translated
@@ -145,7 +145,7 @@ class GoogleAnswer(_GoogleForm):
         options = asked.get("stream_options") or {}
         self._model = call.model
         self._created = int(time.time())
-        self._form = AnswerForm.of(asked)
+        self._form = AnswerForm.of(asked, call_mapping(call))
         self._include_usage = options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:

@@ -161,7 +161,8 @@ Message: TypeAlias = Annotated[
 class FunctionDefinition(TypedDict):
     name: Name
     description: NotRequired[str | None]
-    parameters: NotRequired[dict[str, Any] | None]  # a JSON schema
+    # A JSON schema; PHP writes an empty object as a list.
+    parameters: NotRequired[dict[str, Any] | bool | list[Any] | None]
     strict: NotRequired[bool | None]
 
 
@@ -232,7 +233,7 @@ class JsonFormat(TypedDict):
 class JsonSchema(TypedDict):
     name: Name
     description: NotRequired[str | None]
-    schema: NotRequired[dict[str, Any] | None]
+    schema: NotRequired[dict[str, Any] | bool | None]
     strict: NotRequired[bool | None]
 
 

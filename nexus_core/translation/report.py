@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from nexus_core.errors import NexusError
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,7 @@ class Translation:
     dropped: tuple[str, ...] = ()  # sampling hints the model refuses; X-Nexus-Dropped-Params
     ignored: tuple[str, ...] = ()  # fields without effect on the answer that were left out
     changed: tuple[str, ...] = ()  # for people: "temperature 1.4 → 1.0"; never text of a prompt
+    calls: CallMapping = field(default=UNCHANGED, repr=False)  # for the calls in the answer
 
 
 class UnsupportedFieldsError(NexusError):
@@ -69,7 +71,9 @@ class Findings:
         if name not in self.ignored:
             self.ignored.append(name)
 
-    def report(self, body: JsonObject, *, reject_hints: bool = False) -> Translation:
+    def report(
+        self, body: JsonObject, *, reject_hints: bool = False, calls: CallMapping = UNCHANGED
+    ) -> Translation:
         """The translation, unless something can't be done.
 
         Raises:
@@ -78,4 +82,6 @@ class Findings:
         refused = {**self.unsupported, **self.dropped} if reject_hints else self.unsupported
         if refused:
             raise UnsupportedFieldsError(refused)
-        return Translation(body, tuple(self.dropped), tuple(self.ignored), tuple(self.changed))
+        return Translation(
+            body, tuple(self.dropped), tuple(self.ignored), tuple(self.changed), calls
+        )

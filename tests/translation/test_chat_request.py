@@ -53,6 +53,10 @@ def call(arguments: object) -> dict[str, Any]:
             "tools[0].function.name",
         ),
         (
+            {"tools": [{"type": "function", "function": {"name": "f", "parameters": "x"}}]},
+            "tools[0].function.parameters",
+        ),
+        (
             {"response_format": {"type": "json_schema", "json_schema": {"name": "a", "schema": 3}}},
             "response_format.json_schema.schema",
         ),

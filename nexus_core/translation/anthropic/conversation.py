@@ -14,11 +14,11 @@ from nexus_core.translation.anthropic.thinking_blocks import (
     is_thinking,
 )
 from nexus_core.translation.anthropic.tool_ids import to_anthropic_id
-from nexus_core.translation.anthropic.tools import NAME_RULE, is_tool_name
 from nexus_core.translation.chat_request import Message
 from nexus_core.translation.history import Placed, calls_of, repair_history
 from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.translation.report import Findings
+from nexus_core.translation.schema.calls import Tools
 
 
 @dataclass(slots=True)
@@ -44,14 +44,14 @@ class Conversation:
 
 
 def read_conversation(
-    messages: Sequence[Message], family: Family, findings: Findings
+    messages: Sequence[Message], family: Family, tools: Tools, findings: Findings
 ) -> Conversation:
     """Translate the history.
 
     System messages go on top wherever they stand. Turns of one role in a row become one, because
     all results of a turn's tool calls have to be in the one user turn after it, ahead of its text.
     """
-    reader = _Reader(family, findings)
+    reader = _Reader(family, tools, findings)
     for placed in repair_history(messages, findings):
         reader.read(placed)
     return reader.conversation()
@@ -62,8 +62,9 @@ def _has(message: JsonObject, kind: str) -> bool:
 
 
 class _Reader:
-    def __init__(self, family: Family, findings: Findings) -> None:
+    def __init__(self, family: Family, tools: Tools, findings: Findings) -> None:
         self._family = family
+        self._tools = tools
         self._findings = findings
         self._system: list[JsonObject] = []
         self._turns: list[tuple[str, list[JsonObject]]] = []
@@ -151,17 +152,15 @@ class _Reader:
         return blocks
 
     def _call(self, call_id: str, name: str, arguments: str, place: str) -> JsonObject:
-        if not is_tool_name(name):
-            self._findings.unsupported[f"{place}.name"] = NAME_RULE
         self._called[name] = None
         return {
             "type": "tool_use",
             "id": to_anthropic_id(call_id),
-            "name": name,
-            "input": self._input(arguments, place),
+            "name": self._tools.sent(name),
+            "input": self._input(name, arguments, place),
         }
 
-    def _input(self, arguments: str, place: str) -> JsonObject:
+    def _input(self, name: str, arguments: str, place: str) -> JsonObject:
         """The arguments as an object; what a model wrote wrongly is kept as text within one."""
         if not arguments.strip():
             return {}
@@ -169,6 +168,8 @@ class _Reader:
             parsed = parse_json(arguments)
         except ValueError:
             parsed = None
+        if isinstance(parsed, dict) or (parsed is not None and self._tools.is_wrapped(name)):
+            parsed = self._tools.to_provider(name, parsed)
         if isinstance(parsed, dict):
             return parsed
         self._findings.changed.append(f"{place}: arguments that are no JSON object, sent as text")

@@ -15,11 +15,13 @@ from nexus_core.translation.anthropic.reasoning import (
     read_reasoning,
 )
 from nexus_core.translation.anthropic.sampling import read_sampling
-from nexus_core.translation.anthropic.schema import enforceable
-from nexus_core.translation.anthropic.tools import read_tools
+from nexus_core.translation.anthropic.tools import declare_tools, read_tools
 from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings, Translation
+from nexus_core.translation.schema import anthropic_strict
+from nexus_core.translation.schema.calls import write_cached
+from nexus_core.translation.schema.written import CannotSayError
 
 MAX_BREAKPOINTS = 4  # cache markers in a request
 
@@ -60,8 +62,9 @@ def translate_request(
             the sampling hints that the model refuses too.
     """
     family, findings = family_of(model), Findings()
-    conversation = read_conversation(fields["messages"], family, findings)
-    tools = read_tools(fields, conversation.called, family, findings)
+    declared = declare_tools(fields, family, findings)
+    conversation = read_conversation(fields["messages"], family, declared.tools, findings)
+    tools = read_tools(fields, declared, conversation.called, family, findings)
     max_tokens = _max_tokens(fields, family, findings)
     around = Circumstances(
         max_tokens, tools.is_forced, conversation.is_prefilled, conversation.lacks_thinking
@@ -88,7 +91,8 @@ def translate_request(
     _check_turns(conversation, body, family, findings)
     _limit_breakpoints(body, findings)
     _check_rest(fields, findings)
-    return findings.report(body, reject_hints=reject_hints)
+    calls = declared.tools.mapping()
+    return findings.report(body, reject_hints=reject_hints, calls=calls)
 
 
 def _max_tokens(fields: ChatRequest, family: Family, findings: Findings) -> int:
@@ -138,8 +142,19 @@ def _answer_schema(fields: ChatRequest, family: Family, findings: Findings) -> J
     elif not family.structured:
         findings.unsupported["response_format"] = "the model can't be held to a schema"
     else:
-        return enforceable(schema)
+        return _written(schema, findings)
     return None
+
+
+def _written(schema: object, findings: Findings) -> JsonObject | None:
+    path = "response_format.json_schema.schema"
+    try:
+        written = write_cached(schema, anthropic_strict.write_answer)
+    except CannotSayError as error:
+        findings.unsupported[f"{path}.{error.place}" if error.place else path] = error.why
+        return None
+    findings.changed += [f"{path}{note}" for note in written.notes]
+    return written.schema
 
 
 def _stop_sequences(fields: ChatRequest, findings: Findings) -> JsonObject:

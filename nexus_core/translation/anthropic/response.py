@@ -18,6 +18,7 @@ from nexus_core.translation.chat_answer import (
     url_citation,
 )
 from nexus_core.translation.openai import MAX_TOKENS, JsonObject, parse_json
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 
 # An unknown reason reads as "stop". A paused turn has ended too, as far as OpenAI has words for it.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -50,11 +51,17 @@ MAX_MESSAGE_CHARS = 4_000  # of an error's message
 
 
 def translate_response(
-    answer: JsonObject, *, model: str, created: int, legacy_functions: bool = False
+    answer: JsonObject,
+    *,
+    model: str,
+    created: int,
+    legacy_functions: bool = False,
+    calls: CallMapping = UNCHANGED,
 ) -> JsonObject:
     """An OpenAI chat.completion out of a message; `created` is in seconds since the epoch.
 
     `legacy_functions`: the client offered `functions`, so a call is its `function_call`.
+    `calls`: what the request's translation says of its tools.
 
     Raises:
         ValueError: it is no message.
@@ -62,7 +69,7 @@ def translate_response(
     content = answer.get("content")
     if answer.get("type") != "message" or not isinstance(content, list):
         raise ValueError("the answer is not a message")
-    reader = _Reader()
+    reader = _Reader(calls)
     for block in content:
         if not isinstance(block, dict) or not isinstance(block.get("type"), str):
             raise ValueError("a content block has no type")
@@ -82,7 +89,8 @@ def translate_response(
 class _Reader:
     """Gathers the content blocks of one message; kinds it does not know are passed over."""
 
-    def __init__(self) -> None:
+    def __init__(self, calls: CallMapping) -> None:
+        self._mapping = calls
         self.calls: list[JsonObject] = []
         self._text = ""
         self._reasoning: list[str] = []
@@ -95,8 +103,9 @@ class _Reader:
                 self._read_text(block)
             case "tool_use":
                 call_id, name = call_names(block)
-                arguments = json.dumps(_input(block), ensure_ascii=False)
-                self.calls.append(tool_call(call_id, name, arguments))
+                given = self._mapping.value(name, _input(block))
+                arguments = json.dumps(given, ensure_ascii=False)
+                self.calls.append(tool_call(call_id, self._mapping.name(name), arguments))
             case "thinking" | "redacted_thinking":
                 carried = carry(block, len(self._text), len(self.calls))
                 if carried is not None:

@@ -33,6 +33,8 @@ from nexus_core.translation.chat_answer import (
 )
 from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.translation.report import StreamFailedError
+from nexus_core.translation.schema.arguments import ArgumentStream
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.translation.sse import SseEvent
 
 MAX_OPEN_BLOCKS = 64  # at once; the provider opens one after the other
@@ -54,6 +56,7 @@ class _Block:
     place: int = 0  # tool: index among the calls; thinking: among the blocks; text: where it began
     input: JsonObject = field(default_factory=dict)  # what a tool use began with
     has_arguments: bool = False
+    renaming: ArgumentStream | None = None  # of a tool use whose keys are not the client's
     citations: list[object] = field(default_factory=list)
     thinking: JsonObject = field(default_factory=dict)  # the whole block, while it may be kept
 
@@ -66,12 +69,22 @@ class AnthropicStream:
     """
 
     def __init__(
-        self, *, model: str, created: int, include_usage: bool, legacy_functions: bool = False
+        self,
+        *,
+        model: str,
+        created: int,
+        include_usage: bool,
+        legacy_functions: bool = False,
+        calls: CallMapping = UNCHANGED,
     ) -> None:
-        """`legacy_functions`: the client offered `functions`, so a call is its `function_call`."""
+        """`legacy_functions`: the client offered `functions`, so a call is its `function_call`.
+
+        `calls`: what the request's translation says of its tools.
+        """
         self._head = AnswerHead("msg_unknown", model, created)
         self._include_usage = include_usage
         self._legacy = legacy_functions
+        self._mapping = calls
         self._blocks: dict[int, _Block] = {}
         self._counts: JsonObject = {}
         self._is_begun = False
@@ -162,7 +175,8 @@ class AnthropicStream:
     def _start_call(self, given: JsonObject) -> tuple[_Block, list[JsonObject]]:
         call_id, name = call_names(given)
         given_input = given.get("input")
-        block = _Block("tool", self._calls)
+        block = _Block("tool", self._calls, renaming=self._mapping.stream(name))
+        name = self._mapping.name(name)
         if isinstance(given_input, dict):
             block.input = given_input
         self._calls += 1
@@ -218,7 +232,10 @@ class AnthropicStream:
     def _end(self, block: _Block) -> list[JsonObject]:
         if block.kind == "tool" and not block.has_arguments:
             # The arguments have to be JSON in the end, "{}" at least.
-            return self._arguments(block, json.dumps(block.input, ensure_ascii=False))
+            chunks = self._arguments(block, json.dumps(block.input, ensure_ascii=False))
+            return chunks + self._end_arguments(block)
+        if block.renaming is not None:
+            return self._end_arguments(block)
         if block.kind == "thinking" and self._kept is not None:
             carried = carry(block.thinking, **_places(block.thinking))
             if carried is not None:
@@ -269,6 +286,17 @@ class AnthropicStream:
         if not piece:
             return []
         block.has_arguments = True
+        if block.renaming is not None:
+            piece = block.renaming.feed(piece)
+        return self._argument_chunks(block, piece)
+
+    def _end_arguments(self, block: _Block) -> list[JsonObject]:
+        """What was held back of a tool's input until its end was known."""
+        return [] if block.renaming is None else self._argument_chunks(block, block.renaming.end())
+
+    def _argument_chunks(self, block: _Block, piece: str) -> list[JsonObject]:
+        if not piece:
+            return []
         if not self._legacy:
             return [self._chunk({"tool_calls": [tool_call_arguments(block.place, piece)]})]
         return [] if block.place else [self._chunk({"function_call": {"arguments": piece}})]

@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from nexus_core.translation.anthropic.models import Family
 from nexus_core.translation.anthropic.parts import cache_marker
-from nexus_core.translation.anthropic.schema import enforceable
-from nexus_core.translation.chat_request import ChatRequest, FunctionDefinition
+from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
+from nexus_core.translation.schema import anthropic_strict, anthropic_tools
+from nexus_core.translation.schema.calls import Function, Tools, read_functions
+from nexus_core.translation.schema.written import CannotSayError, Written
 
-_NAME = re.compile(r"[a-zA-Z0-9_-]{1,128}")
-NAME_RULE = "Anthropic takes letters, digits, _ and - in names of tools, 128 at most"
-
-
-def is_tool_name(name: str) -> bool:
-    """Whether Anthropic takes it."""
-    return _NAME.fullmatch(name) is not None
+# https://platform.claude.com/docs/en/build-with-claude/structured-outputs: of all strict tools of
+# a request together. One more of any of them is a 400 for the whole request.
+MAX_STRICT_TOOLS = 20
+MAX_OPTIONAL = 24  # properties that are not required
+MAX_UNIONS = 16
 
 
 @dataclass(frozen=True, slots=True)
-class Tools:
+class SentTools:
     """The `tools` and `tool_choice` of a request."""
 
     tools: list[JsonObject]
@@ -44,74 +43,143 @@ class _Choice(NamedTuple):
     allowed: frozenset[str] | None = None  # None: all of them
 
 
-def read_tools(fields: ChatRequest, called: list[str], family: Family, findings: Findings) -> Tools:
-    """Translate both; `called` names the tools that the history calls."""
-    definitions = dict(_definitions(fields, family, findings))
+@dataclass(slots=True)
+class DeclaredTools:
+    """What the client offers, written for Anthropic."""
+
+    tools: Tools
+    definitions: dict[str, JsonObject]  # by the client's names
+
+
+def declare_tools(fields: ChatRequest, family: Family, findings: Findings) -> DeclaredTools:
+    """Write every function's definition; the history's calls need to know their keys."""
+    functions = read_functions(fields, findings, "Anthropic's tools take JSON objects only")
+    tools = Tools(functions, anthropic_tools.TOOL_NAMES, findings)
+    budget = _StrictBudget()
+    definitions = {
+        function.name: _definition(function, tools, family, budget, findings)
+        for function in functions
+    }
+    return DeclaredTools(tools, definitions)
+
+
+def read_tools(
+    fields: ChatRequest,
+    declared: DeclaredTools,
+    called: list[str],
+    family: Family,
+    findings: Findings,
+) -> SentTools:
+    """Translate both; `called` names the tools that the history calls, as the client does."""
+    definitions = declared.definitions
     choice = _choice(fields, findings)
     if choice is not None and choice.allowed is not None:
         definitions = {name: tool for name, tool in definitions.items() if name in choice.allowed}
         findings.changed.append("tool_choice: only the allowed tools are sent")
     if not definitions:
-        return _without(fields, choice, called, findings)
+        return _without(fields, choice, [declared.tools.sent(name) for name in called], findings)
     tools = list(definitions.values())
     if choice is not None and choice.kind in {"any", "tool"} and not family.forced_tools:
         name = "tool_choice" if fields.get("tool_choice") else "function_call"
         findings.unsupported[name] = "the model can't be made to call a tool; use auto"
-    return Tools(tools, _tool_choice(choice, fields))
+    return SentTools(tools, _tool_choice(choice, fields, declared.tools))
 
 
 def _without(
     fields: ChatRequest, choice: _Choice | None, called: list[str], findings: Findings
-) -> Tools:
+) -> SentTools:
     """A request that offers no tools: Anthropic refuses any choice among them."""
     if fields.get("parallel_tool_calls") is not None:
         findings.ignore("parallel_tool_calls")
     if choice is not None and choice.kind in {"any", "tool"}:
         findings.unsupported["tool_choice"] = "there are no tools to choose from"
     if not called:
-        return Tools([], None)
+        return SentTools([], None)
     # It also refuses a history with calls of tools that it does not know.
     findings.changed.append("tools: those of the history are named, none may be called")
     known = [{"name": name, "input_schema": {"type": "object"}} for name in called]
-    return Tools(known, {"type": "none"})
-
-
-def _definitions(
-    fields: ChatRequest, family: Family, findings: Findings
-) -> Iterable[tuple[str, JsonObject]]:
-    for index, tool in enumerate(fields.get("tools") or []):
-        path = f"tools[{index}]"
-        if tool["type"] == "custom":
-            findings.unsupported[path] = "Anthropic's tools take JSON objects only"
-            continue
-        function = tool["function"]
-        translated = _definition(function, f"{path}.function", family, findings)
-        marker = cache_marker(tool) or cache_marker(function)
-        if marker is not None:
-            translated["cache_control"] = marker
-        yield function["name"], translated
-    for index, function in enumerate(fields.get("functions") or []):
-        path = f"functions[{index}]"
-        yield function["name"], _definition(function, path, family, findings)
+    return SentTools(known, {"type": "none"})
 
 
 def _definition(
-    function: FunctionDefinition, path: str, family: Family, findings: Findings
+    function: Function,
+    tools: Tools,
+    family: Family,
+    budget: _StrictBudget,
+    findings: Findings,
 ) -> JsonObject:
-    if not is_tool_name(function["name"]):
-        findings.unsupported[f"{path}.name"] = NAME_RULE
-    tool: JsonObject = {"name": function["name"]}
-    description = function.get("description")
-    if description:
-        tool["description"] = description
-    schema = {"type": "object", **(function.get("parameters") or {"properties": {}})}
-    if function.get("strict") and family.structured:
+    given = function.definition
+    tool: JsonObject = {"name": tools.sent(function.name)}
+    if given.get("description"):
+        tool["description"] = given["description"]
+    strict = _strict(function, family, budget, findings)
+    if strict is not None:
         tool["strict"] = True
-        schema = enforceable(schema)
-    elif function.get("strict"):
-        findings.changed.append(f"{path}.strict: left out, the model can't be held to it")
-    tool["input_schema"] = schema
+    written = strict or function.written(anthropic_tools.write_input)
+    tool["input_schema"] = tools.use(function, written)
+    marker = cache_marker(function.tool) or cache_marker(given)
+    if marker is not None:
+        tool["cache_control"] = marker
     return tool
+
+
+def _strict(
+    function: Function, family: Family, budget: _StrictBudget, findings: Findings
+) -> Written | None:
+    """The schema that the model is held to; None where it is not to be, or can't be."""
+    if not function.definition.get("strict"):
+        return None
+    path = f"{function.path}.strict: left out"
+    if not family.structured:
+        findings.changed.append(f"{path}, the model can't be held to it")
+        return None
+    try:
+        written = function.written(anthropic_strict.write_strict_input)
+    except CannotSayError as error:
+        place = f"parameters.{error.place}" if error.place else "parameters"
+        findings.changed.append(f"{path}, for {place}: {error.why}")
+        return None
+    if not budget.take(written.schema):
+        findings.changed.append(f"{path}, the request has more than Anthropic compiles")
+        return None
+    return written
+
+
+@dataclass(slots=True)
+class _StrictBudget:
+    """What strict tools may still add to a request."""
+
+    tools: int = MAX_STRICT_TOOLS
+    optional: int = MAX_OPTIONAL
+    unions: int = MAX_UNIONS
+
+    def take(self, schema: JsonObject) -> bool:
+        """Whether one more fits; it is counted if it does."""
+        optional, unions = _complexity(schema)
+        if not self.tools or optional > self.optional or unions > self.unions:
+            return False
+        self.tools -= 1
+        self.optional -= optional
+        self.unions -= unions
+        return True
+
+
+def _complexity(schema: object) -> tuple[int, int]:
+    """How many optional properties and unions are in it."""
+    optional = unions = 0
+    pending = [schema]
+    while pending:
+        node = pending.pop()
+        if isinstance(node, list):
+            pending += node
+        elif isinstance(node, dict):
+            properties = node.get("properties")
+            if isinstance(properties, dict):
+                required = node.get("required") or ()
+                optional += sum(name not in required for name in properties)
+            unions += isinstance(node.get("anyOf"), list)
+            pending += [value for key, value in node.items() if key not in {"enum", "default"}]
+    return optional, unions
 
 
 def _choice(fields: ChatRequest, findings: Findings) -> _Choice | None:
@@ -151,13 +219,13 @@ def _names(tools: Iterable[Mapping[str, object]], findings: Findings) -> Iterabl
             findings.unsupported[path] = "only functions can be allowed"
 
 
-def _tool_choice(choice: _Choice | None, fields: ChatRequest) -> JsonObject | None:
+def _tool_choice(choice: _Choice | None, fields: ChatRequest, tools: Tools) -> JsonObject | None:
     serial = fields.get("parallel_tool_calls") is False
     if choice is None:
         return {"type": "auto", "disable_parallel_tool_use": True} if serial else None
     chosen: JsonObject = {"type": choice.kind}
     if choice.name is not None:
-        chosen["name"] = choice.name
+        chosen["name"] = tools.sent(choice.name)
     if serial and choice.kind != "none":
         chosen["disable_parallel_tool_use"] = True
     return chosen

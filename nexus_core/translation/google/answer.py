@@ -58,7 +58,7 @@ def translate_response(
 
 
 def _choice(candidate: JsonObject, number: int, answer: str, form: AnswerForm) -> JsonObject:
-    pieces = list(read_pieces(candidate))
+    pieces = list(read_pieces(candidate, form.calls))
     reason = finish_reason_of(candidate)
     if reason is None:
         if not pieces:

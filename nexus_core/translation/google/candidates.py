@@ -15,6 +15,7 @@ from nexus_core.translation.chat_answer import FinishReason
 from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.google.values import as_list, as_object, as_text, write_object
 from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,13 +24,14 @@ class AnswerForm:
 
     one_call: bool = False  # of several calls only the first is passed on
     as_function_call: bool = False  # in the legacy field, for a client that sent `functions`
+    calls: CallMapping = UNCHANGED  # what the request's translation says of its tools
 
     @classmethod
-    def of(cls, fields: ChatRequest) -> AnswerForm:
+    def of(cls, fields: ChatRequest, calls: CallMapping = UNCHANGED) -> AnswerForm:
         """The form that the request's client understands."""
         legacy = bool(fields.get("functions")) and not fields.get("tools")
         # The legacy field holds one call; Gemini can't be told to make one call at a time.
-        return cls(legacy or fields.get("parallel_tool_calls") is False, legacy)
+        return cls(legacy or fields.get("parallel_tool_calls") is False, legacy, calls)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +105,10 @@ def parts_of(candidate: JsonObject) -> list[JsonObject]:
     return [as_object(part, "a part") for part in as_list(content.get("parts"), "parts")]
 
 
-def read_pieces(candidate: JsonObject) -> Iterator[Piece]:
+def read_pieces(candidate: JsonObject, calls: CallMapping = UNCHANGED) -> Iterator[Piece]:
     """What a candidate says, in order; code that Gemini ran by itself is passed over.
+
+    Calls are the client's, as `calls` tells.
 
     Raises:
         ValueError: a part makes no sense.
@@ -113,7 +117,7 @@ def read_pieces(candidate: JsonObject) -> Iterator[Piece]:
         signature = part.get("thoughtSignature")
         signature = None if signature is None else as_text(signature, "thoughtSignature")
         if "functionCall" in part:
-            yield _read_call(as_object(part["functionCall"], "functionCall"), signature)
+            yield _read_call(as_object(part["functionCall"], "functionCall"), signature, calls)
             continue
         if text := as_text(part.get("text", ""), "text"):
             yield Thought(text) if part.get("thought") is True else Text(text)
@@ -125,14 +129,14 @@ def read_pieces(candidate: JsonObject) -> Iterator[Piece]:
             yield Signature(signature)
 
 
-def _read_call(call: JsonObject, signature: str | None) -> Call:
+def _read_call(call: JsonObject, signature: str | None, calls: CallMapping) -> Call:
     call_id, name = call.get("id"), as_text(call.get("name"), "a function's name")
     if not name:
         raise ValueError("a function call without a name")
     return Call(
         id=as_text(call_id, "a call's id") if call_id else None,
-        name=name,
-        arguments=write_object(as_object(call.get("args"), "args")),
+        name=calls.name(name),
+        arguments=write_object(calls.value(name, as_object(call.get("args"), "args"))),
         signature=signature or None,
     )
 

@@ -8,17 +8,19 @@ from nexus_core.translation.chat_request import Message
 from nexus_core.translation.google import signatures
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.google.parts import translate_parts
-from nexus_core.translation.google.values import read_object
+from nexus_core.translation.google.values import read_object, read_value
 from nexus_core.translation.history import Placed, calls_of, repair_history
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
+from nexus_core.translation.schema.calls import Tools
 
 
 class Conversation:
     """Messages in, `contents` and the parts of `systemInstruction` out."""
 
-    def __init__(self, family: Family, findings: Findings) -> None:
+    def __init__(self, family: Family, tools: Tools, findings: Findings) -> None:
         self._family = family
+        self._tools = tools
         self._findings = findings
         self._names: dict[str, str] = {}  # the called functions', by the call's id
         self.system: list[JsonObject] = []
@@ -93,14 +95,14 @@ class Conversation:
         self, function: JsonObject, call_id: str, extra_content: object, path: str
     ) -> JsonObject:
         name, text = function["name"], function["arguments"]
-        arguments = read_object(text) if text.strip() else {}
+        arguments = self._arguments(name, text)
         if arguments is None:
             # What a model took for JSON; refusing it would end the conversation for good.
             arguments = {"arguments": text}
             self._findings.changed.append(
                 f"{path}: arguments that are no JSON object → a text inside one"
             )
-        part: JsonObject = {"functionCall": {"name": name, "args": arguments}}
+        part: JsonObject = {"functionCall": {"name": self._tools.sent(name), "args": arguments}}
         if self._family.takes_call_ids:
             part["functionCall"]["id"] = call_id
         if signature := signatures.unwrap(extra_content):
@@ -108,14 +110,24 @@ class Conversation:
         self._names[call_id] = name
         return part
 
+    def _arguments(self, name: str, text: str) -> JsonObject | None:
+        """The arguments of a call as Gemini knows them; None for what is no JSON object."""
+        if not text.strip():
+            return {}
+        given = read_value(text) if self._tools.is_wrapped(name) else read_object(text)
+        sent = None if given is None else self._tools.to_provider(name, given)
+        return sent if isinstance(sent, dict) else None
+
     def _take_result(self, message: JsonObject, path: str) -> None:
         """A tool's message, which stands behind its call."""
         call_id = message["tool_call_id"]
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)
         media = [part for part in parts if "text" not in part]
-        result = read_object(text)
-        response: JsonObject = {"name": self._names.get(call_id, "")}
+        # Gemini 3 takes a "$ref" within a result for the name of a part of it, and finds none:
+        # https://github.com/vercel/ai/issues/14369
+        result = None if '"$ref"' in text else read_object(text)
+        response: JsonObject = {"name": self._tools.sent(self._names.get(call_id, ""))}
         if self._family.takes_call_ids:
             response["id"] = call_id
         response["response"] = {"output": text} if result is None else result

@@ -8,9 +8,12 @@ from __future__ import annotations
 from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.google.contents import Conversation
 from nexus_core.translation.google.models import Family, family_of
-from nexus_core.translation.google.tools import translate_tools
+from nexus_core.translation.google.tools import declare_tools, translate_tools
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings, Translation
+from nexus_core.translation.schema import gemini
+from nexus_core.translation.schema.calls import write_cached
+from nexus_core.translation.schema.written import CannotSayError
 
 _MAX_STOPS = 5
 _MAX_CANDIDATES = 8
@@ -54,12 +57,13 @@ def translate_request(
     """
     request: JsonObject = dict(fields)
     family, findings = family_of(model), Findings()
-    conversation = Conversation(family, findings)
+    declared = declare_tools(fields, findings)
+    conversation = Conversation(family, declared.tools, findings)
     conversation.translate(request["messages"])
     body: JsonObject = {"contents": conversation.contents}
     if conversation.system:
         body["systemInstruction"] = {"parts": conversation.system}
-    body |= translate_tools(request, family, findings)
+    body |= translate_tools(request, declared, family, findings)
     config = (
         _limits(request, family, findings)
         | _sampling(request, family, findings)
@@ -70,7 +74,8 @@ def translate_request(
     if config:
         body["generationConfig"] = config
     _note_the_rest(request, findings)
-    return findings.report(body, reject_hints=reject_hints)
+    calls = declared.tools.mapping()
+    return findings.report(body, reject_hints=reject_hints, calls=calls)
 
 
 def _limits(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
@@ -150,8 +155,16 @@ def _format(
         return {}
     config: JsonObject = {"responseMimeType": "application/json"}
     schema = wanted["json_schema"].get("schema") if wanted["type"] == "json_schema" else None
-    if schema is not None:
-        config["responseJsonSchema"] = schema
+    if schema is None or schema is True:
+        return config
+    path = "response_format.json_schema.schema"
+    try:
+        written = write_cached(schema, gemini.write_answer)
+    except CannotSayError as error:
+        findings.unsupported[f"{path}.{error.place}" if error.place else path] = error.why
+        return config
+    findings.changed += [f"{path}{note}" for note in written.notes]
+    config["responseJsonSchema"] = written.schema
     return config
 
 

@@ -159,7 +159,9 @@ class GoogleStream:
             raise ValueError("a candidate's index makes no sense")
         choice = self._choices.setdefault(index, _Choice(index))
         deltas = _joined(
-            delta for piece in read_pieces(candidate) if (delta := self._delta(choice, piece, head))
+            delta
+            for piece in read_pieces(candidate, self._form.calls)
+            if (delta := self._delta(choice, piece, head))
         )
         choice.sources = read_sources(candidate) or choice.sources
         chunks = [self._chunk(choice, delta, head) for delta in deltas]

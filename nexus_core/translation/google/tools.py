@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.google.models import Family
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
+from nexus_core.translation.schema import gemini
+from nexus_core.translation.schema.calls import Function, Tools, read_functions
 
 
 class _Choice(NamedTuple):
@@ -16,55 +19,76 @@ class _Choice(NamedTuple):
     names: tuple[str, ...] | None = None  # None: all of them
 
 
-def translate_tools(fields: JsonObject, family: Family, findings: Findings) -> JsonObject:
+class DeclaredTools(NamedTuple):
+    """What the client offers, written for Gemini."""
+
+    tools: Tools
+    declarations: dict[str, JsonObject]  # by the client's names
+
+
+def declare_tools(fields: ChatRequest, findings: Findings) -> DeclaredTools:
+    """Write every function's declaration; the history's calls need to know their keys."""
+    for tool in fields.get("tools") or ():
+        if tool["type"] == "function" and tool.get("cache_control") is not None:
+            findings.ignore("cache_control")
+    functions = read_functions(fields, findings, "Gemini has no custom tools, only functions")
+    tools = Tools(functions, gemini.FUNCTION_NAMES, findings)
+    return DeclaredTools(tools, {each.name: _declaration(each, tools) for each in functions})
+
+
+def translate_tools(
+    fields: JsonObject, declared: DeclaredTools, family: Family, findings: Findings
+) -> JsonObject:
     """The body's `tools` and `toolConfig`; empty where the request has none.
 
     Takes today's fields and the legacy functions and function_call.
     """
-    functions = _functions(fields, findings)
-    choice = _choice(fields, {function["name"] for function in functions}, findings)
+    tools, functions = declared.tools, declared.declarations
+    choice = _choice(fields, set(functions), findings)
     body: JsonObject = {}
     if functions:
-        if choice.mode == "AUTO" and choice.names is not None:
+        mode, names = choice.mode, choice.names
+        if mode == "AUTO" and names is not None:
             # Gemini narrows names down only where it must call one.
-            functions = [function for function in functions if function["name"] in choice.names]
-        mode = choice.mode
-        if (
-            mode == "AUTO"
-            and family.takes_validated_mode
-            and any(function.get("strict") for function in functions)
-        ):
+            functions = {name: each for name, each in functions.items() if name in names}
+        strict = any(
+            each.definition.get("strict") for each in tools.functions if each.name in functions
+        )
+        if mode == "AUTO" and family.takes_validated_mode and strict:
             mode = "VALIDATED"
         config: JsonObject = {"mode": mode}
-        if mode == "ANY" and choice.names is not None:
-            config["allowedFunctionNames"] = list(choice.names)
+        if mode == "ANY" and names is not None:
+            config["allowedFunctionNames"] = [tools.sent(name) for name in names]
         body["toolConfig"] = {"functionCallingConfig": config}
-        body["tools"] = [{"functionDeclarations": [_declaration(each) for each in functions]}]
+        body["tools"] = [{"functionDeclarations": list(functions.values())}]
     if fields.get("web_search_options") is not None:
         _add_search(fields["web_search_options"], body, findings)
     return body
 
 
-def _functions(fields: JsonObject, findings: Findings) -> list[JsonObject]:
-    functions: list[JsonObject] = []
-    for index, tool in enumerate(fields.get("tools") or ()):
-        if tool["type"] == "custom":
-            findings.unsupported[f"tools[{index}]"] = "Gemini has no custom tools, only functions"
-            continue
-        if tool.get("cache_control") is not None:
-            findings.ignore("cache_control")
-        functions.append(tool["function"])
-    return functions + list(fields.get("functions") or ())
-
-
-def _declaration(function: JsonObject) -> JsonObject:
-    declaration: JsonObject = {"name": function["name"]}
-    if function.get("description"):
-        declaration["description"] = function["description"]
-    if function.get("parameters"):
-        # `parameters` is an OpenAPI subset; this one takes JSON Schema as it is.
-        declaration["parametersJsonSchema"] = function["parameters"]
+def _declaration(function: Function, tools: Tools) -> JsonObject:
+    given = function.definition
+    declaration: JsonObject = {"name": tools.sent(function.name)}
+    if given.get("description"):
+        declaration["description"] = given["description"]
+    if given.get("parameters"):
+        # `parameters` is an OpenAPI subset; this one takes more of JSON Schema.
+        schema = tools.use(function, function.written(gemini.write_parameters))
+        # "For function with no parameters, this can be left unset", and some models want it so:
+        # https://github.com/BerriAI/litellm/issues/9289
+        if not _is_without_parameters(given["parameters"], schema):
+            declaration["parametersJsonSchema"] = schema
     return declaration
+
+
+def _is_without_parameters(given: object, written: JsonObject) -> bool:
+    """Whether the client lists the properties, and there are none; unlisted ones may be any."""
+    listed = isinstance(given, dict) and "properties" in given
+    return (
+        listed
+        and written.keys() <= {"type", "additionalProperties"}
+        and not written.get("additionalProperties")
+    )
 
 
 def _choice(fields: JsonObject, known: set[str], findings: Findings) -> _Choice:

@@ -14,11 +14,17 @@ def read_object(text: str) -> JsonObject | None:
     Numbers that JSON can write but not hold (1e999) make it something else too: read as infinity,
     they could not be sent on.
     """
+    value = read_value(text)
+    return value if isinstance(value, dict) else None
+
+
+def read_value(text: str) -> object | None:
+    """The same for any value; None for null too."""
     try:
-        value = json.loads(text, parse_constant=_finite, parse_float=_finite)
+        value: object = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError):
         return None
-    return value if isinstance(value, dict) else None
+    return value
 
 
 def _finite(text: str) -> float:
@@ -28,8 +34,8 @@ def _finite(text: str) -> float:
     return value
 
 
-def write_object(value: JsonObject) -> str:
-    """The text of an object, as OpenAI's models write their arguments.
+def write_object(value: object) -> str:
+    """The text of an object (or another value), as OpenAI's models write their arguments.
 
     Raises:
         ValueError: nested too deep, or a number that JSON can't hold.

@@ -282,12 +282,7 @@ def test_a_part_that_cannot_be_sent_is_named(model: str, part: dict[str, Any]) -
             calls({"id": "a", "type": "custom", "custom": {"name": "c", "input": ""}}),
             "tool_calls[0]",
         ),
-        (calls(call("a", name="a.b")), "tool_calls[0].name"),
         ({"role": "assistant", "content": "x", "audio": {"id": "x"}}, "audio"),
-        (
-            {"role": "assistant", "function_call": {"name": "a b", "arguments": ""}},
-            "function_call.name",
-        ),
     ],
 )
 def test_what_the_history_has_and_anthropic_has_not_is_named(

@@ -120,8 +120,6 @@ def test_a_cache_marker_on_a_tool_stays_on_it() -> None:
     ("fields", "path"),
     [
         ({"tools": [{"type": "custom", "custom": {"name": "c"}}]}, "tools[0]"),
-        ({"tools": [function("a.b")]}, "tools[0].function.name"),
-        ({"functions": [{"name": "a b"}]}, "functions[0].name"),
         (
             {"tools": TWO, "tool_choice": {"type": "custom", "custom": {"name": "c"}}},
             "tool_choice",

@@ -8,7 +8,11 @@ from nexus_core.translation.report import UnsupportedFieldsError
 from tests.translation.google.bodies import CLOCK, USER, WEATHER, translate
 from tests.translation.google.oracles import check_body
 
-SCHEMA = {"type": "object", "properties": {"x": {"const": 1}}, "additionalProperties": False}
+SCHEMA = {
+    "type": "object",
+    "properties": {"x": {"type": "integer", "enum": [1]}},
+    "additionalProperties": False,
+}
 JSON_SCHEMA = {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA}}
 LITE, FLASH, PRO = "gemini-2.5-flash-lite", "gemini-2.5-flash", "gemini-2.5-pro"
 
