@@ -224,7 +224,7 @@ async def test_a_shortage_while_it_still_loads_passes_without_a_trace(
     assert len(log) <= MAX_LOG_LINES, log
     (backend,) = state["backends"]
     assert backend["health"] != "unhealthy", backend
-    assert (backend["consecutive_failures"], backend["rests_seconds"]) == (0, None)
+    assert (backend["consecutive_failures"], backend["cooldown"]) == (0, None)
 
 
 @needs_prlimit
@@ -253,7 +253,7 @@ async def test_a_shortage_does_not_count_against_a_backend(
     assert served.status_code == 200
     (backend,) = state["backends"]
     assert backend["health"] == "healthy"
-    assert (backend["consecutive_failures"], backend["rests_seconds"]) == (0, None)
+    assert (backend["consecutive_failures"], backend["cooldown"]) == (0, None)
     assert scraped.status_code == 200
 
 
@@ -279,4 +279,4 @@ async def test_the_ledger_is_whole_after_a_shortage(
                     break
                 await asyncio.sleep(0.1)
 
-    assert ledger == {"problem": None, "lost": 0}
+    assert ledger == {"is_read": True, "problem": None, "lost": 0}

@@ -15,7 +15,7 @@ def screen_text(app: NexusApp) -> str:
     return "\n".join(strip.text for strip in strips[:height])
 
 
-async def until(claim: Callable[[], bool], seconds: float = 5.0) -> None:
+async def until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
     """Let the loop run until the claim holds."""
     async with asyncio.timeout(seconds):
         while not claim():  # noqa: ASYNC110  the screen has no event of its own

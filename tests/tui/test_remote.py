@@ -190,7 +190,9 @@ async def test_costs_that_make_no_sense_are_told_as_a_problem(
 
 async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None:
     config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
-    async with linked(Gateway(config)) as source:
+    gateway = Gateway(config)
+    async with linked(gateway) as source:
+        await gateway.books.ready(wants_prices=False)
         await source.refresh_costs()
         before = source.costs
         source._lose("it ended the connection")
