@@ -71,6 +71,7 @@ class HttpAgent:
     list_query: Query = ()  # of that question
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
+    translates = False  # requests are put into another form
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
