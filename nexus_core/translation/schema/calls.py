@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 from nexus_core.translation.chat_request import ChatRequest, FunctionDefinition
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema.arguments import Arguments
+from nexus_core.translation.schema.kept import Kept, Writer
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.translation.schema.names import NameRule, Names
-from nexus_core.translation.schema.reading import Document, read_schema
-from nexus_core.translation.schema.written import Written
+from nexus_core.translation.schema.reading import read_schema
+from nexus_core.translation.schema.written import CannotSayError, Written
 
-# Clients send the same tools with every turn.
-_KEPT = 1_024  # schemas
-_KEPT_CHARS = 8_192  # of one; longer ones are written anew
-
-Writer = Callable[[Document], Written]
+_kept = Kept()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +126,21 @@ def write_cached(schema: object, writer: Writer) -> Written:
         text = json.dumps(schema)
     except RecursionError:
         return writer(read_schema(_sound(schema)))
-    if len(text) > _KEPT_CHARS:
-        return writer(read_schema(_sound(schema)))
-    return _write(text, writer)
+    written = _kept.find(text, writer)
+    if written is None:
+        written = _write(text, writer)
+        _kept.keep(text, writer, written)
+    if isinstance(written, CannotSayError):
+        raise CannotSayError(written.place, written.why)  # a new one: this is of many threads
+    return written
 
 
-@lru_cache(maxsize=_KEPT)
-def _write(text: str, writer: Writer) -> Written:
-    return writer(read_schema(_sound(json.loads(text))))
+def _write(text: str, writer: Writer) -> Written | CannotSayError:
+    try:
+        # Of its text, since what is kept may share parts with what was read.
+        return writer(read_schema(_sound(json.loads(text))))
+    except CannotSayError as error:
+        return CannotSayError(error.place, error.why)  # without the frames that it came through
 
 
 def _sound(schema: object) -> object:
