@@ -213,3 +213,17 @@ def test_a_root_of_many_branches_keeps_all_of_their_properties() -> None:
     branches = [{"properties": {f"p{index}": STRING}} for index in range(1_000)]
 
     assert len(written({"anyOf": branches}).schema["properties"]) == 1_000
+
+
+@pytest.mark.parametrize("keyword", ["allOf", "anyOf", "oneOf"])
+def test_references_that_multiply_are_followed_once(keyword: str) -> None:
+    definitions: dict[str, Any] = {
+        f"a{i}": {keyword: [{"$ref": f"#/$defs/a{i + 1}"}] * 10} for i in range(20)
+    }
+    definitions["a20"] = {"type": "object", "properties": {"q": {"type": "string"}}}
+    schema = {"type": "object", keyword: [{"$ref": "#/$defs/a0"}] * 2, "$defs": definitions}
+
+    made = written(schema)
+
+    assert made.schema["properties"] == {"q": STRING}
+    assert made.notes == ()  # nothing was left out
