@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import cast
 
 from nexus_core.translation.anthropic.models import Family
@@ -96,7 +97,12 @@ class _Reader:
         if not blocks:
             return
         if self._turns and self._turns[-1][0] == role:
-            self._turns[-1][1].extend(blocks)
+            turn = self._turns[-1][1]
+            if is_thinking(blocks[0]) and all(block["type"] == "text" for block in turn):
+                # A turn that goes on with a tool's results has to begin with its thinking.
+                thinking = [*takewhile(is_thinking, blocks)]
+                turn[:0], blocks = thinking, blocks[len(thinking) :]
+            turn.extend(blocks)
         else:
             self._turns.append((role, blocks))
 
