@@ -17,6 +17,7 @@ from nexus_core.translation.schema.reading import read_schema
 from nexus_core.translation.schema.written import CannotSayError, Written
 
 _kept = Kept()
+_MAX_NAME_CHARS = 100  # of a name that an error tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +103,11 @@ def read_functions(fields: ChatRequest, findings: Findings, no_custom: str) -> l
     for index, definition in enumerate(fields.get("functions") or []):
         _add(Function(f"functions[{index}]", definition, definition), found, findings)
     return list(found.values())
+
+
+def no_such_function(name: str) -> str:
+    """Why a choice can't be sent: no provider takes the name of a tool that is not offered."""
+    return f"there is no function {name[:_MAX_NAME_CHARS]!r} among the tools"
 
 
 def _add(function: Function, found: dict[str, Function], findings: Findings) -> None:
