@@ -17,7 +17,7 @@ from nexus_core.translation.anthropic.thinking_blocks import (
 from nexus_core.translation.anthropic.tool_ids import to_anthropic_id
 from nexus_core.translation.chat_request import Message
 from nexus_core.translation.history import Placed, calls_of, repair_history
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import JsonObject, parse_finite_json
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema.calls import Tools
 
@@ -171,7 +171,7 @@ class _Reader:
         if not arguments.strip():
             return {}
         try:
-            parsed = parse_json(arguments)
+            parsed = parse_finite_json(arguments)
         except ValueError:
             parsed = None
         if isinstance(parsed, dict) or (parsed is not None and self._tools.is_wrapped(name)):

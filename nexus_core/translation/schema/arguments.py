@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import JsonObject, parse_finite_json
 from nexus_core.translation.schema.roots import VALUE
 
 _END_OF_TEXT = re.compile(r'["\\]')  # or what may be taken for it
@@ -192,6 +192,8 @@ class _Unwrapping(ArgumentStream):
     def end(self) -> str:
         text, self._pieces = "".join(self._pieces), []
         try:
-            return json.dumps(self._arguments.to_client(parse_json(text)), ensure_ascii=False)
+            return json.dumps(
+                self._arguments.to_client(parse_finite_json(text)), ensure_ascii=False
+            )
         except (ValueError, RecursionError):
             return text  # cut off; the client sees what there is

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from sys import float_info
 
 from nexus_core.translation.chat_request import ChatRequest, FunctionDefinition
 from nexus_core.translation.openai import JsonObject
@@ -16,6 +17,8 @@ from nexus_core.translation.schema.names import NameRule, Names
 from nexus_core.translation.schema.reading import read_schema
 from nexus_core.translation.schema.written import CannotSayError, Written
 
+# 1e999 is read as infinity, which JSON can't write.
+_LARGEST = {"Infinity": float_info.max, "-Infinity": -float_info.max}
 _kept = Kept()
 _MAX_NAME_CHARS = 100  # of a name that an error tells
 
@@ -144,7 +147,8 @@ def write_cached(schema: object, writer: Writer) -> Written:
 def _write(text: str, writer: Writer) -> Written | CannotSayError:
     try:
         # Of its text, since what is kept may share parts with what was read.
-        return writer(read_schema(_sound(json.loads(text))))
+        schema = json.loads(text, parse_constant=_LARGEST.__getitem__)
+        return writer(read_schema(_sound(schema)))
     except CannotSayError as error:
         return CannotSayError(error.place, error.why)  # without the frames that it came through
 
