@@ -48,7 +48,10 @@ class Kept:
 
     def keep(self, text: str, writer: Writer, written: Written | CannotSayError) -> None:
         """Remember it, unless it is too long; those longest unused are forgotten for it."""
-        made = len(json.dumps(written.schema)) if isinstance(written, Written) else 0
+        try:
+            made = len(json.dumps(written.schema)) if isinstance(written, Written) else 0
+        except RecursionError:
+            return
         chars = len(text) + made
         if chars > MAX_CHARS_OF_ONE:
             return

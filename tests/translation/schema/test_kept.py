@@ -71,6 +71,17 @@ def test_what_becomes_too_long_is_not_kept() -> None:
     assert kept.find("{}", gemini.write_answer) is None
 
 
+def test_what_is_without_end_is_not_kept() -> None:
+    kept = Kept()
+    deep: dict[str, Any] = {}
+    for _ in range(100_000):
+        deep = {"items": deep}
+
+    kept.keep("{}", gemini.write_answer, Written(deep))
+
+    assert kept.find("{}", gemini.write_answer) is None
+
+
 @pytest.mark.parametrize("size", [10, 2_000], ids=["short", "long"])
 def test_a_schema_is_written_once(size: int) -> None:
     calls = []
