@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
+from nexus_core.agents.base import prepared
 from nexus_core.books import Books
 from nexus_core.capture import Captures
 from nexus_core.commands import CapturedExchange, Command, Outcome
@@ -249,15 +250,16 @@ class Gateway:
         if question.request is None:
             return explanation
         return replace(
-            explanation, translation=self._translation(question.request, question.endpoint, chosen)
+            explanation,
+            translation=await self._translation(question.request, question.endpoint, chosen),
         )
 
-    def _translation(
+    async def _translation(
         self, request: OpenAIRequest, endpoint: Endpoint, chosen: Chosen
     ) -> TranslationReport | None:
         try:
             agent = self.fleet.agents[chosen.backend]
-            call = agent.prepare(endpoint, request, chosen.model)
+            call = await prepared(agent, endpoint, request, chosen.model)
         except UnsupportedFieldsError as error:
             return TranslationReport(unsupported=error.fields)
         made = call.translation

@@ -34,6 +34,7 @@ class AnthropicAgent(HttpAgent):
     list_query = (("limit", "100"),)
     after_parameter = "after_id"
     fallback_models = FALLBACK_MODELS
+    translates = True
 
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header of its own."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -9,6 +10,7 @@ from typing import Protocol
 
 from nexus_core.events import TokenUsage
 from nexus_core.registry import ProbeResult
+from nexus_core.tokens import THREAD_FROM_BYTES
 from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
@@ -84,6 +86,11 @@ class InferenceAgent(Protocol):
         ...
 
     @property
+    def translates(self) -> bool:
+        """Requests are put into another form, which is work for every byte of them."""
+        ...
+
+    @property
     def auth_hint(self) -> str:
         """What to check when the backend refuses the key; names the variable, never the key."""
         ...
@@ -113,6 +120,27 @@ class InferenceAgent(Protocol):
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """List the models: never a call that costs money, never an exception."""
         ...
+
+
+async def prepared(
+    agent: InferenceAgent,
+    endpoint: Endpoint,
+    request: OpenAIRequest,
+    model: str,
+    *,
+    wants_usage: bool = False,
+) -> Call:
+    """What `agent.prepare` gives; long work is done in a thread, so that the loop goes on.
+
+    A hundred tools that were never seen take 20 to 30 ms, and other requests would wait for it.
+
+    Raises:
+        InvalidRequestError: a field that has to be read has not the shape it should.
+        UnsupportedFieldsError: the provider can't do what it asks for.
+    """
+    if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
+        return agent.prepare(endpoint, request, model, wants_usage=wants_usage)
+    return await asyncio.to_thread(agent.prepare, endpoint, request, model, wants_usage=wants_usage)
 
 
 class KeyCutter:

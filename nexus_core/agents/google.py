@@ -42,6 +42,7 @@ class GoogleAgent(HttpAgent):
     models_paths = ("/v1beta/models",)
     list_query = (("pageSize", "1000"),)
     fallback_models = FALLBACK_MODELS
+    translates = True
 
     def key_headers(self, key: str) -> Headers:
         """The key goes in a header; Google would take it in the URL, where logs would show it."""

@@ -16,7 +16,7 @@ from nexus_core.agents.model_list import ListPage, Query, Refusal, parse_page, r
 from nexus_core.base_url import read_base_url
 from nexus_core.config import BackendConfig
 from nexus_core.registry import ModelDetails, ProbeResult
-from nexus_core.translation.openai import MAX_MODEL_CHARS, JsonObject, parse_json
+from nexus_core.translation.openai import MAX_MODEL_CHARS
 from nexus_core.types import HealthCause
 from nexus_core.upstream.base import (
     Headers,
@@ -71,6 +71,7 @@ class HttpAgent:
     list_query: Query = ()  # of that question
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
+    translates = False  # requests are put into another form
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
@@ -290,15 +291,3 @@ def usable_names(names: Iterable[object]) -> tuple[str, ...]:
     few = islice(names, _MAX_MODELS)
     usable = (n for n in few if isinstance(n, str) and 0 < len(n) <= MAX_MODEL_CHARS)
     return tuple(dict.fromkeys(usable))
-
-
-def parse_object(body: bytes) -> JsonObject:
-    """A JSON object from outside.
-
-    Raises:
-        ValueError: it is none.
-    """
-    answer = parse_json(body)
-    if not isinstance(answer, dict):
-        raise ValueError("the answer is no object")
-    return answer

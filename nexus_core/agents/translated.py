@@ -87,12 +87,15 @@ def dump_body(body: JsonObject) -> bytes:
     """A translated request as bytes, in ASCII: texts may hold lone surrogates.
 
     Raises:
-        InvalidRequestError: it is nested deeper than can be written.
+        InvalidRequestError: it is nested deeper than can be written, or has a number that JSON
+            can't hold: 1e999 is read as infinity.
     """
     try:
-        return json.dumps(body, separators=(",", ":")).encode()
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
     except RecursionError as error:
         raise InvalidRequestError("the body is nested too deep") from error
+    except ValueError as error:
+        raise InvalidRequestError("a number in the body is out of range") from error
 
 
 async def translated(

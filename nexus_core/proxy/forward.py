@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core import descriptors
 from nexus_core.agents import InferenceAgent
+from nexus_core.agents.base import Call, prepared
 from nexus_core.books import Books
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -300,25 +301,19 @@ class Forwarder:
             check_zone(request.need, choice)
             served = Served(backend, model, decision.reason)
             record.route(served, decision, attempt)
+            bill = record.open_bill(backend, served.model)
+            self._strategy.next_turn()
+            record.is_at_backend = True
+            call: Call | None = None
             try:
-                call = agent.prepare(
+                call = await prepared(
+                    agent,
                     request.endpoint,
                     request.openai,
                     served.model,
                     wants_usage=self._books.is_priced(backend, served.model),
                 )
-            except UnsupportedFieldsError as error:
-                if attempt == 1:
-                    raise
-                # It only stands in for one that failed: another one may be able to.
-                failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
-                record.fail_attempt(backend.name, failure, 0.0)
-                return failure
-            bill = record.open_bill(backend, served.model)
-            record.drop(call.translation.dropped if call.translation else ())
-            self._strategy.next_turn()
-            record.is_at_backend = True
-            try:
+                record.drop(call.translation.dropped if call.translation else ())
                 answer = await exchange.open(call)
                 await bill.counted(self._now())
                 record.upstream_seconds += exchange.seconds
@@ -331,6 +326,13 @@ class Forwarder:
                 await self._deliver(record, answer, reply, blame)
                 if answer.status < 400:
                     self._registry.cooldowns.succeed(backend.name, model)
+            except UnsupportedFieldsError as error:
+                if attempt == 1:
+                    raise
+                # It only stands in for one that failed: another one may be able to.
+                failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
+                record.fail_attempt(backend.name, failure, 0.0)
+                return failure
             except AttemptFailedError as failed:
                 record.upstream_seconds += exchange.seconds
                 record.fail_attempt(backend.name, failed.failure, exchange.seconds)
@@ -342,7 +344,7 @@ class Forwarder:
                 await reply.finish()
             except asyncio.CancelledError:
                 # A whole answer may take any time: only of a stream it is said when it begins.
-                is_silent = call.is_streaming and not record.has_begun
+                is_silent = call is not None and call.is_streaming and not record.has_begun
                 if is_silent and record.has_run_out and not self._is_ending:
                     blame.add(backend.name, model, self._too_late())
                 raise

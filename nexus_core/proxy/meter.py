@@ -66,6 +66,8 @@ class StreamMeter:
         is_told = self._tally.take(fields)
         if is_told:
             self.service_tier = read_service_tier(fields) or self.service_tier
-        if not self._hides_usage or fields.get("choices") != [] or "error" in fields:
+        if not self._hides_usage or fields.get("choices") or fields.get("error"):
             return False
-        return is_told or isinstance(fields.get("usage"), dict)  # a usage of zeros is none, too
+        if isinstance(fields.get("usage"), dict):  # a usage of zeros is none, too
+            return True
+        return is_told and "choices" in fields

@@ -17,6 +17,8 @@ from nexus_core.translation.openai import JsonObject
 
 _OPEN = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
+_MAX_KEY_CHARS = 100  # of a key that an error names: it may be as long as the body
+
 Name = Annotated[str, Field(min_length=1)]
 
 
@@ -330,7 +332,7 @@ def _path(fields: object, place: tuple[int | str, ...]) -> str:
         elif isinstance(value, dict) and isinstance(step, str):
             is_branch = step not in value and ("[" in step or index + 1 < len(place))
             if not is_branch:
-                path += f".{step}"
+                path += f".{step[:_MAX_KEY_CHARS]}"
                 value = value.get(step)
     return path.removeprefix(".")
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, TypeAlias
 
 from nexus_core.errors import InvalidRequestError
@@ -130,6 +131,25 @@ def parse_json(text: str | bytes) -> object:
         return json.loads(text, parse_constant=_refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+def parse_finite_json(text: str | bytes) -> object:
+    """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
+
+    Raises:
+        ValueError: as `parse_json`, or a number is beyond what a float holds.
+    """
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("a number is out of range")
+    return value
 
 
 def _refuse_constant(name: str) -> object:

@@ -174,9 +174,20 @@ def _without_doubles(calls: Iterable[Call]) -> Iterator[Call]:
         if call.key is not None:
             first = seen.setdefault((call.turn, call.key), call)
         if first is not None and first is not call and not call.results:
-            call.doubles = first.call == call.call
+            call.doubles = _said(first.call) == _said(call.call)
+            if call.doubles:  # what else a client keeps, such as a signature, may be on either
+                first.call = {**call.call, **_told(first.call)}
         if not call.doubles:
             yield call
+
+
+def _said(call: JsonObject) -> object:
+    """What the model called."""
+    return call.get("custom") if call.get("type") == "custom" else call["function"]
+
+
+def _told(call: JsonObject) -> JsonObject:
+    return {name: value for name, value in call.items() if value is not None}
 
 
 def _name(calls: Iterable[Call]) -> None:

@@ -362,7 +362,7 @@ def _whole(usage: Mapping[str, object], names: Iterable[str]) -> int | None:
         told = usage.get(name)
         if told is None:
             continue
-        found = _count(told)
+        found = read_count(told)
         if found is None:
             raise ValueError(name)
         if found:
@@ -373,7 +373,7 @@ def _whole(usage: Mapping[str, object], names: Iterable[str]) -> int | None:
 def _part(told: Mapping[str, object], names: Iterable[str]) -> int:
     """The first of these that is a count above 0; 0 where none is."""
     for name in names:
-        if name in told and (count := _count(told[name])):
+        if name in told and (count := read_count(told[name])):
             return count
     return 0
 
@@ -387,8 +387,8 @@ def _details(usage: Mapping[str, object], places: Iterable[str]) -> Mapping[str,
     return {}
 
 
-def _count(told: object) -> int | None:
-    """A number of tokens; None for anything else."""
+def read_count(told: object) -> int | None:
+    """A number of tokens, from 0 to MAX_TOKENS; 12.0 is one. None for anything else."""
     if told is None:
         return None
     if isinstance(told, float) and told.is_integer():

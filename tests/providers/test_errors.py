@@ -304,3 +304,21 @@ async def test_audio_that_a_provider_does_not_hear_is_a_422_that_names_the_field
         "context": None,
     }
     assert upstream.received == []
+
+
+@both
+@pytest.mark.parametrize("length", [10, 40_000], ids=["short", "long"])
+async def test_a_request_that_is_refused_sets_no_money_aside(
+    provider: Provider, upstream: ScriptedUpstream, length: int
+) -> None:
+    said = [{"role": "user", "content": "x" * length}]
+
+    async with nexus_with(of(provider, upstream)) as nexus:
+        undoable = await nexus.chat(messages=said, audio={"voice": "alloy", "format": "mp3"})
+        misshapen = await nexus.chat(messages=said, temperature="hot")
+        budget = nexus.gateway.books.budget
+        held = [snapshot.in_flight for snapshot in nexus.gateway.registry.snapshots()]
+
+    assert (undoable.status_code, misshapen.status_code) == (422, 400)
+    assert (budget.reserved_nano_usd, budget.spent_nano_usd, held) == (0, 0, [0])
+    assert upstream.received == []

@@ -50,10 +50,12 @@ class HeldStream:
 
     def __init__(self, turns: Turns) -> None:
         self.queue: asyncio.Queue[bytes | None] = asyncio.Queue()
+        self.sent_at: int | None = None  # the turn
         self.arrived: list[int] = []  # the turn of each event
         self._turns = turns
 
     async def send(self, request: UpstreamRequest, *, connect_timeout_seconds: float) -> HeldStream:
+        self.sent_at = self._turns.count
         return self
 
     async def chunks(self) -> AsyncGenerator[bytes]:
@@ -134,3 +136,50 @@ async def test_every_chunk_is_sent_in_the_turn_in_which_it_came(
     assert upstream.arrived[first] <= client.sent[0] <= upstream.arrived[first] + 3
     # What translates to nothing sends nothing; the end of a body may give one more.
     assert set(client.sent[1:-1]) <= set(upstream.arrived)
+
+
+def tools(count: int) -> list[dict[str, Any]]:
+    """As an agent offers them, each with a schema of its own."""
+    return [
+        {
+            "type": "function",
+            "function": {
+                "name": f"tool_{number}",
+                "parameters": {
+                    "type": "object",
+                    "properties": {
+                        f"argument_{number}_{name}": {"type": ["string", "null"], "minLength": 1}
+                        for name in range(20)
+                    },
+                },
+            },
+        }
+        for number in range(count)
+    ]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.type.value)
+async def test_the_loop_goes_on_while_many_tools_are_translated(provider: Any) -> None:
+    turns: dict[int, int] = {}
+    for count in (1, 100):
+        clock = Turns()
+        upstream = HeldStream(clock)
+        config = Config(
+            health_check=HealthCheckConfig(enabled=False),
+            storage=StorageConfig(path=":memory:"),
+            backends=(backend(provider.type, "http://backend.test", provider.model),),
+        )
+        door = FrontDoor(Gateway(config, engine=upstream))
+        body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
+        client = Client(clock, json.dumps(body | {"tools": tools(count)}).encode())
+
+        async with asyncio.timeout(10):
+            for event in (*provider.events, None):
+                upstream.queue.put_nowait(event)
+            await door(scope(), client.receive, client.send)
+        clock.stop()
+
+        assert upstream.sent_at is not None
+        turns[count] = upstream.sent_at
+
+    assert turns[100] > turns[1]

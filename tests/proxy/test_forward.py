@@ -54,6 +54,7 @@ class ScriptedAgent:
         self.name = name
         self.keys = KeyCutter(f"sk-{name}-key")
         self.auth_hint = f"check {name.upper()}_KEY"
+        self.translates = False
         self.bodies: list[bytes] = []
         self.script = list(script)
 

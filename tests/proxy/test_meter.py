@@ -46,6 +46,10 @@ def line(**fields: object) -> bytes:
         (line(choices=[], usage=COUNTS), True),
         (line(choices=[], usage=None, x_groq={"id": "req_1", "usage": COUNTS}), True),
         (line(choices=[], timings={"prompt_n": 23, "predicted_n": 19}), True),
+        # Servers written in Go write an empty list so, or leave it out.
+        (line(choices=None, usage=COUNTS), True),
+        (line(object="chat.completion.chunk", usage=COUNTS), True),
+        (line(choices=[], usage=COUNTS, error=None), True),
         (line(choices=STOPS, usage=COUNTS), False),
         (line(choices=STOPS, x_groq={"usage": COUNTS}), False),
         (line(choices=OF_CHOICE), False),

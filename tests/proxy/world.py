@@ -180,6 +180,7 @@ class Agent:
         self.zone = zone
         self.keys = KeyCutter(None)
         self.auth_hint = "check the key"
+        self.translates = False
         self.sent: list[dict[str, Any]] = []
         self.stalled: list[asyncio.Event] = []
         self._behaviours = behaviours

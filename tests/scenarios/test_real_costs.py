@@ -92,6 +92,35 @@ async def test_a_translated_answer_costs_what_its_provider_reports(
     assert (row["counted"], row["cost_nano_usd"]) == ("reported", 11_000_000)
 
 
+ZEROS = {"input_tokens": 0, "output_tokens": 0}
+GOOGLES = {"promptTokenCount": 0, "candidatesTokenCount": 0}
+
+
+@both
+@pytest.mark.parametrize("stream", [False, True])
+async def test_a_translated_answer_whose_usage_is_zeros_is_counted_by_its_length(
+    tmp_path: Path, provider: Provider, stream: bool
+) -> None:
+    counts = (b'"input_tokens": 3', b'"output_tokens": 1', b'"output_tokens": 4')
+    counts += (b'"promptTokenCount": 3', b'"candidatesTokenCount": 4')
+    events = list(provider.events)
+    for told in counts:
+        name = told.partition(b":")[0]
+        events = [event.replace(told, name + b": 0") for event in events]
+    answer = {**provider.answer, "usage": ZEROS, "usageMetadata": GOOGLES}
+    script = streams(events) if stream else answers(answer)
+    async with (
+        upstreams(script) as (up,),
+        priced(vendor(provider.type, up.url), folder=tmp_path) as nexus,
+    ):
+        await nexus.ask(stream=stream)
+        await settled(nexus)
+
+    (row,) = ledger(tmp_path)
+    assert row["counted"] == "estimated"
+    assert row["cost_nano_usd"] > 0
+
+
 LEAVING = [
     (BackendType.OPENAI, [FIRST, HELLO, THERE], (PROMPT, 3)),
     # Anthropic's start tells the prompt, and 1 token of an answer that has not come yet.

@@ -83,3 +83,12 @@ def test_what_has_its_shape_passes_unchanged(fields: dict[str, Any]) -> None:
     asked = request(**fields)
 
     assert check_chat_request(asked) is asked
+
+
+def test_the_error_is_short_however_long_a_key_is() -> None:
+    fields = request(logit_bias={"k" * 1_000_000: "much"})
+
+    with pytest.raises(InvalidRequestError, match=r"logit_bias\.kkk") as error:
+        check_chat_request(fields)
+
+    assert len(error.value.message) < 300

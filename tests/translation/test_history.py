@@ -23,6 +23,8 @@ from tests.translation.pairing_rules import anthropic_pairs, google_pairs
 
 USER = {"role": "user", "content": "hi"}
 STOP = {"role": "user", "content": "stop, do this instead"}
+SIGNED = {"google": {"thought_signature": "c2lnbmF0dXJl"}}
+THINKING = {"type": "thinking", "thinking": "hm", "signature": "c2ln"}
 
 
 def says(text: str | None) -> dict[str, Any]:
@@ -228,6 +230,12 @@ CASES: dict[str, tuple[list[dict[str, Any]], list[str], list[str]]] = {
     "a call that stands twice": (
         [USER, calls(call("a"), call("a"), call("b")), result("a", "1"), result("b", "2")],
         ["user hi", "assistant f#a f#b", "tool #a 1", "tool #b 2"],
+        ["messages[1].tool_calls[1]: stands twice, sent once"],
+    ),
+    # Clients keep signatures on the first, and lose them on the way.
+    "a signed call that stands twice": (
+        [USER, calls({**call("a"), "extra_content": SIGNED}, call("a")), result("a", "1")],
+        ["user hi", "assistant f#a", "tool #a 1"],
         ["messages[1].tool_calls[1]: stands twice, sent once"],
     ),
     # can1357/oh-my-pi 2057: a replay wrote the assistant's message twice.
@@ -455,6 +463,28 @@ def test_the_call_that_escape_interrupted() -> None:
         {"functionResponse": {"name": "f", "response": {"output": INTERRUPTED}}},
         {"text": "stop, do this instead"},
     ]
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_a_call_that_stands_twice_keeps_its_signature(signed: int) -> None:
+    doubled = [call("a"), call("a")]
+    doubled[signed]["extra_content"] = SIGNED
+
+    contents = to_google([USER, calls(*doubled), result("a", "1")]).body["contents"]
+
+    assert [part["thoughtSignature"] for part in contents[1]["parts"]] == ["c2lnbmF0dXJl"]
+
+
+def test_text_that_came_between_a_call_and_its_result_does_not_cost_the_thinking() -> None:
+    called = {**calls(call("a")), "thinking_blocks": [THINKING]}
+    messages = [USER, called, says("working on it"), result("a", "1")]
+    request = {"model": "m", "messages": messages, "reasoning_effort": "high"}
+
+    made = anthropic.translate_request(check_chat_request(request), "claude-sonnet-4-5")
+
+    turn = made.body["messages"][1]["content"]
+    assert [block["type"] for block in turn] == ["thinking", "text", "tool_use"]
+    assert made.body["thinking"]["type"] == "enabled"
 
 
 def test_the_report_holds_nothing_of_the_prompt() -> None:

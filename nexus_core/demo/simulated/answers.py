@@ -184,9 +184,11 @@ class _Filler:
         self._root = root
         self._random = random
 
-    def value(self, schema: JsonObject, levels: int) -> object:
+    def value(self, schema: JsonObject | bool, levels: int) -> object:
         if levels == 0:
             return None
+        if isinstance(schema, bool):
+            return {}
         match schema:
             case {"$ref": str(path)}:
                 return self.value(self._resolve(path), levels - 1)
@@ -205,7 +207,10 @@ class _Filler:
                 properties: JsonObject = schema.get("properties") or {}
                 return {name: self.value(each, levels - 1) for name, each in properties.items()}
             case "array":
-                return [self.value(schema.get("items") or {"type": "string"}, levels - 1)]
+                items = [*schema.get("prefixItems", ())]
+                if not items and schema.get("items") is not False:
+                    items = [schema.get("items") or {"type": "string"}]
+                return [self.value(each, levels - 1) for each in items]
             case "string":
                 return self._random.choice(SENTENCES)
             case "integer" | "number":

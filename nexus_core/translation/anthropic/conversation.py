@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import cast
 
 from nexus_core.translation.anthropic.models import Family
@@ -16,7 +17,7 @@ from nexus_core.translation.anthropic.thinking_blocks import (
 from nexus_core.translation.anthropic.tool_ids import to_anthropic_id
 from nexus_core.translation.chat_request import Message
 from nexus_core.translation.history import Placed, calls_of, repair_history
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import JsonObject, parse_finite_json
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema.calls import Tools
 
@@ -96,7 +97,12 @@ class _Reader:
         if not blocks:
             return
         if self._turns and self._turns[-1][0] == role:
-            self._turns[-1][1].extend(blocks)
+            turn = self._turns[-1][1]
+            if is_thinking(blocks[0]) and all(block["type"] == "text" for block in turn):
+                # A turn that goes on with a tool's results has to begin with its thinking.
+                thinking = [*takewhile(is_thinking, blocks)]
+                turn[:0], blocks = thinking, blocks[len(thinking) :]
+            turn.extend(blocks)
         else:
             self._turns.append((role, blocks))
 
@@ -165,7 +171,7 @@ class _Reader:
         if not arguments.strip():
             return {}
         try:
-            parsed = parse_json(arguments)
+            parsed = parse_finite_json(arguments)
         except ValueError:
             parsed = None
         if isinstance(parsed, dict) or (parsed is not None and self._tools.is_wrapped(name)):

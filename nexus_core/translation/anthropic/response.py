@@ -17,8 +17,9 @@ from nexus_core.translation.chat_answer import (
     tool_call,
     url_citation,
 )
-from nexus_core.translation.openai import MAX_TOKENS, JsonObject, parse_json
+from nexus_core.translation.openai import JsonObject, parse_json
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
+from nexus_core.translation.usage import read_count
 
 # An unknown reason reads as "stop". A paused turn has ended too, as far as OpenAI has words for it.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -199,20 +200,24 @@ def annotation_of(citation: object, start: int, end: int) -> JsonObject | None:
 
 
 def read_usage(usage: object) -> TokenUsage | None:
-    """Anthropic's usage; None where it holds no counts.
+    """Anthropic's usage; None where it holds none that makes sense, such as one without a prompt.
 
     Its `input_tokens` are only those that the cache had no part in, so the prompt is three sums:
     https://platform.claude.com/docs/en/build-with-claude/prompt-caching
     """
     if not isinstance(usage, dict):
         return None
-    if not any(_is_count(usage.get(name)) for name in ("input_tokens", "output_tokens")):
+    told = [usage[name] for name in ("input_tokens", "output_tokens") if name in usage]
+    if None in map(read_count, told):
         return None
     read = _count(usage, "cache_read_input_tokens")
     written = _count(usage, "cache_creation_input_tokens")
     made = _count(usage, "output_tokens")
+    prompt = _count(usage, "input_tokens") + read + written
+    if not prompt:  # servers that don't count fill zeros in, and unknown is never free
+        return None
     return TokenUsage(
-        prompt_tokens=_count(usage, "input_tokens") + read + written,
+        prompt_tokens=prompt,
         completion_tokens=made,
         cached_tokens=read,
         cache_write_tokens=written,
@@ -223,13 +228,8 @@ def read_usage(usage: object) -> TokenUsage | None:
     )
 
 
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_TOKENS
-
-
 def _count(fields: object, name: str) -> int:
-    value = fields.get(name) if isinstance(fields, dict) else None
-    return value if isinstance(value, int) and _is_count(value) else 0
+    return (read_count(fields.get(name)) or 0) if isinstance(fields, dict) else 0
 
 
 def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:

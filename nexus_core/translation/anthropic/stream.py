@@ -36,6 +36,7 @@ from nexus_core.translation.report import StreamFailedError
 from nexus_core.translation.schema.arguments import ArgumentStream
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.translation.sse import SseEvent
+from nexus_core.translation.usage import read_count
 
 MAX_OPEN_BLOCKS = 64  # at once; the provider opens one after the other
 MAX_CITATIONS = 256  # of one text block
@@ -341,8 +342,8 @@ class AnthropicStream:
         if not isinstance(usage, dict):
             return
         for name in _COUNTS:
-            count = usage.get(name)
-            if isinstance(count, int):
+            count = read_count(usage.get(name))
+            if count is not None:
                 self._counts[name] = max(count, self._counts.get(name, 0))
         for name in ("output_tokens_details", "cache_creation"):
             if isinstance(usage.get(name), dict):

@@ -12,7 +12,12 @@ from nexus_core.translation.chat_request import ChatRequest
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema import anthropic_strict, anthropic_tools
-from nexus_core.translation.schema.calls import Function, Tools, read_functions
+from nexus_core.translation.schema.calls import (
+    Function,
+    Tools,
+    no_such_function,
+    read_functions,
+)
 from nexus_core.translation.schema.written import CannotSayError, Written
 
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs: of all strict tools of
@@ -79,9 +84,11 @@ def read_tools(
     if not definitions:
         return _without(fields, choice, [declared.tools.sent(name) for name in called], findings)
     tools = list(definitions.values())
+    path = "tool_choice" if fields.get("tool_choice") is not None else "function_call"
     if choice is not None and choice.kind in {"any", "tool"} and not family.forced_tools:
-        name = "tool_choice" if fields.get("tool_choice") else "function_call"
-        findings.unsupported[name] = "the model can't be made to call a tool; use auto"
+        findings.unsupported[path] = "the model can't be made to call a tool; use auto"
+    elif choice is not None and choice.name is not None and choice.name not in definitions:
+        findings.unsupported[path] = no_such_function(choice.name)
     return SentTools(tools, _tool_choice(choice, fields, declared.tools))
 
 

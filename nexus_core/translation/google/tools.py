@@ -9,7 +9,12 @@ from nexus_core.translation.google.models import Family
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema import gemini
-from nexus_core.translation.schema.calls import Function, Tools, read_functions
+from nexus_core.translation.schema.calls import (
+    Function,
+    Tools,
+    no_such_function,
+    read_functions,
+)
 
 
 class _Choice(NamedTuple):
@@ -98,7 +103,7 @@ def _choice(fields: JsonObject, known: set[str], findings: Findings) -> _Choice:
     if choice.mode == "ANY" and not known:
         findings.unsupported[path] = "there are no functions to call"
     elif unknown := [name for name in choice.names or () if name not in known]:
-        findings.unsupported[path] = f"there is no function {unknown[0]!r} among the tools"
+        findings.unsupported[path] = no_such_function(unknown[0])
     elif choice.names == ():
         findings.unsupported[path] = "it allows no function at all"
     return choice

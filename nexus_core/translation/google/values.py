@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from nexus_core.translation.openai import JsonObject
+from nexus_core.translation.openai import JsonObject, parse_finite_json
 
 
 def read_object(text: str) -> JsonObject | None:
@@ -21,17 +21,9 @@ def read_object(text: str) -> JsonObject | None:
 def read_value(text: str) -> object | None:
     """The same for any value; None for null too."""
     try:
-        value: object = json.loads(text, parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError):
+        return parse_finite_json(text)
+    except ValueError:
         return None
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError("out of range")
-    return value
 
 
 def write_object(value: object) -> str:

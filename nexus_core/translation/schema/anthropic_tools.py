@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import warnings
 from functools import lru_cache
+from threading import Lock
 
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.schema.arguments import Arguments, renamed_value
@@ -26,6 +27,11 @@ TOOL_NAMES = NameRule(re.compile(r"[a-zA-Z0-9_-]{1,128}"), 128)
 PROPERTY_KEYS = NameRule(re.compile(r"[a-zA-Z0-9_.-]{1,64}"), 64)
 
 _MAX_PATTERN_CHARS = 2_000
+_CHARACTER = re.compile(
+    r"\\(?:u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|x([0-9a-fA-F]{2})|.)|[^\x00-\x7f]", re.DOTALL
+)
+_LAST_OF_ASCII = "\x7f"
+_one_at_a_time = Lock()  # ignoring warnings is for the whole process
 
 # They speak of keys by pattern, and the renamed ones are no longer those they mean.
 _BY_PATTERN = ("patternProperties", "propertyNames", "unevaluatedProperties")
@@ -139,12 +145,20 @@ class _Writer:
 @lru_cache(maxsize=512)
 def _is_pattern(pattern: str) -> bool:
     """Whether Python's regular expressions have it, as a validator written in Python asks."""
-    if len(pattern) > _MAX_PATTERN_CHARS:
+    if len(pattern) > _MAX_PATTERN_CHARS or r"\N" in pattern:
         return False
     try:
-        with warnings.catch_warnings():
+        with _one_at_a_time, warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            re.compile(pattern)
+            re.compile(_CHARACTER.sub(_narrow, pattern))
     except (re.error, OverflowError, RecursionError):
         return False
     return True
+
+
+def _narrow(character: re.Match[str]) -> str:
+    """One for all beyond ASCII: what is compiled goes through ranges character by character."""
+    code = character[1] or character[2] or character[3]
+    if code is None:
+        return character[0] if character[0].isascii() else _LAST_OF_ASCII
+    return _LAST_OF_ASCII if 0x80 <= int(code, 16) <= 0x10FFFF else character[0]

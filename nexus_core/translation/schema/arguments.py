@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexus_core.translation.openai import JsonObject, parse_json
+from nexus_core.translation.openai import JsonObject, parse_finite_json
 from nexus_core.translation.schema.roots import VALUE
+
+_END_OF_TEXT = re.compile(r'["\\]')  # or what may be taken for it
 
 _MAX_KEY_CHARS = 1_024  # as a stream has it; a key of ours is far shorter
 _MAX_DEPTH = 10_000
@@ -104,11 +107,20 @@ class _Renaming(ArgumentStream):
 
     def feed(self, piece: str) -> str:
         out: list[str] = []
-        for character in piece:
-            if self._in_text:
-                self._take_text(character, out)
-            else:
-                self._take_mark(character, out)
+        place = 0
+        while place < len(piece):
+            if not self._in_text:
+                self._take_mark(piece[place], out)
+                place += 1
+                continue
+            if self._held is None and not self._is_escaped:  # most of what comes: in one go
+                found = _END_OF_TEXT.search(piece, place)
+                end = len(piece) if found is None else found.start()
+                out.append(piece[place:end])
+                place = end
+            if place < len(piece):
+                self._take_text(piece[place], out)
+                place += 1
         return "".join(out)
 
     def end(self) -> str:
@@ -180,6 +192,8 @@ class _Unwrapping(ArgumentStream):
     def end(self) -> str:
         text, self._pieces = "".join(self._pieces), []
         try:
-            return json.dumps(self._arguments.to_client(parse_json(text)), ensure_ascii=False)
+            return json.dumps(
+                self._arguments.to_client(parse_finite_json(text)), ensure_ascii=False
+            )
         except (ValueError, RecursionError):
             return text  # cut off; the client sees what there is

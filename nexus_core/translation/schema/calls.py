@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from sys import float_info
 
 from nexus_core.translation.chat_request import ChatRequest, FunctionDefinition
 from nexus_core.translation.openai import JsonObject
 from nexus_core.translation.report import Findings
 from nexus_core.translation.schema.arguments import Arguments
+from nexus_core.translation.schema.kept import Kept, Writer
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
 from nexus_core.translation.schema.names import NameRule, Names
-from nexus_core.translation.schema.reading import Document, read_schema
-from nexus_core.translation.schema.written import Written
+from nexus_core.translation.schema.reading import read_schema
+from nexus_core.translation.schema.written import CannotSayError, Written
 
-# Clients send the same tools with every turn.
-_KEPT = 1_024  # schemas
-_KEPT_CHARS = 8_192  # of one; longer ones are written anew
-
-Writer = Callable[[Document], Written]
+# 1e999 is read as infinity, which JSON can't write.
+_LARGEST = {"Infinity": float_info.max, "-Infinity": -float_info.max}
+_kept = Kept()
+_MAX_NAME_CHARS = 100  # of a name that an error tells
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +108,11 @@ def read_functions(fields: ChatRequest, findings: Findings, no_custom: str) -> l
     return list(found.values())
 
 
+def no_such_function(name: str) -> str:
+    """Why a choice can't be sent: no provider takes the name of a tool that is not offered."""
+    return f"there is no function {name[:_MAX_NAME_CHARS]!r} among the tools"
+
+
 def _add(function: Function, found: dict[str, Function], findings: Findings) -> None:
     before = found.get(function.name)
     if before is not None:
@@ -130,14 +135,22 @@ def write_cached(schema: object, writer: Writer) -> Written:
         text = json.dumps(schema)
     except RecursionError:
         return writer(read_schema(_sound(schema)))
-    if len(text) > _KEPT_CHARS:
+    written = _kept.find(text, writer)
+    if written is None:
+        written = _write(text, writer)
+        _kept.keep(text, writer, written)
+    if isinstance(written, CannotSayError):
+        raise CannotSayError(written.place, written.why)  # a new one: this is of many threads
+    return written
+
+
+def _write(text: str, writer: Writer) -> Written | CannotSayError:
+    try:
+        # Of its text, since what is kept may share parts with what was read.
+        schema = json.loads(text, parse_constant=_LARGEST.__getitem__)
         return writer(read_schema(_sound(schema)))
-    return _write(text, writer)
-
-
-@lru_cache(maxsize=_KEPT)
-def _write(text: str, writer: Writer) -> Written:
-    return writer(read_schema(_sound(json.loads(text))))
+    except CannotSayError as error:
+        return CannotSayError(error.place, error.why)  # without the frames that it came through
 
 
 def _sound(schema: object) -> object:

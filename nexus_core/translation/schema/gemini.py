@@ -26,27 +26,6 @@ FUNCTION_NAMES = NameRule(re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}"), 64)
 # Documented for `parameters` alone, where it forbids dots and dashes too, which MCP servers use.
 PARAMETER_NAMES = NameRule(re.compile(r"[a-zA-Z_][a-zA-Z0-9_.-]{0,63}"), 64)
 
-KEYWORDS = frozenset(
-    {
-        "$defs",
-        "$ref",
-        "type",
-        "format",
-        "title",
-        "description",
-        "enum",
-        "items",
-        "prefixItems",
-        "minItems",
-        "maxItems",
-        "minimum",
-        "maximum",
-        "anyOf",
-        "properties",
-        "additionalProperties",
-        "required",
-    }
-)
 _AS_THEY_ARE = ("type", "enum", "minimum", "maximum", "minItems")
 FORMATS = frozenset({"date-time", "date", "time", "int32", "int64", "float", "double"})
 

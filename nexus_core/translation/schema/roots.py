@@ -62,6 +62,9 @@ class _Flattener:
         self._definitions = document.definitions
         self._looks = _MOST  # that are left
         self._steps = _MOST
+        # Of definitions that are done: they are looked at once, however many refer to them.
+        self._taking: dict[str, bool] = {}
+        self._flat: dict[str, JsonObject] = {}
 
     def takes_object(self, schema: Schema, within: frozenset[str]) -> bool:
         """Whether an object may be valid; where that can't be told it may."""
@@ -77,8 +80,9 @@ class _Flattener:
             return False
         name = schema.get("$ref")
         if name is not None and name not in within:
-            target = self._definitions[name]
-            if not self.takes_object(target, within | {name}):
+            if name not in self._taking:
+                self._taking[name] = self.takes_object(self._definitions[name], within | {name})
+            if not self._taking[name]:
                 return False
         if not all(self.takes_object(each, within) for each in schema.get("allOf", ())):
             return False
@@ -99,8 +103,9 @@ class _Flattener:
         node = {key: value for key, value in schema.items() if key not in {"$ref", "allOf"}}
         name = schema.get("$ref")
         if name is not None and name not in within:
-            target = self.flat(self._definitions[name], within | {name}, root)
-            node = self._merged(node, target, root)
+            if name not in self._flat:
+                self._flat[name] = self.flat(self._definitions[name], within | {name}, root)
+            node = self._merged(node, self._flat[name], root)
         for branch in schema.get("allOf", ()):
             node = self._merged(node, self.flat(branch, within, root), root)
         for union in _UNIONS:

@@ -233,9 +233,16 @@ def test_rubbish_is_a_value_error(rubbish: dict[str, Any]) -> None:
             TokenUsage(prompt_tokens=1, completion_tokens=2, reasoning_tokens=2),
         ),
         (
-            {"input_tokens": -1, "output_tokens": 2},
-            TokenUsage(prompt_tokens=0, completion_tokens=2),
+            {"input_tokens": 3.0, "output_tokens": 2},
+            TokenUsage(prompt_tokens=3, completion_tokens=2),
         ),
+        ({"input_tokens": 3}, TokenUsage(prompt_tokens=3, completion_tokens=0)),
+        # Half of a cost would look like one.
+        ({"input_tokens": -1, "output_tokens": 2}, None),
+        ({"input_tokens": 10**30, "output_tokens": 2}, None),
+        ({"input_tokens": 2, "output_tokens": None}, None),
+        ({"output_tokens": 2}, None),
+        ({"input_tokens": 0, "output_tokens": 0}, None),
         ({"input_tokens": True}, None),
         ({}, None),
         (None, None),

@@ -331,6 +331,26 @@ def test_sources_point_to_characters_of_the_content() -> None:
         ({}, None),
         ({"promptTokenCount": "5"}, None),
         ({"promptTokenCount": 5}, TokenUsage(prompt_tokens=5, completion_tokens=0)),
+        ({"promptTokenCount": 5.0}, TokenUsage(prompt_tokens=5, completion_tokens=0)),
+        ({"candidatesTokenCount": 5}, None),
+        # The total is the sum of all, whatever is left out of the rest or within it.
+        (
+            {
+                "promptTokenCount": 5,
+                "candidatesTokenCount": 9,
+                "thoughtsTokenCount": 4,
+                "totalTokenCount": 14,
+            },
+            TokenUsage(prompt_tokens=5, completion_tokens=9, reasoning_tokens=4),
+        ),
+        (
+            {"promptTokenCount": 5, "totalTokenCount": 30},
+            TokenUsage(prompt_tokens=5, completion_tokens=25),
+        ),
+        (
+            {"promptTokenCount": 5, "candidatesTokenCount": 9, "totalTokenCount": 6},
+            TokenUsage(prompt_tokens=5, completion_tokens=9),
+        ),
         (
             {
                 "promptTokenCount": 100,

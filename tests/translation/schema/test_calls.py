@@ -12,7 +12,7 @@ from nexus_core.translation.anthropic import AnthropicStream
 from nexus_core.translation.anthropic import translate_response as from_anthropic
 from nexus_core.translation.google import AnswerForm, GoogleStream
 from nexus_core.translation.google import translate_response as from_google
-from nexus_core.translation.report import Translation
+from nexus_core.translation.report import Translation, UnsupportedFieldsError
 from nexus_core.translation.sse import SseParser
 from tests.translation.anthropic.sdk import check_chunk
 from tests.translation.schema.requests import (
@@ -67,6 +67,23 @@ def test_the_choice_bears_the_names_of_the_tools(choice: Any) -> None:
     config = google["toolConfig"]["functionCallingConfig"]
     declared = google["tools"][0]["functionDeclarations"][0]["name"]
     assert config.get("allowedFunctionNames", [declared]) == [declared]
+
+
+@pytest.mark.parametrize("translate", [for_anthropic, for_google])
+@pytest.mark.parametrize("offered", ["tools", "functions"])
+def test_a_choice_of_a_tool_that_is_not_offered_is_named(translate: Any, offered: str) -> None:
+    name = "x" * 5_000  # as long as can be: the error goes to a log
+    fields: dict[str, Any] = {"tools": [tool()], "tool_choice": {**CHOSEN, "function": {}}}
+    fields["tool_choice"]["function"]["name"] = name
+    if offered == "functions":
+        fields = {"functions": [tool()["function"]], "function_call": {"name": name}}
+
+    with pytest.raises(UnsupportedFieldsError) as refused:
+        translate(**fields)
+
+    assert refused.value.param == ("tool_choice" if offered == "tools" else "function_call")
+    assert "no function 'xxx" in refused.value.message
+    assert len(refused.value.message) < 200
 
 
 def test_legacy_functions_are_mapped_too() -> None:

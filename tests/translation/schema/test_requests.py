@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -53,6 +54,26 @@ def test_one_bad_tool_of_a_hundred_costs_nothing_but_a_line_in_the_report() -> N
     for translation in (anthropic, google):
         (line,) = translation.changed
         assert line.startswith("tools[99].function.parameters.properties.a.$ref: ")
+
+
+def test_a_number_beyond_all_numbers_is_the_largest() -> None:
+    limits = json.loads('{"maximum": 1e999, "default": -1e999, "enum": [1, 1e999]}')
+    tools = [tool("f", {"type": "object", "properties": {"a": {"type": "number", **limits}}})]
+
+    for translation in (for_anthropic(tools=tools), for_google(tools=tools)):
+        assert "Infinity" not in json.dumps(translation.body)
+        assert "1.7976931348623157e+308" in json.dumps(translation.body)
+
+
+@pytest.mark.parametrize("translate", [for_anthropic, for_google])
+def test_a_call_with_a_number_beyond_all_numbers_goes_as_text(translate: Any) -> None:
+    messages = history("f", {})
+    messages[1]["tool_calls"][0]["function"]["arguments"] = '{"a": 1e999}'
+
+    body = json.dumps(translate(messages=messages, tools=[tool("f")]).body)
+
+    assert "Infinity" not in body
+    assert "1e999" in body
 
 
 def test_the_report_names_each_tool_and_what_became_of_it() -> None:
