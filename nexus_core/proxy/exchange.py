@@ -232,7 +232,8 @@ class Exchange:
         fields = self._read(body)
         if fields is None:
             return Answer(status, as_json(headers), body, None, self._usage or find_usage(body))
-        if (found := judge_whole(fields, call.endpoint, call.model)) is not None:
+        found = judge_whole(fields, call.endpoint, call.model, call.asked)
+        if found is not None:
             return self._faulty(found, headers, body, call, is_inside=True)
         usage = self._usage or read_usage(fields)
         return Answer(status, as_json(headers), body, None, usage, read_service_tier(fields))

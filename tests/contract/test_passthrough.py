@@ -196,7 +196,9 @@ async def test_a_chunked_request_is_framed_anew(
 async def test_a_whole_answer_comes_back_byte_for_byte(
     http: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    sent = b'{ "choices" : [],\r\n "x_new": 1.0, "e": "\\u00e9 \xc3\xa9", "usage":null }\n'
+    sent = (
+        b'{ "choices" : [{"text":""} ],\r\n "x_new": 1.0, "e": "\\u00e9 \xc3\xa9", "usage":null }\n'
+    )
     upstream.script = answers(sent)
 
     answer = await http.post(CHAT, json=chat())
