@@ -212,6 +212,25 @@ async def test_a_key_in_an_error_under_a_good_status_is_cut_out(stream: bool) ->
     assert "sk-f" not in str(nexus.finished()[0].error)
 
 
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_a_key_that_json_escapes_is_cut_out_of_answers_and_events(
+    status: int, stream: bool
+) -> None:
+    error = json.dumps({"error": {"message": "bad: KEY", "code": 500}})
+    body = error.replace("KEY", r"\u0073k-first\u002D0123456789").encode()
+    script = streams([b"data: " + body + b"\n\n"]) if stream and status == 200 else None
+    async with (
+        upstreams(script or answers(body, status)) as (first,),
+        running(cloud("first", first.url)) as nexus,
+    ):
+        answer = await nexus.ask(stream=stream)
+        events = repr(nexus.events())
+
+    assert error_of(answer)["message"] == "bad: [key]"
+    assert "sk-first" not in events
+
+
 async def test_a_restricted_stream_with_an_error_inside_stays_in_its_zone() -> None:
     async with (
         upstreams(streams([BUSY_EVENT]), say, say) as (first, far, near),
