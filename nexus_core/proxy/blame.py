@@ -75,6 +75,8 @@ class Blame:
             case FailureKind.NO_CREDIT:
                 note = f"the account has no credit: {why}"
                 cooldowns.rest(name, None, NO_CREDIT_SECONDS, note)
+            case FailureKind.REFUSED_KEY if failure.status == 403:
+                self._doubt(name)  # words may repeat a prompt: a probe has to tell here as well
             case FailureKind.REFUSED_KEY:
                 hint = f"{failure.status}: {agent.auth_hint}"
                 self._registry.record_refused_key(name, hint)

@@ -268,6 +268,7 @@ class Exchange:
             body: with the key cut out.
             is_inside: the error stands in a body or a stream under a good status.
         """
+        fault = without_echo(fault, call)
         if call.way_back is not None and refuses_addition(fault.status, body):
             raise _AdditionRefusedError(call.way_back)
         if fault.kind is FailureKind.REFUSED_KEY:
@@ -289,7 +290,8 @@ class Exchange:
     def _reported(self, error: ReportedError, call: Call) -> Answer:
         """An error that a translated provider tells in a stream, or in a model's own words."""
         words = self._agent.keys.cut_text(str(error))
-        fault = judge_report(ErrorReport(words, error.kind), error.status, call.model)
+        report = ErrorReport(words, error.kind)
+        fault = without_echo(judge_report(report, error.status, call.model), call)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status) from error
         if not fault.fails_over:
@@ -328,12 +330,32 @@ class Exchange:
         return AttemptFailedError(Failure(why, error, seen, kind))
 
 
-def reported_failure(reported: StreamFaultError, name: str) -> Failure:
+def reported_failure(reported: StreamFaultError, name: str, call: Call) -> Failure:
     """An error that a stream told in its middle; one about the request counts against nobody."""
-    fault = reported.fault
+    fault = without_echo(reported.fault, call)
     error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
     kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
     return Failure(fault.words, error, fault.status, kind)
+
+
+def without_echo(fault: Fault, call: Call) -> Fault:
+    """The fault, not going by phrases that the request holds: servers repeat prompts in errors.
+
+    Else one prompt could give the whole backend a cooldown.
+    """
+    while fault.otherwise is not None and _holds(call, fault.phrase):
+        fault = fault.otherwise
+    return fault
+
+
+def _holds(call: Call, phrase: str) -> bool:
+    if phrase.encode() in call.body:
+        return True
+    if b"\\u" not in call.body:
+        return False
+    # Letters may be escaped one by one. What is too long to be looked at may hold anything.
+    is_long = len(call.body) > _MAX_PARSED_BYTES
+    return is_long or phrase in json.dumps(call.asked, ensure_ascii=False)
 
 
 def _choices(call: Call) -> int:

@@ -101,6 +101,17 @@ async def test_each_kind_reaches_what_it_speaks_of(
     assert world.doubted == (["a"] if kind is FailureKind.FORBIDDEN else [])
 
 
+async def test_a_403_takes_nobody_out_before_a_probe_does_whatever_its_words() -> None:
+    body = b'{"error": {"message": "Invalid API key"}}'
+    world = World(agent("a", ScriptedResponse(body, status=403, headers=JSON)), agent("b", whole()))
+
+    await ask(world)
+
+    assert away(world, "a") == NOBODY
+    assert world.registry.snapshot("a").health is HealthStatus.UNKNOWN
+    assert world.doubted == ["a"]
+
+
 async def test_a_credit_cooldown_outlasts_answers_that_were_under_way() -> None:
     world = World(agent("a", failed(FailureKind.NO_CREDIT)), agent("b", whole()))
     await ask(world)
