@@ -204,7 +204,7 @@ async def test_a_redirect_is_a_502_and_is_not_followed(
 async def become_unhealthy(client: httpx.AsyncClient) -> None:
     health = "healthy"
     async with asyncio.timeout(10):
-        while health != "unhealthy":  # noqa: ASYNC110  seen from outside
+        while health != "unhealthy":
             state = (await client.get("/nexus/state")).json()
             (health,) = [backend["health"] for backend in state["backends"]]
             await asyncio.sleep(0.01)
