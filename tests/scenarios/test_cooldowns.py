@@ -15,7 +15,7 @@ from nexus_core.config_control import ConfigControl
 from nexus_core.events import CooldownBegan, CooldownEnded
 from nexus_core.types import CooldownEnd, HealthStatus
 from tests.contract.bodies import chat
-from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers
+from tests.contract.scripted_upstream import NO_MODELS, Exchange, Script, ScriptedUpstream, answers
 from tests.scenarios.nexus import (
     CHAT,
     Nexus,
@@ -364,6 +364,28 @@ async def test_a_health_check_leaves_alone_what_the_backend_asked_for() -> None:
         answer = await nexus.ask()
 
     assert answer.status_code == 503
+
+
+async def test_a_server_that_came_back_behind_its_proxy_is_used_at_once_too() -> None:
+    gone, is_up = answers(b"bad gateway", 502), False
+
+    async def chats(exchange: Exchange) -> None:
+        await (say if is_up else gone)(exchange)
+
+    async with upstreams(chats) as (only,), running(backend("only", only.url)) as nexus:
+        only.listing = gone
+        await fail(nexus, FAILURES_TO_OPEN)
+        for seconds in (6, 11, 21):  # its trials fail as well
+            nexus.clock.seconds += seconds
+            await nexus.ask(user=f"trial after {seconds}")
+        away = await nexus.ask()
+        await nexus.gateway.health.probe("only")
+        only.listing, is_up = NO_MODELS, True
+        await nexus.gateway.health.probe("only")
+        back = await nexus.ask()
+
+    assert away.status_code == 503
+    assert told(back)[:2] == (200, "only")
 
 
 async def test_a_server_that_came_back_is_used_as_soon_as_a_probe_says_so() -> None:
