@@ -209,7 +209,11 @@ class Exchange:
         whole = self._whole(response.status, headers, self._agent.keys.cut(body), call)
         if whole.status >= 400:
             return whole
-        fields = parse_json(whole.body) if len(whole.body) <= _MAX_PARSED_BYTES else None
+        fields = (
+            parse_json(whole.body, allows_nan=True)
+            if len(whole.body) <= _MAX_PARSED_BYTES
+            else None
+        )
         if not isinstance(fields, dict):
             raise self._failed("answered a request for a stream without one")
         body = as_chunks(fields, include_usage=_wants_usage(call.asked))
@@ -250,7 +254,7 @@ class Exchange:
                 raise self._failed("answered with something that is not JSON")
             return None
         try:
-            fields = parse_json(body)
+            fields = parse_json(body, allows_nan=True)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
         if isinstance(fields, list) and read_report(fields) is not None:

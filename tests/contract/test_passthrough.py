@@ -207,6 +207,23 @@ async def test_a_whole_answer_comes_back_byte_for_byte(
     assert answer.headers["content-type"] == "application/json"
 
 
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity"])
+@pytest.mark.parametrize("is_streaming", [False, True])
+async def test_numbers_that_only_python_writes_pass(
+    http: httpx.AsyncClient, upstream: ScriptedUpstream, number: bytes, is_streaming: bool
+) -> None:
+    sent = (
+        b'{"choices": [{"text": "x", "index": 0, "logprobs": {"token_logprobs": [%s]}}]}' % number
+    )
+    upstream.script = answers(sent)
+
+    answer = await http.post(CHAT, json=chat(stream=is_streaming))
+
+    assert answer.status_code == 200
+    assert number in answer.content
+    assert is_streaming or answer.content == sent
+
+
 async def test_a_stream_comes_back_byte_for_byte(
     http: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
