@@ -165,7 +165,7 @@ class Exchange:
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
-            self._relay = None
+            self._relay = self._response = None
             self._response = await self._agent.send(plain := refused.way_back.plain())
             answer = await self._judge(self._response, plain)
             if answer.status < 400:  # else it was about something else
