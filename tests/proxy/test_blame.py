@@ -27,7 +27,8 @@ FOREVER = 1000
 
 def failed(kind: FailureKind, headers: Headers = ()) -> AttemptFailedError:
     error = UpstreamFailedError("it failed")
-    return AttemptFailedError(Failure("it failed", error, 500, kind, headers))
+    status = 403 if kind is FailureKind.FORBIDDEN else 500
+    return AttemptFailedError(Failure("it failed", error, status, kind, headers))
 
 
 def agent(name: str, *script: ScriptedResponse | Exception) -> ScriptedAgent:
@@ -101,8 +102,11 @@ async def test_each_kind_reaches_what_it_speaks_of(
     assert world.doubted == (["a"] if kind is FailureKind.FORBIDDEN else [])
 
 
-async def test_a_403_takes_nobody_out_before_a_probe_does_whatever_its_words() -> None:
-    body = b'{"error": {"message": "Invalid API key"}}'
+@pytest.mark.parametrize("words", ["Invalid API key", "flagged by moderation", "no credits", ""])
+async def test_a_403_asks_for_a_probe_and_takes_nobody_out_before_whatever_its_words(
+    words: str,
+) -> None:
+    body = json.dumps({"error": {"message": words}}).encode()
     world = World(agent("a", ScriptedResponse(body, status=403, headers=JSON)), agent("b", whole()))
 
     await ask(world)
