@@ -30,7 +30,7 @@ class Fault:
     status: int  # told, or what its words amount to
     kind: FailureKind
     words: str  # for people; holds what the provider said, so cut keys out of it before
-    phrase: str = ""  # of the words, where nothing else says that it is about key or account
+    phrase: str = ""  # of the words, where nothing else tells the status, or of key or account
     otherwise: Fault | None = None  # what it is if the phrase only repeats the request
 
     @property
@@ -115,11 +115,11 @@ def judge_report(report: ErrorReport, status: int | None = None, model: str = ""
     """
     code = _as_words(report.code)
     told = status if status is not None and 400 <= status <= 599 else report.status
-    status = told or _status_of(code, report.words)
-    kind, phrase = _kind_of(status, code, report.words, model.lower(), is_told=told is not None)
+    status, phrase = (told, "") if told else _status_of(code, report.words)
+    kind, telling = _kind_of(status, code, report.words, model.lower(), is_told=told is not None)
     if kind is FailureKind.REFUSED_KEY and status != 403:
         status = 401
-    words, otherwise = report.words or report.code, None
+    words, phrase, otherwise = report.words or report.code, telling or phrase, None
     if phrase:
         rest = replace(report, words=report.words.replace(phrase, ""))
         otherwise = replace(judge_report(rest, told, model), words=words)
@@ -133,17 +133,15 @@ def _as_words(code: str) -> str:
     )
 
 
-def _status_of(code: str, words: str) -> int:
+def _status_of(code: str, words: str) -> tuple[int, str]:
+    """The status, and the phrase that says so if no code does."""
     for word, status in _STATUS_BY_WORD:
         if word in code:
-            return status
-    if _TOO_LONG.search(words):
-        return 400
-    if _RATE.search(words):
-        return 429
-    if _NO_MONEY.search(words):
-        return 402
-    return 502
+            return status, ""
+    for pattern, status in ((_TOO_LONG, 400), (_RATE, 429), (_NO_MONEY, 402)):
+        if found := pattern.search(words):
+            return status, found.group()
+    return 502, ""
 
 
 _TOO_LONG = re.compile(r"maximum context length|context (?:length|window) exceeded", re.I)
