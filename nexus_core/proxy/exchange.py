@@ -301,12 +301,13 @@ class Exchange:
         if not fault.fails_over:
             body = json.dumps(error_envelope(words, error.kind or "api_error")).encode()
             return Answer(fault.status, as_json(()), body, None)
-        failed = self._failed(words, status=fault.status, kind=fault.kind)
-        if error.wait_seconds is not None and isinstance(failed.failure.verdict, NexusError):
+        failure = self._failed(words, status=fault.status, kind=fault.kind).failure
+        failure = replace(failure, status=fault.status)
+        if error.wait_seconds is not None and isinstance(failure.verdict, NexusError):
             asked = (("retry-after", f"{error.wait_seconds:.6f}"),)
-            failed.failure.verdict.headers = rounded_up(asked, self._now())
-            failed = AttemptFailedError(replace(failed.failure, headers=asked))
-        raise failed from error
+            failure.verdict.headers = rounded_up(asked, self._now())
+            failure = replace(failure, headers=asked)
+        raise AttemptFailedError(failure) from error
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.

@@ -17,7 +17,7 @@ class FailureKind(Enum):
     BUSY = auto()  # 429: of this model at this backend
     ACCOUNT_BUSY = auto()  # a 429 that speaks of the whole account
     NO_CREDIT = auto()  # 402, insufficient_quota: the account can't pay
-    REFUSED_KEY = auto()  # 401, Google's 400 for a bad key; and a 403 whose words say so
+    REFUSED_KEY = auto()  # 401, Google's 400 for a bad key; a 403 that says so, if a probe does too
     FORBIDDEN = auto()  # 403: perhaps about this prompt or model; a probe has to tell
     REFUSED_CONTENT = auto()  # about this request: counts against nobody
     NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
