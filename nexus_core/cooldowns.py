@@ -111,15 +111,18 @@ class Cooldowns:
 
     # --- what probes and operators say ---------------------------------------------------
 
-    def reached(self, name: str, served: Mapping[str, str]) -> None:
+    def reached(self, name: str, served: Mapping[str, str], *, came_back: bool = False) -> None:
         """A probe succeeded: the circuit of the whole backend closes; what it asked for stays.
 
         Args:
             served: served names -> its own; others are forgotten.
+            came_back: the probe before failed; what its models did then says nothing any more.
         """
         if (circuits := self._circuits.get(name)) is not None:
             if circuits.whole is not None:
                 circuits.whole.begin()
+            for circuit in circuits.by_model.values() if came_back else ():
+                circuit.begin()
             circuits.forget(self._clock(), served)
             self._update(name, CooldownEnd.PROBED)
 

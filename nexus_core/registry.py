@@ -302,7 +302,9 @@ class Registry:
                 self._change(name, models_known=True)  # whatever they were so far
             if result.details is not None:
                 self._change(name, details=MappingProxyType(dict(result.details)))
-            self.cooldowns.reached(name, entry.snapshot.models)
+            self.cooldowns.reached(
+                name, entry.snapshot.models, came_back=snapshot.consecutive_failures > 0
+            )
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
                 self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, result.detail)

@@ -128,7 +128,7 @@ def test_an_answer_of_any_model_shows_that_the_backend_can_be_reached() -> None:
     assert world.keeps_away() == set()
 
 
-def test_a_probe_ends_the_cooldown_of_a_server_that_came_back_and_no_other() -> None:
+def test_a_probe_ends_the_cooldowns_of_a_server_that_came_back() -> None:
     world = World()
     world.cooldowns.unreachable("a", "refused")
     world.fail("m")
@@ -139,8 +139,18 @@ def test_a_probe_ends_the_cooldown_of_a_server_that_came_back_and_no_other() -> 
     world.probe(WELL)
 
     assert still == {"m", "n"}
+    assert world.keeps_away() == set()
+    assert world.news() == [ended(None, CooldownEnd.PROBED), ended("m", CooldownEnd.PROBED)]
+
+
+def test_a_probe_of_a_server_that_was_there_leaves_a_failing_model_alone() -> None:
+    world = World()
+    world.probe(WELL)
+    world.fail("m")
+
+    world.probe(WELL)
+
     assert world.keeps_away() == {"m"}
-    assert world.news() == [ended(None, CooldownEnd.PROBED)]
 
 
 @pytest.mark.parametrize("why", ["answered 429, for the whole account", "no credit"])

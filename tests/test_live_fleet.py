@@ -25,10 +25,11 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.translation.openai import read_request
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
+from tests.contract import bodies
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.proxy.fakes import RecordingReply
 
-ANSWER = answers({"choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 2}})
+ANSWER = answers(bodies.ANSWER)
 BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true}'
 
 
@@ -125,8 +126,7 @@ async def test_a_removed_backend_gets_no_request_and_what_runs_finishes(
     upstream: ScriptedUpstream,
 ) -> None:
     more = asyncio.Event()
-    done = b'data: {"choices":[]}\n\n', more, b"data: [DONE]\n\n"
-    upstream.script = streams(done)
+    upstream.script = streams([bodies.HELLO, more, bodies.DONE])
     async with serving(configured(backend("a", upstream))) as gateway, asyncio.TaskGroup() as tasks:
         watched = gateway.bus.subscribe()
         running = tasks.create_task(ask(gateway))

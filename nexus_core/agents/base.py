@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -144,23 +145,43 @@ async def prepared(
 
 
 class KeyCutter:
-    """Replace every occurrence of a backend's key by a mark."""
+    """Replace every occurrence of a backend's key by a mark, plain or as JSON may escape it."""
 
     MARK = b"[key]"
 
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key else None
+        self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
+        # Without one of these it does not stand there escaped. A dash is never escaped by itself.
+        own = sorted({f"\\{char}".encode() for char in key or "" if not _PLAIN.match(char)})
+        self._signs = (b"\\u", *own)
+        self.longest = len(self._key or b"") * _ESCAPED_BYTES  # bytes that one can take
 
     def cut(self, data: bytes) -> bytes:
         """The same bytes without the key."""
-        if self._key is None or self._key not in data:
+        if self._key is None:
             return data
-        return data.replace(self._key, self.MARK)
+        if self._key in data:
+            data = data.replace(self._key, self.MARK)
+        for sign in self._signs:
+            if sign in data:
+                return self._escaped.sub(self.MARK, data)
+        return data
 
     def cut_text(self, text: str) -> str:
         """The same text without the key, and as Unicode that can be written."""
-        sound = text.encode("utf-8", "replace").decode()
-        return sound if self._key is None else sound.replace(self._key.decode(), self.MARK.decode())
+        return self.cut(text.encode("utf-8", "replace")).decode()
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+_ESCAPED_BYTES = 12  # of a character that is escaped three times: JSON within JSON within JSON
+
+
+def _as_json_has_it(char: str) -> str:
+    r"""A pattern for a character: itself, \/ as PHP writes it, \u002B as .NET and Go do."""
+    code = "".join(f"[{digit}{digit.upper()}]" for digit in f"{ord(char):04x}")
+    itself = "" if char.isalnum() else f"|{re.escape(char)}"
+    return rf"(?:{re.escape(char)}|\\\\{{0,6}}(?:u{code}{itself}))"
 
 
 class ReportedError(UpstreamProtocolError):

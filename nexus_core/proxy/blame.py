@@ -62,6 +62,8 @@ class Blame:
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
         name, why, cooldowns = agent.name, failure.why, self._registry.cooldowns
+        if failure.status == 403:
+            self._doubt(name)  # whatever its words: they may repeat a prompt
         match failure.kind:
             case FailureKind.FAILED:
                 self.add(name, model, why)
@@ -75,11 +77,11 @@ class Blame:
             case FailureKind.NO_CREDIT:
                 note = f"the account has no credit: {why}"
                 cooldowns.rest(name, None, NO_CREDIT_SECONDS, note)
-            case FailureKind.REFUSED_KEY:
+            case FailureKind.REFUSED_KEY if failure.status != 403:
                 hint = f"{failure.status}: {agent.auth_hint}"
                 self._registry.record_refused_key(name, hint)
-            case FailureKind.FORBIDDEN:
-                self._doubt(name)
+            case FailureKind.REFUSED_KEY | FailureKind.FORBIDDEN:
+                pass  # the probe says it
             case FailureKind.REFUSED_CONTENT:
                 self.forgive()
             case FailureKind.NOT_SENT:

@@ -165,7 +165,7 @@ class Exchange:
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
-            self._relay = None
+            self._relay = self._response = None
             self._response = await self._agent.send(plain := refused.way_back.plain())
             answer = await self._judge(self._response, plain)
             if answer.status < 400:  # else it was about something else
@@ -209,7 +209,11 @@ class Exchange:
         whole = self._whole(response.status, headers, self._agent.keys.cut(body), call)
         if whole.status >= 400:
             return whole
-        fields = parse_json(whole.body) if len(whole.body) <= _MAX_PARSED_BYTES else None
+        fields = (
+            parse_json(whole.body, allows_nan=True)
+            if len(whole.body) <= _MAX_PARSED_BYTES
+            else None
+        )
         if not isinstance(fields, dict):
             raise self._failed("answered a request for a stream without one")
         body = as_chunks(fields, include_usage=_wants_usage(call.asked))
@@ -232,7 +236,8 @@ class Exchange:
         fields = self._read(body)
         if fields is None:
             return Answer(status, as_json(headers), body, None, self._usage or find_usage(body))
-        if (found := judge_whole(fields, call.endpoint, call.model)) is not None:
+        found = judge_whole(fields, call.endpoint, call.model, call.asked)
+        if found is not None:
             return self._faulty(found, headers, body, call, is_inside=True)
         usage = self._usage or read_usage(fields)
         return Answer(status, as_json(headers), body, None, usage, read_service_tier(fields))
@@ -249,7 +254,7 @@ class Exchange:
                 raise self._failed("answered with something that is not JSON")
             return None
         try:
-            fields = parse_json(body)
+            fields = parse_json(body, allows_nan=True)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
         if isinstance(fields, list) and read_report(fields) is not None:
@@ -267,6 +272,7 @@ class Exchange:
             body: with the key cut out.
             is_inside: the error stands in a body or a stream under a good status.
         """
+        fault = without_echo(fault, call)
         if call.way_back is not None and refuses_addition(fault.status, body):
             raise _AdditionRefusedError(call.way_back)
         if fault.kind is FailureKind.REFUSED_KEY:
@@ -288,18 +294,20 @@ class Exchange:
     def _reported(self, error: ReportedError, call: Call) -> Answer:
         """An error that a translated provider tells in a stream, or in a model's own words."""
         words = self._agent.keys.cut_text(str(error))
-        fault = judge_report(ErrorReport(words, error.kind), error.status, call.model)
+        report = ErrorReport(words, error.kind)
+        fault = without_echo(judge_report(report, error.status, call.model), call)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status) from error
         if not fault.fails_over:
             body = json.dumps(error_envelope(words, error.kind or "api_error")).encode()
             return Answer(fault.status, as_json(()), body, None)
-        failed = self._failed(words, status=fault.status, kind=fault.kind)
-        if error.wait_seconds is not None and isinstance(failed.failure.verdict, NexusError):
+        failure = self._failed(words, status=fault.status, kind=fault.kind).failure
+        failure = replace(failure, status=fault.status)
+        if error.wait_seconds is not None and isinstance(failure.verdict, NexusError):
             asked = (("retry-after", f"{error.wait_seconds:.6f}"),)
-            failed.failure.verdict.headers = rounded_up(asked, self._now())
-            failed = AttemptFailedError(replace(failed.failure, headers=asked))
-        raise failed from error
+            failure.verdict.headers = rounded_up(asked, self._now())
+            failure = replace(failure, headers=asked)
+        raise AttemptFailedError(failure) from error
 
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
@@ -327,12 +335,32 @@ class Exchange:
         return AttemptFailedError(Failure(why, error, seen, kind))
 
 
-def reported_failure(reported: StreamFaultError, name: str) -> Failure:
+def reported_failure(reported: StreamFaultError, name: str, call: Call) -> Failure:
     """An error that a stream told in its middle; one about the request counts against nobody."""
-    fault = reported.fault
+    fault = without_echo(reported.fault, call)
     error = UpstreamFailedError(f'backend "{name}": {reported}', status=fault.status)
     kind = fault.kind if fault.fails_over else FailureKind.REFUSED_CONTENT
     return Failure(fault.words, error, fault.status, kind)
+
+
+def without_echo(fault: Fault, call: Call) -> Fault:
+    """The fault, not going by phrases that the request holds: servers repeat prompts in errors.
+
+    Else one prompt could give the whole backend a cooldown.
+    """
+    while fault.otherwise is not None and _holds(call, fault.phrase):
+        fault = fault.otherwise
+    return fault
+
+
+def _holds(call: Call, phrase: str) -> bool:
+    if phrase.encode() in call.body:
+        return True
+    if b"\\u" not in call.body:
+        return False
+    # Letters may be escaped one by one. What is too long to be looked at may hold anything.
+    is_long = len(call.body) > _MAX_PARSED_BYTES
+    return is_long or phrase in json.dumps(call.asked, ensure_ascii=False)
 
 
 def _choices(call: Call) -> int:

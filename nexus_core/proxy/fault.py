@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from nexus_core.proxy.error_report import ErrorReport
@@ -17,7 +17,7 @@ class FailureKind(Enum):
     BUSY = auto()  # 429: of this model at this backend
     ACCOUNT_BUSY = auto()  # a 429 that speaks of the whole account
     NO_CREDIT = auto()  # 402, insufficient_quota: the account can't pay
-    REFUSED_KEY = auto()  # 401, and Google's 400 for a bad key
+    REFUSED_KEY = auto()  # 401, Google's 400 for a bad key; a 403 that says so, if a probe does too
     FORBIDDEN = auto()  # 403: perhaps about this prompt or model; a probe has to tell
     REFUSED_CONTENT = auto()  # about this request: counts against nobody
     NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
@@ -30,6 +30,8 @@ class Fault:
     status: int  # told, or what its words amount to
     kind: FailureKind
     words: str  # for people; holds what the provider said, so cut keys out of it before
+    phrase: str = ""  # of the words, where nothing else tells the status, or of key or account
+    otherwise: Fault | None = None  # what it is if the phrase only repeats the request
 
     @property
     def fails_over(self) -> bool:
@@ -112,12 +114,16 @@ def judge_report(report: ErrorReport, status: int | None = None, model: str = ""
         model: by the backend's own name, to tell its limits from the account's.
     """
     code = _as_words(report.code)
-    if status is None or not 400 <= status <= 599:
-        status = report.status or _status_of(code, report.words)
-    kind = _kind_of(status, code, report.words.lower(), model.lower())
+    told = status if status is not None and 400 <= status <= 599 else report.status
+    status, phrase = (told, "") if told else _status_of(code, report.words)
+    kind, telling = _kind_of(status, code, report.words, model.lower(), is_told=told is not None)
     if kind is FailureKind.REFUSED_KEY and status != 403:
         status = 401
-    return Fault(status, kind, report.words or report.code)
+    words, phrase, otherwise = report.words or report.code, telling or phrase, None
+    if phrase:
+        rest = replace(report, words=report.words.replace(phrase, ""))
+        otherwise = replace(judge_report(rest, told, model), words=words)
+    return Fault(status, kind, words, phrase, otherwise)
 
 
 def _as_words(code: str) -> str:
@@ -127,17 +133,15 @@ def _as_words(code: str) -> str:
     )
 
 
-def _status_of(code: str, words: str) -> int:
+def _status_of(code: str, words: str) -> tuple[int, str]:
+    """The status, and the phrase that says so if no code does."""
     for word, status in _STATUS_BY_WORD:
         if word in code:
-            return status
-    if _TOO_LONG.search(words):
-        return 400
-    if _RATE.search(words):
-        return 429
-    if _NO_MONEY.search(words):
-        return 402
-    return 502
+            return status, ""
+    for pattern, status in ((_TOO_LONG, 400), (_RATE, 429), (_NO_MONEY, 402)):
+        if found := pattern.search(words):
+            return status, found.group()
+    return 502, ""
 
 
 _TOO_LONG = re.compile(r"maximum context length|context (?:length|window) exceeded", re.I)
@@ -204,28 +208,46 @@ _ACCOUNT = re.compile(
 _OF_A_MODEL = re.compile(r"\bmodels?\b|\brate limit reached for\b", re.I)
 
 
-def _kind_of(status: int, code: str, words: str, model: str) -> FailureKind:
-    """`code` and the rest in lower case."""
-    if status == 402 or (status < 500 and _is_broke(code, words)):
-        return FailureKind.NO_CREDIT
+def _kind_of(
+    status: int, code: str, words: str, model: str, *, is_told: bool
+) -> tuple[FailureKind, str]:
+    """The kind; and of one that reaches beyond the model the phrase, if that alone says so.
+
+    Args:
+        code, model: in lower case.
+        is_told: the status; else it is read from the words.
+    """
+    if (status == 402 and is_told) or (status < 500 and _has(_NO_CREDIT_CODES, code)):
+        return FailureKind.NO_CREDIT, ""
+    if status < 500 and (found := _NO_MONEY.search(words)):
+        return FailureKind.NO_CREDIT, found.group()
     if status == 401:
-        return FailureKind.REFUSED_KEY
-    if status == 400 and ("api_key_invalid" in code or "invalid_api_key" in code):
-        return FailureKind.REFUSED_KEY
+        return FailureKind.REFUSED_KEY, ""
+    if status == 400 and _has(("api_key_invalid", "invalid_api_key"), code):
+        return FailureKind.REFUSED_KEY, ""
     if status == 429:
-        named = (model and model in words) or _OF_A_MODEL.search(words)
-        is_account = not named and (_ACCOUNT.search(words) or "account" in code)
-        return FailureKind.ACCOUNT_BUSY if is_account else FailureKind.BUSY
-    if any(word in code for word in _CONTENT_CODES):
-        return FailureKind.REFUSED_CONTENT
+        return _busy(code, words, model)
+    if _has(_CONTENT_CODES, code):
+        return FailureKind.REFUSED_CONTENT, ""
     if status == 403:
-        if any(word in code for word in _KEY_CODES) or _BAD_KEY.search(words):
-            return FailureKind.REFUSED_KEY
-        return FailureKind.REFUSED_CONTENT if _CONTENT.search(words) else FailureKind.FORBIDDEN
+        if _has(_KEY_CODES, code):
+            return FailureKind.REFUSED_KEY, ""
+        if found := _BAD_KEY.search(words):
+            return FailureKind.REFUSED_KEY, found.group()
+        return FailureKind.REFUSED_CONTENT if _CONTENT.search(words) else FailureKind.FORBIDDEN, ""
     if status < 500 and _CONTENT.search(words):
-        return FailureKind.REFUSED_CONTENT
-    return FailureKind.FAILED
+        return FailureKind.REFUSED_CONTENT, ""
+    return FailureKind.FAILED, ""
 
 
-def _is_broke(code: str, words: str) -> bool:
-    return any(word in code for word in _NO_CREDIT_CODES) or bool(_NO_MONEY.search(words))
+def _busy(code: str, words: str, model: str) -> tuple[FailureKind, str]:
+    if (model and model in words.lower()) or _OF_A_MODEL.search(words):
+        return FailureKind.BUSY, ""
+    if "account" in code:
+        return FailureKind.ACCOUNT_BUSY, ""
+    found = _ACCOUNT.search(words)
+    return (FailureKind.ACCOUNT_BUSY, found.group()) if found else (FailureKind.BUSY, "")
+
+
+def _has(some: tuple[str, ...], code: str) -> bool:
+    return any(word in code for word in some)

@@ -339,7 +339,7 @@ class Forwarder:
                 blame.learn(agent, model, failed.failure)
                 return failed.failure
             except StreamFaultError as reported:
-                blame.learn(agent, model, reported_failure(reported, backend.name))
+                blame.learn(agent, model, reported_failure(reported, backend.name, call))
                 record.failed, record.error = True, f'backend "{backend.name}": {reported}'
                 await reply.finish()
             except asyncio.CancelledError:

@@ -17,25 +17,32 @@ from nexus_core.types import Endpoint
 _MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 
 
-def judge_whole(fields: object, endpoint: Endpoint, model: str) -> Fault | None:
+def judge_whole(
+    fields: object, endpoint: Endpoint, model: str, asked: JsonObject | None = None
+) -> Fault | None:
     """Why a body that came with a good status is no answer; None where it is one.
 
-    An answer has choices (embeddings: data), and the model did not end them with an error.
+    An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
+    embedded), and the model did not end it with an error.
+
+    Args:
+        asked: the request's fields.
     """
     answer = fields if isinstance(fields, dict) else {}
-    held = answer.get("data" if endpoint is Endpoint.EMBEDDINGS else "choices")
+    wanted = "data" if endpoint is Endpoint.EMBEDDINGS else "choices"
+    held = answer.get(wanted)
     if isinstance(held, list):
         if (ended := _failed_choice(held)) is not None:
             return judge_report(read_report(ended) or read_report(answer) or _ENDED, None, model)
-        if held or read_report(answer) is None:
+        if any(held) or (asked is not None and asked.get("input") == []):
             return None
-    report = read_report(fields, is_error=True)
+    # What stands around choices that are there is no error by its form alone.
+    report = read_report(fields, is_error=not isinstance(held, list))
     if report is not None and (report.words or report.code or report.status):
         return judge_report(report, None, model)
     if not isinstance(fields, dict):
         return Fault(502, FailureKind.FAILED, "answered with JSON that is not an object")
-    missing = "data" if endpoint is Endpoint.EMBEDDINGS else "choices"
-    return Fault(502, FailureKind.FAILED, f"answered without {missing}")
+    return Fault(502, FailureKind.FAILED, f"answered without {wanted}")
 
 
 _ENDED = ErrorReport(words="the model ended with an error", status=502)
@@ -75,7 +82,8 @@ class Weight(Enum):
     """What an event of a stream amounts to before there was content."""
 
     NOTHING = auto()  # a ping, no data
-    PREFACE = auto()  # a role, a usage, an empty list of choices: somebody is there
+    PREFACE = auto()  # a usage, an empty list of choices: somebody is there
+    CHOICE = auto()  # the same with a choice that says nothing yet, a role at most
     CONTENT = auto()  # or an end that a model gave
 
 
@@ -103,7 +111,9 @@ def judge_event(event: str, data: str, model: str) -> Weight | Fault:
     choices = fields.get("choices")
     if not isinstance(choices, list):
         return Weight.CONTENT if fields.keys() - _FRAME else Weight.PREFACE
-    return Weight.CONTENT if any(map(_says_something, choices)) else Weight.PREFACE
+    if any(map(_says_something, choices)):
+        return Weight.CONTENT
+    return Weight.CHOICE if any(choices) else Weight.PREFACE
 
 
 # What stands around content, or in place of it: of chunks without choices.

@@ -42,6 +42,7 @@ class StreamOpening:
         self._clean = clean
         self._parser = SseParser()
         self._parsed = 0  # bytes of `held`
+        self._has_choice = False
 
     def feed(self, chunk: bytes) -> Standing:
         """Take in what came; once there is content nothing more has to be fed."""
@@ -97,10 +98,11 @@ class StreamOpening:
             self.standing, self.fault, self.reported = Standing.FAULTY, weight, data
         elif weight is Weight.CONTENT:
             self.standing = Standing.BEGUN
-        elif weight is Weight.PREFACE:
+        elif weight is not Weight.NOTHING:
             self.standing = Standing.PREFACE
+            self._has_choice = self._has_choice or weight is Weight.CHOICE
         elif data.strip().startswith(END_MARK):
-            if self.standing is Standing.PREFACE:  # an answer may be empty
+            if self._has_choice:  # what was chosen may be empty
                 self.standing = Standing.BEGUN
             else:
                 self.standing, self.fault = Standing.FAULTY, _NOTHING_CAME

@@ -221,7 +221,7 @@ class StreamRelay:
         line_end = self._line_end
         end = len(data) if data.endswith(line_end) else data.rfind(line_end) + 1
         if not end and len(data) > _MAX_LINE_BYTES:
-            end = len(data)
+            end = len(data) - self._keys.longest  # in which a key may have begun
         self._held = data[end:]
         if end:
             await self._send_now(data[:end], reply)

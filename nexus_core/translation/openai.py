@@ -121,14 +121,17 @@ def read_service_tier(fields: Mapping[str, object]) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def parse_json(text: str | bytes) -> object:
+def parse_json(text: str | bytes, *, allows_nan: bool = False) -> object:
     """Parse JSON from outside.
+
+    Args:
+        allows_nan: NaN and infinities are numbers, as Python's servers and clients have them.
 
     Raises:
         ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
+        return json.loads(text, parse_constant=None if allows_nan else _refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 

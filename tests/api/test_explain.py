@@ -13,6 +13,7 @@ from nexus_core.config import Config
 from nexus_core.events import RouteDecided
 from nexus_core.gateway import Gateway
 from nexus_core.upstream.httpx_engine import HttpxEngine
+from tests.contract.bodies import ANSWER
 
 BODY = {"model": "m", "messages": [{"role": "user", "content": "x"}]}
 EXPLAIN, CHAT = "/nexus/explain", "/v1/chat/completions"
@@ -20,7 +21,7 @@ MODELS = {"object": "list", "data": [{"id": "m"}]}
 
 
 def answer(request: httpx.Request) -> httpx.Response:
-    return httpx.Response(200, json=MODELS if request.method == "GET" else {"choices": []})
+    return httpx.Response(200, json=MODELS if request.method == "GET" else ANSWER)
 
 
 def make_gateway(*backends: dict[str, Any], **sections: Any) -> Gateway:

@@ -137,11 +137,14 @@ class Served:
     schema: dict[str, Any]
 
 
+EMBEDDED = {"object": "list", "data": [{"index": 0, "embedding": [0.5]}], "model": "m"}
+
+
 def answer(request: httpx.Request) -> httpx.Response:
     if request.method == "GET":
         return httpx.Response(200, json={"object": "list", "data": [{"id": "m"}]})
     if request.url.path.endswith("/embeddings"):
-        return httpx.Response(200, json={"object": "list", "data": [], "model": "m"})
+        return httpx.Response(200, json=EMBEDDED)
     return httpx.Response(200, json=ANSWER)
 
 

@@ -201,6 +201,15 @@ async def test_a_redirect_is_a_502_and_is_not_followed(
     assert second.received == []
 
 
+async def become_unhealthy(client: httpx.AsyncClient) -> None:
+    health = "healthy"
+    async with asyncio.timeout(10):
+        while health != "unhealthy":
+            state = (await client.get("/nexus/state")).json()
+            (health,) = [backend["health"] for backend in state["backends"]]
+            await asyncio.sleep(0.01)
+
+
 @pytest.mark.parametrize("status", [401, 403])
 async def test_a_refused_key_is_a_502_and_makes_the_backend_unhealthy(
     start_nexus: StartNexus, upstream: ScriptedUpstream, status: int
@@ -211,6 +220,8 @@ async def test_a_refused_key_is_a_502_and_makes_the_backend_unhealthy(
 
     async with httpx.AsyncClient(base_url=nexus.url) as client:
         first = await client.post(CHAT, json=chat("m"))
+        if status == 403:  # a probe has to say so as well
+            await become_unhealthy(client)
         again = await client.post(CHAT, json=chat("m"))
 
     error = first.json()["error"]

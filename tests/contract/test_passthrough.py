@@ -196,13 +196,32 @@ async def test_a_chunked_request_is_framed_anew(
 async def test_a_whole_answer_comes_back_byte_for_byte(
     http: httpx.AsyncClient, upstream: ScriptedUpstream
 ) -> None:
-    sent = b'{ "choices" : [],\r\n "x_new": 1.0, "e": "\\u00e9 \xc3\xa9", "usage":null }\n'
+    sent = (
+        b'{ "choices" : [{"text":""} ],\r\n "x_new": 1.0, "e": "\\u00e9 \xc3\xa9", "usage":null }\n'
+    )
     upstream.script = answers(sent)
 
     answer = await http.post(CHAT, json=chat())
 
     assert answer.content == sent
     assert answer.headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity"])
+@pytest.mark.parametrize("is_streaming", [False, True])
+async def test_numbers_that_only_python_writes_pass(
+    http: httpx.AsyncClient, upstream: ScriptedUpstream, number: bytes, is_streaming: bool
+) -> None:
+    sent = (
+        b'{"choices": [{"text": "x", "index": 0, "logprobs": {"token_logprobs": [%s]}}]}' % number
+    )
+    upstream.script = answers(sent)
+
+    answer = await http.post(CHAT, json=chat(stream=is_streaming))
+
+    assert answer.status_code == 200
+    assert number in answer.content
+    assert is_streaming or answer.content == sent
 
 
 async def test_a_stream_comes_back_byte_for_byte(

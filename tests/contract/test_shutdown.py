@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 
 import httpx
 import pytest
 
-from .bodies import DONE, FIRST, HELLO, STOP, STREAM, THERE, chat
+from .bodies import ANSWER, DONE, FIRST, HELLO, STOP, STREAM, THERE, chat
 from .conftest import StartNexus
 from .nexus_process import NexusProcess, backend_table, config_text
 from .scripted_upstream import ScriptedUpstream, hang, streams
@@ -55,7 +56,7 @@ async def test_a_running_whole_answer_ends_well_after_sigterm(
 ) -> None:
     nexus = await start_nexus(config_text(backend_table("one", upstream.url, ["m"])))
     gate = asyncio.Event()
-    upstream.script = streams([gate, b'{"choices":[]}'])
+    upstream.script = streams([gate, json.dumps(ANSWER).encode()])
 
     async with httpx.AsyncClient(base_url=nexus.url) as client, asyncio.TaskGroup() as tasks:
         asking = tasks.create_task(client.post(CHAT, json=chat("m")))
@@ -64,7 +65,7 @@ async def test_a_running_whole_answer_ends_well_after_sigterm(
         await until_it_refuses(nexus)
         gate.set()
 
-    assert asking.result().content == b'{"choices":[]}'
+    assert asking.result().json() == ANSWER
     assert await nexus.wait() == 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from typing import Any
 
 import httpx
@@ -13,6 +14,7 @@ from nexus_core.types import BackendType, HealthCause, HealthStatus
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers
 from tests.providers.live import KEY, backend, nexus_with
 from tests.providers.samples import ANTHROPIC, GOOGLE, TEXT, Provider, both
+from tests.scenarios.nexus import until
 
 SPARE_ANSWER = {
     "id": "x",
@@ -165,15 +167,18 @@ async def test_a_refused_key_is_a_502_in_nexus_own_words_and_ends_the_backends_s
     upstream.script = answers(told, status or own_status)
 
     async with nexus_with(of(provider, upstream)) as nexus:
+        snapshot = partial(nexus.gateway.registry.snapshot, provider.type.value)
+        upstream.listing = upstream.script  # a 403 has to be told to a probe as well
         answer = await nexus.chat(stream=stream)
-        snapshot = nexus.gateway.registry.snapshot(provider.type.value)
+        if status == 403:
+            await until(lambda: snapshot().health is HealthStatus.UNHEALTHY)
 
     assert answer.status_code == 502
     assert error_of(answer)["code"] == "upstream_auth_failed"
     assert f'backend "{provider.type.value}" refused the key' in error_of(answer)["message"]
     assert "PROVIDER_KEY" in error_of(answer)["message"]
     assert KEY not in answer.text
-    assert (snapshot.health, snapshot.cause) == (HealthStatus.UNHEALTHY, HealthCause.AUTH)
+    assert (snapshot().health, snapshot().cause) == (HealthStatus.UNHEALTHY, HealthCause.AUTH)
 
 
 @both

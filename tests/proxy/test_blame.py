@@ -27,7 +27,8 @@ FOREVER = 1000
 
 def failed(kind: FailureKind, headers: Headers = ()) -> AttemptFailedError:
     error = UpstreamFailedError("it failed")
-    return AttemptFailedError(Failure("it failed", error, 500, kind, headers))
+    status = 403 if kind is FailureKind.FORBIDDEN else 500
+    return AttemptFailedError(Failure("it failed", error, status, kind, headers))
 
 
 def agent(name: str, *script: ScriptedResponse | Exception) -> ScriptedAgent:
@@ -99,6 +100,20 @@ async def test_each_kind_reaches_what_it_speaks_of(
     is_refused = kind is FailureKind.REFUSED_KEY
     assert (backend.health is HealthStatus.UNHEALTHY) == is_refused
     assert world.doubted == (["a"] if kind is FailureKind.FORBIDDEN else [])
+
+
+@pytest.mark.parametrize("words", ["Invalid API key", "flagged by moderation", "no credits", ""])
+async def test_a_403_asks_for_a_probe_and_takes_nobody_out_before_whatever_its_words(
+    words: str,
+) -> None:
+    body = json.dumps({"error": {"message": words}}).encode()
+    world = World(agent("a", ScriptedResponse(body, status=403, headers=JSON)), agent("b", whole()))
+
+    await ask(world)
+
+    assert away(world, "a") == NOBODY
+    assert world.registry.snapshot("a").health is HealthStatus.UNKNOWN
+    assert world.doubted == ["a"]
 
 
 async def test_a_credit_cooldown_outlasts_answers_that_were_under_way() -> None:

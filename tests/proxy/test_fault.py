@@ -171,6 +171,9 @@ INSIDE: dict[str, tuple[Any, int, FailureKind, str]] = {
     ),
     "no choices": ({"choices": None, "id": "x"}, 502, FAILED, "answered without choices"),
     "empty": ({}, 502, FAILED, "answered without choices"),
+    "none": ({"choices": [], "usage": {}}, 502, FAILED, "answered without choices"),
+    "none that is one": ({"choices": [None, {}]}, 502, FAILED, "answered without choices"),
+    "a title beside none": ({"choices": [], "title": "x"}, 502, FAILED, "answered without choices"),
     "embeddings": ({"object": "list", "data": []}, 502, FAILED, "answered without choices"),
     "an error beside none": ({"choices": [], **e("x", code=500)}, 500, FAILED, "x"),
 }
@@ -205,7 +208,6 @@ ANSWERS: dict[str, dict[str, Any]] = {
     "a refusal": {"choices": [{"message": {"content": None, "refusal": "no"}}]},
     "audio": {"choices": [{"message": {"content": None, "audio": {"data": "x"}}}]},
     "withheld": {"choices": [{"message": {"content": None}, "finish_reason": "content_filter"}]},
-    "none asked for": {"choices": []},
     "text": {"choices": [{"text": "x"}]},
 }
 
@@ -215,9 +217,18 @@ def test_an_answer_is_what_has_choices(body: dict[str, Any]) -> None:
     assert judge_whole(body, CHAT, "m") is None
 
 
-@pytest.mark.parametrize("data", [[], [{"embedding": [0.5]}]])
-def test_embeddings_have_data(data: list[Any]) -> None:
-    assert judge_whole({"object": "list", "data": data}, EMBEDDINGS, "m") is None
+ONE = {"embedding": [0.5], "index": 0}
+
+
+@pytest.mark.parametrize(
+    ("data", "texts", "is_answer"),
+    [([ONE], "x", True), ([], [], True), ([], "x", False), ([], ["x"], False), (None, [], False)],
+)
+def test_embeddings_have_data(data: object, texts: object, is_answer: bool) -> None:
+    fault = judge_whole({"object": "list", "data": data}, EMBEDDINGS, "m", {"input": texts})
+
+    assert (fault is None) is is_answer
+    assert fault is None or (fault.status, fault.words) == (502, "answered without data")
 
 
 OPENAI_TPM = "Rate limit reached for gpt-4o in organization org-1 on tokens per min (TPM)"

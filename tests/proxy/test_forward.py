@@ -37,7 +37,7 @@ from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.fleet import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
-ANSWER = b'{"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
+ANSWER = b'{"choices":[{"message":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
 SAID = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
 DONE = b"data: [DONE]\n\n"
 STREAM = SAID + DONE

@@ -60,6 +60,8 @@ BEGINNINGS: dict[str, tuple[bytes, Standing]] = {
     "no json": (b"data: hello\n\n", BEGUN),
     "an empty answer": (ROLE + DONE, BEGUN),
     "an end alone": (DONE, FAULTY),
+    "a usage and the end": (USAGE + DONE, FAULTY),
+    "a usage around a role": (USAGE + ROLE + USAGE + DONE, BEGUN),
     "an error": (COMMENT + ERROR, FAULTY),
     "an error after the role": (ROLE + ERROR, FAULTY),
     "an error after a usage": (USAGE + ERROR, FAULTY),

@@ -53,6 +53,16 @@ async def test_a_key_is_cut_out_wherever_the_stream_is_split() -> None:
         assert reply.body == stream.replace(KEY.encode(), b"[key]")
 
 
+async def test_a_key_is_cut_out_of_a_line_that_passes_in_parts() -> None:
+    begin, end = b'data: {"choices":[{"delta":{"content":"' + b"x" * 70_000, b'"}}]}\n\n'
+    key = KEY.encode()
+    for position in range(len(key) + 1):
+        parts = SAID, begin + key[:position], key[position:] + end, b"data: [DONE]\n\n"
+        _, reply = await relayed(*parts, key=KEY)
+
+        assert reply.body == b"".join(parts).replace(key, b"[key]"), position
+
+
 async def test_whole_lines_pass_at_once() -> None:
     gate = asyncio.Event()
     reply = RecordingReply()

@@ -160,7 +160,7 @@ class Script:
         if self._behaviour == "stall":
             await self._release.wait()
         if not self._streams:
-            yield b'{"choices":[],%s}' % USAGE
+            yield b'{"choices":[{"message":{"content":"hello"}}],%s}' % USAGE
         else:
             yield b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
         if self._behaviour == "cut":

@@ -23,7 +23,7 @@ from nexus_core.events import (
 from nexus_core.gateway import Gateway
 from nexus_core.registry import BackendSnapshot
 from nexus_core.types import BackendType, PrivacyZone
-from tests.contract.bodies import DONE, FIRST, STOP, chat
+from tests.contract.bodies import ANSWER, DONE, FIRST, STOP, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, streams
 
 CHAT = "/v1/chat/completions"
@@ -198,7 +198,7 @@ async def say(exchange: Exchange) -> None:
     if asked.get("stream"):
         await streams([FIRST, STOP, DONE])(exchange)
         return
-    body = json.dumps({"object": "chat.completion", "model": asked["model"], "choices": []})
+    body = json.dumps(ANSWER | {"model": asked["model"]})
     head = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
     await exchange.send_head(200, head)
     await exchange.send(body.encode())

@@ -62,6 +62,11 @@ BEGINNINGS: dict[str, tuple[Script, int, str]] = {
     "pings": (streams([b'event: ping\ndata: {"type":"ping"}\n\n']), 502, "first content"),
     "empty data": (streams([b"data:\n\n", b"data: {}\n\n"]), 502, "first content"),
     "nothing but the end": (streams([COMMENT, DONE]), 502, "without any content"),
+    "a usage and the end": (
+        streams([b'data: {"choices":[],"usage":{"prompt_tokens":3}}\n\n', DONE]),
+        502,
+        "without any content",
+    ),
     "a role alone": (streams([FIRST]), 502, "before its first content"),
     "an error": (streams([COMMENT, BUSY_EVENT]), 429, "limit: free models per day"),
     "an error after the role": (streams([FIRST, BUSY_EVENT]), 429, "limit: free"),
@@ -116,6 +121,7 @@ WHOLE: dict[str, tuple[Any, int, str]] = {
     ),
     "busy": (BUSY, 429, "limit: free"),
     "no choices": ({"object": "chat.completion", "choices": None}, 502, "without choices"),
+    "none": ({"object": "chat.completion", "choices": []}, 502, "without choices"),
     "an empty object": ({}, 502, "without choices"),
     "detail": ({"detail": "Not Found"}, 502, "Not Found"),
     "message and code": ({"message": "overloaded", "code": "503"}, 503, "overloaded"),
@@ -204,6 +210,25 @@ async def test_a_key_in_an_error_under_a_good_status_is_cut_out(stream: bool) ->
     assert answer.status_code == 502
     assert "sk-first" not in answer.text
     assert "sk-f" not in str(nexus.finished()[0].error)
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("status", [200, 400, 500])
+async def test_a_key_that_json_escapes_is_cut_out_of_answers_and_events(
+    status: int, stream: bool
+) -> None:
+    error = json.dumps({"error": {"message": "bad: KEY", "code": 500}})
+    body = error.replace("KEY", r"\u0073k-first\u002D0123456789").encode()
+    script = streams([b"data: " + body + b"\n\n"]) if stream and status == 200 else None
+    async with (
+        upstreams(script or answers(body, status)) as (first,),
+        running(cloud("first", first.url)) as nexus,
+    ):
+        answer = await nexus.ask(stream=stream)
+        events = repr(nexus.events())
+
+    assert error_of(answer)["message"] == "bad: [key]"
+    assert "sk-first" not in events
 
 
 async def test_a_restricted_stream_with_an_error_inside_stays_in_its_zone() -> None:

@@ -13,10 +13,11 @@ from nexus_core.circuit import FAILURES_TO_OPEN
 from nexus_core.config import QueueConfig
 from nexus_core.config_control import ConfigControl
 from nexus_core.events import CooldownBegan, CooldownEnded
-from nexus_core.types import CooldownEnd
+from nexus_core.types import CooldownEnd, HealthStatus
 from tests.contract.bodies import chat
-from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers
+from tests.contract.scripted_upstream import NO_MODELS, Exchange, Script, ScriptedUpstream, answers
 from tests.scenarios.nexus import (
+    CHAT,
     Nexus,
     backend,
     cloud,
@@ -25,6 +26,7 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
+    until,
     upstreams,
 )
 from tests.scenarios.test_circuit import OOPS, dead_port, fail
@@ -119,6 +121,73 @@ async def test_what_is_wrong_with_a_request_counts_against_nobody(
 
     assert wrong == [status] * 6
     assert good == (200, "only", "capability-match")
+
+
+# Servers repeat what they were sent in what they say of it: vLLM's validation errors hold the
+# input, LM Studio's and llama.cpp's errors the template with the prompt in it.
+PHRASES = (
+    "insufficient balance, payment required",
+    "Your credit balance is too low",
+    "too many requests of this account",
+    "invalid api key",
+)
+ECHOES: dict[str, tuple[int, Callable[[str], Any]]] = {
+    "vLLM": (400, lambda said: {"error": {"message": f"input_value='{said}'", "code": 400}}),
+    "LM Studio": (200, lambda said: {"error": f"Error rendering prompt: {said}"}),
+    "xAI": (403, lambda said: {"code": "permission-denied", "error": f"not allowed: {said}"}),
+    "a limit": (429, lambda said: {"error": {"message": f"too much: {said}"}}),
+}
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("phrase", PHRASES)
+@pytest.mark.parametrize(("status", "echo"), ECHOES.values(), ids=ECHOES)
+async def test_a_prompt_that_is_repeated_in_an_error_says_nothing_of_the_backend(
+    status: int, echo: Callable[[str], Any], phrase: str, stream: bool
+) -> None:
+    async def script(exchange: Exchange) -> None:
+        said = json.loads(exchange.body)["messages"][0]["content"]
+        await answers(echo(said), status)(exchange)
+
+    escaped = "".join(f"\\u{ord(char):04x}" for char in phrase)
+    async with (
+        upstreams(by_model({"m": script, "n": say})) as (only,),
+        running(cloud("only", only.url, models=BOTH)) as nexus,
+    ):
+        for said in (json.dumps(phrase), f'"{escaped}"'):
+            messages = f'[{{"role": "user", "content": {said}}}]'
+            body = f'{{"model": "m", "stream": {json.dumps(stream)}, "messages": {messages}}}'
+            await nexus.http.post(CHAT, content=body, headers={"Content-Type": "application/json"})
+            if status == 429:
+                nexus.clock.seconds += 2  # the model itself has to wait
+        other = await nexus.ask("n")
+        cooldowns = nexus.backend("only").cooldowns
+
+    assert told(other) == (200, "only", "capability-match")
+    assert len(only.received) == 3
+    assert status == 429 or not cooldowns
+
+
+REFUSES = answers({"error": {"message": "Invalid API key"}}, 403)
+
+
+@pytest.mark.parametrize("is_refused", [False, True])
+async def test_after_a_403_a_probe_says_whether_it_was_the_key(is_refused: bool) -> None:
+    async with (
+        upstreams(in_turn(REFUSES, say), say) as (first, second),
+        running(
+            cloud("first", first.url, priority=90), backend("second", second.url, priority=10)
+        ) as nexus,
+    ):
+        await first.wait_for_probes(1)
+        first.listing = REFUSES if is_refused else first.listing
+        refused = await nexus.ask()
+        await first.wait_for_probes(2)
+        await until(lambda: (nexus.backend("first").health is HealthStatus.UNHEALTHY) == is_refused)
+        again = await nexus.ask()
+
+    assert told(refused) == (200, "second", "backend-failover")
+    assert told(again)[1] == ("second" if is_refused else "first")
 
 
 async def test_the_wait_that_a_client_is_told_is_that_of_its_model() -> None:
@@ -298,6 +367,28 @@ async def test_a_health_check_leaves_alone_what_the_backend_asked_for() -> None:
         answer = await nexus.ask()
 
     assert answer.status_code == 503
+
+
+async def test_a_server_that_came_back_behind_its_proxy_is_used_at_once_too() -> None:
+    gone, is_up = answers(b"bad gateway", 502), False
+
+    async def chats(exchange: Exchange) -> None:
+        await (say if is_up else gone)(exchange)
+
+    async with upstreams(chats) as (only,), running(backend("only", only.url)) as nexus:
+        only.listing = gone
+        await fail(nexus, FAILURES_TO_OPEN)
+        for seconds in (6, 11, 21):  # its trials fail as well
+            nexus.clock.seconds += seconds
+            await nexus.ask(user=f"trial after {seconds}")
+        away = await nexus.ask()
+        await nexus.gateway.health.probe("only")
+        only.listing, is_up = NO_MODELS, True
+        await nexus.gateway.health.probe("only")
+        back = await nexus.ask()
+
+    assert away.status_code == 503
+    assert told(back)[:2] == (200, "only")
 
 
 async def test_a_server_that_came_back_is_used_as_soon_as_a_probe_says_so() -> None:

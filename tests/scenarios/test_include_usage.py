@@ -15,7 +15,7 @@ from tests.contract.bodies import ANSWER, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers, streams
 from tests.providers.samples import ANTHROPIC, GOOGLE
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor
-from tests.scenarios.nexus import CHAT, Nexus, cloud, say, told, upstreams
+from tests.scenarios.nexus import CHAT, Nexus, cloud, hang_up, in_turn, say, told, upstreams
 
 WANTS = {"include_usage": True}
 BODY = (
@@ -294,6 +294,23 @@ async def test_a_backend_switched_off_meanwhile_is_not_asked_again(tmp_path: Pat
 
     assert answer.status_code == 503
     assert len(up.received) == 1
+
+
+async def test_a_second_try_that_gets_no_answer_is_not_told_with_the_status_of_the_first(
+    tmp_path: Path,
+) -> None:
+    async with (
+        upstreams(in_turn(REFUSALS["groq"], hang_up), say) as (up, spare),
+        priced(
+            cloud("a", up.url, priority=90),
+            cloud("spare", spare.url, priority=10),
+            folder=tmp_path,
+        ) as nexus,
+    ):
+        answer = await nexus.ask(stream=True)
+
+    assert told(answer) == (200, "spare", "backend-failover")
+    assert [event.attempt.status for event in nexus.failed()] == [None]
 
 
 async def test_both_tries_are_within_one_wait_for_the_first_byte(tmp_path: Path) -> None:
