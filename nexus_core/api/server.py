@@ -153,7 +153,8 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
+# In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
+class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
     """A request's head may neither trickle in for ever nor grow without bound.
 
     uvicorn limits only the time between two requests.

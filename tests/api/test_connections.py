@@ -150,6 +150,21 @@ async def test_a_connection_on_which_nothing_is_ever_asked_is_closed(
         assert await (await anext(clients)).is_closed()
 
 
+async def test_a_request_may_take_longer_than_a_connection_may_be_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
+    async with nexus(10) as clients:
+        busy, idle = await anext(clients), await anext(clients)
+        busy.send(POST)  # its body is yet to come
+        is_idle_closed = await idle.is_closed()
+        answered = await busy.ask(b"not json!")
+
+    assert is_idle_closed
+    assert answered == 400
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)

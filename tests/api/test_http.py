@@ -12,7 +12,7 @@ from nexus_core.config import Config, ServerConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
 from tests.api.test_server import BODY, post, status, talk
-from tests.contract.bodies import DONE, FIRST, STOP, chat
+from tests.contract.bodies import DONE, FIRST, HELLO, STOP, chat
 from tests.contract.scripted_upstream import streams
 from tests.scenarios.nexus import backend, running, say, upstreams
 
@@ -159,7 +159,7 @@ async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
     head = b"POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\n"
 
     async with (
-        upstreams(streams([FIRST], is_whole=False)) as (up,),
+        upstreams(streams([FIRST, HELLO], is_whole=False)) as (up,),
         running(backend("a", up.url)) as nexus,
     ):
         answer = await talk(
@@ -168,7 +168,7 @@ async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
         )
 
     streamed = answer.partition(b"\r\n\r\n")[2]
-    assert streamed.startswith(FIRST)
+    assert streamed.startswith(FIRST + HELLO)
     assert streamed.endswith(b"}\n\n")
     assert b'data: {"error"' in streamed
     assert b"[DONE]" not in streamed
