@@ -185,6 +185,9 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
 
     def on_headers_complete(self) -> None:
         """The head is in; the body has a limit of its own, and what is left of the time."""
+        if self.parser.should_upgrade():  # it is read again, and the time goes on
+            super().on_headers_complete()
+            return
         self._is_in_body = True
         self._head_bytes = 0
         deadline = None if self._receipt is None else self._receipt.when()

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from nexus_core.api import server
 from nexus_core.config import Config, ServerConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
@@ -114,6 +115,26 @@ async def test_the_limit_of_a_head_holds_for_offers_too(port: int) -> None:
     answer = await talk(port, offering(*OFFERS["java"])[:-2] + filler)
 
     assert status(answer) == 431
+
+
+@pytest.mark.parametrize("offer", [(), OFFERS["java"]], ids=["plain", "offer"])
+async def test_head_and_body_have_one_time_together(
+    monkeypatch: pytest.MonkeyPatch, offer: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 0.1)  # of a head; a body has 30 s
+    head = offering(*offer, b"Connection: close", b"Content-Length: 9")
+
+    with in_thread(lambda: Gateway(Config())) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head[:20])
+        await talk(port, LAST)  # by now that has been read
+        writer.write(head[20:])
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+
+    assert status(answer) == 400
+    assert b"did not arrive within" in answer
 
 
 async def test_a_backend_sees_nothing_of_an_offer() -> None:
