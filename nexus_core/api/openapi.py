@@ -207,8 +207,9 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
         ok |= _SSE["content"]
     statuses = {*_ALWAYS, *_INFERENCE, *refusals(path, auth)}
     own = {status: _error(status) for status in statuses}
+    for status in (*_INFERENCE, 431):
+        own[status]["content"] = {**own[status]["content"], "*/*": {"schema": {}}}
     for status in _INFERENCE:
-        own[status]["content"]["*/*"] = {"schema": {}}
         own[status]["headers"] |= _nexus_headers()
     operation: Json = {
         "tags": ["inference"],
