@@ -124,6 +124,11 @@ def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | 
     if probe.cause is HealthCause.AUTH:
         variable = config.api_key_env if config is not None else None
         return f"put a valid key in {variable}" if variable else "set api_key_env: it wants a key"
+    if config is not None and config.via is not None:
+        return (
+            f"see to the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
+            f"environment), correct the url ({backend.url}), or set enabled = false"
+        )
     return f"start it, correct its url ({backend.url}), or set enabled = false"
 
 

@@ -67,6 +67,17 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     assert "start it" in finding.mend
 
 
+def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
+    via = read_proxy_url("http://me:hush-hush@proxy:3128")
+
+    (finding,) = bad(configured(backend(via=via)), a=DOWN)
+
+    assert finding.mend is not None
+    assert "the proxy http://proxy:3128" in finding.mend
+    assert "start it" not in finding.mend
+    assert "hush" not in str(finding)
+
+
 def test_without_a_list_configured_models_are_well() -> None:
     detail = "/v1/models answers 404; the configured models are used"
 

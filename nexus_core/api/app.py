@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
+from typing import Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -159,6 +160,13 @@ async def _as_shortage(request: Request, error: Exception) -> Response:
     return await _as_envelope(request, OutOfDescriptorsError.now())
 
 
+def _in_json_words(problem: dict[str, Any]) -> str:
+    text: str = problem["msg"]
+    if problem["type"] == "literal_error":
+        return text.replace("True", "true").replace("False", "false")
+    return text.removeprefix("Value error, ")
+
+
 async def _as_envelope(_: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         known = NexusError(f"{error.detail}; GET /docs lists the routes")
@@ -168,8 +176,9 @@ async def _as_envelope(_: Request, error: Exception) -> Response:
         known.headers = tuple((error.headers or {}).items())
     elif isinstance(error, RequestValidationError):
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        known = InvalidRequestError(f"{where}: {first['msg']}", param=where)
+        # Beyond the name pydantic tells which type of a union it tried.
+        where = ".".join(str(part) for part in first["loc"][:2])
+        known = InvalidRequestError(f"{where}: {_in_json_words(first)}", param=where)
     else:
         assert isinstance(error, NexusError)  # noqa: S101 - registered for these three only
         known = error

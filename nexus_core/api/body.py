@@ -20,11 +20,17 @@ from nexus_core.errors import InvalidRequestError, PayloadTooLargeError
 MAX_COMMAND_BYTES = 1024 * 1024  # parsed, JSON may take many times its length in memory
 MAX_COMMAND_KEYS = 100  # of one object; FastAPI makes an error of each that it does not know
 
+_CONFIGURED = "max_body_bytes"
 _PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of the data plane
 
 
-async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
+async def read_body(
+    scope: Scope, receive: Receive, max_bytes: int, what: str = _CONFIGURED
+) -> bytes:
     """The whole request body, inflated where it is compressed, without a byte order mark.
+
+    Args:
+        what: the limit's name, for people.
 
     Raises:
         PayloadTooLargeError: at the declared length, or as soon as the limit is passed; it holds
@@ -34,7 +40,7 @@ async def read_body(scope: Scope, receive: Receive, max_bytes: int) -> bytes:
             Content-Encoding says, or begins like no UTF-8.
         ClientLeftError: the client left before it was whole.
     """
-    kept = _Kept(max_bytes, inflater(scope))
+    kept = _Kept(max_bytes, inflater(scope), what)
     await _receive(scope, receive, kept)
     return as_utf8(kept.whole())
 
@@ -61,7 +67,8 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     _require_json(scope)
     if scope["path"] in _PROMPTS:
         return _Received(await read_body(scope, receive, max_bytes), receive)
-    body = await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES))
+    what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit of a command"
+    body = await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what)
     if body:
         _check_json(body)
     return _Received(body, receive)
@@ -70,8 +77,9 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
 class _Counted:
     """A body of which only the size counts."""
 
-    def __init__(self, max_bytes: int) -> None:
+    def __init__(self, max_bytes: int, what: str = _CONFIGURED) -> None:
         self.max_bytes = max_bytes
+        self._what = what
         self._received = 0
 
     async def take(self, data: bytes) -> None:
@@ -81,14 +89,14 @@ class _Counted:
             raise self.too_large()
 
     def too_large(self) -> PayloadTooLargeError:
-        return PayloadTooLargeError(f"the body is over max_body_bytes ({self.max_bytes})")
+        return PayloadTooLargeError(f"the body is over {self._what} ({self.max_bytes} bytes)")
 
 
 class _Kept(_Counted):
     """A body as it is to be read."""
 
-    def __init__(self, max_bytes: int, inflating: Inflater | None) -> None:
-        super().__init__(max_bytes)
+    def __init__(self, max_bytes: int, inflating: Inflater | None, what: str) -> None:
+        super().__init__(max_bytes, what)
         self._inflating = inflating
         self._parts: list[bytes] = []
         self._size = 0

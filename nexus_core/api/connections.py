@@ -168,7 +168,12 @@ class Acceptor:
         self._was_in_vain = False  # connections were closed, and still none can be accepted
         self._is_closed = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._crowd = _Trouble("[server] max_connections (%d) is reached")
+        self._crowd = _Trouble(
+            "the limit of %d connections is reached (raise it with ulimit -n, or set "
+            "[server] max_connections)"
+            if configured is None
+            else "[server] max_connections (%d) is reached"
+        )
         self._want = _Trouble("out of file descriptors (limit %d; raise it with ulimit -n)")
 
     def start(self) -> None:

@@ -57,6 +57,9 @@ class Http1Protocol(HttpToolsProtocol):
         if not self.url.startswith(b"/"):
             self._take_host_of_target()
         super().on_headers_complete()
+        # What comes after the body is no part of the head: a Host or a key there would count after
+        # whoever stands in front has looked (RFC 9110 section 6.5.1). Nothing here needs it.
+        self.headers = []
 
     def on_message_complete(self) -> None:
         """The request is whole, unless it is to be read again."""

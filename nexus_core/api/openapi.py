@@ -28,17 +28,18 @@ _ERRORS: dict[int, str] = {
     415: "A `Content-Encoding` that is not read here; `Accept-Encoding` names those that are.",
     422: "The chosen provider can't do what a field asks; every such field is named.",
     429: "Every backend that was tried is out of quota; the last one's words.",
+    431: "The request's head, or a trailer after its body, is over 64 KiB.",
     502: "Every backend that was tried failed; the last failure.",
-    503: "Nobody can serve this now.",
+    503: "Nobody can serve this now, or Nexus has as many connections as it may have.",
     504: "No backend answered in time.",
 }
 _REFUSED = "A backend's other refusal, as it came."
 _FAILED = "The last backend's other failure, as it came."
 
-_ALWAYS = (400, 413)
+_ALWAYS = (400, 413, 431, 503)
 # Each of these may also be a backend's own answer, passed on as it came.
 _INFERENCE = (400, 404, 413, 415, 422, 429, 502, 503, 504)
-_OK_TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+_TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 _SSE: Json = {"content": {"text/event-stream": {}}}
 
 
@@ -111,15 +112,15 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/models"): _Route(answer=_object("ModelList")),
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
     ("get", "/v1/stats"): _Route(),
-    ("get", "/metrics"): _Route(answer=_OK_TEXT),
+    ("get", "/metrics"): _Route(answer=_TEXT),
     ("get", "/nexus/state"): _Route(),
-    ("get", "/nexus/costs"): _Route((503,)),
-    ("get", "/nexus/events"): _Route((503,), _SSE, ("Last-Event-ID",)),
+    ("get", "/nexus/costs"): _Route(),
+    ("get", "/nexus/events"): _Route((), _SSE, ("Last-Event-ID",)),
     ("get", "/nexus/logs"): _Route(),
     ("get", "/nexus/requests"): _Route(),
     ("get", "/nexus/requests/{request_id}"): _Route((404,)),
     ("get", "/nexus/requests/{request_id}/bodies"): _Route((404,)),
-    ("post", "/nexus/requests/{request_id}/replay"): _Route((403, 404, 503)),
+    ("post", "/nexus/requests/{request_id}/replay"): _Route((403, 404)),
     ("post", "/nexus/backends/{name}"): _Route((404,)),
     ("post", "/nexus/backends/{name}/probe"): _Route((404,), asked=("Nothing",)),
     ("post", "/nexus/zones/{zone}"): _Route(),
@@ -129,7 +130,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/nexus/explain"): _Route(
         (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), _PROMPTS
     ),
-    ("post", "/nexus/send"): _Route((503,), _OBJECT, _PROMPT_HEADERS, _PROMPTS),
+    ("post", "/nexus/send"): _Route((), _OBJECT, _PROMPT_HEADERS, _PROMPTS),
 }
 
 
@@ -204,9 +205,11 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
     ok = dict(_object(one.answered)["content"])
     if one.streams:
         ok |= _SSE["content"]
-    own = {status: _error(status) for status in {*_INFERENCE, *refusals(path, auth)}}
+    statuses = {*_ALWAYS, *_INFERENCE, *refusals(path, auth)}
+    own = {status: _error(status) for status in statuses}
+    for status in (*_INFERENCE, 431):
+        own[status]["content"] = {**own[status]["content"], "*/*": {"schema": {}}}
     for status in _INFERENCE:
-        own[status]["content"]["*/*"] = {"schema": {}}
         own[status]["headers"] |= _nexus_headers()
     operation: Json = {
         "tags": ["inference"],
@@ -232,6 +235,8 @@ def _secure(operation: Json, path: str, auth: AuthConfig) -> None:
 
 
 def _error(status: int) -> Json:
+    if status == 431:  # said by the parser's keeper, before there is a request
+        return {"description": _ERRORS[status], **_TEXT}
     headers = {
         401: ("WWW-Authenticate",),
         415: ("Accept-Encoding",),

@@ -24,8 +24,8 @@ _LAST_WORDS_SECONDS = 2  # for the error events of streams that outlive the grac
 
 _HEAD_TOO_LARGE = (
     b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
-    b"content-type: text/plain\r\ncontent-length: 31\r\nconnection: close\r\n\r\n"
-    b"the request head is over 64 KiB"
+    b"content-type: text/plain\r\ncontent-length: 44\r\nconnection: close\r\n\r\n"
+    b"the request's head or trailer is over 64 KiB"
 )
 
 
@@ -153,25 +153,24 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
+# In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
+class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
     """A request's head may neither trickle in for ever nor grow without bound.
 
-    uvicorn limits only the time between two requests.
+    uvicorn limits only the time between two requests. What stands around a body's chunks has the
+    head's limit: the parser keeps a trailer until it is whole, and copies it with each read.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._is_in_body = False
         self._is_refused = False
-        self._head_bytes = 0  # of a head that is not complete
+        self._head_bytes = 0  # of a head that is not complete; in a body, since its last byte
         self._receipt: asyncio.TimerHandle | None = None
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those of a head that is not complete are counted and timed."""
         if self._is_refused:
-            return
-        if self._is_in_body:
-            super().data_received(data)
             return
         self._head_bytes += len(data)
         super().data_received(data)
@@ -179,11 +178,14 @@ class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
             return
         if self._head_bytes > MAX_HEAD_BYTES:
             self._refuse()
-        elif self._receipt is None:
+        elif self._receipt is None and not self._is_in_body:
             self._receipt = self.loop.call_later(RECEIPT_TIMEOUT_SECONDS, self.transport.close)
 
     def on_headers_complete(self) -> None:
         """The head is in; the body has a limit of its own, and what is left of the time."""
+        if self.parser.should_upgrade():  # it is read again, and the time goes on
+            super().on_headers_complete()
+            return
         self._is_in_body = True
         self._head_bytes = 0
         deadline = None if self._receipt is None else self._receipt.when()
@@ -192,9 +194,15 @@ class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
         if deadline is not None:
             self.scope[RECEIVE_BY] = deadline  # type: ignore[literal-required]
 
+    def on_body(self, body: bytes) -> None:
+        """The body goes on; how long it is counts elsewhere."""
+        self._head_bytes = 0
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """What comes next is another request's head."""
         self._is_in_body = False
+        self._head_bytes = 0
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -203,8 +211,15 @@ class BoundedHttpProtocol(Http1Protocol, CountedProtocol):
         super().connection_lost(exc)
 
     def _refuse(self) -> None:
-        # Closing at once would reset the connection, and the reset may overtake the answer.
         self._is_refused = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not self._is_in_body or self.pipeline or cycle.response_started:
+                self.transport.close()  # this would be taken for another request's answer
+                return
+            cycle.disconnected = True  # nobody is to wait for the rest
+            cycle.message_event.set()
+        # Closing at once would reset the connection, and the reset may overtake the answer.
         self.transport.write(_HEAD_TOO_LARGE)
         self.transport.write_eof()
         self._stop_timer()

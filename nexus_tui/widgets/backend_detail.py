@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from nexus_core.registry import BackendSnapshot
-from nexus_tui.figures import clock, duration, fit, wrap
+from nexus_tui.figures import clip, clock, duration, fit, wrap
 from nexus_tui.standing import models_cooling
 from nexus_tui.untrusted import visible
 from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
@@ -59,7 +59,9 @@ def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
     note = cooling.get(own)
     if note is None:
         return ((f"  {fit(shown, width - 3)}", "text"),)
-    return ((f"  {fit(f'{shown}: cooldown, {visible(note)}', width - 3)}", "warn"),)
+    told = f": cooldown, {visible(note)}"
+    name_width = max(width // 3, width - 3 - len(told))  # a long name leaves room for the note
+    return ((f"  {fit(clip(shown, name_width) + told, width - 3)}", "warn"),)
 
 
 class BackendFacts(LineWidget):

@@ -90,8 +90,8 @@ def _cooldown_note(backend: BackendSnapshot) -> str:
     if not models:
         return ""
     first, note = next(iter(models.items()))
-    more = f" and {len(models) - 1} more" if len(models) > 1 else ""
-    return f"{first}{more}: {note}"
+    more = f" +{len(models) - 1}" if len(models) > 1 else ""
+    return f"{first}{more}: cooldown, {note}"
 
 
 def _off(backend: BackendSnapshot, now: float) -> Cell:

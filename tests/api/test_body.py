@@ -100,9 +100,15 @@ BOMB = gzip.compress(b" " * 8 * 1024 * 1024)
 CUT = gzip.compress(BODY)[:-9]
 
 REFUSED: list[tuple[str, bytes, bytes, int, bytes]] = [
-    ("a bomb", b"gzip", BOMB, 413, b"max_body_bytes"),
+    ("a bomb", b"gzip", BOMB, 413, b"the body is over"),
     ("a bomb within a bomb", b"gzip", gzip.compress(BOMB * 2), 400, b"gzip"),
-    ("a deflated bomb", b"deflate", zlib.compress(b" " * 8 * 1024 * 1024), 413, b"max_body_bytes"),
+    (
+        "a deflated bomb",
+        b"deflate",
+        zlib.compress(b" " * 8 * 1024 * 1024),
+        413,
+        b"the body is over",
+    ),
     ("cut in its data", b"gzip", gzip.compress(BODY)[:20], 400, b"cut off"),
     ("cut in its checksum", b"gzip", gzip.compress(BODY)[:-4], 400, b"cut off"),
     ("cut in its head", b"gzip", b"\x1f\x8b\x08", 400, b"cut off"),
@@ -297,6 +303,7 @@ async def test_a_command_is_never_as_long_as_a_prompt(port: int) -> None:
     read = await talk(port, b"\r\n".join([*prompt, b"", b""]), b"[" * size)
 
     assert status(refused) == 413
+    assert b"max_body_bytes" not in refused  # to raise it would not help
     assert status(read) == 400
     assert b"not valid JSON" in read
 

@@ -61,7 +61,7 @@ class Client:
 
 
 @asynccontextmanager
-async def nexus(allowed: int) -> AsyncIterator[AsyncIterator[Client]]:
+async def nexus(allowed: int | None) -> AsyncIterator[AsyncIterator[Client]]:
     """A Nexus that allows so many connections, and new clients of it."""
     server = ServerConfig(max_connections=allowed)
     gateway = Gateway(Config(storage=StorageConfig(path=":memory:"), server=server))
@@ -150,6 +150,21 @@ async def test_a_connection_on_which_nothing_is_ever_asked_is_closed(
         assert await (await anext(clients)).is_closed()
 
 
+async def test_a_request_may_take_longer_than_a_connection_may_be_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(connections, "IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
+    async with nexus(10) as clients:
+        busy, idle = await anext(clients), await anext(clients)
+        busy.send(POST)  # its body is yet to come
+        is_idle_closed = await idle.is_closed()
+        answered = await busy.ask(b"not json!")
+
+    assert is_idle_closed
+    assert answered == 400
+
+
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
@@ -169,6 +184,20 @@ async def test_a_crowd_is_logged_once_and_so_is_its_end(
     began, ended = caplog.messages
     assert began.startswith("[server] max_connections (2) is reached: idle connections are closed")
     assert "28 idle connections were closed and 0 refused" in ended
+
+
+async def test_who_set_no_limit_is_told_what_raises_it(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(connections, "DEFAULT_MAX_CONNECTIONS", 2)
+    caplog.set_level(logging.WARNING)
+
+    async with nexus(None) as clients:
+        for _ in range(3):
+            assert await (await anext(clients)).ask(HEALTH) == 200
+
+    (began,) = caplog.messages
+    assert began.startswith("the limit of 2 connections is reached (raise it with ulimit -n, or")
 
 
 LIMITS = (16, 64, 100, 256, 1024, 4096, 20_000, 1_000_000)

@@ -114,6 +114,24 @@ async def test_a_wrong_command_changes_nothing_and_says_what_is_wrong(
     assert gateway.registry.snapshots() == before
 
 
+@pytest.mark.parametrize(
+    ("body", "param", "message"),
+    [
+        ({"cooldown": True}, "body.cooldown", "body.cooldown: Input should be false"),
+        ({"drain": False}, "body.drain", "body.drain: Input should be true"),
+        ({"priority": "high"}, "body.priority", "body.priority: Input should be a valid integer"),
+        ({}, "body", "body: one of enabled, drain, tier, priority and cooldown is required"),
+    ],
+)
+async def test_what_is_wrong_with_a_command_is_told_in_the_words_of_json(
+    gateway: Gateway, body: dict[str, object], param: str, message: str
+) -> None:
+    async with client(gateway) as http:
+        error = (await http.post("/nexus/backends/local", json=body)).json()["error"]
+
+    assert (error["param"], error["message"]) == (param, message)
+
+
 @pytest.mark.parametrize("kind", ["text/plain", "application/x-www-form-urlencoded", ""])
 async def test_only_json_changes_anything(gateway: Gateway, kind: str) -> None:
     async with client(gateway) as http:

@@ -8,12 +8,13 @@ from collections.abc import Iterator
 
 import pytest
 
+from nexus_core.api import server
 from nexus_core.config import Config, ServerConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
 from tests.api.test_server import BODY, post, status, talk
-from tests.contract.bodies import DONE, FIRST, STOP, chat
-from tests.contract.scripted_upstream import streams
+from tests.contract.bodies import DONE, FIRST, HELLO, STOP, chat
+from tests.contract.scripted_upstream import hang, streams
 from tests.scenarios.nexus import backend, running, say, upstreams
 
 LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
@@ -116,6 +117,26 @@ async def test_the_limit_of_a_head_holds_for_offers_too(port: int) -> None:
     assert status(answer) == 431
 
 
+@pytest.mark.parametrize("offer", [(), OFFERS["java"]], ids=["plain", "offer"])
+async def test_head_and_body_have_one_time_together(
+    monkeypatch: pytest.MonkeyPatch, offer: tuple[bytes, ...]
+) -> None:
+    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 0.1)  # of a head; a body has 30 s
+    head = offering(*offer, b"Connection: close", b"Content-Length: 9")
+
+    with in_thread(lambda: Gateway(Config())) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        writer.write(head[:20])
+        await talk(port, LAST)  # by now that has been read
+        writer.write(head[20:])
+        async with asyncio.timeout(10):
+            answer = await reader.read()
+        writer.close()
+
+    assert status(answer) == 400
+    assert b"did not arrive within" in answer
+
+
 async def test_a_backend_sees_nothing_of_an_offer() -> None:
     body = json.dumps(chat("m")).encode()
     async with upstreams(say) as (up,), running(backend("a", up.url)) as nexus:
@@ -159,7 +180,7 @@ async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
     head = b"POST /v1/chat/completions HTTP/1.0\r\nHost: localhost\r\n"
 
     async with (
-        upstreams(streams([FIRST], is_whole=False)) as (up,),
+        upstreams(streams([FIRST, HELLO], is_whole=False)) as (up,),
         running(backend("a", up.url)) as nexus,
     ):
         answer = await talk(
@@ -168,7 +189,7 @@ async def test_a_broken_stream_for_http_1_0_ends_with_its_error_event() -> None:
         )
 
     streamed = answer.partition(b"\r\n\r\n")[2]
-    assert streamed.startswith(FIRST)
+    assert streamed.startswith(FIRST + HELLO)
     assert streamed.endswith(b"}\n\n")
     assert b'data: {"error"' in streamed
     assert b"[DONE]" not in streamed
@@ -219,6 +240,59 @@ async def test_a_body_that_is_too_large_is_refused_before_100_continue(port: int
 
     assert status(answer) == 413
     assert b"100 Continue" not in answer
+
+
+FRAMED = (b"Transfer-Encoding: chunked", b"Connection: close")
+CHUNKED = offering(*FRAMED)
+
+
+@pytest.mark.parametrize(
+    "line", [b"Host: evil.example", b"X-Nexus-Min-Tier: 9", b"Origin: null", b"Authorization: x"]
+)
+async def test_a_trailer_is_no_part_of_the_head(port: int, line: bytes) -> None:
+    answer = await talk(port, CHUNKED + b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(BODY), BODY, line))
+
+    assert status(answer) == 404
+    assert b"model_not_found" in answer
+
+
+@pytest.mark.parametrize("path", [b"/v1/chat/completions", b"/nexus/zones/open", b"/nowhere"])
+@pytest.mark.parametrize(
+    "begun", [b"0\r\nX-A: ", b"1;a=", b"1\r\n{\r\n1;a="], ids=["trailer", "extension", "later"]
+)
+async def test_what_stands_around_chunks_has_the_limit_of_a_head(
+    port: int, path: bytes, begun: bytes
+) -> None:
+    head = offering(*FRAMED, b"Content-Type: application/json", path=path)
+
+    answer = await talk(port, head + begun, *[b"x" * 200_000] * 4)
+
+    assert status(answer) == 431
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
+async def test_chunks_of_one_byte_with_extensions_are_read(port: int) -> None:
+    chunks = b"".join(b"1;%b\r\n%b\r\n" % (b"a" * 3000, BODY[i : i + 1]) for i in range(len(BODY)))
+
+    answer = await talk(port, CHUNKED + chunks + b"0\r\n\r\n")
+
+    assert b"model_not_found" in answer
+
+
+async def test_a_head_that_is_too_large_is_no_answer_to_the_request_before_it() -> None:
+    body = json.dumps(chat("m")).encode()
+    first = offering(b"Content-Length: %d" % len(body)) + body
+    filler = b"GET /health HTTP/1.1\r\nx-filler: " + b"x" * 70_000
+
+    async with upstreams(hang) as (up,), running(backend("a", up.url)) as nexus:
+        reader, writer = await asyncio.open_connection("127.0.0.1", nexus.http.base_url.port)
+        writer.write(first)
+        await up.wait_for_requests(1)
+        writer.write(filler)
+        answer = await reader.read()
+        writer.close()
+
+    assert answer == b""
 
 
 @pytest.mark.parametrize(

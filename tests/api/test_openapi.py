@@ -87,6 +87,14 @@ def test_what_the_guard_may_answer_depends_on_the_keys(
     assert found == {"401": with_401, "403": with_403}
 
 
+def test_what_any_request_may_meet_stands_at_every_operation() -> None:
+    always = {"400", "413", "431", "503"}  # of Nexus's own; a 503 where connections are too many
+
+    missing = [path for _, path, one in operations(schema_with()) if always - set(one["responses"])]
+
+    assert missing == []
+
+
 def test_only_inference_answers_422_and_nothing_a_validation_error() -> None:
     schema = schema_with()
 

@@ -154,7 +154,7 @@ async def test_a_body_over_the_limit_is_a_413_that_can_be_read(is_declared: bool
 
     assert status(answer) == 413
     assert b"payload_too_large" in answer
-    assert b"max_body_bytes (1024)" in answer
+    assert b"max_body_bytes (1024 bytes)" in answer
 
 
 async def test_errors_of_the_door_are_counted() -> None:

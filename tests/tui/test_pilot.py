@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from dataclasses import replace
 
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
@@ -111,10 +112,24 @@ async def test_a_model_with_a_cooldown_is_told_without_calling_its_backend_down(
 
     row = next(line for line in table.splitlines() if "vllm-a" in line)
     assert "● healthy" in row
-    assert re.search(r"llama3:70b: (29|30) s more", row)
+    assert re.search(r"llama3:70b: cooldown, (29|30) s", row)
     assert "4 of 7 usable" in table
     assert re.search(r"llama3:70b: cooldown, (29|30) s more: answered 429", detail)
     assert "1 cooling" in small
+
+
+async def test_a_long_name_leaves_room_for_the_cooldown_of_its_model() -> None:
+    app, gateway = make_app(plays=False)
+    name = "vendor/" + "long-name-" * 12
+    served = replace(gateway.registry.snapshot("vllm-a"), models={name: name})
+    gateway.registry.change(served, models_are_configured=True)
+    gateway.registry.cooldowns.rest("vllm-a", name, 30, "answered 429")
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, "3")
+        detail = await press(pilot, "j", "enter")
+
+    assert re.search(r"long-name-\S*…: cooldown, (29|30) s more: answered 429", detail)
 
 
 async def test_c_ends_the_cooldowns_of_the_backend_under_the_cursor() -> None:
