@@ -94,7 +94,7 @@ class Exchange:
         may_send: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
-        self._agent = agent
+        self.agent = agent
         self._server = server
         self._may_send = may_send  # asked once more when there is a connection
         self._now = now  # seconds since the epoch: some waits are told as a moment
@@ -129,12 +129,12 @@ class Exchange:
                 str(error), status=504, code="upstream_timeout", kind=FailureKind.UNREACHABLE
             ) from error
         except UpstreamConnectError as error:
-            why = self._agent.keys.cut_text(str(error))
+            why = self.agent.keys.cut_text(str(error))
             raise self._failed(why, kind=FailureKind.UNREACHABLE) from error
         except ReportedError as error:
             return self._reported(error, call)
         except UpstreamError as error:
-            raise self._failed(self._agent.keys.cut_text(str(error))) from error
+            raise self._failed(self.agent.keys.cut_text(str(error))) from error
         except TimeoutError as error:
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
@@ -161,19 +161,19 @@ class Exchange:
     async def _ask(self, call: Call) -> Answer:
         """Send; and once more without what Nexus added, where that is refused."""
         try:
-            self._response = await self._agent.send(call)
+            self._response = await self.agent.send(call)
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
             self._relay = self._response = None
-            self._response = await self._agent.send(plain := refused.way_back.plain())
+            self._response = await self.agent.send(plain := refused.way_back.plain())
             answer = await self._judge(self._response, plain)
             if answer.status < 400:  # else it was about something else
                 refused.way_back.remember()
             return answer
 
     async def _judge(self, response: Response, call: Call) -> Answer:
-        cut = self._agent.keys.cut_text
+        cut = self.agent.keys.cut_text
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
         if not 200 <= status <= 599:
@@ -183,13 +183,13 @@ class Exchange:
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
         body = await read_whole(response, self._server.max_response_bytes)
-        return self._whole(status, headers, self._agent.keys.cut(body), call)
+        return self._whole(status, headers, self.agent.keys.cut(body), call)
 
     async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
         """The answer to a request for a stream, whatever its label says."""
         self._relay = relay = StreamRelay(
             response,
-            self._agent.keys,
+            self.agent.keys,
             hides_usage=call.adds_usage,
             choices=_choices(call),
             model=call.model,
@@ -206,7 +206,7 @@ class Exchange:
         if opening.shape is not Shape.JSON:
             raise self._failed("answered with something that is neither a stream nor JSON")
         body = held + await self._rest(relay, len(held))
-        whole = self._whole(response.status, headers, self._agent.keys.cut(body), call)
+        whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
         if whole.status >= 400:
             return whole
         fields = (
@@ -293,7 +293,7 @@ class Exchange:
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
         """An error that a translated provider tells in a stream, or in a model's own words."""
-        words = self._agent.keys.cut_text(str(error))
+        words = self.agent.keys.cut_text(str(error))
         report = ErrorReport(words, error.kind)
         fault = without_echo(judge_report(report, error.status, call.model), call)
         if fault.kind is FailureKind.REFUSED_KEY:
@@ -312,8 +312,8 @@ class Exchange:
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
         error = UpstreamFailedError(
-            f'backend "{self._agent.name}" refused the key Nexus holds for it ({status}); '
-            f"{self._agent.auth_hint}",
+            f'backend "{self.agent.name}" refused the key Nexus holds for it ({status}); '
+            f"{self.agent.auth_hint}",
             code="upstream_auth_failed",
         )
         return AttemptFailedError(
@@ -328,9 +328,7 @@ class Exchange:
         code: str = "upstream_error",
         kind: FailureKind = FailureKind.FAILED,
     ) -> AttemptFailedError:
-        error = UpstreamFailedError(
-            f'backend "{self._agent.name}": {why}', status=status, code=code
-        )
+        error = UpstreamFailedError(f'backend "{self.agent.name}": {why}', status=status, code=code)
         seen = self._response.status if self._response is not None else None
         return AttemptFailedError(Failure(why, error, seen, kind))
 

@@ -291,7 +291,7 @@ class Forwarder:
     ) -> Failure | None:
         """One exchange with the first of the order; how it failed, or None if it was answered."""
         request, choice = record.request, decision.order[0]
-        backend, model = choice.backend, choice.upstream_model
+        backend = choice.backend
         blame.candidates = decision.order
         agent = self._agents[backend.name]
         exchange = Exchange(
@@ -299,12 +299,11 @@ class Forwarder:
         )
         with self._registry.held(backend.name, choice.trial_of):
             check_zone(request.need, choice)
-            served = Served(backend, model, decision.reason)
+            served = Served(backend, choice.upstream_model, decision.reason)
             record.route(served, decision, attempt)
-            bill = record.open_bill(backend, served.model)
+            record.open_bill(backend, served.model)
             self._strategy.next_turn()
             record.is_at_backend = True
-            call: Call | None = None
             try:
                 call = await prepared(
                     agent,
@@ -314,18 +313,7 @@ class Forwarder:
                     wants_usage=self._books.is_priced(backend, served.model),
                 )
                 record.drop(call.translation.dropped if call.translation else ())
-                answer = await exchange.open(call)
-                await bill.counted(self._now())
-                record.upstream_seconds += exchange.seconds
-                self._registry.record_success(backend.name, exchange.seconds * 1000)
-                self._registry.cooldowns.begin(backend.name, model)
-                if answer.status >= 400:
-                    blame.forgive()
-                blame.answered()
-                self._strategy.affinity.remember(request.need.traits.prefixes, backend.name)
-                await self._deliver(record, answer, reply, blame)
-                if answer.status < 400:
-                    self._registry.cooldowns.succeed(backend.name, model)
+                return await self._exchange(record, exchange, call, served, reply, blame)
             except UnsupportedFieldsError as error:
                 if attempt == 1:
                     raise
@@ -333,26 +321,51 @@ class Forwarder:
                 failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
                 record.fail_attempt(backend.name, failure, 0.0)
                 return failure
-            except AttemptFailedError as failed:
-                record.upstream_seconds += exchange.seconds
-                record.fail_attempt(backend.name, failed.failure, exchange.seconds)
-                blame.learn(agent, model, failed.failure)
-                return failed.failure
-            except StreamFaultError as reported:
-                blame.learn(agent, model, reported_failure(reported, backend.name, call))
-                record.failed, record.error = True, f'backend "{backend.name}": {reported}'
-                await reply.finish()
-            except asyncio.CancelledError:
-                # A whole answer may take any time: only of a stream it is said when it begins.
-                is_silent = call is not None and call.is_streaming and not record.has_begun
-                if is_silent and record.has_run_out and not self._is_ending:
-                    blame.add(backend.name, model, self._too_late())
-                raise
             finally:
                 if record.answered is None and (exchange.is_refused or not exchange.is_sent):
                     record.drop_bill()
                 record.is_at_backend = False
                 await exchange.close()
+
+    async def _exchange(
+        self,
+        record: RequestRecord,
+        exchange: Exchange,
+        call: Call,
+        served: Served,
+        reply: Reply,
+        blame: Blame,
+    ) -> Failure | None:
+        """Send the call and pass its answer on; what the registry learns of the backend by it."""
+        agent, name, model = exchange.agent, served.backend.name, served.model
+        try:
+            answer = await exchange.open(call)
+            await record.counted()
+            record.upstream_seconds += exchange.seconds
+            self._registry.record_success(name, exchange.seconds * 1000)
+            self._registry.cooldowns.begin(name, model)
+            if answer.status >= 400:
+                blame.forgive()
+            blame.answered()
+            self._strategy.affinity.remember(record.request.need.traits.prefixes, name)
+            await self._deliver(record, answer, reply, blame)
+            if answer.status < 400:
+                self._registry.cooldowns.succeed(name, model)
+        except AttemptFailedError as failed:
+            record.upstream_seconds += exchange.seconds
+            record.fail_attempt(name, failed.failure, exchange.seconds)
+            blame.learn(agent, model, failed.failure)
+            return failed.failure
+        except StreamFaultError as reported:
+            blame.learn(agent, model, reported_failure(reported, name, call))
+            record.failed, record.error = True, f'backend "{name}": {reported}'
+            await reply.finish()
+        except asyncio.CancelledError:
+            # A whole answer may take any time: only of a stream it is said when it begins.
+            is_silent = call.is_streaming and not record.has_begun
+            if is_silent and record.has_run_out and not self._is_ending:
+                blame.add(name, model, self._too_late())
+            raise
         return None
 
     async def _deliver(

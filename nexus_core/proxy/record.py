@@ -117,12 +117,16 @@ class RequestRecord:
         if self.chosen is not None and hints:
             self.chosen = replace(self.chosen, dropped=hints)
 
-    def open_bill(self, backend: BackendSnapshot, model: str) -> Bill:
+    def open_bill(self, backend: BackendSnapshot, model: str) -> None:
         """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
         at = self.now()
         self.bill = Bill(self.books, self.request, backend, model, at)
         self._tell_budget(at)
-        return self.bill
+
+    async def counted(self) -> None:
+        """Wait until the prompt is counted: long done when an answer begins."""
+        if self.bill is not None:
+            await self.bill.counted(self.now())
 
     def drop_bill(self) -> None:
         """The attempt came to nothing, and costs nothing."""

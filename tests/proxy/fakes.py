@@ -32,6 +32,9 @@ class ScriptedResponse:
         self.is_read = False  # its first part was taken
         self._parts = parts
 
+    def __str__(self) -> str:
+        return f"{self.status} {self._parts!r:.40}"
+
     async def chunks(self) -> AsyncGenerator[bytes]:
         for part in self._parts:
             if isinstance(part, asyncio.Event):
