@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass, field
 
-from nexus_core.commands import CapturedExchange
+from nexus_core.captured import CapturedExchange
 from nexus_core.errors import NexusError
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
 from nexus_core.routing.requirements import Requirements

@@ -21,9 +21,9 @@ from nexus_core.config import (
     shown,
     shown_path,
 )
-from nexus_core.registry import BackendSnapshot, ProbeResult
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
-from nexus_core.types import HealthCause, PrivacyZone
+from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 _MAX_NAMED = 5  # models in one line
 

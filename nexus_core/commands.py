@@ -150,20 +150,3 @@ class Outcome:
     message: str  # for people, one line
     lines: tuple[str, ...] = ()  # more of it: a plan, a difference
     data: dict[str, Any] = field(default_factory=dict)  # JSON values, as the control API answers
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CapturedExchange:
-    """A request and its answer as far as it has come."""
-
-    request_id: str
-    endpoint: Endpoint
-    model: str  # as the client asked
-    body: bytes = field(repr=False)  # as the client sent it
-    # The beginning of what the client got, the framing of a stream included; of an error in
-    # Nexus's own words only the message.
-    answer: bytes = field(repr=False)
-    status: int | None  # None before the answer began
-    is_whole: bool  # the answer is over, and all of it is here
-    is_restricted: bool  # it must never be written to a file
-    replay_of: str | None  # the request it repeats

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 
+from nexus_core.bus import EventBus
 from nexus_core.circuit import NO_COOLDOWNS, Circuit, Circuits, Cooldown
-from nexus_core.events import CooldownBegan, CooldownEnded, EventBus
+from nexus_core.events import CooldownBegan, CooldownEnded
 from nexus_core.types import CooldownEnd
 
 log = logging.getLogger(__name__)

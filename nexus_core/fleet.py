@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from nexus_core.agents import AgentSettings, InferenceAgent, create_agent
 from nexus_core.config import BackendConfig, Config
 from nexus_core.config_write import AddBackend, Change, SetBackend, SetZone
 from nexus_core.health import HealthChecks
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.reload import ReloadPlan
-from nexus_core.types import PrivacyZone
+from nexus_core.registry import BackendSnapshot, Registry
+from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_core.upstream.base import UpstreamEngine
 
 log = logging.getLogger(__name__)
@@ -78,9 +77,13 @@ class Fleet:
             if not self._registry.is_zone_enabled(zone):
                 yield SetZone(zone, enabled=False)
 
-    def apply(self, plan: ReloadPlan, old: Config) -> None:
-        """Do what the plan says of backends and health checks."""
-        new, before = plan.config, self._settings
+    def apply(self, new: Config, old: Config, planned: Sequence[BackendSnapshot]) -> None:
+        """Bring backends and health checks from one configuration to another.
+
+        Args:
+            planned: the backends as they are afterwards, those that were found included.
+        """
+        before, after = self._settings, {snapshot.name: snapshot for snapshot in planned}
         self._settings = _settings(new)
         agents = {
             backend.name: self._agent(backend)
@@ -89,21 +92,22 @@ class Fleet:
         }
         self.agents |= agents
         self.health.config = new.health_check
-        for name in plan.removed:
+        removed = [name for name in self._registry.names if name not in after]
+        for name in removed:
             self._registry.remove(name)
             self.health.forget(name)
-        for name in [*plan.removed, *(backend.name for backend in new.backends)]:
+        for name in [*removed, *(backend.name for backend in new.backends)]:
             self._added.pop(name, None)
-        planned = {snapshot.name: snapshot for snapshot in plan.fleet}
+        known = set(self._registry.names)
         for backend in new.backends:
-            if backend.name in plan.added:
-                self._registry.add(backend)
-            else:
+            if backend.name in known:
                 is_table = backend.models is not None
-                self._registry.change(planned[backend.name], models_are_configured=is_table)
+                self._registry.change(after[backend.name], models_are_configured=is_table)
+            else:
+                self._registry.add(backend)
             if backend.name in agents:
                 self.health.look_at(backend.name)
-        self._registry.arrange(planned)
+        self._registry.arrange(after)
         self._forget_agents()
 
     def _agent(self, backend: BackendConfig) -> InferenceAgent:

@@ -12,15 +12,17 @@ from random import Random
 
 from nexus_core.agents.base import prepared
 from nexus_core.books import Books
+from nexus_core.bus import EventBus
 from nexus_core.capture import Captures
-from nexus_core.commands import CapturedExchange, Command, Outcome
+from nexus_core.captured import CapturedExchange
+from nexus_core.commands import Command, Outcome
 from nexus_core.config import BackendConfig, Config
 from nexus_core.config_write import Change
 from nexus_core.cost_report import CostReport
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import NexusError
 from nexus_core.event_log import EventLog
-from nexus_core.events import ConfigReloaded, EventBus
+from nexus_core.events import ConfigReloaded
 from nexus_core.explain import (
     Chosen,
     Explanation,
@@ -37,7 +39,7 @@ from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.recent import RecentRequests
-from nexus_core.registry import ProbeResult, Registry
+from nexus_core.registry import Registry
 from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
@@ -45,7 +47,7 @@ from nexus_core.routing.strategies import Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.translation.report import UnsupportedFieldsError
-from nexus_core.types import BackendType, CooldownEnd, Endpoint, QueueState
+from nexus_core.types import BackendType, CooldownEnd, Endpoint, ProbeResult, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -203,7 +205,7 @@ class Gateway:
         plan = self.plan_reload(config)
         with self.registry.together():
             self.clear_cooldowns()
-            self.fleet.apply(plan, self.config)
+            self.fleet.apply(plan.config, self.config, plan.fleet)
             self.config = plan.config
             self.strategy.routing = plan.config.routing
             self.forwarder.configure(plan.config.server, plan.config.routing)

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from nexus_core.agents import InferenceAgent
 from nexus_core.config import HealthCheckConfig
-from nexus_core.registry import ProbeResult, Registry
+from nexus_core.registry import Registry
+from nexus_core.types import ProbeResult
 
 log = logging.getLogger(__name__)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_hex
 
+from nexus_core.bus import EventBus
 from nexus_core.capture import Captures
 from nexus_core.commands import (
     CaptureBodies,
@@ -32,7 +33,7 @@ from nexus_core.errors import (
     PermissionDeniedError,
     RequestNotFoundError,
 )
-from nexus_core.events import CaptureToggled, EventBus, ZoneToggled
+from nexus_core.events import CaptureToggled, ZoneToggled
 from nexus_core.health import HealthChecks
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served

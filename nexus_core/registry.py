@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
+from nexus_core.bus import EventBus
 from nexus_core.circuit import Cooldown
 from nexus_core.config import BackendConfig
 from nexus_core.cooldowns import Cooldowns
@@ -20,18 +21,17 @@ from nexus_core.events import (
     BackendProbed,
     BackendRemoved,
     BackendToggled,
-    EventBus,
 )
-from nexus_core.snapshot import (
-    BackendSnapshot,
-    ModelDetails,
+from nexus_core.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.types import (
+    CooldownEnd,
+    HealthCause,
+    HealthStatus,
+    PrivacyZone,
     ProbeResult,
-    first_snapshot,
-    is_same_server,
 )
-from nexus_core.types import CooldownEnd, HealthCause, HealthStatus, PrivacyZone
 
-__all__ = ["BackendSnapshot", "ModelDetails", "ProbeResult", "Registry"]
+__all__ = ["BackendSnapshot", "Registry"]
 
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 _SMOOTHING = 0.2  # the newest value's share of a moving average

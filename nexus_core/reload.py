@@ -14,8 +14,8 @@ from nexus_core.routing.candidates import Moment
 from nexus_core.routing.requirements import Policies, RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
-from nexus_core.snapshot import BackendSnapshot, ModelDetails, first_snapshot, is_same_server
-from nexus_core.types import PrivacyZone
+from nexus_core.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.types import ModelDetails, PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
 # the waiting room.

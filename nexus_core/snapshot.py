@@ -9,16 +9,7 @@ from types import MappingProxyType
 from nexus_core.base_url import is_same_base
 from nexus_core.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.config import BackendConfig
-from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDetails:
-    """What a backend tells of one of its models, as far as it does."""
-
-    is_loaded: bool | None = None  # in memory: the first request need not wait for it
-    context_tokens: int | None = None  # of the loaded window, not what the model could take
-    lacks: frozenset[Capability] = frozenset()
+from nexus_core.types import BackendType, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,24 +71,6 @@ class BackendSnapshot:
     @property
     def is_full(self) -> bool:
         return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
-    """What a health check found."""
-
-    elapsed_ms: float
-    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not
-    never_lists: bool = False  # it has no list: more than the configured models is never known
-    details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
-    cause: HealthCause = HealthCause.NONE
-    detail: str | None = None  # for people
-    is_inconclusive: bool = False  # it failed for want of something of our own: nobody was asked
-
-    @property
-    def ok(self) -> bool:
-        """It can be reached and does not refuse the key."""
-        return self.cause is HealthCause.NONE
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:

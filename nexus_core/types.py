@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -150,3 +151,30 @@ class QueueState:
 
     waiting: int
     max_size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelDetails:
+    """What a backend tells of one of its models, as far as it does."""
+
+    is_loaded: bool | None = None  # in memory: the first request need not wait for it
+    context_tokens: int | None = None  # of the loaded window, not what the model could take
+    lacks: frozenset[Capability] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProbeResult:
+    """What a health check found."""
+
+    elapsed_ms: float
+    models: tuple[str, ...] | None = None  # what the backend lists; None when it did not
+    never_lists: bool = False  # it has no list: more than the configured models is never known
+    details: Mapping[str, ModelDetails] | None = None  # None: it tells none, or not this time
+    cause: HealthCause = HealthCause.NONE
+    detail: str | None = None  # for people
+    is_inconclusive: bool = False  # it failed for want of something of our own: nobody was asked
+
+    @property
+    def ok(self) -> bool:
+        """It can be reached and does not refuse the key."""
+        return self.cause is HealthCause.NONE

@@ -15,7 +15,8 @@ from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from nexus_core import __version__
-from nexus_core.commands import CapturedExchange, Command, Outcome
+from nexus_core.captured import CapturedExchange
+from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
 from nexus_core.cost_report import CostReport
 from nexus_core.errors import PermissionDeniedError

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from nexus_core.bus import EventBus
 from nexus_core.commands import Command, Outcome
 from nexus_core.config import Config
 from nexus_core.cost_report import CostReport
 from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
-from nexus_core.events import EventBus, NexusEvent
+from nexus_core.events import NexusEvent
 from nexus_core.explain import Explanation, Question
 from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.stats import Stats

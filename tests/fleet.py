@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from nexus_core.books import Books
 from nexus_core.circuit import Cooldown
 from nexus_core.config import Config, RoutingConfig, StorageConfig
-from nexus_core.registry import BackendSnapshot, ModelDetails
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.traits import Traits
-from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, Capability, HealthStatus, ModelDetails, PrivacyZone
 
 MODEL = "llama3:70b"
 

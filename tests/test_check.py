@@ -8,8 +8,8 @@ import pytest
 from nexus_core.check import Finding, Level, check_config, check_storage
 from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig, UnusableBackend
 from nexus_core.outbound_proxy import read_proxy_url
-from nexus_core.snapshot import ProbeResult, first_snapshot
-from nexus_core.types import BackendType, HealthCause, PrivacyZone
+from nexus_core.snapshot import first_snapshot
+from nexus_core.types import BackendType, HealthCause, PrivacyZone, ProbeResult
 
 UP = ProbeResult(elapsed_ms=3, models=("m", "n"))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="connection refused")

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from nexus_core.bus import EventBus
 from nexus_core.circuit import FAILURES_TO_OPEN
 from nexus_core.config import BackendConfig
-from nexus_core.events import CooldownBegan, CooldownEnded, EventBus, NexusEvent
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.types import BackendType, CooldownEnd, HealthCause, PrivacyZone
+from nexus_core.events import CooldownBegan, CooldownEnded, NexusEvent
+from nexus_core.registry import Registry
+from nexus_core.types import BackendType, CooldownEnd, HealthCause, PrivacyZone, ProbeResult
 
 WELL = ProbeResult(elapsed_ms=1, models=("m", "n"))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="refused")

@@ -1,6 +1,7 @@
 import asyncio
 
-from nexus_core.events import BackendToggled, EventBus, NexusEvent
+from nexus_core.bus import EventBus
+from nexus_core.events import BackendToggled, NexusEvent
 
 
 def toggled(number: int) -> BackendToggled:

@@ -2,11 +2,12 @@ import asyncio
 
 import pytest
 
+from nexus_core.bus import EventBus, Subscription
 from nexus_core.config import BackendConfig, HealthCheckConfig
-from nexus_core.events import BackendProbed, EventBus, Subscription
+from nexus_core.events import BackendProbed
 from nexus_core.health import HealthChecks
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.registry import Registry
+from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
 from tests.proxy.test_forward import ScriptedAgent
 
 UP = ProbeResult(elapsed_ms=1, models=("m",))

@@ -3,16 +3,11 @@ from dataclasses import replace
 
 import pytest
 
+from nexus_core.bus import EventBus
 from nexus_core.config import BackendConfig
-from nexus_core.events import (
-    BackendChanged,
-    BackendHealthChanged,
-    BackendProbed,
-    BackendToggled,
-    EventBus,
-)
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.events import BackendChanged, BackendHealthChanged, BackendProbed, BackendToggled
+from nexus_core.registry import Registry
+from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
 
 UNLISTED = ProbeResult(elapsed_ms=1, detail="no list", never_lists=True)
 NOT_NOW = ProbeResult(elapsed_ms=1, detail="not now")

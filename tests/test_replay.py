@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nexus_core.commands import CaptureBodies, CapturedExchange, Command, ReplayRequest, SendRequest
+from nexus_core.captured import CapturedExchange
+from nexus_core.commands import CaptureBodies, Command, ReplayRequest, SendRequest
 from nexus_core.config import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.errors import (

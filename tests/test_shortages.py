@@ -27,8 +27,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.ledger import Ledger
 from nexus_core.price_list import load_price_list
 from nexus_core.pricing import Prices
-from nexus_core.registry import ProbeResult
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
 from nexus_core.upstream import create_engine, wording
 from nexus_core.upstream.base import (
     UpstreamConnectError,

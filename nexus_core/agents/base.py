@@ -10,12 +10,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from nexus_core.events import TokenUsage
-from nexus_core.registry import ProbeResult
 from nexus_core.tokens import THREAD_FROM_BYTES
 from nexus_core.translation.openai import JsonObject, OpenAIRequest
 from nexus_core.translation.report import Translation
 from nexus_core.translation.schema.mapping import UNCHANGED, CallMapping
-from nexus_core.types import Endpoint
+from nexus_core.types import Endpoint, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 

@@ -9,8 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from nexus_core.registry import ModelDetails
-from nexus_core.types import Capability
+from nexus_core.types import Capability, ModelDetails
 
 Details: TypeAlias = dict[str, ModelDetails]
 DetailsReader: TypeAlias = Callable[[object, tuple[str, ...]], Details]

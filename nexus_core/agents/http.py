@@ -15,9 +15,8 @@ from nexus_core.agents.base import KeyCutter
 from nexus_core.agents.model_list import ListPage, Query, Refusal, parse_page, read_refusal
 from nexus_core.base_url import read_base_url
 from nexus_core.config import BackendConfig
-from nexus_core.registry import ModelDetails, ProbeResult
 from nexus_core.translation.openai import MAX_MODEL_CHARS
-from nexus_core.types import HealthCause
+from nexus_core.types import HealthCause, ModelDetails, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     UpstreamEngine,

@@ -11,9 +11,8 @@ from nexus_core.agents.http import AgentSettings, Listing
 from nexus_core.agents.local import LocalAgent
 from nexus_core.agents.model_list import Entry, ListPage
 from nexus_core.config import BackendConfig
-from nexus_core.registry import ProbeResult
 from nexus_core.translation.openai import parse_json
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
     UpstreamConnectError,
     UpstreamEngine,

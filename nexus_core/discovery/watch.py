@@ -28,8 +28,8 @@ from nexus_core.discovery.mdns import (
     is_this_machine,
 )
 from nexus_core.loopback import endpoint
-from nexus_core.registry import ProbeResult, Registry
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.registry import Registry
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import UpstreamEngine
 
 log = logging.getLogger(__name__)

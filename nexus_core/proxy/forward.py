@@ -10,9 +10,9 @@ from nexus_core import descriptors
 from nexus_core.agents import InferenceAgent
 from nexus_core.agents.base import Call, prepared
 from nexus_core.books import Books
+from nexus_core.bus import EventBus
 from nexus_core.config import RoutingConfig, ServerConfig
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
-from nexus_core.events import EventBus
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.blame import Blame

@@ -9,11 +9,11 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 from nexus_core.books import Books
+from nexus_core.bus import EventBus
 from nexus_core.events import (
     Attempt,
     AttemptFailed,
     BudgetStatusChanged,
-    EventBus,
     FirstByteReceived,
     RequestFinished,
     RequestReceived,

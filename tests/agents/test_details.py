@@ -19,8 +19,7 @@ from nexus_core.agents.details import (
     read_vllm_models,
 )
 from nexus_core.config import BackendConfig
-from nexus_core.registry import ModelDetails, ProbeResult
-from nexus_core.types import BackendType, Capability, PrivacyZone
+from nexus_core.types import BackendType, Capability, ModelDetails, PrivacyZone, ProbeResult
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 OLLAMA = {

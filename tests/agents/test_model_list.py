@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from nexus_core.agents import AgentSettings, create_agent
 from nexus_core.agents.model_list import Refusal, read_page, read_refusal
 from nexus_core.config import BackendConfig
-from nexus_core.registry import ProbeResult
-from nexus_core.types import BackendType, HealthCause, PrivacyZone
+from nexus_core.types import BackendType, HealthCause, PrivacyZone, ProbeResult
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"

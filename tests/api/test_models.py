@@ -14,8 +14,7 @@ from nexus_core.api.models import find_model, list_models
 from nexus_core.api.state import read_state, write_state
 from nexus_core.config import BackendConfig, Config, RoutingConfig, StorageConfig
 from nexus_core.gateway import Gateway
-from nexus_core.registry import ProbeResult
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 
 MANY = tuple(f'model "{number}" ü' for number in range(10_000))
 

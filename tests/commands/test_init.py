@@ -13,8 +13,7 @@ from nexus_core.config_file import load_config
 from nexus_core.discovery.cloud import cloud_keys
 from nexus_core.discovery.local import Place, Sight, Sighting
 from nexus_core.discovery.new_config import config_text
-from nexus_core.registry import ProbeResult
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_tui.client import load
 from nexus_tui.commands.completion import SHELLS
 from tests.test_cli import run

@@ -15,8 +15,7 @@ from nexus_core.discovery.local import (
     look_at,
     unique_name,
 )
-from nexus_core.registry import ProbeResult
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 from tests.contract.scripted_upstream import Script, ScriptedUpstream, answers, hang

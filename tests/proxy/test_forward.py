@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 
 from nexus_core.agents.base import Call, KeyCutter
+from nexus_core.bus import EventBus
 from nexus_core.config import (
     BackendConfig,
     QueueConfig,
@@ -15,7 +16,6 @@ from nexus_core.config import (
 )
 from nexus_core.events import (
     AttemptFailed,
-    EventBus,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -26,13 +26,20 @@ from nexus_core.events import (
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.registry import BackendSnapshot, ProbeResult, Registry
+from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Ranked, Strategy
 from nexus_core.stats import Stats
 from nexus_core.translation.openai import OpenAIRequest, read_request
 from nexus_core.translation.report import UnsupportedFieldsError
-from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import (
+    BackendType,
+    Endpoint,
+    HealthStatus,
+    PrivacyZone,
+    ProbeResult,
+    RouteReason,
+)
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.fleet import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse

@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from nexus_core.events import EventBus, RequestFinished, TokenUsage
+from nexus_core.bus import EventBus
+from nexus_core.events import RequestFinished, TokenUsage
 from nexus_core.proxy.bill import Answered
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.record import RequestRecord

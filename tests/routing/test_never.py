@@ -22,14 +22,21 @@ from nexus_core.errors import (
     PayloadTooLargeError,
     UpstreamFailedError,
 )
-from nexus_core.registry import BackendSnapshot, ModelDetails
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.candidates import Moment
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.strategies import Strategy
 from nexus_core.translation.traits import Traits
-from nexus_core.types import BackendType, Capability, HealthCause, HealthStatus, PrivacyZone
+from nexus_core.types import (
+    BackendType,
+    Capability,
+    HealthCause,
+    HealthStatus,
+    ModelDetails,
+    PrivacyZone,
+)
 from tests.fleet import MODEL, decide, fleets, snapshot
 
 CHAT, AUDIO = Capability.CHAT, Capability.AUDIO

@@ -6,11 +6,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config import RoutingConfig, WeightsConfig
-from nexus_core.registry import BackendSnapshot, ModelDetails
+from nexus_core.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.strategies import Strategy, rank_by_score, score_terms
 from nexus_core.translation.traits import Traits
-from nexus_core.types import BackendType
+from nexus_core.types import BackendType, ModelDetails
 from tests.fleet import MODEL, fleets, serving, snapshot
 
 WEIGHTS = WeightsConfig()

@@ -12,14 +12,9 @@ from typing import Any, TypeAlias
 import httpx
 
 from nexus_core.api.server import bind, serve
+from nexus_core.bus import Subscription
 from nexus_core.config import BackendConfig, Config, HealthCheckConfig, StorageConfig
-from nexus_core.events import (
-    AttemptFailed,
-    NexusEvent,
-    RequestFinished,
-    RouteDecided,
-    Subscription,
-)
+from nexus_core.events import AttemptFailed, NexusEvent, RequestFinished, RouteDecided
 from nexus_core.gateway import Gateway
 from nexus_core.registry import BackendSnapshot
 from nexus_core.types import BackendType, PrivacyZone

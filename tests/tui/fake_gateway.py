@@ -6,10 +6,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
 
+from nexus_core.bus import EventBus
 from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.config import Config
 from nexus_core.cost_report import CostReport
-from nexus_core.events import EventBus, ZoneToggled
+from nexus_core.events import ZoneToggled
 from nexus_core.explain import Explanation, Question, Situation, explain
 from nexus_core.registry import Registry
 from nexus_core.routing.requirements import read_requirements

@@ -19,7 +19,6 @@ from nexus_core.events import (
     ScoreTerm,
     TokenUsage,
 )
-from nexus_core.registry import ProbeResult
 from nexus_core.types import (
     BackendType,
     Cost,
@@ -28,6 +27,7 @@ from nexus_core.types import (
     HealthCause,
     HealthStatus,
     PrivacyZone,
+    ProbeResult,
     RouteReason,
 )
 from nexus_tui.source import LocalSource
