@@ -33,8 +33,10 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports --no-cache
 
+# Tests mostly wait: a few more workers than cores. JOBS=0 runs them in one process.
+JOBS ?= 3
 unit: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses $(JOBS)
 
 format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
