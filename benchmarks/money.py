@@ -19,18 +19,18 @@ from pathlib import Path
 
 import genai_prices
 
-from nexus_core.books import Books
-from nexus_core.config import BudgetConfig, Config, StorageConfig
-from nexus_core.events import TokenUsage
-from nexus_core.ledger import Ledger
-from nexus_core.ledger_schema import LedgerRow
-from nexus_core.pricing import Prices, estimate_cost
-from nexus_core.proxy.bill import Answered, Bill
+from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
+from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.fleet.snapshot import BackendSnapshot
+from nexus_core.money.accounting import Books
+from nexus_core.money.ledger import Ledger
+from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.prices import Prices, estimate_cost
+from nexus_core.observe.events import TokenUsage
+from nexus_core.proxy.charge import Answered, Bill
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.snapshot import BackendSnapshot
-from nexus_core.tokens import count_tokens
-from nexus_core.translation.openai import read_request
+from nexus_core.tokens.count import count_tokens
 from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
 
 NUMBER = 2000

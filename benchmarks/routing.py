@@ -13,12 +13,12 @@ from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 
-from nexus_core.config import RoutingConfig
-from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import Moment
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
-from nexus_core.routing.strategies import Strategy
+from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.stages import Moment
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 
 FLEET = 50

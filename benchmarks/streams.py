@@ -17,8 +17,8 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from nexus_core.api.server import bind, serve
-from nexus_core.config import BackendConfig, Config, HealthCheckConfig, StorageConfig
+from nexus_core.api.listen.server import bind, serve
+from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, PrivacyZone
 

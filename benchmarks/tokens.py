@@ -11,8 +11,8 @@ import time
 import timeit
 from collections.abc import Callable
 
-from nexus_core.tokens import count_tokens
-from nexus_core.vocabularies import Tokenizers
+from nexus_core.tokens.count import count_tokens
+from nexus_core.tokens.vocabularies import Tokenizers
 
 PROSE = "All happy families are alike; each unhappy family is unhappy in its own way. "
 NUMBER = 200

@@ -10,20 +10,33 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
-from nexus_core.agents.base import prepared
-from nexus_core.books import Books
-from nexus_core.bus import EventBus
-from nexus_core.capture import Captures
-from nexus_core.captured import CapturedExchange
-from nexus_core.commands import Command, Outcome
-from nexus_core.config import BackendConfig, Config
-from nexus_core.config_write import Change
-from nexus_core.cost_report import CostReport
+from nexus_core.config.save import Change
+from nexus_core.config.schema import BackendConfig, Config
+from nexus_core.control.commands import Command, Outcome
+from nexus_core.control.execute import Operator
+from nexus_core.control.reload import ReloadPlan, plan_reload
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import NexusError
-from nexus_core.event_log import EventLog
-from nexus_core.events import ConfigReloaded
-from nexus_core.explain import (
+from nexus_core.fleet.lifecycle import Fleet
+from nexus_core.fleet.registry import Registry
+from nexus_core.money.accounting import Books
+from nexus_core.money.report import CostReport
+from nexus_core.near_names import shortlist
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.captured import CapturedExchange
+from nexus_core.observe.event_log import EventLog
+from nexus_core.observe.events import ConfigReloaded
+from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.requests import RecentRequests
+from nexus_core.observe.stats import Stats
+from nexus_core.providers.base import prepared
+from nexus_core.proxy.capture import Captures
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.queue import WaitingRoom
+from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.routing.explain import (
     Chosen,
     Explanation,
     Question,
@@ -31,22 +44,9 @@ from nexus_core.explain import (
     TranslationReport,
     explain,
 )
-from nexus_core.fleet import Fleet
-from nexus_core.log_ring import LogRing
-from nexus_core.near_names import shortlist
-from nexus_core.operator import Operator
-from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.queue import WaitingRoom
-from nexus_core.proxy.reply import ProxyRequest, Reply
-from nexus_core.recent import RecentRequests
-from nexus_core.registry import Registry
-from nexus_core.reload import ReloadPlan, plan_reload
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.strategies import Strategy
-from nexus_core.stats import Stats
-from nexus_core.translation.openai import OpenAIRequest
-from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, CooldownEnd, Endpoint, ProbeResult, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine

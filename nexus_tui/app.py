@@ -15,9 +15,9 @@ from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
-from nexus_core.commands import Command, Outcome
+from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
-from nexus_core.log_ring import LogRing
+from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
@@ -26,14 +26,12 @@ from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
-from nexus_tui.alarms import alarms
-from nexus_tui.bindings import as_bindings
-from nexus_tui.costwatch import keep_costs
-from nexus_tui.intake import Intake
-from nexus_tui.keys import Key, remapped
-from nexus_tui.loop import settle_gc
-from nexus_tui.notices import Notices
-from nexus_tui.pacer import Pacer
+from nexus_tui.draw.intake import Intake
+from nexus_tui.draw.pacer import Pacer
+from nexus_tui.draw.theme import THEMES, themes
+from nexus_tui.keymap.bindings import as_bindings
+from nexus_tui.keymap.keys import Key, remapped
+from nexus_tui.process.loop import settle_gc
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.base import BaseScreen
 from nexus_tui.screens.costs import CostsTab
@@ -42,15 +40,17 @@ from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
 from nexus_tui.screens.zones import ZonesTab
-from nexus_tui.source import EventSource
-from nexus_tui.theme import THEMES, themes
-from nexus_tui.untrusted import visible
-from nexus_tui.viewmodel import BACKENDS, GROUPS, KPI, LIST, ViewModel
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.escape import visible
+from nexus_tui.view.banner import alarms
+from nexus_tui.view.cost_poller import keep_costs
+from nexus_tui.view.model import BACKENDS, GROUPS, KPI, LIST, ViewModel
+from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.backend_list import BackendPanel, BackendView
+from nexus_tui.widgets.base.lines import LineWidget
+from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
-from nexus_tui.widgets.lines import LineWidget
-from nexus_tui.widgets.rowlist import RowList
 
 T = TypeVar("T")
 

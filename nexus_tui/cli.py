@@ -18,10 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_core import __version__
-from nexus_tui import attach
-from nexus_tui.address import address, why_not_bound
-from nexus_tui.client import load
 from nexus_tui.commands import (
+    attach,
     backends,
     check,
     completion,
@@ -32,17 +30,19 @@ from nexus_tui.commands import (
     requests,
     status,
 )
-from nexus_tui.signals import SIGNAL_EXIT, Signals
-from nexus_tui.streams import give_up_on_closed_streams, is_terminal, say
-from nexus_tui.trace import keep_trace, summary
+from nexus_tui.commands.client import load
+from nexus_tui.process.address import address, why_not_bound
+from nexus_tui.process.crash_report import keep_trace, summary
+from nexus_tui.process.signals import SIGNAL_EXIT, Signals
+from nexus_tui.process.streams import give_up_on_closed_streams, is_terminal, say
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
 if TYPE_CHECKING:
-    from nexus_core.config import Config
+    from nexus_core.config.schema import Config
     from nexus_core.gateway import Gateway
-    from nexus_core.log_ring import LogRing
-    from nexus_tui.serving import LocalServer
+    from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.process.serving import LocalServer
 
 log = logging.getLogger(__name__)
 
@@ -111,7 +111,7 @@ def _port(text: str) -> int:
 
 
 def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    from nexus_tui.loop import hold_gc
+    from nexus_tui.process.loop import hold_gc
 
     hold_gc()
     from nexus_core.errors import ConfigError
@@ -128,7 +128,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         return BAD_CONFIG
     if launch.is_headless and not options.no_ui:
         say("no terminal, running headless")
-    from nexus_core.api.server import bind
+    from nexus_core.api.listen.server import bind
     from nexus_core.descriptors import raise_limit
 
     raise_limit()  # before anything depends on how many there are
@@ -141,8 +141,8 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
-    from nexus_tui.log_filter import LEVELS
-    from nexus_tui.logs import FORMATS
+    from nexus_tui.process.log_handlers import FORMATS
+    from nexus_tui.view.log_filter import LEVELS
 
     def chosen(name: str, choices: tuple[str, ...], default: str) -> str:
         option = getattr(options, name)
@@ -164,8 +164,8 @@ def _config(
     options: argparse.Namespace, environ: Mapping[str, str], path: Path | None = None
 ) -> Config:
     """Read the configuration: of `path` if it is given, else of the file that is found."""
-    from nexus_core.config_file import Overrides, load_config
-    from nexus_tui.own_keys import require_known_keys
+    from nexus_core.config.load import Overrides, load_config
+    from nexus_tui.keymap.check import require_known_keys
 
     if path is not None:
         options = argparse.Namespace(**{**vars(options), "config": path})
@@ -179,9 +179,9 @@ def _config(
 
 
 def _serve(launch: Launch, config: Config, listener: socket.socket) -> int:
-    from nexus_core.log_ring import LogRing
-    from nexus_tui.logs import log_to_memory, log_to_stderr
-    from nexus_tui.loop import loop_factory
+    from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.process.log_handlers import log_to_memory, log_to_stderr
+    from nexus_tui.process.loop import loop_factory
 
     ring = LogRing()
     if launch.is_headless:
@@ -205,8 +205,8 @@ async def _supervise(
     ring: LogRing,
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
-    from nexus_tui.loop import resume_gc
-    from nexus_tui.serving import LocalServer
+    from nexus_tui.process.loop import resume_gc
+    from nexus_tui.process.serving import LocalServer
 
     signals.take_over()
     async with _fleet(launch, config) as config:
@@ -235,8 +235,8 @@ def _is_zero_config(launch: Launch, config: Config) -> bool:
 def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     """A gateway that looks for servers where nothing is configured, and knows its file."""
     from nexus_core import discovery
-    from nexus_core.config_control import ConfigControl
-    from nexus_core.config_file import FILE_NAME
+    from nexus_core.config.load import FILE_NAME
+    from nexus_core.control.config_file import ConfigControl
     from nexus_core.discovery.new_config import config_text
     from nexus_core.gateway import Gateway
 
@@ -259,7 +259,7 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
 
 async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
     """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
-    from nexus_core.commands import ReloadConfig
+    from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
 
     while True:
@@ -299,10 +299,10 @@ async def _show(
 ) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
-    from nexus_tui.finder import DiscoveryFinder
-    from nexus_tui.logs import log_to_stderr
-    from nexus_tui.run import run_dashboard
-    from nexus_tui.source import LocalSource
+    from nexus_tui.process.dashboard import run_dashboard
+    from nexus_tui.process.log_handlers import log_to_stderr
+    from nexus_tui.sources.base import LocalSource
+    from nexus_tui.sources.discovery_result import DiscoveryFinder
 
     address = url.removeprefix("http://")
     finder = DiscoveryFinder(lambda: server.gateway) if server.gateway.discovery else None
@@ -377,14 +377,14 @@ def _tell(launch: Launch, ring: LogRing, level: int, text: str) -> None:
 
 def _keep(ring: LogRing, level: int, text: str) -> None:
     """For whoever reads the log on a screen."""
-    from nexus_core.log_ring import LogLine
-    from nexus_tui.untrusted import visible
+    from nexus_core.observe.log_ring import LogLine
+    from nexus_tui.text.escape import visible
 
     ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, visible(text)))
 
 
 def _origin(launch: Launch, config: Config) -> str:
-    from nexus_core.config_file import search_path
+    from nexus_core.config.load import search_path
 
     if config.path is not None:
         return f"config {config.path}"

@@ -19,7 +19,7 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
-from nexus_core.commands import Command, Outcome, ReloadConfig  # noqa: E402
+from nexus_core.control.commands import Command, Outcome, ReloadConfig  # noqa: E402
 from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from nexus_core.api.server import bind, serve
+from nexus_core.api.listen.server import bind, serve
 from nexus_core.gateway import Gateway
 
 

@@ -13,8 +13,10 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from nexus_core import __version__, descriptors
-from nexus_core.api import control, costs, events, explain, logs, requests, status
-from nexus_core.api.asgi import (
+from nexus_core.api import status
+from nexus_core.api.admin import control, costs, events, explain, logs, requests
+from nexus_core.api.asgi.body import pass_over_body, read_command
+from nexus_core.api.asgi.messages import (
     ClientLeftError,
     Incoming,
     Message,
@@ -24,14 +26,13 @@ from nexus_core.api.asgi import (
     send_early,
 )
 from nexus_core.api.auth import Guard
-from nexus_core.api.body import pass_over_body, read_command
-from nexus_core.api.completions import Completions
-from nexus_core.api.docs import add_docs
+from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
 from nexus_core.api.headers import REQUEST_ID
+from nexus_core.api.inference.serve import Completions
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
-from nexus_core.events import RequestRefused
 from nexus_core.gateway import Gateway
+from nexus_core.observe.events import RequestRefused
 from nexus_core.types import Endpoint
 
 log = logging.getLogger(__name__)

@@ -7,10 +7,10 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nexus_core.api.asgi import Scope, header, header_values
-from nexus_core.config import AuthConfig, ClientKey
+from nexus_core.api.asgi.messages import Scope, header, header_values
+from nexus_core.config.loopback import is_loopback
+from nexus_core.config.schema import AuthConfig, ClientKey
 from nexus_core.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
-from nexus_core.loopback import is_loopback
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"

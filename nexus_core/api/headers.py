@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
-from nexus_core.api.asgi import RawHeaders, Scope, header_values
+from nexus_core.api.asgi.messages import RawHeaders, Scope, header_values
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import Served
 from nexus_core.routing.requirements import RoutingHints

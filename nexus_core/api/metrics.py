@@ -26,10 +26,10 @@ from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
 from nexus_core import __version__
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway
-from nexus_core.histogram import Histogram, TokenHistogram
-from nexus_core.registry import BackendSnapshot
-from nexus_core.stats import BackendStats, Operation, Stats
+from nexus_core.observe.histogram import Histogram, TokenHistogram
+from nexus_core.observe.stats import BackendStats, Operation, Stats
 from nexus_core.types import NANO, BackendType, Endpoint, HealthStatus, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

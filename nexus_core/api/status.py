@@ -13,11 +13,11 @@ from nexus_core import __version__
 from nexus_core.api.auth import is_from_here
 from nexus_core.api.models import find_model, list_models
 from nexus_core.errors import ModelNotFoundError
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
-from nexus_core.histogram import Histogram
-from nexus_core.registry import BackendSnapshot
-from nexus_core.snapshot_json import cooldown_as_json
-from nexus_core.stats import BackendStats
+from nexus_core.observe.histogram import Histogram
+from nexus_core.observe.stats import BackendStats
 from nexus_core.types import NANO, HealthStatus
 
 

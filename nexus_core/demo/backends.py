@@ -9,7 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
-from nexus_core.config import BackendConfig, Config, PolicyConfig, StorageConfig
+from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, StorageConfig
 from nexus_core.demo.simulated import (
     AnthropicFormat,
     Behaviour,

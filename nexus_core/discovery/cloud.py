@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from nexus_core.config import BackendConfig, Config, UnusableBackend
-from nexus_core.config_file import with_environment
+from nexus_core.config.load import with_environment
+from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
 from nexus_core.types import BackendType, PrivacyZone
 
 CLOUD_PRIORITY = 10  # below whatever is local

@@ -7,11 +7,11 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nexus_core.agents.http import AgentSettings, Listing
-from nexus_core.agents.local import LocalAgent
-from nexus_core.agents.model_list import Entry, ListPage
-from nexus_core.config import BackendConfig
-from nexus_core.translation.openai import parse_json
+from nexus_core.config.schema import BackendConfig
+from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.providers.http import AgentSettings, Listing
+from nexus_core.providers.local import LocalAgent
+from nexus_core.providers.model_list import Entry, ListPage
 from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
     UpstreamConnectError,

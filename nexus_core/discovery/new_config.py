@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from nexus_core.config import BackendConfig, shown
-from nexus_core.config_write import backend_table
+from nexus_core.config.save import backend_table
+from nexus_core.config.schema import BackendConfig, shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
 from nexus_core.discovery.local import TITLES, Sight, Sighting, found_backend
 from nexus_core.types import BackendType, PrivacyZone

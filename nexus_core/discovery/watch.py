@@ -9,7 +9,8 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.config import BackendConfig, Config, UnusableBackend
+from nexus_core.config.loopback import endpoint
+from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
 from nexus_core.discovery.cloud import CloudKey, cloud_backend, cloud_keys
 from nexus_core.discovery.local import (
     USUAL_PLACES,
@@ -27,8 +28,7 @@ from nexus_core.discovery.mdns import (
     is_on_this_network,
     is_this_machine,
 )
-from nexus_core.loopback import endpoint
-from nexus_core.registry import Registry
+from nexus_core.fleet.registry import Registry
 from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import UpstreamEngine
 

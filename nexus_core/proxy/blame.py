@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
-from nexus_core.agents import InferenceAgent
-from nexus_core.circuit import NO_CREDIT_SECONDS
+from nexus_core.fleet.circuit import NO_CREDIT_SECONDS
+from nexus_core.fleet.registry import Registry
+from nexus_core.providers import InferenceAgent
 from nexus_core.proxy.exchange import Failure
-from nexus_core.proxy.fault import FailureKind
+from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
-from nexus_core.registry import Registry
 from nexus_core.routing.router import Choice
 
 _HASHED_BYTES = 65_536  # at each end of a body: enough to tell prompts apart, and never slow

@@ -8,24 +8,24 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from nexus_core.agents import Call, InferenceAgent, Response
-from nexus_core.agents.base import ReportedError, WayBack, read_whole
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
+from nexus_core.dialects.openai_chat.answer import error_envelope
+from nexus_core.dialects.openai_chat.chunks import as_chunks
+from nexus_core.dialects.openai_chat.request import JsonObject, parse_json, read_service_tier
+from nexus_core.dialects.sse import Shape
+from nexus_core.dialects.usage import find_usage, read_usage
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
-from nexus_core.events import TokenUsage
-from nexus_core.proxy.content_type import as_events, as_json, labelled_for
-from nexus_core.proxy.error_report import ErrorReport, read_report
-from nexus_core.proxy.fault import FailureKind, Fault, judge_report
-from nexus_core.proxy.judge import judge_status, judge_whole, refuses_addition
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers import Call, InferenceAgent, Response
+from nexus_core.providers.base import ReportedError, WayBack, read_whole
+from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_addition
+from nexus_core.proxy.judge.content_type import as_events, as_json, labelled_for
+from nexus_core.proxy.judge.error_report import ErrorReport, read_report
+from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
+from nexus_core.proxy.judge.opening import Standing
 from nexus_core.proxy.meter import text_length
-from nexus_core.proxy.opening import Standing
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
-from nexus_core.translation.chat_answer import error_envelope
-from nexus_core.translation.chat_chunks import as_chunks
-from nexus_core.translation.openai import JsonObject, parse_json, read_service_tier
-from nexus_core.translation.sse import Shape
-from nexus_core.translation.usage import find_usage, read_usage
 from nexus_core.upstream.base import (
     MAY_SEND,
     Headers,

@@ -7,15 +7,17 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core import descriptors
-from nexus_core.agents import InferenceAgent
-from nexus_core.agents.base import Call, prepared
-from nexus_core.books import Books
-from nexus_core.bus import EventBus
-from nexus_core.config import RoutingConfig, ServerConfig
+from nexus_core.config.schema import RoutingConfig, ServerConfig
+from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.money.accounting import Books
 from nexus_core.near_names import shortlist
-from nexus_core.proxy.bill import Answered
+from nexus_core.observe.bus import EventBus
+from nexus_core.providers import InferenceAgent
+from nexus_core.providers.base import Call, prepared
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.charge import Answered
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -23,19 +25,17 @@ from nexus_core.proxy.exchange import (
     Failure,
     reported_failure,
 )
-from nexus_core.proxy.fault import FailureKind
 from nexus_core.proxy.guard import check_zone
+from nexus_core.proxy.judge.fault import FailureKind
+from nexus_core.proxy.progress import RequestRecord
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
-from nexus_core.proxy.record import RequestRecord
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, Served
-from nexus_core.registry import BackendSnapshot, Registry
-from nexus_core.routing.candidates import Moment
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
-from nexus_core.routing.strategies import Strategy
-from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.stages import Moment
 from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 

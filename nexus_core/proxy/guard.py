@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from nexus_core.errors import NexusError
-from nexus_core.routing.candidates import Moment, is_in_allowed_zone
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import Choice
+from nexus_core.routing.stages import Moment, is_in_allowed_zone
 
 
 def check_zone(need: Requirements, choice: Choice) -> None:

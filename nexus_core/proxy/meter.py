@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.events import TokenUsage
-from nexus_core.translation.openai import parse_json, read_service_tier
-from nexus_core.translation.usage import UsageTally, may_tell_usage
+from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
+from nexus_core.dialects.usage import UsageTally, may_tell_usage
+from nexus_core.observe.events import TokenUsage
 
 # What a model said: the texts of deltas, as JSON writes them.
 _TEXT = re.compile(

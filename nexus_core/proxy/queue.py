@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from nexus_core.config import QueueConfig
-from nexus_core.registry import Registry
+from nexus_core.config.schema import QueueConfig
+from nexus_core.fleet.registry import Registry
 from nexus_core.routing.router import RouteDecision
 
 

@@ -6,15 +6,15 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from nexus_core.agents import Response
-from nexus_core.agents.base import KeyCutter
-from nexus_core.events import TokenUsage
-from nexus_core.proxy.fault import Fault
-from nexus_core.proxy.judge import reported_fault
+from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers import Response
+from nexus_core.providers.base import KeyCutter
+from nexus_core.proxy.judge.bodies import reported_fault
+from nexus_core.proxy.judge.fault import Fault
+from nexus_core.proxy.judge.opening import MAX_HELD_BYTES, Standing, StreamOpening
 from nexus_core.proxy.meter import StreamMeter
-from nexus_core.proxy.opening import MAX_HELD_BYTES, Standing, StreamOpening
 from nexus_core.proxy.reply import Reply
-from nexus_core.translation.openai import parse_json
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
 from nexus_core.upstream.decoding import GZIP, inflated
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.errors import NexusError
-from nexus_core.registry import BackendSnapshot
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
-from nexus_core.translation.openai import OpenAIRequest
 from nexus_core.types import BudgetStatus, Cost, Endpoint, RouteReason
 from nexus_core.upstream.base import Headers
 

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from nexus_core.config import RoutingConfig
-from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import suits
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
+from nexus_core.routing.stages import suits
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
@@ -20,12 +21,11 @@ from nexus_core.errors import (
     PrivacyConstraintError,
     ServiceUnavailableError,
 )
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import near_names
-from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import BUSY, Drop, Stage, lacks_by_type
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
-from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.routing.stages import BUSY, Drop, Stage, lacks_by_type
 from nexus_core.types import Capability, Endpoint, HealthCause, HealthStatus
 
 # What is asked of a whole endpoint, and what of a field.

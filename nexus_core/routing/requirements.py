@@ -7,8 +7,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
 
-from nexus_core.config import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
-from nexus_core.translation.traits import NO_TRAITS, Traits
+from nexus_core.config.schema import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
+from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
 from nexus_core.types import PrivacyZone
 
 

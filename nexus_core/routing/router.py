@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
-from nexus_core.events import Considered, ScoreTerm
-from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import BUSY, Drop, Moment, Stage, select, suits
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.events import Considered, ScoreTerm
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.strategies import Ranked, Strategy
+from nexus_core.routing.scoring import Ranked, Strategy
+from nexus_core.routing.stages import BUSY, Drop, Moment, Stage, select, suits
 from nexus_core.types import CLOUD_TYPES, HealthStatus, PrivacyZone, RouteReason
 
 _REMEMBERED = 8192  # backends as a decision saw them

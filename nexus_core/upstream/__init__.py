@@ -6,8 +6,8 @@ import asyncio
 from typing import Literal
 
 from nexus_core import descriptors
-from nexus_core.outbound_proxy import OutboundProxy
-from nexus_core.upstream import wording
+from nexus_core.config.outbound_proxy import OutboundProxy
+from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     UpstreamConnectError,
     UpstreamEngine,

@@ -13,7 +13,7 @@ from aiohttp import hdrs
 from yarl import URL
 
 from nexus_core import descriptors
-from nexus_core.upstream import wording
+from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
     MAY_SEND,
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
-    from nexus_core.outbound_proxy import OutboundProxy
+    from nexus_core.config.outbound_proxy import OutboundProxy
 
 READ_AHEAD_BYTES = 64 * 1024  # aiohttp stops reading at twice this
 

@@ -7,7 +7,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nexus_core.outbound_proxy import OutboundProxy
+from nexus_core.config.outbound_proxy import OutboundProxy
 
 Headers = tuple[tuple[str, str], ...]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import AsyncGenerator, Iterator
 
-from nexus_core.upstream import wording
+from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 
 GZIP = b"\x1f\x8b"  # how every gzip file begins; no text and no JSON does

@@ -12,7 +12,7 @@ import httpcore
 import httpx
 
 from nexus_core import descriptors
-from nexus_core.upstream import wording
+from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
     MAY_SEND,
@@ -27,7 +27,7 @@ from nexus_core.upstream.socks import SocksBackend
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
 
-    from nexus_core.outbound_proxy import OutboundProxy
+    from nexus_core.config.outbound_proxy import OutboundProxy
 
 _HAS_HTTP2 = importlib.util.find_spec("h2") is not None
 

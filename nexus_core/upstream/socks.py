@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import httpcore
 
 if TYPE_CHECKING:
-    from nexus_core.outbound_proxy import OutboundProxy
+    from nexus_core.config.outbound_proxy import OutboundProxy
 
 _VERSION, _CONNECT = b"\x05", b"\x01"
 _OPEN, _PASSWORD, _NONE = 0, 2, 255  # ways to say who one is

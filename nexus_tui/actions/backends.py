@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from nexus_core.commands import (
+from nexus_core.control.commands import (
     ClearCooldown,
     ProbeBackend,
     SaveConfig,
@@ -13,14 +13,14 @@ from nexus_core.commands import (
     SetTier,
     SwitchBackend,
 )
-from nexus_core.registry import BackendSnapshot
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_tui.actions.desk import Deeds, Desk
 from nexus_tui.actions.found import add_found
-from nexus_tui.consequences import is_last_of_zone, lost
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line
+from nexus_tui.text.escape import visible
+from nexus_tui.view.switch_impact import is_last_of_zone, lost
+from nexus_tui.widgets.base.lines import Line
 
 _NO_TIER = -1  # stands for none: None means that the dialog was left
 

@@ -10,10 +10,10 @@ from textual.app import App
 from textual.widgets import Input, TextArea
 
 from nexus_tui.actions.desk import Deeds, Desk
-from nexus_tui.clipboard import copy
+from nexus_tui.draw.clipboard import copy
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
-from nexus_tui.untrusted import visible
+from nexus_tui.text.escape import visible
 
 _TOLD = "The terminal was asked to copy it. Terminals do not say whether they did."
 _INTERRUPT_SECONDS = 2.0

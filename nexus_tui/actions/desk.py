@@ -7,11 +7,11 @@ from typing import Protocol, TypeAlias, TypeVar
 
 from textual.screen import Screen
 
-from nexus_core.commands import Command, Outcome
-from nexus_tui.keys import Keymap
+from nexus_core.control.commands import Command, Outcome
+from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.tab import Tab
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import ViewModel
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.model import ViewModel
 
 T = TypeVar("T")
 # What a key does. One that asks or waits is a coroutine function, or a partial of one.

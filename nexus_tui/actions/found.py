@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nexus_tui.actions.desk import Desk
 from nexus_tui.screens.dialog import Choose, Option
-from nexus_tui.source import FoundKey, offered
-from nexus_tui.untrusted import visible
+from nexus_tui.sources.base import FoundKey, offered
+from nexus_tui.text.escape import visible
 
 _TEXT = "Local servers are used as soon as they are found. A cloud's key is used only now:"
 

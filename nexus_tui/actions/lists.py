@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from nexus_tui.actions.desk import Deeds, Desk
-from nexus_tui.figures import clock
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
@@ -13,6 +12,7 @@ from nexus_tui.screens.dialog import confirm, notice
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Mover
+from nexus_tui.text.numbers import clock
 
 
 class ListActions:

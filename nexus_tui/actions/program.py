@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from nexus_core.commands import ClearCooldown, ReloadConfig
+from nexus_core.control.commands import ClearCooldown, ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
 from nexus_tui.actions.desk import Deeds, Desk
 from nexus_tui.actions.found import add_found
-from nexus_tui.keys import Place
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
 from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.palette import Palette
-from nexus_tui.untrusted import visible
+from nexus_tui.text.escape import visible
 from nexus_tui.widgets.frame import TABS
 
 # The places of tabs, whose actions the palette offers from everywhere.

@@ -10,22 +10,22 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
-from nexus_core.commands import CaptureBodies, ReplayRequest
+from nexus_core.control.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
-from nexus_core.explain import Chosen, Explanation
-from nexus_core.registry import BackendSnapshot
-from nexus_tui import copying
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.explain import Chosen, Explanation
 from nexus_tui.actions.desk import Deeds, Desk
-from nexus_tui.answers import answer_text
-from nexus_tui.asking import Form, form_of
-from nexus_tui.figures import dollars
-from nexus_tui.rows import RequestRow
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm
 from nexus_tui.screens.diff import DiffScreen, Side
 from nexus_tui.screens.explain import ExplainScreen
 from nexus_tui.screens.requests import RequestsTab
-from nexus_tui.untrusted import visible
+from nexus_tui.text import export as copying
+from nexus_tui.text.answer import answer_text
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import dollars
+from nexus_tui.view.explain_form import Form, form_of
+from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 _SHORT = 8  # prompt tokens of a request that says hi

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nexus_core.commands import SwitchZone
+from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.desk import Deeds, Desk
-from nexus_tui.consequences import lost
 from nexus_tui.screens.dialog import Choose, confirm
 from nexus_tui.screens.zones import ZonesTab
+from nexus_tui.view.switch_impact import lost
 
 
 class ZoneActions:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nexus_tui.commands.twin import Asked, Twin, add_twin, table
+from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
 
 _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "probe", "detail")
 
@@ -68,7 +68,7 @@ def _note(cooldown: Mapping[str, Any]) -> str:
 
 
 def _row(backend: Mapping[str, Any]) -> list[str]:
-    from nexus_tui.figures import NOTHING, duration
+    from nexus_tui.text.numbers import NOTHING, duration
 
     tier, limit = backend.get("tier"), backend.get("max_concurrent")
     is_listed = backend.get("models_known", True)
@@ -87,7 +87,7 @@ def _row(backend: Mapping[str, Any]) -> list[str]:
 
 
 def _left_out(unusable: Mapping[str, Any]) -> list[str]:
-    from nexus_tui.figures import NOTHING
+    from nexus_tui.text.numbers import NOTHING
 
     unknown = [NOTHING] * 5
     return [

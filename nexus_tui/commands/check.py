@@ -8,13 +8,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from nexus_tui.address import address, why_not_bound
-from nexus_tui.client import BAD, add_target, json_text, load, local_url, what_answers
-from nexus_tui.streams import say, show
+from nexus_tui.commands.client import BAD, add_target, json_text, load, local_url, what_answers
+from nexus_tui.process.address import address, why_not_bound
+from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:
-    from nexus_core.check import Finding
-    from nexus_core.config import Config
+    from nexus_core.config.schema import Config
+    from nexus_core.control.check import Finding
 
 GOOD, PROBLEMS = 0, 1  # the exit codes, and BAD for a configuration that is refused
 
@@ -42,7 +42,7 @@ def add_command(
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Check; gives the exit code."""
-    from nexus_core.check import Finding, Level
+    from nexus_core.control.check import Finding, Level
     from nexus_core.errors import ConfigError
 
     if options.demo:
@@ -67,7 +67,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 async def _look(config: Config) -> list[Finding]:
     """Ask every backend once, as a Nexus that has just started."""
-    from nexus_core.check import check_config
+    from nexus_core.control.check import check_config
     from nexus_core.discovery.watch import Discovery
     from nexus_core.gateway import Gateway
 
@@ -87,8 +87,8 @@ async def _look(config: Config) -> list[Finding]:
 
 def _address(config: Config) -> Finding:
     """Whether the port is free, or whose it is."""
-    from nexus_core.api.server import bind
-    from nexus_core.check import Finding, Level
+    from nexus_core.api.listen.server import bind
+    from nexus_core.control.check import Finding, Level
 
     host, port = config.server.host, config.server.port
     place = address(host, port)
@@ -110,7 +110,7 @@ def _show_json(findings: Sequence[Finding]) -> None:
 
 
 def _show_text(findings: Sequence[Finding]) -> None:
-    from nexus_tui.untrusted import visible
+    from nexus_tui.text.escape import visible
 
     for finding in findings:
         show(visible(f"{finding.level:<9} {finding.about}: {finding.text}"))

@@ -9,15 +9,15 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nexus_tui.client import add_target, json_text, run_with_config
-from nexus_tui.commands.watching import add_watch, show_blocks
-from nexus_tui.streams import say
+from nexus_tui.commands.client import add_target, json_text, run_with_config
+from nexus_tui.commands.watch import add_watch, show_blocks
+from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
-    from nexus_core.config import Config
-    from nexus_core.ledger_queries import CostLine
-    from nexus_core.months import Month
+    from nexus_core.config.schema import Config
+    from nexus_core.money.ledger_queries import CostLine
+    from nexus_core.money.months import Month
 
 SHOWN, NO_LEDGER = 0, 1  # the exit codes
 
@@ -74,7 +74,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 def _show_costs(config: Config, options: argparse.Namespace) -> int:
-    from nexus_core.ledger_queries import NoLedgerError
+    from nexus_core.money.ledger_queries import NoLedgerError
 
     is_plain = not (options.json or options.csv)
     try:
@@ -93,9 +93,9 @@ def _lines(config: Config, options: argparse.Namespace) -> list[str]:
     Raises:
         NoLedgerError: nothing is known of it.
     """
-    from nexus_core.ledger import HINT, NO_HOME, ledger_path
-    from nexus_core.ledger_queries import By, NoLedgerError, costs, read_ledger
-    from nexus_core.months import Month
+    from nexus_core.money.ledger import HINT, NO_HOME, ledger_path
+    from nexus_core.money.ledger_queries import By, NoLedgerError, costs, read_ledger
+    from nexus_core.money.months import Month
 
     month = options.month or Month.of(time.time())
     path = ledger_path(config)
@@ -112,7 +112,7 @@ def _lines(config: Config, options: argparse.Namespace) -> list[str]:
 
 
 def _month(text: str) -> Month:
-    from nexus_core.months import Month
+    from nexus_core.money.months import Month
 
     try:
         return Month.parse(text)
@@ -143,7 +143,7 @@ def _as_csv(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
 
 
 def _as_table(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
-    from nexus_tui.untrusted import visible
+    from nexus_tui.text.escape import visible
 
     if not lines:
         return [f"no requests in {month}"]
@@ -201,7 +201,7 @@ def _usd(nano_usd: int, places: int = 9) -> str:
 
 
 def _total(lines: Sequence[CostLine]) -> CostLine:
-    from nexus_core.ledger_queries import CostLine
+    from nexus_core.money.ledger_queries import CostLine
 
     def total(number: str) -> int:
         return sum(getattr(line, number) for line in lines)
@@ -221,7 +221,7 @@ def _total(lines: Sequence[CostLine]) -> CostLine:
 
 def _cell(name: str) -> str:
     """A name for a spreadsheet: nothing that steers a terminal, nothing that it would calculate."""
-    from nexus_tui.untrusted import visible
+    from nexus_tui.text.escape import visible
 
     shown = visible(name)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

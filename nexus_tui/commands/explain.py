@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nexus_tui.client import (
+from nexus_tui.commands.client import (
     NoAnswerError,
     add_target,
     authorization,
@@ -21,15 +21,16 @@ from nexus_tui.client import (
     visible_json,
     what_answers,
 )
-from nexus_tui.commands.watching import add_watch, show_blocks
-from nexus_tui.streams import say
+from nexus_tui.commands.watch import add_watch, show_blocks
+from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
     import httpx
 
-    from nexus_core.config import Config
-    from nexus_core.explain import (
+    from nexus_core.config.schema import Config
+    from nexus_core.gateway import Gateway
+    from nexus_core.routing.explain import (
         Candidate,
         Dropped,
         Explanation,
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
         Refused,
         TranslationReport,
     )
-    from nexus_core.gateway import Gateway
 
 SERVED, REFUSED = 0, 1  # the exit codes, and BAD
 
@@ -205,7 +205,7 @@ def _read(content: Any) -> Explanation:
     """Every text in it is made safe for the terminal first, so that the columns stay aligned."""
     from pydantic import TypeAdapter
 
-    from nexus_core.explain import Explanation
+    from nexus_core.routing.explain import Explanation
 
     return TypeAdapter(Explanation).validate_python(visible_json(content))
 

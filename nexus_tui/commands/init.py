@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexus_tui.client import BAD
-from nexus_tui.streams import say, show
+from nexus_tui.commands.client import BAD
+from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:
     from nexus_core.discovery.local import Sighting
@@ -46,7 +46,7 @@ def add_command(
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Look and write; gives the exit code."""
-    from nexus_core.config_write import ChangeRefusedError, write_new
+    from nexus_core.config.save import ChangeRefusedError, write_new
     from nexus_core.discovery.cloud import cloud_keys
     from nexus_core.discovery.new_config import config_text
     from nexus_core.errors import ConfigError
@@ -94,7 +94,7 @@ async def _look() -> tuple[Sighting, ...]:
 
 def _told(sightings: Sequence[Sighting]) -> list[str]:
     from nexus_core.discovery.local import TITLES
-    from nexus_tui.untrusted import visible
+    from nexus_tui.text.escape import visible
 
     return [
         visible(f" {TITLES[seen.kind]} at {seen.place.address}: {seen.text}") for seen in sightings

@@ -6,9 +6,9 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from nexus_tui.client import understood
-from nexus_tui.commands.twin import Asked, Twin, add_twin
-from nexus_tui.log_filter import LEVELS, LogFilter, words_of
+from nexus_tui.commands.client import understood
+from nexus_tui.commands.text_view import Asked, Twin, add_twin
+from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
 
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 2000  # as many are kept
@@ -60,7 +60,7 @@ class _Reader:
 
 def lines(content: Any, asked: Asked) -> list[str]:
     """One line each; where some are missing, that comes first."""
-    from nexus_tui.figures import clock, count
+    from nexus_tui.text.numbers import clock, count
 
     found = [
         f" {clock(float(line['at']))}  {line['level']:<8}  {line['logger']}: {line['text']}"

@@ -9,11 +9,11 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from nexus_core.types import PrivacyZone, RouteReason
-from nexus_tui.client import understood
-from nexus_tui.commands.twin import Asked, Twin, add_twin, table
+from nexus_tui.commands.client import understood
+from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
 
 if TYPE_CHECKING:
-    from nexus_tui.filter import Filter
+    from nexus_tui.view.filter import Filter
 
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 1000  # as many are kept
@@ -80,7 +80,7 @@ def _limit(text: str) -> int:
 
 
 def _filter(text: str) -> Filter:
-    from nexus_tui.filter import parse_filter
+    from nexus_tui.view.filter import parse_filter
 
     found = parse_filter(text)
     if found.problem is not None:
@@ -122,7 +122,7 @@ def lines(content: Any, _: Asked) -> list[str]:
 
 
 def _row(line: RequestLine) -> list[str]:
-    from nexus_tui.figures import NOTHING, clock, count, duration
+    from nexus_tui.text.numbers import NOTHING, clock, count, duration
 
     served = line.served_model
     renamed = f" → {served}" if served and served != line.model else ""
@@ -146,7 +146,7 @@ def _row(line: RequestLine) -> list[str]:
 
 def _cost(line: RequestLine) -> str:
     """An unknown price never reads as free."""
-    from nexus_tui.figures import NOTHING, dollars
+    from nexus_tui.text.numbers import NOTHING, dollars
 
     if line.is_unpriced:
         return "unpriced"

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
-from nexus_tui.client import NoAnswerError, understood
 from nexus_tui.commands.backends import cooldowns
-from nexus_tui.commands.twin import Asked, Twin, add_twin, labelled
+from nexus_tui.commands.client import NoAnswerError, understood
+from nexus_tui.commands.text_view import Asked, Twin, add_twin, labelled
 
 
 def add_command(
@@ -39,7 +39,7 @@ def _costs(asked: Asked) -> dict[str, Any]:
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
     """The state as facts, one a line."""
-    from nexus_tui.figures import count, percent, uptime
+    from nexus_tui.text.numbers import count, percent, uptime
 
     stats, backends = state["stats"], state["backends"]
     up = uptime(stats["uptime_seconds"])
@@ -78,7 +78,7 @@ def is_usable(backend: Mapping[str, Any]) -> bool:
 
 
 def _spent(costs: Mapping[str, Any]) -> str:
-    from nexus_tui.figures import dollars
+    from nexus_tui.text.numbers import dollars
 
     limit = costs["monthly_limit"]
     of = "" if limit is None else f" of {dollars(Decimal(limit))}"
@@ -90,13 +90,13 @@ def _spent(costs: Mapping[str, Any]) -> str:
 
 def _dollars(costs: Mapping[str, Any], name: str) -> str:
     """A sum, with a sign before it where Nexus counted some of it itself."""
-    from nexus_tui.figures import dollars
+    from nexus_tui.text.numbers import dollars
 
     is_estimated = Decimal(costs.get(f"{name}_estimated", 0)) > 0
     return f"{'≈' if is_estimated else ''}{dollars(Decimal(costs[name]))}"
 
 
 def _percentiles(values: Mapping[str, float | None]) -> str:
-    from nexus_tui.figures import duration
+    from nexus_tui.text.numbers import duration
 
     return ", ".join(f"{name} {duration(ms)}" for name, ms in values.items())

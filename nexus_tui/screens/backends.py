@@ -5,12 +5,12 @@ from __future__ import annotations
 from textual import events
 from textual.app import ComposeResult
 
-from nexus_tui.keys import Place
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.viewmodel import BACKENDS
+from nexus_tui.view.model import BACKENDS
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
 from nexus_tui.widgets.backend_list import BackendTable, BackendView
-from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.widgets.base.lines import LineWidget
 
 _TALL = 17  # lines from which the facts have room
 

@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from textual.screen import Screen
 
-from nexus_tui.pacer import Pacer
+from nexus_tui.draw.pacer import Pacer
 
 
 @runtime_checkable

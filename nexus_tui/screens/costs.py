@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from nexus_tui.keys import Place
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import KPI
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.model import KPI
+from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.cost_table import CostTable
-from nexus_tui.widgets.lines import LineWidget
 
 
 class CostsTab(Tab):

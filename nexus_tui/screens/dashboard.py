@@ -7,13 +7,13 @@ from collections.abc import Callable
 from textual import events
 from textual.app import ComposeResult
 
-from nexus_tui.keys import Place
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import BACKENDS, KPI, LIST, ViewModel
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.model import BACKENDS, KPI, LIST, ViewModel
 from nexus_tui.widgets.backend_list import BackendPanel, BackendView
+from nexus_tui.widgets.base.lines import Line, LineWidget
 from nexus_tui.widgets.kpis import Kpis
-from nexus_tui.widgets.lines import Line, LineWidget
 from nexus_tui.widgets.request_list import RequestList
 from nexus_tui.widgets.welcome import Welcome
 

@@ -14,12 +14,12 @@ from textual.geometry import Size
 from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 
-from nexus_tui.bindings import panic_keys
-from nexus_tui.figures import fit
-from nexus_tui.glyphs import AsciiBar
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, LineWidget, draws_ascii, folded
-from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.keymap.bindings import panic_keys
+from nexus_tui.text.escape import visible
+from nexus_tui.text.glyphs import AsciiBar
+from nexus_tui.text.numbers import fit
+from nexus_tui.widgets.base.lines import Line, LineWidget, draws_ascii, folded
+from nexus_tui.widgets.base.rowlist import RowList
 
 R = TypeVar("R")
 

@@ -11,19 +11,19 @@ from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
-from nexus_tui.answers import answer_text
-from nexus_tui.bindings import as_bindings
-from nexus_tui.figures import NOTHING, duration, fit, wrap
-from nexus_tui.keys import Keymap
-from nexus_tui.money import cost_cell, cost_difference, tokens_words
-from nexus_tui.rows import RequestRow
-from nexus_tui.source import Exchange
-from nexus_tui.untrusted import visible
+from nexus_tui.keymap.bindings import as_bindings
+from nexus_tui.keymap.keys import Keymap
+from nexus_tui.sources.base import Exchange
+from nexus_tui.text.answer import answer_text
+from nexus_tui.text.costs import cost_cell, cost_difference, tokens_words
+from nexus_tui.text.diff import Comparison, Pair, compare
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, duration, fit, wrap
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.widgets.base.lines import Line, rule
+from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.frame import Banner, HintBar
-from nexus_tui.widgets.lines import Line, rule
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
-from nexus_tui.widgets.scrolled import ScrolledLines
-from nexus_tui.words import Comparison, Pair, compare
 
 Side = tuple[RequestRow, Exchange | None]
 Compare = Callable[[str, str], Comparison]

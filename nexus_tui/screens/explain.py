@@ -15,17 +15,17 @@ from textual.screen import ModalScreen
 from textual.widgets import Input
 
 from nexus_core.errors import NexusError
-from nexus_core.explain import Explanation, as_json
-from nexus_tui.asking import Form
-from nexus_tui.bindings import as_bindings
-from nexus_tui.copying import curl_for, dumped
-from nexus_tui.keys import Keymap
-from nexus_tui.source import EventSource
-from nexus_tui.untrusted import visible
+from nexus_core.routing.explain import Explanation, as_json
+from nexus_tui.keymap.bindings import as_bindings
+from nexus_tui.keymap.keys import Keymap
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.escape import visible
+from nexus_tui.text.export import curl_for, dumped
+from nexus_tui.view.explain_form import Form
+from nexus_tui.widgets.base.lines import Line, LineWidget, rule
+from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.explain_result import ExplainResult
 from nexus_tui.widgets.frame import Banner, HintBar
-from nexus_tui.widgets.lines import Line, LineWidget, rule
-from nexus_tui.widgets.rowlist import RowList
 
 _AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
 _MAX_TOKENS = 10_000_000

@@ -8,10 +8,10 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 
-from nexus_tui.figures import fit
-from nexus_tui.keys import Keymap
+from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.dialog import Dialog, WrappedLines
-from nexus_tui.widgets.lines import Line
+from nexus_tui.text.numbers import fit
+from nexus_tui.widgets.base.lines import Line
 
 _FILTER = (
     ("llama gpt", "words in model, backend or id; all must match"),

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from nexus_core.log_ring import LogRing
-from nexus_tui.keys import Place
+from nexus_core.observe.log_ring import LogRing
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.viewmodel import KPI
-from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.view.model import KPI
+from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.log_list import LogList
 
 

@@ -10,11 +10,11 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
 
-from nexus_tui.figures import fit
-from nexus_tui.keys import Key
+from nexus_tui.keymap.keys import Key
 from nexus_tui.screens.dialog import Dialog
-from nexus_tui.widgets.lines import Line
-from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.text.numbers import fit
+from nexus_tui.widgets.base.lines import Line
+from nexus_tui.widgets.base.rowlist import RowList
 
 _ROWS = 14
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from nexus_tui.keys import Place
-from nexus_tui.rows import RequestRow
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import LIST, ViewModel
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.model import LIST, ViewModel
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.detail import RequestDetail
-from nexus_tui.widgets.lines import LineWidget
 from nexus_tui.widgets.request_list import RequestList
 
 

@@ -6,9 +6,9 @@ from typing import Protocol
 
 from textual.containers import Vertical
 
-from nexus_tui.keys import Place
-from nexus_tui.viewmodel import BACKENDS, KPI, LIST
-from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.keymap.keys import Place
+from nexus_tui.view.model import BACKENDS, KPI, LIST
+from nexus_tui.widgets.base.lines import LineWidget
 
 
 class Mover(Protocol):

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from textual.app import ComposeResult
 
-from nexus_tui.keys import Place
+from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import KPI, ViewModel
-from nexus_tui.widgets.lines import LineWidget
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.model import KPI, ViewModel
+from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.zone_board import ZoneBoard
 
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Mapping, Sequence
 from itertools import islice
 from typing import NamedTuple
 
-from nexus_core.registry import BackendSnapshot
-from nexus_tui.figures import clip, clock, duration, fit, wrap
-from nexus_tui.standing import models_cooling
-from nexus_tui.untrusted import visible
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
+from nexus_tui.view.backend_status import models_cooling
 from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
-from nexus_tui.widgets.lines import Line, LineWidget, joined, rule
-from nexus_tui.widgets.scrolled import ScrolledLines
+from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
+from nexus_tui.widgets.base.scrolled import ScrolledLines
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 _LABEL = 9

@@ -9,20 +9,26 @@ from dataclasses import dataclass
 from textual import events
 from textual.message import Message
 
-from nexus_core.config import UnusableBackend
-from nexus_core.registry import BackendSnapshot
-from nexus_core.stats import BackendStats
+from nexus_core.config.schema import UnusableBackend
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.stats import BackendStats
 from nexus_core.types import Cost, HealthCause, HealthStatus
-from nexus_tui.figures import NOTHING, clock, dollars, duration, fit, percent
-from nexus_tui.money import sum_sign
-from nexus_tui.source import EventSource
-from nexus_tui.standing import has_cooldown, is_half_open, is_on, is_usable, models_cooling
-from nexus_tui.untrusted import visible
-from nexus_tui.viewmodel import ViewModel
-from nexus_tui.widgets.bars import gauge
-from nexus_tui.widgets.columns import Column, Layout, heading, layout
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
-from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.costs import sum_sign
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent
+from nexus_tui.view.backend_status import (
+    has_cooldown,
+    is_half_open,
+    is_on,
+    is_usable,
+    models_cooling,
+)
+from nexus_tui.view.model import ViewModel
+from nexus_tui.widgets.base.bars import gauge
+from nexus_tui.widgets.base.columns import Column, Layout, heading, layout
+from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
+from nexus_tui.widgets.base.rowlist import RowList
 
 _PANEL = (
     Column("state", "state", 9, 0),

@@ -7,15 +7,15 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import get_args
 
-from nexus_core.cost_report import CostReport, CostRow, Grouping
+from nexus_core.money.report import CostReport, CostRow, Grouping
 from nexus_core.types import NANO
-from nexus_tui.figures import NOTHING, clock, count, dollars, short_count, wrap
-from nexus_tui.source import EventSource
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.bars import gauge, spark
-from nexus_tui.widgets.columns import Column, heading, layout
-from nexus_tui.widgets.lines import Cell, Line, joined, rule
-from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.widgets.base.bars import gauge, spark
+from nexus_tui.widgets.base.columns import Column, heading, layout
+from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
+from nexus_tui.widgets.base.rowlist import RowList
 
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20

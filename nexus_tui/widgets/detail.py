@@ -8,13 +8,14 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from textual import events
 
-from nexus_core.explain import Explanation
-from nexus_tui.figures import NOTHING, clock, duration, fit, wrap
-from nexus_tui.money import cost_words
-from nexus_tui.rows import Headers, RequestRow
-from nexus_tui.source import EventSource, Exchange
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Cell, Line, rule
+from nexus_core.routing.explain import Explanation
+from nexus_tui.sources.base import EventSource, Exchange
+from nexus_tui.text.costs import cost_words
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
+from nexus_tui.view.rows import Headers, RequestRow
+from nexus_tui.widgets.base.lines import Cell, Line, rule
+from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.panes import (
     PANES,
     answer_pane,
@@ -23,7 +24,6 @@ from nexus_tui.widgets.panes import (
     timing_pane,
 )
 from nexus_tui.widgets.request_list import status_cell
-from nexus_tui.widgets.scrolled import ScrolledLines
 
 _SIDE_BY_SIDE = 120  # columns
 _LEFT_SHARE = 0.44

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import NamedTuple
 
-from nexus_core.explain import Candidate, Explanation, ModelStages
-from nexus_core.routing.candidates import Stage
-from nexus_tui.figures import NOTHING, dollars, fit, packed, wrap
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Cell, Line, rule
+from nexus_core.routing.explain import Candidate, Explanation, ModelStages
+from nexus_core.routing.stages import Stage
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, dollars, fit, packed, wrap
+from nexus_tui.widgets.base.lines import Cell, Line, rule
+from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.panes import score_terms
-from nexus_tui.widgets.rowlist import RowList
 
 _STAGE, _FLOW, _NAME = 10, 10, 18
 _UNASKED = (Stage.PIN, Stage.TRIED)  # worth a line only where they drop somebody

@@ -10,14 +10,14 @@ from textual import events
 from textual.message import Message
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.figures import NOTHING, clip, count, dollars, fit, uptime
-from nexus_tui.keys import Key
-from nexus_tui.money import sum_sign
-from nexus_tui.source import EventSource
-from nexus_tui.standing import is_usable
-from nexus_tui.untrusted import visible
-from nexus_tui.viewmodel import ViewModel
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
+from nexus_tui.keymap.keys import Key
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.costs import sum_sign
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clip, count, dollars, fit, uptime
+from nexus_tui.view.backend_status import is_usable
+from nexus_tui.view.model import ViewModel
+from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 
 
 class TabTitle(NamedTuple):

@@ -6,12 +6,20 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 
 from nexus_core.types import NANO, RouteReason
-from nexus_tui.figures import NOTHING, count, dollars, duration, fit_right, percent, short_count
-from nexus_tui.series import BUCKETS
-from nexus_tui.source import EventSource
-from nexus_tui.viewmodel import ViewModel
-from nexus_tui.widgets.bars import gauge, spark
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, joined
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.numbers import (
+    NOTHING,
+    count,
+    dollars,
+    duration,
+    fit_right,
+    percent,
+    short_count,
+)
+from nexus_tui.view.model import ViewModel
+from nexus_tui.view.rates import BUCKETS
+from nexus_tui.widgets.base.bars import gauge, spark
+from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 
 _GAUGE = 24
 _SERIES = BUCKETS + 18  # cells of a series with its label and figure

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from nexus_core.log_ring import LogLine, LogRing
-from nexus_tui.figures import clock, count, fit
-from nexus_tui.log_filter import LEVELS, LogFilter, words_of
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, rule
-from nexus_tui.widgets.rowlist import RowList
+from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import clock, count, fit
+from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
+from nexus_tui.widgets.base.lines import Line, rule
+from nexus_tui.widgets.base.rowlist import RowList
 
 _STYLES = {"debug": "dim", "info": "text", "warning": "warn", "error": "bad", "critical": "bad"}
 _WIDE = 100

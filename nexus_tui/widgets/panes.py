@@ -6,17 +6,17 @@ from collections.abc import Sequence
 
 from rich.cells import cell_len
 
-from nexus_core.events import Attempt, Considered, ScoreTerm
-from nexus_core.explain import Explanation, Term
+from nexus_core.observe.events import Attempt, Considered, ScoreTerm
+from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthStatus
-from nexus_tui.answers import answer_text
-from nexus_tui.figures import NOTHING, duration, fit, packed, wrap
-from nexus_tui.money import cost_words, tokens_words
-from nexus_tui.rows import RequestRow
-from nexus_tui.source import Exchange
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.bars import gauge
-from nexus_tui.widgets.lines import Cell, Line
+from nexus_tui.sources.base import Exchange
+from nexus_tui.text.answer import answer_text
+from nexus_tui.text.costs import cost_words, tokens_words
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.widgets.base.bars import gauge
+from nexus_tui.widgets.base.lines import Cell, Line
 
 PANES = ("ROUTE", "ANSWER", "REQUEST", "TIMING")
 _MAX_SHOWN = 64 * 1024  # characters of a body that are laid out

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus_core.types import RouteReason
-from nexus_tui.figures import NOTHING, clock, count, duration, short_count
-from nexus_tui.money import cost_cell
-from nexus_tui.rows import RequestRow
-from nexus_tui.untrusted import visible
-from nexus_tui.viewmodel import ViewModel
-from nexus_tui.widgets.columns import Column, Layout, heading, layout
-from nexus_tui.widgets.lines import Cell, Line, rule
-from nexus_tui.widgets.rowlist import RowList
+from nexus_tui.text.costs import cost_cell
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count
+from nexus_tui.view.model import ViewModel
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.widgets.base.columns import Column, Layout, heading, layout
+from nexus_tui.widgets.base.lines import Cell, Line, rule
+from nexus_tui.widgets.base.rowlist import RowList
 
 _COLUMNS = (
     Column("time", "time", 8, 3),

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from nexus_tui.copying import curl_for
-from nexus_tui.example import example_body
-from nexus_tui.figures import fit, wrap
-from nexus_tui.source import EventSource, Finder, offered
-from nexus_tui.untrusted import visible
-from nexus_tui.widgets.lines import Line, rule
-from nexus_tui.widgets.scrolled import ScrolledLines
+from nexus_tui.sources.base import EventSource, Finder, offered
+from nexus_tui.text.escape import visible
+from nexus_tui.text.example import example_body
+from nexus_tui.text.export import curl_for
+from nexus_tui.text.numbers import fit, wrap
+from nexus_tui.widgets.base.lines import Line, rule
+from nexus_tui.widgets.base.scrolled import ScrolledLines
 
 _SIDE_BY_SIDE = 100  # columns
 _EXAMPLE = (

@@ -7,12 +7,12 @@ from collections.abc import Callable, Sequence
 from textual import events
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.consequences import Hit, hits
-from nexus_tui.figures import clock, count, fit, packed, wrap
-from nexus_tui.source import EventSource
-from nexus_tui.untrusted import visible
-from nexus_tui.viewmodel import ViewModel
-from nexus_tui.widgets.lines import Cell, Line, LineWidget, rule
+from nexus_tui.sources.base import EventSource
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import clock, count, fit, packed, wrap
+from nexus_tui.view.model import ViewModel
+from nexus_tui.view.switch_impact import Hit, hits
+from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
 _HEAD = 2

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from nexus_core.config import BackendConfig, Config
+from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, PrivacyZone
 

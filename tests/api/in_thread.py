@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from nexus_core.api import server
+from nexus_core.api.listen import server
 from nexus_core.gateway import Gateway
 
 

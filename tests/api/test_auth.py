@@ -2,7 +2,7 @@ import pytest
 
 from nexus_core.api import auth
 from nexus_core.api.auth import Guard
-from nexus_core.config import AuthConfig, ClientKey
+from nexus_core.config.schema import AuthConfig, ClientKey
 from nexus_core.errors import (
     AuthenticationError,
     InvalidRequestError,

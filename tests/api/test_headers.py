@@ -11,7 +11,7 @@ from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import Served
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import BackendType, PrivacyZone, RouteReason
-from tests.fleet import snapshot
+from tests.made_up_backends import snapshot
 
 
 def scope(*pairs: tuple[str, str]) -> dict[str, object]:

@@ -9,7 +9,7 @@ import pytest
 
 from nexus_core import __version__
 from nexus_core.api.app import FrontDoor
-from nexus_core.config import AuthConfig, ClientKey, Config
+from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.gateway import Gateway
 
 KEYED = Config(auth=AuthConfig(api_keys=(ClientKey(name="alice", value=b"ka"),)))

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from nexus_core.api import server
-from nexus_core.config import Config, ServerConfig
+from nexus_core.api.listen import server
+from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
-from tests.api.test_server import BODY, post, status, talk
+from tests.api.listen.test_server import BODY, post, status, talk
 from tests.contract.bodies import DONE, FIRST, HELLO, STOP, chat
 from tests.contract.scripted_upstream import hang, streams
 from tests.scenarios.nexus import backend, running, say, upstreams

@@ -13,11 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nexus_core.api.app import create_app
 from nexus_core.api.metrics import read, render
-from nexus_core.config import BackendConfig, Config
-from nexus_core.events import RequestFinished, RequestRefused
+from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
+from nexus_core.observe.events import RequestFinished, RequestRefused
 from nexus_core.types import BackendType, Endpoint, PrivacyZone
-from tests.test_stats import ATTEMPT, began, decided, failed, finished, received
+from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
 
 HOSTILE = [
     'a"b',

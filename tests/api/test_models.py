@@ -9,10 +9,10 @@ from typing import Any
 import httpx
 import pytest
 
+from nexus_core.api.admin.state import read_state, write_state
 from nexus_core.api.app import FrontDoor
 from nexus_core.api.models import find_model, list_models
-from nexus_core.api.state import read_state, write_state
-from nexus_core.config import BackendConfig, Config, RoutingConfig, StorageConfig
+from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, StorageConfig
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, PrivacyZone, ProbeResult
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.ledger_rows import stored
+from tests.money.ledger_rows import stored
 from tests.scenarios.nexus import until
 
 from .bodies import ANSWER, chat

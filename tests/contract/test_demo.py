@@ -8,7 +8,7 @@ from random import Random
 import httpx
 import pytest
 
-from nexus_core.config import BackendConfig, Config
+from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.demo.backends import ALIASES, POLICIES, DemoFleet
 from nexus_core.demo.traffic import MEAN_PAUSE_SECONDS, run_traffic
 from nexus_core.types import RouteReason

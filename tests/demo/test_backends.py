@@ -7,10 +7,10 @@ from typing import Any
 
 import httpx
 
-from nexus_core.config import BackendConfig, Config, RoutingConfig, ServerConfig
+from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.demo.backends import ALIASES, FALLBACKS, DemoFleet
 from nexus_core.demo.simulated import FULL_SPEED
-from nexus_core.ledger import ledger_path
+from nexus_core.money.ledger import ledger_path
 from nexus_core.types import BackendType, PrivacyZone
 
 MESSAGES = [{"role": "user", "content": "hi"}]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from nexus_core.config import BackendConfig, Config
+from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, cloud_keys, with_cloud
 from nexus_core.types import BackendType, PrivacyZone
 

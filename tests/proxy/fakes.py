@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Sequence
 
 from nexus_core.api.errors import error_event
 from nexus_core.errors import NexusError
-from nexus_core.events import TokenUsage
+from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import Served
 from nexus_core.upstream.base import Headers
 

@@ -7,14 +7,14 @@ import json
 
 import pytest
 
-from nexus_core.circuit import FAILURES_TO_OPEN, SHARED_FAILURES_TO_OPEN
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
+from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
+from nexus_core.fleet.circuit import FAILURES_TO_OPEN, SHARED_FAILURES_TO_OPEN
 from nexus_core.proxy.exchange import AttemptFailedError, Failure
-from nexus_core.proxy.fault import FailureKind
+from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.translation.openai import read_request
 from nexus_core.types import Endpoint, HealthStatus
 from nexus_core.upstream.base import Headers, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse

@@ -6,15 +6,17 @@ from typing import cast
 
 import pytest
 
-from nexus_core.agents.base import Call, KeyCutter
-from nexus_core.bus import EventBus
-from nexus_core.config import (
+from nexus_core.config.schema import (
     BackendConfig,
     QueueConfig,
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.events import (
+from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import (
     AttemptFailed,
     FirstByteReceived,
     NexusEvent,
@@ -23,15 +25,13 @@ from nexus_core.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.observe.stats import Stats
+from nexus_core.providers.base import Call, KeyCutter
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.registry import BackendSnapshot, Registry
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.strategies import Ranked, Strategy
-from nexus_core.stats import Stats
-from nexus_core.translation.openai import OpenAIRequest, read_request
-from nexus_core.translation.report import UnsupportedFieldsError
+from nexus_core.routing.scoring import Ranked, Strategy
 from nexus_core.types import (
     BackendType,
     Endpoint,
@@ -41,7 +41,7 @@ from nexus_core.types import (
     RouteReason,
 )
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
-from tests.fleet import no_ledger
+from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
 ANSWER = b'{"choices":[{"message":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}'

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from nexus_core.events import TokenUsage
+from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.meter import StreamMeter, text_length
 
 

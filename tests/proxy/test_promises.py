@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus_core.events import RequestFinished, RouteDecided
+from nexus_core.observe.events import RequestFinished, RouteDecided
 from tests.proxy.world import ASKS, RESTRICTED, STEPS, TURNS, WORLDS, Ask, Step, make
 
 

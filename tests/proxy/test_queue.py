@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from nexus_core.config import QueueConfig
+from nexus_core.config.schema import QueueConfig
 from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ANSWER, STREAM, ScriptedAgent, World, whole

@@ -2,8 +2,8 @@ import asyncio
 
 import pytest
 
-from nexus_core.agents.base import KeyCutter
-from nexus_core.events import TokenUsage
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import KeyCutter
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.upstream.base import UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at

@@ -9,8 +9,8 @@ from typing import Literal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_core.agents.base import Call
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
+from nexus_core.providers.base import Call
 from nexus_core.types import HealthStatus
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamError, UpstreamProtocolError
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply, ScriptedResponse

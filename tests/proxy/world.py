@@ -12,28 +12,28 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
-from nexus_core.agents.base import Call, KeyCutter
-from nexus_core.books import Books
-from nexus_core.bus import EventBus
-from nexus_core.config import (
+from nexus_core.config.schema import (
     BackendConfig,
     PolicyConfig,
     QueueConfig,
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.events import RouteDecided, TokenUsage
-from nexus_core.explain import Situation, explain
+from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.fleet.registry import Registry
+from nexus_core.money.accounting import Books
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import RouteDecided, TokenUsage
+from nexus_core.providers.base import Call, KeyCutter
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.registry import Registry
+from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.routing.strategies import Strategy
-from nexus_core.translation.openai import OpenAIRequest, read_request
+from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Endpoint, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
-from tests.fleet import no_ledger
+from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import PolicyConfig, RoutingConfig
-from nexus_core.explain import Situation, explain
-from nexus_core.registry import BackendSnapshot
+from nexus_core.config.schema import PolicyConfig, RoutingConfig
+from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.strategies import Strategy
-from nexus_core.translation.traits import Traits
+from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Capability, PrivacyZone
-from tests.fleet import decide, snapshot
+from tests.made_up_backends import decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 EMBEDDING = Traits(needs=frozenset({Capability.EMBEDDINGS}))

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.api.errors import error_headers
-from nexus_core.circuit import Cooldown
-from nexus_core.config import RoutingConfig
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -22,13 +22,13 @@ from nexus_core.errors import (
     PayloadTooLargeError,
     UpstreamFailedError,
 )
-from nexus_core.registry import BackendSnapshot
-from nexus_core.routing.candidates import Moment
+from nexus_core.fleet.circuit import Cooldown
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
-from nexus_core.routing.strategies import Strategy
-from nexus_core.translation.traits import Traits
+from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.stages import Moment
 from nexus_core.types import (
     BackendType,
     Capability,
@@ -37,7 +37,7 @@ from nexus_core.types import (
     ModelDetails,
     PrivacyZone,
 )
-from tests.fleet import MODEL, decide, fleets, snapshot
+from tests.made_up_backends import MODEL, decide, fleets, snapshot
 
 CHAT, AUDIO = Capability.CHAT, Capability.AUDIO
 PLACE = "messages[2].content[0]"

@@ -7,11 +7,11 @@ from nexus_core.errors import (
     PrivacyConstraintError,
     ServiceUnavailableError,
 )
-from nexus_core.registry import BackendSnapshot
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.refusal import Outlook, refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.fleet import MODEL, cooldown, decide, snapshot
+from tests.made_up_backends import MODEL, cooldown, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 FULL = {"max_concurrent": 1, "in_flight": 1}

@@ -1,10 +1,10 @@
 import pytest
 
-from nexus_core.config import PolicyConfig, RoutingConfig
-from nexus_core.routing.candidates import Stage
+from nexus_core.config.schema import PolicyConfig, RoutingConfig
 from nexus_core.routing.requirements import RoutingHints, read_requirements
+from nexus_core.routing.stages import Stage
 from nexus_core.types import PrivacyZone, RouteReason
-from tests.fleet import MODEL, decide, snapshot
+from tests.made_up_backends import MODEL, decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 

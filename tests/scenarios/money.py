@@ -10,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from nexus_core.config import BackendConfig, PriceConfig, StorageConfig
-from nexus_core.ledger_queries import read_ledger
+from nexus_core.config.schema import BackendConfig, PriceConfig, StorageConfig
+from nexus_core.money.ledger_queries import read_ledger
 from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import Script, answers

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, streams
 from tests.scenarios.nexus import (

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from nexus_core.config import AuthConfig, BudgetConfig, ClientKey, QueueConfig, RoutingConfig
-from nexus_core.events import BudgetStatusChanged
-from nexus_core.months import Month
+from nexus_core.config.schema import AuthConfig, BudgetConfig, ClientKey, QueueConfig, RoutingConfig
+from nexus_core.money.months import Month
+from nexus_core.observe.events import BudgetStatusChanged
 from nexus_core.types import NANO, BudgetStatus
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Exchange, streams

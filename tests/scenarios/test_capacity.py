@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nexus_core.config import PolicyConfig, RoutingConfig
+from nexus_core.config.schema import PolicyConfig, RoutingConfig
 from nexus_core.types import PrivacyZone
 from tests.scenarios.nexus import (
     CHAT,

@@ -12,8 +12,8 @@ from email.utils import format_datetime
 
 import pytest
 
-from nexus_core.circuit import FAILURES_TO_OPEN, FIRST_REST_SECONDS
-from nexus_core.config import QueueConfig, ServerConfig
+from nexus_core.config.schema import QueueConfig, ServerConfig
+from nexus_core.fleet.circuit import FAILURES_TO_OPEN, FIRST_REST_SECONDS
 from nexus_core.types import HealthStatus
 from tests.contract.bodies import FIRST, HELLO
 from tests.contract.scripted_upstream import Exchange, answers, streams

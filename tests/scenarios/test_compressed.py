@@ -10,10 +10,9 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, chat
 from tests.contract.scripted_upstream import Exchange
-from tests.providers.samples import ANTHROPIC, GOOGLE, TEXT
 from tests.scenarios.nexus import (
     CHAT,
     backend,
@@ -25,6 +24,7 @@ from tests.scenarios.nexus import (
     upstreams,
 )
 from tests.scenarios.test_labels import WHOLE_STREAM, labelled
+from tests.vendors.samples import ANTHROPIC, GOOGLE, TEXT
 
 
 def raw_deflate(data: bytes) -> bytes:

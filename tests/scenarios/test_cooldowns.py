@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from nexus_core.circuit import FAILURES_TO_OPEN
-from nexus_core.config import QueueConfig
-from nexus_core.config_control import ConfigControl
-from nexus_core.events import CooldownBegan, CooldownEnded
+from nexus_core.config.schema import QueueConfig
+from nexus_core.control.config_file import ConfigControl
+from nexus_core.fleet.circuit import FAILURES_TO_OPEN
+from nexus_core.observe.events import CooldownBegan, CooldownEnded
 from nexus_core.types import CooldownEnd, HealthStatus
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import NO_MODELS, Exchange, Script, ScriptedUpstream, answers

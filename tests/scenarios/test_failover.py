@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import RoutingConfig
+from nexus_core.config.schema import RoutingConfig
 from tests.contract.bodies import DONE, FIRST
 from tests.contract.scripted_upstream import Exchange, Script, answers, streams
 from tests.scenarios.nexus import (
@@ -41,7 +41,7 @@ WANTED: list[tuple[str, int | None, str]] = [
 async def test_a_stream_fails_over_down_the_list_and_every_attempt_is_told_once(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level(logging.INFO, "nexus_core.proxy.record")
+    caplog.set_level(logging.INFO, "nexus_core.proxy.progress")
     async with upstreams(OOPS, before_the_first_byte, say) as (second, third, fourth):
         with dead_port(answers_syn=True) as first:
             async with running(

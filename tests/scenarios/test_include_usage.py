@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import BackendConfig, ServerConfig
+from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers, streams
-from tests.providers.samples import ANTHROPIC, GOOGLE
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor
 from tests.scenarios.nexus import CHAT, Nexus, cloud, hang_up, in_turn, say, told, upstreams
+from tests.vendors.samples import ANTHROPIC, GOOGLE
 
 WANTS = {"include_usage": True}
 BODY = (

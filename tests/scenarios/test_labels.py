@@ -12,7 +12,6 @@ import pytest
 from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, STREAM, TOOL_ANSWER, chat
 from tests.contract.scripted_upstream import Exchange, Script, answers
-from tests.providers.samples import ANTHROPIC, GOOGLE, TEXT
 from tests.scenarios.nexus import (
     CHAT,
     backend,
@@ -22,6 +21,7 @@ from tests.scenarios.nexus import (
     told,
     upstreams,
 )
+from tests.vendors.samples import ANTHROPIC, GOOGLE, TEXT
 
 WHOLE_STREAM = b"".join(STREAM)
 

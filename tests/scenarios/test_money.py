@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import RoutingConfig
-from nexus_core.events import TokenUsage
-from nexus_core.pricing import Prices, estimate_cost
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.money.prices import Prices, estimate_cost
+from nexus_core.observe.events import TokenUsage
 from nexus_core.types import NANO, BackendType
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Script, answers, hang, streams
@@ -37,7 +37,7 @@ from tests.scenarios.nexus import CHAT, backend, cloud, in_turn, told, until, up
 async def test_a_whole_answer_tells_what_its_usage_costs(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.INFO, "nexus_core.proxy.record")
+    caplog.set_level(logging.INFO, "nexus_core.proxy.progress")
     async with upstreams(costs(10, 20)) as (up,), priced(cloud("a", up.url), folder=tmp_path) as n:
         answer = await n.ask()
         await settled(n)

@@ -7,8 +7,8 @@ import pytest
 from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, STREAM
 from tests.contract.scripted_upstream import Script, answers, streams
-from tests.providers.samples import ANTHROPIC, GOOGLE, Provider
 from tests.scenarios.nexus import backend, cloud, running, upstreams
+from tests.vendors.samples import ANTHROPIC, GOOGLE, Provider
 
 PASSED = {
     "x-should-retry": "false",  # openai and anthropic obey it

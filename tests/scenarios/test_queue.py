@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from nexus_core.config import QueueConfig, RoutingConfig
+from nexus_core.config.schema import QueueConfig, RoutingConfig
 from tests.contract.bodies import DONE, chat
 from tests.contract.scripted_upstream import Exchange, ScriptedUpstream
 from tests.scenarios.nexus import (

@@ -11,7 +11,6 @@ import pytest
 from nexus_core.types import BackendType
 from tests.contract.bodies import FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import answers, streams
-from tests.providers.samples import ANTHROPIC, GOOGLE, Provider, both
 from tests.scenarios.money import (
     COST,
     DONE,
@@ -27,6 +26,7 @@ from tests.scenarios.money import (
     vendor,
 )
 from tests.scenarios.nexus import CHAT, Nexus, cloud, upstreams
+from tests.vendors.samples import ANTHROPIC, GOOGLE, Provider, both
 
 
 async def leave_after(nexus: Nexus, said: str) -> httpx.Headers:

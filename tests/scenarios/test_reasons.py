@@ -8,7 +8,7 @@ import time
 import openai
 import pytest
 
-from nexus_core.config import PolicyConfig, QueueConfig, RoutingConfig
+from nexus_core.config.schema import PolicyConfig, QueueConfig, RoutingConfig
 from nexus_core.types import PrivacyZone, RouteReason
 from tests.contract.bodies import MESSAGES
 from tests.contract.scripted_upstream import Exchange, answers

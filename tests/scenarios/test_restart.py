@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-from nexus_core.config import BudgetConfig, StorageConfig
-from nexus_core.ledger import Ledger
-from nexus_tui.remote import RemoteSource
-from tests.ledger_rows import row
+from nexus_core.config.schema import BudgetConfig, StorageConfig
+from nexus_core.money.ledger import Ledger
+from nexus_tui.sources.remote import RemoteSource
+from tests.money.ledger_rows import row
 from tests.scenarios.money import PRICING, costs, settled
 from tests.scenarios.nexus import (
     EPOCH,

@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from nexus_core.commands import SwitchBackend
+from nexus_core.control.commands import SwitchBackend
 from nexus_core.types import PrivacyZone
 from tests.contract.bodies import DONE, FIRST, chat
 from tests.contract.scripted_upstream import Exchange, answers

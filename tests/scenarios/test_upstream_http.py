@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from nexus_core.config import ServerConfig
+from nexus_core.config.schema import ServerConfig
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP
 from tests.faults.raw_server import Handler, RawRequest, RawServer, send
 from tests.scenarios.nexus import backend, error_of, running, say, told, upstreams

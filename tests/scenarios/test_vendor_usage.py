@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from nexus_core.config import PriceConfig
-from nexus_core.events import RequestFinished
+from nexus_core.config.schema import PriceConfig
+from nexus_core.observe.events import RequestFinished
 from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams

@@ -72,7 +72,8 @@ def test_a_terminal_that_is_gone_leaves_the_proxy_answering(terminal: Terminal) 
 # Prints to the log as a library in trouble does, a while after the screen is up.
 _LOGGING = """
 import asyncio, logging, sys
-from nexus_tui import cli, run
+from nexus_tui import cli
+from nexus_tui.process import dashboard as run
 
 async def complain():
     await asyncio.sleep(4)

@@ -6,18 +6,18 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from random import Random
 
-from nexus_core.bus import EventBus
-from nexus_core.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
-from nexus_core.config import Config
-from nexus_core.cost_report import CostReport
-from nexus_core.events import ZoneToggled
-from nexus_core.explain import Explanation, Question, Situation, explain
-from nexus_core.registry import Registry
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.fleet.registry import Registry
+from nexus_core.money.report import CostReport
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.stats import Stats
+from nexus_core.routing.explain import Explanation, Question, Situation, explain
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.strategies import Strategy
-from nexus_core.stats import Stats
+from nexus_core.routing.scoring import Strategy
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.source import Exchange
+from nexus_tui.sources.base import Exchange
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60

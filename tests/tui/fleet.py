@@ -6,8 +6,8 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
-from nexus_core.config import BackendConfig, Config, UnusableBackend
-from nexus_core.events import (
+from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
+from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
     Considered,
@@ -30,7 +30,7 @@ from nexus_core.types import (
     ProbeResult,
     RouteReason,
 )
-from nexus_tui.source import LocalSource
+from nexus_tui.sources.base import LocalSource
 from tests.tui.fake_gateway import NOW, FakeGateway
 
 R, O = PrivacyZone.RESTRICTED, PrivacyZone.OPEN  # noqa: E741

@@ -7,10 +7,10 @@ import os
 import signal
 import sys
 
-from nexus_tui import pacer
 from nexus_tui.app import TerminalLostError
-from nexus_tui.loop import loop_factory
-from nexus_tui.run import run_dashboard
+from nexus_tui.draw import pacer
+from nexus_tui.process.dashboard import run_dashboard
+from nexus_tui.process.loop import loop_factory
 from tests.tui.fleet import Story, make_source, publish
 
 

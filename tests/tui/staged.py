@@ -7,11 +7,11 @@ import re
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from nexus_core.commands import Outcome
-from nexus_core.cost_report import CostReport, CostRow
+from nexus_core.control.commands import Outcome
 from nexus_core.errors import InvalidRequestError
-from nexus_core.log_ring import LogLine, LogRing
-from nexus_tui.source import Exchange, FoundKey, FoundServer, LocalSource
+from nexus_core.money.report import CostReport, CostRow
+from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_tui.sources.base import Exchange, FoundKey, FoundServer, LocalSource
 from tests.tui.fleet import NOW, FakeGateway, make_source, play
 
 COSTS = CostReport(
@@ -215,8 +215,8 @@ def make_logs() -> LogRing:
     for number, (level, logger, text) in enumerate(
         (
             ("info", "nexus_tui.cli", "listening on http://127.0.0.1:8000"),
-            ("info", "nexus_core.health", "health backend=vllm-a now=healthy detail=-"),
-            ("warning", "nexus_core.health", "health backend=exo-lab now=unhealthy"),
+            ("info", "nexus_core.fleet.health", "health backend=vllm-a now=healthy detail=-"),
+            ("warning", "nexus_core.fleet.health", "health backend=exo-lab now=unhealthy"),
             ("info", "nexus_core.proxy", "routed request=a81f7c backend=openai"),
             ("error", "nexus_core.proxy", "[/] \\x1b[2J backend=other-cloud answered 529"),
             ("debug", "nexus_core.proxy", "released slot backend=openai"),

@@ -10,11 +10,11 @@ import pytest
 from textual.pilot import Pilot
 
 import nexus_tui
-from nexus_core.commands import Command, Outcome
-from nexus_core.tui_config import TuiConfig
+from nexus_core.config.tui import TuiConfig
+from nexus_core.control.commands import Command, Outcome
 from nexus_tui.app import NexusApp
-from nexus_tui.glyphs import in_ascii
 from nexus_tui.screens.dialog import ShowText
+from nexus_tui.text.glyphs import in_ascii
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import Kept, Stage, keep_two, make_logs, make_stage, streamed

@@ -10,10 +10,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nexus_core.log_ring import LogRing
+from nexus_core.observe.log_ring import LogRing
 from nexus_tui.app import NexusApp
-from nexus_tui.remote import RemoteSource
-from nexus_tui.remote_http import RemoteError
+from nexus_tui.sources.remote import RemoteSource
+from nexus_tui.sources.remote_http import RemoteError
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.nexus_process import NexusProcess, backend_table, config_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers

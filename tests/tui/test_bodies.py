@@ -9,8 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
-from nexus_tui.rows import RequestRow
-from nexus_tui.widgets.lines import Line
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until

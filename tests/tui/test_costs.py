@@ -5,12 +5,12 @@ from decimal import Decimal
 
 import pytest
 
-from nexus_core.cost_report import CostReport
 from nexus_core.errors import LedgerUnreadableError
+from nexus_core.money.report import CostReport
 from nexus_tui.app import NexusApp
-from nexus_tui.costwatch import keep_costs
-from nexus_tui.figures import dollars
-from nexus_tui.source import LocalSource
+from nexus_tui.sources.base import LocalSource
+from nexus_tui.text.numbers import dollars
+from nexus_tui.view.cost_poller import keep_costs
 from tests.tui.fleet import NOW, fixed_now, make_source
 from tests.tui.screen import screen_text
 from tests.tui.staged import COSTS, make_stage

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
-from nexus_core.commands import (
+from nexus_core.control.commands import (
     CaptureBodies,
     ClearCooldown,
     Command,
@@ -25,8 +25,8 @@ from nexus_core.commands import (
 )
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.example import example_body
-from nexus_tui.keys import KEYS
+from nexus_tui.keymap.keys import KEYS
+from nexus_tui.text.example import example_body
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
@@ -134,7 +134,7 @@ def test_every_key_of_the_table_is_tried() -> None:
 
 @pytest.fixture(autouse=True)
 def _no_desktop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("nexus_tui.clipboard.native_tool", lambda _: None)
+    monkeypatch.setattr("nexus_tui.draw.clipboard.native_tool", lambda _: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.chdir(tmp_path)
 

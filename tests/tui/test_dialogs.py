@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from textual.pilot import Pilot
 
-from nexus_core.commands import Command, Outcome
+from nexus_core.control.commands import Command, Outcome
 from nexus_tui.app import NexusApp
-from nexus_tui.keys import remapped
-from nexus_tui.widgets.lines import folded
+from nexus_tui.keymap.keys import remapped
+from nexus_tui.widgets.base.lines import folded
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import make_stage

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
 from nexus_tui.screens.diff import DiffScreen
-from nexus_tui.words import Comparison, compare
+from nexus_tui.text.diff import Comparison, compare
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import Kept, keep_two, make_stage, streamed

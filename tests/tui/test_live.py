@@ -13,14 +13,14 @@ from random import Random
 import openai
 import pytest
 
-from nexus_core.api.server import bind, serve
-from nexus_core.config import BackendConfig, Config, PriceConfig, StorageConfig
+from nexus_core.api.listen.server import bind, serve
+from nexus_core.config.schema import BackendConfig, Config, PriceConfig, StorageConfig
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, Cost, PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.figures import dollars
-from nexus_tui.source import LocalSource
+from nexus_tui.sources.base import LocalSource
+from nexus_tui.text.numbers import dollars
 from tests.tui.screen import screen_text, until
 
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from nexus_core.log_ring import LogLine
+from nexus_core.observe.log_ring import LogLine
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import NOW, fixed_now
 from tests.tui.screen import screen_text, until

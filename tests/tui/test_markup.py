@@ -13,7 +13,7 @@ import nexus_tui
 ROOM = Path(nexus_tui.__file__).parent
 DRAWING = ("widgets", "screens", "actions")
 FILES = sorted(
-    [ROOM / "app.py", *(file for name in DRAWING for file in (ROOM / name).glob("*.py"))]
+    [ROOM / "app.py", *(file for name in DRAWING for file in (ROOM / name).rglob("*.py"))]
 )
 
 # What Textual reads as markup: the call, and which of its arguments.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import TextArea
 
-from nexus_core.commands import SwitchZone
+from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
 from tests.tui.fleet import Story, publish
 from tests.tui.screen import screen_text, until
@@ -204,7 +204,7 @@ async def test_the_frame_goes_on_under_a_dialog() -> None:
 async def test_ctrl_c_copies_what_is_selected_and_does_not_quit(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("nexus_tui.clipboard.native_tool", lambda _: None)
+    monkeypatch.setattr("nexus_tui.draw.clipboard.native_tool", lambda _: None)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     stage = make_stage(plays=False)
     publish(stage.gateway, "one", Story(0, "llama3:70b", "vllm-a"))

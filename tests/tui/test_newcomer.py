@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
-from nexus_core.config import UnusableBackend
-from nexus_core.registry import BackendSnapshot
+from nexus_core.config.schema import UnusableBackend
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.widgets.welcome import Welcome
 from tests.tui.screen import screen_text, until

@@ -8,7 +8,7 @@ import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 from textual.pilot import Pilot
 
-from nexus_core.commands import ClearCooldown
+from nexus_core.control.commands import ClearCooldown
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import FakeGateway, Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until

@@ -7,7 +7,7 @@ import json
 import pytest
 from textual.pilot import Pilot
 
-from nexus_core.commands import Command, Outcome, ReplayRequest, SendRequest
+from nexus_core.control.commands import Command, Outcome, ReplayRequest, SendRequest
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import Story, fixed_now, publish

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pytest
 from textual.pilot import Pilot
 
-from nexus_core.tui_config import TuiConfig
+from nexus_core.config.tui import TuiConfig
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import fixed_now, make_source
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage

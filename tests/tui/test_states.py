@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 
-from nexus_core.commands import Command, Outcome, ReloadConfig, SaveConfig
+from nexus_core.control.commands import Command, Outcome, ReloadConfig, SaveConfig
 from nexus_core.errors import ConfigError, ConfigProblem, InvalidRequestError
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.outbound_proxy import OutboundProxy, read_proxy_url
+from nexus_core.config.outbound_proxy import OutboundProxy, read_proxy_url
 from nexus_core.upstream import create_engine, engine_for
 from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 from nexus_core.upstream.base import (

@@ -1,0 +1,158 @@
+"""POST /nexus/*: the operator's commands. Each answer is the command's Outcome, and some state."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from fastapi import APIRouter
+from fastapi.responses import Response
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic.json_schema import SkipJsonSchema
+
+from nexus_core.api.admin.state import write_state
+from nexus_core.config.schema import Priority, Tier
+from nexus_core.control.commands import (
+    CaptureBodies,
+    ClearCooldown,
+    Command,
+    Outcome,
+    ProbeBackend,
+    ReloadConfig,
+    SaveConfig,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+    SwitchZone,
+)
+from nexus_core.fleet.snapshot_json import snapshot_as_json
+from nexus_core.gateway import Gateway
+from nexus_core.types import PrivacyZone
+
+_LASTS = {"lasts": "until restart"}
+
+
+class _Wanted(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class BackendChange(_Wanted):
+    """What POST /nexus/backends/{name} takes: one of the first five."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "oneOf": [
+                {"required": [name]}
+                for name in ("enabled", "drain", "tier", "priority", "cooldown")
+            ]
+        }
+    )
+
+    enabled: bool | SkipJsonSchema[None] = None
+    drain: Literal[True] | SkipJsonSchema[None] = None  # as enabled = false: what runs finishes
+    tier: Tier | None = None
+    priority: Priority | SkipJsonSchema[None] = None
+    # End what keeps requests from it and its models.
+    cooldown: Literal[False] | SkipJsonSchema[None] = None
+    end_running: bool = False  # with enabled = false: end what is under way there, too
+
+    @model_validator(mode="after")
+    def _one_change(self) -> BackendChange:
+        if len(self.model_fields_set - {"end_running"}) != 1:
+            raise ValueError("one of enabled, drain, tier, priority and cooldown is required")
+        values = (self.enabled, self.drain, self.priority, self.cooldown)
+        if all(value is None for value in values) and "tier" not in self.model_fields_set:
+            raise ValueError("null is no value for it")
+        if self.end_running and self.enabled is not False:
+            raise ValueError("end_running goes with enabled = false only")
+        return self
+
+    def command(self, name: str) -> Command:
+        """The command that it asks for."""
+        if "tier" in self.model_fields_set:
+            return SetTier(backend=name, tier=self.tier)
+        if self.priority is not None:
+            return SetPriority(backend=name, priority=self.priority)
+        if self.cooldown is not None:
+            return ClearCooldown(backend=name)
+        return SwitchBackend(backend=name, enabled=bool(self.enabled), end_running=self.end_running)
+
+
+class ZoneChange(_Wanted):
+    """What POST /nexus/zones/{zone} takes."""
+
+    enabled: bool
+    end_running: bool = False  # end what is under way there, too
+
+
+class CaptureChange(_Wanted):
+    """What POST /nexus/capture takes."""
+
+    enabled: bool
+
+
+class FileChange(_Wanted):
+    """What POST /nexus/reload and /nexus/save take."""
+
+    only_plan: bool = False  # say what it would do, and do nothing
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/nexus", tags=["control"])
+
+    @router.get("/state")
+    async def state() -> Response:
+        """Backends, zones and numbers: what a dashboard draws."""
+        return Response(await write_state(gateway), media_type="application/json")
+
+    @router.post("/backends/{name}")
+    async def change(name: str, wanted: BackendChange) -> dict[str, Any]:
+        """Switch a backend on or off, or give it another tier or priority; until restart.
+
+        `{"cooldown": false}` ends every cooldown of it and of its models.
+        """
+        outcome = await gateway.execute(wanted.command(name))
+        lasts = {} if wanted.cooldown is False else _LASTS
+        return {**answer(outcome), "backend": _backend(gateway, name), **lasts}
+
+    @router.post("/zones/{zone}")
+    async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
+        """Switch a zone on or off; lasts until restart."""
+        outcome = await gateway.execute(
+            SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
+        )
+        enabled = gateway.registry.is_zone_enabled(zone)
+        return {**answer(outcome), "zone": zone, "enabled": enabled, **outcome.data, **_LASTS}
+
+    @router.post("/backends/{name}/probe")
+    async def probe(name: str) -> dict[str, Any]:
+        """Ask a backend now how it is, never at a cost; if it is well, its cooldowns end."""
+        outcome = await gateway.execute(ProbeBackend(backend=name))
+        return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}
+
+    @router.post("/capture")
+    async def capture(wanted: CaptureChange) -> dict[str, Any]:
+        """Begin or end keeping bodies, in memory only; lasts until restart."""
+        outcome = await gateway.execute(CaptureBodies(enabled=wanted.enabled))
+        return {**answer(outcome), "enabled": gateway.is_capturing, **_LASTS}
+
+    @router.post("/reload")
+    async def reload(wanted: FileChange) -> dict[str, Any]:
+        """Read the configuration again; a refused file changes nothing."""
+        return answer(await gateway.execute(ReloadConfig(only_plan=wanted.only_plan)))
+
+    @router.post("/save")
+    async def save(wanted: FileChange) -> dict[str, Any]:
+        """Write what was switched into the file, its comments kept."""
+        return answer(await gateway.execute(SaveConfig(only_plan=wanted.only_plan)))
+
+    return router
+
+
+def answer(outcome: Outcome) -> dict[str, Any]:
+    """What became of a command, as JSON."""
+    return {"message": outcome.message, "lines": list(outcome.lines), "data": outcome.data}
+
+
+def _backend(gateway: Gateway, name: str) -> dict[str, Any]:
+    return snapshot_as_json(gateway.registry.snapshot(name), gateway.registry.clock())

@@ -1,0 +1,28 @@
+"""GET /nexus/costs: what today and this month have cost, as the dashboard shows it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter
+
+from nexus_core.gateway import Gateway
+from nexus_core.observe.event_json import as_json
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """The routes."""
+    router = APIRouter(prefix="/nexus", tags=["control"])
+
+    @router.get("/costs")
+    async def costs() -> dict[str, Any]:
+        """US dollars as strings, so that no digit is lost; null where no ledger is kept.
+
+        Null and `is_reading` as long as it is read after the start: nothing is known yet.
+        """
+        if not gateway.books.is_read:
+            return {"costs": None, "is_reading": True}
+        report = await gateway.cost_report()
+        return {"costs": None if report is None else as_json(report)}
+
+    return router

@@ -1,0 +1,72 @@
+"""GET /nexus/logs: the newest log lines, as the dashboard's Logs tab shows them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+
+from nexus_core.api.admin.ids import PATTERN, is_id, number_of, numbered
+from nexus_core.errors import InvalidRequestError
+from nexus_core.gateway import Gateway
+from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing
+
+MAX_TEXT_BYTES = 1024 * 1024  # of one answer's texts together
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """The route."""
+    router = APIRouter(prefix="/nexus", tags=["control"])
+
+    @router.get("/logs")
+    async def logs(
+        limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 200,
+        after: Annotated[str | None, Query(json_schema_extra={"pattern": PATTERN})] = None,
+    ) -> dict[str, Any]:
+        """The newest lines of the log, oldest first; `after` an id, those that came after it.
+
+        `last` is the id to go on from. `skipped` counts the lines after that id that are not told:
+        too many for one answer, or no longer kept. An id of another run counts as none.
+        """
+        ring = gateway.logs
+        begin = _begin(ring, after)
+        found = ring.after(begin or 0)
+        told = _newest(found, limit)
+        last = found[-1][0] if found else begin or 0
+        return {
+            "lines": [_line(ring, number, line) for number, line in told],
+            "last": numbered(ring.run, last),
+            "skipped": 0 if begin is None else last - begin - len(told),
+        }
+
+    return router
+
+
+def _begin(ring: LogRing, after: str | None) -> int | None:
+    if after is None:
+        return None
+    if not is_id(after):
+        raise InvalidRequestError(
+            "after: must be the id of a line, or `last` of an earlier answer", param="after"
+        )
+    return number_of(after, ring.run, ring.last)
+
+
+def _newest(lines: list[tuple[int, LogLine]], limit: int) -> list[tuple[int, LogLine]]:
+    room, count = MAX_TEXT_BYTES, 0
+    for _, line in reversed(lines[-limit:]):
+        room -= len(line.text.encode("utf-8", "replace"))
+        if room < 0:
+            break
+        count += 1
+    return lines[len(lines) - count :]
+
+
+def _line(ring: LogRing, number: int, line: LogLine) -> dict[str, Any]:
+    return {
+        "id": numbered(ring.run, number),
+        "at": line.at,
+        "level": line.level,
+        "logger": line.logger,
+        "text": line.text,
+    }

@@ -1,0 +1,124 @@
+"""GET /nexus/state: all that a dashboard elsewhere needs to draw what one in here would."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+from nexus_core import __version__
+from nexus_core.api.admin.ids import numbered
+from nexus_core.api.status import read_stats
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.fleet.snapshot_json import snapshot_as_json
+from nexus_core.gateway import Gateway
+from nexus_core.observe.event_json import as_json
+from nexus_core.observe.stats_json import counters, stats_as_json
+from nexus_core.types import PrivacyZone
+
+_SLICE = 1000  # models: less than a millisecond of the loop
+
+# Never the sections that hold keys.
+_SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
+
+
+def read_state(gateway: Gateway) -> dict[str, Any]:
+    """Everything at one moment: that after the event `last_event`."""
+    at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
+    return {**_without_backends(gateway), "backends": [snapshot_as_json(one, at) for one in fleet]}
+
+
+async def write_state(gateway: Gateway) -> bytes:
+    """The same as JSON; thousands of models are written in slices, beside what else is to do."""
+    at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
+    told = json.dumps(_without_backends(gateway))
+    backends: list[str] = []
+    for backend in fleet:
+        plain = snapshot_as_json(replace(backend, models={}), at)
+        del plain["models"]
+        models = await _written(backend.models)
+        backends.append(f'{{"models":{models},{json.dumps(plain)[1:]}')
+    return f'{{"backends":[{",".join(backends)}],{told[1:]}'.encode()
+
+
+async def _written(models: Mapping[str, str]) -> str:
+    parts: list[str] = []
+    left = iter(models.items())
+    while batch := dict(islice(left, _SLICE)):
+        parts.append(json.dumps(batch)[1:-1])
+        await asyncio.sleep(0)
+    return f"{{{','.join(parts)}}}"
+
+
+def _without_backends(gateway: Gateway) -> dict[str, Any]:
+    return {
+        "version": __version__,
+        "is_demo": gateway.is_demo,
+        "started_at": gateway.started_at,
+        "config": gateway.config.model_dump(mode="json", include=set(_SHOWN_SECTIONS)),
+        "unusable_backends": [
+            unusable.model_dump(mode="json") for unusable in gateway.config.unusable
+        ],
+        "stats": read_stats(gateway),
+        "counts": stats_as_json(gateway.stats),
+        **_moment(gateway),
+    }
+
+
+def _moment(gateway: Gateway) -> dict[str, Any]:
+    queue = gateway.queue_state
+    return {
+        "at": gateway.now(),
+        "last_event": numbered(gateway.event_log.run, gateway.event_log.last),
+        "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
+        "queue": None if queue is None else as_json(queue),
+        "capture": gateway.is_capturing,
+        "last_log": numbered(gateway.logs.run, gateway.logs.last),
+    }
+
+
+class Totals:
+    """What events don't tell, for one reader: the plain numbers, and the backends that changed."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self._told: tuple[BackendSnapshot, ...] | None = None
+        self._told_log = 0  # the number of the newest log line
+
+    @property
+    def is_due(self) -> bool:
+        """Whether a backend changed, or the log has grown, since the reader was last told."""
+        gateway = self._gateway
+        return gateway.registry.snapshots() is not self._told or gateway.logs.last != self._told_log
+
+    def take(self) -> dict[str, Any]:
+        """What to tell the reader now. A backend's models are left out where they are the same."""
+        registry = self._gateway.registry
+        known = {backend.name: backend for backend in self._told or ()}
+        self._told = registry.snapshots()
+        self._told_log = self._gateway.logs.last
+        at = registry.clock()
+        return {
+            **_moment(self._gateway),
+            "counters": counters(self._gateway.stats),
+            "names": [backend.name for backend in self._told],
+            "backends": [
+                _change(backend, known, at)
+                for backend in self._told
+                if known.get(backend.name) is not backend
+            ],
+        }
+
+
+def _change(
+    backend: BackendSnapshot, known: Mapping[str, BackendSnapshot], at: float
+) -> dict[str, Any]:
+    before = known.get(backend.name)
+    if before is None or before.models is not backend.models:
+        return snapshot_as_json(backend, at)
+    told = snapshot_as_json(replace(backend, models={}), at)
+    del told["models"]
+    return told

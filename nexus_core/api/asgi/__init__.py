@@ -1,0 +1,1 @@
+"""ASGI messages: types, bodies within their limits, content encodings."""

@@ -1,0 +1,131 @@
+"""Compressed request bodies: which encodings are read, and inflating them within a limit."""
+
+from __future__ import annotations
+
+import codecs
+import zlib
+from collections.abc import Iterator
+
+from nexus_core.api.asgi.messages import Scope, header_values
+from nexus_core.errors import InvalidRequestError, NexusError
+
+STEP_BYTES = 256 * 1024  # inflated at once: the loop is let go between two steps
+MAX_MEMBERS = 4096  # of one gzip body: each costs something, be it ever so empty
+
+# By Content-Encoding (RFC 9110 section 8.4.1): the window bits that zlib wants.
+_WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
+_RAW_DEFLATE = -15
+
+# What a body begins with that is no UTF-8 text, whatever its labels say.
+_BEGINNINGS = {
+    b"\x1f\x8b": "is compressed with gzip; say so: Content-Encoding: gzip",
+    b"\x28\xb5": "is compressed with zstd, which is not read here; gzip and deflate are",
+    b"\xff\xfe": "is UTF-16; JSON travels as UTF-8",
+    b"\xfe\xff": "is UTF-16; JSON travels as UTF-8",
+    b"{\0": "is UTF-16; JSON travels as UTF-8",
+    b"\0{": "is UTF-16; JSON travels as UTF-8",
+}
+
+
+class UnsupportedEncodingError(NexusError):
+    """The body is compressed in a way that is not read here."""
+
+    status = 415
+    code = "unsupported_content_encoding"
+    type = "invalid_request_error"
+    headers = (("accept-encoding", "gzip, deflate"),)  # RFC 9110 section 15.5.16
+
+
+class Inflater:
+    """A compressed body, taken in as it comes; how much comes out is its reader's to count."""
+
+    def __init__(self, encoding: str) -> None:
+        self._encoding = encoding
+        self._members = 0  # that are complete; only gzip may have several
+        self._member: zlib._Decompress | None = None
+
+    def feed(self, data: bytes) -> Iterator[bytes]:
+        """What these bytes hold, in parts of STEP_BYTES at most.
+
+        Raises:
+            InvalidRequestError: they are not what Content-Encoding says.
+        """
+        while data:
+            if self._member is None:
+                self._member = self._begin(data)
+            try:
+                part = self._member.decompress(data, STEP_BYTES)
+            except zlib.error as error:
+                raise self._wrong(
+                    f"is not {self._encoding}, as its Content-Encoding says"
+                ) from error
+            yield part
+            if self._member.eof:
+                data = self._member.unused_data
+                self._member = None
+                self._members += 1
+            else:
+                data = self._member.unconsumed_tail
+
+    def finish(self) -> None:
+        """No more bytes come.
+
+        Raises:
+            InvalidRequestError: more was to come.
+        """
+        if self._member is not None:
+            raise self._wrong(f"is cut off: its {self._encoding} does not come to an end")
+
+    def _begin(self, data: bytes) -> zlib._Decompress:
+        bits = _WINDOWS[self._encoding]
+        if self._encoding != "deflate":
+            if self._members == MAX_MEMBERS:
+                raise self._wrong(f"is gzip in more than {MAX_MEMBERS} members")
+            return zlib.decompressobj(bits)
+        if self._members:
+            raise self._wrong("goes on after its deflate has come to an end")
+        # "Deflate" means zlib's format, and some clients send it without zlib's header, which
+        # begins with an 8 for its method (RFC 9110 section 8.4.1.2, RFC 1950 section 2.2).
+        return zlib.decompressobj(bits if data[0] & 0x0F == 8 else _RAW_DEFLATE)
+
+    @staticmethod
+    def _wrong(what: str) -> InvalidRequestError:
+        return InvalidRequestError(f"the body {what}", param="Content-Encoding")
+
+
+def inflater(scope: Scope) -> Inflater | None:
+    """What reads a request's body; None where it comes as it is.
+
+    Raises:
+        UnsupportedEncodingError: nothing here does.
+    """
+    values = header_values(scope, b"content-encoding")
+    if not values:
+        return None
+    named = [name.strip().lower() for value in values for name in value.split(",")]
+    encodings = [name for name in named if name not in ("", "identity")]
+    if not encodings:
+        return None
+    if len(encodings) > 1 or encodings[0] not in _WINDOWS:
+        shown = ", ".join(encodings)[:100]
+        raise UnsupportedEncodingError(
+            f"Content-Encoding: {shown!r} is not read here; gzip and deflate are",
+            param="Content-Encoding",
+        )
+    return Inflater(encodings[0])
+
+
+def as_utf8(body: bytes) -> bytes:
+    """The body without the byte order mark that some programs write before UTF-8.
+
+    A parser may pass over it (RFC 8259 section 8.1), and not every backend's does.
+
+    Raises:
+        InvalidRequestError: it begins like something else, by which it is called.
+    """
+    if body.startswith(codecs.BOM_UTF8):
+        return body[len(codecs.BOM_UTF8) :]
+    other = _BEGINNINGS.get(body[:2])
+    if other is not None:
+        raise InvalidRequestError(f"the body {other}")
+    return body

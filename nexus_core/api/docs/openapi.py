@@ -1,0 +1,262 @@
+"""The OpenAPI schema: FastAPI's own, the inference paths, and every status that is really sent."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from nexus_core.api.auth import needs_key, refusals
+from nexus_core.api.docs.schemas import REQUEST_HEADERS, RESPONSE_HEADERS, SCHEMAS, SECURITY
+from nexus_core.config.schema import AuthConfig
+from nexus_core.types import Endpoint
+
+Json: TypeAlias = dict[str, Any]
+
+_DESCRIPTION = """Point any OpenAI client at `/v1`. A body may come with `Content-Encoding: gzip` or
+`deflate`. Every error that is Nexus's own wears OpenAI's envelope; 405 on a path below names its
+methods in `Allow`."""
+
+_ERRORS: dict[int, str] = {
+    400: "The request is at fault: its JSON, a field, a header; `param` names which.",
+    401: "A key is missing or not known.",
+    403: "Not for this caller: the key, the Host or the Origin is not for this surface.",
+    404: "There is none of that name.",
+    413: "The body is over `max_body_bytes`, as it comes or inflated.",
+    415: "A `Content-Encoding` that is not read here; `Accept-Encoding` names those that are.",
+    422: "The chosen provider can't do what a field asks; every such field is named.",
+    429: "Every backend that was tried is out of quota; the last one's words.",
+    431: "The request's head, or a trailer after its body, is over 64 KiB.",
+    502: "Every backend that was tried failed; the last failure.",
+    503: "Nobody can serve this now, or Nexus has as many connections as it may have.",
+    504: "No backend answered in time.",
+}
+_REFUSED = "A backend's other refusal, as it came."
+_FAILED = "The last backend's other failure, as it came."
+
+_ALWAYS = (400, 413, 431, 503)
+# Each of these may also be a backend's own answer, passed on as it came.
+_INFERENCE = (400, 404, 413, 415, 422, 429, 502, 503, 504)
+_TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
+_SSE: Json = {"content": {"text/event-stream": {}}}
+
+
+@dataclass(frozen=True, slots=True)
+class _Inference:
+    """An operation that is served before FastAPI."""
+
+    endpoint: Endpoint
+    title: str
+    text: str
+    asked: str  # names of schemas
+    answered: str
+    streams: bool
+
+
+_INFERENCES = (
+    _Inference(
+        Endpoint.CHAT_COMPLETIONS,
+        "Chat",
+        "Chat, streaming or not, as OpenAI's API. Fields that are not listed pass as they are.",
+        "ChatRequest",
+        "Choices",
+        streams=True,
+    ),
+    _Inference(
+        Endpoint.COMPLETIONS,
+        "Text completion",
+        "Text completion, as OpenAI's legacy API; backends of that format only.",
+        "CompletionRequest",
+        "Choices",
+        streams=True,
+    ),
+    _Inference(
+        Endpoint.EMBEDDINGS,
+        "Embeddings",
+        "Embeddings, as OpenAI's API.",
+        "EmbeddingsRequest",
+        "EmbeddingsAnswer",
+        streams=False,
+    ),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class _Route:
+    """What FastAPI can't know of one of its own operations."""
+
+    statuses: tuple[int, ...] = ()  # beside those that every operation has
+    answer: Json | None = None  # of a 200
+    parameters: tuple[str, ...] = ()
+    asked: tuple[str, ...] = ()  # schemas of its body, one of which it takes
+
+
+_OBJECT: Json = {"content": {"application/json": {"schema": {"type": "object"}}}}
+_PROMPT_HEADERS = tuple(REQUEST_HEADERS)
+_PROMPTS = tuple(one.asked for one in _INFERENCES)
+
+
+def _object(name: str) -> Json:
+    return {"content": {"application/json": {"schema": _ref("schemas", name)}}}
+
+
+def _ref(kind: str, name: str) -> Json:
+    return {"$ref": f"#/components/{kind}/{name}"}
+
+
+# Every route of FastAPI's stands here; a test says which one is missing.
+ROUTES: dict[tuple[str, str], _Route] = {
+    ("get", "/health"): _Route(),
+    ("get", "/v1/models"): _Route(answer=_object("ModelList")),
+    ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
+    ("get", "/v1/stats"): _Route(),
+    ("get", "/metrics"): _Route(answer=_TEXT),
+    ("get", "/nexus/state"): _Route(),
+    ("get", "/nexus/costs"): _Route(),
+    ("get", "/nexus/events"): _Route((), _SSE, ("Last-Event-ID",)),
+    ("get", "/nexus/logs"): _Route(),
+    ("get", "/nexus/requests"): _Route(),
+    ("get", "/nexus/requests/{request_id}"): _Route((404,)),
+    ("get", "/nexus/requests/{request_id}/bodies"): _Route((404,)),
+    ("post", "/nexus/requests/{request_id}/replay"): _Route((403, 404)),
+    ("post", "/nexus/backends/{name}"): _Route((404,)),
+    ("post", "/nexus/backends/{name}/probe"): _Route((404,), asked=("Nothing",)),
+    ("post", "/nexus/zones/{zone}"): _Route(),
+    ("post", "/nexus/capture"): _Route(),
+    ("post", "/nexus/reload"): _Route(),
+    ("post", "/nexus/save"): _Route(),
+    ("post", "/nexus/explain"): _Route(
+        (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), _PROMPTS
+    ),
+    ("post", "/nexus/send"): _Route((), _OBJECT, _PROMPT_HEADERS, _PROMPTS),
+}
+
+
+def build(app: FastAPI, auth: AuthConfig) -> Json:
+    """The whole schema. Which statuses a caller may meet depends on whether keys are set."""
+    schema = get_openapi(
+        title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
+    )
+    for path, operations in schema["paths"].items():
+        for method, operation in operations.items():
+            _complete(operation, method, path, auth)
+    inferences = {one.endpoint.value: {"post": _inference(one, auth)} for one in _INFERENCES}
+    schema["paths"] = {**inferences, **schema["paths"]}
+    components = schema.setdefault("components", {})
+    for unsent in ("HTTPValidationError", "ValidationError"):
+        components.get("schemas", {}).pop(unsent, None)
+    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS}
+    components["parameters"] = {**REQUEST_HEADERS, **_PARAMETERS}
+    components["headers"] = RESPONSE_HEADERS
+    if auth.api_keys or auth.admin_key:
+        components["securitySchemes"] = SECURITY
+    return schema
+
+
+_PARAMETERS: dict[str, Json] = {
+    "Last-Event-ID": {
+        "name": "Last-Event-ID",
+        "in": "header",
+        "description": "The id of the last message that was read: go on after it.",
+        "schema": {"type": "string"},
+    },
+    "usable": {
+        "name": "usable",
+        "in": "query",
+        "description": "Imagine these backends on, healthy and with a free slot.",
+        "schema": {"type": "array", "items": {"type": "string"}},
+    },
+    "translate": {
+        "name": "translate",
+        "in": "query",
+        "description": "`false`: the provider's form of the request is not worked out.",
+        "schema": {"type": "string", "enum": ["true", "false"]},
+    },
+}
+
+
+def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None:
+    """What FastAPI left out of an operation, and without what it makes up (422)."""
+    route = ROUTES.get((method, path), _Route())
+    common = (*_ALWAYS, 415) if method == "post" else _ALWAYS
+    ok = route.answer or operation["responses"]["200"]
+    statuses = sorted({*common, *route.statuses, *refusals(path, auth)})
+    operation["responses"] = {
+        "200": {"description": "Done.", **ok},
+        **{str(status): _error(status) for status in statuses},
+    }
+    if route.parameters:
+        own = operation.get("parameters", [])
+        operation["parameters"] = [*own, *(_ref("parameters", n) for n in route.parameters)]
+    if route.asked:
+        schemas = [_ref("schemas", name) for name in route.asked]
+        schema = schemas[0] if len(schemas) == 1 else {"anyOf": schemas}
+        operation["requestBody"] = {
+            "required": True,
+            "content": {"application/json": {"schema": schema}},
+        }
+    _secure(operation, path, auth)
+
+
+def _inference(one: _Inference, auth: AuthConfig) -> Json:
+    path = one.endpoint.value
+    ok = dict(_object(one.answered)["content"])
+    if one.streams:
+        ok |= _SSE["content"]
+    statuses = {*_ALWAYS, *_INFERENCE, *refusals(path, auth)}
+    own = {status: _error(status) for status in statuses}
+    for status in (*_INFERENCE, 431):
+        own[status]["content"] = {**own[status]["content"], "*/*": {"schema": {}}}
+    for status in _INFERENCE:
+        own[status]["headers"] |= _nexus_headers()
+    operation: Json = {
+        "tags": ["inference"],
+        "summary": one.title,
+        "description": one.text,
+        "operationId": one.endpoint.name.lower(),
+        "parameters": [_ref("parameters", name) for name in _PROMPT_HEADERS],
+        "requestBody": {"required": True, **_object(one.asked)},
+        "responses": {
+            "200": {"description": "The answer.", "headers": _nexus_headers(), "content": ok},
+            **{str(status): own[status] for status in sorted(own)},
+            "4XX": _passed(_REFUSED),
+            "5XX": _passed(_FAILED),
+        },
+    }
+    _secure(operation, path, auth)
+    return operation
+
+
+def _secure(operation: Json, path: str, auth: AuthConfig) -> None:
+    if needs_key(path, auth):
+        operation["security"] = [{name: []} for name in SECURITY]
+
+
+def _error(status: int) -> Json:
+    if status == 431:  # said by the parser's keeper, before there is a request
+        return {"description": _ERRORS[status], **_TEXT}
+    headers = {
+        401: ("WWW-Authenticate",),
+        415: ("Accept-Encoding",),
+        429: ("Retry-After",),
+        503: ("Retry-After",),
+    }
+    return {
+        "description": _ERRORS[status],
+        "headers": {name: _ref("headers", name) for name in headers.get(status, ())},
+        "content": {
+            "application/json": {
+                "schema": _ref("schemas", "Unavailable" if status == 503 else "Error")
+            }
+        },
+    }
+
+
+def _passed(text: str) -> Json:
+    return {"description": text, "headers": _nexus_headers(), "content": {"*/*": {"schema": {}}}}
+
+
+def _nexus_headers() -> Json:
+    return {name: _ref("headers", name) for name in RESPONSE_HEADERS if name.startswith("X-Nexus-")}

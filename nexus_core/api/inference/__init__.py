@@ -1,0 +1,1 @@
+"""The inference APIs: requests from clients to the forwarder."""

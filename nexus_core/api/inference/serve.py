@@ -1,0 +1,152 @@
+"""POST /v1/chat/completions, /v1/completions and /v1/embeddings, streaming or not."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from nexus_core.api.asgi.body import read_body
+from nexus_core.api.asgi.messages import (
+    ClientLeftError,
+    RawHeaders,
+    Receive,
+    Scope,
+    Send,
+    send_whole,
+)
+from nexus_core.api.auth import Caller
+from nexus_core.api.errors import error_body, error_event, error_headers
+from nexus_core.api.headers import (
+    STREAM_HEADERS,
+    NexusHeaders,
+    passed_headers,
+    read_hints,
+    shown_headers,
+)
+from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.errors import NexusError
+from nexus_core.gateway import Gateway
+from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.routing.requirements import read_requirements
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers
+
+
+class Completions:
+    """The hot path: plain ASGI from the socket to the forwarder."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+
+    async def serve(
+        self,
+        endpoint: Endpoint,
+        scope: Scope,
+        receive: Receive,
+        send: Send,
+        caller: Caller,
+        request_id: str,
+    ) -> None:
+        """Answer one request.
+
+        Raises:
+            NexusError: it is refused before anything was sent, for the front door to answer.
+            ClientLeftError: nobody is there any more.
+        """
+        received = time.monotonic()
+        # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
+        # other web pages that could do so from a browser were turned away at the door.
+        body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
+        openai = read_request(endpoint, body)
+        hints = read_hints(scope, self._gateway.registry.names)
+        request = ProxyRequest(
+            id=request_id,
+            endpoint=endpoint,
+            openai=openai,
+            need=read_requirements(
+                openai.model,
+                hints,
+                self._gateway.config.routing,
+                read_traits(endpoint, openai.fields),
+            ),
+            client=caller.name,
+            headers=shown_headers(scope["headers"]),
+            received=received,
+        )
+        reply = AsgiReply(send, request_id)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watcher = tasks.create_task(_watch(receive, reply), name="client-watch")
+                await self._gateway.forwarder.forward(
+                    request, self._gateway.captures.watch(request, reply)
+                )
+                watcher.cancel()
+        except* ClientLeftError:
+            pass  # the exchange was cancelled, and nobody is there to be answered
+
+
+async def _watch(receive: Receive, reply: AsgiReply) -> None:
+    """Raise when the client leaves, which cancels the exchange beside it."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    if not reply.is_finished:
+        raise ClientLeftError
+
+
+class AsgiReply:
+    """The client's end of an exchange, as ASGI messages."""
+
+    def __init__(self, send: Send, request_id: str) -> None:
+        self._send = send
+        self._request_id = request_id
+        self._last = b"\n\n"
+        self._is_stream = False
+        self.is_finished = False
+
+    async def start(
+        self, status: int, upstream: Headers, served: Served, *, length: int | None
+    ) -> Headers:
+        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
+        headers = passed_headers(upstream)
+        self._is_stream = length is None
+        if length is not None:
+            headers.append((b"content-length", str(length).encode()))
+        if dict(headers).get(b"content-type", b"").startswith(b"text/event-stream"):
+            headers += STREAM_HEADERS
+        NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
+        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        return shown_headers(headers)
+
+    async def send(self, data: bytes) -> None:
+        """Pass on a part of the body; waits while the client reads slowly."""
+        self._last = data
+        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+
+    async def finish(self) -> None:
+        """End the answer."""
+        self.is_finished = True
+        await self._send({"type": "http.response.body", "body": b""})
+
+    async def send_error_event(self, error: NexusError) -> None:
+        """Tell of a failure inside a stream that has begun, and end it without [DONE].
+
+        Nothing fits behind a whole answer, which has been handed over by then.
+        """
+        if self._is_stream:
+            await self.send(self._border() + error_event(error))
+        await self.finish()
+
+    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+        """Answer with an error instead; `served` is the backend that caused it."""
+        headers: RawHeaders = error_headers(error)
+        NexusHeaders(self._request_id, served).inject_into(headers)
+        self.is_finished = True
+        await send_whole(self._send, error.status, headers, error_body(error))
+        return shown_headers(headers)
+
+    def _border(self) -> bytes:
+        """What ends the event that is under way, so that ours stands alone."""
+        if self._last.endswith((b"\n\n", b"\r\n\r\n")):
+            return b""
+        return b"\n" if self._last.endswith(b"\n") else b"\n\n"

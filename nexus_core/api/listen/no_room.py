@@ -1,0 +1,64 @@
+"""What is said on a connection too many: a 503, but how Nexus is can still be asked."""
+
+from __future__ import annotations
+
+import socket
+from contextlib import suppress
+from typing import Any
+
+from nexus_core.api.asgi.messages import Incoming, Message, Receive, Scope, Send, send_early
+from nexus_core.api.errors import error_body, error_headers
+from nexus_core.errors import OutOfDescriptorsError
+
+_NO_ROOM = OutOfDescriptorsError(
+    "Nexus has as many connections as it may have, and every one is in use; try again in a moment"
+)
+_NO_ROOM_BODY = error_body(_NO_ROOM)
+_CLOSE = (b"connection", b"close")
+_NO_ROOM_BYTES = b"".join(
+    (
+        b"HTTP/1.1 503 Service Unavailable\r\n",
+        *(name + b": " + value + b"\r\n" for name, value in (*error_headers(_NO_ROOM), _CLOSE)),
+        b"content-length: %d\r\n\r\n" % len(_NO_ROOM_BODY),
+        _NO_ROOM_BODY,
+    )
+)
+
+
+class NoRoom:
+    """Answers /health and what operators ask, and a 503 to all others; then the connection ends."""
+
+    def __init__(self, app: Any) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path = scope["path"]
+        if path == "/health" or path.startswith("/nexus/"):
+            await self._app(scope, receive, _closing(send))
+        else:
+            headers = [*error_headers(_NO_ROOM)]
+            await send_early(
+                Incoming(receive), _closing(send), _NO_ROOM.status, headers, _NO_ROOM_BODY
+            )
+
+
+def _closing(send: Send) -> Send:
+    """The connection ends with the answer."""
+
+    async def closing(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = [pair for pair in message["headers"] if pair[0] != _CLOSE[0]]
+            message = {**message, "headers": [*headers, _CLOSE]}
+        await send(message)
+
+    return closing
+
+
+def turn_away(connection: socket.socket) -> None:
+    """Say that there is no room, at once; what has come is read, or closing would be a reset."""
+    with suppress(OSError):
+        connection.recv(64 * 1024)
+    with suppress(OSError):
+        connection.send(_NO_ROOM_BYTES)
+        connection.shutdown(socket.SHUT_WR)
+    connection.close()

@@ -1,0 +1,231 @@
+"""Listen, serve and drain: uvicorn without its signals, its logs and its open-ended waits."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+
+from nexus_core.api.app import FrontDoor
+from nexus_core.api.asgi.messages import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
+from nexus_core.api.listen.connections import IDLE_SECONDS, Acceptor, Connections, CountedProtocol
+from nexus_core.api.listen.http1 import Http1Protocol
+from nexus_core.gateway import Gateway
+
+log = logging.getLogger(__name__)
+
+MAX_HEAD_BYTES = 64 * 1024
+_LAST_WORDS_SECONDS = 2  # for the error events of streams that outlive the grace time
+
+_HEAD_TOO_LARGE = (
+    b"HTTP/1.1 431 Request Header Fields Too Large\r\n"
+    b"content-type: text/plain\r\ncontent-length: 44\r\nconnection: close\r\n\r\n"
+    b"the request's head or trailer is over 64 KiB"
+)
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        OSError: the address is in use, not ours, or does not exist.
+    """
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    family, kind, protocol, _, address = found
+    # With the protocol: asyncio sets TCP_NODELAY only where it reads TCP there.
+    listener = socket.socket(family, kind, protocol)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(2048)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+async def serve(
+    gateway: Gateway,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+) -> None:
+    """Serve until `stop` is set; then take no more, and let what runs end within the grace time.
+
+    Takes over the listener and closes it. `ready` is set once requests are answered.
+    """
+    grace = gateway.config.server.shutdown_grace_seconds
+    config = uvicorn.Config(
+        FrontDoor(gateway),
+        http=BoundedHttpProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        timeout_keep_alive=IDLE_SECONDS,
+        timeout_graceful_shutdown=int(grace) + _LAST_WORDS_SECONDS,
+    )
+    async with asyncio.TaskGroup() as tasks:
+        server = _Server(config, tasks, gateway.config.server.max_connections)
+        tasks.create_task(server.serve(sockets=[listener]), name="http-server")
+        await server.listening.wait()
+        if ready is not None:
+            ready.set()
+        # Probing begins after that: its first step is to import a network library.
+        async with gateway.running():
+            await stop.wait()
+            server.should_exit = True
+            gateway.event_log.close()
+            await _drain(gateway, grace)
+            await server.ended.wait()
+
+
+async def _drain(gateway: Gateway, grace_seconds: float) -> None:
+    try:
+        async with asyncio.timeout(grace_seconds):
+            await gateway.forwarder.idle()
+    except TimeoutError:
+        log.warning("ending %s requests at the grace time's end", gateway.forwarder.in_flight)
+    gateway.forwarder.end_all()
+
+
+class _Server(uvicorn.Server):
+    """Signals belong to the command; whoever waits is told when it listens and when it ended."""
+
+    def __init__(
+        self, config: uvicorn.Config, tasks: asyncio.TaskGroup, max_connections: int | None
+    ) -> None:
+        super().__init__(config)
+        self.server_state: Connections = Connections()
+        self._tasks = tasks  # of the connections, until each is made
+        self._max_connections = max_connections
+        self.listening = asyncio.Event()
+        self.ended = asyncio.Event()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave the signal handlers as they are."""
+        yield
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve; however that ends, take no more and let go of every connection."""
+        try:
+            await super().serve(sockets=sockets)
+        finally:
+            # uvicorn leaves both behind when it is cancelled.
+            for listening in getattr(self, "servers", ()):
+                listening.close()
+            for connection in tuple(self.server_state.connections):
+                connection.shutdown()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and say so; accepting is our own."""
+        await self.lifespan.startup()
+        acceptors = [self._acceptor(listener) for listener in sockets or ()]
+        self.servers = acceptors  # type: ignore[assignment]
+        for acceptor in acceptors:
+            acceptor.start()
+        self.started = True
+        self.listening.set()
+
+    def _acceptor(self, listener: socket.socket) -> Acceptor:
+        def make() -> BoundedHttpProtocol:
+            return BoundedHttpProtocol(self.config, self.server_state, self.lifespan.state)
+
+        return Acceptor(
+            listener, self.server_state, make, self._tasks, configured=self._max_connections
+        )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop, and say so."""
+        try:
+            await super().shutdown(sockets=sockets)
+        finally:
+            self.ended.set()
+
+
+# In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
+class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
+    """A request's head may neither trickle in for ever nor grow without bound.
+
+    uvicorn limits only the time between two requests. What stands around a body's chunks has the
+    head's limit: the parser keeps a trailer until it is whole, and copies it with each read.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._is_in_body = False
+        self._is_refused = False
+        self._head_bytes = 0  # of a head that is not complete; in a body, since its last byte
+        self._receipt: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Take in bytes; those of a head that is not complete are counted and timed."""
+        if self._is_refused:
+            return
+        self._head_bytes += len(data)
+        super().data_received(data)
+        if not self._head_bytes or self.transport.is_closing():
+            return
+        if self._head_bytes > MAX_HEAD_BYTES:
+            self._refuse()
+        elif self._receipt is None and not self._is_in_body:
+            self._receipt = self.loop.call_later(RECEIPT_TIMEOUT_SECONDS, self.transport.close)
+
+    def on_headers_complete(self) -> None:
+        """The head is in; the body has a limit of its own, and what is left of the time."""
+        if self.parser.should_upgrade():  # it is read again, and the time goes on
+            super().on_headers_complete()
+            return
+        self._is_in_body = True
+        self._head_bytes = 0
+        deadline = None if self._receipt is None else self._receipt.when()
+        self._stop_timer()
+        super().on_headers_complete()
+        if deadline is not None:
+            self.scope[RECEIVE_BY] = deadline  # type: ignore[literal-required]
+
+    def on_body(self, body: bytes) -> None:
+        """The body goes on; how long it is counts elsewhere."""
+        self._head_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """What comes next is another request's head."""
+        self._is_in_body = False
+        self._head_bytes = 0
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Nothing more will come."""
+        self._stop_timer()
+        super().connection_lost(exc)
+
+    def _refuse(self) -> None:
+        self._is_refused = True
+        cycle = self.cycle
+        if cycle is not None and not cycle.response_complete:
+            if not self._is_in_body or self.pipeline or cycle.response_started:
+                self.transport.close()  # this would be taken for another request's answer
+                return
+            cycle.disconnected = True  # nobody is to wait for the rest
+            cycle.message_event.set()
+        # Closing at once would reset the connection, and the reset may overtake the answer.
+        self.transport.write(_HEAD_TOO_LARGE)
+        self.transport.write_eof()
+        self._stop_timer()
+        self._receipt = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _stop_timer(self) -> None:
+        if self._receipt is not None:
+            self._receipt.cancel()
+            self._receipt = None

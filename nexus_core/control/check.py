@@ -1,0 +1,257 @@
+"""Check what a valid configuration asks for against what is there: each problem with its mend.
+
+Pure but for the look at the disk."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from nexus_core.config import user_dirs
+from nexus_core.config.schema import (
+    BackendConfig,
+    Config,
+    PolicyConfig,
+    RoutingConfig,
+    did_you_mean,
+    shown,
+    shown_path,
+)
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
+
+_MAX_NAMED = 5  # models in one line
+
+
+class Level(StrEnum):
+    """What a finding means for a start."""
+
+    OK = "ok"
+    WARNING = "warning"  # it starts, and something in the configuration does nothing
+    ERROR = "error"  # what the configuration asks for can't be had
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at."""
+
+    level: Level
+    about: str  # `backend "a"`, `routing.aliases."gpt-4"`, `storage`
+    text: str  # for people
+    mend: str | None = None  # what to do, where something is wrong
+
+
+def check_config(
+    config: Config, probes: Mapping[str, ProbeResult], fleet: Sequence[BackendSnapshot]
+) -> Iterator[Finding]:
+    """Everything but the address.
+
+    Args:
+        probes: what each backend of the fleet that is on answered; by name.
+        fleet: the backends after that.
+    """
+    yield _origin(config)
+    for note in config.notes:
+        yield Finding(Level.OK, "environment", note)
+    for unusable in config.unusable:
+        about = f'backend "{unusable.name}"'
+        text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")
+        yield Finding(Level.ERROR, about, text, mend or None)
+    if not (fleet or config.unusable):
+        mend = "start a local server, or name a backend in a config file; `nexus init` writes one"
+        yield Finding(Level.ERROR, "backends", "there is none", mend)
+    configured = {backend.name: backend for backend in config.backends}
+    for backend in fleet:
+        yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
+    yield from _models(config.routing, _Served(fleet, probes))
+    yield check_storage(config.storage.path)
+
+
+def _origin(config: Config) -> Finding:
+    if config.path is None:
+        return Finding(Level.OK, "config", "no file; what answers on the usual local ports is used")
+    return Finding(Level.OK, "config", str(config.path))
+
+
+# Backends -----------------------------------------------------------------------------------------
+
+
+def _backend(
+    backend: BackendSnapshot, probe: ProbeResult | None, config: BackendConfig | None
+) -> Iterator[Finding]:
+    about = f'backend "{backend.name}"'
+    if probe is None:
+        yield Finding(Level.OK, about, "switched off; not asked")
+        return
+    if not probe.ok:
+        text = probe.detail or "does not answer"
+        yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _mend(backend, probe, config))
+        return
+    table = config.models if config is not None else None
+    if (listed := probe.models) is None:
+        yield _unlisted(_place(backend, config), probe, about, is_configured=table is not None)
+        return
+    text = f"{_place(backend, config)} lists {len(listed)} models, {probe.elapsed_ms:.0f} ms"
+    yield Finding(Level.OK, about, text)
+    for model in sorted(set((table or {}).values()) - set(listed)):
+        near = did_you_mean(model, listed)
+        mend = f"load it there, or correct `models`{near}"
+        yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
+
+
+def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
+    """What it is, where, and the way there."""
+    via = config.via if config is not None else None
+    way = f" through the proxy {via}" if via is not None else ""
+    return f"{backend.type} at {backend.url}{way}"
+
+
+def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
+    """It answers and takes the key, and tells no models."""
+    told, _, rest = (probe.detail or "it lists no models").partition("; ")
+    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    if is_configured:
+        return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
+    return Finding(Level.WARNING, about, text, rest or None)
+
+
+def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
+    if probe.cause is HealthCause.AUTH:
+        variable = config.api_key_env if config is not None else None
+        return f"put a valid key in {variable}" if variable else "set api_key_env: it wants a key"
+    if config is not None and config.via is not None:
+        return (
+            f"see to the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
+            f"environment), correct the url ({backend.url}), or set enabled = false"
+        )
+    return f"start it, correct its url ({backend.url}), or set enabled = false"
+
+
+# Models -------------------------------------------------------------------------------------------
+
+
+class _Served:
+    """Which models the backends that are on serve, as far as they said."""
+
+    def __init__(self, fleet: Iterable[BackendSnapshot], probes: Mapping[str, ProbeResult]) -> None:
+        self.backends = [backend for backend in fleet if backend.name in probes]
+        self.names = {name for backend in self.backends for name in backend.models}
+        unknown = [backend.name for backend in self.backends if not backend.models_known]
+        self.caveat = f" (the models of {', '.join(unknown)} are not known)" if unknown else ""
+
+
+def _models(routing: RoutingConfig, served: _Served) -> Iterator[Finding]:
+    known = served.names | set(routing.aliases)
+    for alias in routing.aliases:
+        model = resolve_aliases(alias, routing.aliases)[-1]
+        if model not in served.names and not _has_fallback(alias, routing, served):
+            path = shown_path(("routing", "aliases", alias))
+            yield _unserved(path, model, served)
+    for name, others in routing.fallbacks.items():
+        path = shown_path(("routing", "fallbacks", name))
+        for other in others:
+            model = resolve_aliases(other, routing.aliases)[-1]
+            if model not in served.names:
+                yield _unserved(path, model, served)
+    for index, policy in enumerate(routing.policies):
+        path = shown_path(("routing", "policies", index))
+        if finding := _policy(path, policy, known, routing, served):
+            yield finding
+
+
+def _has_fallback(alias: str, routing: RoutingConfig, served: _Served) -> bool:
+    others = [
+        other
+        for name in resolve_aliases(alias, routing.aliases)
+        for other in routing.fallbacks.get(name, ())
+    ]
+    return any(resolve_aliases(o, routing.aliases)[-1] in served.names for o in others)
+
+
+def _unserved(path: str, model: str, served: _Served) -> Finding:
+    text = f"nobody serves {shown(model)}{served.caveat}"
+    mend = f"name a model that is served{did_you_mean(model, served.names)}"
+    return Finding(Level.WARNING, path, text, mend)
+
+
+def _policy(
+    path: str, policy: PolicyConfig, known: set[str], routing: RoutingConfig, served: _Served
+) -> Finding | None:
+    pattern = shown(policy.model_pattern)
+    matched = sorted(name for name in known if fnmatchcase(name, policy.model_pattern))
+    if not matched:
+        text = f"{pattern} matches no model and no alias{served.caveat}"
+        return Finding(Level.WARNING, path, text, "correct the pattern, or leave the policy out")
+    targets = {name: resolve_aliases(name, routing.aliases)[-1] for name in matched}
+    unmet = [
+        name
+        for name, model in targets.items()
+        if model in served.names
+        and not any(
+            _meets(policy, backend) for backend in served.backends if model in backend.models
+        )
+    ]
+    if not unmet:
+        return None
+    more = f" and {len(unmet) - _MAX_NAMED} more" if len(unmet) > _MAX_NAMED else ""
+    names = ", ".join(shown(name) for name in unmet[:_MAX_NAMED])
+    demand = " and ".join(_demands(policy))
+    text = f"{pattern} demands {demand}: nobody may serve {names}{more}{served.caveat}"
+    return Finding(Level.WARNING, path, text, "add a backend that may, or loosen the policy")
+
+
+def _meets(policy: PolicyConfig, backend: BackendSnapshot) -> bool:
+    is_restricted = backend.zone is PrivacyZone.RESTRICTED
+    if policy.privacy is PrivacyZone.RESTRICTED and not is_restricted:
+        return False
+    return policy.min_tier is None or (backend.tier is not None and backend.tier >= policy.min_tier)
+
+
+def _demands(policy: PolicyConfig) -> Iterator[str]:
+    if policy.privacy is PrivacyZone.RESTRICTED:
+        yield "zone restricted"
+    if policy.min_tier is not None:
+        yield f"tier {policy.min_tier}"
+
+
+# The disk -----------------------------------------------------------------------------------------
+
+
+def check_storage(configured: str | None) -> Finding:
+    """Whether the ledger can be written there; nothing is created."""
+    if configured == ":memory:":
+        return Finding(Level.OK, "storage", "in memory; nothing is kept")
+    # Who names no path asks for no ledger, and is served without.
+    level = Level.ERROR if configured else Level.WARNING
+    if configured:
+        path = user_dirs.expanded(configured)
+    else:
+        data = user_dirs.data_dir()
+        path = None if data is None else data / "nexus.db"
+    if path is None:
+        text = "there is no home folder to keep the ledger in: requests are not recorded"
+        return Finding(level, "storage", text, "set storage.path to a file that can be written")
+    problem = _why_not_writable(path)
+    if problem is None:
+        return Finding(Level.OK, "storage", f"{path} can be written")
+    mend = "correct its rights, or set storage.path to another file"
+    return Finding(level, "storage", f"{path}: {problem}", mend)
+
+
+def _why_not_writable(path: Path) -> str | None:
+    try:
+        if path.is_dir():
+            return "is a directory"
+        if path.exists():
+            return None if os.access(path, os.R_OK | os.W_OK) else "may not be written"
+        parent = next(folder for folder in path.absolute().parents if folder.exists())
+    except OSError as error:
+        return error.strerror or "can't be looked at"
+    if not parent.is_dir():
+        return f"{parent} is no directory"
+    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} may not be written"

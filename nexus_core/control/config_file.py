@@ -1,0 +1,119 @@
+"""Read the config file again, or write into it, on an operator's command."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from nexus_core.config.save import (
+    Change,
+    ChangeRefusedError,
+    ConfigDiff,
+    plan_changes,
+    write,
+    write_new,
+)
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import Outcome
+from nexus_core.control.reload import ReloadPlan
+from nexus_core.errors import ConfigError, InvalidRequestError
+
+
+class Configurable(Protocol):
+    """What a configuration is put in force in: the gateway."""
+
+    config: Config
+
+    def plan_reload(self, config: Config) -> ReloadPlan: ...
+    def reload(self, config: Config) -> ReloadPlan: ...
+    def unsaved_changes(self) -> tuple[Change, ...]: ...
+    def clear_cooldowns(self) -> int: ...
+
+
+class ConfigControl:
+    """Reloads and saves; a file that is refused leaves everything as it was."""
+
+    def __init__(
+        self,
+        target: Configurable,
+        read: Callable[[Path | None], Config],
+        environ: Mapping[str, str],
+        *,
+        write_first: Callable[[], tuple[Path, str]] | None = None,
+    ) -> None:
+        """
+        Args:
+            read: reads the file that is in force; given none, looks for one as the start did.
+            environ: as the start had it: what is written must load with it.
+            write_first: where a file goes where there is none, and its whole text.
+        """
+        self._target = target
+        self._read = read
+        self._environ = environ
+        self._write_first = write_first
+
+    async def reload(self, *, only_plan: bool) -> Outcome:
+        """Put the file in force as it is now, or say what that would change.
+
+        A reload also ends every cooldown, whatever the file says.
+
+        Raises:
+            InvalidRequestError: the file is refused; each of its problems is a line.
+        """
+        with _in_lines():
+            config = await asyncio.to_thread(self._read, self._target.config.path)
+        plan = self._target.plan_reload(config)
+        if plan.is_empty:
+            ended = 0 if only_plan else self._target.clear_cooldowns()
+            also = f"; cooldowns ended: {ended}" if ended else ""
+            message = f"the configuration is as it is in force; nothing changes{also}"
+            return Outcome(message=message)
+        if only_plan:
+            return Outcome(message="what a reload changes", lines=plan.lines)
+        return Outcome(message="reloaded", lines=self._target.reload(config).lines)
+
+    async def save(self, *, only_plan: bool) -> Outcome:
+        """Write what lasts until restart into the file, or show the difference.
+
+        Raises:
+            InvalidRequestError: the file can't be read or written, or would be refused.
+        """
+        path = self._target.config.path
+        if path is None:
+            return await self._save_first(only_plan=only_plan)
+        with _in_lines():
+            diff = await asyncio.to_thread(plan_changes, path, self._target.unsaved_changes())
+            lines = (*diff.text.splitlines(), *diff.notes)
+            if not diff.text:
+                return Outcome(message="there is nothing to save", lines=diff.notes)
+            if only_plan:
+                return Outcome(message=f"what would be written to {path}", lines=lines)
+            await asyncio.to_thread(self._write, diff)
+        return Outcome(message=f"written to {path}", lines=lines)
+
+    def _write(self, diff: ConfigDiff) -> None:
+        write(diff, self._environ)
+
+    async def _save_first(self, *, only_plan: bool) -> Outcome:
+        if self._write_first is None:
+            raise InvalidRequestError("there is no config file; `nexus init` writes one")
+        path, text = self._write_first()
+        lines = tuple(text.splitlines())
+        if only_plan:
+            return Outcome(message=f"what would be written to {path}", lines=lines)
+        with _in_lines():
+            await asyncio.to_thread(write_new, path, text, self._environ, replace=False)
+        return Outcome(message=f"written to {path}", lines=lines)
+
+
+@contextmanager
+def _in_lines() -> Iterator[None]:
+    try:
+        yield
+    except ConfigError as error:
+        raise InvalidRequestError("\n".join(error.lines)) from error
+    except ChangeRefusedError as error:
+        raise InvalidRequestError(str(error)) from error

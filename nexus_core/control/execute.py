@@ -1,0 +1,272 @@
+"""Carry out the operator's commands: switches, ranks, probes, bodies, replays, files."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from secrets import token_hex
+
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import (
+    CaptureBodies,
+    ClearCooldown,
+    Command,
+    Outcome,
+    ProbeBackend,
+    ReloadConfig,
+    ReplayRequest,
+    SaveConfig,
+    SendRequest,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+    SwitchZone,
+)
+from nexus_core.control.config_file import ConfigControl
+from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.errors import (
+    BackendNotFoundError,
+    InvalidRequestError,
+    NexusError,
+    PermissionDeniedError,
+    RequestNotFoundError,
+)
+from nexus_core.fleet.health import HealthChecks
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import CaptureToggled, ZoneToggled
+from nexus_core.proxy.capture import Captures
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
+from nexus_core.types import CooldownEnd, Endpoint, PrivacyZone
+from nexus_core.upstream.base import Headers
+
+
+class Operator:
+    """Everything an operator may do; each change is published by whoever it is made to."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        forwarder: Forwarder,
+        health: HealthChecks,
+        captures: Captures,
+        bus: EventBus,
+        *,
+        now: Callable[[], float],
+        config: Callable[[], Config],
+        send: Callable[[ProxyRequest, Reply], None],
+    ) -> None:
+        self._registry = registry
+        self._forwarder = forwarder
+        self._health = health
+        self._captures = captures
+        self._bus = bus
+        self._now = now
+        self._config = config  # what is in force
+        self._send = send  # begins a request, keeps its answer and does not wait for its end
+        self.configuration: ConfigControl | None = None  # None: nobody said where it is from
+
+    async def execute(self, command: Command) -> Outcome:
+        """Carry out a command.
+
+        Raises:
+            NexusError: it can't be done; nothing was changed.
+        """
+        match command:
+            case SwitchZone():
+                return self._switch_zone(command)
+            case SwitchBackend():
+                return self._switch_backend(command)
+            case ProbeBackend():
+                return await self._probe(command.backend)
+            case ClearCooldown():
+                return self._clear_cooldown(command.backend)
+            case SetTier():
+                return self._set_tier(command)
+            case SetPriority():
+                return self._set_priority(command)
+            case CaptureBodies():
+                return self._capture(command.enabled)
+            case ReplayRequest():
+                return self._replay(command)
+            case SendRequest():
+                return self._send_request(command)
+            case ReloadConfig():
+                return await self._files().reload(only_plan=command.only_plan)
+            case SaveConfig():
+                return await self._files().save(only_plan=command.only_plan)
+
+    def _files(self) -> ConfigControl:
+        if self.configuration is None:
+            raise InvalidRequestError("this Nexus has no configuration to read or write")
+        return self.configuration
+
+    # --- switches ------------------------------------------------------------------------
+
+    def _switch_backend(self, command: SwitchBackend) -> Outcome:
+        name, enabled = self._find(command.backend).name, command.enabled
+        self._registry.set_enabled(name, enabled)
+        ends = command.end_running and not enabled
+        ended = self._forwarder.end_backend(name) if ends else 0
+        return Outcome(message=_switched(name, enabled, ended), data={"ended": ended})
+
+    def _switch_zone(self, command: SwitchZone) -> Outcome:
+        zone, enabled = command.zone, command.enabled
+        changed = self._registry.set_zone_enabled(zone, enabled)
+        ends = command.end_running and not enabled
+        ended = self._forwarder.end_zone(zone) if ends else 0
+        if changed or ended:
+            self._bus.publish(ZoneToggled(at=self._now(), zone=zone, enabled=enabled, ended=ended))
+        return Outcome(message=_switched(f"the {zone} zone", enabled, ended), data={"ended": ended})
+
+    async def _probe(self, name: str) -> Outcome:
+        result = await self._health.probe(self._find(name).name)
+        found = result.detail if result.models is None else f"{len(result.models)} models"
+        ended = self._registry.cooldowns.clear(name, CooldownEnd.CLEARED) if result.ok else 0
+        also = f"; {_cooldowns(ended)} ended" if ended else ""
+        return Outcome(
+            message=f"{name}: {found} ({result.elapsed_ms:.0f} ms){also}",
+            data={
+                "ok": result.ok,
+                "elapsed_ms": round(result.elapsed_ms, 2),
+                "models": None if result.models is None else list(result.models),
+                "detail": result.detail,
+            },
+        )
+
+    def _clear_cooldown(self, name: str) -> Outcome:
+        ended = self._registry.cooldowns.clear(self._find(name).name, CooldownEnd.CLEARED)
+        done = f"{_cooldowns(ended)} ended" if ended else "there was no cooldown"
+        return Outcome(message=f"{name}: {done}", data={"ended": ended})
+
+    def _set_tier(self, command: SetTier) -> Outcome:
+        before = self._find(command.backend)
+        self._registry.set_rank(before.name, tier=command.tier, priority=before.priority)
+        tier = "no tier" if command.tier is None else f"tier {command.tier}"
+        return Outcome(message=f"{before.name} has {tier} until restart")
+
+    def _set_priority(self, command: SetPriority) -> Outcome:
+        before = self._find(command.backend)
+        self._registry.set_rank(before.name, tier=before.tier, priority=command.priority)
+        return Outcome(message=f"{before.name} has priority {command.priority} until restart")
+
+    def _find(self, name: str) -> BackendSnapshot:
+        for backend in self._registry.snapshots():
+            if backend.name == name:
+                return backend
+        raise BackendNotFoundError(f"there is no backend {name!r}", param="backend")
+
+    # --- bodies --------------------------------------------------------------------------
+
+    def _capture(self, enabled: bool) -> Outcome:
+        if self._captures.is_on != enabled:
+            self._captures.is_on = enabled
+            self._bus.publish(CaptureToggled(at=self._now(), enabled=enabled))
+        if enabled:
+            return Outcome(message="bodies are kept from now on, in memory only, until restart")
+        kept = len(self._captures)
+        return Outcome(message=f"no more bodies are kept; {kept} stay in memory until restart")
+
+    def _replay(self, command: ReplayRequest) -> Outcome:
+        """Begin the request anew; what becomes of it is told by events, as of any other."""
+        original = self._captures.get(command.request_id)
+        if original is None:
+            raise RequestNotFoundError(
+                f"the body of request {command.request_id!r} is not kept; "
+                "only requests that came in while bodies are kept can be sent again",
+                param="request_id",
+            )
+        hints = _as_strict_as(self._captures.need(command.request_id), command.backend)
+        request = self._prepare(original.endpoint, original.body, hints)
+        _check_zone(request.need, self._find(command.backend))
+        return self._begin(
+            replace(request, replay_of=original.request_id), f"sent again to {command.backend}"
+        )
+
+    def _send_request(self, command: SendRequest) -> Outcome:
+        """Begin it as if a client had asked; its answer is kept, whatever the switch says."""
+        if command.backend is not None:
+            self._find(command.backend)
+        hints = RoutingHints(
+            zone=command.zone,
+            min_tier=command.min_tier,
+            backend=command.backend,
+            flexible=command.flexible,
+            priority=command.priority,
+        )
+        request = self._prepare(command.endpoint, command.body, hints)
+        return self._begin(replace(request, headers=command.headers), "sent")
+
+    def _prepare(self, endpoint: Endpoint, body: bytes, hints: RoutingHints) -> ProxyRequest:
+        """A request as the data plane would make it.
+
+        Raises:
+            NexusError: it would be refused before it is routed.
+        """
+        openai = read_request(endpoint, body)
+        traits = read_traits(endpoint, openai.fields)
+        return ProxyRequest(
+            id=token_hex(8),
+            endpoint=endpoint,
+            openai=openai,
+            need=read_requirements(openai.model, hints, self._config().routing, traits),
+            client=None,
+            headers=(),
+            received=time.monotonic(),
+        )
+
+    def _begin(self, request: ProxyRequest, done: str) -> Outcome:
+        self._send(request, _Unread())
+        return Outcome(message=f"{done} as {request.id}", data={"request_id": request.id})
+
+
+def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:
+    """What the original was bound by, whatever the configuration says now."""
+    return RoutingHints(
+        zone=need.zone,
+        min_tier=need.min_tier,
+        backend=backend,
+        priority="high" if need.is_high_priority else "normal",
+        flexible=need.is_flexible,
+    )
+
+
+def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
+    """Say it at once; the router holds the same rule for whatever is sent."""
+    if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
+        raise PermissionDeniedError(
+            f'the request is restricted, and backend "{backend.name}" is of the {backend.zone} '
+            "zone: it can be sent again to restricted backends only",
+            param="backend",
+        )
+
+
+def _cooldowns(count: int) -> str:
+    return "1 cooldown" if count == 1 else f"{count} cooldowns"
+
+
+def _switched(what: str, enabled: bool, ended: int) -> str:
+    also = f"; {ended} running ended" if ended else ""
+    return f"{what} is {'on' if enabled else 'off'} until restart{also}"
+
+
+class _Unread:
+    """The client's end of an operator's request: nobody reads the answer but who keeps it."""
+
+    async def start(
+        self, status: int, upstream: Headers, served: Served, *, length: int | None
+    ) -> Headers:
+        return ()
+
+    async def send(self, data: bytes) -> None: ...
+
+    async def finish(self) -> None: ...
+
+    async def send_error_event(self, error: NexusError) -> None: ...
+
+    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+        return ()

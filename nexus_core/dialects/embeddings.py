@@ -1,0 +1,140 @@
+"""The shape of an embeddings request, and of its answer: floats or base64.
+
+https://platform.openai.com/docs/api-reference/embeddings/create
+"""
+
+from __future__ import annotations
+
+import binascii
+import struct
+from base64 import b64decode, b64encode
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.errors import InvalidRequestError
+
+MAX_INPUTS = 2048
+
+_FORMATS = ("float", "base64")
+
+
+def check_embeddings_request(fields: JsonObject) -> None:
+    """Check what every translator relies on; unknown fields pass.
+
+    Raises:
+        InvalidRequestError: names a field that has not its shape.
+    """
+    _check_input(fields.get("input"))
+    dimensions = fields.get("dimensions")
+    if dimensions is not None and not (_is_count(dimensions) and dimensions):
+        raise InvalidRequestError("dimensions: a positive number is required", param="dimensions")
+    encoding_format = fields.get("encoding_format")
+    if encoding_format is not None and encoding_format not in _FORMATS:
+        raise InvalidRequestError(
+            'encoding_format: "float" or "base64" is required', param="encoding_format"
+        )
+    if not isinstance(fields.get("user"), str | None):
+        raise InvalidRequestError("user: a string is required", param="user")
+
+
+def _check_input(given: object) -> None:
+    if isinstance(given, str):
+        _check_item(given, "input")
+        return
+    if not isinstance(given, list) or not given:
+        message = "input: a text, a list of texts or lists of tokens is required"
+        raise InvalidRequestError(message, param="input")
+    if _is_tokens(given):
+        return
+    if len(given) > MAX_INPUTS:
+        raise InvalidRequestError(f"input: over {MAX_INPUTS} items", param="input")
+    for index, item in enumerate(given):
+        if type(item) is not type(given[0]):
+            message = f"input[{index}]: not of the same kind as the first"
+            raise InvalidRequestError(message, param=f"input[{index}]")
+        _check_item(item, f"input[{index}]")
+
+
+def _check_item(item: object, path: str) -> None:
+    if not item or not (isinstance(item, str) or _is_tokens(item)):
+        message = f"{path}: a non-empty text or list of tokens is required"
+        raise InvalidRequestError(message, param=path)
+
+
+def _is_tokens(value: object) -> bool:
+    return isinstance(value, list) and bool(value) and all(_is_count(token) for token in value)
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and value >= 0
+
+
+def embedding_list(
+    vectors: list[list[float]], *, model: str, encoding_format: str | None, tokens: int
+) -> JsonObject:
+    """OpenAI's answer to an embeddings request.
+
+    Raises:
+        ValueError: a number is beyond 32 bits, and base64 was asked for.
+    """
+    as_base64 = encoding_format == "base64"
+    return {
+        "object": "list",
+        "data": [
+            {
+                "object": "embedding",
+                "index": index,
+                "embedding": encode_floats(vector) if as_base64 else vector,
+            }
+            for index, vector in enumerate(vectors)
+        ],
+        "model": model,
+        "usage": {"prompt_tokens": tokens, "total_tokens": tokens},
+    }
+
+
+def with_encoding(answer: JsonObject, encoding_format: str | None) -> JsonObject:
+    """OpenAI's answer with its vectors in the asked form, for backends that know only one.
+
+    Raises:
+        ValueError: it is no such answer.
+    """
+    data = answer.get("data")
+    if not isinstance(data, list):
+        raise ValueError("data is no list")
+    return {**answer, "data": [_encoded(item, encoding_format == "base64") for item in data]}
+
+
+def _encoded(item: object, as_base64: bool) -> JsonObject:
+    if not isinstance(item, dict):
+        raise ValueError("an embedding that is no object")
+    vector = item.get("embedding")
+    if isinstance(vector, str):
+        return item if as_base64 else {**item, "embedding": decode_floats(vector)}
+    if not isinstance(vector, list):
+        raise ValueError("an embedding without numbers")
+    return {**item, "embedding": encode_floats(vector)} if as_base64 else item
+
+
+def encode_floats(values: list[float]) -> str:
+    """Numbers as OpenAI's base64: 32-bit floats, little-endian.
+
+    Raises:
+        ValueError: they are no numbers, or beyond 32 bits.
+    """
+    try:
+        return b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
+    except (struct.error, OverflowError) as error:
+        raise ValueError("an embedding that 32-bit floats can't hold") from error
+
+
+def decode_floats(text: str) -> list[float]:
+    """The numbers of OpenAI's base64.
+
+    Raises:
+        ValueError: it is none.
+    """
+    try:
+        packed = b64decode(text, validate=True)
+        return list(struct.unpack(f"<{len(packed) // 4}f", packed))
+    except (binascii.Error, struct.error) as error:
+        raise ValueError("an embedding that is not base64 of 32-bit floats") from error

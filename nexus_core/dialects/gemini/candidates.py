@@ -1,0 +1,214 @@
+"""Read what Gemini answers: the pieces of a candidate, and why it ended.
+
+Whole answers and the events of streams have one shape, so both are read here. Everything comes
+from outside and may be anything: what makes no sense is a ValueError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import TypeAlias
+
+from nexus_core.dialects.gemini.values import as_list, as_object, as_text, write_object
+from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.openai_chat.answer import FinishReason
+from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerForm:
+    """What of a request shapes its answer."""
+
+    one_call: bool = False  # of several calls only the first is passed on
+    as_function_call: bool = False  # in the legacy field, for a client that sent `functions`
+    calls: CallMapping = UNCHANGED  # what the request's translation says of its tools
+
+    @classmethod
+    def of(cls, fields: ChatRequest, calls: CallMapping = UNCHANGED) -> AnswerForm:
+        """The form that the request's client understands."""
+        legacy = bool(fields.get("functions")) and not fields.get("tools")
+        # The legacy field holds one call; Gemini can't be told to make one call at a time.
+        return cls(legacy or fields.get("parallel_tool_calls") is False, legacy, calls)
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Thought:
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Of a text or a thought; those of calls stay with them."""
+
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    url: str  # data:
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    id: str | None
+    name: str
+    arguments: str  # JSON
+    signature: str | None
+
+
+Piece: TypeAlias = Text | Thought | Signature | Image | Call
+
+# None: the model failed, and nothing useful can be made of what it said. Whatever is not named
+# here was added to cut answers off; it must not read like a natural end.
+_FINISH_REASONS: dict[str, FinishReason | None] = {
+    "STOP": "stop",
+    "NO_IMAGE": "stop",
+    "MAX_TOKENS": "length",
+    "CONTINUATION": "length",
+    "TOO_MANY_TOOL_CALLS": "length",
+    "SAFETY": "content_filter",
+    "RECITATION": "content_filter",
+    "LANGUAGE": "content_filter",
+    "OTHER": "content_filter",
+    "BLOCKLIST": "content_filter",
+    "PROHIBITED_CONTENT": "content_filter",
+    "SPII": "content_filter",
+    "IMAGE_SAFETY": "content_filter",
+    "IMAGE_PROHIBITED_CONTENT": "content_filter",
+    "IMAGE_RECITATION": "content_filter",
+    "IMAGE_OTHER": "content_filter",
+    "ESCALATION": "content_filter",
+    "PUP_LIMITED_DISABLED": "content_filter",
+    "MODEL_ARMOR": "content_filter",
+    "MALFORMED_FUNCTION_CALL": None,
+    "UNEXPECTED_TOOL_CALL": None,
+    "MISSING_THOUGHT_SIGNATURE": None,
+    "MALFORMED_RESPONSE": None,
+}
+
+
+def parts_of(candidate: JsonObject) -> list[JsonObject]:
+    """A candidate's parts; none where safety or thinking ate the answer.
+
+    Raises:
+        ValueError: they are something else.
+    """
+    content = as_object(candidate.get("content"), "content")
+    return [as_object(part, "a part") for part in as_list(content.get("parts"), "parts")]
+
+
+def read_pieces(candidate: JsonObject, calls: CallMapping = UNCHANGED) -> Iterator[Piece]:
+    """What a candidate says, in order; code that Gemini ran by itself is passed over.
+
+    Calls are the client's, as `calls` tells.
+
+    Raises:
+        ValueError: a part makes no sense.
+    """
+    for part in parts_of(candidate):
+        signature = part.get("thoughtSignature")
+        signature = None if signature is None else as_text(signature, "thoughtSignature")
+        if "functionCall" in part:
+            yield _read_call(as_object(part["functionCall"], "functionCall"), signature, calls)
+            continue
+        if text := as_text(part.get("text", ""), "text"):
+            yield Thought(text) if part.get("thought") is True else Text(text)
+        if "inlineData" in part and part.get("thought") is not True:
+            blob = as_object(part["inlineData"], "inlineData")
+            mime_type = as_text(blob.get("mimeType"), "mimeType")
+            yield Image(f"data:{mime_type};base64,{as_text(blob.get('data'), 'data')}")
+        if signature:
+            yield Signature(signature)
+
+
+def _read_call(call: JsonObject, signature: str | None, calls: CallMapping) -> Call:
+    call_id, name = call.get("id"), as_text(call.get("name"), "a function's name")
+    if not name:
+        raise ValueError("a function call without a name")
+    return Call(
+        id=as_text(call_id, "a call's id") if call_id else None,
+        name=calls.name(name),
+        arguments=write_object(calls.value(name, as_object(call.get("args"), "args"))),
+        signature=signature or None,
+    )
+
+
+def is_failed(reason: str) -> bool:
+    """Whether a finishReason says that the model's output is no answer."""
+    return _FINISH_REASONS.get(reason, "content_filter") is None
+
+
+def finish_reason(reason: str, *, form: AnswerForm, has_calls: bool) -> FinishReason:
+    """OpenAI's word for a finishReason. Google says STOP after function calls too."""
+    word = _FINISH_REASONS.get(reason, "content_filter") or "stop"
+    if word != "stop" or not has_calls:
+        return word
+    return "function_call" if form.as_function_call else "tool_calls"
+
+
+def finish_reason_of(candidate: JsonObject) -> str | None:
+    """Google's word; None while the candidate goes on.
+
+    Raises:
+        ValueError: it is no word.
+    """
+    reason = candidate.get("finishReason")
+    if reason is None or reason == "FINISH_REASON_UNSPECIFIED":
+        return None
+    return as_text(reason, "finishReason")
+
+
+def failure(candidate: JsonObject, reason: str) -> str:
+    """For people: what went wrong with a failed candidate."""
+    message = candidate.get("finishMessage")
+    return f"{reason}: {message}" if isinstance(message, str) and message else reason
+
+
+def refusal(candidate: JsonObject, reason: str) -> str:
+    """What a client is told where an answer was cut off before it began."""
+    message = candidate.get("finishMessage")
+    if isinstance(message, str) and message:
+        return message
+    return f"The answer was withheld by Gemini ({reason})."
+
+
+def prompt_refusal(answer: JsonObject) -> str | None:
+    """What a client is told where its prompt was blocked; None where it was not.
+
+    Raises:
+        ValueError: promptFeedback makes no sense.
+    """
+    feedback = as_object(answer.get("promptFeedback"), "promptFeedback")
+    reason = feedback.get("blockReason")
+    if reason is None:
+        return None
+    message = feedback.get("blockReasonMessage")
+    if isinstance(message, str) and message:
+        return message
+    return f"The prompt was blocked by Gemini ({as_text(reason, 'blockReason')})."
+
+
+def answer_id(answer: JsonObject, model: str, created: int) -> str:
+    """The completion's id: made of Google's own, or of what was said."""
+    own = answer.get("responseId")
+    if isinstance(own, str) and own:
+        return f"chatcmpl-{own}"
+    return f"chatcmpl-{_digest(model, created, write_object(answer))}"
+
+
+def call_id(answer: str, choice: int, number: int) -> str:
+    """An id for a call that came without: the same for the same place in the same answer."""
+    return f"call_{_digest(answer, choice, number)}"
+
+
+def _digest(*values: object) -> str:
+    text = "\n".join(str(value) for value in values)
+    return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]

@@ -1,0 +1,42 @@
+"""Where thought signatures travel in OpenAI's messages: `extra_content.google.thought_signature`.
+
+Google's own OpenAI endpoint puts them there, and the `openai` client keeps and returns the field.
+https://ai.google.dev/gemini-api/docs/thought-signatures
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from typing import TypeGuard
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+
+# Documented for calls that another model made: Gemini 3 then does not ask for a signature.
+DUMMY = "skip_thought_signature_validator"
+
+_STANDARD = str.maketrans("-_", "+/")
+
+
+def wrap(signature: str) -> JsonObject:
+    """The value of `extra_content`."""
+    return {"google": {"thought_signature": signature}}
+
+
+def unwrap(extra_content: object) -> str | None:
+    """The signature that a client sent back; None where there is none that can be one."""
+    google = extra_content.get("google") if isinstance(extra_content, dict) else None
+    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    return signature if is_signature(signature) else None
+
+
+def is_signature(value: object) -> TypeGuard[str]:
+    """Whether it is base64 of something, which is all that can be known of it."""
+    if not isinstance(value, str) or not value.isascii():
+        return False
+    bare = value.translate(_STANDARD).rstrip("=")
+    try:
+        decoded = base64.b64decode(bare + "=" * (-len(bare) % 4), validate=True)
+    except binascii.Error:
+        return False
+    return bool(decoded) and base64.b64encode(decoded).decode().rstrip("=") == bare

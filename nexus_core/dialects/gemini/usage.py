@@ -1,0 +1,60 @@
+"""What an answer of Gemini cost in tokens."""
+
+from __future__ import annotations
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.dialects.usage import read_count
+from nexus_core.observe.events import TokenUsage
+
+# Of usageMetadata, all that is read; the details are told apart by modality.
+_COUNTS = (
+    "promptTokenCount",
+    "toolUsePromptTokenCount",
+    "cachedContentTokenCount",
+    "candidatesTokenCount",
+    "thoughtsTokenCount",
+    "totalTokenCount",
+)
+_DETAILS = ("promptTokensDetails", "candidatesTokensDetails")
+USAGE_FIELDS = frozenset(_COUNTS + _DETAILS)
+
+
+def read_usage(answer: JsonObject) -> TokenUsage | None:
+    """The usage of an answer or an event of a stream; None where it holds none.
+
+    In a stream each one counts from its start, so that the last one counts. The total is the sum of
+    all counts, so it tells what was left out, and whether thoughts are within the candidates:
+    https://github.com/BerriAI/litellm/pull/10141
+    """
+    usage = answer.get("usageMetadata")
+    if not isinstance(usage, dict):
+        return None
+    prompt = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
+    if not prompt:  # there is none without a prompt, and unknown is never free
+        return None
+    thoughts = _count(usage, "thoughtsTokenCount")
+    said = _count(usage, "candidatesTokenCount")
+    made = _count(usage, "totalTokenCount") - prompt
+    completion = said if made == said else max(said + thoughts, made)
+    return TokenUsage(
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cached_tokens=min(_count(usage, "cachedContentTokenCount"), prompt),
+        reasoning_tokens=min(thoughts, completion),
+        prompt_audio_tokens=min(_audio(usage, "promptTokensDetails"), prompt),
+        completion_audio_tokens=min(_audio(usage, "candidatesTokensDetails"), completion),
+    )
+
+
+def _count(fields: JsonObject, name: str) -> int:
+    """A count of tokens; 0 where it is absent (as JSON of protobuf leaves zeros out) or rubbish."""
+    return read_count(fields.get(name)) or 0
+
+
+def _audio(usage: JsonObject, name: str) -> int:
+    details = usage.get(name)
+    return sum(
+        _count(detail, "tokenCount")
+        for detail in (details if isinstance(details, list) else ())
+        if isinstance(detail, dict) and detail.get("modality") == "AUDIO"
+    )

@@ -1,0 +1,92 @@
+"""Values of JSON from outside: check what they are; objects inside strings, as OpenAI has them."""
+
+from __future__ import annotations
+
+import json
+import math
+
+from nexus_core.dialects.openai_chat.request import JsonObject, parse_finite_json
+
+
+def read_object(text: str) -> JsonObject | None:
+    """The object that the text is; None when it is anything else.
+
+    Numbers that JSON can write but not hold (1e999) make it something else too: read as infinity,
+    they could not be sent on.
+    """
+    value = read_value(text)
+    return value if isinstance(value, dict) else None
+
+
+def read_value(text: str) -> object | None:
+    """The same for any value; None for null too."""
+    try:
+        return parse_finite_json(text)
+    except ValueError:
+        return None
+
+
+def write_object(value: object) -> str:
+    """The text of an object (or another value), as OpenAI's models write their arguments.
+
+    Raises:
+        ValueError: nested too deep, or a number that JSON can't hold.
+    """
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def as_object(value: object, what: str) -> JsonObject:
+    """A value that must be an object, or may be absent.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is no object")
+    return value
+
+
+def as_list(value: object, what: str) -> list[object]:
+    """A value that must be a list, or may be absent.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{what} is no list")
+    return value
+
+
+def as_text(value: object, what: str) -> str:
+    """A value that must be a string.
+
+    Raises:
+        ValueError: it is something else.
+    """
+    if not isinstance(value, str):
+        raise ValueError(f"{what} is no text")
+    return value
+
+
+def as_number(value: object, what: str) -> float:
+    """A value that must be a number.
+
+    Raises:
+        ValueError: it is something else, or beyond what a float holds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{what} is no number")
+    try:
+        number = float(value)
+    except OverflowError as error:
+        raise ValueError(f"{what} is out of range") from error
+    if not math.isfinite(number):
+        raise ValueError(f"{what} is out of range")
+    return number

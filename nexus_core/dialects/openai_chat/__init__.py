@@ -1,0 +1,1 @@
+"""OpenAI's chat completions: requests, answers, and what a request shows of its needs."""

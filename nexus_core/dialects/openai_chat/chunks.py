@@ -1,0 +1,49 @@
+"""Tell a whole completion as a stream: for servers that ignore `stream: true`. Pure."""
+
+from __future__ import annotations
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.dialects.sse import DONE, encode_event
+
+
+def as_chunks(answer: JsonObject, *, include_usage: bool) -> bytes:
+    """The events of a chat.completion or text_completion, up to [DONE].
+
+    One chunk for what all choices say, one for why they ended, and one with the usage where the
+    client asked for it: that chunk has no choices, and uninvited clients trip over it.
+    """
+    frame = {key: value for key, value in answer.items() if key not in ("choices", "usage")}
+    given = answer.get("choices")
+    choices = [choice for choice in given if isinstance(choice, dict)] if given else []
+    if answer.get("object") != "text_completion":
+        frame["object"] = "chat.completion.chunk"
+        said = [_delta(choice, index) for index, choice in enumerate(choices)]
+        ended = [
+            {**_head(choice, index), "delta": {}, "finish_reason": choice.get("finish_reason")}
+            for index, choice in enumerate(choices)
+        ]
+        events = [{**frame, "choices": said}, {**frame, "choices": ended}]
+    else:
+        events = [{**frame, "choices": choices}]
+    if include_usage and answer.get("usage"):
+        events.append({**frame, "choices": [], "usage": answer["usage"]})
+    return b"".join(map(encode_event, events)) + DONE
+
+
+def _head(choice: JsonObject, index: int) -> JsonObject:
+    return {"index": choice.get("index", index)}
+
+
+def _delta(choice: JsonObject, index: int) -> JsonObject:
+    """A choice's message as its one delta; calls are counted, as deltas of calls are."""
+    message = choice.get("message")
+    delta = dict(message) if isinstance(message, dict) else {}
+    calls = delta.get("tool_calls")
+    if isinstance(calls, list):
+        delta["tool_calls"] = [
+            {"index": number, **call} for number, call in enumerate(calls) if isinstance(call, dict)
+        ]
+    fields = {**_head(choice, index), "delta": delta, "finish_reason": None}
+    if choice.get("logprobs") is not None:
+        fields["logprobs"] = choice["logprobs"]
+    return fields

@@ -1,0 +1,28 @@
+"""Tell in a description what a provider's schemas can't say; the model reads it there."""
+
+from __future__ import annotations
+
+import json
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+
+_MOST_CHARS = 1_000  # of one value
+
+
+def described(description: str | None, words: JsonObject) -> str | None:
+    """The description with keywords and their values behind it."""
+    if not words:
+        return description
+    told = "{" + ", ".join(f"{key}: {_shown(value)}" for key, value in words.items()) + "}"
+    return f"{description}\n\n{told}" if description else told
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, str):
+        text = value
+    else:
+        try:
+            text = json.dumps(value, ensure_ascii=False)
+        except RecursionError:  # what could just be parsed is a few levels too deep for this call
+            return "…"
+    return text if len(text) <= _MOST_CHARS else text[:_MOST_CHARS] + "…"

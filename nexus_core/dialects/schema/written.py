@@ -1,0 +1,86 @@
+"""What writing a schema in a provider's dialect gives, and what is told about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.dialects.tool_calls.arguments import Arguments
+
+_MAX_LINES = 8
+_MAX_NAMES = 10
+_MAX_NAME_CHARS = 40
+_MAX_PLACE_CHARS = 200
+
+
+class CannotSayError(Exception):
+    """The dialect has no way to say it, and saying less would not do."""
+
+    def __init__(self, place: str, why: str) -> None:
+        """`place` is within the schema, "" for its root."""
+        super().__init__(why)
+        self.place = place.lstrip(".")[:_MAX_PLACE_CHARS]
+        self.why = why
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A schema as a provider takes it. Shared between requests: never change it."""
+
+    schema: JsonObject = field(repr=False)
+    arguments: Arguments | None = None  # None: calls come back as they are
+    notes: tuple[str, ...] = ()  # each begins with ": " or with ".PLACE: "
+
+
+class Notes:
+    """Collects what the report tells of one schema: places and keywords, no values."""
+
+    def __init__(self, *given: Iterable[tuple[str, str]]) -> None:
+        self._lines = list(dict.fromkeys(line for lines in given for line in lines))
+        self._told: dict[str, None] = {}
+
+    def add(self, place: str, what: str) -> None:
+        """Something that is less than was asked for."""
+        self._lines.append((place.lstrip("."), what))
+
+    def tell(self, keywords: Iterable[str]) -> None:
+        """Keywords that are told in a description."""
+        self._told.update(dict.fromkeys(keywords))
+
+    def lines(self, renamed: Iterable[str] = ()) -> tuple[str, ...]:
+        """All of it, bounded; `renamed` are the client's keys that the provider does not take."""
+        lines = [
+            f".{place[:_MAX_PLACE_CHARS]}: {what}" if place else f": {what}"
+            for place, what in self._lines
+        ]
+        lines = list(dict.fromkeys(lines))
+        if len(lines) > _MAX_LINES:
+            lines[_MAX_LINES:] = [f": and {len(lines) - _MAX_LINES} more places"]
+        if keys := _listed(renamed):
+            lines.append(f": keys renamed, and back in calls: {keys}")
+        if keywords := _listed(self._told):
+            lines.append(f": told in descriptions only: {keywords}")
+        return tuple(lines)
+
+
+def _listed(names: Iterable[str]) -> str:
+    every = list(names)
+    shown = [name[:_MAX_NAME_CHARS] for name in every[:_MAX_NAMES]]
+    return ", ".join(shown) + (", …" if len(every) > _MAX_NAMES else "")
+
+
+def rename_words(words: object, renamed: Mapping[str, str]) -> object:
+    """What is told in words, with the keys that the model knows."""
+    if not renamed:
+        return words
+    if isinstance(words, list):
+        return [rename_words(each, renamed) for each in words]
+    if not isinstance(words, dict):
+        return words
+    return {
+        renamed.get(key, key): [renamed.get(name, name) for name in value if isinstance(name, str)]
+        if key == "required" and isinstance(value, list)
+        else rename_words(value, renamed)
+        for key, value in words.items()
+    }

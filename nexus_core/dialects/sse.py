@@ -1,0 +1,152 @@
+"""Server-sent events: bytes to events and back, whatever the chunk borders."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from enum import Enum, auto
+from typing import NamedTuple
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+
+MAX_LINE_BYTES = 1024 * 1024
+MAX_EVENT_BYTES = 4 * 1024 * 1024  # all data lines of one event together
+
+DONE = b"data: [DONE]\n\n"
+
+_LINE_END = re.compile(rb"\r\n|\n|\r")
+
+
+_BOM = b"\xef\xbb\xbf"
+_FIELD = re.compile(rb"(?:data|event|id|retry)?[:\r\n]")
+_NAMES = (b"data", b"event", b"id", b"retry")
+_TELLING_BYTES = 16
+_MAX_BLANK_BYTES = 8 * 1024  # of blank lines before anything else
+
+
+class Shape(Enum):
+    """What a body begins like, whatever its label says."""
+
+    UNKNOWN = auto()  # too little has come
+    EVENTS = auto()
+    JSON = auto()
+    OTHER = auto()
+
+
+def shape_of(body: bytes | bytearray) -> Shape:
+    """What a body is that begins with these bytes: a byte order mark and blanks tell nothing."""
+    if _BOM.startswith(body[:3]) and len(body) < 3:
+        return Shape.UNKNOWN
+    head = bytes(body[:_MAX_BLANK_BYTES]).removeprefix(_BOM).lstrip()[:_TELLING_BYTES]
+    if not head:
+        return Shape.UNKNOWN if len(body) < _MAX_BLANK_BYTES else Shape.OTHER
+    if head[:1] in (b"{", b"["):
+        return Shape.JSON
+    if _FIELD.match(head):
+        return Shape.EVENTS
+    return Shape.UNKNOWN if any(name.startswith(head) for name in _NAMES) else Shape.OTHER
+
+
+class SseEvent(NamedTuple):
+    """One event with data; comments and empty events are passed over."""
+
+    event: str  # its type; "message" unless the stream names another
+    data: str
+    id: str = ""  # the last one that the stream gave: where to go on from
+
+
+class SseParser:
+    """Cut a byte stream into events. Holds at most one event and one line.
+
+    https://html.spec.whatwg.org/multipage/server-sent-events.html#event-stream-interpretation
+    """
+
+    def __init__(self) -> None:
+        self._held = bytearray()  # a line that has not ended
+        self._searched = 0  # so far there is no line end in it
+        self._event = self._id = ""
+        self._data: list[bytes] = []
+        self._size = 0
+        self._after_cr = False  # a line feed that comes next belongs to the line before
+        self._is_begun = False
+
+    def feed(self, chunk: bytes) -> Iterator[SseEvent]:
+        """The events that are complete with these bytes.
+
+        Raises:
+            ValueError: a line or an event is longer than the limits above.
+        """
+        self._held += chunk
+        if not self._is_begun and len(self._held) >= 3:
+            self._is_begun = True
+            if self._held.startswith(_BOM):
+                del self._held[:3]
+        return self._events()
+
+    def finish(self) -> Iterator[SseEvent]:
+        """The event that the stream ended in, where its last line or its blank line is missing.
+
+        The standard drops it; some vendors' own SDKs do not.
+        """
+        line = bytes(self._held)
+        self._held.clear()
+        self._searched = 0
+        if line:
+            self._take(line)
+        if (event := self._dispatch()) is not None:
+            yield event
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much has come of an event that has not ended."""
+        return len(self._held) + self._size
+
+    def _events(self) -> Iterator[SseEvent]:
+        start = 0
+        if self._after_cr and self._held:
+            start = self._held.startswith(b"\n")
+            self._after_cr = False
+        while (end := _LINE_END.search(self._held, max(start, self._searched))) is not None:
+            line = bytes(self._held[start : end.start()])
+            start = self._searched = end.end()
+            # A carriage return at the very end may be the first half of a line end.
+            self._after_cr = end.group() == b"\r" and start == len(self._held)
+            if (event := self._take(line)) is not None:
+                yield event
+        del self._held[:start]
+        self._searched = len(self._held)
+        if self._searched > MAX_LINE_BYTES:
+            raise ValueError(f"a line of the event stream is over {MAX_LINE_BYTES} bytes")
+
+    def _take(self, line: bytes) -> SseEvent | None:
+        if not line:
+            return self._dispatch()
+        name, _, value = line.partition(b":")
+        value = value.removeprefix(b" ")
+        if name == b"data":
+            self._data.append(value)
+            self._size += len(value)
+            if self._size > MAX_EVENT_BYTES:
+                raise ValueError(f"an event of the stream is over {MAX_EVENT_BYTES} bytes")
+        elif name == b"event":
+            self._event = value.decode("utf-8", "replace")
+        elif name == b"id" and b"\0" not in value:
+            self._id = value.decode("utf-8", "replace")
+        return None
+
+    def _dispatch(self) -> SseEvent | None:
+        event, data = self._event, self._data
+        self._event, self._data, self._size = "", [], 0
+        if not data:
+            return None
+        return SseEvent(event or "message", b"\n".join(data).decode("utf-8", "replace"), self._id)
+
+
+def encode_event(data: JsonObject) -> bytes:
+    """One event as OpenAI's streams have it."""
+    try:
+        text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:  # a lone surrogate: half a character that a model took for one
+        text = json.dumps(data, separators=(",", ":")).encode()
+    return b"data: " + text + b"\n\n"

@@ -1,0 +1,1 @@
+"""Names and arguments of tool calls, mapped to what a provider takes, and back. Pure."""

@@ -1,0 +1,33 @@
+"""How the calls in an answer become calls of the client's tools again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from nexus_core.dialects.tool_calls.arguments import Arguments, ArgumentStream
+
+
+@dataclass(frozen=True, slots=True)
+class CallMapping:
+    """How the calls in an answer become calls of the client's tools."""
+
+    names: Mapping[str, str] = field(default_factory=dict)  # the provider's to the client's
+    arguments: Mapping[str, Arguments] = field(default_factory=dict)  # by the provider's name
+
+    def name(self, sent: str) -> str:
+        """The client's name of a tool."""
+        return self.names.get(sent, sent)
+
+    def stream(self, sent: str) -> ArgumentStream | None:
+        """A reader of a call's arguments in pieces; None where they pass as they are."""
+        mapping = self.arguments.get(sent)
+        return None if mapping is None else mapping.stream()
+
+    def value(self, sent: str, arguments: object) -> object:
+        """The client's arguments, of a call to what the provider calls `sent`."""
+        mapping = self.arguments.get(sent)
+        return arguments if mapping is None else mapping.to_client(arguments)
+
+
+UNCHANGED = CallMapping()

@@ -1,0 +1,1 @@
+"""What is known of the backends: switches, health, cooldowns, work in flight."""

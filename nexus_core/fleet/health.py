@@ -1,0 +1,126 @@
+"""Ask each backend how it is and which models it serves; thresholds decide; tell the registry."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+
+from nexus_core.config.schema import HealthCheckConfig
+from nexus_core.fleet.registry import Registry
+from nexus_core.providers import InferenceAgent
+from nexus_core.types import ProbeResult
+
+log = logging.getLogger(__name__)
+
+_AFTER_SHORTAGE_SECONDS = 1.0  # a probe that could not be made is made up for so soon
+
+
+class HealthChecks:
+    """Probe every backend at an interval. A probe lists models and never costs money."""
+
+    def __init__(
+        self,
+        agents: Mapping[str, InferenceAgent],
+        registry: Registry,
+        config: HealthCheckConfig,
+    ) -> None:
+        self.config = config  # another one holds from the next probe on
+        self._agents = agents  # changes with the backends
+        self._registry = registry
+        self._unasked = set(agents)
+        self._all_asked = asyncio.Event()
+        self._looks: asyncio.TaskGroup | None = None  # while it runs
+        self._doubted: set[str] = set()  # being asked because of what a request was answered
+
+    async def run(self) -> None:
+        """Probe until cancelled; each backend once only when health checks are off.
+
+        That once is to learn the models.
+        """
+        try:
+            async with asyncio.TaskGroup() as self._looks:
+                await self._probe_all()
+                self._tell_if_all_were_asked()
+                while True:
+                    await asyncio.sleep(self.config.interval_seconds)
+                    if self.config.enabled:
+                        await self._probe_all()
+        finally:
+            self._looks = None
+
+    async def first_round(self) -> None:
+        """Return once every backend was asked for the first time."""
+        await self._all_asked.wait()
+
+    def look_at(self, name: str) -> None:
+        """A backend is new or another one now: ask it without waiting for the interval."""
+        self._unasked.add(name)
+        self._all_asked.clear()
+        if self._looks is not None:
+            self._looks.create_task(self._look(name), name=f"probe-{name}")
+
+    def doubt(self, name: str) -> None:
+        """A request's 403 may mean the key or only that request: ask, once at a time."""
+        if self._looks is not None and name not in self._doubted:
+            self._doubted.add(name)
+            self._looks.create_task(self._settle_doubt(name), name=f"probe-{name}")
+
+    async def _settle_doubt(self, name: str) -> None:
+        try:
+            await self._look(name)
+        finally:
+            self._doubted.discard(name)
+
+    def forget(self, name: str) -> None:
+        """A backend is gone, or known already."""
+        self._unasked.discard(name)
+        self._tell_if_all_were_asked()
+
+    async def probe(self, name: str) -> ProbeResult:
+        """Ask one backend now.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self._registry.snapshot(name).health
+        agent = self._agents[name]
+        result = await agent.probe(timeout_seconds=self.config.timeout_seconds)
+        if self._agents.get(name) is not agent or name not in self._registry.names:
+            return result  # removed or changed meanwhile: this says nothing of what is there now
+        self.take_in(name, result)
+        after = self._registry.snapshot(name)
+        if after.health is not before:
+            log.info("health backend=%s now=%s detail=%s", name, after.health, after.detail or "-")
+        return result
+
+    def take_in(self, name: str, result: ProbeResult) -> None:
+        """Tell the registry what a probe found; one that could not be made found nothing."""
+        self._unasked.discard(name)
+        if result.is_inconclusive:
+            return
+        self._registry.record_probe(
+            name,
+            result,
+            failure_threshold=self.config.failure_threshold,
+            recovery_threshold=self.config.recovery_threshold,
+        )
+
+    async def _probe_all(self) -> None:
+        async with asyncio.TaskGroup() as probes:
+            for name in self._registry.names:
+                probes.create_task(self._look(name), name=f"probe-{name}")
+
+    async def _look(self, name: str) -> None:
+        """Probe a backend, and again until it could be asked; nobody else waits for that."""
+        while name in self._registry.names:
+            result = await self.probe(name)
+            self._tell_if_all_were_asked()
+            if not result.is_inconclusive:
+                return
+            await asyncio.sleep(_AFTER_SHORTAGE_SECONDS)
+        self._tell_if_all_were_asked()
+
+    def _tell_if_all_were_asked(self) -> None:
+        if self._looks is not None and not self._unasked:
+            self._all_asked.set()

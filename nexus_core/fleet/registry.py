@@ -1,0 +1,378 @@
+"""What is known of each backend now: switches, health, models, work in flight, latency."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from nexus_core.config.schema import BackendConfig
+from nexus_core.fleet.circuit import Cooldown
+from nexus_core.fleet.cooldowns import Cooldowns
+from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import (
+    BackendAdded,
+    BackendChanged,
+    BackendHealthChanged,
+    BackendProbed,
+    BackendRemoved,
+    BackendToggled,
+)
+from nexus_core.types import (
+    CooldownEnd,
+    HealthCause,
+    HealthStatus,
+    PrivacyZone,
+    ProbeResult,
+)
+
+__all__ = ["BackendSnapshot", "Registry"]
+
+_HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
+_SMOOTHING = 0.2  # the newest value's share of a moving average
+
+
+@dataclass(slots=True)
+class _Entry:
+    snapshot: BackendSnapshot
+    configured_models: bool
+    consecutive_successes: int = 0
+    taken: deque[float] = field(default_factory=deque)  # when each slot in use was taken
+
+
+class Registry:
+    """The one place that knows the state of the backends; every change is published."""
+
+    def __init__(
+        self,
+        backends: Iterable[BackendConfig],
+        bus: EventBus,
+        now: Callable[[], float],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._bus = bus
+        self._now = now  # seconds since the epoch
+        self.clock = clock  # monotonic seconds
+        self._entries = {config.name: _first_entry(config) for config in backends}
+        self._leaving: dict[str, _Entry] = {}  # removed, with requests under way
+        self._is_changing = False
+        self._view: tuple[BackendSnapshot, ...] | None = None
+        self._zones_off: set[PrivacyZone] = set()
+        self._listeners: list[Callable[[str | None], None]] = []
+        self.cooldowns = Cooldowns(
+            bus,
+            now,
+            clock,
+            knows=lambda name: name in self._entries,
+            show=self._show_cooldowns,
+            wake=lambda: self._tell(None),
+        )
+
+    def snapshots(self) -> tuple[BackendSnapshot, ...]:
+        """Every backend as it is now, in the order of the configuration."""
+        if self._view is None:
+            self._view = tuple(entry.snapshot for entry in self._entries.values())
+        return self._view
+
+    def snapshot(self, name: str) -> BackendSnapshot:
+        """One backend as it is now.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        return self._entries[name].snapshot
+
+    @property
+    def names(self) -> KeysView[str]:
+        """The names of all backends; changes with them."""
+        return self._entries.keys()
+
+    def still_holds(self, seen: BackendSnapshot) -> bool:
+        """Whether a request may go where a decision saw this backend.
+
+        It is there and on, and its name means the same server in the same zone.
+        """
+        entry = self._entries.get(seen.name)
+        if entry is None:
+            return False
+        now = entry.snapshot
+        return now.is_on and is_same_server(now, seen) and now.zone is seen.zone
+
+    def add(self, config: BackendConfig) -> None:
+        """Take in a backend.
+
+        Raises:
+            ValueError: there is one of that name.
+        """
+        if config.name in self._entries:
+            raise ValueError(f'there is a backend "{config.name}" already')
+        entry = _first_entry(config)
+        if (leaving := self._leaving.pop(config.name, None)) is not None:
+            # What still runs at one of this name that was removed keeps its slot until it is done.
+            entry.taken = leaving.taken
+        snapshot = replace(entry.snapshot, in_flight=len(entry.taken))
+        entry.snapshot = self._in_its_zone(snapshot)
+        self._entries[config.name] = entry
+        self._view = None
+        self._bus.publish(
+            BackendAdded(
+                at=self._now(),
+                backend=config.name,
+                backend_type=config.type,
+                zone=config.zone,
+                url=config.url,
+            )
+        )
+        self._tell(None)
+
+    def remove(self, name: str) -> None:
+        """Leave a backend out: no decision falls on it once this returns; what runs finishes.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        entry = self._entries.pop(name)
+        self._view = None
+        self.cooldowns.forget(name)
+        running = entry.snapshot.in_flight
+        if running:
+            self._leaving[name] = entry
+        self._bus.publish(BackendRemoved(at=self._now(), backend=name, running=running))
+        self._tell(None)
+
+    def change(self, snapshot: BackendSnapshot, *, models_are_configured: bool) -> None:
+        """Put another view of a backend in its place; requests under way keep their slots.
+
+        What its probes showed stays if it is still the same server; no cooldown does.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self._entries[snapshot.name]
+        snapshot = replace(snapshot, in_flight=len(before.taken))
+        entry = _Entry(self._in_its_zone(snapshot), models_are_configured, taken=before.taken)
+        if is_same_server(before.snapshot, snapshot):
+            entry.consecutive_successes = before.consecutive_successes
+        self._entries[snapshot.name] = entry
+        self._view = None
+        self.cooldowns.clear(snapshot.name, CooldownEnd.RELOADED)
+        self._tell(None)
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Several changes as one: whoever waits for a backend sees none before the last."""
+        self._is_changing = True
+        try:
+            yield
+        finally:
+            self._is_changing = False
+            self._tell(None)
+
+    def arrange(self, names: Iterable[str]) -> None:
+        """Put the backends of these names first, in this order."""
+        first = {name: self._entries[name] for name in names if name in self._entries}
+        self._entries = first | self._entries
+        self._view = None
+
+    def knows(self, name: str) -> bool:
+        """Whether there is such a backend, or one that was removed and still serves requests."""
+        return name in self._entries or name in self._leaving
+
+    def _in_its_zone(self, snapshot: BackendSnapshot) -> BackendSnapshot:
+        return replace(snapshot, zone_enabled=snapshot.zone not in self._zones_off)
+
+    def on_change(self, listener: Callable[[str | None], None]) -> None:
+        """Call `listener` whenever a request may find what it did not find before.
+
+        It gets the name of the backend with a freed slot, or None after any other change.
+        """
+        self._listeners.append(listener)
+
+    def acquire(self, name: str, trial_of: str | None = None) -> None:
+        """Take one of the backend's slots; whoever does gives it back with `release` or `held`.
+
+        Args:
+            trial_of: the model, by the backend's own name, if it is half-open for it.
+        """
+        entry = self._entries[name]
+        entry.taken.append(self.clock())
+        self._change(name, in_flight=entry.snapshot.in_flight + 1)
+        if trial_of is not None:
+            self.cooldowns.take_trial(name, trial_of)
+
+    def release(self, name: str, trial_of: str | None = None) -> None:
+        """Give a slot back, with what it was taken with."""
+        entry = self._known(name)
+        if trial_of is not None:
+            self.cooldowns.end_trial(name, trial_of)
+        # Which of the requests ended does not matter to the average over all of them.
+        seconds = self.clock() - entry.taken.popleft()
+        held = _smoothed(entry.snapshot.service_seconds, seconds)
+        self._change(name, in_flight=entry.snapshot.in_flight - 1, service_seconds=held)
+        if name in self._entries:
+            self._tell(name)
+        elif not entry.taken:
+            del self._leaving[name]
+
+    @contextmanager
+    def held(self, name: str, trial_of: str | None = None) -> Iterator[None]:
+        """Give an acquired slot back however the block ends."""
+        try:
+            yield
+        finally:
+            self.release(name, trial_of)
+
+    def record_success(self, name: str, first_byte_ms: float) -> None:
+        """An answer begins; its time to the first byte is counted."""
+        entry = self._known(name)
+        latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
+        self._change(name, latency_ms=latency_ms)
+
+    def set_enabled(self, name: str, enabled: bool) -> None:
+        """Switch a backend on or off until restart; running requests finish.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        if self.snapshot(name).enabled == enabled:
+            return
+        at = self._now()
+        self._change(name, enabled=enabled, toggled_at=at)
+        self.cooldowns.clear(name, CooldownEnd.SWITCHED)
+        self._bus.publish(BackendToggled(at=at, backend=name, enabled=enabled))
+        self._tell(None)
+
+    def set_rank(self, name: str, *, tier: int | None, priority: int) -> None:
+        """Give a backend another tier and priority until restart.
+
+        Raises:
+            KeyError: there is no backend of that name.
+        """
+        before = self.snapshot(name)
+        if (before.tier, before.priority) == (tier, priority):
+            return
+        self._change(name, tier=tier, priority=priority)
+        self._bus.publish(
+            BackendChanged(at=self._now(), backend=name, tier=tier, priority=priority)
+        )
+        self._tell(None)
+
+    def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
+        """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
+        names = [name for name, entry in self._entries.items() if entry.snapshot.zone is zone]
+        if (zone not in self._zones_off) == enabled:
+            return False
+        self._zones_off ^= {zone}
+        for name in names:
+            self._change(name, zone_enabled=enabled)
+            self.cooldowns.clear(name, CooldownEnd.SWITCHED)
+        self._tell(None)
+        return True
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        """Whether requests may go to the zone's backends."""
+        return zone not in self._zones_off
+
+    def record_probe(
+        self, name: str, result: ProbeResult, *, failure_threshold: int, recovery_threshold: int
+    ) -> None:
+        """Take in a health check: thresholds decide; a refused key counts at once.
+
+        A backend that can be reached again is used again at once.
+        """
+        entry = self._entries[name]
+        snapshot = entry.snapshot
+        at = self._now()
+        self._change(name, probed_at=at, probe_ms=result.elapsed_ms)
+        if result.ok:
+            entry.consecutive_successes += 1
+            self._change(name, consecutive_failures=0)
+            if not entry.configured_models and result.models is not None:
+                sound = filter(_is_unicode, result.models)
+                served = MappingProxyType({model: model for model in sound})
+                # The same list is kept as the same value: nobody is told of it again.
+                kept = snapshot.models if served == snapshot.models else served
+                self._change(name, models=kept, models_known=True)
+            elif result.never_lists:
+                self._change(name, models_known=True)  # whatever they were so far
+            if result.details is not None:
+                self._change(name, details=MappingProxyType(dict(result.details)))
+            self.cooldowns.reached(
+                name, entry.snapshot.models, came_back=snapshot.consecutive_failures > 0
+            )
+            is_new = snapshot.health is HealthStatus.UNKNOWN
+            if is_new or entry.consecutive_successes >= recovery_threshold:
+                self._set_health(name, HealthStatus.HEALTHY, HealthCause.NONE, result.detail)
+        else:
+            entry.consecutive_successes = 0
+            failures = snapshot.consecutive_failures + 1
+            self._change(name, consecutive_failures=failures)
+            if result.cause is HealthCause.AUTH or failures >= failure_threshold:
+                self._set_health(name, HealthStatus.UNHEALTHY, result.cause, result.detail)
+        listed = None if result.models is None else len(result.models)
+        self._bus.publish(
+            BackendProbed(
+                at=at, backend=name, ok=result.ok, elapsed_ms=result.elapsed_ms, models=listed
+            )
+        )
+        if result.ok:
+            self._tell(None)
+
+    def record_refused_key(self, name: str, detail: str) -> None:
+        """A request's 401: unhealthy at once, until a probe says otherwise."""
+        entry = self._entries.get(name)
+        if entry is None:
+            return  # removed: nothing is sent to it any more
+        entry.consecutive_successes = 0
+        self._set_health(name, HealthStatus.UNHEALTHY, HealthCause.AUTH, detail)
+
+    def _tell(self, freed: str | None) -> None:
+        if self._is_changing:
+            return
+        for listener in self._listeners:
+            listener(freed)
+
+    def _show_cooldowns(
+        self, name: str, whole: Cooldown | None, models: Mapping[str, Cooldown]
+    ) -> None:
+        self._change(name, cooldown=whole, cooldowns=models)
+
+    def _set_health(
+        self, name: str, health: HealthStatus, cause: HealthCause, detail: str | None
+    ) -> None:
+        before = self.snapshot(name)
+        if (before.health, before.cause, before.detail) == (health, cause, detail):
+            return
+        at = self._now()
+        self._change(name, health=health, cause=cause, detail=detail, health_since=at)
+        self._bus.publish(
+            BackendHealthChanged(at=at, backend=name, health=health, cause=cause, detail=detail)
+        )
+
+    def _known(self, name: str) -> _Entry:
+        """The entry of a backend that may have been removed since a request went there."""
+        return self._entries.get(name) or self._leaving[name]
+
+    def _change(self, name: str, **changes: object) -> None:
+        entry = self._known(name)
+        entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
+        self._view = None
+
+
+def _is_unicode(name: str) -> bool:
+    """JSON may name half a character, which no answer of ours could repeat."""
+    return name.isascii() or _HALF_A_CHARACTER.search(name) is None
+
+
+def _smoothed(average: float | None, newest: float) -> float:
+    """The moving average after one more value."""
+    return newest if average is None else average + _SMOOTHING * (newest - average)
+
+
+def _first_entry(config: BackendConfig) -> _Entry:
+    return _Entry(first_snapshot(config), configured_models=config.models is not None)

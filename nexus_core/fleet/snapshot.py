@@ -1,0 +1,94 @@
+"""What is known of a backend at one moment, and what a look at it found: plain frozen values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from nexus_core.config.base_url import is_same_base
+from nexus_core.config.schema import BackendConfig
+from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
+from nexus_core.types import BackendType, HealthCause, HealthStatus, ModelDetails, PrivacyZone
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendSnapshot:
+    """A backend as it is at one moment; routing and the screen read nothing else."""
+
+    name: str
+    type: BackendType
+    zone: PrivacyZone
+    tier: int | None
+    priority: int
+    max_concurrent: int | None
+    url: str
+    models: Mapping[str, str]  # served name -> the backend's own name
+    details: Mapping[str, ModelDetails] = field(default_factory=dict)  # by the backend's own names
+    models_known: bool = True  # False until a backend without configured models listed its own
+    enabled: bool = True
+    zone_enabled: bool = True
+    health: HealthStatus = HealthStatus.UNKNOWN
+    cause: HealthCause = HealthCause.NONE
+    detail: str | None = None  # for people: why it is unhealthy, or lists nothing
+    in_flight: int = 0
+    latency_ms: float | None = None  # moving average to the first byte
+    service_seconds: float | None = None  # moving average of how long a slot is held
+    consecutive_failures: int = 0  # of probes
+    health_since: float | None = None  # seconds since the epoch
+    toggled_at: float | None = None  # when an operator last switched it
+    probed_at: float | None = None
+    probe_ms: float | None = None
+    cooldown: Cooldown | None = None  # of the whole backend, which may be over by now
+    # Of single models, by the backend's own names.
+    cooldowns: Mapping[str, Cooldown] = field(default_factory=lambda: NO_COOLDOWNS)
+
+    @property
+    def is_on(self) -> bool:
+        """Neither it nor its zone is switched off."""
+        return self.enabled and self.zone_enabled
+
+    def cooldowns_of(self, model: str) -> tuple[Cooldown, ...]:
+        """What a request for the model, by the backend's own name, has to wait for."""
+        one = self.cooldowns.get(model)
+        both = (self.cooldown, one)
+        return tuple(cooldown for cooldown in both if cooldown is not None)
+
+    def cooldown_seconds(self, model: str, at: float) -> float:
+        """How long requests for the model still keep away; 0 when they do not."""
+        return max((cooldown.seconds(at) for cooldown in self.cooldowns_of(model)), default=0.0)
+
+    def has_its_trial(self, model: str) -> bool:
+        """Half-open for the model, and the one request that it may have is under way."""
+        return any(cooldown.is_tried for cooldown in self.cooldowns_of(model))
+
+    def is_half_open(self, model: str) -> bool:
+        """A request for the model that is sent now is a trial."""
+        if self.cooldown is None and not self.cooldowns:
+            return False
+        return any(cooldown.is_circuit_open for cooldown in self.cooldowns_of(model))
+
+    @property
+    def is_full(self) -> bool:
+        return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
+
+
+def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
+    """Whether what is known of one holds for the other."""
+    return one.type is other.type and is_same_base(one.url, other.url, one.type)
+
+
+def first_snapshot(config: BackendConfig) -> BackendSnapshot:
+    """A backend of which nothing is known but its configuration."""
+    return BackendSnapshot(
+        name=config.name,
+        type=config.type,
+        zone=config.zone,
+        tier=config.tier,
+        priority=config.priority,
+        max_concurrent=config.max_concurrent,
+        url=config.url,
+        models=MappingProxyType(dict(config.models or {})),
+        models_known=config.models is not None,
+        enabled=config.enabled,
+    )

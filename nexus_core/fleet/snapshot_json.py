@@ -1,0 +1,72 @@
+"""A backend's snapshot as JSON and back, for clocks that have nothing in common."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Any
+
+from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.event_json import UnreadableError, as_json, read_json
+
+
+def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
+    """Every field; a cooldown says how many seconds it still lasts instead of until when.
+
+    Args:
+        at: now, on the clock of the cooldowns.
+    """
+    plain = replace(
+        snapshot,
+        models=dict(snapshot.models),
+        details=dict(snapshot.details),
+        cooldown=None,
+        cooldowns={},
+    )
+    whole, models = snapshot.cooldown, snapshot.cooldowns
+    return {
+        **as_json(plain),
+        "cooldown": None if whole is None else cooldown_as_json(whole, at),
+        "cooldowns": {model: cooldown_as_json(one, at) for model, one in models.items()},
+    }
+
+
+def cooldown_as_json(cooldown: Cooldown, at: float) -> dict[str, Any]:
+    """The cooldown, with the seconds that are left of it."""
+    told = as_json(cooldown)
+    del told["until"]
+    return {"seconds": cooldown.seconds(at), **told}
+
+
+def read_snapshot(value: object, at: float) -> BackendSnapshot:
+    """The snapshot again, on the clock that says `at` now.
+
+    Raises:
+        UnreadableError: it is not what `snapshot_as_json` gives.
+    """
+    if not isinstance(value, dict):
+        raise UnreadableError("a backend must be an object")
+    whole, models = value.get("cooldown"), value.get("cooldowns", {})
+    if not isinstance(models, dict):
+        raise UnreadableError("cooldowns: an object is required")
+    plain = {name: one for name, one in value.items() if name not in ("cooldown", "cooldowns")}
+    snapshot = read_json(BackendSnapshot, plain)
+    cooldowns = {model: _read_cooldown(one, at) for model, one in models.items()}
+    return replace(
+        snapshot,
+        models=MappingProxyType(dict(snapshot.models)),
+        details=MappingProxyType(dict(snapshot.details)),
+        cooldown=None if whole is None else _read_cooldown(whole, at),
+        cooldowns=MappingProxyType(cooldowns) if cooldowns else NO_COOLDOWNS,
+    )
+
+
+def _read_cooldown(value: object, at: float) -> Cooldown:
+    seconds = value.get("seconds") if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or isinstance(seconds, bool):
+        raise UnreadableError("a cooldown must be an object")
+    if not isinstance(seconds, int | float):
+        raise UnreadableError("cooldown.seconds: a number is required")
+    return read_json(Cooldown, {**value, "until": at + seconds})

@@ -1,0 +1,292 @@
+"""The books of a running Nexus: token counts, prices, the budget and the ledger, kept together."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from nexus_core import descriptors
+from nexus_core.config.schema import Config
+from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
+from nexus_core.fleet.snapshot import BackendSnapshot
+from nexus_core.money.averages import CompletionAverages
+from nexus_core.money.budget import Budget
+from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
+from nexus_core.money.ledger_queries import (
+    NoLedgerError,
+    completion_averages,
+    read_ledger,
+    spent_by_client,
+)
+from nexus_core.money.months import Month
+from nexus_core.money.prices import Prices, estimate_cost
+from nexus_core.money.report import CostReport, LiveBudget, read_cost_report
+from nexus_core.observe.events import TokenUsage
+from nexus_core.tokens.vocabularies import Tokenizers
+from nexus_core.types import BackendType, Capability, Cost
+
+log = logging.getLogger(__name__)
+
+_LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
+_REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
+
+# 110 MB that are the same for every gateway of a process, such as the successor of one that died.
+_TOKENIZERS = Tokenizers()
+
+_Read = TypeVar("_Read")
+
+# Why money keeps a request from a backend, for its upstream model; None where it does not.
+MoneyRule = Callable[[BackendSnapshot, str], str | None]
+
+
+class Books:
+    """One for the life of the process; everything but `open`, `load` and `close` is quick."""
+
+    def __init__(
+        self, config: Config, now: Callable[[], float], *, is_read_only: bool = False
+    ) -> None:
+        """With `is_read_only` the ledger is only read, for a Nexus that serves nobody."""
+        self._config = config
+        self._is_read_only = is_read_only
+        self._path = ledger_path(config)
+        self._now = now
+        self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
+        self.tokenizers = _TOKENIZERS
+        self.prices = Prices(config.pricing)
+        self.averages = CompletionAverages()
+        self.budget = Budget(config.budget, Month.of(now()))
+        self.ledger = Ledger(
+            None if is_read_only else self._path,
+            retention_days=config.storage.retention_days,
+            now=now,
+        )
+        self._report: CostReport | None = None
+        self._reporting = asyncio.Lock()
+        self._opened = asyncio.Event()
+        self._opened.set()  # but for the moment that `open` takes
+        # What the month has cost so far; without a ledger it begins with this process.
+        self.is_month_known = self._path is None
+        self._is_short = False  # what has to be read can't be, for want of descriptors
+
+    # --- life ----------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Open the ledger and go on from what it says; never fails."""
+        self._opened.clear()
+        month = Month.of(self._now())
+        await asyncio.to_thread(self.ledger.open)
+        spent, averages = await self._until_read("the ledger", partial(self._read, month))
+        self.budget.recall(spent or {}, month)
+        self.averages = CompletionAverages(averages)
+        self.is_month_known = spent is not None
+        self._opened.set()
+        self._warn_of_unknown_clients()
+
+    def _warn_of_unknown_clients(self) -> None:
+        names = [key.name for key in self._config.auth.api_keys]
+        for client in self.budget.unknown_clients(names):
+            log.warning(
+                "[budget.keys.%s]: there is no client key of that name, so the limit holds nobody",
+                client,
+            )
+
+    def _read(self, month: Month) -> tuple[dict[str | None, int] | None, dict[str, float]]:
+        """What the month has cost, None where that can't be known, and how long answers are."""
+        if self._path is None:
+            if self._config.storage.path != ":memory:" and not self._is_read_only:
+                log.warning("%s: requests go on unrecorded; %s", NO_HOME, HINT)
+            return {}, {}
+        try:
+            with read_ledger(self._path) as connection:
+                return spent_by_client(connection, month), completion_averages(connection)
+        except NoLedgerError as error:
+            descriptors.require(1)  # SQLite does not say why it can't open a file
+            if self.ledger.path is not None and self.ledger.problem is None:
+                log.warning("the month's spending begins at zero: %s", error)
+            return None if self._path.exists() else {}, {}
+
+    @property
+    def is_read(self) -> bool:
+        """The ledger was read after the start, or found to be unreadable."""
+        return self._opened.is_set()
+
+    @property
+    def is_ready(self) -> bool:
+        """What the month has cost is known, and so are prices."""
+        return self._opened.is_set() and self.prices.is_loaded
+
+    async def ready(self, *, wants_prices: bool) -> None:
+        """Return once the ledger was read and, if wanted, the price list is there.
+
+        Raises:
+            OutOfDescriptorsError: they can't be read now; it goes on being tried.
+        """
+        while not self._opened.is_set():
+            if self._is_short:
+                raise OutOfDescriptorsError.now()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
+                    await self._opened.wait()
+        if wants_prices:
+            await self.load_prices()
+
+    async def load(self, types: Iterable[BackendType]) -> None:
+        """Load what these backends need; it takes a second at most, in a thread."""
+        wanted, routing = set(types), self._config.routing
+        # With another name for a local model, what it saves has a price as well.
+        renames = bool(routing.aliases) or any(
+            name != upstream
+            for backend in self._config.backends
+            for name, upstream in (backend.models or {}).items()
+        )
+        if renames or any(kind.is_cloud for kind in wanted):
+            await self._until_read("the price list", lambda: self.prices.load())
+        if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
+            try:
+                await self._until_read("the vocabularies", self.tokenizers.load)
+            except ValueError as error:
+                log.warning("tokens are only estimated: %s", error)
+
+    async def load_prices(self) -> None:
+        """Return once prices are known; at once if they are already.
+
+        Raises:
+            OutOfDescriptorsError: the list can't be read now.
+        """
+        try:
+            while not self.prices.is_loaded:  # a reload may have put others in their place
+                await asyncio.to_thread(self.prices.load)
+        except (OSError, ImportError) as error:
+            if descriptors.is_shortage(error):
+                raise OutOfDescriptorsError.now() from error
+            raise
+
+    async def _until_read(self, what: str, read: Callable[[], _Read]) -> _Read:
+        """What `read` gives in a thread, tried again for as long as descriptors are short."""
+        while True:
+            try:
+                found = await asyncio.to_thread(read)
+            except (OSError, ImportError) as error:
+                if not descriptors.is_shortage(error):
+                    raise
+                if not self._is_short:
+                    log.warning("out of file descriptors: %s can't be read; trying again", what)
+                self._is_short = True
+                await asyncio.sleep(_LOOK_AGAIN_SECONDS)
+            else:
+                self._is_short = False
+                return found
+
+    async def close(self) -> None:
+        """Write what is left of the ledger."""
+        await asyncio.to_thread(self.ledger.close)
+
+    def configure(self, config: Config) -> None:
+        """Go by these prices and limits from now on; what is spent stays spent."""
+        self._config = config
+        self.prices = self.prices.configured(config.pricing)
+        self.budget.configure(config.budget)
+        self._warn_of_unknown_clients()
+
+    # --- what requests ask ---------------------------------------------------------------
+
+    def provider(self, backend: BackendSnapshot) -> str:
+        """Whose prices hold for the backend."""
+        key = (backend.type, backend.url)
+        known = self._providers.get(key)
+        if known is None:
+            known = self.prices.provider(*key)
+            if self.prices.is_loaded:
+                self._providers[key] = known
+        return known
+
+    def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
+        """It is a cloud backend's model, and its price is known."""
+        if not backend.type.is_cloud:
+            return False
+        return self.prices.find(self.provider(backend), model, at=self._now()) is not None
+
+    async def expected_cost(
+        self, backend: BackendSnapshot, model: str, traits: Traits
+    ) -> Cost | None:
+        """About what such a request costs there; None: nothing at all, or nobody knows."""
+        if not backend.type.is_cloud:
+            return None
+        await self.load_prices()
+        completion = 0
+        if Capability.EMBEDDINGS not in traits.needs:
+            completion = self.averages.expected(model, traits.max_tokens or None)
+        usage = TokenUsage(prompt_tokens=traits.prompt_tokens, completion_tokens=completion)
+        return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
+
+    def rule(self, client: str | None) -> MoneyRule | None:
+        """What the budget says about the client's next attempt; None where nothing is limited."""
+        at = self._now()
+        verdict = self.budget.verdict(client, at)
+        if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
+            return None
+        days = max(1, round(verdict.resets_in_seconds / 86_400))
+        spent = f"the month's budget is spent; it starts anew in {days} d"
+
+        def objection(backend: BackendSnapshot, model: str) -> str | None:
+            if not backend.type.is_cloud:
+                return None if verdict.may_use_local else spent
+            if not verdict.may_use_cloud:
+                return spent
+            if verdict.may_use_unpriced:
+                return None
+            is_priced = self.is_priced(backend, model)
+            return None if is_priced else f"no price is known for {model}, and a limit holds"
+
+        return objection
+
+    def prefers_local(self, client: str | None) -> bool:
+        """Whether enough is spent that local backends should be tried first."""
+        return self.budget.verdict(client, self._now()).prefers_local
+
+    def resets_in_seconds(self) -> int:
+        """Until the month's limits start anew."""
+        return self.budget.verdict(None, self._now()).resets_in_seconds
+
+    # --- what people ask -----------------------------------------------------------------
+
+    async def cost_report(self) -> CostReport | None:
+        """What today and this month have cost; None where no ledger is kept.
+
+        However many ask, the ledger is read once at a time, in a thread.
+
+        Raises:
+            LedgerUnreadableError: there is one, and it can't be read.
+        """
+        if self._path is None:
+            return None
+        await self._opened.wait()  # before it the budget knows nothing of the month
+        async with self._reporting:
+            age = self._now() - self._report.at if self._report else None
+            if age is None or not 0 <= age < _REPORT_SECONDS:
+                try:
+                    self._report = await asyncio.to_thread(
+                        self._read_report, self._path, self._live_budget(), self._now()
+                    )
+                except NoLedgerError as error:
+                    raise LedgerUnreadableError(str(error)) from error
+            return self._report
+
+    def _live_budget(self) -> LiveBudget:
+        budget = self.budget
+        budget.turn(self._now())
+        return LiveBudget(
+            spent=budget.spent_nano_usd if self.is_month_known else None,
+            reserved=budget.reserved_nano_usd,
+            limit=budget.limit_nano_usd,
+        )
+
+    def _read_report(self, path: Path, live: LiveBudget, at: float) -> CostReport:
+        with read_ledger(path) as connection:
+            return read_cost_report(connection, live, at, self.ledger.problem)

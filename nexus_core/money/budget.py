@@ -1,0 +1,232 @@
+"""Hold a month's limits: money is reserved before a request is sent, settled when it is over.
+
+Months are UTC's. Pure: the clock is passed in, nothing is read or written.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from nexus_core.config.schema import BudgetConfig
+from nexus_core.money.months import Month
+from nexus_core.types import NANO, BudgetStatus
+
+_ORDER = (BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reservation:
+    """Money set aside for one attempt; give it back to `Budget.settle` exactly once."""
+
+    client: str | None
+    nano_usd: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What a client's next request may use, and how its route should lean."""
+
+    status: BudgetStatus
+    may_use_local: bool
+    may_use_cloud: bool
+    may_use_unpriced: bool  # cloud models whose price is unknown
+    resets_in_seconds: int  # until the limits start anew
+
+    @property
+    def prefers_local(self) -> bool:
+        return self.status is not BudgetStatus.NORMAL
+
+    def allows(self, *, is_cloud: bool, is_priced: bool) -> bool:
+        """Whether a backend may serve the request, as far as money goes."""
+        if not is_cloud:
+            return self.may_use_local
+        return self.may_use_cloud and (is_priced or self.may_use_unpriced)
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetChange:
+    """A limit was reached, or left behind at the turn of a month."""
+
+    client: str | None  # None: the limit of the whole gateway
+    before: BudgetStatus
+    after: BudgetStatus
+
+
+@dataclass(slots=True)
+class _Account:
+    """One limit, and what counts towards it."""
+
+    limit: int | None  # nano-dollars; None: no limit
+    soft: int  # from here on local is preferred
+    spent: int = 0
+    reserved: int = 0
+    told: BudgetStatus = BudgetStatus.NORMAL  # the status that `changes` gave last
+
+    @property
+    def status(self) -> BudgetStatus:
+        if self.limit is None:
+            return BudgetStatus.NORMAL
+        spoken_for = self.spent + self.reserved
+        if spoken_for >= self.limit:
+            return BudgetStatus.HARD_LIMIT
+        return BudgetStatus.SOFT_LIMIT if spoken_for >= self.soft else BudgetStatus.NORMAL
+
+
+@dataclass(slots=True)
+class Budget:
+    """What is spent and reserved this month: by the whole gateway, and by each limited client.
+
+    A request may start while less than the limit is spoken for; so each one that runs can overspend
+    by its own estimate at the most, and by what the estimate was wrong. For one thread.
+    """
+
+    config: BudgetConfig
+    month: Month
+    _all: _Account = field(init=False)
+    _clients: dict[str, _Account] = field(init=False)
+    _open: set[Reservation] = field(init=False, default_factory=set)
+    _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
+
+    def __post_init__(self) -> None:
+        self._all = self._account(self.config.monthly_limit_usd)
+        self._clients = {
+            name: self._account(key.monthly_limit_usd) for name, key in self.config.keys.items()
+        }
+
+    def configure(self, config: BudgetConfig) -> None:
+        """Go by these limits from now on; what is spent and reserved counts towards them."""
+        told = {name: account.told for name, account in self._clients.items()}
+        told_of_all = self._all.told
+        self.config = config
+        self.__post_init__()
+        self._all.told = told_of_all
+        self._all.spent = self._spent.total()
+        self._all.reserved = sum(reservation.nano_usd for reservation in self._open)
+        for name, account in self._clients.items():
+            account.told = told.get(name, BudgetStatus.NORMAL)
+            account.spent = self._spent[name]
+            account.reserved = sum(r.nano_usd for r in self._open if r.client == name)
+
+    @classmethod
+    def rebuilt(
+        cls, config: BudgetConfig, month: Month, spent_by_client: Mapping[str | None, int]
+    ) -> Budget:
+        """A budget that goes on from what the ledger says of the month, in nano-dollars."""
+        budget = cls(config, month)
+        budget.recall(spent_by_client, month)
+        return budget
+
+    def recall(self, spent_by_client: Mapping[str | None, int], month: Month) -> None:
+        """Add what was spent in a month before this process began; nothing if it is over."""
+        if month != self.month:
+            return
+        for client, nano_usd in spent_by_client.items():
+            self._spend(client, nano_usd)
+
+    @property
+    def spent_nano_usd(self) -> int:
+        """What the month has cost so far, without what is reserved."""
+        return self._all.spent
+
+    @property
+    def reserved_nano_usd(self) -> int:
+        return self._all.reserved
+
+    @property
+    def limit_nano_usd(self) -> int | None:
+        return self._all.limit
+
+    def unknown_clients(self, names: Iterable[str]) -> tuple[str, ...]:
+        """The limited clients for which there is no key: their limits hold nobody."""
+        return tuple(sorted(self._clients.keys() - set(names)))
+
+    def status(self, client: str | None, at: float) -> BudgetStatus:
+        """The stricter of the gateway's status and the client's own."""
+        self.turn(at)
+        return max((account.status for account in self._accounts(client)), key=_ORDER.index)
+
+    def verdict(self, client: str | None, at: float) -> Verdict:
+        """What a request of this client may use now. Ask before every attempt."""
+        status = self.status(client, at)
+        action = self.config.hard_limit_action
+        is_over = status is BudgetStatus.HARD_LIMIT
+        # What has no price escapes every limit, so where one blocks, such models may be shut out.
+        is_limited = any(account.limit is not None for account in self._accounts(client))
+        blocks = is_limited and action != "warn"
+        return Verdict(
+            status=status,
+            may_use_local=not (is_over and action == "block_all"),
+            may_use_cloud=not (is_over and action != "warn"),
+            may_use_unpriced=not (blocks and self.config.unpriced == "block"),
+            resets_in_seconds=max(1, round(self.month.end - at)),
+        )
+
+    def reserve(self, client: str | None, estimate_nano_usd: int | None, at: float) -> Reservation:
+        """Set an attempt's estimate aside, right before it is sent. None: nobody knows the price.
+
+        Decides nothing: `verdict` does, and no await may stand between the two.
+        """
+        self.turn(at)
+        reservation = Reservation(client, max(0, estimate_nano_usd or 0))
+        self._open.add(reservation)
+        for account in self._accounts(client):
+            account.reserved += reservation.nano_usd
+        return reservation
+
+    def settle(self, reservation: Reservation, cost_nano_usd: int | None, at: float) -> None:
+        """The attempt is over: what it cost, as the ledger's row of the same moment says.
+
+        None or 0 when it cost nothing, or nobody knows how much.
+
+        Raises:
+            KeyError: it was settled before.
+        """
+        self.turn(at)
+        self._open.remove(reservation)
+        for account in self._accounts(reservation.client):
+            account.reserved -= reservation.nano_usd
+        self._spend(reservation.client, cost_nano_usd or 0)
+
+    def changes(self, at: float) -> tuple[BudgetChange, ...]:
+        """What changed since the last call; ask after every reservation and settlement."""
+        self.turn(at)
+        found = []
+        for client, account in ((None, self._all), *self._clients.items()):
+            status = account.status
+            if status is not account.told:
+                found.append(BudgetChange(client, account.told, status))
+                account.told = status
+        return tuple(found)
+
+    def _spend(self, client: str | None, nano_usd: int) -> None:
+        self._spent[client] += nano_usd
+        for account in self._accounts(client):
+            account.spent += nano_usd
+
+    def _account(self, limit_usd: float | None) -> _Account:
+        if limit_usd is None:
+            return _Account(None, 0)
+        limit = Decimal(repr(limit_usd)) * NANO
+        soft = limit * Decimal(repr(self.config.soft_limit_percent)) / 100
+        return _Account(int(limit), int(soft))
+
+    def _accounts(self, client: str | None) -> tuple[_Account, ...]:
+        own = self._clients.get(client) if client is not None else None
+        return (self._all,) if own is None else (self._all, own)
+
+    def turn(self, at: float) -> None:
+        """Start anew with a new month, before a number is read; whatever takes a moment does so.
+
+        What is still reserved will be settled in the new month, and counts. A clock that is put
+        back changes nothing.
+        """
+        month = Month.of(at)
+        if month <= self.month:
+            return
+        self.month = month
+        for account in (self._all, *self._clients.values()):
+            account.spent = 0
+        self._spent.clear()

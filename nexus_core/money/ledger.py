@@ -1,0 +1,275 @@
+"""Keep one row per request in SQLite, written by a thread of its own: the proxy never waits."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import logging
+import os
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from operator import attrgetter
+from pathlib import Path
+
+from nexus_core.config import user_dirs
+from nexus_core.config.schema import Config
+from nexus_core.money.ledger_schema import COLUMNS, INSERT, LedgerRow, NewerLedgerError, migrate
+
+log = logging.getLogger(__name__)
+
+BATCH_SECONDS = 0.5  # a row is in the file, and synced, so soon after it was appended
+CAPACITY = 20_000  # rows that wait while the file can't be written
+_BATCH_ROWS = 2_000
+_BUSY_SECONDS = 2.0  # for another process that reads or copies the file
+_SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
+_MAX_INTEGER = 10**15  # what is more is nonsense, and the sum of many must still fit
+
+_ROW_ERRORS = (
+    sqlite3.DataError,
+    sqlite3.IntegrityError,
+    sqlite3.InterfaceError,
+    sqlite3.ProgrammingError,
+)
+
+_values = attrgetter(*COLUMNS)
+
+
+def ledger_path(config: Config) -> Path | None:
+    """Where the ledger is; None when nothing is to be kept, or there is no home to keep it in.
+
+    A relative path is seen from the config file's folder, so that it is the same file wherever
+    Nexus is started.
+    """
+    if config.storage.path == ":memory:":
+        return None
+    if config.storage.path is None:
+        data = user_dirs.data_dir()
+        return None if data is None else data / "nexus.db"
+    folder = config.path.parent if config.path else Path()
+    path = user_dirs.expanded(config.storage.path)
+    return None if path is None else folder / path
+
+
+NO_HOME = "there is no home folder to keep the ledger in"
+HINT = "set [storage] path to a file that can be written"
+
+
+class LedgerHeldError(Exception):
+    """Another process writes to the same file."""
+
+
+class Ledger:
+    """The file, and the thread that writes to it in batches.
+
+    Nothing that goes wrong with the file reaches a request: it is said once, rows wait up to
+    `CAPACITY` while the file is tried again, and what does not fit is counted in `lost`.
+    """
+
+    def __init__(
+        self,
+        path: Path | None,  # None keeps nothing
+        *,
+        retention_days: int | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self.problem: str | None = None  # why nothing is written just now, for people
+        self.lost = 0  # rows that were never written
+        self._retention_days = retention_days
+        self._now = now
+        self._rows: queue.SimpleQueue[LedgerRow | None] = queue.SimpleQueue()  # None: close
+        self._batch: list[LedgerRow] = []  # being written, or waiting for the file
+        self._connection: sqlite3.Connection | None = None
+        self._lock_file: int | None = None
+        self._swept_at = float("-inf")
+        self._closing = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._life = threading.Lock()  # opening and closing come from different threads
+
+    def open(self) -> None:
+        """Open or create the file and start writing. Blocks: call it in a thread.
+
+        Never fails: `problem` says why nothing can be written.
+        """
+        if self.path is None:
+            return
+        with self._life:
+            if self._closing.is_set():
+                return
+            self._attempt(self._open_file, self.path)
+            self._thread = threading.Thread(
+                target=self._run, args=(self.path,), name="ledger", daemon=True
+            )
+            self._thread.start()
+
+    def append(self, row: LedgerRow) -> None:
+        """Hand a row to the writer; takes microseconds and never fails."""
+        if self.path is None:
+            return
+        if self._rows.qsize() >= CAPACITY or self._closing.is_set():
+            self.lost += 1
+            return
+        self._rows.put(row)
+
+    def close(self, timeout_seconds: float = 5.0) -> None:
+        """Write what is waiting and close the file. Blocks: call it in a thread."""
+        with self._life:
+            self._closing.set()
+            thread = self._thread
+        if thread is None:
+            return
+        self._rows.put(None)
+        thread.join(timeout_seconds)
+        if self.lost:
+            log.warning("ledger: %d requests were not recorded", self.lost)
+
+    # The writer's thread ----------------------------------------------------------------------
+
+    def _run(self, path: Path) -> None:
+        is_over = False
+        while not is_over:
+            is_closing = self._closing.is_set()  # then what fails has no second chance
+            is_over = self._gather()
+            self._attempt(self._write, path)
+            is_over |= is_closing and self.problem is not None
+        self.lost += len(self._batch) + sum(row is not None for row in self._left())
+        self._disconnect()
+        if self._lock_file is not None:
+            os.close(self._lock_file)  # and so gives the lock back
+
+    def _left(self) -> Iterator[LedgerRow | None]:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                yield self._rows.get_nowait()
+
+    def _gather(self) -> bool:
+        """Fill the batch for as long as a row may wait; True when it is the last one."""
+        if self.problem is not None:
+            self._closing.wait(BATCH_SECONDS)
+        deadline = None if not self._batch else time.monotonic()
+        while len(self._batch) < _BATCH_ROWS:
+            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
+            try:
+                row = self._rows.get(timeout=timeout)
+            except queue.Empty:
+                return False
+            if row is None:
+                return True
+            if deadline is None:
+                deadline = time.monotonic() + BATCH_SECONDS
+            self._batch.append(row)
+        return False
+
+    def _attempt(self, work: Callable[[Path], None], path: Path) -> None:
+        """Do it, or say once why it can't be done."""
+        try:
+            work(path)
+        except (OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError) as error:
+            self._disconnect()
+            hint = f"; {HINT}" if isinstance(error, OSError) or "readonly" in str(error) else ""
+            if self.problem is None:
+                log.warning("ledger %s: %s; requests go on unrecorded%s", path, error, hint)
+            self.problem = str(error)
+        else:
+            if self.problem is not None:
+                log.warning("ledger %s: is written again, %d lost", path, self.lost)
+            self.problem = None
+
+    def _write(self, path: Path) -> None:
+        connection = self._connection or self._connect(path)
+        values = [tuple(map(_storable, _values(row))) for row in self._batch]
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            connection.executemany(INSERT, values)
+        except _ROW_ERRORS:  # it would fail again, and hold up every row after it
+            self.lost += len(self._batch)
+            self._batch.clear()
+            raise
+        connection.execute("COMMIT")
+        self._batch.clear()
+        self._sweep(connection)
+
+    def _sweep(self, connection: sqlite3.Connection) -> None:
+        now = self._now()
+        if self._retention_days is None or now - self._swept_at < _SWEEP_SECONDS:
+            return
+        oldest = now - self._retention_days * 86_400
+        connection.execute("DELETE FROM requests WHERE at < ?", (oldest,))
+        self._swept_at = now
+
+    # The file ---------------------------------------------------------------------------------
+
+    def _open_file(self, path: Path) -> None:
+        self._sweep(self._connect(path))
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        """Raises: OSError, sqlite3.Error, LedgerHeldError, NewerLedgerError."""
+        _make_private(path)
+        if self._lock_file is None:
+            self._lock_file = _take_lock(path)
+        connection = sqlite3.connect(
+            path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")  # a commit outlives a power cut, too
+            migrate(connection)
+        except BaseException:
+            connection.close()
+            raise
+        self._connection = connection
+        return connection
+
+    def _disconnect(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+
+def _make_private(path: Path) -> None:
+    """Make the file and its folder such that only their owner may look."""
+    folder = path.parent
+    if not folder.exists():
+        folder.mkdir(mode=0o700, parents=True)
+    elif folder == user_dirs.data_dir():
+        folder.chmod(0o700)  # ours alone; any other folder may hold what others should see
+    # SQLite gives its side files the mode of the main one.
+    os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+    if path.stat().st_mode & 0o077:
+        path.chmod(0o600)
+
+
+def _take_lock(path: Path) -> int:
+    """Become the one process that writes to `path`; the lock ends with the process.
+
+    Raises:
+        LedgerHeldError: another process is; the message names it.
+        OSError: the file for the lock can't be made.
+    """
+    lock_path = path.with_name(f"{path.name}.lock")
+    lock = os.open(lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
+        os.close(lock)
+        raise LedgerHeldError(
+            f"is written by another Nexus (process {holder}); stop that one, "
+            "or give this one a file of its own in [storage] path"
+        ) from None
+    os.truncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    return lock
+
+
+def _storable(value: object) -> object:
+    """What SQLite can hold: names come from strangers, counts from servers."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode(errors="backslashreplace").decode()
+    if isinstance(value, int):
+        return min(value, _MAX_INTEGER)
+    return value

@@ -1,0 +1,157 @@
+"""What the ledger says: costs by model, backend, key or day; what a month has cost so far."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from nexus_core.money.ledger_schema import SCHEMA_VERSION, NewerLedgerError, migrate, schema_version
+from nexus_core.money.months import Month
+
+_BUSY_SECONDS = 2.0  # for the writer to end its batch
+_ANSWERS_AVERAGED = 50  # the last ones of each model
+
+
+class By(StrEnum):
+    """What the lines of a bill stand for."""
+
+    MODEL = "model"
+    BACKEND = "backend"
+    KEY = "key"
+    DAY = "day"
+
+
+# The expression to group by, where a row has none of it: NULL.
+_GROUP = {
+    By.MODEL: "coalesce(model, asked_model)",
+    By.BACKEND: "backend",
+    By.KEY: "client",
+    By.DAY: "date(at, 'unixepoch')",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CostLine:
+    """What some requests cost. Reported and estimated amounts are never mixed."""
+
+    name: str | None  # None: the requests that have no such thing
+    requests: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    cost_nano_usd: int  # by the usage that backends reported
+    estimated_nano_usd: int  # by counts of our own, where a backend reported none
+    unpriced: int  # requests whose price is unknown: they cost more than nothing
+    saved_nano_usd: int  # an estimate: what local answers would have cost in the cloud
+
+
+class NoLedgerError(Exception):
+    """There is no ledger to read, or it can't be read; the text says why, for people."""
+
+
+@contextmanager
+def read_ledger(path: Path) -> Iterator[sqlite3.Connection]:
+    """The ledger for reading only, also while another process writes to it.
+
+    Raises:
+        NoLedgerError: there is none, or it can't be read.
+    """
+    try:
+        is_there = path.exists()
+    except OSError as error:  # in a folder of somebody else
+        raise NoLedgerError(f"{path}: the ledger can't be read: {error.strerror}") from error
+    if not is_there:
+        raise NoLedgerError(f"{path}: there is no ledger yet; a running Nexus writes it")
+    try:
+        with closing(_open(path)) as connection:
+            yield connection
+    except (sqlite3.Error, NewerLedgerError) as error:
+        raise NoLedgerError(f"{path}: the ledger can't be read: {error}") from error
+
+
+def costs(connection: sqlite3.Connection, by: By, month: Month) -> list[CostLine]:
+    """A month's requests in groups, the dearest first; days in their order."""
+    order = "1" if by is By.DAY else "cost + estimated DESC, requests DESC, 1"
+    rows = connection.execute(
+        f"""
+        SELECT {_GROUP[by]} AS name, count(*) AS requests, sum(failed),
+            coalesce(sum(prompt_tokens), 0), coalesce(sum(completion_tokens), 0),
+            coalesce(sum(cost_nano_usd) FILTER (WHERE counted = 'reported'), 0) AS cost,
+            coalesce(sum(cost_nano_usd) FILTER (WHERE counted IS NOT 'reported'), 0) AS estimated,
+            sum(is_unpriced), coalesce(sum(saved_nano_usd), 0)
+        FROM requests WHERE at >= ? AND at < ? GROUP BY name ORDER BY {order}
+        """,  # noqa: S608 - our own words
+        (month.start, month.end),
+    )
+    return [_line(row) for row in rows]
+
+
+def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | None, int]:
+    """What a month has cost so far, in nano-dollars, by the name of the client key."""
+    rows = connection.execute(
+        "SELECT client, sum(cost_nano_usd) FROM requests "
+        "WHERE at >= ? AND at < ? AND cost_nano_usd IS NOT NULL GROUP BY client",
+        (month.start, month.end),
+    )
+    return dict(rows.fetchall())
+
+
+def completion_averages(connection: sqlite3.Connection) -> dict[str, float]:
+    """The mean length of each model's last whole answers, in tokens."""
+    rows = connection.execute(
+        """
+        SELECT model, avg(completion_tokens) FROM (
+            SELECT model, completion_tokens,
+                row_number() OVER (PARTITION BY model ORDER BY at DESC) AS place
+            FROM requests
+            WHERE completion_tokens IS NOT NULL AND model IS NOT NULL AND NOT is_partial
+        ) WHERE place <= ? GROUP BY model
+        """,
+        (_ANSWERS_AVERAGED,),
+    )
+    return dict(rows.fetchall())
+
+
+def _line(row: tuple[str | None, int, int, int, int, int, int, int, int]) -> CostLine:
+    name, requests, failed, prompt, completion, cost, estimated, unpriced, saved = row
+    return CostLine(
+        name=name,
+        requests=requests,
+        failed=failed,
+        prompt_tokens=prompt,
+        completion_tokens=completion,
+        cost_nano_usd=cost,
+        estimated_nano_usd=estimated,
+        unpriced=unpriced,
+        saved_nano_usd=saved,
+    )
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    with ExitStack() as stack:
+        address = f"{path.absolute().as_uri()}?mode=ro"
+        connection = sqlite3.connect(address, uri=True, timeout=_BUSY_SECONDS)
+        stack.callback(connection.close)
+        version = schema_version(connection)
+        if version > SCHEMA_VERSION:
+            raise NewerLedgerError(version)
+        if version == SCHEMA_VERSION:
+            stack.pop_all()
+            return connection
+        return _brought_up_to_date(connection)
+
+
+def _brought_up_to_date(connection: sqlite3.Connection) -> sqlite3.Connection:
+    """A copy in memory of a ledger of an older version: only its writer may change the file."""
+    copy = sqlite3.connect(":memory:", isolation_level=None)
+    try:
+        connection.backup(copy)
+        migrate(copy)
+    except sqlite3.Error:
+        copy.close()
+        raise
+    return copy

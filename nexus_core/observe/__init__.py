@@ -1,0 +1,1 @@
+"""What happened: typed events, the bus, and the folds that remember them."""

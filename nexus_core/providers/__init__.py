@@ -1,0 +1,33 @@
+"""One adapter per kind of server: knows its addresses, keys and headers; nothing of routing."""
+
+from __future__ import annotations
+
+from nexus_core.config.schema import BackendConfig
+from nexus_core.providers.base import Call, InferenceAgent, Response
+from nexus_core.providers.http import AgentSettings
+from nexus_core.providers.local import LocalAgent
+from nexus_core.providers.openai import OpenAIAgent
+from nexus_core.types import BackendType
+from nexus_core.upstream.base import UpstreamEngine
+
+__all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"]
+
+
+def create_agent(
+    backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
+) -> InferenceAgent:
+    """The agent for a configured backend."""
+    match backend.type:
+        case BackendType.OPENAI:
+            return OpenAIAgent(backend, engine, settings)
+        # A translator takes longer to import than most starts have to spare.
+        case BackendType.ANTHROPIC:
+            from nexus_core.providers.anthropic import AnthropicAgent
+
+            return AnthropicAgent(backend, engine, settings)
+        case BackendType.GOOGLE:
+            from nexus_core.providers.google import GoogleAgent
+
+            return GoogleAgent(backend, engine, settings)
+        case _:
+            return LocalAgent(backend, engine, settings)

@@ -1,0 +1,144 @@
+"""Anthropic: POST /v1/messages with its headers; translation on both sides."""
+
+from __future__ import annotations
+
+import time
+
+from nexus_core.dialects.anthropic import (
+    FALLBACK_MODELS,
+    AnthropicStream,
+    read_models,
+    read_usage,
+    stream_failure,
+    translate_error,
+    translate_request,
+    translate_response,
+)
+from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.openai_chat.request import JsonObject, OpenAIRequest, parse_json
+from nexus_core.dialects.report import StreamFailedError
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import Call, Response, call_mapping
+from nexus_core.providers.http import HttpAgent
+from nexus_core.providers.model_list import ListPage, read_page
+from nexus_core.providers.translated import StreamTranslator, dump_body, translated
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers
+
+VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
+
+
+class AnthropicAgent(HttpAgent):
+    """An Anthropic account, or a server that speaks its API."""
+
+    list_query = (("limit", "100"),)
+    after_parameter = "after_id"
+    fallback_models = FALLBACK_MODELS
+    translates = True
+
+    def key_headers(self, key: str) -> Headers:
+        """The key goes in a header of its own."""
+        return (("x-api-key", key), ("anthropic-version", VERSION))
+
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        """The chat request as Anthropic's message.
+
+        Raises:
+            InvalidRequestError: a field has not its shape.
+            UnsupportedFieldsError: names every field that can't be done.
+        """
+        fields = check_chat_request(request.fields)
+        hints = self._settings.rejects_hints
+        translation = translate_request(fields, model, reject_hints=hints)
+        return Call(
+            endpoint=endpoint,
+            path="/v1/messages",
+            body=dump_body(translation.body),
+            is_streaming=request.is_streaming,
+            model=model,
+            asked=request.fields,
+            translation=translation,
+        )
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head, or all of an error.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        accept = "text/event-stream" if call.is_streaming else "application/json"
+        return await translated(
+            await self.post(call.path, call.body, accept=accept),
+            AnthropicAnswer(call),
+            is_streaming=call.is_streaming,
+            max_bytes=self._settings.max_response_bytes,
+        )
+
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer; servers that speak Anthropic's API list as they like.
+
+        Raises:
+            ValueError: it is no list of models.
+        """
+        answer = parse_json(body)
+        if isinstance(answer, dict) and isinstance(answer.get("data"), list):
+            page = read_models(answer)
+            after = ((self.after_parameter, page.after_id),) if page.after_id else ()
+            return ListPage(tuple(page.names), next_query=after)
+        return read_page(answer, after=self.after_parameter)
+
+
+class AnthropicAnswer:
+    """How the answer to one call becomes OpenAI's."""
+
+    ends_at_completion = True  # message_stop is the last event
+    counts_unended_event = False
+
+    def __init__(self, call: Call) -> None:
+        asked = call.asked
+        options = asked.get("stream_options")
+        self._model = call.model
+        self._created = int(time.time())
+        self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._calls = call_mapping(call)
+        self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_response(
+            answer,
+            model=self._model,
+            created=self._created,
+            legacy_functions=self._legacy,
+            calls=self._calls,
+        )
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer.get("usage"))
+
+    def stream(self) -> StreamTranslator:
+        """The state for a stream."""
+        return AnthropicStream(
+            model=self._model,
+            created=self._created,
+            include_usage=self._include_usage,
+            legacy_functions=self._legacy,
+            calls=self._calls,
+        )
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """An error under a good status."""
+        if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+            return stream_failure(answer)
+        return None
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        """Status and envelope; Anthropic says in a header when to come back."""
+        return *translate_error(status, body), None

@@ -1,0 +1,214 @@
+"""What every agent promises, and what all of them share."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from nexus_core.dialects.openai_chat.request import JsonObject, OpenAIRequest
+from nexus_core.dialects.report import Translation
+from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
+from nexus_core.observe.events import TokenUsage
+from nexus_core.tokens.count import THREAD_FROM_BYTES
+from nexus_core.types import Endpoint, ProbeResult
+from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.decoding import GZIP, inflate_whole
+
+
+@dataclass(frozen=True, slots=True)
+class WayBack:
+    """What to do where a backend refuses what Nexus added to a call for its own accounting."""
+
+    plain: Callable[[], Call]  # the call as the client sent it
+    remember: Callable[[], None]  # that this backend takes no additions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """A request in the form that one backend takes."""
+
+    endpoint: Endpoint  # that the client asked
+    path: str
+    body: bytes = field(repr=False)
+    is_streaming: bool
+    model: str  # by the backend's own name
+    adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
+    way_back: WayBack | None = field(default=None, repr=False)  # where something was added
+    asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
+    translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+
+def call_mapping(call: Call) -> CallMapping:
+    """How the calls in the answer become calls of the client's tools."""
+    return UNCHANGED if call.translation is None else call.translation.calls
+
+
+class Response(Protocol):
+    """A backend's answer in OpenAI's format; its head has come, its body has not been read yet."""
+
+    @property
+    def status(self) -> int: ...
+
+    @property
+    def headers(self) -> Headers: ...
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """What is known of it beside the body, which may not tell."""
+        ...
+
+    def chunks(self) -> AsyncGenerator[bytes]:
+        """The body as it comes.
+
+        Raises:
+            UpstreamError: it ended early, or with an error of the provider.
+        """
+        ...
+
+    async def close(self) -> None:
+        """End the exchange; cancels what is still under way. Safe to call twice."""
+        ...
+
+
+class InferenceAgent(Protocol):
+    """The adapter of one backend."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def keys(self) -> KeyCutter:
+        """Cuts this backend's key out of whatever it says."""
+        ...
+
+    @property
+    def translates(self) -> bool:
+        """Requests are put into another form, which is work for every byte of them."""
+        ...
+
+    @property
+    def auth_hint(self) -> str:
+        """What to check when the backend refuses the key; names the variable, never the key."""
+        ...
+
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        """Put a request into this backend's form; nothing is sent.
+
+        Args:
+            wants_usage: ask a stream to report its usage, whether the client did or not.
+
+        Raises:
+            InvalidRequestError: a field that has to be read has not the shape it should.
+            UnsupportedFieldsError: the provider can't do what it asks for.
+        """
+        ...
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        ...
+
+    async def probe(self, *, timeout_seconds: float) -> ProbeResult:
+        """List the models: never a call that costs money, never an exception."""
+        ...
+
+
+async def prepared(
+    agent: InferenceAgent,
+    endpoint: Endpoint,
+    request: OpenAIRequest,
+    model: str,
+    *,
+    wants_usage: bool = False,
+) -> Call:
+    """What `agent.prepare` gives; long work is done in a thread, so that the loop goes on.
+
+    A hundred tools that were never seen take 20 to 30 ms, and other requests would wait for it.
+
+    Raises:
+        InvalidRequestError: a field that has to be read has not the shape it should.
+        UnsupportedFieldsError: the provider can't do what it asks for.
+    """
+    if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
+        return agent.prepare(endpoint, request, model, wants_usage=wants_usage)
+    return await asyncio.to_thread(agent.prepare, endpoint, request, model, wants_usage=wants_usage)
+
+
+class KeyCutter:
+    """Replace every occurrence of a backend's key by a mark, plain or as JSON may escape it."""
+
+    MARK = b"[key]"
+
+    def __init__(self, key: str | None) -> None:
+        self._key = key.encode() if key else None
+        self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
+        # Without one of these it does not stand there escaped. A dash is never escaped by itself.
+        own = sorted({f"\\{char}".encode() for char in key or "" if not _PLAIN.match(char)})
+        self._signs = (b"\\u", *own)
+        self.longest = len(self._key or b"") * _ESCAPED_BYTES  # bytes that one can take
+
+    def cut(self, data: bytes) -> bytes:
+        """The same bytes without the key."""
+        if self._key is None:
+            return data
+        if self._key in data:
+            data = data.replace(self._key, self.MARK)
+        for sign in self._signs:
+            if sign in data:
+                return self._escaped.sub(self.MARK, data)
+        return data
+
+    def cut_text(self, text: str) -> str:
+        """The same text without the key, and as Unicode that can be written."""
+        return self.cut(text.encode("utf-8", "replace")).decode()
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]")
+_ESCAPED_BYTES = 12  # of a character that is escaped three times: JSON within JSON within JSON
+
+
+def _as_json_has_it(char: str) -> str:
+    r"""A pattern for a character: itself, \/ as PHP writes it, \u002B as .NET and Go do."""
+    code = "".join(f"[{digit}{digit.upper()}]" for digit in f"{ord(char):04x}")
+    itself = "" if char.isalnum() else f"|{re.escape(char)}"
+    return rf"(?:{re.escape(char)}|\\\\{{0,6}}(?:u{code}{itself}))"
+
+
+class ReportedError(UpstreamProtocolError):
+    """The provider says inside its answer that it failed; `status` is what it would answer with."""
+
+    def __init__(
+        self, message: str, status: int, kind: str = "", wait_seconds: float | None = None
+    ) -> None:
+        """`kind` is the provider's own word: overloaded_error, MALFORMED_FUNCTION_CALL, …"""
+        super().__init__(message)
+        self.wait_seconds = wait_seconds  # that it asks for before the next try
+        self.status = status if 400 <= status < 600 else 502
+        self.kind = kind
+
+
+async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:
+    """The whole body; gzip that no header tells of is inflated.
+
+    Raises:
+        UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
+    """
+    parts: list[bytes] = []
+    size = 0
+    async with aclosing(response.chunks()) as chunks:
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > max_bytes:
+                raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
+            parts.append(chunk)
+    body = b"".join(parts)
+    return inflate_whole(body, max_bytes) if body.startswith(GZIP) else body

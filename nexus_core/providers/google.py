@@ -1,0 +1,196 @@
+"""Google Gemini: :generateContent, :streamGenerateContent, :batchEmbedContents; translation."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from urllib.parse import quote
+
+from nexus_core.dialects.embeddings import check_embeddings_request
+from nexus_core.dialects.gemini import (
+    FALLBACK_MODELS,
+    AnswerForm,
+    GoogleStream,
+    estimate_tokens,
+    read_models,
+    read_retry_after,
+    read_usage,
+    stream_failure,
+    translate_embeddings_request,
+    translate_embeddings_response,
+    translate_error,
+    translate_request,
+    translate_response,
+)
+from nexus_core.dialects.hub import ChatRequest, check_chat_request
+from nexus_core.dialects.openai_chat.request import JsonObject, OpenAIRequest, parse_json
+from nexus_core.dialects.report import StreamFailedError, Translation
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import Call, Response, call_mapping
+from nexus_core.providers.http import HttpAgent
+from nexus_core.providers.model_list import ListPage, read_page
+from nexus_core.providers.translated import StreamTranslator, dump_body, translated
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import Headers
+
+_PREFIX = "models/"
+
+
+class GoogleAgent(HttpAgent):
+    """A Google AI account (the Gemini API, v1beta)."""
+
+    models_paths = ("/v1beta/models",)
+    list_query = (("pageSize", "1000"),)
+    fallback_models = FALLBACK_MODELS
+    translates = True
+
+    def key_headers(self, key: str) -> Headers:
+        """The key goes in a header; Google would take it in the URL, where logs would show it."""
+        return (("x-goog-api-key", key),)
+
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        """The request in Gemini's form.
+
+        Raises:
+            InvalidRequestError: a field has not its shape.
+            UnsupportedFieldsError: names every field that can't be done.
+        """
+        model = model.removeprefix(_PREFIX)
+        translation = self._translate(endpoint, request.fields, model)
+        return Call(
+            endpoint=endpoint,
+            path=f"/v1beta/models/{quote(model, safe='')}:{_method(endpoint, request)}",
+            body=dump_body(translation.body),
+            is_streaming=request.is_streaming,
+            model=model,
+            asked=request.fields,
+            translation=translation,
+        )
+
+    def _translate(self, endpoint: Endpoint, fields: JsonObject, model: str) -> Translation:
+        if endpoint is Endpoint.EMBEDDINGS:
+            check_embeddings_request(fields)
+            return translate_embeddings_request(fields, model)
+        hints = self._settings.rejects_hints
+        return translate_request(check_chat_request(fields), model, reject_hints=hints)
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head, or all of an error.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        accept = "text/event-stream" if call.is_streaming else "application/json"
+        is_embedding = call.endpoint is Endpoint.EMBEDDINGS
+        return await translated(
+            await self.post(call.path, call.body, accept=accept),
+            EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
+            is_streaming=call.is_streaming,
+            max_bytes=self._settings.max_response_bytes,
+        )
+
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer that chat or embed; a proxy may list as OpenAI does.
+
+        Raises:
+            ValueError: it is no list of models.
+        """
+        answer = parse_json(body)
+        if isinstance(answer, dict) and (not answer or isinstance(answer.get("models"), list)):
+            page = read_models(answer)
+            token = page.next_page_token
+            return ListPage(tuple(page.names), next_query=(("pageToken", token),) if token else ())
+        found = read_page(answer)
+        names = tuple(name.removeprefix(_PREFIX) for name in found.names)
+        return replace(found, names=names)
+
+    def status_of(self, status: int, body: bytes) -> int:
+        """A key that Google does not know is a 400 with a reason."""
+        return translate_error(status, body)[0]
+
+
+def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
+    if endpoint is Endpoint.EMBEDDINGS:
+        return "batchEmbedContents"
+    # Without alt=sse the stream would be one JSON array.
+    return "streamGenerateContent?alt=sse" if request.is_streaming else "generateContent"
+
+
+class _GoogleForm:
+    """What all of Google's answers have in common."""
+
+    counts_unended_event = True
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What the answer tells of its usage."""
+        return read_usage(answer)
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """An error under a good status."""
+        return stream_failure(answer)
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        """Status, envelope, and the wait that Google asks for in the body."""
+        return *translate_error(status, body), read_retry_after(body)
+
+
+class GoogleAnswer(_GoogleForm):
+    """How the answer to one chat becomes OpenAI's."""
+
+    ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
+
+    def __init__(self, call: Call) -> None:
+        asked: ChatRequest = call.asked  # type: ignore[assignment]  # checked in `prepare`
+        options = asked.get("stream_options") or {}
+        self._model = call.model
+        self._created = int(time.time())
+        self._form = AnswerForm.of(asked, call_mapping(call))
+        self._include_usage = options.get("include_usage") is True
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_response(answer, model=self._model, created=self._created, form=self._form)
+
+    def stream(self) -> StreamTranslator:
+        """The state for a stream."""
+        return GoogleStream(
+            model=self._model,
+            created=self._created,
+            include_usage=self._include_usage,
+            form=self._form,
+        )
+
+
+class EmbeddingsAnswer(_GoogleForm):
+    """How an answer with embeddings becomes OpenAI's."""
+
+    ends_at_completion = False
+
+    def __init__(self, call: Call) -> None:
+        encoding = call.asked.get("encoding_format")
+        self._model = call.model
+        self._encoding = encoding if isinstance(encoding, str) else None
+        self._tokens = estimate_tokens(call.translation.body) if call.translation else 0
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        return translate_embeddings_response(
+            answer,
+            model=self._model,
+            encoding_format=self._encoding,
+            estimated_tokens=self._tokens,
+        )
+
+    def stream(self) -> StreamTranslator:
+        """Embeddings come whole."""
+        raise AssertionError("embeddings are no stream")

@@ -1,0 +1,292 @@
+"""What agents share that speak HTTP: requests with the backend's own key, and probes."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from itertools import islice
+from urllib.parse import urlencode, urlsplit
+
+from nexus_core import __version__
+from nexus_core.config.base_url import read_base_url
+from nexus_core.config.schema import BackendConfig
+from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS
+from nexus_core.providers.base import KeyCutter
+from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
+from nexus_core.types import HealthCause, ModelDetails, ProbeResult
+from nexus_core.upstream.base import (
+    Headers,
+    UpstreamEngine,
+    UpstreamError,
+    UpstreamRequest,
+    UpstreamResponse,
+    UpstreamShortageError,
+)
+from nexus_core.upstream.decoding import decoded
+
+_MAX_MODELS = 10_000
+_MAX_SMALL_BYTES = 4 * 1024 * 1024
+MAX_PAGES = 20  # of a list of models
+NO_LIST = frozenset({404, 405, 501})  # a proxy in between passes requests on and lists nothing
+_NOT_NOW = frozenset({408, 425, 429, 529})
+# It says of itself that it serves nobody now (llama.cpp while it loads a model), or what stands in
+# front says that it is not there. https://developers.cloudflare.com/support/troubleshooting/
+_NOT_THERE = frozenset({502, 503, 504, *range(520, 528), 530})
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSettings:
+    """What the configuration says of how backends are talked to."""
+
+    connect_timeout_seconds: float = 5.0
+    max_response_bytes: int = 32 * 1024 * 1024  # of an answer that is translated
+    rejects_hints: bool = False  # a sampling hint that a model does not take is an error
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """The models a backend has."""
+
+    names: tuple[str, ...]
+    raw: bytes = b""  # its list as it came, where it was one answer
+
+
+class NoListError(Exception):
+    """A backend answered the question for its models with something else than a list."""
+
+    def __init__(self, why: str, status: int, refusal: Refusal) -> None:
+        super().__init__(why)
+        self.status = status
+        self.refusal = refusal
+
+
+class HttpAgent:
+    """The part of an agent that is the same for every provider."""
+
+    models_paths: tuple[str, ...] = ("/v1/models",)  # where it lists them; the first that is there
+    list_query: Query = ()  # of that question
+    after_parameter = "after"  # asks for what follows the last entry of a page
+    fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
+    translates = False  # requests are put into another form
+
+    def __init__(
+        self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
+    ) -> None:
+        self.name = backend.name
+        self.keys = KeyCutter(backend.api_key)
+        variable = backend.api_key_env
+        self.auth_hint = f"check {variable}" if variable else "it wants a key: set api_key_env"
+        self._base = read_base_url(backend.url, backend.type)
+        self._proxy = backend.via
+        self._has_models = backend.models is not None
+        self._engine = engine
+        self._settings = settings
+        self._headers: Headers = (
+            ("user-agent", f"nexus/{__version__}"),
+            # Compressed answers could not be relayed, measured and bounded byte for byte.
+            ("accept-encoding", "identity"),
+        )
+        if backend.api_key is not None:
+            self._headers += self.key_headers(backend.api_key)
+
+    def key_headers(self, key: str) -> Headers:
+        """How the backend is told its key: in headers, never in the URL."""
+        return (("authorization", f"Bearer {key}"),)
+
+    async def list_models(self) -> Listing:
+        """The models the backend tells of, page by page. Costs nothing.
+
+        Raises:
+            NoListError: it answers with something else than a list of models.
+            UpstreamError: it does not answer.
+        """
+        first, *others = self.models_paths
+        try:
+            return await self._list_at(first)
+        except NoListError as error:
+            if error.status not in NO_LIST:
+                raise
+            for path in others:
+                with suppress(NoListError):
+                    return await self._list_at(path)
+            raise
+
+    async def _list_at(self, path: str) -> Listing:
+        names: dict[str, None] = {}
+        first, query, asked = b"", self.list_query, set[Query]()
+        for number in range(MAX_PAGES):
+            asked.add(query)
+            status, body = await self._ask_list(path, query)
+            try:
+                page = self.read_page(body) if status == 200 else None
+            except ValueError as error:
+                if not number:
+                    why = f"{self._path_of(path)}: {error}"
+                    raise NoListError(why, status, read_refusal(status, body)) from error
+                break  # what was read so far is a list
+            if page is None and not number:
+                told = self.status_of(status, body)
+                why = f"{self._path_of(path)} answers {told}"
+                raise NoListError(why, told, read_refusal(told, body))
+            first = first or body
+            if page is None:
+                break
+            names |= dict.fromkeys(page.names)
+            query = (*self.list_query, *page.next_query)
+            if query in asked:  # the last page, or one that leads to itself
+                break
+        return Listing(self.served_names(usable_names(names)), first)
+
+    async def _ask_list(self, path: str, query: Query) -> tuple[int, bytes]:
+        try:
+            return await self.get_small(f"{path}?{urlencode(query)}" if query else path)
+        except ValueError as error:  # longer than any list
+            raise NoListError(f"{self._path_of(path)}: {error}", 200, Refusal.NONE) from error
+
+    def read_page(self, body: bytes) -> ListPage:
+        """The models in one answer.
+
+        Raises:
+            ValueError: it is no list of models.
+        """
+        return parse_page(body, after=self.after_parameter)
+
+    def status_of(self, status: int, body: bytes) -> int:
+        """What an error status means, where a provider uses another one than everybody."""
+        return status
+
+    def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
+        """All the names under which what is listed may be asked for."""
+        return names
+
+    def _path_of(self, path: str) -> str:
+        """A path as it is really asked for."""
+        return urlsplit(self._base.of(path)).path
+
+    async def ask_details(self, listing: Listing) -> Mapping[str, ModelDetails] | None:
+        """What the server tells of these models beyond their names; None where it tells nothing.
+
+        Raises:
+            UpstreamError: it does not answer.
+            ValueError: it answers with something that makes no sense.
+        """
+        return None
+
+    async def probe(self, *, timeout_seconds: float) -> ProbeResult:
+        """List the models: never a call that costs money, never an exception.
+
+        Well is what can be reached, says of itself that it is there, and does not refuse the key.
+        A list of models is no condition for one whose models are configured; others need one, or
+        the word that there is none.
+        """
+        started = time.monotonic()
+        cause, detail, is_inconclusive = HealthCause.UNREACHABLE, None, False
+        try:
+            async with asyncio.timeout(timeout_seconds):
+                listing = await self.list_models()
+        except NoListError as error:
+            return self._without_list(error, (time.monotonic() - started) * 1000)
+        except TimeoutError:
+            detail = f"no answer within {timeout_seconds:g} s"
+        except UpstreamShortageError as error:
+            detail, is_inconclusive = str(error), True
+        except UpstreamError as error:
+            detail = self.keys.cut_text(str(error))
+        else:
+            taken = time.monotonic() - started
+            details = await self._details(listing, timeout_seconds - taken)
+            return ProbeResult(elapsed_ms=taken * 1000, models=listing.names, details=details)
+        elapsed_ms = (time.monotonic() - started) * 1000
+        return ProbeResult(
+            elapsed_ms=elapsed_ms, cause=cause, detail=detail, is_inconclusive=is_inconclusive
+        )
+
+    def _without_list(self, error: NoListError, elapsed_ms: float) -> ProbeResult:
+        """What an answer that is no list says of the backend."""
+        status, why = error.status, self.keys.cut_text(str(error))
+        if error.refusal is Refusal.KEY:
+            detail = f"{status}: {self.auth_hint}"
+            return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.AUTH, detail=detail)
+        if error.refusal is Refusal.LISTING:
+            why = f"the key may not list models ({status})"
+        if status in _NOT_THERE:
+            return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
+        if self._has_models:
+            detail = f"{why}; the configured models are used"
+            return ProbeResult(elapsed_ms=elapsed_ms, detail=detail)
+        is_refusal = error.refusal is Refusal.LISTING or 400 <= status < 500
+        if self.fallback_models and status in NO_LIST:
+            return ProbeResult(elapsed_ms=elapsed_ms, models=self.fallback_models)
+        if status in _NOT_NOW:
+            return ProbeResult(
+                elapsed_ms=elapsed_ms, detail=f"{why}; its models are asked for again"
+            )
+        if is_refusal or status in NO_LIST:
+            detail = f'{why}; no models are known: set models = ["…"], or correct its url'
+            return ProbeResult(elapsed_ms=elapsed_ms, detail=detail, never_lists=True)
+        return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
+
+    async def _details(self, listing: Listing, seconds: float) -> Mapping[str, ModelDetails] | None:
+        """The same within a time; a server that fails here is as healthy as before."""
+        try:
+            async with asyncio.timeout(seconds):
+                return await self.ask_details(listing)
+        except (TimeoutError, UpstreamError, ValueError):
+            return None
+
+    async def post(self, path: str, body: bytes, *, accept: str) -> UpstreamResponse:
+        """Send a request and wait for the answer's head.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        headers = (*self._headers, ("content-type", "application/json"), ("accept", accept))
+        return await self._send(
+            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy)
+        )
+
+    async def get_small(self, path: str) -> tuple[int, bytes]:
+        """Status and body of an answer that is small by its nature."""
+        headers = (*self._headers, ("accept", "application/json"))
+        request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
+        return await read_small(await self._send(request))
+
+    async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
+        """The same for a question that has a body."""
+        return await read_small(await self.post(path, body, accept="application/json"))
+
+    async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
+        response = await self._engine.send(
+            request, connect_timeout_seconds=self._settings.connect_timeout_seconds
+        )
+        return decoded(response, self._settings.max_response_bytes)
+
+
+async def read_small(
+    response: UpstreamResponse, max_bytes: int = _MAX_SMALL_BYTES
+) -> tuple[int, bytes]:
+    """Status and whole body; closes the response.
+
+    Raises:
+        UpstreamError: it ended early.
+        ValueError: it is longer than it should be.
+    """
+    try:
+        body = bytearray()
+        async for chunk in response.chunks():
+            body += chunk
+            if len(body) > max_bytes:
+                raise ValueError(f"the answer is over {max_bytes} bytes")
+        return response.status, bytes(body)
+    finally:
+        await response.close()
+
+
+def usable_names(names: Iterable[object]) -> tuple[str, ...]:
+    """What may be the name of a model, each once; of a list beyond all measure the beginning."""
+    few = islice(names, _MAX_MODELS)
+    usable = (n for n in few if isinstance(n, str) and 0 < len(n) <= MAX_MODEL_CHARS)
+    return tuple(dict.fromkeys(usable))

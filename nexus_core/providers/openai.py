@@ -1,0 +1,72 @@
+"""OpenAI and every server that speaks its API: relay bytes, list models."""
+
+from __future__ import annotations
+
+import logging
+
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import Call, Response, WayBack
+from nexus_core.providers.http import HttpAgent
+from nexus_core.types import Endpoint
+from nexus_core.upstream.base import UpstreamResponse
+
+log = logging.getLogger(__name__)
+
+
+class PlainResponse:
+    """An answer that is passed on as it comes; what it tells of its usage stands in its body."""
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.usage: TokenUsage | None = None
+        self.chunks = response.chunks
+        self.close = response.close
+
+
+class OpenAIAgent(HttpAgent):
+    """A backend that speaks OpenAI's API; requests pass to it as they are."""
+
+    _takes_additions = True  # until it refuses them: then until its configuration changes
+
+    def prepare(
+        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
+    ) -> Call:
+        """The request as it came, but for the model's name and a stream's wish for its usage."""
+        adds_usage = (
+            wants_usage
+            and self._takes_additions
+            and request.is_streaming
+            and endpoint is not Endpoint.EMBEDDINGS
+            and not request.wants_usage
+        )
+        return Call(
+            endpoint=endpoint,
+            path=endpoint.value,
+            body=request.body_for(model, adds_usage=adds_usage),
+            is_streaming=request.is_streaming,
+            model=model,
+            adds_usage=adds_usage,
+            way_back=self._way_back(endpoint, request, model) if adds_usage else None,
+            asked=request.fields,
+        )
+
+    def _way_back(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> WayBack:
+        def plain() -> Call:
+            return self.prepare(endpoint, request, model)
+
+        def remember() -> None:
+            self._takes_additions = False
+            log.info("backend %s refuses stream_options; its streams are estimated", self.name)
+
+        return WayBack(plain, remember)
+
+    async def send(self, call: Call) -> Response:
+        """Send it and wait for the answer's head.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        accept = "text/event-stream" if call.is_streaming else "application/json"
+        return PlainResponse(await self.post(call.path, call.body, accept=accept))

@@ -1,0 +1,309 @@
+"""A provider's answer read in OpenAI's format: whole, as a stream, or as an error."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.report import ModelFailedError, StreamFailedError
+from nexus_core.dialects.sse import (
+    DONE,
+    Shape,
+    SseEvent,
+    SseParser,
+    encode_event,
+    shape_of,
+)
+from nexus_core.errors import InvalidRequestError
+from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import ReportedError, Response, read_whole
+from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.decoding import GZIP, inflated
+
+_MAX_ERROR_BYTES = 1024 * 1024
+_JSON = ("content-type", "application/json")
+_EVENTS = ("content-type", "text/event-stream; charset=utf-8")
+
+
+class StreamTranslator(Protocol):
+    """The state of one stream: the provider's events in, OpenAI's chunks out."""
+
+    @property
+    def is_complete(self) -> bool: ...
+
+    @property
+    def usage(self) -> TokenUsage | None: ...
+
+    def feed(self, event: SseEvent) -> list[JsonObject]:
+        """The chunks that this event gives.
+
+        Raises:
+            StreamFailedError: the provider says that it failed.
+            ValueError: what comes makes no sense.
+        """
+        ...
+
+    def finish(self) -> list[JsonObject]:
+        """What is due once a complete stream is over."""
+        ...
+
+
+class AnswerTranslator(Protocol):
+    """How one call's answer becomes OpenAI's."""
+
+    ends_at_completion: bool  # the provider's last event is known for one; else the body's end is
+    counts_unended_event: bool  # its own SDK reads a last event that lacks its blank line
+
+    def whole(self, answer: JsonObject) -> JsonObject:
+        """A whole answer.
+
+        Raises:
+            ValueError: it makes no sense.
+        """
+        ...
+
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        """What a whole answer tells of its usage, which OpenAI's form may not hold all of."""
+        ...
+
+    def stream(self) -> StreamTranslator:
+        """The state for a stream."""
+        ...
+
+    def reported(self, answer: object) -> StreamFailedError | None:
+        """The error that a parsed body under a good status is; None where it is none."""
+        ...
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        """Status, OpenAI's envelope, and how many seconds the provider asks to wait."""
+        ...
+
+
+def dump_body(body: JsonObject) -> bytes:
+    """A translated request as bytes, in ASCII: texts may hold lone surrogates.
+
+    Raises:
+        InvalidRequestError: it is nested deeper than can be written, or has a number that JSON
+            can't hold: 1e999 is read as infinity.
+    """
+    try:
+        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+    except RecursionError as error:
+        raise InvalidRequestError("the body is nested too deep") from error
+    except ValueError as error:
+        raise InvalidRequestError("a number in the body is out of range") from error
+
+
+async def translated(
+    response: UpstreamResponse,
+    translator: AnswerTranslator,
+    *,
+    is_streaming: bool,
+    max_bytes: int,
+) -> Response:
+    """The answer in OpenAI's format. An error's body is read here: it may change the status.
+
+    Raises:
+        UpstreamError: an error's body ended early.
+    """
+    status = response.status
+    if status >= 400:
+        try:
+            body = await read_whole(response, _MAX_ERROR_BYTES)
+        finally:
+            await response.close()
+        status, envelope, wait_seconds = translator.error(status, body)
+        headers = (
+            *_without(response.headers, _JSON),
+            *_retry_after(response.headers, wait_seconds),
+        )
+        return Ready(status, headers, json.dumps(envelope).encode())
+    if status != 200:  # a redirect, or something that is no answer
+        return Ready(status, response.headers, b"", response)
+    if is_streaming:
+        return TranslatedStream(response, translator, max_bytes)
+    return TranslatedWhole(response, translator, max_bytes)
+
+
+def _without(headers: Headers, kind: tuple[str, str]) -> Headers:
+    """The headers with another content type."""
+    return (*(pair for pair in headers if pair[0] != kind[0]), kind)
+
+
+def _retry_after(headers: Headers, seconds: float | None) -> Headers:
+    if seconds is None or any(name == "retry-after" for name, _ in headers):
+        return ()
+    return (("retry-after", str(math.ceil(max(1.0, seconds)))),)
+
+
+@dataclass(slots=True)
+class Ready:
+    """An answer whose body is known."""
+
+    status: int
+    headers: Headers
+    body: bytes
+    open: UpstreamResponse | None = None  # what is still to be closed
+    usage: TokenUsage | None = None
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        yield self.body
+
+    async def close(self) -> None:
+        if self.open is not None:
+            await self.open.close()
+
+
+class TranslatedWhole:
+    """A whole answer, translated once all of it is here."""
+
+    def __init__(
+        self, response: UpstreamResponse, translator: AnswerTranslator, max_bytes: int
+    ) -> None:
+        self.status = response.status
+        self.headers = _without(response.headers, _JSON)
+        self.usage: TokenUsage | None = None  # known once the body was read
+        self.close = response.close
+        self._response = response
+        self._translator = translator
+        self._max_bytes = max_bytes
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """The body.
+
+        Raises:
+            UpstreamProtocolError: it ended early, is too long, or makes no sense.
+        """
+        body = await read_whole(self._response, self._max_bytes)
+        try:
+            answer = parse_json(body)
+            if (error := self._translator.reported(answer)) is not None:
+                raise _as_reported(error)
+            if not isinstance(answer, dict):
+                raise ValueError("no JSON object")
+            self.usage = self._translator.usage(answer)
+            yield json.dumps(self._translator.whole(answer)).encode()
+        except ModelFailedError as error:
+            raise ReportedError(f"the model failed: {error}", 502, error.kind) from error
+        except ValueError as error:
+            raise UpstreamProtocolError(f"its answer can't be translated: {error}") from error
+
+
+class TranslatedStream:
+    """A stream, translated event by event; holds no more than one event."""
+
+    def __init__(
+        self, response: UpstreamResponse, translator: AnswerTranslator, max_bytes: int
+    ) -> None:
+        self.status = response.status
+        self.headers = _without(response.headers, _EVENTS)
+        self.close = response.close
+        self._response = response
+        self._translator = translator
+        self._max_bytes = max_bytes  # of a body that is no stream, or is compressed
+        self._shape = Shape.UNKNOWN
+        self._head = b""  # until the shape is known
+        self._parser = SseParser()
+        self._stream = translator.stream()
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """What the provider reported so far, whether the client asked for it or not."""
+        return self._stream.usage
+
+    async def chunks(self) -> AsyncGenerator[bytes]:
+        """OpenAI's events, each as soon as its cause has come.
+
+        An empty piece has nothing for the client, and says that the backend is alive.
+
+        Raises:
+            UpstreamProtocolError: it ended early, reported an error, or makes no sense.
+        """
+        stream, has_begun = self._stream, False
+        chunks = self._response.chunks()
+        try:
+            while (chunk := await anext(chunks, None)) is not None:
+                if self._shape is not Shape.EVENTS:
+                    if not self._head and chunk.startswith(GZIP):
+                        chunks = inflated(chunk, chunks, "gzip", self._max_bytes)
+                        continue
+                    chunk = await self._recognise(chunk, chunks)
+                made = bytearray()
+                try:
+                    self._translate(self._parser.feed(chunk), made)
+                except UpstreamProtocolError:
+                    if has_begun:  # else another backend may still give the whole answer
+                        yield bytes(made)
+                    raise
+                has_begun = has_begun or bool(made)
+                if made or not _is_comment(chunk):
+                    yield bytes(made)
+                if self._translator.ends_at_completion and stream.is_complete:
+                    break
+        finally:
+            await chunks.aclose()
+        made = bytearray()
+        if self._translator.counts_unended_event and not stream.is_complete:
+            self._translate(self._parser.finish(), made)
+        if not stream.is_complete:
+            raise UpstreamProtocolError("the stream ended without its end mark")
+        yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
+
+    async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
+        """The beginning of an event stream, whatever its label says; empty: too little has come.
+
+        Raises:
+            UpstreamProtocolError: it is something else.
+        """
+        self._head += chunk
+        self._shape = shape_of(self._head)
+        if self._shape is Shape.UNKNOWN:
+            return b""
+        if self._shape is Shape.EVENTS:
+            head, self._head = self._head, b""
+            return head
+        if self._shape is Shape.JSON:
+            body = bytearray(self._head)
+            async for more in rest:
+                body += more
+                if len(body) > self._max_bytes:
+                    break
+            _raise_reported(bytes(body), self._translator)
+        raise UpstreamProtocolError("it answers a request for a stream without one")
+
+    def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
+        """Append what these events give to `made`, up to where something is wrong with them."""
+        try:
+            for event in events:
+                for piece in self._stream.feed(event):
+                    made += encode_event(piece)
+        except StreamFailedError as error:
+            raise _as_reported(error) from error
+        except ValueError as error:
+            raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error
+
+
+def _is_comment(chunk: bytes) -> bool:
+    """Nothing but comments and blank lines: they do not say that the model is alive."""
+    return chunk.startswith((b":", b"\n", b"\r")) and all(
+        not line or line.startswith(b":") for line in chunk.splitlines()
+    )
+
+
+def _as_reported(error: StreamFailedError) -> ReportedError:
+    words = f"{error.message} ({error.type})"
+    return ReportedError(words, error.status, error.type, error.wait_seconds)
+
+
+def _raise_reported(body: bytes, translator: AnswerTranslator) -> None:
+    """Raise what a body under a good status says of a failure, if it does."""
+    try:
+        answer = parse_json(body)
+    except ValueError:
+        return
+    if (error := translator.reported(answer)) is not None:
+        raise _as_reported(error) from error

@@ -1,0 +1,174 @@
+"""What one attempt at a backend costs: estimated and reserved before, settled after."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+
+from nexus_core.fleet.snapshot import BackendSnapshot
+from nexus_core.money.accounting import Books
+from nexus_core.money.budget import Reservation
+from nexus_core.money.prices import REPORTED, estimate_cost, savings
+from nexus_core.observe.events import TokenUsage
+from nexus_core.proxy.reply import ProxyRequest
+from nexus_core.tokens.count import (
+    THREAD_FROM_BYTES,
+    completion_limit,
+    count_tokens,
+    tokens_of,
+)
+from nexus_core.types import Cost, CountMethod, Endpoint, TokenCount, nano_usd
+
+_MAX_CHOICES = 128  # more than any provider gives
+_BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Account:
+    """How an attempt ended, in tokens and money."""
+
+    usage: TokenUsage | None = None
+    counted: CountMethod | None = None  # how the tokens are known
+    estimated: Cost | None = None  # what was expected before it was sent
+    cost: Cost | None = None
+    is_unpriced: bool = False  # it cost something, and nobody knows how much
+    is_partial: bool = False  # the answer broke off; the tokens are those seen until then
+    saved: Cost | None = None  # of a local answer: what the asked cloud model costs
+    saved_model: str | None = None
+
+
+NOTHING = Account()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """What came of an attempt, as far as money goes."""
+
+    usage: TokenUsage | None  # as the backend reported it
+    service_tier: str | None = None
+    text_bytes: int = 0  # of the answer that no reported usage covers
+    is_whole: bool  # else it broke off, or its client left
+
+
+class Bill:
+    """Of one attempt; settled exactly once."""
+
+    def __init__(
+        self, books: Books, request: ProxyRequest, backend: BackendSnapshot, model: str, at: float
+    ) -> None:
+        """Count the prompt and reserve what it may cost. Right after it, the request is sent."""
+        self._books = books
+        self._request = request
+        self._model = model
+        self._is_cloud = backend.type.is_cloud
+        self._provider = books.provider(backend)
+        self._counting: asyncio.Future[TokenCount] | None = None
+        self._count = self._first_count()
+        self._estimate = self._expect(at)
+        self._reservation: Reservation | None = None
+        if self._is_cloud:
+            reserved = nano_usd(self._estimate)
+            self._reservation = books.budget.reserve(request.client, reserved, at)
+            if self._estimate is None:
+                books.prices.warn_once(self._provider, model)
+
+    def _first_count(self) -> TokenCount:
+        """The prompt's tokens; of a long one a guess, until a thread has counted it."""
+        openai = self._request.openai
+        if not self._is_cloud:
+            tokens = self._request.need.traits.prompt_tokens
+            return TokenCount(tokens, CountMethod.ESTIMATED)
+        if len(openai.body) < THREAD_FROM_BYTES:
+            return count_tokens(self._books.tokenizers, self._model, openai.fields)
+        loop = asyncio.get_running_loop()
+        self._counting = loop.run_in_executor(
+            None, count_tokens, self._books.tokenizers, self._model, openai.fields
+        )
+        return TokenCount(len(openai.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+
+    def _expect(self, at: float) -> Cost | None:
+        """What the attempt will cost, if the answer is as long as the model's others."""
+        if not self._is_cloud:
+            return None
+        completion = 0
+        if self._request.endpoint is not Endpoint.EMBEDDINGS:
+            limit = completion_limit(self._request.openai.fields)
+            completion = self._choices * self._books.averages.expected(self._model, limit)
+        expected = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
+        return self._price(expected, at)
+
+    @property
+    def _choices(self) -> int:
+        """How many answers the request asks for."""
+        number = self._request.openai.fields.get("n")
+        return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
+
+    def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
+        """What the backend says that it charges, else what its usage comes to."""
+        if usage.cost_nano_usd is not None:
+            return Cost(usage.cost_nano_usd, REPORTED)
+        return self._price(usage, at, tier)
+
+    def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
+        return estimate_cost(
+            self._books.prices, self._provider, self._model, usage, at=at, service_tier=tier
+        )
+
+    async def counted(self, at: float) -> None:
+        """Wait for the thread that counts a long prompt: long done when an answer begins."""
+        if self._counting is not None:
+            self._count = await self._counting
+            self._counting = None
+            self._estimate = self._expect(at)
+
+    def expected(self, answered: Answered | None, at: float) -> Cost | None:
+        """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
+        if not self._is_cloud:
+            return None
+        if answered is not None and answered.usage is not None:
+            return self._cost(answered.usage, at, answered.service_tier)
+        return self._estimate
+
+    def drop(self, at: float) -> None:
+        """The attempt failed, and cost nothing that anybody knows of."""
+        self._pay(None, at)
+
+    def settle(self, answered: Answered, at: float) -> Account:
+        """It is over; what the ledger's row of the same moment says."""
+        usage, counted = answered.usage, CountMethod.REPORTED
+        if usage is None:
+            completion = tokens_of(self._model, answered.text_bytes)
+            usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
+            counted = CountMethod.ESTIMATED if answered.text_bytes else self._count.method
+        elif not answered.is_whole and answered.text_bytes:
+            # It broke off after a usage that was told at its start only, as Anthropic's is.
+            completion = tokens_of(self._model, answered.text_bytes)
+            if completion > usage.completion_tokens:
+                # What the backend reported to cost was less than this.
+                usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
+                counted = CountMethod.ESTIMATED
+        elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
+            each = round(usage.completion_tokens / self._choices)
+            self._books.averages.observe(self._model, each)
+        account = Account(
+            usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
+        )
+        if not self._is_cloud:
+            return self._with_saving(account, usage, at)
+        cost = self._cost(usage, at, answered.service_tier)
+        self._pay(cost, at)
+        return replace(account, cost=cost, is_unpriced=cost is None)
+
+    def _with_saving(self, account: Account, usage: TokenUsage, at: float) -> Account:
+        asked = self._request.openai.model
+        saving = savings(self._books.prices, asked, self._model, usage, at=at)
+        if saving is None:
+            return account
+        return replace(account, saved=saving.cost, saved_model=saving.model)
+
+    def _pay(self, cost: Cost | None, at: float) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+        if self._reservation is not None:
+            self._books.budget.settle(self._reservation, nano_usd(cost), at)
+            self._reservation = None

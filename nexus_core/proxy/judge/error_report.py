@@ -1,0 +1,180 @@
+"""Read an error that a backend reports, whatever its vendor's shape. Pure.
+
+A status line is one place where an error may stand. Others are the body of a 200 and an event of a
+stream; there the status is told as a number or a word, or not at all.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nexus_core.dialects.openai_chat.request import JsonObject
+
+_MAX_WORDS = 500  # characters of a provider's message that are kept
+_MAX_CODE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorReport:
+    """An error as a body or an event words it."""
+
+    words: str = ""  # the provider's message; empty: it gives none
+    code: str = ""  # its types and codes, as words: "rate_limit_error rate_limit_exceeded"
+    status: int | None = None  # the HTTP status it tells
+
+
+# MiniMax tells its own numbers: https://platform.minimax.io/docs/api-reference/errorcode
+_MINIMAX = {
+    1001: (504, "timeout"),
+    1002: (429, "rate_limit"),
+    1004: (401, "authentication"),
+    1008: (402, "insufficient_balance"),
+    1026: (400, "content_filter"),
+    1027: (400, "content_filter"),
+    1039: (429, "rate_limit"),
+    1041: (429, "rate_limit"),
+    2013: (400, "invalid_request"),
+    2045: (429, "rate_limit"),
+    2049: (401, "invalid_api_key"),
+    2056: (429, "rate_limit"),
+}
+# FastChat's are HTTP's with two digits more, but for three that are about the request.
+# https://github.com/lm-sys/FastChat/blob/main/fastchat/constants.py
+_FASTCHAT_400 = frozenset({40301, 40302, 40303})
+
+_MESSAGE_KEYS = (
+    "message",
+    "msg",
+    "detail",
+    "error_msg",
+    "errmsg",
+    "error_message",
+    "status_msg",
+    "error_description",
+    "reason",
+    "title",
+)
+_STATUS_KEYS = ("code", "status", "status_code", "statusCode", "http_code", "error_code")
+_NUMBER_KEYS = ("code", "status_code", "statusCode", "error_code")
+_GOOD_CODES = (None, "", 0, "0", 200, "200", "success")
+_CODE_KEYS = ("type", "code", "status", "error_type", "error_code", "__type")
+ANSWER_KEYS = frozenset({"choices", "data", "output"})
+
+
+def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None:
+    """The error that a parsed body or event is; None where it is none.
+
+    `error: null` and other empty values are no error, and neither is a mere `message` in something
+    that may be an answer: that counts with `is_error`, where the framing (an error status, an
+    `event: error`) has said so already, or where a status beside it says so.
+    """
+    if isinstance(answer, list):  # as Google's errors come at times
+        answer = answer[0] if answer and isinstance(answer[0], dict) else None
+    if not isinstance(answer, dict):
+        if is_error and isinstance(answer, str):
+            return ErrorReport(words=answer[:_MAX_WORDS])
+        return None
+    found = _stated(answer)
+    if found is not None:
+        return _report(found, answer)
+    if (base := answer.get("base_resp")) and isinstance(base, dict) and base.get("status_code"):
+        return _minimax(base)
+    if not is_error and not _looks_like_one(answer):
+        return None
+    return _report(answer, {})
+
+
+def _stated(answer: JsonObject) -> JsonObject | None:
+    """What stands where errors are usually stated, as an object."""
+    error = answer.get("error")
+    if isinstance(error, dict) and error:
+        return error
+    if isinstance(error, str) and error.strip():
+        return {"message": error}
+    if error is True or answer.get("object") == "error" or answer.get("success") is False:
+        errors = answer.get("errors")  # Cloudflare: {"success": false, "errors": [{…}]}
+        first = errors[0] if isinstance(errors, list) and errors else None
+        return first if isinstance(first, dict) else {**answer, "error": None}
+    errors = answer.get("errors")
+    if isinstance(errors, list) and errors and not ANSWER_KEYS & answer.keys():
+        return errors[0] if isinstance(errors[0], dict) else {"message": str(errors[0])}
+    return None
+
+
+def _looks_like_one(answer: JsonObject) -> bool:
+    """An error without the word: `{"message": …, "code": …}`, `{"detail": …}`."""
+    if any(isinstance(answer.get(key), dict | list) for key in ANSWER_KEYS):
+        return False
+    if "detail" in answer or "error_msg" in answer or "errmsg" in answer:
+        return True
+    if answer.get("status") in ("error", "failed") or _as_status(answer.get("status")):
+        return True
+    has_words = any(isinstance(answer.get(key), str) for key in _MESSAGE_KEYS)
+    return has_words and any(answer.get(key) not in _GOOD_CODES for key in _NUMBER_KEYS)
+
+
+def _report(error: JsonObject, around: JsonObject) -> ErrorReport:
+    """Words, codes and status, first of the error itself, then of what stands around it."""
+    codes = [
+        str(value)[:_MAX_CODE]
+        for fields in (error, around)
+        for key in _CODE_KEYS
+        if (value := fields.get(key)) and isinstance(value, str | int) and value is not True
+    ]
+    details = error.get("details")  # google.rpc.ErrorInfo: {"reason": "API_KEY_INVALID"}
+    codes += [
+        str(detail["reason"])[:_MAX_CODE]
+        for detail in (details if isinstance(details, list) else ())
+        if isinstance(detail, dict) and detail.get("reason")
+    ]
+    status = next(
+        (
+            status
+            for fields in (error, around)
+            for key in _STATUS_KEYS
+            if (status := _as_status(fields.get(key))) is not None
+        ),
+        None,
+    )
+    return ErrorReport(_words(error) or _words(around), " ".join(codes), status)
+
+
+def _words(fields: JsonObject) -> str:
+    for key in _MESSAGE_KEYS:
+        value = fields.get(key)
+        if isinstance(value, dict | list) and value:
+            value = _first_text(value)
+        if isinstance(value, str) and value.strip():
+            return value[:_MAX_WORDS]
+    return ""
+
+
+def _first_text(value: object) -> str:
+    """Of FastAPI's `[{"loc": […], "msg": …}]` and the like."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, dict):
+        where = value.get("loc")
+        place = ".".join(map(str, where)) + ": " if isinstance(where, list) else ""
+        return place + (_words(value) or "")
+    return value if isinstance(value, str) else ""
+
+
+def _as_status(value: object) -> int | None:
+    """429, "429", and FastChat's 42901 as an error's HTTP status."""
+    if isinstance(value, str) and value.isascii() and value.isdigit() and len(value) <= 5:
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    if value in _FASTCHAT_400:
+        return 400
+    if 40000 <= value < 60000:
+        value //= 100
+    return value if 400 <= value <= 599 else None
+
+
+def _minimax(base: JsonObject) -> ErrorReport:
+    code = base.get("status_code")
+    number = code if isinstance(code, int) else 0
+    status, word = _MINIMAX.get(number, (None, ""))
+    return ErrorReport(_words(base), f"{word} {code}"[:_MAX_CODE], status)

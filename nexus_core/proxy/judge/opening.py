@@ -1,0 +1,109 @@
+"""Read how a streamed answer begins until it is known what it is. Pure: bytes in, a verdict out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+
+from nexus_core.dialects.sse import Shape, SseEvent, SseParser, shape_of
+from nexus_core.proxy.judge.bodies import END_MARK, Weight, judge_event
+from nexus_core.proxy.judge.fault import FailureKind, Fault
+
+MAX_HELD_BYTES = 1024 * 1024  # before there is content
+_LARGEST_ERROR_BYTES = 64 * 1024  # an event that goes on beyond this is content
+
+_NOTHING_CAME = Fault(502, FailureKind.FAILED, "the stream ended without any content")
+
+
+class Standing(Enum):
+    """How far the beginning has come."""
+
+    WAITING = auto()  # nothing but comments and pings
+    PREFACE = auto()  # somebody is there, and has said nothing yet
+    BEGUN = auto()  # content
+    FAULTY = auto()  # an error came before any content
+    NO_STREAM = auto()  # something else than events; see `shape`
+
+
+class StreamOpening:
+    """The first bytes of an answer to a request for a stream; held, all of them, in `held`.
+
+    The verdict is the same wherever the bytes are split.
+    """
+
+    def __init__(self, model: str, clean: Callable[[str], str] = str) -> None:
+        """`clean` cuts the backend's key out of what is told of an error."""
+        self.held = bytearray()
+        self.shape = Shape.UNKNOWN
+        self.standing = Standing.WAITING
+        self.fault: Fault | None = None  # where it is faulty
+        self.reported = ""  # the data of the event that says so
+        self._model = model
+        self._clean = clean
+        self._parser = SseParser()
+        self._parsed = 0  # bytes of `held`
+        self._has_choice = False
+
+    def feed(self, chunk: bytes) -> Standing:
+        """Take in what came; once there is content nothing more has to be fed."""
+        self.held += chunk
+        if self.shape is Shape.UNKNOWN:
+            self.shape = shape_of(self.held)
+            if self.shape is Shape.UNKNOWN:
+                return self.standing
+        if self.shape is not Shape.EVENTS:
+            self.standing = Standing.NO_STREAM
+            return self.standing
+        if self.standing in (Standing.WAITING, Standing.PREFACE):
+            self._weigh()
+        return self.standing
+
+    def end(self) -> Standing:
+        """The body is over. An event that lacks its blank line counts: it may be an error."""
+        if self.shape is Shape.EVENTS and not self._is_settled:
+            for event in self._parser.finish():
+                if self._take(event):
+                    break
+        return self.standing
+
+    @property
+    def _is_settled(self) -> bool:
+        return self.standing in (Standing.BEGUN, Standing.FAULTY)
+
+    def _weigh(self) -> None:
+        new = bytes(self.held[self._parsed :])
+        self._parsed = len(self.held)
+        try:
+            for event in self._parser.feed(new):
+                if self._take(event):
+                    return
+            is_long = self._parser.pending_bytes > _LARGEST_ERROR_BYTES
+        except ValueError:  # a line or an event without end
+            is_long = True
+        if is_long and not self._is_in_comment():
+            self.standing = Standing.BEGUN
+
+    def _is_in_comment(self) -> bool:
+        line = 1 + max(self.held.rfind(b"\n"), self.held.rfind(b"\r"))
+        return self.held[line : line + 1] == b":"
+
+    def _take(self, event: SseEvent) -> bool:
+        """Weigh an event; whether the verdict is settled by it."""
+        if len(event.data) > _LARGEST_ERROR_BYTES:
+            self.standing = Standing.BEGUN
+            return True
+        data = self._clean(event.data)
+        weight = judge_event(event.event, data, self._model)
+        if isinstance(weight, Fault):
+            self.standing, self.fault, self.reported = Standing.FAULTY, weight, data
+        elif weight is Weight.CONTENT:
+            self.standing = Standing.BEGUN
+        elif weight is not Weight.NOTHING:
+            self.standing = Standing.PREFACE
+            self._has_choice = self._has_choice or weight is Weight.CHOICE
+        elif data.strip().startswith(END_MARK):
+            if self._has_choice:  # what was chosen may be empty
+                self.standing = Standing.BEGUN
+            else:
+                self.standing, self.fault = Standing.FAULTY, _NOTHING_CAME
+        return self._is_settled

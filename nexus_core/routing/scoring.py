@@ -1,0 +1,168 @@
+"""In which order to try the candidates: smart, round_robin, priority_only, random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from random import Random
+from typing import NamedTuple
+
+from nexus_core.config.schema import RoutingConfig, WeightsConfig
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.events import ScoreTerm
+from nexus_core.routing.affinity import Affinity
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import CLOUD_TYPES
+
+# "Local first": what being local is worth beside the configured weights. A cloud backend wins over
+# an idle local one with 40 points of priority more, or when the local one is nearly full.
+_LOCAL_WEIGHT = 20.0
+
+# What weighs among near equals: the model is in memory already; the conversation began there, so
+# that the server's prompt cache may spare it the work of reading it again.
+_WARM_WEIGHT = 5.0
+_AFFINITY_WEIGHT = 5.0
+
+# What a server is worth that has the model in memory, that has not, that does not tell.
+_WARMTH = {True: 1.0, False: 0.0, None: 0.5}
+
+_TOP_PRIORITY = 100  # counts as 1.0; more counts no more
+_UNLIMITED_HALF_LOAD = 8  # so many in flight are half a load where no limit is configured
+_HALF_LATENCY_MS = 500.0  # a first byte after that long counts half
+_UNKNOWN_LATENCY = 0.5  # neither shunned nor flooded before its first answer
+_DIGITS = 3  # of a value between 0 and 1: finer differences are noise
+_REMEMBERED = 8192  # scores
+
+
+class Ranked(NamedTuple):
+    """A backend in its place, and what put it there."""
+
+    backend: BackendSnapshot
+    terms: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows no score
+    score: float = 0.0  # their sum
+
+
+@dataclass(slots=True)
+class Strategy:
+    """The configured order; holds what carries over from one decision to the next."""
+
+    routing: RoutingConfig
+    random: Random
+    affinity: Affinity = field(default_factory=Affinity)
+    _turn: int = field(default=0, init=False)
+
+    def next_turn(self) -> None:
+        """A request was sent: round_robin goes on to the next backend."""
+        self._turn += 1
+
+    def rank(self, backends: Sequence[BackendSnapshot], need: Requirements) -> list[Ranked]:
+        """Those that serve the needed model, the best first.
+
+        Changes nothing, so that explain may ask too.
+        """
+        match self.routing.strategy:
+            case "smart":
+                known = self.affinity.recall(need.traits.prefixes)
+                return rank_by_score(backends, need.model, self.routing.weights, known)
+            case "round_robin":
+                return rotate(backends, self._turn)
+            case "priority_only":
+                return [Ranked(backend) for backend in sorted(backends, key=_by_priority)]
+            case "random":
+                return [Ranked(b) for b in self.random.sample(backends, len(backends))]
+
+
+def rank_by_score(
+    backends: Sequence[BackendSnapshot],
+    model: str,
+    weights: WeightsConfig,
+    familiar: str | None = None,
+) -> list[Ranked]:
+    """By the weighted score; among equals local first, then the order of the configuration.
+
+    Args:
+        familiar: the backend that served the beginning of this conversation before.
+    """
+    ranked = []
+    for backend in backends:
+        is_familiar = backend.name == familiar
+        ranked.append(Ranked(backend, *_scored(*_values(backend, model, weights, is_familiar))))
+    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
+    return ranked
+
+
+def score_terms(
+    backend: BackendSnapshot, model: str, weights: WeightsConfig, *, is_familiar: bool = False
+) -> tuple[ScoreTerm, ...]:
+    """What speaks for a backend, each between 0 and 1; a full one counts as with one slot free."""
+    return _scored(*_values(backend, model, weights, is_familiar))[0]
+
+
+def _values(
+    backend: BackendSnapshot, model: str, weights: WeightsConfig, is_familiar: bool
+) -> tuple[float, float, float, float, float, float, bool, float, bool]:
+    details = backend.details.get(backend.models[model])
+    return (
+        weights.priority,
+        _clamp(backend.priority / _TOP_PRIORITY),
+        weights.load,
+        round(1 - _load(backend), _DIGITS),
+        weights.latency,
+        round(_quickness(backend.latency_ms), _DIGITS),
+        backend.type not in CLOUD_TYPES,
+        _WARMTH[None if details is None else details.is_loaded],
+        is_familiar,
+    )
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _scored(
+    priority_weight: float,
+    priority: float,
+    load_weight: float,
+    load: float,
+    latency_weight: float,
+    latency: float,
+    is_local: bool,
+    warmth: float,
+    is_familiar: bool,
+) -> tuple[tuple[ScoreTerm, ...], float]:
+    """The terms and their sum. Most requests find those of another one: making them, and keeping
+    them apart for thousands of listed requests, would be a good part of what a decision costs.
+    """
+    terms = (
+        ScoreTerm("priority", priority_weight, priority),
+        ScoreTerm("load", load_weight, load),
+        ScoreTerm("latency", latency_weight, latency),
+        ScoreTerm("local", _LOCAL_WEIGHT, float(is_local)),
+        ScoreTerm("warm", _WARM_WEIGHT, warmth),
+        ScoreTerm("affinity", _AFFINITY_WEIGHT, float(is_familiar)),
+    )
+    return terms, sum(weight * value for _, weight, value in terms)
+
+
+def rotate(backends: Sequence[BackendSnapshot], turn: int) -> list[Ranked]:
+    """Each backend in turn, whatever its priority."""
+    start = turn % len(backends) if backends else 0
+    return [Ranked(backend) for backend in (*backends[start:], *backends[:start])]
+
+
+def _by_priority(backend: BackendSnapshot) -> tuple[int, bool, float]:
+    return (-backend.priority, backend.type.is_cloud, _load(backend))
+
+
+def _load(backend: BackendSnapshot) -> float:
+    if backend.max_concurrent is None:
+        return backend.in_flight / (backend.in_flight + _UNLIMITED_HALF_LOAD)
+    return min(backend.in_flight, backend.max_concurrent - 1) / backend.max_concurrent
+
+
+def _quickness(latency_ms: float | None) -> float:
+    if latency_ms is None:
+        return _UNKNOWN_LATENCY
+    return _HALF_LATENCY_MS / (_HALF_LATENCY_MS + latency_ms)
+
+
+def _clamp(value: float) -> float:
+    return min(max(value, 0.0), 1.0)

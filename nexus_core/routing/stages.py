@@ -1,0 +1,228 @@
+"""The stages a backend must pass to serve a request, and the reason where it does not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import NamedTuple
+
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
+
+
+class Stage(StrEnum):
+    """The stages, in the order they are asked."""
+
+    MODEL = "model"
+    PIN = "pin"
+    TRIED = "tried"
+    ENABLED = "enabled"
+    ZONE = "zone"
+    TIER = "tier"
+    CAPABLE = "capable"
+    HEALTHY = "healthy"
+    BUDGET = "budget"
+    COOLDOWN = "cooldown"
+    CAPACITY = "capacity"
+
+
+# What passes by itself: a backend dropped here is eligible, and may serve the request later.
+BUSY = frozenset({Stage.COOLDOWN, Stage.CAPACITY})
+
+# Where it matters whether later stages would have dropped the backend too: the route reason, the
+# code of a refusal and the queue follow from it. Elsewhere it is not asked.
+REASONED = BUSY | {Stage.ZONE}
+
+
+# What no backend of a type does, whatever its model.
+_TYPE_LACKS: Mapping[BackendType, frozenset[Capability]] = {
+    BackendType.ANTHROPIC: frozenset(
+        {Capability.COMPLETIONS, Capability.EMBEDDINGS, Capability.AUDIO}
+    ),
+    BackendType.GOOGLE: frozenset({Capability.COMPLETIONS}),
+}
+_NOTHING: frozenset[Capability] = frozenset()
+
+
+class Drop(NamedTuple):
+    """A backend that can't serve the request, and where that was seen."""
+
+    backend: BackendSnapshot
+    stage: Stage
+    why: str  # for people
+    also: tuple[Stage, ...]  # the later stages that would have dropped it too: see REASONED
+    model: str  # for which of the asked and the fallback models
+
+    def cooldown_seconds(self, at: float) -> float:
+        """How long the backend still keeps requests for the model away; 0 when it does not."""
+        return self.backend.cooldown_seconds(self.backend.models[self.model], at)
+
+    @property
+    def alone(self) -> bool:
+        """Nothing but this stage, which is one of REASONED, keeps the backend from serving."""
+        return self.stage in REASONED and not self.also
+
+    @property
+    def alone_but_for_time(self) -> bool:
+        """Without this stage, one of REASONED, it would be eligible, if only after a wait."""
+        return self.stage in REASONED and BUSY.issuperset(self.also)
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """What a decision depends on besides the request and the backends."""
+
+    at: float = 0.0  # monotonic seconds
+    tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+    # Why money keeps the request from a backend, for its upstream model; None: nothing is limited.
+    money: Callable[[BackendSnapshot, str], str | None] | None = None
+    prefers_local: bool = False  # so much is spent that local backends are tried first
+
+
+def serves_model(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+    if need.model in backend.models:
+        return None
+    return f"does not serve {need.model}" if backend.models_known else "its models are not known"
+
+
+def is_pinned(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+    if need.backend is None or need.backend == backend.name:
+        return None
+    return f"the request is pinned to {need.backend}"
+
+
+def is_untried(_: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    failure = moment.tried.get(backend.name)
+    return None if failure is None else f"tried: {failure}"
+
+
+def is_enabled(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+    if not backend.enabled:
+        return "switched off"
+    return None if backend.zone_enabled else f"the {backend.zone} zone is switched off"
+
+
+def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+    if backend.zone is PrivacyZone.RESTRICTED:
+        return None
+    if need.zone is PrivacyZone.RESTRICTED:
+        return "zone open, the request is restricted"
+    rule = need.rule_for(backend.models[need.model])
+    if rule is None or rule.privacy is not PrivacyZone.RESTRICTED:
+        return None
+    return f"zone open, and {backend.models[need.model]} is restricted by {rule.model_pattern}"
+
+
+def meets_tier(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+    wanted, rule = need.min_tier, need.rule_for(backend.models[need.model])
+    if rule is not None and rule.min_tier is not None:
+        wanted = max(rule.min_tier, wanted or 0)
+    if wanted is None or (backend.tier is not None and backend.tier >= wanted):
+        return None
+    has = "no tier" if backend.tier is None else f"tier {backend.tier}"
+    return f"{has}, {wanted} is demanded"
+
+
+def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+    traits = need.traits
+    details = backend.details.get(backend.models[need.model])
+    lacks = _TYPE_LACKS.get(backend.type, _NOTHING)
+    if details is not None:
+        lacks |= details.lacks
+    if missing := lacks & traits.needs:
+        return "does not do " + ", ".join(sorted(missing))
+    window = details.context_tokens if details is not None else None
+    if window is not None and traits.prompt_tokens > window:
+        return f"takes {window:,} tokens, the prompt has about {traits.prompt_tokens:,}"
+    return None
+
+
+def lacks_by_type(need: Requirements, backend: BackendSnapshot) -> frozenset[Capability]:
+    """What the request needs and no server of the backend's type does, whatever its model."""
+    return _TYPE_LACKS.get(backend.type, _NOTHING) & need.traits.needs
+
+
+def is_healthy(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+    if backend.health is not HealthStatus.UNHEALTHY:
+        return None
+    return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
+
+
+def is_affordable(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    if moment.money is None:
+        return None
+    return moment.money(backend, backend.models[need.model])
+
+
+def has_no_cooldown(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+    whole, models = backend.cooldown, backend.cooldowns
+    if whole is not None and whole.keeps_away(moment.at):
+        return f"cooldown, {whole.note(moment.at)}"
+    if not models:
+        return None
+    model = backend.models[need.model]
+    one = models.get(model)
+    if one is not None and one.keeps_away(moment.at):
+        return f"cooldown of {model}, {one.note(moment.at)}"
+    return None
+
+
+def has_free_slot(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+    return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
+
+
+_Check = Callable[[Requirements, BackendSnapshot, Moment], str | None]
+
+_STAGES: Mapping[Stage, _Check] = {
+    Stage.MODEL: serves_model,
+    Stage.PIN: is_pinned,
+    Stage.TRIED: is_untried,
+    Stage.ENABLED: is_enabled,
+    Stage.ZONE: is_in_allowed_zone,
+    Stage.TIER: meets_tier,
+    Stage.CAPABLE: is_capable,
+    Stage.HEALTHY: is_healthy,
+    Stage.BUDGET: is_affordable,
+    Stage.COOLDOWN: has_no_cooldown,
+    Stage.CAPACITY: has_free_slot,
+}
+_IN_ORDER = tuple(_STAGES.items())
+
+# Each stage with what is asked after it where it drops a backend: see REASONED.
+_STEPS = tuple(
+    (stage, check, _IN_ORDER[place:] if stage in REASONED else ())
+    for place, (stage, check) in enumerate(_IN_ORDER, 1)
+)
+
+
+# What of them the request itself demands, whatever the backend is like at the moment.
+_DEMANDS = (serves_model, is_pinned, is_in_allowed_zone, meets_tier, is_capable)
+_ANY_MOMENT = Moment()
+
+
+def suits(need: Requirements, backend: BackendSnapshot) -> bool:
+    """Whether the request may ever go there."""
+    for demand in _DEMANDS:  # noqa: SIM110  all() and its generator take longer
+        if demand(need, backend, _ANY_MOMENT) is not None:
+            return False
+    return True
+
+
+def select(
+    need: Requirements, fleet: Iterable[BackendSnapshot], moment: Moment
+) -> tuple[list[BackendSnapshot], list[Drop]]:
+    """Split the fleet into who may serve the request now and who may not, with the reason."""
+    kept: list[BackendSnapshot] = []
+    dropped: list[Drop] = []
+    for backend in fleet:
+        for stage, check, later in _STEPS:
+            why = check(need, backend, moment)
+            if why is not None:
+                also = [name for name, check in later if check(need, backend, moment) is not None]
+                dropped.append(Drop(backend, stage, why, tuple(also), need.model))
+                break
+        else:
+            kept.append(backend)
+    return kept, dropped

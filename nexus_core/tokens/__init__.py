@@ -1,0 +1,1 @@
+"""Count tokens offline: texts, chats, images, with OpenAI's own vocabularies."""

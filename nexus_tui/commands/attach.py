@@ -1,0 +1,90 @@
+"""`nexus attach URL`: the dashboard of a Nexus that runs elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
+
+from nexus_tui.commands.client import authorization, root_url
+from nexus_tui.process.streams import is_terminal, say
+
+# `nexus --help` comes by here: what only a screen needs is imported where it is used.
+if TYPE_CHECKING:
+    from nexus_core.observe.log_ring import LogRing
+
+BAD = 2  # the exit code: the screen was never opened
+_TERMINAL_LOST = 1
+_OWN = "here: "  # before the loggers of this process; the other lines are the server's
+
+
+def add_command(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
+) -> None:
+    """Declare the subcommand; it takes a URL, and so no port."""
+    parser = commands.add_parser(
+        "attach",
+        help="the dashboard of a Nexus that runs elsewhere",
+        description="Show the dashboard of a running Nexus. The key is NEXUS_ADMIN_KEY, or else "
+        "the first of NEXUS_API_KEYS; none is sent where neither is set.",
+        epilog="Over ssh, better forward the port (ssh -L) and attach to that from here.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("url", type=root_url, metavar="URL", help="where it listens")
+    parser.add_argument("--read-only", action="store_true", help="watch, and change nothing")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Attach until the user quits; gives the exit code."""
+    from nexus_core.config.load import Overrides, load_config
+    from nexus_core.errors import ConfigError
+
+    if not is_terminal(environ):
+        say("attach: there is no terminal to draw on; GET /nexus/state tells the same without one")
+        return BAD
+    try:
+        config = load_config(None, environ, Overrides(None, None))
+    except ConfigError as error:
+        for problem in error.problems:
+            say(f"attach: {problem}")
+        return BAD
+
+    from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.process.log_handlers import log_to_memory
+    from nexus_tui.process.loop import loop_factory
+
+    logs = LogRing()
+    log_to_memory("info", logs, _OWN)
+    with asyncio.Runner(loop_factory=loop_factory) as runner:
+        return runner.run(
+            _attach(options.url, authorization(config), logs, is_read_only=options.read_only)
+        )
+
+
+async def _attach(url: str, key: str | None, logs: LogRing, *, is_read_only: bool) -> int:
+    from nexus_tui.app import TerminalLostError
+    from nexus_tui.process.dashboard import run_dashboard
+    from nexus_tui.sources.remote import RemoteSource
+    from nexus_tui.sources.remote_http import RemoteError
+
+    stop = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with RemoteSource(url, key, is_read_only=is_read_only, logs=logs) as source:
+        try:
+            await source.connect()
+        except RemoteError as error:
+            say(f"attach: {url}: {error}")
+            return BAD
+        async with asyncio.TaskGroup() as tasks:
+            link = tasks.create_task(source.run(), name="link")
+            try:
+                await run_dashboard(source, stop=stop, logs=logs)
+            except TerminalLostError:
+                return _TERMINAL_LOST
+            finally:
+                link.cancel()
+    return 0

@@ -1,0 +1,237 @@
+"""Ask a running Nexus: what every command that does shares. Nothing here draws."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from urllib.parse import urlsplit
+
+from nexus_tui.process.streams import say
+
+# `nexus --help` comes by here: what only an answer needs is imported where it is used.
+if TYPE_CHECKING:
+    import httpx
+
+    from nexus_core.config.schema import Config
+
+BAD = 2  # the exit code where nobody can say
+
+_HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
+_VERSION = re.compile(r"[0-9A-Za-z.+-]{1,32}")
+
+
+class NoAnswerError(Exception):
+    """There is nothing to show; the text says why, for people."""
+
+
+# Options ------------------------------------------------------------------------------------------
+
+
+def add_target(
+    parser: argparse.ArgumentParser, port: Callable[[str], int], *, url: bool = True
+) -> None:
+    """Declare the options that say which Nexus is meant; `port` checks a port."""
+    add = parser.add_argument
+    if url:
+        add("--url", type=root_url, help="the Nexus to ask (default: the configured host and port)")
+    # These may also stand before the subcommand; a default here would win over what stood there.
+    kept, name = argparse.SUPPRESS, parser.prog.rpartition(" ")[2]
+    add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {name}")
+    add("--host", default=kept, help="the same")
+    add("--port", type=port, default=kept, help="the same")
+
+
+def root_url(text: str) -> str:
+    """A URL without a trailing slash; its problems never repeat it."""
+    try:
+        parts = urlsplit(text)
+        is_whole = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        is_whole = False
+    if not is_whole or not text.isprintable() or set("?#@ ") & set(text):
+        raise argparse.ArgumentTypeError("must be http:// or https:// and a host, and no password")
+    return text.rstrip("/").removesuffix("/v1")
+
+
+def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
+    """The configuration, as a start with these options would read it.
+
+    Raises:
+        ConfigError: it would be refused.
+    """
+    from nexus_core.config.load import Overrides, find_config, load_config
+    from nexus_core.discovery.cloud import with_cloud
+
+    path = find_config(options.config, environ, Path())
+    config = load_config(path, environ, Overrides(options.host, options.port))
+    return with_cloud(config, environ) if options.cloud else config
+
+
+def run_with_config(
+    options: argparse.Namespace, environ: Mapping[str, str], act: Callable[[Config], int]
+) -> int:
+    """Read the configuration, then act; what is wrong is told on stderr. Gives the exit code."""
+    from nexus_core.errors import ConfigError
+
+    name = options.command
+    if options.demo:
+        say(f"{name}: --demo has no effect on it; start `nexus --demo` and ask that one")
+        return BAD
+    try:
+        return act(load(options, environ))
+    except ConfigError as error:
+        for line in error.lines:
+            say(line, prefix="")
+    except NoAnswerError as error:
+        say(f"{name}: {error}")
+    return BAD
+
+
+# Asking -------------------------------------------------------------------------------------------
+
+
+Kind: TypeAlias = Literal["nexus", "stranger", "nothing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Who listens at an address, by what it says of itself."""
+
+    kind: Kind
+    version: str | None = None  # of a Nexus, where it tells
+    pid: int | None = None
+    is_silent: bool = False  # took the connection and said nothing in time
+
+
+def what_answers(url: str, timeout_seconds: float) -> Kind:
+    """What kind of server listens at `url`. No key is sent."""
+    return who_answers(url, timeout_seconds).kind
+
+
+def who_answers(url: str, timeout_seconds: float) -> Listener:
+    """Who listens at `url`. No key is sent."""
+    import httpx
+
+    try:
+        # A proxy of the environment is for what lies outside.
+        with httpx.stream(
+            "GET", f"{url}/health", timeout=timeout_seconds, trust_env=False
+        ) as answer:
+            health = json.loads(next(answer.iter_bytes(_HEALTH_BYTES), b""))
+    except (httpx.ConnectError, httpx.ConnectTimeout):
+        return Listener("nothing")
+    except httpx.TimeoutException:
+        return Listener("stranger", is_silent=True)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
+        return Listener("stranger")
+    if not isinstance(health, dict) or health.get("service") != "nexus":
+        return Listener("stranger")
+    version, pid = health.get("version"), health.get("pid")
+    return Listener(
+        "nexus",
+        version if isinstance(version, str) and _VERSION.fullmatch(version) else None,
+        pid if type(pid) is int and pid > 0 else None,
+    )
+
+
+def local_url(host: str, port: int) -> str:
+    """Where this machine reaches what listens there."""
+    here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
+    return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
+
+
+def authorization(config: Config) -> str | None:
+    """The header for /nexus/*: the admin key, else the first client key; None without keys."""
+    keys = [client.value for client in config.auth.api_keys]
+    key = config.auth.admin_key or next(iter(keys), None)
+    return None if key is None else f"Bearer {key.decode('ascii')}"
+
+
+def find_running(url: str | None, config: Config) -> str:
+    """The URL of the running Nexus that is meant: the one given, else the configured one.
+
+    Raises:
+        NoAnswerError: there is none.
+    """
+    if url is None and not config.server.port:
+        raise NoAnswerError("the configured port is any free one; name the Nexus with --url")
+    url = url or local_url(config.server.host, config.server.port)
+    match what_answers(url, config.server.connect_timeout_seconds):
+        case "nexus":
+            return url
+        case "stranger":
+            raise NoAnswerError(f"what answers at {url} is no Nexus")
+        case "nothing":
+            raise NoAnswerError(f"no Nexus answers at {url}")
+
+
+def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:
+    """What the Nexus at `url` answers to GET `path`.
+
+    Raises:
+        NoAnswerError: it does not answer, or with an error.
+    """
+    import httpx
+
+    key = authorization(config)
+    headers = {} if key is None else {"Authorization": key}
+    seconds = config.server.connect_timeout_seconds + config.health_check.timeout_seconds
+    try:
+        with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
+            answer = client.get(path, params=dict(query), headers=headers)
+    except httpx.RequestError as error:
+        raise NoAnswerError(f"the Nexus at {url} does not answer") from error
+    return content_of(answer)
+
+
+def content_of(answer: httpx.Response) -> Any:
+    """The JSON of an answer.
+
+    Raises:
+        NoAnswerError: it is an error, or not what a Nexus of this version answers.
+    """
+    with understood(answer.status_code):
+        content = answer.json()
+        if answer.status_code != 200:
+            raise NoAnswerError(f"{answer.status_code}: {content['error']['message']}")
+    return content
+
+
+@contextlib.contextmanager
+def understood(status: int = 200) -> Iterator[None]:
+    """What fails inside is an answer that is not understood.
+
+    Raises:
+        NoAnswerError: instead.
+    """
+    try:
+        yield
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        text = f"Nexus answers {status} with what this version does not understand"
+        raise NoAnswerError(text) from error
+
+
+# Showing ------------------------------------------------------------------------------------------
+
+
+def visible_json(value: Any) -> Any:
+    """The same value with every text in it made safe for the terminal."""
+    from nexus_tui.text.escape import visible
+
+    if isinstance(value, dict):
+        return {visible(str(key)): visible_json(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [visible_json(item) for item in value]
+    return visible(value) if isinstance(value, str) else value
+
+
+def json_text(value: object, *, indent: int | None = 2) -> str:
+    """JSON in ASCII without control characters."""
+    # DEL is the one control character that JSON lets stand.
+    return json.dumps(value, indent=indent).replace("\x7f", "\\u007f")

@@ -1,0 +1,117 @@
+"""Plain twins of the screens, for scripts and screen readers: once or again and again, as text or
+JSON."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from nexus_tui.commands.client import (
+    add_target,
+    find_running,
+    get_json,
+    json_text,
+    run_with_config,
+    understood,
+    visible_json,
+)
+from nexus_tui.commands.watch import add_watch, show_blocks
+
+if TYPE_CHECKING:
+    from nexus_core.config.schema import Config
+
+SHOWN = 0  # the exit code
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Where and what a twin asks; `get` is GET with the key of the configuration."""
+
+    url: str
+    config: Config
+    options: argparse.Namespace
+
+    def get(self, path: str, **query: str | int) -> Any:
+        """The JSON of the answer.
+
+        Raises:
+            NoAnswerError: there is none.
+        """
+        return get_json(self.url, path, self.config, query)
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """One screen as text: what it asks for, and how that is written."""
+
+    name: str
+    help: str
+    read: Callable[[Asked], Any]  # the JSON to show
+    lines: Callable[[Any, Asked], Iterable[str]]  # of that JSON, with every text made safe
+    is_tail: bool = False  # `read` gives what is new, and None where nothing is
+
+
+def add_twin(
+    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    port: Callable[[str], int],
+    twin: Twin,
+) -> argparse.ArgumentParser:
+    """Declare the subcommand; `port` checks a port."""
+    parser = commands.add_parser(
+        twin.name,
+        help=twin.help,
+        description=f"{twin.help[:1].upper()}{twin.help[1:]}, from a running Nexus.",
+        epilog="The exit code is 0 when it is shown, 2 when no Nexus answers.",
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
+    add_watch(parser)
+    add_target(parser, port)
+
+    def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+        return run_with_config(options, environ, lambda config: _run(twin, options, config))
+
+    parser.set_defaults(run=run)
+    return parser
+
+
+def _run(twin: Twin, options: argparse.Namespace, config: Config) -> int:
+    asked = Asked(find_running(options.url, config), config, options)
+    is_plain = not (options.json or twin.is_tail)
+    show_blocks(options, lambda: _block(twin, asked), is_plain=is_plain)
+    return SHOWN
+
+
+def _block(twin: Twin, asked: Asked) -> list[str]:
+    content = twin.read(asked)
+    if content is None:
+        return []
+    if asked.options.json:
+        return [json_text(content, indent=2 if asked.options.watch is None else None)]
+    with understood():
+        return list(twin.lines(visible_json(content), asked))
+
+
+# Writing ------------------------------------------------------------------------------------------
+
+
+def labelled(label: str, text: str) -> str:
+    """A line of a list of facts."""
+    return f" {label:<11} {text}".rstrip()
+
+
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines with aligned columns, as wide as a terminal shows them."""
+    from rich.cells import cell_len
+
+    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    return [
+        " ".join(
+            ["", *(cell + " " * (width - cell_len(cell) + 1) for cell, width in cells)]
+        ).rstrip()
+        for row in (heads, *rows)
+        if (cells := list(zip(row, widths, strict=True)))
+    ]

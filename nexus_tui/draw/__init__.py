@@ -1,0 +1,1 @@
+"""Painting: theme, terminal driver, pacing, clipboard."""

@@ -1,0 +1,46 @@
+"""The table of keys as Textual takes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol, runtime_checkable
+
+from textual.binding import Binding
+from textual.keys import _character_to_key
+
+from nexus_tui.keymap.keys import Key, Keymap
+
+
+def as_bindings(keys: Iterable[Key], action: str = "do") -> list[Binding]:
+    """One binding for each key; its action gets the id, and says whether it is for here."""
+    return [
+        Binding(
+            ",".join(_names(key)),
+            f"{action}({key.id!r})",
+            key.help,
+            show=False,
+            id=key.id,
+            priority=key.id == "interrupt",
+        )
+        for key in keys
+    ]
+
+
+@runtime_checkable
+class Keyed(Protocol):
+    """An app whose user may have keys of their own."""
+
+    @property
+    def keymap(self) -> Keymap: ...
+
+
+def panic_keys(app: object) -> list[str]:
+    """The keys that cut the open zone, which work over everything, as Textual names them."""
+    return list(_names(app.keymap["panic"])) if isinstance(app, Keyed) else []
+
+
+def _names(key: Key) -> Iterator[str]:
+    for name in key.keys:
+        yield _character_to_key(name) if len(name) == 1 else name
+        if len(name) == 1 and name.isupper():
+            yield f"shift+{name.lower()}"  # as terminals with the kitty protocol send it

@@ -1,0 +1,259 @@
+"""Every key of the dashboard in one table: bindings, hints, help and palette are made from it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from nexus_core.config.schema import KeyPath, did_you_mean, shown
+
+Place = Literal[
+    "everywhere",
+    "lists",
+    "requests",
+    "detail",
+    "backends",
+    "zones",
+    "costs",
+    "logs",
+    "empty",
+    "explain",
+    "diff",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """One thing a person can do: `id` is stable, `keys` may be several."""
+
+    id: str
+    keys: tuple[str, ...]  # a character, or the name of a key such as ctrl+r
+    hint: str  # in one or two words
+    help: str  # as one sentence
+    places: tuple[Place, ...]
+
+    @property
+    def shown(self) -> str:
+        """The first key as it is written on the screen."""
+        return _shown(self.keys[0])
+
+    @property
+    def all_shown(self) -> str:
+        return " ".join(map(_shown, self.keys))
+
+
+def _key(id: str, keys: str, hint: str, help: str, *places: Place) -> Key:  # noqa: A002
+    return Key(id, tuple(keys.split(" ")), hint, help, places)
+
+
+_MOVED: tuple[Place, ...] = ("lists", "explain", "diff")
+
+KEYS = (
+    _key("tab.dashboard", "1", "dashboard", "Dashboard", "everywhere"),
+    _key("tab.requests", "2", "requests", "Requests", "everywhere"),
+    _key("tab.backends", "3", "backends", "Backends", "everywhere"),
+    _key("tab.zones", "4", "zones", "Zones", "everywhere"),
+    _key("tab.costs", "5", "costs", "Costs", "everywhere"),
+    _key("tab.logs", "6", "logs", "Logs", "everywhere"),
+    _key("panic", "!", "CUT OPEN ZONE", "Cut the open zone at once; reopening asks", "everywhere"),
+    _key("explain", "x", "explain", "Where would such a request go, and why", "everywhere"),
+    _key("filter", "/", "filter", "Filter the list", "everywhere"),
+    _key("back", "escape", "back", "Close the detail, else show everything again",
+         "everywhere", "explain", "diff"),
+    _key("pane.next", "tab", "pane", "The next pane or grouping", "everywhere", "explain"),
+    _key("pane.previous", "shift+tab", "pane", "The one before it", "everywhere", "explain"),
+    _key("zoom", "z", "zoom", "Give the list or pane the whole tab; again for all", "everywhere"),
+    _key("theme", "T", "theme", "The next theme: dark, light, contrast, ansi", "everywhere"),
+    _key("reload", "ctrl+r", "reload", "Read the configuration again, and show what would change",
+         "everywhere"),
+    _key("again", "R", "again", "Start a server that has stopped; look for servers again",
+         "everywhere"),
+    _key("repaint", "ctrl+l", "repaint", "Draw the screen anew", "everywhere"),
+    _key("help", "? f1", "help", "This help", "everywhere"),
+    _key("palette", ": ctrl+p", "command", "Every action by its name", "everywhere"),
+    _key("quit", "q ctrl+q", "quit", "Quit; requests that run are finished first", "everywhere"),
+    _key("interrupt", "ctrl+c", "quit", "Twice within two seconds: quit", "everywhere"),
+    _key("up", "up k", "up", "Up", *_MOVED),
+    _key("down", "down j", "down", "Down", *_MOVED),
+    _key("page_up", "pageup", "page up", "A page up", *_MOVED),
+    _key("page_down", "pagedown", "page down", "A page down", *_MOVED),
+    _key("top", "g home", "top", "To the top", *_MOVED),
+    _key("bottom", "G end", "bottom", "To the bottom", *_MOVED),
+    _key("open", "enter", "open", "Open what the cursor is on", "lists"),
+    _key("sort", "s", "sort", "Sort by the next column", "lists"),
+    _key("follow", "f", "follow", "Stay at the newest; ends a pause", "lists"),
+    _key("reverse", "S", "reverse", "Turn the order around", "requests"),
+    _key("pause", "p", "pause", "Freeze the list; counters go on", "requests"),
+    _key("errors", "E", "errors", "Show only requests that failed; again for all", "requests"),
+    _key("mark", "m space", "mark", "Mark a request, for the diff", "requests"),
+    _key("diff", "d", "diff", "Compare the answers of two marked requests", "requests"),
+    _key("replay", "r", "replay", "Send the request again, to a backend of your choice",
+         "requests"),
+    _key("copy", "y", "copy", "Copy as curl, id, headers, answer or JSON", "requests"),
+    _key("export", "e", "export", "Write the list to a file, as JSON lines or CSV", "requests"),
+    _key("capture", "B", "capture", "Begin or end keeping bodies, in memory only", "requests"),
+    _key("clear", "c", "clear", "Empty the list; asks first", "requests"),
+    _key("previous", "[", "newer", "The newer request", "detail"),
+    _key("next", "]", "older", "The older request", "detail"),
+    _key("toggle", "space", "on/off",
+         "Switch on or off until restart; what runs is finished", "backends", "zones"),
+    _key("drain", "D", "drain", "Take no more requests; what runs is finished", "backends"),
+    _key("cut", "K", "cut", "Switch it off and stop what runs there; asks first", "backends"),
+    _key("probe", "P", "probe", "Ask the backend now how it is", "backends"),
+    _key("cooldown", "c", "cooldown", "End its cooldown, and those of its models", "backends"),
+    _key("tier", "t", "tier", "Set its tier until restart", "backends"),
+    _key("priority", "w", "priority", "Set its priority until restart", "backends"),
+    _key("add", "+", "add found", "Add a backend that was found", "backends"),
+    _key("save", "S", "save", "Write what was switched into the configuration; shows it first",
+         "backends", "empty"),
+    _key("use_key", "o", "add cloud", "Use a cloud key that was found; asks which, of several",
+         "empty"),
+    _key("copy_example", "y", "copy", "Copy the request to try", "empty"),
+    _key("level", "v", "level", "Show only lines of this level and above", "logs"),
+    _key("copy_line", "y", "copy", "Copy the line", "logs"),
+    _key("simulate", "space", "what if", "Imagine a dropped backend usable; again for not",
+         "explain"),
+    _key("explain.send", "enter", "send", "Send a short request that asks for this", "explain"),
+    _key("explain.copy", "y", "curl", "Copy the request as curl", "explain"),
+    _key("explain.json", "c", "JSON", "Copy the explanation as JSON", "explain"),
+    _key("diff.swap", "s", "swap", "Swap the two sides", "diff"),
+)  # fmt: skip
+
+# What the last line shows in each place, most wanted first; the rest is in the help.
+_LAST = ("help", "palette", "quit")
+_HINTS: dict[Place, tuple[str, ...]] = {
+    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", *_LAST),
+    "detail": ("copy", "replay", "diff", "mark", "explain", "pane.next", "previous", "next",
+               "back", *_LAST),
+    "backends": ("toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "save", "open",
+                 "add", *_LAST),
+    "zones": ("panic", "toggle", "explain", *_LAST),
+    "costs": ("pane.next", "sort", "down", "up", *_LAST),
+    "logs": ("filter", "level", "follow", "copy_line", *_LAST),
+    "empty": ("again", "use_key", "save", "copy_example", *_LAST),
+    "explain": ("simulate", "explain.send", "explain.copy", "explain.json", "pane.next", "back"),
+    "diff": ("down", "up", "diff.swap", "back"),
+}  # fmt: skip
+
+_TITLES: dict[Place, str] = {
+    "everywhere": "Everywhere",
+    "lists": "Lists",
+    "requests": "Requests",
+    "detail": "Detail of a request",
+    "backends": "Backends",
+    "zones": "Zones",
+    "costs": "Costs",
+    "logs": "Logs",
+    "empty": "Without backends",
+    "explain": "Explain",
+    "diff": "Diff",
+}
+
+# A dialog has its keys for itself; elsewhere those of everywhere and lists work as well.
+_ALONE: frozenset[Place] = frozenset({"explain", "diff"})
+_TOGETHER: tuple[frozenset[Place], ...] = (
+    frozenset({"everywhere", "lists", "requests", "detail"}),
+    *(
+        frozenset({"everywhere", "lists", place})
+        for place in _TITLES
+        if place not in ("everywhere", "lists", "requests", "detail", *_ALONE)
+    ),
+    *(frozenset({place}) for place in _ALONE),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Keymap:
+    """The table with a person's own keys in it."""
+
+    keys: tuple[Key, ...] = KEYS
+
+    def hints(self, place: Place, *, is_cut: bool = False) -> list[Key]:
+        """What to show in the last line, most wanted first; what `!` does if the zone is cut."""
+        hints = [self[wanted] for wanted in _HINTS[place]]
+        if not is_cut:
+            return hints
+        return [replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints]
+
+    def by_place(self) -> Iterator[tuple[str, list[Key]]]:
+        """The help: a title and its keys; each key once, under the first of its places."""
+        for place, title in _TITLES.items():
+            if keys := [key for key in self.keys if key.places[0] == place]:
+                yield title, keys
+
+    def active(self, *places: Place) -> list[Key]:
+        """What can be done where these places are on the screen."""
+        return [key for key in self.keys if not set(key.places).isdisjoint(places)]
+
+    def __getitem__(self, key_id: str) -> Key:
+        return next(key for key in self.keys if key.id == key_id)
+
+
+# A person's own keys ------------------------------------------------------------------------------
+
+_NAMED = frozenset(
+    {"escape", "enter", "space", "tab", "shift+tab", "backspace", "delete", "insert", "up", "down",
+     "left", "right", "home", "end", "pageup", "pagedown", *(f"f{n}" for n in range(1, 10)),
+     *(f"ctrl+{letter}" for letter in "abcdefghklnoprtuvwxy")}
+)  # fmt: skip
+_EATEN = re.compile(r"ctrl\+[sqz]|f1[0-2]|alt\+.*|ctrl\+shift\+.*")
+
+
+def remapped(own: Mapping[str, str]) -> Keymap:
+    """The table with keys from the configuration, which `check_keys` has found no fault with."""
+    return Keymap(
+        tuple(replace(key, keys=tuple(own.get(key.id, "").split()) or key.keys) for key in KEYS)
+    )
+
+
+def check_keys(own: Mapping[str, str]) -> list[tuple[KeyPath, str]]:
+    """What is wrong with keys from the configuration: each problem with its place in the file."""
+    problems: list[tuple[KeyPath, str]] = []
+    ids = [key.id for key in KEYS]
+    for key_id, keys in own.items():
+        path: KeyPath = ("tui", "keys", key_id)
+        if key_id not in ids:
+            problems.append((path, f"is not an action{did_you_mean(key_id, ids)}"))
+        elif wrong := next(filter(None, map(_fault, keys.split())), None):
+            problems.append((path, wrong))
+        elif not keys.split():
+            problems.append((path, "is empty; name one or more keys, with blanks between them"))
+    if not problems:
+        problems += _clashes(own)
+    return problems
+
+
+def _fault(key: str) -> str | None:
+    if _EATEN.fullmatch(key) and key != "ctrl+q":
+        return f"{shown(key)} never arrives: terminals keep it for themselves"
+    if key in _NAMED or key == "ctrl+q" or (len(key) == 1 and key.isprintable()):
+        return None
+    return f"{shown(key)} is not a key: one character, or a name such as ctrl+r, space, pagedown"
+
+
+def _clashes(own: Mapping[str, str]) -> Iterator[tuple[KeyPath, str]]:
+    keymap = remapped(own)
+    for key_id in own:
+        mine = keymap[key_id]
+        for other in keymap.keys:
+            both = set(mine.keys) & set(other.keys)
+            if other.id != key_id and both and _meet(mine, other):
+                text = f"{shown(min(both))} is also the key of {other.id}"
+                yield ("tui", "keys", key_id), text
+                break
+
+
+def _meet(one: Key, other: Key) -> bool:
+    return any(
+        not together.isdisjoint(one.places) and not together.isdisjoint(other.places)
+        for together in _TOGETHER
+    )
+
+
+_WRITTEN = {"up": "↑", "down": "↓", "escape": "esc", "pageup": "pgup", "pagedown": "pgdn"}
+
+
+def _shown(key: str) -> str:
+    return _WRITTEN.get(key, key)

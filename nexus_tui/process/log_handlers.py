@@ -1,0 +1,124 @@
+"""Where log records go: to stderr as text or JSON, or to memory while the dashboard is up."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+import sys
+import time
+from datetime import UTC, datetime
+
+from nexus_core.observe.log_ring import LogLine, LogRing, shortened
+from nexus_tui.text.escape import visible
+
+FORMATS = ("pretty", "json")
+
+# What needs no quotes to be told from the next key=value.
+_BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
+
+# Libraries that tell of every request or connection at INFO, in lines of their own.
+_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
+
+
+class RingHandler(logging.Handler):
+    """Keep the newest records in memory. Writes nothing, so that it may run under a screen."""
+
+    def __init__(self, ring: LogRing, prefix: str = "") -> None:
+        """`prefix` goes before each logger's name: the ring may hold another process's lines."""
+        super().__init__()
+        self._ring = ring
+        self._prefix = prefix
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Add the record; the oldest one goes when the ring is full."""
+        try:
+            text = _text(record)
+        except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
+            text = visible(str(record.msg))
+        level, logger = record.levelname.lower(), self._prefix + visible(record.name)
+        self._ring.add(LogLine(record.created, level, logger, shortened(text)))
+
+
+class PrettyFormatter(logging.Formatter):
+    """One record is one line: whatever would break it or steer a terminal is escaped."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """`14:02:31 WARNING nexus_core.fleet.health: text`."""
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        return f"{clock} {record.levelname:<7} {visible(record.name)}: {_text(record)}"
+
+
+class JsonFormatter(logging.Formatter):
+    """One record is one JSON object on one line, in ASCII."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Keys: time, level, logger, message, the record's fields, exception if there is one."""
+        at = datetime.fromtimestamp(record.created, UTC)
+        fields = {
+            "time": at.isoformat(timespec="milliseconds"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+            **_fields(record),
+        }
+        if record.exc_info:
+            fields["exception"] = self.formatException(record.exc_info)
+        return json.dumps(fields).replace("\x7f", "\\u007f")
+
+
+def log_to_stderr(level: str, log_format: str, ring: LogRing) -> None:
+    """For a headless process; the ring is for who asks over HTTP."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
+    _use([handler, RingHandler(ring)], level)
+
+
+def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:
+    """For as long as the dashboard is up: no handler writes to the screen."""
+    _use([RingHandler(ring, prefix)], level)
+
+
+def _use(handlers: list[logging.Handler], level: str) -> None:
+    """Make these the only handlers of the process, libraries' own included."""
+    root = logging.getLogger()
+    root.handlers[:] = handlers
+    root.setLevel(level.upper())
+    logging.captureWarnings(True)
+    logging.raiseExceptions = False  # else a bad logging call prints a traceback over the screen
+    for name in _CHATTY:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
+        library.setLevel(max(root.level, logging.WARNING))
+
+
+def _text(record: logging.LogRecord) -> str:
+    """The record in one line, made once for all handlers."""
+    made: str | None = getattr(record, "one_line", None)
+    if made is None:
+        made = record.one_line = _one_line(record)
+    return made
+
+
+def _one_line(record: logging.LogRecord) -> str:
+    text = " ".join((record.getMessage(), *map(_pair, _fields(record).items())))
+    if record.exc_info:
+        text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
+    return visible(text)
+
+
+def _fields(record: logging.LogRecord) -> dict[str, object]:
+    """What a logger gave as `extra={"fields": {...}}`: JSON values by fixed names."""
+    fields = getattr(record, "fields", None)
+    return fields if isinstance(fields, dict) else {}
+
+
+def _pair(item: tuple[str, object]) -> str:
+    """`key=value`; a text that could be taken for something else is quoted."""
+    key, value = item
+    if value is None or value == []:
+        return f"{key}=-"
+    if isinstance(value, str) and _BARE.fullmatch(value):
+        return f"{key}={value}"
+    return f"{key}={json.dumps(value, separators=(',', ':'))}"

@@ -1,0 +1,311 @@
+"""Where the dashboard's data comes from: the running core, behind one small protocol."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, TypeAlias
+
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import Command, Outcome
+from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.money.report import CostReport
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.stats import Stats
+from nexus_core.routing.explain import Explanation, Question
+from nexus_core.types import PrivacyZone, QueueState
+
+Status: TypeAlias = Literal["live", "stale", "closed"]
+
+NO_LEDGER = "this Nexus has no ledger"
+
+
+class Exchange(Protocol):
+    """A request whose bodies were captured."""
+
+    @property
+    def request_id(self) -> str: ...
+    @property
+    def model(self) -> str: ...
+    @property
+    def body(self) -> bytes: ...  # the request as it came
+    @property
+    def answer(self) -> bytes: ...  # as the client got it, framing of a stream included
+    @property
+    def status(self) -> int | None: ...  # None before the answer began
+    @property
+    def is_whole(self) -> bool: ...  # the answer is over and all of it is here
+    @property
+    def is_restricted(self) -> bool: ...  # must never be written to a file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundServer:
+    """A usual port of a local server, and what was found there."""
+
+    title: str  # Ollama
+    address: str  # host:port
+    finding: str  # for people: 2 models, refused, this is Nexus
+    is_used: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKey:
+    """A variable that may hold a cloud's key; only whether it is set was looked at."""
+
+    title: str  # OpenAI
+    variable: str
+    is_set: bool
+    is_used: bool = False  # there is a backend for it
+
+
+class Finder(Protocol):
+    """Looks for servers and keys: what a Nexus without a configuration shows."""
+
+    @property
+    def servers(self) -> Sequence[FoundServer]: ...
+    @property
+    def keys(self) -> Sequence[FoundKey]: ...
+
+    async def look(self) -> None:
+        """Look again, now. What is found on this machine is used at once."""
+        ...
+
+    async def use_key(self, variable: str) -> Outcome:
+        """Use a cloud's key until restart: somebody asked for it.
+
+        Raises:
+            NexusError: it can't be used; the message is for the screen.
+        """
+        ...
+
+
+def offered(finder: Finder | None) -> list[FoundKey]:
+    """The keys that are set and not used: those that somebody may ask for."""
+    return [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+
+
+class Core(Protocol):
+    """What the dashboard needs of the gateway."""
+
+    @property
+    def config(self) -> Config: ...
+    @property
+    def bus(self) -> EventBus: ...
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def registry(self) -> Registry: ...
+    @property
+    def started_at(self) -> float: ...  # seconds since the epoch
+    @property
+    def queue_state(self) -> QueueState | None: ...
+    @property
+    def is_capturing(self) -> bool: ...
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        ...
+
+    def captured(self, request_id: str) -> Exchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        ...
+
+    async def execute(self, command: Command) -> Outcome: ...
+    async def explain(self, question: Question) -> Explanation: ...
+
+    async def cost_report(self) -> CostReport | None:
+        """What was spent; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: it can't be read.
+        """
+        ...
+
+
+class EventSource(Protocol):
+    """One Nexus to watch. Events are taken in batches; state is asked for when it is drawn."""
+
+    @property
+    def address(self) -> str: ...  # host:port
+    @property
+    def started_at(self) -> float: ...  # seconds since the epoch
+    @property
+    def is_demo(self) -> bool: ...
+    @property
+    def is_remote(self) -> bool: ...  # another process, perhaps on another machine
+    @property
+    def config(self) -> Config: ...  # of another process: the sections that it tells
+    @property
+    def stats(self) -> Stats: ...
+    @property
+    def queue(self) -> QueueState | None: ...  # None: no request may wait
+    @property
+    def is_capturing(self) -> bool: ...  # bodies are kept
+    @property
+    def status(self) -> Status: ...  # stale: the link is lost, and values are of before that
+    @property
+    def stale_since(self) -> float | None: ...  # seconds since the epoch; None: it is not
+    @property
+    def notice(self) -> str | None: ...  # for people: what is not as it should be with the link
+    @property
+    def is_read_only(self) -> bool: ...  # no command is carried out
+    @property
+    def epoch(self) -> int: ...  # another one: what is drained now continues nothing of before
+    @property
+    def costs(self) -> CostReport | None: ...  # as of the last `refresh_costs`; None: not known yet
+    @property
+    def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
+    @property
+    def finder(self) -> Finder | None: ...  # None: nothing is looked for
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock that events are stamped with."""
+        ...
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        """Whether requests may go to the zone's backends."""
+        ...
+
+    def backends(self) -> tuple[BackendSnapshot, ...]:
+        """Every backend as it is now, in the order of the configuration."""
+        ...
+
+    def drain(self) -> list[NexusEvent]:
+        """What happened since the last call, oldest first; never waits."""
+        ...
+
+    def unseen(self) -> int:
+        """How many requests came since the last call of which there was no event."""
+        ...
+
+    async def wait(self) -> None:
+        """Return once there is something to drain."""
+        ...
+
+    async def explain(self, question: Question) -> Explanation:
+        """Where such a request would go, and why; nothing is sent."""
+        ...
+
+    async def captured(self, request_id: str) -> Exchange | None:
+        """A request and its answer; None where their bodies are not kept.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
+        """
+        ...
+
+    async def command(self, command: Command) -> Outcome:
+        """Ask for a change; done when events and snapshots say so.
+
+        Raises:
+            NexusError: it can't be done; the message is for the screen.
+        """
+        ...
+
+    async def refresh_costs(self) -> None:
+        """Learn anew what was spent; never fails, `costs_problem` says what is wrong."""
+        ...
+
+    def close(self) -> None:
+        """Stop receiving."""
+        ...
+
+
+class LocalSource:
+    """The gateway in this process: references are handed over, nothing is copied.
+
+    Receives from the moment it is made, so events before the first drain are kept.
+    """
+
+    def __init__(
+        self,
+        gateway: Core,
+        address: str = "127.0.0.1:8000",
+        *,
+        is_demo: bool = False,
+        is_read_only: bool = False,
+        finder: Finder | None = None,
+    ) -> None:
+        self.address = address
+        self.is_demo = is_demo
+        self.is_read_only = is_read_only
+        self.status: Status = "live"
+        self.is_remote = False
+        self.stale_since: float | None = None
+        self.notice: str | None = None
+        self.epoch = 0
+        self.costs: CostReport | None = None
+        self.costs_problem: str | None = None
+        self.finder = finder
+        self._core = gateway
+        self._subscription = gateway.bus.subscribe()
+
+    def follow(self, gateway: Core) -> None:
+        """Go on with another gateway, which took the place of one that died."""
+        self._subscription.close()
+        self._core = gateway
+        self._subscription = gateway.bus.subscribe()
+        self.epoch += 1
+
+    @property
+    def started_at(self) -> float:
+        return self._core.started_at
+
+    @property
+    def config(self) -> Config:
+        return self._core.config
+
+    @property
+    def stats(self) -> Stats:
+        return self._core.stats
+
+    @property
+    def queue(self) -> QueueState | None:
+        return self._core.queue_state
+
+    @property
+    def is_capturing(self) -> bool:
+        return self._core.is_capturing
+
+    def now(self) -> float:
+        return self._core.now()
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        return self._core.registry.is_zone_enabled(zone)
+
+    def backends(self) -> tuple[BackendSnapshot, ...]:
+        return self._core.registry.snapshots()
+
+    def drain(self) -> list[NexusEvent]:
+        return self._subscription.drain()
+
+    def unseen(self) -> int:
+        return 0
+
+    async def wait(self) -> None:
+        await self._subscription.wait()
+
+    async def explain(self, question: Question) -> Explanation:
+        return await self._core.explain(question)
+
+    async def captured(self, request_id: str) -> Exchange | None:
+        return self._core.captured(request_id)
+
+    async def command(self, command: Command) -> Outcome:
+        if self.is_read_only:
+            raise PermissionDeniedError("this dashboard is read-only")
+        return await self._core.execute(command)
+
+    async def refresh_costs(self) -> None:
+        try:
+            self.costs = await self._core.cost_report()
+        except LedgerUnreadableError as error:
+            self.costs_problem = error.message
+        else:
+            self.costs_problem = NO_LEDGER if self.costs is None else None
+
+    def close(self) -> None:
+        self._subscription.close()

@@ -1,0 +1,95 @@
+"""What a start without a configuration looked for and found, for the screen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+from nexus_core.config.loopback import endpoint
+from nexus_core.config.schema import UnusableBackend
+from nexus_core.control.commands import Outcome
+from nexus_core.discovery.cloud import CloudKey
+from nexus_core.discovery.local import TITLES, Place, Sighting
+from nexus_core.discovery.watch import Discovery
+from nexus_core.errors import InvalidRequestError
+from nexus_core.fleet.registry import Registry
+from nexus_core.types import BackendType
+from nexus_tui.sources.base import FoundKey, FoundServer
+
+_CLOUDS = {
+    BackendType.OPENAI: "OpenAI",
+    BackendType.ANTHROPIC: "Anthropic",
+    BackendType.GOOGLE: "Google",
+}
+
+
+class Looking(Protocol):
+    """What is needed of a gateway."""
+
+    @property
+    def discovery(self) -> Discovery | None: ...
+    @property
+    def registry(self) -> Registry: ...
+
+
+class DiscoveryFinder:
+    """A Finder over the discovery of the gateway that runs now: a successor has one of its own."""
+
+    def __init__(self, gateway: Callable[[], Looking]) -> None:
+        self._gateway = gateway
+
+    @property
+    def _discovery(self) -> Discovery:
+        discovery = self._gateway().discovery
+        assert discovery is not None, "only for a gateway that looks for servers"  # noqa: S101
+        return discovery
+
+    @property
+    def servers(self) -> tuple[FoundServer, ...]:
+        discovery = self._discovery
+        seen = {sighting.place: sighting for sighting in discovery.sightings}
+        used = {endpoint(backend.url) for backend in self._gateway().registry.snapshots()}
+        return tuple(_server(place, seen.get(place), used) for place in discovery.places)
+
+    @property
+    def keys(self) -> tuple[FoundKey, ...]:
+        used = {backend.type for backend in self._gateway().registry.snapshots()}
+        return tuple(_key(key, is_used=key.type in used) for key in self._discovery.cloud_keys)
+
+    async def look(self) -> None:
+        """Look again, now. What is found on this machine is used at once."""
+        await self._discovery.look()
+
+    async def use_key(self, variable: str) -> Outcome:
+        """Use a cloud's key until restart: somebody asked for it.
+
+        Raises:
+            InvalidRequestError: it can't be used.
+        """
+        discovery = self._discovery
+        kinds = [key.type for key in discovery.cloud_keys if key.variable == variable]
+        if not kinds:
+            raise InvalidRequestError(f"{variable} is no variable of a cloud's key")
+        try:
+            added = discovery.add_cloud(kinds[0])
+        except ValueError as error:
+            raise InvalidRequestError(str(error)) from error
+        if isinstance(added, UnusableBackend):
+            raise InvalidRequestError(added.why)
+        return Outcome(message=f"{added.name} is used by {variable}, until restart")
+
+
+def _server(place: Place, sighting: Sighting | None, used: set[tuple[str, int]]) -> FoundServer:
+    kind = place.kind if sighting is None else sighting.kind
+    return FoundServer(
+        title=TITLES[kind],
+        address=place.address,
+        finding="looking …" if sighting is None else sighting.text,
+        is_used=(place.host, place.port) in used,
+    )
+
+
+def _key(key: CloudKey, *, is_used: bool) -> FoundKey:
+    return FoundKey(
+        title=_CLOUDS[key.type], variable=key.variable, is_set=key.is_set, is_used=is_used
+    )

@@ -1,0 +1,398 @@
+"""Another Nexus as the dashboard's source: its state, its events, its commands, over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import time
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import chain, repeat
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from urllib.parse import urlsplit
+
+from nexus_core import __version__
+from nexus_core.config.schema import Config
+from nexus_core.control.commands import Command, Outcome
+from nexus_core.dialects.sse import SseEvent, SseParser
+from nexus_core.errors import PermissionDeniedError
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.money.report import CostReport
+from nexus_core.observe.captured import CapturedExchange
+from nexus_core.observe.event_json import UnreadableError, read_event, read_json
+from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.stats import Stats
+from nexus_core.routing.explain import Explanation, Question
+from nexus_core.types import PrivacyZone, QueueState
+from nexus_tui.sources.base import NO_LEDGER, Finder, Status
+from nexus_tui.sources.remote_calls import Call, call_for, explain_call, one_request
+from nexus_tui.sources.remote_http import (
+    LinkLostError,
+    RefusedError,
+    RemoteError,
+    RemoteHttp,
+    UnknownCallError,
+)
+from nexus_tui.sources.remote_logs import RemoteLogs
+from nexus_tui.sources.remote_state import RemoteState, event_number, parse, read_state
+
+_Read = TypeVar("_Read")
+
+PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to mend the link; the last one again
+_SILENCE_SECONDS = 12.0  # a Nexus says something every 5 s, if only that it is there
+_ANSWER_SECONDS = 15.0  # of a command, beside what a probe may take
+_RECOUNT_SECONDS = 2.0  # between two looks at the whole state during a flood
+_KEY_PROBLEMS = (401, 403)
+_KEPT_EVENTS = 10_000  # between two drains
+
+
+class RemoteSource:
+    """Within its context call `connect` once, then keep `run` running beside the dashboard."""
+
+    is_remote = True
+    finder: Finder | None = None
+
+    def __init__(
+        self,
+        url: str,
+        authorization: str | None = None,
+        *,
+        is_read_only: bool = False,
+        pauses_seconds: tuple[float, ...] = PAUSES_SECONDS,
+        logs: LogRing | None = None,
+    ) -> None:
+        """`logs` is where the other side's log lines go; None: nobody looks at them."""
+        self.address = urlsplit(url).netloc
+        self.is_read_only = is_read_only
+        self.status: Status = "stale"
+        self.stale_since: float | None = None
+        self.epoch = 0
+        self.costs: CostReport | None = None
+        self.costs_problem: str | None = None
+        self._pauses = pauses_seconds
+        self._why_stale = ""
+        self._known: RemoteState | None = None
+        self._last = 0  # the number of the newest event that was taken in
+        self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
+        self._arrived = asyncio.Event()
+        self._unseen = 0
+        self._unreadable = 0
+        self._is_uncounted = False  # events are missing: the statistics are of before them
+        self._counted_at = 0.0  # monotonic seconds
+        self._http = RemoteHttp(url, authorization)
+        self._logs = None if logs is None else RemoteLogs(logs, self._ask)
+
+    # --- what is known -------------------------------------------------------------------
+
+    @property
+    def _state(self) -> RemoteState:
+        assert self._known is not None, "connect first"  # noqa: S101
+        return self._known
+
+    @property
+    def started_at(self) -> float:
+        return self._state.started_at
+
+    @property
+    def is_demo(self) -> bool:
+        return self._state.is_demo
+
+    @property
+    def config(self) -> Config:
+        return self._state.config
+
+    @property
+    def stats(self) -> Stats:
+        return self._state.stats
+
+    @property
+    def queue(self) -> QueueState | None:
+        return self._state.queue
+
+    @property
+    def is_capturing(self) -> bool:
+        return self._state.is_capturing
+
+    @property
+    def notice(self) -> str | None:
+        if self.status == "stale":
+            return f"the link to {self.address} is lost: {self._why_stale}"
+        if self._state.version != __version__:
+            return (
+                f"the Nexus at {self.address} is version {self._state.version}, this is "
+                f"{__version__}: what only one of them knows is left out"
+            )
+        if self._unreadable:
+            return f"{self._unreadable} events could not be read"
+        return None
+
+    def now(self) -> float:
+        return time.time() + self._state.clock_offset
+
+    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
+        return self._state.zones.get(zone, True)
+
+    def backends(self) -> tuple[BackendSnapshot, ...]:
+        return tuple(self._state.backends.values())
+
+    def drain(self) -> list[NexusEvent]:
+        events = list(self._events)
+        self._events.clear()
+        self._arrived.clear()
+        return events
+
+    def unseen(self) -> int:
+        count, self._unseen = self._unseen, 0
+        return count
+
+    async def wait(self) -> None:
+        await self._arrived.wait()
+
+    def close(self) -> None:
+        self.status = "closed"
+        self._arrived.set()
+
+    # --- the link ------------------------------------------------------------------------
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.close()
+
+    async def connect(self) -> None:
+        """Learn the state for the first time.
+
+        Raises:
+            RemoteError: there is no Nexus, none of about this version, or the key is not for it.
+        """
+        try:
+            await self._look()
+        except UnreadableError as error:
+            raise RemoteError(
+                f"it tells nothing of itself that this version ({__version__}) understands; it may "
+                "be too old or too new"
+            ) from error
+        self.status = "live"
+
+    async def run(self) -> None:
+        """Take in what happens until cancelled; a link that breaks is mended again and again."""
+        async with asyncio.TaskGroup() as tasks:
+            reader = None if self._logs is None else tasks.create_task(self._logs.run(), name="log")
+            await self._follow()
+            if reader is not None:
+                reader.cancel()
+
+    async def _follow(self) -> None:
+        pauses = chain(self._pauses, repeat(self._pauses[-1]))
+        while self.status != "closed":
+            try:
+                if self.status == "stale":
+                    await self._look()
+                async with aclosing(self._messages()) as messages:
+                    async for message in messages:
+                        if self.status == "stale":
+                            self._mend()
+                            pauses = chain(self._pauses, repeat(self._pauses[-1]))
+                        await self._take(message)
+                raise RemoteError("it ended the connection")
+            except (RemoteError, RefusedError, UnreadableError) as error:
+                self._lose(str(error))
+            await asyncio.sleep(next(pauses))
+
+    def _lose(self, why: str) -> None:
+        self._why_stale = why
+        if self.status == "live":
+            self.status, self.stale_since = "stale", self.now()
+        self._arrived.set()
+
+    def _mend(self) -> None:
+        self.status, self.stale_since = "live", None
+        self._arrived.set()
+
+    async def _look(self) -> None:
+        """Learn the whole state; with another run of Nexus everything begins anew."""
+        try:
+            state = read_state(await self._ask(Call("GET", "/nexus/state")))
+        except RefusedError as error:
+            key = "; NEXUS_ADMIN_KEY, else NEXUS_API_KEYS, holds the key that is sent"
+            raise RemoteError(
+                error.message + (key if error.status in _KEY_PROBLEMS else "")
+            ) from error
+        if self._known is not None and self._known.run != state.run:
+            self._begin_anew()
+        self._known = state
+        self._is_uncounted, self._counted_at = False, time.monotonic()
+        self._hear_of_logs()
+        self._arrived.set()
+
+    def _hear_of_logs(self) -> None:
+        if self._logs is not None:
+            self._logs.heard_of(self._state.last_log)
+
+    def _begin_anew(self) -> None:
+        self.epoch += 1
+        self._last = self._unreadable = 0
+        self._events.clear()
+
+    async def _messages(self) -> AsyncGenerator[SseEvent]:
+        """The event stream from the last event on; from the oldest that is there at first.
+
+        Raises:
+            RemoteError: it broke, or nothing came for too long.
+        """
+        parser = SseParser()
+        last = {"Last-Event-ID": f"{self._state.run}-{self._last}"}
+        try:
+            call = Call("GET", "/nexus/events", headers=last)
+            async with self._http.opened(call, _SILENCE_SECONDS) as answer:
+                async for chunk in answer.aiter_raw():
+                    for message in parser.feed(chunk):
+                        yield message
+        except ValueError as error:
+            raise RemoteError("what it sends is no stream of events") from error
+
+    async def _take(self, message: SseEvent) -> None:
+        """Take in one message of the stream.
+
+        Raises:
+            RemoteError, UnreadableError: it is not what a Nexus sends.
+        """
+        told = parse(message.data)
+        match message.event:
+            case "totals":
+                self._unseen += self._state.take(told)
+                self._hear_of_logs()
+                await self._count_anew()
+                self._arrived.set()
+            case "gap":
+                self._miss(told)
+            case _:
+                self._take_event(event_number(message.id, self._state.run), told)
+
+    def _take_event(self, number: int, told: object) -> None:
+        if number <= self._last:
+            return
+        self._last = number
+        try:
+            event = read_event(told)
+        except UnreadableError:
+            self._unreadable += 1
+            return
+        if event is None:
+            return
+        if number > self._state.event:
+            self._state.stats.apply(event)
+        self._events.append(event)
+        self._arrived.set()
+
+    def _miss(self, told: object) -> None:
+        if not isinstance(told, dict) or (reason := told.get("reason")) == "restarted":
+            raise RemoteError("it was started anew")
+        if event_number(told.get("until"), self._state.run) > self._state.event:
+            self._is_uncounted = True
+        if reason == "lapped" and self._last:
+            # The end of requests that are shown may be among what is missing.
+            last = self._last
+            self._begin_anew()
+            self._last = last
+
+    async def _count_anew(self) -> None:
+        """After missing events only the whole state has the distributions that they led to."""
+        is_due = time.monotonic() - self._counted_at >= _RECOUNT_SECONDS
+        if self._is_uncounted and is_due:
+            await self._look()
+
+    async def refresh_costs(self) -> None:
+        if self.status != "live":
+            return  # values stay as they were
+        try:
+            answer = await self._ask(Call("GET", "/nexus/costs"))
+            told, is_reading = answer.get("costs"), answer.get("is_reading") is True
+            self.costs = None if told is None else read_json(CostReport, told)
+        except (RemoteError, RefusedError, UnreadableError) as error:
+            self.costs_problem = str(error)
+        else:
+            self.costs_problem = NO_LEDGER if told is None and not is_reading else None
+
+    # --- asking --------------------------------------------------------------------------
+
+    async def explain(self, question: Question) -> Explanation:
+        answer = await self._ask_or_tell(explain_call(question))
+        return self._read(lambda: read_json(Explanation, answer))
+
+    async def captured(self, request_id: str) -> CapturedExchange | None:
+        try:
+            told = await self._ask_or_tell(Call("GET", one_request(request_id) + "/bodies"))
+        except RefusedError as error:
+            if error.status == 404:
+                return None
+            raise
+        return self._read(lambda: _read_exchange(told))
+
+    async def command(self, command: Command) -> Outcome:
+        if self.is_read_only:
+            raise PermissionDeniedError("this dashboard is read-only")
+        told = await self._ask_or_tell(call_for(command))
+        lines, data = told.get("lines"), told.get("data")
+        return Outcome(
+            message=str(told.get("message")),
+            lines=tuple(map(str, lines)) if isinstance(lines, list) else (),
+            data=data if isinstance(data, dict) else {},
+        )
+
+    def _read(self, read: Callable[[], _Read]) -> _Read:
+        try:
+            return read()
+        except UnreadableError as error:
+            text = f"{self.address} answers with what this version does not understand: {error}"
+            raise LinkLostError(text) from error
+
+    async def _ask_or_tell(self, call: Call) -> dict[str, Any]:
+        """The answer to something that a person asked for.
+
+        Raises:
+            NexusError: there is none, for the screen.
+        """
+        if self.status != "live":
+            raise LinkLostError(f"the link to {self.address} is lost; nothing was sent")
+        try:
+            return await self._ask(call)
+        except UnknownCallError as error:
+            text = f"{self.address} does not know this: it may be too old; nothing was done"
+            raise LinkLostError(text) from error
+        except (RemoteError, UnreadableError) as error:
+            text = f"{self.address}: {error}; whether it was done shows once the link is back"
+            raise LinkLostError(text) from error
+
+    async def _ask(self, call: Call) -> dict[str, Any]:
+        probes = self._known.config.health_check.timeout_seconds if self._known else 0.0
+        return await self._http.ask(call, _ANSWER_SECONDS + probes)
+
+
+def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
+    values = {**told, "body": "", "answer": ""}
+    return replace(
+        read_json(CapturedExchange, values),
+        body=_read_body(told.get("request")),
+        answer=_read_body(told.get("answer")),
+    )
+
+
+def _read_body(told: object) -> bytes:
+    if not isinstance(told, dict) or not isinstance(content := told.get("content"), str):
+        raise UnreadableError("a body is missing")
+    try:
+        is_text = told.get("encoding") == "utf-8"
+        return content.encode() if is_text else base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise UnreadableError("a body is not readable") from error

@@ -1,0 +1,91 @@
+"""The log lines of another Nexus, taken into the ring that the screen draws."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+from urllib.parse import urlencode
+
+from nexus_core.observe.event_json import UnreadableError, read_json
+from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing, shortened
+from nexus_tui.sources.remote_calls import Call
+from nexus_tui.sources.remote_http import RefusedError, RemoteError
+from nexus_tui.text.escape import visible
+
+log = logging.getLogger(__name__)
+
+PAUSE_SECONDS = 1.0  # between two answers, however fast the log grows
+_MAX_NAME = 200  # characters of a level or logger
+_MAX_ID = 64
+
+
+class RemoteLogs:
+    """Asks for what is new whenever the other side says that there is something."""
+
+    def __init__(self, ring: LogRing, ask: Callable[[Call], Awaitable[dict[str, Any]]]) -> None:
+        """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""
+        self._ring = ring
+        self._ask = ask
+        self._last: str | None = None  # the id of the newest line that was taken in
+        self._news = asyncio.Event()
+        self._problem = ""
+
+    def heard_of(self, newest: str | None) -> None:
+        """The id of the other side's newest line; None where it tells none."""
+        if newest is None:
+            self._tell("it tells none; it may be too old")
+        elif newest != self._last:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Take in what is new until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                self._take(await self._ask(self._call()))
+            except RemoteError:
+                pass  # the events break off, too; the first news of a mended link asks again
+            except (RefusedError, UnreadableError) as error:
+                self._tell(str(error))
+            await asyncio.sleep(PAUSE_SECONDS)
+
+    def _call(self) -> Call:
+        after = {} if self._last is None else {"after": self._last}
+        return Call("GET", f"/nexus/logs?{urlencode({'limit': CAPACITY, **after})}")
+
+    def _take(self, told: dict[str, Any]) -> None:
+        lines, last, skipped = told.get("lines"), told.get("last"), told.get("skipped")
+        if not isinstance(lines, list) or not isinstance(last, str) or not isinstance(skipped, int):
+            raise UnreadableError("the lines of a log are missing")
+        if skipped > 0:
+            log.info("%d lines of the log came too fast, and are not shown", skipped)
+        unreadable = 0
+        for line in lines[-CAPACITY:]:
+            try:
+                self._ring.add(_read_line(line))
+            except UnreadableError:
+                unreadable += 1
+        if unreadable:
+            log.info("%d lines of the log can't be read, and are not shown", unreadable)
+        self._last = last[:_MAX_ID]
+
+    def _tell(self, problem: str) -> None:
+        if problem != self._problem:
+            log.warning("the log of the other Nexus: %s", problem)
+        self._problem = problem
+
+
+def _read_line(told: object) -> LogLine:
+    """A line that is safe to draw, whatever the other side says."""
+    if not isinstance(told, dict):
+        raise UnreadableError("a line of a log must be an object")
+    line = read_json(LogLine, {key: told.get(key) for key in ("at", "level", "logger", "text")})
+    return LogLine(
+        at=line.at,
+        level=visible(line.level[:_MAX_NAME]),
+        logger=visible(line.logger[:_MAX_NAME]),
+        text=shortened(visible(shortened(line.text))),
+    )

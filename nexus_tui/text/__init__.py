@@ -1,0 +1,1 @@
+"""Values as text: numbers, costs, safe text, exports, answers, differences."""

@@ -1,0 +1,83 @@
+"""What one request cost, in words: an unknown price never reads as free."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from nexus_core.money.prices import REPORTED
+from nexus_core.observe.events import RequestFinished
+from nexus_core.observe.requests import RecentRequest
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, dollars
+from nexus_tui.widgets.base.lines import Cell
+
+UNPRICED = "unpriced"
+
+
+def cost_cell(row: RecentRequest) -> Cell:
+    """`$0.0029`; `≈` where the tokens are Nexus's own count; a dash for what costs nothing."""
+    if row.is_unpriced:
+        return UNPRICED, "warn"
+    if row.cost_usd is None:
+        return NOTHING, "dim"
+    return f"{_sign(row)}{dollars(row.cost_usd)}", "text"
+
+
+def cost_words(row: RecentRequest) -> str:
+    """What was expected and what it came to, kept apart; empty where neither is known."""
+    finished = row.finished
+    if finished is None:
+        return ""
+    if finished.saved is not None:
+        instead = visible(finished.saved_model or "a cloud")
+        return f"local, saved ≈ {dollars(finished.saved.usd)} ({instead})"
+    expected = f"{dollars(finished.estimated.usd)} est, " if finished.estimated else ""
+    if row.is_unpriced:
+        return f"{expected}{UNPRICED}: add it to [pricing]"
+    if row.cost_usd is None:
+        return ""
+    how = "by Nexus's own count" if _sign(row) else _how(finished)
+    partial = ", of what came until it broke off" if finished.is_partial else ""
+    return f"{expected}{_sign(row)}{dollars(row.cost_usd)} {how}{partial}"
+
+
+def _how(finished: RequestFinished) -> str:
+    is_reported = finished.cost is not None and finished.cost.source == REPORTED
+    return "as the backend reported" if is_reported else "actual"
+
+
+def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
+    """How much more the right one cost; None where one of them is not over."""
+    if left.is_unpriced or right.is_unpriced:
+        return f"Δ cost unknown: {UNPRICED}"
+    before, after = _spent(left), _spent(right)
+    if before is None or after is None:
+        return None
+    more = after - before
+    sign = _sign(left) or _sign(right)
+    return f"Δ cost {sign}{'-' if more < 0 else '+'}{dollars(abs(more))}"
+
+
+def _spent(row: RecentRequest) -> Decimal | None:
+    """A local answer costs nothing; None where nothing was answered yet, or at all."""
+    if row.cost_usd is not None:
+        return row.cost_usd
+    kind = row.finished.backend_type if row.finished else None
+    return None if kind is None or kind.is_cloud else Decimal(0)
+
+
+def sum_sign(*, is_estimated: bool, is_unpriced: bool) -> str:
+    """Before a sum: `≥ ` where some of it has no price, `≈` where some of it is estimated."""
+    return "≥ " if is_unpriced else "≈" if is_estimated else ""
+
+
+def tokens_words(row: RecentRequest) -> str:
+    """`1,200 in, 34 out`; `≈` where that is Nexus's own count. Empty where nothing is known."""
+    usage = row.usage
+    if usage is None:
+        return ""
+    return f"{_sign(row)}{usage.prompt_tokens:,} in, {_sign(row)}{usage.completion_tokens:,} out"
+
+
+def _sign(row: RecentRequest) -> str:
+    return "≈" if row.is_estimated else ""

@@ -1,0 +1,161 @@
+"""A request as text for somewhere else: curl, its id, its headers, JSON, CSV."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shlex
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from nexus_core.types import Endpoint
+from nexus_tui.text.escape import visible
+from nexus_tui.text.example import example_body
+from nexus_tui.view.rows import Headers, RequestRow
+
+# What curl sets itself, or what says nothing about the request.
+_NOT_COPIED = frozenset(
+    {"host", "content-length", "connection", "accept-encoding", "user-agent", "accept"}
+)
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+_MASKED = "***"
+_KEY_VARIABLE = "$NEXUS_API_KEY"
+
+
+def as_curl(row: RequestRow, address: str, body: bytes | None = None) -> str:
+    """The request as a command; without its body, one that asks the same model something short."""
+    received = row.received
+    endpoint = received.endpoint if received else Endpoint.CHAT_COMPLETIONS
+    is_streaming = received is not None and received.is_streaming
+    example = example_body(row.asked_model, endpoint, stream=is_streaming)
+    sent = body.decode(errors="replace") if body else _as_text(example)
+    headers = [
+        _header(name, value)
+        for name, value in row.request_headers
+        if name.lower() not in _NOT_COPIED
+    ]
+    if not any(name.lower() == "content-type" for name, _ in row.request_headers):
+        headers.append("-H 'Content-Type: application/json'")
+    return _command(f"http://{address}{endpoint.value}", headers, sent)
+
+
+def curl_for(
+    body: Mapping[str, Any],
+    address: str,
+    headers: Headers = (),
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
+) -> str:
+    """A command that sends this body."""
+    lines = ["-H 'Content-Type: application/json'", *(_header(*pair) for pair in headers)]
+    return _command(f"http://{address}{endpoint.value}", lines, _as_text(body))
+
+
+def _command(url: str, headers: Iterable[str], body: str) -> str:
+    return " \\\n  ".join([f"curl {shlex.quote(url)}", *headers, f"-d {shlex.quote(body)}"])
+
+
+def _header(name: str, value: str) -> str:
+    if value == _MASKED:  # what the client sent is not kept
+        scheme = "Bearer " if name.lower() == "authorization" else ""
+        return f'-H "{name}: {scheme}{_KEY_VARIABLE}"'
+    return f"-H {shlex.quote(f'{name}: {value}')}"
+
+
+def _as_text(body: Mapping[str, Any]) -> str:
+    return json.dumps(body, ensure_ascii=False)
+
+
+def as_headers(row: RequestRow) -> str:
+    """The request's headers, an empty line, the answer's."""
+    blocks = (row.request_headers, row.response_headers)
+    return "\n\n".join("\n".join(f"{name}: {value}" for name, value in one) for one in blocks)
+
+
+def as_json(row: RequestRow) -> str:
+    """What is known of the request, but for bodies."""
+    return json.dumps(
+        {
+            **_record(row),
+            "client": row.received.client if row.received else None,
+            "attempts": [
+                {"backend": one.backend, "status": one.status, "error": one.error,
+                 "elapsed_ms": one.elapsed_ms}
+                for one in row.attempts
+            ],
+            "considered": [
+                {"backend": one.backend, "position": one.position, "dropped_by": one.dropped_by,
+                 "why": one.why,
+                 "score": [{"name": t.name, "weight": t.weight, "value": t.value}
+                           for t in one.score]}
+                for one in row.considered
+            ],
+            "request_headers": dict(row.request_headers),
+            "response_headers": dict(row.response_headers),
+        },
+        ensure_ascii=False,
+        indent=2,
+        default=float,  # dollars
+    )  # fmt: skip
+
+
+def _record(row: RequestRow) -> dict[str, object]:
+    """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
+    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
+    finished = row.finished
+    estimated = finished.estimated if finished else None
+    return {
+        "time": at,
+        "id": row.request_id,
+        "model": row.asked_model,
+        "served_model": row.served_model,
+        "backend": row.backend,
+        "zone": row.zone,
+        "reason": row.reason,
+        "status": row.status,
+        "error": row.error,
+        "first_byte_ms": row.first_byte_ms,
+        "total_ms": row.total_ms,
+        "prompt_tokens": row.usage.prompt_tokens if row.usage else None,
+        "completion_tokens": row.usage.completion_tokens if row.usage else None,
+        "counted": finished.counted if finished else None,
+        "is_estimated": row.is_estimated,
+        "estimated_usd": estimated.usd if estimated else None,
+        "cost_usd": row.cost_usd,
+        "is_unpriced": row.is_unpriced,
+    }
+
+
+def to_jsonl(rows: Iterable[RequestRow]) -> str:
+    """One JSON object on each line."""
+    return "".join(json.dumps(_record(row), default=float) + "\n" for row in rows)
+
+
+def to_csv(rows: Iterable[RequestRow]) -> str:
+    """With a line of titles. A cell that a spreadsheet would run gets an apostrophe before it.
+
+    https://owasp.org/www-community/attacks/CSV_Injection
+    """
+    records = [_record(row) for row in rows]
+    file = io.StringIO()
+    writer = csv.writer(file, lineterminator="\n")
+    writer.writerow(_record(RequestRow(0, "", 0.0)))
+    writer.writerows([_harmless(value) for value in record.values()] for record in records)
+    return file.getvalue()
+
+
+def _harmless(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"  # 0.00000055, not 5.5E-7
+    if isinstance(value, bool):
+        return str(value).lower()  # as in JSON
+    if not isinstance(value, str):
+        return value
+    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
+
+
+def dumped(value: object) -> str:
+    """JSON for people."""
+    return json.dumps(value, ensure_ascii=False, indent=2, default=str)

@@ -1,0 +1,97 @@
+"""Imagined requests: what a request in the list would ask again, and the form's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from nexus_core.control.commands import SendRequest
+from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.routing.explain import Question
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.types import Capability, Endpoint, PrivacyZone
+from nexus_tui.text.example import example_body
+from nexus_tui.view.rows import RequestRow
+
+_BYTES_PER_TOKEN = 4  # of a body that was not kept: near enough to tell a long prompt
+_NEEDS = {
+    Endpoint.CHAT_COMPLETIONS: Capability.CHAT,
+    Endpoint.COMPLETIONS: Capability.COMPLETIONS,
+    Endpoint.EMBEDDINGS: Capability.EMBEDDINGS,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Form:
+    """What the explain screen asks about."""
+
+    model: str = ""
+    restricted: bool = False
+    min_tier: int | None = None
+    tokens: int = 0
+    tools: bool = False
+    stream: bool = False  # of no weight for the route; for what is copied
+    pin: str | None = None
+    flexible: bool = False
+    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+
+    def question(self, usable: tuple[str, ...] = ()) -> Question:
+        """As the core takes it."""
+        needs = {_NEEDS[self.endpoint]}
+        if self.tools:
+            needs.add(Capability.TOOLS)
+        return Question(
+            model=self.model,
+            hints=RoutingHints(
+                zone=self._zone,
+                min_tier=self.min_tier,
+                backend=self.pin,
+                flexible=self.flexible,
+            ),
+            traits=Traits(needs=frozenset(needs), prompt_tokens=self.tokens),
+            endpoint=self.endpoint,
+            usable=usable,
+        )
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """Of a short request that stands for the imagined one."""
+        return example_body(self.model, self.endpoint, stream=self.stream, tools=self.tools)
+
+    def request(self) -> SendRequest:
+        """That request, to be sent."""
+        return SendRequest(
+            body=json.dumps(self.body).encode(),
+            endpoint=self.endpoint,
+            zone=self._zone,
+            min_tier=self.min_tier,
+            backend=self.pin,
+            flexible=self.flexible,
+        )
+
+    @property
+    def _zone(self) -> PrivacyZone:
+        return PrivacyZone.RESTRICTED if self.restricted else PrivacyZone.OPEN
+
+
+def form_of(row: RequestRow) -> Form:
+    """The same request once more, as far as its headers and its size tell."""
+    headers = {name.lower(): value.strip() for name, value in row.request_headers}
+    received = row.received
+    return Form(
+        model=row.asked_model,
+        restricted=headers.get("x-nexus-privacy-zone") == "restricted",
+        min_tier=_tier(headers),
+        tokens=received.body_bytes // _BYTES_PER_TOKEN if received else 0,
+        stream=received is not None and received.is_streaming,
+        pin=headers.get("x-nexus-backend"),
+        flexible=headers.get("x-nexus-flexible") == "true",
+        endpoint=received.endpoint if received else Endpoint.CHAT_COMPLETIONS,
+    )
+
+
+def _tier(headers: Mapping[str, str]) -> int | None:
+    tier = headers.get("x-nexus-min-tier", "")
+    return int(tier) if tier in ("0", "1", "2", "3", "4") else None

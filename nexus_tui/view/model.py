@@ -1,0 +1,312 @@
+"""What the dashboard shows, as plain values: request rows, the rate, the filter, what changed."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Sequence
+from decimal import Decimal
+from operator import attrgetter
+
+from nexus_core.observe.events import (
+    Attempt,
+    AttemptFailed,
+    BackendAdded,
+    BackendChanged,
+    BackendHealthChanged,
+    BackendProbed,
+    BackendRemoved,
+    BackendToggled,
+    BudgetStatusChanged,
+    CaptureToggled,
+    ConfigReloaded,
+    CooldownBegan,
+    CooldownEnded,
+    FirstByteReceived,
+    NexusEvent,
+    RequestFinished,
+    RequestReceived,
+    RequestRefused,
+    RouteDecided,
+    ZoneToggled,
+)
+from nexus_tui.view.filter import Filter, parse_filter
+from nexus_tui.view.rates import RateSeries
+from nexus_tui.view.rows import RequestRow
+from nexus_tui.view.zones import ZoneWatch
+
+CAPACITY = 10_000  # rows kept
+
+KPI = "kpi"
+BACKENDS = "backends"
+LIST = "list"
+GROUPS = (KPI, BACKENDS, LIST)  # painted in turn
+
+_by_seq = attrgetter("seq")
+
+
+# What the list can be sorted by: a request that has no such value yet comes last.
+SORTS: dict[str, Callable[[RequestRow], float | Decimal | str | None]] = {
+    "time": lambda row: row.seq,
+    "total": lambda row: row.total_ms,
+    "first byte": lambda row: row.first_byte_ms,
+    "tokens": lambda row: (
+        row.usage.prompt_tokens + row.usage.completion_tokens if row.usage else None
+    ),
+    "cost": lambda row: row.cost_usd,
+    "status": lambda row: row.status,
+    "model": lambda row: row.model,
+    "backend": lambda row: row.backend,
+}
+_BY_TIME = "time"
+_MARKS = 2  # requests that can be compared
+_TROUBLES = 5  # failures kept of each backend
+
+
+class ViewModel:
+    """Fold events into rows. Totals are not counted here: they come from the core's Stats."""
+
+    def __init__(self, capacity: int = CAPACITY) -> None:
+        self.rate = RateSeries()
+        self.zones = ZoneWatch()
+        # The newest failures of each backend, with their time, oldest first.
+        self.troubles: defaultdict[str, deque[tuple[float, Attempt]]] = defaultdict(
+            lambda: deque(maxlen=_TROUBLES)
+        )
+        self.marked: list[RequestRow] = []  # at most two, for the diff
+        self.sort = _BY_TIME
+        self.reversed = False
+        self.filter = Filter()
+        self.errors_only = False
+        self.pending: dict[str, bool] = {}  # switches asked for and not confirmed yet
+        self._ring: deque[RequestRow] = deque()
+        self._capacity = capacity
+        self._rows: dict[str, RequestRow] = {}
+        self._next_seq = 0
+        self._matches: list[RequestRow] | None = None  # None: everything is shown
+        self._frozen: list[RequestRow] | None = None  # the ring as it was when paused
+        self._frozen_at = 0
+        self._sorted: list[RequestRow] | None = None  # the view in another order; None: not made
+        self._places: dict[int, int] = {}  # in that order, by sequence number
+        self._dirty = set(GROUPS)
+
+    # --- what happened -------------------------------------------------------------------
+
+    def apply(self, events: Collection[NexusEvent]) -> None:
+        """Take in a batch, oldest first. Events of a request that is unknown change nothing."""
+        if not events:
+            return
+        if not self.paused:
+            self._sorted = None
+        for event in events:
+            match event:
+                case RouteDecided() | FirstByteReceived():
+                    self._update(event)
+                case RequestFinished():
+                    self._update(event)
+                    self.zones.count(event)
+                case RequestReceived():
+                    self.rate.add(event.at)
+                    self._append(RequestRow(self._next_seq, event.request_id, event.at, event))
+                case RequestRefused():
+                    self._append(
+                        RequestRow(self._next_seq, event.request_id, event.at, refused=event)
+                    )
+                case AttemptFailed():
+                    self.troubles[event.attempt.backend].append((event.at, event.attempt))
+                    self._update(event)
+                case ZoneToggled():
+                    self.zones.toggle(event)
+                case BackendToggled() | BackendRemoved():
+                    self.pending.pop(event.backend, None)
+                case BackendHealthChanged() | BackendProbed() | BackendChanged() | BackendAdded():
+                    pass  # drawn from the registry's snapshot
+                case CooldownBegan() | CooldownEnded():
+                    pass  # the same
+                case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
+                    pass  # drawn as it is
+        for kind in set(map(type, events)):
+            self._dirty.update(_GROUPS_OF.get(kind, GROUPS))
+
+    def take_dirty(self) -> set[str]:
+        """The groups that changed since the last call."""
+        dirty, self._dirty = self._dirty, set()
+        return dirty
+
+    def mark_dirty(self, *groups: str) -> None:
+        """Draw these groups in the next round."""
+        self._dirty.update(groups)
+
+    # --- what is shown -------------------------------------------------------------------
+
+    @property
+    def view(self) -> Sequence[RequestRow]:
+        """The rows to show, after pause and filter: the last one is the top of the screen.
+
+        That is the newest, or the largest in the order that was asked for.
+        """
+        if (self.sort, self.reversed) == (_BY_TIME, False):
+            return self._in_time
+        if self._sorted is None:
+            self._sorted = self._in_order()
+            self._places = {row.seq: place for place, row in enumerate(self._sorted)}
+        return self._sorted
+
+    @property
+    def _in_time(self) -> Sequence[RequestRow]:
+        if self._matches is not None:
+            return self._matches
+        return self._ring if self._frozen is None else self._frozen
+
+    def _in_order(self) -> list[RequestRow]:
+        value = SORTS[self.sort]
+        known = [row for row in self._in_time if value(row) is not None]
+        unknown = [row for row in self._in_time if value(row) is None]
+        # What is filtered by kind has a value, and values of one order are of one type.
+        known.sort(key=value, reverse=self.reversed)  # type: ignore[arg-type]
+        return unknown + known
+
+    def position(self, seq: int) -> int:
+        """Where a row stands in the view, or where it would; the last place is the top."""
+        view = self.view
+        if view is self._in_time:
+            return bisect_left(view, seq, key=_by_seq)
+        return self._places.get(seq, len(view) - 1)
+
+    def sort_by_next(self) -> None:
+        """Sort by the next column, largest on top; after the last one by time again."""
+        names = list(SORTS)
+        self.sort = names[(names.index(self.sort) + 1) % len(names)]
+        self._changed_view()
+
+    def reverse(self) -> None:
+        """Turn the order around."""
+        self.reversed = not self.reversed
+        self._changed_view()
+
+    def mark(self, row: RequestRow) -> None:
+        """Mark a row, or take its mark away; of three the oldest mark goes."""
+        if row in self.marked:
+            self.marked.remove(row)
+        else:
+            self.marked = [*self.marked, row][-_MARKS:]
+        self._dirty.add(LIST)
+
+    def clear(self) -> None:
+        """Forget every row. Requests that run come back with none of their past."""
+        self._ring.clear()
+        self._rows.clear()
+        self.marked.clear()
+        self._frozen = None
+        self._changed_view()
+
+    def row(self, request_id: str) -> RequestRow | None:
+        """One request; None when it has not come or is no longer kept."""
+        return self._rows.get(request_id)
+
+    @property
+    def kept(self) -> int:
+        """How many rows there are in all."""
+        return len(self._ring)
+
+    @property
+    def newest_seq(self) -> int:
+        """The sequence number of the newest row; -1 when there is none."""
+        return self._next_seq - 1
+
+    # --- pause and filter ----------------------------------------------------------------
+
+    @property
+    def paused(self) -> bool:
+        return self._frozen is not None
+
+    @property
+    def new_while_paused(self) -> int:
+        """How many rows came since the list was frozen."""
+        return self._next_seq - self._frozen_at if self.paused else 0
+
+    def pause(self) -> None:
+        """Freeze the list: the same rows stay, whatever the ring drops. Counters go on."""
+        if not self.paused:
+            self._frozen = list(self._ring)
+            self._frozen_at = self._next_seq
+        self._changed_view()
+
+    def resume(self) -> None:
+        """Show what came meanwhile."""
+        self._frozen = None
+        self._changed_view()
+
+    def set_filter(self, text: str) -> None:
+        """Show only what matches; the empty text shows everything."""
+        self.filter = parse_filter(text)
+        self._changed_view()
+
+    def set_errors_only(self, only: bool) -> None:
+        """Show only requests that failed, on top of the filter."""
+        self.errors_only = only
+        self._changed_view()
+
+    def _changed_view(self) -> None:
+        self._matches = self._sorted = None
+        if self.filter.tests or self.errors_only:
+            rows = self._ring if self._frozen is None else self._frozen
+            self._matches = [row for row in rows if self._shows(row)]
+        self._dirty.update((KPI, LIST))
+
+    def _shows(self, row: RequestRow) -> bool:
+        return (row.failed or not self.errors_only) and self.filter.matches(row)
+
+    # --- rows ----------------------------------------------------------------------------
+
+    def _append(self, row: RequestRow) -> None:
+        self._next_seq += 1
+        self._ring.append(row)
+        self._rows[row.request_id] = row
+        if len(self._ring) > self._capacity:
+            self._drop(self._ring.popleft())
+        self._index(row)
+
+    def _drop(self, row: RequestRow) -> None:
+        if self._rows.get(row.request_id) is row:
+            del self._rows[row.request_id]
+        if self._matches and not self.paused and self._matches[0] is row:
+            del self._matches[0]
+
+    def _update(
+        self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
+    ) -> None:
+        row = self._rows.get(event.request_id)
+        if row is not None:
+            row.add(event)
+            self._index(row)
+
+    def _index(self, row: RequestRow) -> None:
+        """Keep the filter's result right for one row that is new or has changed."""
+        if self._matches is None or (self.paused and row.seq >= self._frozen_at):
+            return
+        at = bisect_left(self._matches, row.seq, key=_by_seq)
+        is_in = at < len(self._matches) and self._matches[at] is row
+        if self._shows(row) == is_in:
+            return
+        if is_in:
+            del self._matches[at]
+        else:
+            insort(self._matches, row, key=_by_seq)
+
+
+_GROUPS_OF: dict[type[object], tuple[str, ...]] = {
+    RequestReceived: (KPI, LIST),
+    RequestRefused: (KPI, LIST),
+    FirstByteReceived: (KPI, LIST),
+    BackendHealthChanged: (KPI, BACKENDS),
+    BackendProbed: (BACKENDS,),
+    CooldownBegan: (KPI, BACKENDS),
+    CooldownEnded: (KPI, BACKENDS),
+    BackendToggled: (KPI, BACKENDS),
+    BackendChanged: (BACKENDS,),
+    ZoneToggled: (KPI, BACKENDS),
+    BackendAdded: (KPI, BACKENDS),
+    BackendRemoved: (KPI, BACKENDS),
+    CaptureToggled: (KPI,),
+}

@@ -1,0 +1,101 @@
+"""What the last line says for a while in place of the hints: outcomes, and what went wrong."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from nexus_core.observe.events import BackendHealthChanged, NexusEvent
+from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_core.types import HealthCause
+from nexus_tui.view.sentences import sentence
+from nexus_tui.widgets.frame import HintBar
+
+_SECONDS = 3.0
+_NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
+# Its lines are for grep; RequestFinished says the same, and is put into words.
+_TOLD_BY_EVENTS = "nexus_core.proxy.progress"
+_LINE_END = "\\x0a"  # as the log writes it
+_WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
+
+
+class Notices:
+    """One at a time; the newest wins."""
+
+    def __init__(
+        self,
+        bars: Callable[[], Iterable[HintBar]],
+        later: Callable[[float, Callable[[], None]], object],
+        logs: LogRing,
+        now: Callable[[], float],
+    ) -> None:
+        self._bars = bars  # the last lines that can be seen, the one of the tabs first
+        self._later = later  # calls a function after some seconds
+        self._logs = logs
+        self._now = now  # seconds since the epoch, by the clock of the log
+        self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
+        self._warned_of: LogLine | None = None
+        self._news: str | None = None  # what went wrong since, and waits to be shown
+
+    def say(self, text: str, seconds: float = _SECONDS) -> None:
+        """Show it; it is drawn as text."""
+        for bar in self._bars():
+            bar.notice = text
+            bar.redraw()
+        self._later(seconds, partial(self._clear, text))
+
+    def _clear(self, text: str) -> None:
+        for bar in self._bars():
+            if bar.notice == text:
+                bar.notice = ""
+                bar.redraw()
+
+    def tell_of(self, events: Iterable[NexusEvent]) -> None:
+        """What goes wrong, by its typed events; a refused key at once, for it changes rarely."""
+        for event in events:
+            text = sentence(event)
+            if text is None or self._now() - event.at > _NEWS_SECONDS:
+                continue
+            if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
+                self.say(text, _WARNING_SECONDS)
+            else:
+                self._news = text
+
+    def forget(self) -> None:
+        """Drop what waits: what went wrong before there was a screen is found in its lists."""
+        self._news = None
+
+    def warn(self) -> None:
+        """Show the newest of what went wrong, and of the log's warnings, unless it was shown.
+
+        What somebody asked for has its time first.
+        """
+        now = time.monotonic()
+        if now - self._warned_at < 2 * _WARNING_SECONDS or any(bar.notice for bar in self._bars()):
+            return
+        text, self._news = self._news or self._logged(), None
+        if text is not None:
+            self._warned_at = now
+            self.say(text, _WARNING_SECONDS)
+
+    def _logged(self) -> str | None:
+        """The newest line that is a warning or worse, as a sentence; None if it is no news."""
+        line = self._logs.last_warning
+        if line is None or line is self._warned_of or self._now() - line.at > _NEWS_SECONDS:
+            return None
+        self._warned_of = line
+        if line.logger.endswith(_TOLD_BY_EVENTS):
+            return None
+        return _without_trace(line.text)
+
+
+def _without_trace(text: str) -> str:
+    """What was logged, and of a trace the exception alone; `\\x0a` stands for line ends here."""
+    what, _, trace = text.partition(f"{_LINE_END}Traceback")
+    if not trace:
+        return text
+    # Of several, the last one was raised; its frames are indented, its message may have lines.
+    lines = trace.rpartition(f"{_LINE_END}Traceback")[2].split(_LINE_END)[1:]
+    error = next((line for line in lines if line and not line.startswith(" ")), "see the log")
+    return f"{'internal error' if '=' in what else what}: {error}"

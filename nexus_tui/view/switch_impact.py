@@ -1,0 +1,66 @@
+"""What switching something off would do: which models would be answered by whom, or by nobody."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.requirements import resolve_aliases
+from nexus_core.types import PrivacyZone
+from nexus_tui.view.backend_status import is_usable
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A name that clients may ask for, and what answers it once the backends are off."""
+
+    model: str
+    backend: str | None  # who still answers; None: nobody, which is a 503
+    how: str = ""  # for people, such as `fallback qwen2:72b`
+
+
+def hits(
+    off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
+) -> list[Hit]:
+    """Every model and alias that these backends serve now, those that nobody else serves first."""
+    going = [backend for backend in backends if backend.name in off and is_usable(backend)]
+    staying = [backend for backend in backends if backend.name not in off and is_usable(backend)]
+    served = {model for backend in going for model in backend.models}
+    names = sorted(served | {a for a in routing.aliases if _target(a, routing) in served})
+    found = [_hit(name, staying, routing) for name in names]
+    return sorted(found, key=lambda hit: hit.backend is not None)
+
+
+def lost(
+    off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
+) -> list[str]:
+    """Of those the models that nobody would serve any more."""
+    return [hit.model for hit in hits(off, backends, routing) if hit.backend is None]
+
+
+def is_last_of_zone(name: str, backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> bool:
+    """Whether the backend is the zone's only one that is used now."""
+    usable = [one.name for one in backends if one.zone is zone and is_usable(one)]
+    return usable == [name]
+
+
+def _hit(name: str, staying: Sequence[BackendSnapshot], routing: RoutingConfig) -> Hit:
+    target = _target(name, routing)
+    if backend := _server_of(target, staying):
+        return Hit(name, backend, "alias" if target != name else "")
+    for asked in resolve_aliases(name, routing.aliases):
+        for fallback in routing.fallbacks.get(asked, ()):
+            if backend := _server_of(_target(fallback, routing), staying):
+                return Hit(name, backend, f"fallback {fallback}")
+    return Hit(name, None)
+
+
+def _target(name: str, routing: RoutingConfig) -> str:
+    return resolve_aliases(name, routing.aliases)[-1]
+
+
+def _server_of(model: str, backends: Sequence[BackendSnapshot]) -> str | None:
+    serving = [backend for backend in backends if model in backend.models]
+    return max(serving, key=lambda backend: backend.priority).name if serving else None

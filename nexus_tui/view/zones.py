@@ -1,0 +1,66 @@
+"""What the zones did: answers and refusals of the last minutes, and what a cut has changed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from nexus_core.observe.events import RequestFinished, ZoneToggled
+from nexus_core.types import PrivacyZone
+from nexus_tui.view.rates import RecentSum
+
+
+@dataclass(slots=True)
+class Cut:
+    """A zone that was switched off, and what came of it since."""
+
+    at: float
+    ended: int  # streams that were stopped with it
+    is_ours: bool = False  # this screen asked for it
+    refused: int = 0  # requests that only it would have served
+    elsewhere: int = 0  # answers by the other zone
+
+
+class ZoneWatch:
+    """Fold events into what the zones' tab and the banner say."""
+
+    def __init__(self) -> None:
+        self.answers = {zone: RecentSum() for zone in PrivacyZone}
+        self.refused = RecentSum()  # for the privacy rule
+        self.cuts: dict[PrivacyZone, Cut] = {}
+        self._asked: set[PrivacyZone] = set()
+
+    def ask(self, zone: PrivacyZone) -> None:
+        """This screen asks for a cut; it is one when the event says so."""
+        self._asked.add(zone)
+
+    def refuse(self, zone: PrivacyZone) -> None:
+        """Nothing came of what was asked for."""
+        self._asked.discard(zone)
+
+    def toggle(self, event: ZoneToggled) -> None:
+        """A zone was switched on or off."""
+        is_asked = event.zone in self._asked
+        self._asked.discard(event.zone)
+        if event.enabled:
+            self.cuts.pop(event.zone, None)
+        else:
+            self.cuts[event.zone] = Cut(event.at, event.ended, is_ours=is_asked)
+
+    def count(self, event: RequestFinished) -> None:
+        """A request is over."""
+        if event.zone is not None and event.status < 400:
+            self.answers[event.zone].add(event.at)
+        elif _dropped_by(event, "zone"):
+            self.refused.add(event.at)
+        for zone, cut in self.cuts.items():
+            if event.zone is not None and event.zone is not zone and event.status < 400:
+                cut.elsewhere += 1
+            elif _dropped_by(event, "enabled", zone):
+                cut.refused += 1
+
+
+def _dropped_by(event: RequestFinished, stage: str, zone: PrivacyZone | None = None) -> bool:
+    """Refused, and a stage had dropped a backend (of the zone) that might have served it."""
+    return (event.status, event.backend) == (503, None) and any(
+        one.dropped_by == stage and zone in (None, one.zone) for one in event.considered
+    )

@@ -1,0 +1,172 @@
+"""The base of everything that ticks: lines of styled text, compared before they are painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol, runtime_checkable
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from textual import events
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from nexus_tui.draw.theme import style
+from nexus_tui.text.glyphs import in_ascii
+from nexus_tui.text.numbers import wrap
+
+Cell = tuple[str, str]  # text, name of a style
+Line = tuple[Cell, ...]
+
+
+@runtime_checkable
+class Styling(Protocol):
+    """How an app wants its lines drawn."""
+
+    @property
+    def theme(self) -> str: ...
+    @property
+    def draws_ascii(self) -> bool: ...
+
+
+def draws_ascii(app: object) -> bool:
+    """Whether no glyph of ours but ASCII may be on the screen."""
+    return isinstance(app, Styling) and app.draws_ascii
+
+
+def rule(width: int, title: str, *parts: str, warning: str = "") -> Line:
+    """A heading: `── Backends ── 5 of 6 usable ─────`; a warning comes before the other parts."""
+    cells: list[Cell] = [("── ", "faint"), (f"{title} ", "title")]
+    if warning:
+        cells += [("── ", "faint"), (f"{warning} ", "warn")]
+    for part in parts:
+        cells += [("── ", "faint"), (f"{part} ", "dim")]
+    rest = width - sum(cell_len(text) for text, _ in cells)
+    return (*cells, ("─" * max(0, rest), "faint"))
+
+
+def joined(items: Iterable[Line], width: int, gap: str = "   ") -> Line:
+    """As many items as fit, the first ones first, with a gap between them."""
+    cells: list[Cell] = [(" ", "text")]
+    used = 1
+    for item in items:
+        needed = sum(cell_len(text) for text, _ in item) + (len(gap) if used > 1 else 0)
+        if used + needed > width:
+            break
+        if used > 1:
+            cells.append((gap, "text"))
+        cells += item
+        used += needed
+    return tuple(cells)
+
+
+def folded(line: Line, width: int) -> list[Line]:
+    """The line with its last cell wrapped under itself."""
+    if not line:
+        return [line]
+    *before, (text, name) = line
+    indent = sum(cell_len(part) for part, _ in before)
+    first, *more = wrap(text, width - indent)
+    return [(*before, (first, name)), *(((" " * indent, name), (part, name)) for part in more)]
+
+
+class LineWidget(Widget):
+    """Draws `lines()`; `redraw()` repaints those that differ from what is on the screen."""
+
+    ALLOW_SELECT = False  # the terminal's own selection works with shift
+    raised = False  # on the background of a bar
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self._lines: list[Line] = []
+        self._strips: dict[int, Strip] = {}
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        """What the widget shows now, from the top; at most `height` lines."""
+        raise NotImplementedError
+
+    def redraw(self) -> None:
+        """Compare and repaint; free of cost on the terminal when nothing has changed."""
+        width, height = self.size
+        if not width or not height or not self.is_shown:
+            return
+        new = list(self.lines(width, height)[:height])
+        old, self._lines = self._lines, new
+        for first, last in _runs(old, new):
+            for y in range(first, last):
+                self._strips.pop(y, None)
+            self.refresh(Region(0, first, width, last - first))
+
+    def redraw_all(self) -> None:
+        """Paint every line anew, as after a change of size or selection style."""
+        self._lines = []
+        self._strips.clear()
+        self.redraw()
+        self.refresh()
+
+    @property
+    def is_shown(self) -> bool:
+        """Whether the widget and everything around it are displayed."""
+        return self.is_attached and all(
+            node.display for node in self.ancestors_with_self if isinstance(node, Widget)
+        )
+
+    def on_resize(self, _event: events.Resize) -> None:
+        self.redraw_all()
+
+    def on_show(self, _event: events.Show) -> None:
+        self.redraw_all()
+
+    def render_line(self, y: int) -> Strip:
+        strip = self._strips.get(y)
+        if strip is None:
+            line = self._lines[y] if y < len(self._lines) else ()
+            strip = self._strips[y] = self._strip(y, line)
+        return strip
+
+    def line_is_selected(self, y: int) -> bool:
+        """Whether the cursor is on this line of the widget."""
+        return False
+
+    def _strip(self, y: int, line: Line) -> Strip:
+        selected = self.line_is_selected(y)
+        plain = self.app.no_color
+        theme = self.app.theme
+        is_ascii = draws_ascii(self.app)
+        segments = [
+            Segment(
+                in_ascii(text) if is_ascii else text,
+                style(name, theme, raised=self.raised, selected=selected, plain=plain),
+            )
+            for text, name in _merged(line)
+        ]
+        blank = style("text", theme, raised=self.raised, selected=selected, plain=plain)
+        return Strip(segments).adjust_cell_length(self.size.width, blank)
+
+
+def _merged(line: Line) -> list[Cell]:
+    """The line with neighbours of one style joined, so that few segments are painted."""
+    cells: list[Cell] = []
+    for text, name in line:
+        if not text:
+            continue
+        if cells and cells[-1][1] == name:
+            cells[-1] = (cells[-1][0] + text, cells[-1][1])
+        else:
+            cells.append((text, name))
+    return cells
+
+
+def _runs(old: list[Line], new: list[Line]) -> Iterable[tuple[int, int]]:
+    """The spans of lines that differ."""
+    first = None
+    for y in range(max(len(old), len(new))):
+        same = y < len(old) and y < len(new) and old[y] == new[y]
+        if not same and first is None:
+            first = y
+        elif same and first is not None:
+            yield first, y
+            first = None
+    if first is not None:
+        yield first, max(len(old), len(new))

@@ -1,0 +1,118 @@
+"""A list that draws only the rows in sight: cursor, scrolling, following."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from textual import events
+from textual.message import Message
+
+from nexus_tui.widgets.base.lines import Line, LineWidget
+
+
+class RowList(LineWidget):
+    """Headings, then rows. Subclasses say how many rows there are and draw one."""
+
+    head_lines = 2
+    shows_cursor = True
+
+    class Opened(Message):
+        """A row was clicked that the cursor was on already."""
+
+    def __init__(self, *, id: str | None = None) -> None:  # noqa: A002  Textual's own name
+        super().__init__(id=id)
+        self.cursor = 0
+        self._top = 0  # the first row in sight
+        self._drawn_cursor = -1  # the line on the screen that is drawn as selected
+
+    # --- what subclasses give ------------------------------------------------------------
+
+    def row_count(self) -> int:
+        """How many rows there are."""
+        raise NotImplementedError
+
+    def head(self, width: int) -> Sequence[Line]:
+        """The headings, `head_lines` of them."""
+        raise NotImplementedError
+
+    def row(self, index: int, width: int) -> Line:
+        """One row; 0 is the top one."""
+        raise NotImplementedError
+
+    def empty(self, width: int) -> Sequence[Line]:
+        """What to show in place of rows."""
+        return ()
+
+    def locate(self) -> None:
+        """Bring the cursor up to date with rows that came since the last drawing."""
+
+    def cursor_moved(self) -> None:
+        """The person moved the cursor."""
+
+    # --- drawing -------------------------------------------------------------------------
+
+    def lines(self, width: int, height: int) -> Sequence[Line]:
+        total = self.row_count()
+        self._keep_in_sight(total, height - self.head_lines)
+        head = list(self.head(width))
+        if not total:
+            return [*head, *self.empty(width)]
+        last = min(total, self._top + height - self.head_lines)
+        rows = [self.row(index, width) for index in range(self._top, last)]
+        self._move_mark()
+        return [*head, *rows]
+
+    def _keep_in_sight(self, total: int, room: int) -> None:
+        self.cursor = max(0, min(self.cursor, total - 1))
+        room = max(1, room)
+        self._top = min(self._top, self.cursor, max(0, total - room))
+        self._top = max(self._top, self.cursor - room + 1)
+
+    def _move_mark(self) -> None:
+        """Paint the line that the cursor left and the one that it came to."""
+        line = self.head_lines + self.cursor - self._top
+        if line == self._drawn_cursor:
+            return
+        for y in (self._drawn_cursor, line):
+            if 0 <= y < len(self._lines):
+                self._lines[y] = ()  # differs from any row, so it is painted
+                self._strips.pop(y, None)
+        self._drawn_cursor = line
+
+    def line_is_selected(self, y: int) -> bool:
+        return self.shows_cursor and y == self._drawn_cursor and self.row_count() > 0
+
+    # --- moving --------------------------------------------------------------------------
+
+    def move(self, rows: int) -> None:
+        """Move the cursor and paint at once."""
+        self.locate()
+        self.cursor = max(0, min(self.cursor + rows, self.row_count() - 1))
+        self.cursor_moved()
+        self.redraw()
+
+    def page(self, pages: int) -> None:
+        """Move by what is in sight."""
+        self.move(pages * max(1, self.size.height - self.head_lines - 1))
+
+    def edge(self, direction: int) -> None:
+        """Move to the top (-1) or the bottom (1)."""
+        self.move(direction * self.row_count())
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.move(3)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.move(-3)
+
+    def on_click(self, event: events.Click) -> None:
+        self.locate()
+        index = self._top + event.y - self.head_lines
+        if event.y < self.head_lines or index >= self.row_count():
+            return
+        if index == self.cursor:
+            self.post_message(self.Opened())
+        else:
+            self.move(index - self.cursor)

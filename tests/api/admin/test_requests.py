@@ -1,0 +1,117 @@
+"""GET /nexus/requests: the newest requests, and all that is known of one."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from nexus_core.gateway import Gateway
+from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsage
+from nexus_core.types import (
+    BackendType,
+    Cost,
+    CountMethod,
+    Endpoint,
+    PrivacyZone,
+    RouteReason,
+)
+from tests.api.in_process import client
+
+
+async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gateway) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "a secret"}]}
+    gateway.registry.set_enabled("local", False)
+    gateway.registry.set_enabled("cloud", False)
+    async with gateway.running(), client(gateway) as http:
+        await gateway.health.first_round()
+        await http.post("/nexus/capture", json={"enabled": True})
+        sent = [await http.post("/v1/chat/completions", json=body) for _ in range(3)]
+        ids = [answer.headers["x-nexus-request-id"] for answer in sent]
+        listed = (await http.get("/nexus/requests", params={"limit": 2})).json()["requests"]
+        older = await http.get("/nexus/requests", params={"before": ids[1]})
+        one = (await http.get(f"/nexus/requests/{ids[0]}")).json()
+        bodies = await http.get(f"/nexus/requests/{ids[0]}/bodies")
+        refused = [
+            (await http.get(path)).status_code
+            for path in (
+                "/nexus/requests?limit=0",
+                "/nexus/requests?limit=1001",
+                "/nexus/requests/x",
+            )
+        ]
+
+    assert [row["id"] for row in listed] == [ids[2], ids[1]]
+    assert [row["id"] for row in older.json()["requests"]] == [ids[0]]
+    assert set(listed[0]) == {
+        *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
+        *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
+        *("is_running", "is_unpriced", "counted", "is_estimated"),
+    }
+    row = listed[0]
+    assert (row["model"], row["status"], row["is_running"]) == ("m", 503, False)
+    assert (row["served_model"], row["backend"], row["cost_usd"]) == (None, None, None)
+    assert one["has_body"] is True
+    assert "secret" not in json.dumps(one)
+    assert json.loads(bodies.json()["request"]["content"]) == body
+    assert bodies.headers["cache-control"] == "no-store"
+    assert refused == [400, 400, 404]
+
+
+def end(gateway: Gateway, request_id: str, **money: Any) -> None:
+    """A request from its beginning to its end."""
+    gateway.bus.publish(
+        RequestReceived(
+            at=1.0,
+            request_id=request_id,
+            endpoint=Endpoint.CHAT_COMPLETIONS,
+            model="m",
+            is_streaming=False,
+            client=None,
+            headers=(),
+            body_bytes=2,
+        )
+    )
+    gateway.bus.publish(
+        RequestFinished(
+            at=2.0,
+            request_id=request_id,
+            backend="cloud",
+            backend_type=BackendType.OPENAI,
+            zone=PrivacyZone.OPEN,
+            reason=RouteReason.CAPABILITY_MATCH,
+            model="m",
+            status=200,
+            failed=False,
+            client_left=False,
+            error=None,
+            total_ms=9.0,
+            first_byte_ms=8.0,
+            overhead_ms=1.0,
+            usage=TokenUsage(prompt_tokens=3, completion_tokens=4),
+            counted=CountMethod.REPORTED,
+            attempts=(),
+            considered=(),
+            headers=(),
+            **money,
+        )
+    )
+
+
+async def test_what_a_request_cost_is_told_and_an_unknown_price_is_not_0(gateway: Gateway) -> None:
+    end(gateway, "priced", cost=Cost(2_900_000, "config"), estimated=Cost(3_200_000, "config"))
+    end(gateway, "unpriced", is_unpriced=True)
+    end(gateway, "local", saved=Cost(4_000_000, "list"), saved_model="gpt-4")
+
+    async with client(gateway) as http:
+        listed = (await http.get("/nexus/requests")).json()["requests"]
+        one = (await http.get("/nexus/requests/priced")).json()
+        local = (await http.get("/nexus/requests/local")).json()
+
+    costs = {row["id"]: (row["cost_usd"], row["is_unpriced"]) for row in listed}
+    assert costs == {"priced": (0.0029, False), "unpriced": (None, True), "local": (None, False)}
+    assert (one["estimated_usd"], one["price_from"], one["counted"]) == (
+        0.0032,
+        "config",
+        "reported",
+    )
+    assert (local["saved_usd"], local["saved_model"]) == (0.004, "gpt-4")

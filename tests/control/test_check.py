@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from nexus_core.config.outbound_proxy import read_proxy_url
+from nexus_core.config.schema import (
+    BackendConfig,
+    Config,
+    PolicyConfig,
+    StorageConfig,
+    UnusableBackend,
+)
+from nexus_core.control.check import Finding, Level, check_config, check_storage
+from nexus_core.fleet.snapshot import first_snapshot
+from nexus_core.types import BackendType, HealthCause, PrivacyZone, ProbeResult
+
+UP = ProbeResult(elapsed_ms=3, models=("m", "n"))
+DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="connection refused")
+MEMORY = StorageConfig(path=":memory:")
+
+
+def backend(name: str = "a", **changes: object) -> BackendConfig:
+    values: dict[str, object] = {
+        "name": name,
+        "url": "http://127.0.0.1:1",
+        "type": BackendType.VLLM,
+        "zone": PrivacyZone.RESTRICTED,
+        "models": {"m": "m"},
+    }
+    return BackendConfig.model_validate(values | changes)
+
+
+def findings(config: Config, **probes: ProbeResult) -> list[Finding]:
+    fleet = [first_snapshot(backend) for backend in config.backends]
+    return list(check_config(config, probes, fleet))
+
+
+def bad(config: Config, **probes: ProbeResult) -> list[Finding]:
+    return [finding for finding in findings(config, **probes) if finding.level is not Level.OK]
+
+
+def configured(*backends: BackendConfig, **routing: object) -> Config:
+    values = {"backends": backends, "storage": MEMORY, "routing": routing}
+    return Config.model_validate(values)
+
+
+def test_all_well() -> None:
+    found = findings(configured(backend()), a=UP)
+
+    assert [finding.level for finding in found] == [Level.OK] * 3
+    assert found[1].text == "vllm at http://127.0.0.1:1 lists 2 models, 3 ms"
+
+
+def test_the_way_through_a_proxy_is_told_without_its_password() -> None:
+    via = read_proxy_url("http://me:hush-hush@proxy:3128")
+
+    found = findings(configured(backend(via=via)), a=UP)
+
+    assert found[1].text == (
+        "vllm at http://127.0.0.1:1 through the proxy http://proxy:3128 lists 2 models, 3 ms"
+    )
+
+
+def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
+    (finding,) = bad(configured(backend()), a=DOWN)
+
+    assert finding.level is Level.ERROR
+    assert finding.text == "http://127.0.0.1:1: connection refused"
+    assert finding.mend is not None
+    assert "start it" in finding.mend
+
+
+def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
+    via = read_proxy_url("http://me:hush-hush@proxy:3128")
+
+    (finding,) = bad(configured(backend(via=via)), a=DOWN)
+
+    assert finding.mend is not None
+    assert "the proxy http://proxy:3128" in finding.mend
+    assert "start it" not in finding.mend
+    assert "hush" not in str(finding)
+
+
+def test_without_a_list_configured_models_are_well() -> None:
+    detail = "/v1/models answers 404; the configured models are used"
+
+    found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
+
+    assert (found[1].level, found[1].mend) == (Level.OK, None)
+    assert found[1].text == f"vllm at http://127.0.0.1:1 answers, 3 ms; {detail}"
+
+
+def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> None:
+    detail = '/v1/models answers 404; no models are known: set models = ["…"]'
+    unlisted = ProbeResult(elapsed_ms=3, detail=detail, never_lists=True)
+
+    (finding,) = bad(configured(backend(models=None)), a=unlisted)
+
+    assert finding.level is Level.WARNING
+    assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
+    assert finding.mend == 'no models are known: set models = ["…"]'
+
+
+def test_a_refused_key_names_its_variable() -> None:
+    refused = ProbeResult(elapsed_ms=1, cause=HealthCause.AUTH, detail="401: check K")
+
+    (finding,) = bad(configured(backend(api_key_env="K", api_key="sk-1")), a=refused)
+
+    assert finding.mend == "put a valid key in K"
+
+
+def test_a_missing_key_is_an_error_with_its_mend() -> None:
+    why = 'backend "c": C_KEY is not set; export it or remove the backend'
+    unusable = UnusableBackend(name="c", type=BackendType.OPENAI, zone=PrivacyZone.OPEN, why=why)
+    config = Config(unusable=(unusable,), storage=MEMORY)
+
+    assert bad(config) == [
+        Finding(Level.ERROR, 'backend "c"', "C_KEY is not set", "export it or remove the backend")
+    ]
+
+
+def test_a_backend_that_is_off_is_not_asked_and_no_problem() -> None:
+    assert bad(configured(backend(enabled=False))) == []
+
+
+def test_no_backend_at_all_is_an_error() -> None:
+    (finding,) = bad(Config(storage=MEMORY))
+
+    assert (finding.level, finding.about) == (Level.ERROR, "backends")
+
+
+def test_a_model_that_the_backend_does_not_list_is_a_warning_with_the_near_name() -> None:
+    listed = ProbeResult(elapsed_ms=1, models=("llama3:70b",))
+
+    (finding,) = bad(configured(backend(models={"x": "llama3:70"})), a=listed)
+
+    assert finding.level is Level.WARNING
+    assert finding.text == 'does not list its model "llama3:70"'
+    assert finding.mend is not None
+    assert finding.mend.endswith('; did you mean "llama3:70b"?')
+
+
+@pytest.mark.parametrize(
+    ("routing", "about"),
+    [
+        ({"aliases": {"x": "gone"}}, "routing.aliases.x"),
+        ({"fallbacks": {"m": ("gone",)}}, "routing.fallbacks.m"),
+        ({"policies": (PolicyConfig(model_pattern="gone-*"),)}, "routing.policies[0]"),
+    ],
+)
+def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], about: str) -> None:
+    (finding,) = bad(configured(backend(), **routing), a=UP)
+
+    assert (finding.level, finding.about) == (Level.WARNING, about)
+    assert finding.mend is not None
+
+
+@pytest.mark.parametrize(
+    "routing",
+    [
+        {"aliases": {"x": "y", "y": "m"}},
+        {"aliases": {"x": "gone"}, "fallbacks": {"gone": ("m",)}},
+        {"fallbacks": {"gone": ("m",)}},
+        {"policies": (PolicyConfig(model_pattern="?"),)},
+        {"policies": (PolicyConfig(model_pattern="m", privacy=PrivacyZone.RESTRICTED),)},
+    ],
+)
+def test_a_name_that_is_served_in_the_end_is_none(routing: dict[str, object]) -> None:
+    assert bad(configured(backend(), **routing), a=UP) == []
+
+
+@pytest.mark.parametrize(
+    ("policy", "demand"),
+    [
+        (PolicyConfig(model_pattern="m*", privacy=PrivacyZone.RESTRICTED), "zone restricted"),
+        (PolicyConfig(model_pattern="m*", min_tier=3), "tier 3"),
+    ],
+)
+def test_a_policy_that_nobody_can_meet_is_a_warning(policy: PolicyConfig, demand: str) -> None:
+    cloud = backend(zone=PrivacyZone.OPEN, tier=2)
+
+    (finding,) = bad(configured(cloud, policies=(policy,)), a=UP)
+
+    assert finding.text == f'"m*" demands {demand}: nobody may serve "m"'
+
+
+def test_what_is_not_known_is_told_with_a_warning() -> None:
+    config = configured(backend(models=None), aliases={"x": "m"})
+
+    warning = bad(config, a=DOWN)[1]
+
+    assert warning.text == 'nobody serves "m" (the models of a are not known)'
+
+
+# The disk
+
+
+def test_the_ledger_can_be_written_and_nothing_is_created(tmp_path: Path) -> None:
+    new = check_storage(str(tmp_path / "deep" / "nexus.db"))
+
+    assert new.level is Level.OK
+    assert os.listdir(tmp_path) == []
+    assert check_storage(":memory:").level is Level.OK
+
+
+@pytest.mark.parametrize("name", [".", "file/nexus.db"])
+def test_a_ledger_that_cannot_be_is_an_error(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+
+    finding = check_storage(str(tmp_path / name))
+
+    assert finding.level is Level.ERROR
+    assert finding.mend is not None
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="everything may be written by root")
+def test_a_folder_that_may_not_be_written_is_an_error(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+
+    assert check_storage(str(tmp_path / "nexus.db")).level is Level.ERROR
+    tmp_path.chmod(0o700)

@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_core.dialects import sse
+from nexus_core.dialects.sse import SseEvent, SseParser, encode_event
+
+STREAM = (
+    "\ufeff: a comment\r\n"
+    "event: one\r\ndata: grüß\r\ndata: dich 🦊\r\n\r\n"
+    "event: empty\n\n"
+    "data:no space\nid: 7\nretry: 3\n\n"
+    "data: old\rdata: mac\r\r"
+    "data\n\n"
+    ": ping\n\n"
+    "data: [DONE]\n\n"
+    "data: cut off"
+).encode()
+EVENTS = [
+    SseEvent("one", "grüß\ndich 🦊"),
+    SseEvent("message", "no space", "7"),
+    SseEvent("message", "old\nmac", "7"),
+    SseEvent("message", "", "7"),
+    SseEvent("message", "[DONE]", "7"),
+]
+
+
+def parse(*chunks: bytes) -> list[SseEvent]:
+    parser = SseParser()
+    return list(itertools.chain.from_iterable(parser.feed(chunk) for chunk in chunks))
+
+
+def test_events_are_read_whole() -> None:
+    assert parse(STREAM) == EVENTS
+
+
+@pytest.mark.parametrize("at", range(len(STREAM) + 1))
+def test_a_chunk_border_anywhere_changes_nothing(at: int) -> None:
+    assert parse(STREAM[:at], STREAM[at:]) == EVENTS
+
+
+def test_single_bytes_change_nothing() -> None:
+    assert parse(*(bytes([byte]) for byte in STREAM)) == EVENTS
+
+
+def test_an_event_is_given_out_with_the_bytes_that_end_it() -> None:
+    parser = SseParser()
+
+    before = list(parser.feed(b"data: 1\r\n\r"))
+    after = list(parser.feed(b"\ndata: 2\r\n\r\n"))
+
+    assert before == [SseEvent("message", "1")]
+    assert after == [SseEvent("message", "2")]
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_any_bytes_are_read_and_borders_do_not_matter(data: bytes, at: int) -> None:
+    assert parse(data[:at], data[at:]) == parse(data)
+
+
+def test_a_line_without_end_is_refused() -> None:
+    with pytest.raises(ValueError, match="line"):
+        parse(*[b"x" * 65536] * (sse.MAX_LINE_BYTES // 65536 + 1))
+
+
+def test_an_event_without_end_is_refused() -> None:
+    line = b"data: " + b"x" * 65536 + b"\n"
+
+    with pytest.raises(ValueError, match="event"):
+        parse(*[line] * (sse.MAX_EVENT_BYTES // 65536 + 1))
+
+
+def test_an_encoded_event_is_read_back() -> None:
+    assert parse(encode_event({"text": "line\nbreak ü"})) == [
+        SseEvent("message", '{"text":"line\\nbreak ü"}')
+    ]

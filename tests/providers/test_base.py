@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from nexus_core.providers.base import KeyCutter, read_whole
+from nexus_core.upstream.base import UpstreamProtocolError
+from tests.proxy.fakes import ScriptedResponse
+
+
+async def test_a_whole_answer_has_a_limit() -> None:
+    assert await read_whole(ScriptedResponse(b"12345", b"67890"), 10) == b"1234567890"
+    with pytest.raises(UpstreamProtocolError, match="over 9 bytes"):
+        await read_whole(ScriptedResponse(b"12345", b"67890"), 9)
+
+
+def test_what_a_backend_says_can_be_written_down() -> None:
+    assert KeyCutter("sk-1").cut_text("bad sk-1 \ud800") == "bad [key] ?"
+
+
+KEY = "sk-a+b/c_1"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        "sk-a+b/c_1",
+        r"sk-a+b\/c_1",  # PHP
+        r"sk-a\u002Bb/c_1",  # .NET
+        r"sk-a\u002bb\u002fc_1",
+        r"sk-a\\u002Bb\\\/c_1",  # JSON in a text of JSON
+        "".join(f"\\u{ord(char):04x}" for char in KEY),
+    ],
+)
+def test_a_key_is_cut_out_however_json_has_it(said: str) -> None:
+    around = r'{"a": "\n %s \u00e9 \/"}'
+
+    assert KeyCutter(KEY).cut_text(around % said) == around % "[key]"
+
+
+@pytest.mark.parametrize("said", [r"sk-a+b\nc_1", r"\s\k-a+b/c_1", "sk-a+b/c_2", r"\\" * 9])
+def test_what_is_not_the_key_stays(said: str) -> None:
+    assert KeyCutter(KEY).cut_text(said + r"\u00e9") == said + r"\u00e9"
+
+
+def test_escapes_without_end_are_read_in_no_time() -> None:
+    started = time.perf_counter()
+
+    KeyCutter(KEY).cut(b"\\" * 500_000 + b"\\u0073" * 100_000)
+
+    assert time.perf_counter() - started < 1

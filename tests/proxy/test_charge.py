@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+
+import pytest
+
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.observe.events import RequestFinished
+from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import BackendType, Endpoint, PrivacyZone
+from nexus_core.upstream.base import Headers
+from tests.proxy.fakes import RecordingReply
+from tests.proxy.world import World
+
+
+class LeavingReply(RecordingReply):
+    """A client that leaves at the moment its answer begins."""
+
+    async def start(
+        self, status: int, upstream: Headers, served: Served, *, length: int | None
+    ) -> Headers:
+        raise asyncio.CancelledError
+
+
+async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
+    backend = {"zone": PrivacyZone.OPEN, "models": {"m": "m"}}
+    world = World([backend], RoutingConfig(), False, ["400"], kinds=(BackendType.OPENAI,))
+    world.books.prices.load()
+    body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
+    request = ProxyRequest(
+        id="r1",
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        need=Requirements("m", ("m",)),
+        client=None,
+        headers=(),
+        received=time.monotonic(),
+    )
+    world.restricted["r1"] = False
+
+    with pytest.raises(asyncio.CancelledError):
+        await world.forwarder.forward(request, LeavingReply())
+
+    (finished,) = [e for e in world.events.drain() if isinstance(e, RequestFinished)]
+    assert (finished.usage, finished.cost, finished.is_unpriced) == (None, None, False)
+    assert finished.client_left
+    assert world.books.budget.reserved_nano_usd == 0

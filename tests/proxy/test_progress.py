@@ -1,0 +1,186 @@
+import json
+import logging
+import time
+from dataclasses import replace
+
+import pytest
+
+from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.observe.bus import EventBus
+from nexus_core.observe.events import RequestFinished, TokenUsage
+from nexus_core.proxy.charge import Answered
+from nexus_core.proxy.exchange import Failure
+from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.routing.requirements import Requirements
+from nexus_core.types import Endpoint, RouteReason
+from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
+from tests.made_up_backends import decide, no_ledger, snapshot
+
+KEYS = [
+    "request",
+    "asked",
+    "model",
+    "backend",
+    "zone",
+    "reason",
+    "status",
+    "prompt_tokens",
+    "completion_tokens",
+    "counted",
+    "cost_usd",
+    "is_unpriced",
+    "total_ms",
+    "first_byte_ms",
+    "overhead_ms",
+    "upstream_ms",
+    "attempts",
+    "client_left",
+    "error",
+]
+PROMPT = "the secret of the prompt"
+
+
+def request(model: str = "fast") -> ProxyRequest:
+    body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
+    return ProxyRequest(
+        id="r1",
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        need=Requirements(model, (model,)),
+        client=None,
+        headers=(),
+        received=time.monotonic(),
+    )
+
+
+def new_record(model: str = "fast") -> RequestRecord:
+    record = RequestRecord(request(model), EventBus(), no_ledger(), lambda: 0.0)
+    record.receive()
+    return record
+
+
+def serve(record: RequestRecord, name: str, attempt: int = 1) -> None:
+    served = Served(snapshot(name), "llama3:70b", RouteReason.BACKEND_FAILOVER)
+    record.route(served, decide(record.request.need, served.backend), attempt)
+
+
+def after_a_failover() -> RequestRecord:
+    record = new_record()
+    serve(record, "a")
+    verdict = ValueError  # never read
+    record.fail_attempt("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
+    serve(record, "b", 2)
+    record.begin("b", 200, ())
+    record.open_bill(snapshot("b"), "llama3:70b")
+    record.answered = Answered(
+        usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True
+    )
+    return record
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture) -> pytest.LogCaptureFixture:
+    caplog.set_level(logging.INFO, "nexus_core.proxy.progress")
+    return caplog
+
+
+def as_json(caplog: pytest.LogCaptureFixture) -> dict[str, object]:
+    (line,) = caplog.records
+    values = json.loads(JsonFormatter().format(line))
+    assert isinstance(values, dict)
+    return values
+
+
+def as_pretty(caplog: pytest.LogCaptureFixture) -> str:
+    (line,) = caplog.records
+    return PrettyFormatter().format(line)
+
+
+def test_a_finished_request_is_one_line_with_real_keys(told: pytest.LogCaptureFixture) -> None:
+    after_a_failover().finish()
+
+    line = as_json(told)
+    assert list(line) == ["time", "level", "logger", "message", *KEYS]
+    assert line["message"] == "finished"
+    assert (line["request"], line["asked"], line["model"]) == ("r1", "fast", "llama3:70b")
+    assert (line["backend"], line["zone"]) == ("b", "restricted")
+    assert (line["reason"], line["status"]) == ("backend-failover", 200)
+    assert (line["prompt_tokens"], line["completion_tokens"]) == (3, 4)
+    assert line["attempts"] == [
+        {"backend": "a", "status": 503, "error": "answered 503", "ms": 12.5}
+    ]
+    assert PROMPT not in str(line)
+
+
+def test_the_keys_are_the_same_when_nobody_answered(told: pytest.LogCaptureFixture) -> None:
+    record = new_record()
+    record.status, record.error = 404, "no backend serves it"
+
+    record.finish()
+
+    line = as_json(told)
+    assert list(line)[4:] == KEYS
+    assert [line[key] for key in ("model", "backend", "zone", "reason")] == [None] * 4
+    assert [line[key] for key in ("prompt_tokens", "first_byte_ms", "overhead_ms")] == [None] * 3
+    assert line["attempts"] == []
+
+
+def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> None:
+    after_a_failover().finish()
+
+    line = as_pretty(told)
+    assert "nexus_core.proxy.progress: finished request=r1 asked=fast model=llama3:70b" in line
+    assert " zone=restricted reason=backend-failover status=200 prompt_tokens=3 " in line
+    assert '"error":"answered 503","ms":12.5}] client_left=false error=-' in line
+
+
+@pytest.mark.parametrize("model", ["m backend=evil", "m\nINFO fake", "-", 'a"b', "\x1b[31m", "a=b"])
+def test_a_hostile_model_name_forges_neither_a_key_nor_a_line(
+    told: pytest.LogCaptureFixture, model: str
+) -> None:
+    new_record(model).finish()
+
+    assert as_json(told)["asked"] == model
+    line = as_pretty(told)
+    assert line.isprintable()
+    assert f" asked={json.dumps(model)} model=- backend=- " in line
+
+
+def test_a_failed_request_is_a_warning(told: pytest.LogCaptureFixture) -> None:
+    record = new_record()
+    record.failed = True
+
+    record.finish()
+
+    assert as_json(told)["level"] == "warning"
+
+
+def test_nexus_own_share_is_what_backends_did_not_take() -> None:
+    record = new_record()
+    record.request = replace(record.request, received=time.monotonic() - 10)
+    serve(record, "b")
+    record.upstream_seconds = 9.5
+
+    served = record.served
+
+    assert served is not None
+    assert served.overhead_ms == pytest.approx(500, abs=100)
+
+
+def test_the_header_and_the_event_tell_the_same_share() -> None:
+    bus = EventBus()
+    events = bus.subscribe()
+    record = RequestRecord(request(), bus, no_ledger(), lambda: 0.0)
+    serve(record, "b")
+    served = record.served
+    record.begin("b", 200, ())
+
+    record.finish()
+
+    last = events.drain()[-1]
+    assert isinstance(last, RequestFinished)
+    assert served is not None
+    assert served.overhead_ms is not None
+    assert last.overhead_ms is not None
+    assert 0 <= last.overhead_ms - served.overhead_ms < 100

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.binding import BindingsMap
+
+from nexus_core.config.schema import Config
+from nexus_core.config.tui import TuiConfig
+from nexus_core.errors import ConfigError
+from nexus_tui.app import NexusApp
+from nexus_tui.cli import main
+from nexus_tui.keymap.bindings import as_bindings
+from nexus_tui.keymap.check import require_known_keys
+from nexus_tui.keymap.keys import KEYS, Keymap, check_keys, remapped
+from nexus_tui.screens.help import help_lines
+from tests.tui.fleet import fixed_now, make_source
+
+_DIALOG_KEYS = {"simulate", "explain.send", "explain.copy", "explain.json", "diff.swap"}
+
+
+def test_every_key_does_something_and_nothing_is_done_without_one() -> None:
+    source, _ = make_source()
+    app = NexusApp(source, now=fixed_now)
+
+    assert set(app._deeds) == {key.id for key in KEYS} - _DIALOG_KEYS
+
+
+def test_the_table_has_no_key_of_two_meanings() -> None:
+    as_written = {key.id: " ".join(key.keys) for key in KEYS if key.id != "interrupt"}
+
+    assert check_keys(as_written) == []
+    assert len({key.id for key in KEYS}) == len(KEYS)
+
+
+def test_bindings_carry_the_ids_by_which_keys_are_remapped() -> None:
+    assert [binding.id for binding in as_bindings(KEYS)] == [key.id for key in KEYS]
+
+
+@pytest.mark.parametrize(
+    "place", ["requests", "detail", "backends", "zones", "costs", "logs", "empty"]
+)
+def test_every_place_hints_at_help_commands_and_quit(place: str) -> None:
+    ids = [key.id for key in Keymap().hints(place)]  # type: ignore[arg-type]
+
+    assert ids[-3:] == ["help", "palette", "quit"]
+
+
+def test_the_help_names_every_key() -> None:
+    keymap = Keymap()
+    text = "\n".join("".join(part for part, _ in line) for line in help_lines(keymap))
+
+    assert all(key.help in text and key.all_shown in text and key.id in text for key in KEYS)
+    assert sum(len(keys) for _, keys in keymap.by_place()) == len(KEYS)
+
+
+@pytest.mark.parametrize("never", ["ctrl+s", "ctrl+z", "f10", "f11", "f12", "alt+x"])
+def test_keys_that_terminals_eat_are_not_used(never: str) -> None:
+    assert never not in {name for key in KEYS for name in key.keys}
+    assert "never arrives" in check_keys({"help": never})[0][1]
+
+
+def test_own_keys_take_the_place_of_the_table_s() -> None:
+    keymap = remapped({"panic": "ctrl+x F", "help": "h"})
+    bound = BindingsMap(as_bindings(keymap.keys)).key_to_bindings
+
+    assert keymap["panic"].all_shown == "ctrl+x F"
+    assert [binding.id for binding in bound["F"]] == ["panic"]
+    assert [binding.id for binding in bound["shift+f"]] == ["panic"]
+    assert "exclamation_mark" not in bound
+    assert keymap["quit"] == Keymap()["quit"]
+
+
+@pytest.mark.parametrize(
+    ("own", "said"),
+    [
+        ({"pannic": "x"}, 'is not an action; did you mean "panic"?'),
+        ({"panic": "ctrl+meta+x"}, "is not a key"),
+        ({"panic": "  "}, "is empty"),
+        ({"panic": "q"}, "is also the key of quit"),
+        ({"probe": "K"}, "is also the key of cut"),
+        ({"theme": "P"}, "is also the key of probe"),
+        ({"diff.swap": "escape"}, "is also the key of back"),
+    ],
+)
+def test_own_keys_that_make_no_sense_are_told(own: dict[str, str], said: str) -> None:
+    ((path, text),) = check_keys(own)
+
+    assert path == ("tui", "keys", next(iter(own)))
+    assert said in text
+
+
+def test_one_key_may_mean_different_things_on_different_tabs() -> None:
+    assert check_keys({"probe": "v", "level": "v"}) == []
+
+
+def test_a_file_with_unknown_keys_is_refused_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "nexus.toml"
+    file.write_text('[tui]\ntheme = "nexus-light"\n[tui.keys]\npannic = "x"\nhelp = "q"\n')
+
+    code = main(["--no-ui", "--port", "0", "--config", str(file)])
+
+    assert code == 2
+    assert capsys.readouterr().err.splitlines() == [
+        f'{file}:4: tui.keys.pannic: is not an action; did you mean "panic"?',
+        '  pannic = "…"',
+        "  ^",
+    ]
+
+
+def test_a_configuration_without_a_file_may_be_checked() -> None:
+    wrong = Config(tui=TuiConfig(keys={"x": "y"}))
+
+    require_known_keys(Config())
+    with pytest.raises(ConfigError, match=r"tui\.keys\.x: is not an action"):
+        require_known_keys(wrong)

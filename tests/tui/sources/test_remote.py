@@ -1,0 +1,583 @@
+"""What a remote source makes of what another Nexus says, well or badly."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from copy import deepcopy
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_core import __version__
+from nexus_core.api.admin.state import read_state as tell_state
+from nexus_core.api.listen.server import BoundedHttpProtocol
+from nexus_core.config.schema import (
+    BackendConfig,
+    Config,
+    HealthCheckConfig,
+    QueueConfig,
+    RoutingConfig,
+    StorageConfig,
+)
+from nexus_core.control.commands import (
+    CaptureBodies,
+    ClearCooldown,
+    Command,
+    Outcome,
+    ProbeBackend,
+    ReloadConfig,
+    ReplayRequest,
+    SaveConfig,
+    SendRequest,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+    SwitchZone,
+)
+from nexus_core.dialects.openai_chat.traits import Traits, read_traits
+from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
+from nexus_core.gateway import Gateway
+from nexus_core.observe.event_json import UnreadableError
+from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceived
+from nexus_core.observe.stats_json import stats_as_json
+from nexus_core.routing.explain import Question
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
+from nexus_tui.sources.remote import RemoteSource
+from nexus_tui.sources.remote_calls import Call, explain_call
+from nexus_tui.sources.remote_http import RefusedError, RemoteError
+from nexus_tui.sources.remote_state import parse, read_state
+from tests.money.ledger_rows import row
+from tests.running import served
+from tests.tui.screen import until
+
+PAUSES = (0.02,)
+
+
+def make_gateway() -> Gateway:
+    backends = tuple(
+        BackendConfig(
+            name=name,
+            url="http://127.0.0.1:1",
+            type=BackendType.VLLM,
+            zone=PrivacyZone.RESTRICTED,
+            models={"m": "up"},
+            max_concurrent=4,
+        )
+        for name in ("a", "b")
+    )
+    return Gateway(
+        Config(
+            backends=backends,
+            routing=RoutingConfig(aliases={"gpt-4": "m"}),
+            queue=QueueConfig(enabled=True, max_size=7),
+            health_check=HealthCheckConfig(enabled=False),
+        )
+    )
+
+
+@asynccontextmanager
+async def linked(gateway: Gateway, **options: Any) -> AsyncIterator[RemoteSource]:
+    async with (
+        served(gateway) as url,
+        RemoteSource(url, pauses_seconds=PAUSES, **options) as source,
+    ):
+        await source.connect()
+        async with asyncio.TaskGroup() as tasks:
+            link = tasks.create_task(source.run())
+            yield source
+            link.cancel()
+
+
+def received(number: int) -> RequestReceived:
+    return RequestReceived(
+        at=1.0,
+        request_id=f"r{number}",
+        endpoint=Endpoint.CHAT_COMPLETIONS,
+        model="m",
+        is_streaming=False,
+        client=None,
+        headers=(),
+        body_bytes=2,
+    )
+
+
+# What is told -------------------------------------------------------------------------------------
+
+
+async def test_everything_that_a_screen_draws_is_told() -> None:
+    gateway = make_gateway()
+    cooldowns = gateway.registry.cooldowns
+    cooldowns.unreachable("b", "connection refused")
+    cooldowns.rest("b", "m", 30, "answered 429")
+    gateway.registry.set_zone_enabled(PrivacyZone.OPEN, False)
+    gateway.registry.acquire("a")
+
+    async with linked(gateway) as source:
+        local = gateway.registry.snapshots()
+        remote = source.backends()
+
+        assert remote[0] == local[0]
+        whole, told = local[1].cooldown, remote[1].cooldown
+        assert whole is not None
+        assert told is not None
+        assert replace(told, until=whole.until) == whole
+        assert told.until == pytest.approx(whole.until, abs=1)
+        assert [one.why for one in remote[1].cooldowns.values()] == ["answered 429"]
+        assert source.queue == QueueState(waiting=0, max_size=7)
+        assert source.config.routing == gateway.config.routing
+        assert source.config.backends == ()
+        assert source.started_at == gateway.started_at
+        assert source.now() == pytest.approx(gateway.now(), abs=1)
+        assert [source.is_zone_enabled(zone) for zone in PrivacyZone] == [True, False]
+        assert (source.is_capturing, source.is_demo, source.notice) == (False, False, None)
+
+        gateway.registry.release("a")
+        await gateway.execute(CaptureBodies(enabled=True))
+        await until(lambda: source.is_capturing and source.backends()[0].in_flight == 0)
+
+
+async def test_costs_are_those_that_the_other_side_shows(tmp_path: Path) -> None:
+    config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
+    gateway = Gateway(config)
+    gateway.books.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
+
+    async with linked(gateway) as source:
+        while source.costs is None or not source.costs.by_model:
+            await source.refresh_costs()
+        here = await gateway.cost_report()
+
+        assert here is not None
+        assert source.costs.by_model == here.by_model
+        assert source.costs.by_model[0].actual == Decimal("1.234567891")
+        assert source.costs_problem is None
+
+
+async def test_another_nexus_without_a_ledger_has_no_costs() -> None:
+    async with linked(Gateway(Config(storage=StorageConfig(path=":memory:")))) as source:
+        await source.refresh_costs()
+
+        assert source.costs is None
+        assert source.costs_problem == "this Nexus has no ledger"
+
+
+@pytest.mark.parametrize("told", [{"costs": {}}, {"costs": [1]}, {"costs": "none"}])
+async def test_costs_that_make_no_sense_are_told_as_a_problem(
+    told: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with linked(make_gateway()) as source:
+
+        async def answer(*_: object) -> dict[str, Any]:
+            return told
+
+        monkeypatch.setattr(source._http, "ask", answer)
+        await source.refresh_costs()
+
+        assert source.costs is None
+        assert source.costs_problem
+        assert source.status == "live"
+
+
+async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None:
+    config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
+    gateway = Gateway(config)
+    async with linked(gateway) as source:
+        await gateway.books.ready(wants_prices=False)
+        await source.refresh_costs()
+        before = source.costs
+        source._lose("it ended the connection")
+        await source.refresh_costs()
+
+    assert before is not None
+    assert source.costs is before
+
+
+async def test_events_and_statistics_follow_and_agree() -> None:
+    gateway = make_gateway()
+    gateway.bus.publish(received(0))
+    seen: list[NexusEvent] = []
+
+    async with linked(gateway) as source:
+        gateway.bus.publish(received(1))
+        await until(lambda: seen.extend(source.drain()) or received(1) in seen)
+
+        assert [event for event in seen if isinstance(event, RequestReceived)] == [
+            received(0),
+            received(1),
+        ]
+        assert stats_as_json(source.stats) == stats_as_json(gateway.stats)
+
+
+async def test_a_flood_is_counted_to_the_last_request_and_mends_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("nexus_tui.sources.remote._RECOUNT_SECONDS", 0.0)
+    gateway = make_gateway()
+
+    async with linked(gateway) as source:
+        await until(lambda: gateway.event_log.readers == 1)
+        gateway.bus.publish(received(-1))
+        await until(lambda: received(-1) in source.drain())
+        before = source.unseen()
+        for number in range(3000):
+            gateway.bus.publish(received(number))
+        await until(lambda: source.stats.requests == 3001)
+        await until(lambda: stats_as_json(source.stats) == stats_as_json(gateway.stats))
+        shown = [event for event in source.drain() if isinstance(event, RequestReceived)]
+
+        assert before == 0
+        assert len(shown) == 200
+        assert source.unseen() == 2800
+        assert source.epoch == 0
+
+
+async def test_a_server_that_comes_back_as_another_run_begins_anew() -> None:
+    first, second = make_gateway(), make_gateway()
+    first.bus.publish(received(1))
+    second.bus.publish(received(2))
+    async with asyncio.TaskGroup() as tasks:
+        async with served(first) as url:
+            source = RemoteSource(url, pauses_seconds=PAUSES)
+            await source.connect()
+            link = tasks.create_task(source.run())
+            await until(lambda: source.drain() != [])
+        await until(lambda: source.status == "stale")
+
+        async with served(second, port=int(url.rpartition(":")[2])):
+            await until(lambda: source.status == "live")
+            await until(lambda: source.stats.requests == 1)
+            events = source.drain()
+            link.cancel()
+
+    assert source.epoch == 1
+    assert received(2) in events
+    assert received(1) not in events
+    await source._http.close()
+
+
+async def test_after_a_lost_link_to_the_same_run_exactly_what_was_missed_follows() -> None:
+    gateway = make_gateway()
+    async with linked(gateway) as source:
+        gateway.bus.publish(received(1))
+        await until(lambda: received(1) in source.drain())
+        for protocol in _connections():
+            protocol.transport.abort()
+        await until(lambda: source.status == "stale")
+        gateway.bus.publish(received(2))
+        await until(lambda: source.status == "live")
+        gateway.bus.publish(received(3))
+        seen: list[NexusEvent] = []
+        await until(lambda: seen.extend(source.drain()) or received(3) in seen)
+
+        assert seen == [received(2), received(3)]
+        assert source.epoch == 0
+        assert stats_as_json(source.stats) == stats_as_json(gateway.stats)
+
+
+def _connections() -> list[BoundedHttpProtocol]:
+    found = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol)]
+    return [one for one in found if one.transport and not one.transport.is_closing()]
+
+
+# Commands -----------------------------------------------------------------------------------------
+
+
+COMMANDS: list[Command] = [
+    SwitchBackend(backend="a", enabled=True),
+    SwitchBackend(backend="a", enabled=False, end_running=True),
+    SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
+    ProbeBackend(backend="a"),
+    ClearCooldown(backend="a"),
+    SetTier(backend="a", tier=None),
+    SetTier(backend="a", tier=3),
+    SetPriority(backend="a", priority=-1),
+    CaptureBodies(enabled=True),
+    ReplayRequest(request_id="r1", backend="a"),
+    SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
+    SendRequest(
+        body=b'{"model": "m", "input": "hi"}',
+        endpoint=Endpoint.EMBEDDINGS,
+        zone=PrivacyZone.RESTRICTED,
+        min_tier=0,
+        backend="a",
+        flexible=True,
+        priority="high",
+    ),
+    ReloadConfig(only_plan=True),
+    SaveConfig(),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=str)
+async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
+    monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    gateway = make_gateway()
+    given: list[Command] = []
+    outcome = Outcome(message="done", lines=("one",), data={"x": [1]})
+
+    async def execute(wanted: Command) -> Outcome:
+        given.append(wanted)
+        return outcome
+
+    monkeypatch.setattr(gateway, "execute", execute)
+    async with linked(gateway) as source:
+        assert await source.command(command) == outcome
+
+    assert given == [command]
+
+
+async def test_a_refusal_is_told_in_the_servers_words() -> None:
+    async with linked(make_gateway()) as source:
+        with pytest.raises(RefusedError) as refused:
+            await source.command(ProbeBackend(backend="nobody"))
+
+    assert refused.value.status == BackendNotFoundError.status
+    assert refused.value.message == "there is no backend 'nobody'"
+
+
+async def test_a_read_only_source_sends_nothing() -> None:
+    gateway = make_gateway()
+    async with linked(gateway, is_read_only=True) as source:
+        with pytest.raises(PermissionDeniedError):
+            await source.command(SwitchBackend(backend="a", enabled=False))
+
+    assert gateway.registry.snapshot("a").enabled
+
+
+async def test_bodies_that_are_not_kept_are_none() -> None:
+    async with linked(make_gateway()) as source:
+        assert await source.captured("nothing") is None
+
+
+async def test_an_explanation_is_the_same_as_in_the_process() -> None:
+    gateway = make_gateway()
+    question = Question(
+        model="gpt-4",
+        hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
+        traits=Traits(needs=frozenset({Capability.CHAT}), prompt_tokens=300),
+        usable=("a",),
+    )
+    async with linked(gateway) as source:
+        assert await source.explain(question) == await gateway.explain(question)
+
+
+@pytest.mark.parametrize("endpoint", Endpoint)
+async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
+    endpoint: Endpoint,
+) -> None:
+    gateway = make_gateway()
+    body = {
+        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
+        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
+        Endpoint.EMBEDDINGS: {"input": "x" * 900},
+    }[endpoint]
+    traits = replace(read_traits(endpoint, {"model": "m", **body}), prefixes=())
+    question = Question(model="m", traits=traits, endpoint=endpoint)
+    async with linked(gateway) as source:
+        assert await source.explain(question) == await gateway.explain(question)
+
+
+async def test_what_another_version_does_not_know_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "nexus_tui.sources.remote.call_for", lambda _: Call("POST", "/nexus/of-tomorrow", {})
+    )
+    async with linked(make_gateway()) as source:
+        with pytest.raises(NexusError, match="it may be too old; nothing was done"):
+            await source.command(ProbeBackend(backend="a"))
+        assert source.status == "live"
+
+
+@given(
+    needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
+    tokens=st.integers(200, 3000),
+    limit=st.integers(0, 100),
+)
+def test_a_question_is_asked_by_a_request_with_the_same_traits(
+    needs: set[Capability], tokens: int, limit: int
+) -> None:
+    wanted = frozenset(needs | {Capability.CHAT})
+    traits = Traits(needs=wanted, prompt_tokens=tokens, max_tokens=limit)
+
+    body = explain_call(Question(model="m", traits=traits)).body
+
+    assert body is not None
+    shown = read_traits(Endpoint.CHAT_COMPLETIONS, dict(body))
+    assert (shown.needs, shown.prompt_tokens, shown.max_tokens) == (wanted, tokens, limit)
+
+
+# What is not as it should be ----------------------------------------------------------------------
+
+
+@asynccontextmanager
+async def says(answer: bytes) -> AsyncIterator[str]:
+    """A server that says this to whoever connects."""
+
+    async def reply(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(answer)
+        writer.close()
+
+    server = await asyncio.start_server(reply, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+def http(body: bytes, status: str = "200 OK") -> bytes:
+    return f"HTTP/1.1 {status}\r\ncontent-length: {len(body)}\r\n\r\n".encode() + body
+
+
+OLD_STATE = json.dumps({"version": "0.1.0", "backends": [], "stats": {}}).encode()
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (http(b"<html>", "404 Not Found"), "no Nexus"),
+        (http(b'{"error": {"message": "x", "code": "not_found"}}', "404 x"), "no Nexus"),
+        (http(b"<html>"), "too old or too new"),
+        (http(OLD_STATE), "too old or too new"),
+        (http(b"[" * 100_000), "too old or too new"),
+        (http(b"", "302 Found"), "no Nexus"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "connection broke"),
+        (b"", "connection broke"),
+    ],
+)
+async def test_what_is_no_nexus_of_this_kind_is_told(answer: bytes, why: str) -> None:
+    async with says(answer) as url, RemoteSource(url) as source:
+        with pytest.raises(RemoteError, match=why):
+            await source.connect()
+
+
+async def test_an_answer_that_makes_no_sense_is_told_to_who_asked() -> None:
+    body = b'{"request_id": 5}'
+    async with says(http(body)) as url, RemoteSource(url) as source:
+        source._known, source.status = read_state(STATE), "live"
+
+        for ask in (source.captured("r1"), source.explain(Question(model="m"))):
+            with pytest.raises(NexusError, match="does not understand"):
+                await ask
+
+
+async def test_where_nobody_listens_that_is_told() -> None:
+    async with says(b"") as url:
+        pass
+    async with RemoteSource(url) as source:
+        with pytest.raises(RemoteError, match="nothing answers"):
+            await source.connect()
+
+
+STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
+
+
+def test_what_a_newer_nexus_tells_besides_is_left_out() -> None:
+    newer = json.loads(json.dumps(STATE))
+    newer["mood"] = "good"
+    newer["config"]["routing"]["mood"] = {"of": "the moon"}
+    newer["config"]["weather"] = 1
+    newer["backends"][0]["mood"] = "bad"
+    newer["counts"]["mood"] = {}
+
+    state = read_state(newer)
+
+    assert state.config.routing == make_gateway().config.routing
+    assert list(state.backends) == ["a", "b"]
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+    max_leaves=4,
+)
+
+
+@given(random=st.randoms(use_true_random=False), value=JSON_VALUES, changes=st.integers(1, 3))
+def test_no_state_whatever_it_says_does_more_than_be_refused(
+    random: Random, value: object, changes: int
+) -> None:
+    told = json.loads(json.dumps(STATE))
+    for _ in range(changes):
+        _change(told, random, value)
+
+    try:
+        state = read_state(parse(json.dumps(told)))
+    except UnreadableError:
+        return
+
+    assert all(isinstance(name, str) for name in state.backends)
+    state.stats.apply(received(1))
+
+
+def _change(told: Any, random: Random, value: object) -> None:
+    """Put the value somewhere into it."""
+    while True:
+        keys = list(told) if isinstance(told, dict) else list(range(len(told)))
+        if not keys:
+            return
+        key = random.choice(keys)
+        if not isinstance(told[key], dict | list) or random.random() < 0.2:
+            told[key] = deepcopy(value)
+            return
+        told = told[key]
+
+
+@pytest.mark.parametrize("text", ["1e999", "NaN", "-Infinity", "9" * 17, "1" * 5000, "[" * 10**5])
+def test_numbers_that_could_not_be_drawn_are_no_json_of_ours(text: str) -> None:
+    with pytest.raises(UnreadableError):
+        parse(text)
+
+
+async def test_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("nexus_core.api.admin.state.__version__", "99.0.0")
+    async with linked(make_gateway()) as source:
+        assert source.notice is not None
+        assert "99.0.0" in source.notice
+        assert __version__ in source.notice
+
+
+async def test_while_the_link_is_lost_values_stay_and_commands_are_refused() -> None:
+    gateway = make_gateway()
+    async with served(gateway) as url:
+        source = RemoteSource(url, pauses_seconds=(60.0,))
+        await source.connect()
+        link = asyncio.ensure_future(source.run())
+        await until(lambda: gateway.event_log.readers == 1)
+    await until(lambda: source.status == "stale")
+
+    with pytest.raises(NexusError) as refused:
+        await source.command(SwitchBackend(backend="a", enabled=False))
+
+    assert refused.value.code == "link_lost"
+    assert source.stale_since == pytest.approx(source.now(), abs=5)
+    assert [backend.name for backend in source.backends()] == ["a", "b"]
+    assert "ended the connection" in (source.notice or "")
+    link.cancel()
+    await asyncio.wait([link])
+    await source._http.close()
+
+
+def test_an_event_that_can_not_be_read_is_left_out_and_counted() -> None:
+    source = RemoteSource("http://127.0.0.1:1")
+    source._known = read_state(STATE)
+    good = {"type": "BackendToggled", "at": 1.0, "backend": "a", "enabled": True}
+
+    source._take_event(1, {**good, "enabled": "no"})
+    source._take_event(2, {**good, "type": "MoonRisen"})
+    source._take_event(3, good)
+    source._take_event(3, good)
+
+    assert source.drain() == [BackendToggled(at=1.0, backend="a", enabled=True)]
+    source.status = "live"
+    assert source.notice == "1 events could not be read"

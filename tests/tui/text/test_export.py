@@ -1,0 +1,188 @@
+from __future__ import annotations
+
+import asyncio
+import csv
+import io
+import json
+import shlex
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from nexus_tui.draw import clipboard
+from nexus_tui.text.example import example_body
+from nexus_tui.text.export import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
+from nexus_tui.view.model import ViewModel
+from nexus_tui.view.rows import RequestRow
+from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
+
+
+def make_row(story: Story) -> RequestRow:
+    gateway = make_gateway()
+    subscription = gateway.bus.subscribe()
+    publish(gateway, "a81f7c", story)
+    view = ViewModel()
+    view.apply(subscription.drain())
+    return view.view[0]
+
+
+FAILED_OVER = next(story for story in STORIES if story.failed)
+
+
+def test_a_request_is_copied_as_a_command_without_its_key() -> None:
+    command = as_curl(make_row(FAILED_OVER), "127.0.0.1:8000")
+
+    words = shlex.split(command.replace("\\\n", ""))
+    assert words[:2] == ["curl", "http://127.0.0.1:8000/v1/chat/completions"]
+    assert "Authorization: Bearer $NEXUS_API_KEY" in words
+    assert "X-Nexus-Min-Tier: 3" in words
+    assert "***" not in command
+    assert json.loads(words[-1]) == {
+        "model": "o-large",
+        "messages": [{"role": "user", "content": "hi"}],
+        "stream": True,
+    }
+
+
+def test_a_kept_body_is_copied_whole_and_safe_for_a_shell() -> None:
+    body = b'{"model":"m","messages":[{"role":"user","content":"it\'s $HOME `id`"}]}'
+
+    command = as_curl(make_row(FAILED_OVER), "127.0.0.1:8000", body)
+
+    assert shlex.split(command.replace("\\\n", ""))[-1] == body.decode()
+
+
+@pytest.mark.parametrize("model", ["'; rm -rf /; '", '"$(id)"', "a\nb"])
+def test_a_hostile_model_name_runs_nothing(model: str) -> None:
+    words = shlex.split(curl_for(example_body(model), "127.0.0.1:8000").replace("\\\n", ""))
+
+    assert json.loads(words[-1])["model"] == model
+    assert len(words) == 6
+
+
+def test_headers_are_those_of_both_ways() -> None:
+    text = as_headers(make_row(FAILED_OVER))
+
+    request, response = text.split("\n\n")
+    assert "X-Nexus-Min-Tier: 3" in request
+    assert "X-Nexus-Backend: openai" in response
+
+
+def test_json_tells_the_whole_decision() -> None:
+    told = json.loads(as_json(make_row(FAILED_OVER)))
+
+    assert told["id"] == "a81f7c"
+    assert told["reason"] == "backend-failover"
+    assert told["attempts"][0]["status"] == 529
+    assert told["considered"][0]["score"][0] == {"name": "priority", "weight": 50, "value": 0.5}
+    assert told["considered"][2]["why"] == "does not serve o-large"
+
+
+def test_lists_are_exported_as_json_lines_and_csv() -> None:
+    rows = [make_row(FAILED_OVER), make_row(SECRET)]
+
+    lines = [json.loads(line) for line in to_jsonl(rows).splitlines()]
+    table = list(csv.DictReader(io.StringIO(to_csv(rows))))
+
+    assert [line["status"] for line in lines] == [200, 503]
+    assert [row["status"] for row in table] == ["200", "503"]
+    assert table[1]["backend"] == ""
+
+
+LOCAL = Story(0, "gpt-4", "local-llama", served="llama3:70b")
+CHEAP = Story(0, "gpt-4o", "openai", tokens=(1, 0))
+
+
+@pytest.mark.parametrize(
+    ("story", "served", "estimated", "cost", "is_unpriced"),
+    [
+        (FAILED_OVER, "gpt-4o", "0.006030000", "0.003230000", False),
+        (CHEAP, "gpt-4o", "0.005002500", "0.000002500", False),
+        (Story(0, "o-large", "other-cloud"), "o-large", None, None, True),
+        (LOCAL, "llama3:70b", None, None, False),
+        (replace(CHEAP, total_ms=None), "gpt-4o", None, None, False),
+        (SECRET, None, None, None, False),
+    ],
+)
+def test_exports_tell_the_served_model_and_what_it_cost(
+    story: Story, served: str | None, estimated: str | None, cost: str | None, is_unpriced: bool
+) -> None:
+    row = make_row(story)
+
+    (line,) = map(json.loads, to_jsonl([row]).splitlines())
+    (cells,) = csv.DictReader(io.StringIO(to_csv([row])))
+    copied = json.loads(as_json(row))
+
+    for told in (line, copied):
+        assert told["served_model"] == served
+        assert told["estimated_usd"] == (None if estimated is None else float(estimated))
+        assert told["cost_usd"] == (None if cost is None else float(cost))
+        assert told["is_unpriced"] is is_unpriced
+        assert told["is_estimated"] is False
+    assert cells["served_model"] == (served or "")
+    assert [dollars(cells["estimated_usd"]), dollars(cells["cost_usd"])] == [estimated, cost]
+    assert cells["is_unpriced"] == ("true" if is_unpriced else "false")
+    assert "E" not in cells["cost_usd"]
+
+
+def dollars(cell: str) -> str | None:
+    return f"{Decimal(cell):.9f}" if cell else None
+
+
+def test_a_spreadsheet_runs_no_model_name() -> None:
+    table = list(csv.DictReader(io.StringIO(to_csv([make_row(Story(0, "=1+1", "openai"))]))))
+
+    assert table[0]["model"] == "'=1+1"
+
+
+# The clipboard ------------------------------------------------------------------------------------
+
+
+def run_copy(text: str, environ: dict[str, str], *, may_keep: bool = True) -> clipboard.Copied:
+    return asyncio.run(clipboard.copy(text, environ, may_keep=may_keep))
+
+
+def fake_tool(directory: Path, name: str, script: str) -> None:
+    path = directory / name
+    path.write_text(f"#!/bin/sh\n{script}\n")
+    path.chmod(0o755)
+
+
+def test_the_desktop_s_tool_takes_the_text(tmp_path: Path) -> None:
+    fake_tool(tmp_path, "wl-copy", f"/bin/cat > {tmp_path}/taken")
+
+    copied = run_copy("héllo", {"PATH": str(tmp_path), "WAYLAND_DISPLAY": "w"})
+
+    assert copied == clipboard.Copied(is_sure=True)
+    assert (tmp_path / "taken").read_text(encoding="utf-8") == "héllo"
+
+
+@pytest.mark.parametrize(
+    "environ", [{}, {"DISPLAY": ":0", "SSH_CONNECTION": "1 2 3 4"}, {"DISPLAY": ":0"}]
+)
+def test_where_no_tool_is_sure_a_file_holds_the_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fake_tool(tmp_path, "xclip", "exit 1")
+
+    copied = run_copy("text", {"PATH": str(tmp_path), **environ})
+
+    assert not copied.is_sure
+    assert copied.path is not None
+    kept = Path(copied.path)
+    assert kept.read_text() == "text"
+    assert kept.stat().st_mode & 0o777 == 0o600
+
+
+def test_what_must_not_be_in_a_file_is_in_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    copied = run_copy("secret", {"PATH": ""}, may_keep=False)
+
+    assert copied == clipboard.Copied(is_sure=False)
+    assert list(tmp_path.iterdir()) == []
