@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from textual.pilot import Pilot
+
 from nexus_tui.app import NexusApp
 
 
@@ -20,3 +22,12 @@ async def until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
     async with asyncio.timeout(seconds):
         while not claim():  # noqa: ASYNC110  the screen has no event of its own
             await asyncio.sleep(0.005)
+
+
+async def press(pilot: Pilot[None], *keys: str) -> str:
+    """Press one key after the other; the screen after the last one."""
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+    assert isinstance(pilot.app, NexusApp)
+    return screen_text(pilot.app)

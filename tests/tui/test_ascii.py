@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from textual.pilot import Pilot
 
 import nexus_tui
 from nexus_core.config.tui import TuiConfig
@@ -16,7 +15,7 @@ from nexus_tui.app import NexusApp
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.text.glyphs import in_ascii
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import Kept, Stage, keep_two, make_logs, make_stage, streamed
 from tests.tui.test_snapshots import SCREENS
 
@@ -46,14 +45,6 @@ def plan(stage: Stage) -> None:
         return Outcome(message="3 lines", lines=lines)
 
     stage.source.command = command  # type: ignore[method-assign]
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 def _strange(text: str) -> set[str]:

@@ -6,14 +6,13 @@ import json
 from dataclasses import dataclass, field
 
 import pytest
-from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
 from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import ANSWERS, Kept, keep_two, make_stage, streamed
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
@@ -40,14 +39,6 @@ class Read:
     def body(self) -> bytes:
         self.reads.append("body")
         return b'{"model":"gpt-4"}'
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 def _text(lines: list[Line]) -> list[str]:

@@ -6,14 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
-from textual.pilot import Pilot
 
 from nexus_core.control.commands import Command, Outcome
 from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import remapped
 from nexus_tui.widgets.base.lines import folded
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import make_stage
 
 CUT = (
@@ -21,14 +20,6 @@ CUT = (
     "It is the only one that serves qwen2.5:7b. "
     "Requests for these will be answered 503 while it is off."
 )
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 def _in_the_box(app: NexusApp) -> str:

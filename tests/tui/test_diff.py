@@ -4,26 +4,16 @@ from __future__ import annotations
 
 import threading
 
-from textual.pilot import Pilot
-
 from nexus_tui.app import NexusApp
 from nexus_tui.screens.diff import DiffScreen
 from nexus_tui.text.diff import Comparison, compare
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import Kept, keep_two, make_stage, streamed
 
 LONG = "".join(f"one-{number} " for number in range(3000))
 UNLIKE = "".join(f"other-{number} " for number in range(3000))
 KEYS = (*"jjj", "m", *"jjjj", "m", "d")
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 async def test_a_long_comparison_does_not_hold_the_loop() -> None:

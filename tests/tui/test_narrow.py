@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from textual.pilot import Pilot
 
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.zone_board import ZoneBoard
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import make_stage
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 @pytest.mark.parametrize("size", [(59, 15), (80, 24), (120, 36)])

@@ -5,22 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from textual.pilot import Pilot
 
 from nexus_core.control.commands import Command, Outcome, ReplayRequest, SendRequest
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import Story, fixed_now, publish
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import Kept, Stage, keep_two, make_stage, streamed
-
-
-async def press(pilot: Pilot[None], *keys: str) -> str:
-    for key in keys:
-        await pilot.press(key)
-        await pilot.pause()
-    assert isinstance(pilot.app, NexusApp)
-    return screen_text(pilot.app)
 
 
 def keep(stage: Stage, request_id: str, story: Story) -> None:
