@@ -49,6 +49,20 @@ class HealthStatus(StrEnum):
     UNHEALTHY = "unhealthy"
 
 
+class BackendState(StrEnum):
+    """What a backend is like now, in one word: the same on every screen, in plain text and JSON."""
+
+    OFF = "off"  # its switch, or its zone's
+    DRAINING = "drain"  # switched off, and requests are still under way there
+    UNKNOWN = "unknown"  # not probed yet, and used
+    HEALTHY = "healthy"
+    FULL = "full"  # as many requests as it takes at a time
+    COOLDOWN = "cooldown"  # all of it is left alone for a while
+    HALF_OPEN = "half-open"  # it gets one request at a time, after its cooldown
+    AUTH = "auth"  # it refuses the key
+    DOWN = "down"
+
+
 class HealthCause(StrEnum):
     """Why a backend is unhealthy, where that changes what a person should do."""
 

@@ -18,7 +18,7 @@ from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram
 from nexus_core.observe.stats import BackendStats
-from nexus_core.types import NANO, HealthStatus
+from nexus_core.types import NANO
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -32,7 +32,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         Version and process are for this machine only: elsewhere they would help an attacker.
         """
         snapshots = gateway.registry.snapshots()
-        usable = sum(s.is_on and s.health is not HealthStatus.UNHEALTHY for s in snapshots)
+        usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
         told = {"version": __version__, "pid": os.getpid()} if is_from_here(request.scope) else {}
         return {
             "status": "ok",

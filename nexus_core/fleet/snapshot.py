@@ -9,7 +9,14 @@ from types import MappingProxyType
 from nexus_core.config.base_url import is_same_base
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
-from nexus_core.types import BackendType, HealthCause, HealthStatus, ModelDetails, PrivacyZone
+from nexus_core.types import (
+    BackendState,
+    BackendType,
+    HealthCause,
+    HealthStatus,
+    ModelDetails,
+    PrivacyZone,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +78,30 @@ class BackendSnapshot:
     @property
     def is_full(self) -> bool:
         return self.max_concurrent is not None and self.in_flight >= self.max_concurrent
+
+    def has_cooldown(self, at: float) -> bool:
+        """Whether all of it is left alone for a while; `at` is the cooldowns' clock."""
+        return self.cooldown is not None and at < self.cooldown.until
+
+    def is_usable(self, at: float) -> bool:
+        """Whether requests are routed to it, if not for each of its models."""
+        is_well = self.health is not HealthStatus.UNHEALTHY and not self.has_cooldown(at)
+        return self.is_on and is_well
+
+    def state(self, at: float) -> BackendState:
+        """What it is like in one word; the switch comes before the health."""
+        if not self.is_on:
+            return BackendState.DRAINING if self.in_flight else BackendState.OFF
+        if self.health is HealthStatus.UNHEALTHY:
+            is_refused = self.cause is HealthCause.AUTH
+            return BackendState.AUTH if is_refused else BackendState.DOWN
+        if self.has_cooldown(at):
+            return BackendState.COOLDOWN
+        if self.cooldown is not None and self.cooldown.is_circuit_open:
+            return BackendState.HALF_OPEN
+        if self.health is HealthStatus.UNKNOWN:
+            return BackendState.UNKNOWN
+        return BackendState.FULL if self.is_full else BackendState.HEALTHY
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:

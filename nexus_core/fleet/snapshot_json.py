@@ -11,9 +11,13 @@ from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.event_json import UnreadableError, as_json, read_json
 
+_DERIVED = frozenset({"cooldown", "cooldowns", "state", "is_usable"})
+
 
 def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     """Every field; a cooldown says how many seconds it still lasts instead of until when.
+
+    `state` and `is_usable` say in addition what it all comes to; they are not read back.
 
     Args:
         at: now, on the clock of the cooldowns.
@@ -28,6 +32,8 @@ def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     whole, models = snapshot.cooldown, snapshot.cooldowns
     return {
         **as_json(plain),
+        "state": snapshot.state(at),
+        "is_usable": snapshot.is_usable(at),
         "cooldown": None if whole is None else cooldown_as_json(whole, at),
         "cooldowns": {model: cooldown_as_json(one, at) for model, one in models.items()},
     }
@@ -51,7 +57,7 @@ def read_snapshot(value: object, at: float) -> BackendSnapshot:
     whole, models = value.get("cooldown"), value.get("cooldowns", {})
     if not isinstance(models, dict):
         raise UnreadableError("cooldowns: an object is required")
-    plain = {name: one for name, one in value.items() if name not in ("cooldown", "cooldowns")}
+    plain = {name: one for name, one in value.items() if name not in _DERIVED}
     snapshot = read_json(BackendSnapshot, plain)
     cooldowns = {model: _read_cooldown(one, at) for model, one in models.items()}
     return replace(

@@ -33,24 +33,6 @@ def lines(state: Any, _: Asked) -> list[str]:
     return table(_HEADS, rows) if rows else [" there is no backend"]
 
 
-def state_of(backend: Mapping[str, Any]) -> str:
-    """One word, as on the screen."""
-    if not backend["enabled"]:
-        return "drain" if backend["in_flight"] else "off"
-    if not backend.get("zone_enabled", True):
-        return "off (zone)"
-    if backend["health"] == "unhealthy":
-        return "auth" if backend.get("cause") == "auth" else "unhealthy"
-    whole = backend.get("cooldown")
-    if whole is not None and whole["seconds"]:
-        return "cooldown"
-    if whole is not None and whole["is_circuit_open"]:
-        return "half-open"
-    limit = backend.get("max_concurrent")
-    is_full = limit is not None and backend["in_flight"] >= limit
-    return "full" if is_full else str(backend["health"])
-
-
 def cooldowns(backend: Mapping[str, Any]) -> list[str]:
     """What keeps requests away from it and from its models, one for each."""
     whole, models = backend.get("cooldown"), backend.get("cooldowns", {})
@@ -73,7 +55,7 @@ def _row(backend: Mapping[str, Any]) -> list[str]:
     tier, limit = backend.get("tier"), backend.get("max_concurrent")
     is_listed = backend.get("models_known", True)
     return [
-        state_of(backend),
+        backend.get("state", NOTHING),
         backend["name"],
         backend["type"],
         backend["zone"],

@@ -46,7 +46,7 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     yield labelled("nexus", f"{state['version']} at {asked.url}, up {up} h")
     zones = (f"{zone} {'on' if on else 'OFF'}" for zone, on in state["zones"].items())
     yield labelled("zones", ", ".join(zones))
-    usable = sum(is_usable(backend) for backend in backends)
+    usable = sum(bool(backend.get("is_usable")) for backend in backends)
     yield labelled("backends", f"{usable} of {len(backends)} usable")
     kept = [f"{one['name']}: {note}" for one in backends for note in cooldowns(one)]
     for number, note in enumerate(kept):
@@ -69,12 +69,6 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
         yield labelled("cost", "not known yet: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
-
-
-def is_usable(backend: Mapping[str, Any]) -> bool:
-    """Whether requests may go there, as far as probes and switches say."""
-    is_on: bool = backend["enabled"] and backend.get("zone_enabled", True)
-    return is_on and backend["health"] != "unhealthy"
 
 
 def _spent(costs: Mapping[str, Any]) -> str:

@@ -12,18 +12,12 @@ from textual.message import Message
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.stats import BackendStats
-from nexus_core.types import Cost, HealthCause, HealthStatus
+from nexus_core.types import BackendState, Cost, HealthStatus
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent
-from nexus_tui.view.backend_status import (
-    has_cooldown,
-    is_half_open,
-    is_on,
-    is_usable,
-    models_cooling,
-)
+from nexus_tui.view.backend_status import is_usable, models_cooling, state_of
 from nexus_tui.view.model import ViewModel
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.columns import Column, Layout, heading, layout
@@ -58,26 +52,29 @@ _TABLE = (
 )
 
 
+_STATES: dict[BackendState, Cell] = {
+    BackendState.OFF: ("○ off", "dim"),
+    BackendState.DRAINING: ("◐ drain", "warn"),
+    BackendState.UNKNOWN: ("◇ unknown", "dim"),
+    BackendState.HEALTHY: ("● healthy", "good"),
+    BackendState.FULL: ("● full", "warn"),
+    BackendState.COOLDOWN: ("◐ cooling", "warn"),  # nine cells
+    BackendState.HALF_OPEN: ("◐ testing", "warn"),
+    BackendState.AUTH: ("✗ auth", "bad"),
+    BackendState.DOWN: ("✗ down", "bad"),
+}
+
+
 def state_cell(backend: BackendSnapshot) -> Cell:
-    """Glyph and word; the switch comes before the health."""
-    if not is_on(backend):
-        return ("◐ drain", "warn") if backend.in_flight else ("○ off", "dim")
-    if backend.health is HealthStatus.UNKNOWN:
-        return "◇ unknown", "dim"
-    if backend.health is HealthStatus.HEALTHY:
-        if has_cooldown(backend):
-            return "◐ cooling", "warn"
-        if is_half_open(backend):
-            return "◐ testing", "warn"
-        return ("● full", "warn") if backend.is_full else ("● healthy", "good")
-    return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
+    """Glyph and word."""
+    return _STATES[state_of(backend)]
 
 
 def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) -> Cell:
     """What a person should know of it now; empty when all is well."""
     if backend.name in pending:
         return f"switching {'on' if pending[backend.name] else 'off'}…", "live"
-    if not is_on(backend):
+    if not backend.is_on:
         return _off(backend, now)
     if backend.health is HealthStatus.UNHEALTHY:
         return visible(backend.detail or "does not answer"), "bad"
@@ -89,9 +86,9 @@ def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) ->
 
 def _cooldown_note(backend: BackendSnapshot) -> str:
     """Why requests keep away from it, or from some of its models; empty when they do not."""
-    whole = backend.cooldown
-    if whole is not None and (has_cooldown(backend) or whole.is_circuit_open):
-        return whole.note(time.monotonic())
+    whole, at = backend.cooldown, time.monotonic()
+    if whole is not None and (backend.has_cooldown(at) or whole.is_circuit_open):
+        return whole.note(at)
     models = models_cooling(backend)
     if not models:
         return ""
@@ -268,7 +265,7 @@ class BackendPanel(LineWidget):
 
     def _short(self, backend: BackendSnapshot, width: int) -> Line:
         glyph, style = state_cell(backend)
-        note = "" if style in ("good", "warn") and is_on(backend) else glyph[2:]
+        note = "" if style in ("good", "warn") and backend.is_on else glyph[2:]
         if style == "good" and (cooling := len(models_cooling(backend))):
             note, style = f"{cooling} cooling", "warn"
         limit = NOTHING if backend.max_concurrent is None else str(backend.max_concurrent)

@@ -29,6 +29,8 @@ STATE: dict[str, Any] = {
             "detail": None,
             "in_flight": 3,
             "probe_ms": 12.0,
+            "state": "healthy",
+            "is_usable": True,
         },
         {
             "name": "cloud",
@@ -46,6 +48,8 @@ STATE: dict[str, Any] = {
             "detail": "401: check OPENAI_API_KEY \x1b[2J",
             "in_flight": 0,
             "probe_ms": None,
+            "state": "auth",
+            "is_usable": False,
         },
     ],
     "unusable_backends": [

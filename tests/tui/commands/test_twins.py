@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from nexus_tui.commands.backends import cooldowns, state_of
+from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.text_view import table
 from nexus_tui.view.filter import parse_filter
@@ -325,29 +325,6 @@ def test_watching_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
 
 
 # The parts
-
-
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({}, "healthy"),
-        ({"enabled": False}, "off"),
-        ({"enabled": False, "in_flight": 1}, "drain"),
-        ({"zone_enabled": False}, "off (zone)"),
-        ({"health": "unhealthy"}, "unhealthy"),
-        ({"health": "unhealthy", "cause": "auth"}, "auth"),
-        ({"in_flight": 4}, "full"),
-        ({"health": "unknown"}, "unknown"),
-        ({"cooldown": {"seconds": 3.5, "why": "x", "is_circuit_open": True}}, "cooldown"),
-        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": True}}, "half-open"),
-        ({"cooldown": {"seconds": 0.0, "why": "x", "is_circuit_open": False}}, "healthy"),
-        ({"cooldowns": {"m": {"seconds": 9, "why": "x", "is_circuit_open": True}}}, "healthy"),
-    ],
-)
-def test_the_state_of_a_backend_is_a_word(changes: dict[str, Any], word: str) -> None:
-    idle = STATE["backends"][0] | {"in_flight": 0}
-
-    assert state_of(idle | changes) == word
 
 
 def test_what_has_a_cooldown_is_told_with_its_model() -> None:
