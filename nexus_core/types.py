@@ -6,6 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any, TypeAlias
+
+from typing_extensions import TypeIs
+
+JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
+
+
+def is_object(value: object) -> TypeIs[JsonObject]:
+    """Whether parsed JSON is an object; its keys are text by JSON's own rule."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeIs[list[Any]]:
+    """Whether parsed JSON is a list."""
+    return isinstance(value, list)
 
 
 class BackendType(StrEnum):

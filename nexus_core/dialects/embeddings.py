@@ -9,8 +9,8 @@ import binascii
 import struct
 from base64 import b64decode, b64encode
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.errors import InvalidRequestError
+from nexus_core.types import JsonObject
 
 MAX_INPUTS = 2048
 

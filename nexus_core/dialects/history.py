@@ -35,9 +35,9 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
 from nexus_core.dialects.hub import Message
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.pairing import RESULT_ROLES, Call, Pairs, pair_up, result_key
 from nexus_core.dialects.report import Findings
+from nexus_core.types import JsonObject
 
 INTERRUPTED = "The call was interrupted. It has no result."
 ORPHANED = "The result of a tool call that is no longer part of this conversation:"

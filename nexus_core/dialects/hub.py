@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypeAlias
 from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.errors import InvalidRequestError
+from nexus_core.types import JsonObject
 
 _OPEN = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 

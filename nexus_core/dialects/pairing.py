@@ -6,7 +6,7 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 RESULT_ROLES = frozenset({"tool", "function"})
 

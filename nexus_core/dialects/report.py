@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.errors import NexusError
+from nexus_core.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import JsonObject, OpenAIRequest
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import Endpoint, ProbeResult
+from nexus_core.types import Endpoint, JsonObject, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 

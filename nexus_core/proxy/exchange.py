@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.openai_chat.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json, read_service_tier
+from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
 from nexus_core.dialects.sse import Shape
 from nexus_core.dialects.usage import find_usage, read_usage
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -26,6 +26,7 @@ from nexus_core.proxy.judge.opening import Standing
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
+from nexus_core.types import JsonObject
 from nexus_core.upstream.base import (
     MAY_SEND,
     Headers,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.types import JsonObject
 from nexus_core.upstream.base import Headers
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")

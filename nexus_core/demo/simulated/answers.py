@@ -12,7 +12,7 @@ from hashlib import sha256
 from random import Random
 from typing import Literal
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 SENTENCES = (
     "A gateway is a door with an opinion about who should answer it.",

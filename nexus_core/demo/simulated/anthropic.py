@@ -23,7 +23,7 @@ from nexus_core.demo.simulated.wire import (
     Listing,
     Problem,
 )
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 PAGE = 20  # models in a page, unless the query says otherwise
 

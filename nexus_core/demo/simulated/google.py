@@ -25,7 +25,7 @@ from nexus_core.demo.simulated.wire import (
     Listing,
     Problem,
 )
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 PAGE = 50  # models in a page, unless the query says otherwise
 DUMMY = "skip_thought_signature_validator"  # documented for calls that another model made

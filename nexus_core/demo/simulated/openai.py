@@ -18,7 +18,7 @@ from nexus_core.demo.simulated.wire import (
     Listing,
     Problem,
 )
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 _FINISH_REASONS = {
     Ending.DONE: "stop",

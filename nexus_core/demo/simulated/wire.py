@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import Protocol
 
 from nexus_core.demo.simulated.answers import Answer, Asked, Embeddable
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 
 class Kind(Enum):

@@ -13,7 +13,7 @@ import math
 
 from nexus_core.dialects.anthropic.models import family_of
 from nexus_core.dialects.media import image_size
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 TOKENS_PER_MESSAGE = 4  # what separates turns
 TOKENS_FOR_TOOLS = 350  # the provider's own words around tool definitions

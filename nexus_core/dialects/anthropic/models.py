@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 Sampling = Literal["both", "one", "none"]  # of temperature and top_p; "one" also takes top_k
 Thinking = Literal["none", "budget", "adaptive"]

@@ -15,8 +15,8 @@ from nexus_core.dialects.hub import (
     UserPart,
 )
 from nexus_core.dialects.media import Media, is_data_url, read_data_url, read_file
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
+from nexus_core.types import JsonObject
 
 Part: TypeAlias = UserPart | AssistantPart | ToolPart
 

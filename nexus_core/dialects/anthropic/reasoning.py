@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from nexus_core.dialects.anthropic.models import Family
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
+from nexus_core.types import JsonObject
 
 # Tokens of thinking for families that want a number; OpenAI's words have none. At most half of
 # max_tokens is spent, so that there is an answer behind the thinking.

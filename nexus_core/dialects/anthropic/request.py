@@ -17,11 +17,11 @@ from nexus_core.dialects.anthropic.reasoning import (
 from nexus_core.dialects.anthropic.sampling import read_sampling
 from nexus_core.dialects.anthropic.tools import declare_tools, read_tools
 from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import anthropic_strict
 from nexus_core.dialects.schema.written import CannotSayError
 from nexus_core.dialects.tool_calls.tools import write_cached
+from nexus_core.types import JsonObject
 
 MAX_BREAKPOINTS = 4  # cache markers in a request
 

@@ -16,10 +16,11 @@ from nexus_core.dialects.openai_chat.answer import (
     tool_call,
     url_citation,
 )
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 
 # An unknown reason reads as "stop". A paused turn has ended too, as far as OpenAI has words for it.
 FINISH_REASONS: dict[str, FinishReason] = {

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
+from nexus_core.types import JsonObject
 
 MAX_TEMPERATURE = 1.0  # OpenAI's goes to 2
 

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 # A stream keeps this much thinking for its first tool call; beyond it only the message has it.
 MAX_KEPT_CHARS = 64 * 1024

@@ -9,7 +9,6 @@ from typing import Literal, NamedTuple
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.anthropic.parts import cache_marker
 from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema import anthropic_strict, anthropic_tools
 from nexus_core.dialects.schema.written import CannotSayError, Written
@@ -19,6 +18,7 @@ from nexus_core.dialects.tool_calls.tools import (
     no_such_function,
     read_functions,
 )
+from nexus_core.types import JsonObject
 
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs: of all strict tools of
 # a request together. One more of any of them is a 400 for the whole request.

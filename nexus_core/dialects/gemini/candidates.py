@@ -14,8 +14,8 @@ from typing import TypeAlias
 from nexus_core.dialects.gemini.values import as_list, as_object, as_text, write_object
 from nexus_core.dialects.hub import ChatRequest
 from nexus_core.dialects.openai_chat.answer import FinishReason
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
+from nexus_core.types import JsonObject
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from nexus_core.dialects.embeddings import embedding_list
 from nexus_core.dialects.gemini.usage import read_usage
 from nexus_core.dialects.gemini.values import as_list, as_number, as_object
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings, Translation
+from nexus_core.types import JsonObject
 
 _MAX_TEXTS = 100  # of one batch
 _HANDLED = frozenset({"model", "input", "dimensions", "encoding_format"})

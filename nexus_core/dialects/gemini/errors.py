@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 from nexus_core.dialects.openai_chat.answer import error_envelope
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.types import JsonObject
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _UNREADABLE = "the provider gave no readable error"

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 _PREFIX = "models/"
 

@@ -14,8 +14,8 @@ from nexus_core.dialects.media import (
     read_data_url,
     read_file,
 )
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
+from nexus_core.types import JsonObject
 
 # https://ai.google.dev/gemini-api/docs/file-input-methods
 _IMAGES = frozenset({"image/png", "image/jpeg", "image/webp", "image/heic", "image/heif"})

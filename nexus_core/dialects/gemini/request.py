@@ -9,11 +9,11 @@ from nexus_core.dialects.gemini.contents import Conversation
 from nexus_core.dialects.gemini.models import Family, family_of
 from nexus_core.dialects.gemini.tools import declare_tools, translate_tools
 from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import gemini
 from nexus_core.dialects.schema.written import CannotSayError
 from nexus_core.dialects.tool_calls.tools import write_cached
+from nexus_core.types import JsonObject
 
 _MAX_STOPS = 5
 _MAX_CANDIDATES = 8

@@ -10,7 +10,7 @@ import base64
 import binascii
 from typing import TypeGuard
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 # Documented for calls that another model made: Gemini 3 then does not ask for a signature.
 DUMMY = "skip_thought_signature_validator"

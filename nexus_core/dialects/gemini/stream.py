@@ -30,10 +30,11 @@ from nexus_core.dialects.gemini.extras import Source, read_logprobs, read_source
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.openai_chat import answer as chat_answer
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 
 _MAX_INDEX = 127  # of a candidate; Google gives 8 at most
 _EVERYTHING = AnswerForm()

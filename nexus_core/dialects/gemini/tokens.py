@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 
 from nexus_core.dialects.media import image_size
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 _BYTES_PER_TOKEN = 4
 _TILE_TOKENS = 258

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 from nexus_core.dialects.gemini.models import Family
 from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema import gemini
 from nexus_core.dialects.tool_calls.tools import (
@@ -15,6 +14,7 @@ from nexus_core.dialects.tool_calls.tools import (
     no_such_function,
     read_functions,
 )
+from nexus_core.types import JsonObject
 
 
 class _Choice(NamedTuple):

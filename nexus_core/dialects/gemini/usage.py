@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 
 # Of usageMetadata, all that is read; the details are told apart by modality.
 _COUNTS = (

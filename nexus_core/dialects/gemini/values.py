@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_finite_json
+from nexus_core.dialects.openai_chat.request import parse_finite_json
+from nexus_core.types import JsonObject
 
 
 def read_object(text: str) -> JsonObject | None:

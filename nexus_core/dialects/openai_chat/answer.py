@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 

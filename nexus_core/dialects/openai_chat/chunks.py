@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.sse import DONE, encode_event
+from nexus_core.types import JsonObject
 
 
 def as_chunks(answer: JsonObject, *, include_usage: bool) -> bytes:

@@ -7,12 +7,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import Endpoint
-
-JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
+from nexus_core.types import Endpoint, JsonObject
 
 MAX_MODEL_CHARS = 256
 MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish

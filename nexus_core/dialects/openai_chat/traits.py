@@ -6,8 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nexus_core.dialects.openai_chat.request import JsonObject
-from nexus_core.types import Capability, Endpoint
+from nexus_core.types import Capability, Endpoint, JsonObject
 
 CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
 _TOKENS_PER_IMAGE = 85  # the least that a model takes for one

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.schema.anthropic_tools import PROPERTY_KEYS
 from nexus_core.dialects.schema.combining import type_list
 from nexus_core.dialects.schema.inlining import Inliner
@@ -22,6 +21,7 @@ from nexus_core.dialects.schema.words import described
 from nexus_core.dialects.schema.written import CannotSayError, Notes, Written, rename_words
 from nexus_core.dialects.tool_calls.arguments import Arguments, renamed_value
 from nexus_core.dialects.tool_calls.names import Names
+from nexus_core.types import JsonObject
 
 FORMATS = frozenset(
     {

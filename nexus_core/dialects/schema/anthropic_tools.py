@@ -13,7 +13,6 @@ import warnings
 from functools import lru_cache
 from threading import Lock
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.schema.keywords import KINDS, MEMBERS, SCHEMA, SCHEMAS
 from nexus_core.dialects.schema.reading import Document, property_names
 from nexus_core.dialects.schema.references import Schema
@@ -22,6 +21,7 @@ from nexus_core.dialects.schema.words import described
 from nexus_core.dialects.schema.written import Notes, Written, rename_words
 from nexus_core.dialects.tool_calls.arguments import Arguments, renamed_value
 from nexus_core.dialects.tool_calls.names import NameRule, Names
+from nexus_core.types import JsonObject
 
 TOOL_NAMES = NameRule(re.compile(r"[a-zA-Z0-9_-]{1,128}"), 128)
 PROPERTY_KEYS = NameRule(re.compile(r"[a-zA-Z0-9_.-]{1,64}"), 64)

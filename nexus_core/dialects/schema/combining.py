@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
 from nexus_core.dialects.schema.references import Schema
+from nexus_core.types import JsonObject
 
 _MAX_KINDS = 100  # schemas that one property may have in a union
 

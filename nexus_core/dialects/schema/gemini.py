@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.schema.combining import type_list
 from nexus_core.dialects.schema.inlining import Inliner
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
@@ -20,6 +19,7 @@ from nexus_core.dialects.schema.words import described
 from nexus_core.dialects.schema.written import CannotSayError, Notes, Written, rename_words
 from nexus_core.dialects.tool_calls.arguments import Arguments
 from nexus_core.dialects.tool_calls.names import NameRule, Names
+from nexus_core.types import JsonObject
 
 # Google's own errors say 64 characters, its newest documentation says 128.
 FUNCTION_NAMES = NameRule(re.compile(r"[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}"), 64)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.schema.combining import merge
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
 from nexus_core.dialects.schema.reading import Document
 from nexus_core.dialects.schema.references import Schema
+from nexus_core.types import JsonObject
 
 # Schemas that references may add to a document by being replaced with what they point to.
 MAX_INLINED = 400

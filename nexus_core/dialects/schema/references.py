@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import TypeAlias
 from urllib.parse import unquote, urldefrag, urljoin
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 Schema: TypeAlias = "JsonObject | bool"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 _MOST_CHARS = 1_000  # of one value
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.tool_calls.arguments import Arguments
+from nexus_core.types import JsonObject
 
 _MAX_LINES = 8
 _MAX_NAMES = 10

@@ -7,8 +7,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_finite_json
+from nexus_core.dialects.openai_chat.request import parse_finite_json
 from nexus_core.dialects.schema.roots import VALUE
+from nexus_core.types import JsonObject
 
 _END_OF_TEXT = re.compile(r'["\\]')  # or what may be taken for it
 

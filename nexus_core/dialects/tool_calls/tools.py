@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from sys import float_info
 
 from nexus_core.dialects.hub import ChatRequest, FunctionDefinition
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema.kept import Kept, Writer
 from nexus_core.dialects.schema.reading import read_schema
@@ -16,6 +15,7 @@ from nexus_core.dialects.schema.written import CannotSayError, Written
 from nexus_core.dialects.tool_calls.arguments import Arguments
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.tool_calls.names import NameRule, Names
+from nexus_core.types import JsonObject
 
 # 1e999 is read as infinity, which JSON can't write.
 _LARGEST = {"Infinity": float_info.max, "-Infinity": -float_info.max}

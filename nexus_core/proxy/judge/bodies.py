@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from nexus_core.dialects.openai_chat.request import JsonObject, parse_json
+from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.types import Endpoint
+from nexus_core.types import Endpoint, JsonObject
 
 _MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 

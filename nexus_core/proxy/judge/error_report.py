@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexus_core.dialects.openai_chat.request import JsonObject
+from nexus_core.types import JsonObject
 
 _MAX_WORDS = 500  # characters of a provider's message that are kept
 _MAX_CODE = 100

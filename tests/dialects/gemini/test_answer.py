@@ -7,8 +7,8 @@ from google.genai.types import FinishReason
 
 from nexus_core.dialects.gemini import AnswerForm, read_usage, translate_response
 from nexus_core.dialects.hub import check_chat_request
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 from tests.dialects.gemini.bodies import CLOCK, USER, answer
 from tests.dialects.gemini.oracles import check_answer
 

@@ -10,8 +10,8 @@ from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletionMessage
 
 from nexus_core.dialects.gemini import GoogleStream, translate_response
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.sse import SseEvent
+from nexus_core.types import JsonObject
 from tests.dialects.gemini.bodies import USER, answer, result, translate
 from tests.dialects.gemini.oracles import check_answer, check_body
 

@@ -8,10 +8,10 @@ import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
 from nexus_core.dialects.gemini import AnswerForm, GoogleStream, translate_response
-from nexus_core.dialects.openai_chat.request import JsonObject
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject
 from tests.dialects.gemini.bodies import answer
 from tests.dialects.gemini.oracles import check_chunk
 
