@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from textual import events
 from textual.message import Message
@@ -62,15 +63,23 @@ def state_cell(backend: BackendSnapshot) -> Cell:
     """Glyph and word; the switch comes before the health."""
     if not is_on(backend):
         return ("◐ drain", "warn") if backend.in_flight else ("○ off", "dim")
-    if backend.health is HealthStatus.UNKNOWN:
-        return "◇ unknown", "dim"
-    if backend.health is HealthStatus.HEALTHY:
-        if has_cooldown(backend):
-            return "◐ cooling", "warn"
-        if is_half_open(backend):
-            return "◐ testing", "warn"
-        return ("● full", "warn") if backend.is_full else ("● healthy", "good")
-    return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
+    match backend.health:
+        case HealthStatus.UNKNOWN:
+            return "◇ unknown", "dim"
+        case HealthStatus.HEALTHY:
+            return _healthy_cell(backend)
+        case HealthStatus.UNHEALTHY:
+            return ("✗ auth" if backend.cause is HealthCause.AUTH else "✗ down"), "bad"
+        case _:
+            assert_never(backend.health)
+
+
+def _healthy_cell(backend: BackendSnapshot) -> Cell:
+    if has_cooldown(backend):
+        return "◐ cooling", "warn"
+    if is_half_open(backend):
+        return "◐ testing", "warn"
+    return ("● full", "warn") if backend.is_full else ("● healthy", "good")
 
 
 def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) -> Cell:
