@@ -142,7 +142,10 @@ class NexusApp(App[None], inherit_bindings=False):
             await (zones.toggle() if self.tab is self._zones else backends.toggle())
 
         async def open_row() -> None:
-            opens = {self._backends: backends.open, self._log_tab: lists.open_line}
+            opens: dict[Tab, Callable[[], Awaitable[None]]] = {
+                self._backends: backends.open,
+                self._log_tab: lists.open_line,
+            }
             if self.tab in (self._dashboard, self._requests, *opens):
                 await opens.get(self.tab, requests.open)()
 

@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -122,7 +122,8 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         config = _config(options, environ)
     except ConfigError as error:
         problems += error.lines
-    if problems:
+        config = None
+    if config is None or problems:
         for problem in problems:
             say(problem, prefix="")
         return BAD_CONFIG
@@ -276,7 +277,7 @@ async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _fleet(launch: Launch, config: Config) -> AsyncIterator[Config]:
+async def _fleet(launch: Launch, config: Config) -> AsyncGenerator[Config]:
     """The config to serve: with --demo, that of simulated backends which run meanwhile."""
     if not launch.is_demo:
         yield config

@@ -93,10 +93,9 @@ class RequestActions:
         row = self._selected() if self._desk.tab in (self._dashboard, self._requests) else None
         form = form_of(row) if row is not None and row.received else Form()
         desk = self._desk
-        wanted: Form | None = form
-        while wanted is not None:
+        while True:
             screen = ExplainScreen(
-                desk.source, desk.keymap, wanted, desk.put_on_clipboard, desk.alarms
+                desk.source, desk.keymap, form, desk.put_on_clipboard, desk.alarms
             )
             wanted = await desk.ask(screen)
             if wanted is None or not desk.may_command:
@@ -104,6 +103,7 @@ class RequestActions:
             if await self._may_send(wanted):
                 await desk.command(wanted.request())
                 return
+            form = wanted
 
     async def _may_send(self, form: Form) -> bool:
         """Ask before it leaves for a cloud; as things are, whatever was imagined."""

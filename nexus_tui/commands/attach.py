@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from nexus_tui.commands.client import authorization, root_url
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.process.streams import is_terminal, say
 
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
@@ -20,9 +21,7 @@ _TERMINAL_LOST = 1
 _OWN = "here: "  # before the loggers of this process; the other lines are the server's
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; it takes a URL, and so no port."""
     parser = commands.add_parser(
         "attach",

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
 
 _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "probe", "detail")
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     twin = Twin("backends", "every backend and its state", _read, lines)
     add_twin(commands, port, twin)

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from nexus_tui.commands.client import BAD, add_target, json_text, load, local_url, what_answers
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.process.address import address, why_not_bound
 from nexus_tui.process.streams import say, show
 
@@ -21,13 +22,11 @@ GOOD, PROBLEMS = 0, 1  # the exit codes, and BAD for a configuration that is ref
 _INDENT = " " * 10
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "check",
-        help="check config, keys, backends, models, storage and port; with the mends",
+        help="check config, keys, backends, models, storage and port; with how to fix each problem",
         description="Check the configuration, the keys' presence, each backend's reachability, "
         "the models it is asked for, the storage path and the port. Each backend is asked for its "
         "list of models, as health checks do; that costs nothing.",

@@ -6,12 +6,13 @@ import argparse
 import contextlib
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, assert_never
 from urllib.parse import urlsplit
 
+from nexus_core.types import is_list, is_object
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -130,7 +131,7 @@ def who_answers(url: str, timeout_seconds: float) -> Listener:
         return Listener("stranger", is_silent=True)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
         return Listener("stranger")
-    if not isinstance(health, dict) or health.get("service") != "nexus":
+    if not is_object(health) or health.get("service") != "nexus":
         return Listener("stranger")
     version, pid = health.get("version"), health.get("pid")
     return Listener(
@@ -162,13 +163,16 @@ def find_running(url: str | None, config: Config) -> str:
     if url is None and not config.server.port:
         raise NoAnswerError("the configured port is any free one; name the Nexus with --url")
     url = url or local_url(config.server.host, config.server.port)
-    match what_answers(url, config.server.connect_timeout_seconds):
+    found = what_answers(url, config.server.connect_timeout_seconds)
+    match found:
         case "nexus":
             return url
         case "stranger":
             raise NoAnswerError(f"what answers at {url} is no Nexus")
         case "nothing":
             raise NoAnswerError(f"no Nexus answers at {url}")
+        case _:
+            assert_never(found)
 
 
 def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:
@@ -204,7 +208,7 @@ def content_of(answer: httpx.Response) -> Any:
 
 
 @contextlib.contextmanager
-def understood(status: int = 200) -> Iterator[None]:
+def understood(status: int = 200) -> Generator[None]:
     """What fails inside is an answer that is not understood.
 
     Raises:
@@ -224,9 +228,9 @@ def visible_json(value: Any) -> Any:
     """The same value with every text in it made safe for the terminal."""
     from nexus_tui.text.escape import visible
 
-    if isinstance(value, dict):
+    if is_object(value):
         return {visible(str(key)): visible_json(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [visible_json(item) for item in value]
     return visible(value) if isinstance(value, str) else value
 

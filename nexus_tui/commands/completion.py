@@ -6,14 +6,13 @@ import argparse
 from collections.abc import Mapping
 from functools import partial
 
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.process.streams import show
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")  # those of shtab that exist where Nexus runs
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], root: argparse.ArgumentParser
-) -> None:
+def add_command(commands: Subcommands, root: argparse.ArgumentParser) -> None:
     """Declare the subcommand; `root` is the parser to complete."""
     parser = commands.add_parser(
         "completion",
@@ -23,22 +22,25 @@ def add_command(
         allow_abbrev=False,
     )
     parser.add_argument("shell", choices=SHELLS)
-    parser.set_defaults(run=partial(_run, root))
+    parser.set_defaults(run=partial(_run, root, commands))
 
 
-def _run(root: argparse.ArgumentParser, options: argparse.Namespace, _: Mapping[str, str]) -> int:
+def _run(
+    root: argparse.ArgumentParser,
+    commands: Subcommands,
+    options: argparse.Namespace,
+    _: Mapping[str, str],
+) -> int:
     import shtab
 
-    _complete_files(root, shtab.FILE)
+    for parser in (root, *commands.choices.values()):
+        _complete_files(parser, shtab.FILE)
     show(shtab.complete(root, options.shell).rstrip("\n"))
     return 0
 
 
 def _complete_files(parser: argparse.ArgumentParser, files: object) -> None:
-    """Tell shtab which options take a file's name; here and below."""
+    """Tell shtab which options take a file's name."""
     for action in parser._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                _complete_files(command, files)
-        elif action.metavar == "FILE":
+        if action.metavar == "FILE":
             action.complete = files  # type: ignore[attr-defined]

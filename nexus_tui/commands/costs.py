@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from nexus_tui.commands.client import add_target, json_text, run_with_config
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.watch import add_watch, show_blocks
 from nexus_tui.process.streams import say
 
@@ -38,9 +39,7 @@ _NUMBERS = (
 # The command --------------------------------------------------------------------------------------
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "costs",
@@ -152,7 +151,7 @@ def _as_table(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
     rows = [(visible(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
     rows.append((f"total {month}", *_shown(_total(lines))))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    texts = []
+    texts: list[str] = []
     for name, *numbers in (head, *rows):
         cells = [name.ljust(widths[0])]
         cells += [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]

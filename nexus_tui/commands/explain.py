@@ -21,6 +21,7 @@ from nexus_tui.commands.client import (
     visible_json,
     what_answers,
 )
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.watch import add_watch, show_blocks
 from nexus_tui.process.streams import say
 
@@ -47,9 +48,7 @@ _IN_PROCESS = "http://localhost"  # no socket: a name that the guard lets in
 # The command --------------------------------------------------------------------------------------
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "explain",
@@ -301,7 +300,7 @@ def _cells(candidate: Candidate, explanation: Explanation) -> list[str]:
 
 
 def _verdict(explanation: Explanation) -> list[str]:
-    lines = []
+    lines: list[str] = []
     if chosen := explanation.chosen:
         where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
         lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
@@ -329,7 +328,7 @@ def _translated(report: TranslationReport | None) -> list[str]:
 def _statuses(refused: Refused) -> list[str]:
     if refused.context is None:
         return []
-    texts = []
+    texts: list[str] = []
     for backend in refused.context.available_backends:
         tier = "no tier" if backend.tier is None else f"tier {backend.tier}"
         texts.append(f"{backend.name}: {backend.status}, zone {backend.zone}, {tier}")

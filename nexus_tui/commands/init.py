@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_tui.commands.client import BAD
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:
@@ -20,9 +21,7 @@ WRITTEN, REFUSED = 0, 1  # the exit codes
 _DEFAULT = Path("nexus.toml")
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], _: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
         "init",

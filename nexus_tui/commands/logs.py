@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nexus_tui.commands.client import understood
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.text_view import Asked, Twin, add_twin
 from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
 
@@ -14,9 +15,7 @@ _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 2000  # as many are kept
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     twin = Twin("logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True)
     parser = add_twin(commands, port, twin)

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from nexus_core.types import PrivacyZone, RouteReason
+from nexus_core.types import PrivacyZone, RouteReason, is_object
 from nexus_tui.commands.client import understood
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
 
 if TYPE_CHECKING:
@@ -56,9 +57,7 @@ class RequestLine:
         return bool(self.is_running)
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     twin = Twin("requests", "the latest requests, newest first", _read, lines)
     parser = add_twin(commands, port, twin)
@@ -109,7 +108,7 @@ def read_line(entry: Any) -> RequestLine:
     """
     from pydantic import TypeAdapter
 
-    if not isinstance(entry, dict):
+    if not is_object(entry):
         raise ValueError("a request must be an object")
     known = {key: value for key, value in entry.items() if value is not None}
     return TypeAdapter(RequestLine).validate_python(known)

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
 from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.client import NoAnswerError, understood
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.text_view import Asked, Twin, add_twin, labelled
 
 
-def add_command(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser], port: Callable[[str], int]
-) -> None:
+def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     twin = Twin("status", "the numbers since the start", _read, lines)
     add_twin(commands, port, twin)

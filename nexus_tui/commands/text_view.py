@@ -17,6 +17,7 @@ from nexus_tui.commands.client import (
     understood,
     visible_json,
 )
+from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.watch import add_watch, show_blocks
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ class Twin:
 
 
 def add_twin(
-    commands: argparse._SubParsersAction[argparse.ArgumentParser],
+    commands: Subcommands,
     port: Callable[[str], int],
     twin: Twin,
 ) -> argparse.ArgumentParser:

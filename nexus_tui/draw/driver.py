@@ -115,7 +115,8 @@ class NexusDriver(LinuxDriver):
         mouse: bool = True,
         size: tuple[int, int] | None = None,
     ) -> None:
-        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        # The base class leaves open what the app gives back.
+        super().__init__(app, debug=debug, mouse=mouse, size=size)  # pyright: ignore[reportUnknownMemberType]
         self._writer: TerminalWriter | None = None
         self._output_fd: int | None = None
         self._frame: list[str] | None = None  # the parts of a synchronized update

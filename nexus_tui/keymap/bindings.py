@@ -6,7 +6,9 @@ from collections.abc import Iterable, Iterator
 from typing import Protocol, runtime_checkable
 
 from textual.binding import Binding
-from textual.keys import _character_to_key
+
+# No public way takes a comma for a key.
+from textual.keys import _character_to_key  # pyright: ignore[reportPrivateUsage]
 
 from nexus_tui.keymap.keys import Key, Keymap
 

@@ -27,7 +27,8 @@ def why_not_bound(error: OSError, host: str, port: int) -> str:
             return f"{place} is not allowed to this user; choose a port above 1023 with --port"
         case errno.EADDRNOTAVAIL:
             return f"{place} is not an address of this machine; choose another with --host"
-    return f"{place} can't be used: {error.strerror}"
+        case _:
+            return f"{place} can't be used: {error.strerror}"
 
 
 def _by_whom(host: str, port: int) -> str:

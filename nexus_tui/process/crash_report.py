@@ -8,12 +8,23 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from typing_extensions import TypeIs
+
 
 def summary(error: BaseException) -> str:
     """What it died of, in a line; of a group, its first part."""
-    while isinstance(error, BaseExceptionGroup):
+    return f"ended by an unexpected {type(first_part(error)).__name__}"
+
+
+def first_part(error: BaseException) -> BaseException:
+    """The error; of a group, its first part that is none itself."""
+    while _is_group(error):
         error = error.exceptions[0]
-    return f"ended by an unexpected {type(error).__name__}"
+    return error
+
+
+def _is_group(error: BaseException) -> TypeIs[BaseExceptionGroup[BaseException]]:
+    return isinstance(error, BaseExceptionGroup)
 
 
 def keep_trace(error: BaseException) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from nexus_core.observe.log_ring import LogRing
@@ -47,7 +47,7 @@ async def run_dashboard(
 
 
 @contextmanager
-def _signals_given_back() -> Iterator[None]:
+def _signals_given_back() -> Generator[None]:
     before = {number: signal.getsignal(number) for number in _TEXTUAL_SIGNALS}
     try:
         yield

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 
 from nexus_core.observe.log_ring import LogLine, LogRing, shortened
+from nexus_core.types import is_object
 from nexus_tui.text.escape import visible
 
 FORMATS = ("pretty", "json")
@@ -111,7 +112,7 @@ def _one_line(record: logging.LogRecord) -> str:
 def _fields(record: logging.LogRecord) -> dict[str, object]:
     """What a logger gave as `extra={"fields": {...}}`: JSON values by fixed names."""
     fields = getattr(record, "fields", None)
-    return fields if isinstance(fields, dict) else {}
+    return fields if is_object(fields) else {}
 
 
 def _pair(item: tuple[str, object]) -> str:

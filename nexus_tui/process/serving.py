@@ -12,6 +12,7 @@ from nexus_core.config.save import AddBackend
 from nexus_core.config.schema import Config
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
+from nexus_tui.process.crash_report import first_part
 from nexus_tui.sources.base import LocalSource
 
 log = logging.getLogger(__name__)
@@ -110,6 +111,4 @@ class LocalServer:
 
 
 def _summary(error: BaseException) -> str:
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return f"{type(error).__name__}; the log (6) has its trace"
+    return f"{type(first_part(error)).__name__}; the log (6) has its trace"

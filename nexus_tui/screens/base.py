@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 from textual.screen import Screen
 
 from nexus_tui.draw.pacer import Pacer
+from nexus_tui.widgets.base.lines import app_of
 
 
 @runtime_checkable
@@ -26,5 +27,6 @@ class BaseScreen(Screen[None], inherit_bindings=False):
     def _on_timer_update(self) -> None:
         started = time.thread_time()
         super()._on_timer_update()
-        if isinstance(self.app, Paced):
-            self.app.pacer.add_cost(time.thread_time() - started)
+        app = app_of(self)
+        if isinstance(app, Paced):
+            app.pacer.add_cost(time.thread_time() - started)

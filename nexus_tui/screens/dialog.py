@@ -18,7 +18,7 @@ from nexus_tui.keymap.bindings import panic_keys
 from nexus_tui.text.escape import visible
 from nexus_tui.text.glyphs import AsciiBar
 from nexus_tui.text.numbers import fit
-from nexus_tui.widgets.base.lines import Line, LineWidget, draws_ascii, folded
+from nexus_tui.widgets.base.lines import Line, LineWidget, app_of, draws_ascii, folded
 from nexus_tui.widgets.base.rowlist import RowList
 
 R = TypeVar("R")
@@ -87,9 +87,9 @@ class Dialog(ModalScreen[R], Generic[R]):
             yield from self.compose_below()
 
     def on_mount(self) -> None:
-        for name in panic_keys(self.app):
+        for name in panic_keys(app_of(self)):
             self._bindings.bind(name, "app.do('panic')", show=False)
-        if draws_ascii(self.app):
+        if draws_ascii(app_of(self)):
             for box in self.query("VerticalScroll, TextArea"):
                 # As Textual's docstring of it shows, though it is declared for the class.
                 box.vertical_scrollbar.renderer = AsciiBar  # type: ignore[misc]

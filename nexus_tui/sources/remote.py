@@ -27,7 +27,7 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
-from nexus_core.types import PrivacyZone, QueueState
+from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, Finder, Status
 from nexus_tui.sources.remote_calls import Call, call_for, explain_call, one_request
 from nexus_tui.sources.remote_http import (
@@ -296,7 +296,7 @@ class RemoteSource:
         self._arrived.set()
 
     def _miss(self, told: object) -> None:
-        if not isinstance(told, dict) or (reason := told.get("reason")) == "restarted":
+        if not is_object(told) or (reason := told.get("reason")) == "restarted":
             raise RemoteError("it was started anew")
         if event_number(told.get("until"), self._state.run) > self._state.event:
             self._is_uncounted = True
@@ -346,8 +346,8 @@ class RemoteSource:
         lines, data = told.get("lines"), told.get("data")
         return Outcome(
             message=str(told.get("message")),
-            lines=tuple(map(str, lines)) if isinstance(lines, list) else (),
-            data=data if isinstance(data, dict) else {},
+            lines=tuple(map(str, lines)) if is_list(lines) else (),
+            data=data if is_object(data) else {},
         )
 
     def _read(self, read: Callable[[], _Read]) -> _Read:
@@ -389,7 +389,7 @@ def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
 
 
 def _read_body(told: object) -> bytes:
-    if not isinstance(told, dict) or not isinstance(content := told.get("content"), str):
+    if not is_object(told) or not isinstance(content := told.get("content"), str):
         raise UnreadableError("a body is missing")
     try:
         is_text = told.get("encoding") == "utf-8"

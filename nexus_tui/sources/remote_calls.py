@@ -35,7 +35,7 @@ class Call:
     method: str
     path: str
     body: Mapping[str, Any] | None = None
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 def call_for(command: Command) -> Call:
@@ -131,6 +131,8 @@ def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
             if Capability.JSON in traits.needs:
                 body["response_format"] = {"type": "json_object"}
             return body
+        case _:
+            assert_never(endpoint)
 
 
 def _backend(name: str, body: dict[str, Any]) -> Call:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -12,6 +12,7 @@ import httpx
 
 from nexus_core.errors import NexusError
 from nexus_core.observe.event_json import UnreadableError
+from nexus_core.types import is_object
 from nexus_tui.sources.remote_calls import Call
 from nexus_tui.sources.remote_state import parse
 
@@ -75,12 +76,12 @@ class RemoteHttp:
                 told = parse(await _whole(answer, _MAX_ANSWER_BYTES))
         except TimeoutError as error:
             raise RemoteError(f"no whole answer within {seconds:g} s") from error
-        if not isinstance(told, dict):
+        if not is_object(told):
             raise UnreadableError("an object is missing")
         return told
 
     @asynccontextmanager
-    async def opened(self, call: Call, seconds: float) -> AsyncIterator[httpx.Response]:
+    async def opened(self, call: Call, seconds: float) -> AsyncGenerator[httpx.Response]:
         """A good answer's head, its body to be read; `seconds` is the longest silence.
 
         Raises:

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing, shortened
+from nexus_core.types import is_list, is_object
 from nexus_tui.sources.remote_calls import Call
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.text.escape import visible
@@ -58,7 +59,7 @@ class RemoteLogs:
 
     def _take(self, told: dict[str, Any]) -> None:
         lines, last, skipped = told.get("lines"), told.get("last"), told.get("skipped")
-        if not isinstance(lines, list) or not isinstance(last, str) or not isinstance(skipped, int):
+        if not is_list(lines) or not isinstance(last, str) or not isinstance(skipped, int):
             raise UnreadableError("the lines of a log are missing")
         if skipped > 0:
             log.info("%d lines of the log came too fast, and are not shown", skipped)
@@ -80,7 +81,7 @@ class RemoteLogs:
 
 def _read_line(told: object) -> LogLine:
     """A line that is safe to draw, whatever the other side says."""
-    if not isinstance(told, dict):
+    if not is_object(told):
         raise UnreadableError("a line of a log must be an object")
     line = read_json(LogLine, {key: told.get(key) for key in ("at", "level", "logger", "text")})
     return LogLine(

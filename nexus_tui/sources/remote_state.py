@@ -16,7 +16,7 @@ from nexus_core.fleet.snapshot_json import read_snapshot
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, set_counters
-from nexus_core.types import PrivacyZone, QueueState
+from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 
 _LARGEST = 10**15  # of any number: what is larger could not be drawn as a time or a duration
 _MAX_BACKENDS = 10_000
@@ -75,11 +75,11 @@ class RemoteState:
         """
         totals = _object(told)
         names, changed = totals.get("names"), totals.get("backends")
-        if not isinstance(names, list) or not isinstance(changed, list):
+        if not is_list(names) or not is_list(changed):
             raise UnreadableError("totals: backends are missing")
         known = self.backends | _backends(changed, self.backends)
         self.backends = {name: known[name] for name in names if name in known}
-        self._take_moment(totals)
+        self.take_moment(totals)
         run, event = _event_id(totals.get("last_event"))
         if run != self.run or event < self.event:
             return 0  # the numbers are of before the statistics
@@ -87,7 +87,8 @@ class RemoteState:
         set_counters(self.stats, totals.get("counters"))
         return max(0, self.stats.requests - before)
 
-    def _take_moment(self, told: dict[str, Any]) -> None:
+    def take_moment(self, told: dict[str, Any]) -> None:
+        """Take over what is only ever as of now: the clock, zones, the queue."""
         self.clock_offset = _number(told, "at") - time.time()
         zones = _object(told.get("zones"))
         self.zones = {zone: zones.get(zone.value) is not False for zone in PrivacyZone}
@@ -107,7 +108,7 @@ def read_state(value: object) -> RemoteState:
     told = _object(value)
     backends = told.get("backends")
     version = told.get("version")
-    if not isinstance(backends, list) or not isinstance(version, str):
+    if not is_list(backends) or not isinstance(version, str):
         raise UnreadableError("the state of a Nexus is missing")
     run, event = _event_id(told.get("last_event"))
     state = RemoteState(
@@ -121,7 +122,7 @@ def read_state(value: object) -> RemoteState:
         stats=read_stats(told.get("counts")),
         backends=_backends(backends, {}),
     )
-    state._take_moment(told)
+    state.take_moment(told)
     return state
 
 
@@ -184,7 +185,7 @@ def _take_out(table: Any, path: list[int | str], name: int | str) -> None:
 
 
 def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise UnreadableError("an object is missing")
     return value
 

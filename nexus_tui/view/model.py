@@ -7,6 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from operator import attrgetter
+from typing import assert_never
 
 from nexus_core.observe.events import (
     Attempt,
@@ -88,7 +89,7 @@ class ViewModel:
         self._frozen_at = 0
         self._sorted: list[RequestRow] | None = None  # the view in another order; None: not made
         self._places: dict[int, int] = {}  # in that order, by sequence number
-        self._dirty = set(GROUPS)
+        self._dirty: set[str] = set(GROUPS)
 
     # --- what happened -------------------------------------------------------------------
 
@@ -125,6 +126,8 @@ class ViewModel:
                     pass  # the same
                 case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
                     pass  # drawn as it is
+                case _:
+                    assert_never(event)
         for kind in set(map(type, events)):
             self._dirty.update(_GROUPS_OF.get(kind, GROUPS))
 

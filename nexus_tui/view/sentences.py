@@ -160,8 +160,10 @@ def _budget(event: BudgetStatusChanged) -> str | None:
             return f"{whose} is spent"
         case BudgetStatus.SOFT_LIMIT if event.before is BudgetStatus.NORMAL:
             return f"{whose} has reached its soft limit: local backends are preferred"
-        case _:
+        case BudgetStatus.SOFT_LIMIT | BudgetStatus.NORMAL:
             return None
+        case _:
+            assert_never(event.after)
 
 
 def _name(name: str) -> str:

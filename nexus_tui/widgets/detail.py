@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import zip_longest
+from typing import assert_never
 
 from rich.cells import cell_len
 from textual import events
@@ -18,6 +19,7 @@ from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.panes import (
     PANES,
+    Pane,
     answer_pane,
     request_pane,
     route_pane,
@@ -39,7 +41,7 @@ class RequestDetail(ScrolledLines):
         super().__init__(id="detail")
         self._source = source
         self.request: RequestRow | None = None  # that is shown, wherever the list's cursor goes
-        self.pane = PANES[0]
+        self.pane: Pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
         self.kept: Exchange | None = None
         self.now: Explanation | None = None  # where it would go now
@@ -99,8 +101,10 @@ class RequestDetail(ScrolledLines):
                 return request_pane(row, self.kept, is_capturing, width)
             case "TIMING":
                 return timing_pane(row, width)
-            case _:
+            case "ROUTE":
                 return route_pane(row, self.now, width)
+            case _:
+                assert_never(self.pane)
 
     def on_click(self, event: events.Click) -> None:
         """Choose a pane by its title."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, TypeAlias, get_args
 
 from rich.cells import cell_len
 
@@ -18,7 +19,9 @@ from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.lines import Cell, Line
 
-PANES = ("ROUTE", "ANSWER", "REQUEST", "TIMING")
+Pane: TypeAlias = Literal["ROUTE", "ANSWER", "REQUEST", "TIMING"]
+PANES: tuple[Pane, ...] = get_args(Pane)
+
 _MAX_SHOWN = 64 * 1024  # characters of a body that are laid out
 _MAX_LINES = 2000  # of a body, before they are wrapped
 _BAR = 30

@@ -14,7 +14,7 @@ def spark(values: Sequence[int], width: int, rows: int = 1) -> list[str]:
     steps = 8 * rows
     # Anything above zero is seen, however small.
     heights = [0 if not value else max(1, round(steps * value / top)) for value in shown]
-    lines = []
+    lines: list[str] = []
     for row in reversed(range(rows)):
         floor = 8 * row
         lines.append("".join(_LEVELS[min(8, max(0, height - floor))] for height in heights))

@@ -8,7 +8,9 @@ from typing import Protocol, runtime_checkable
 from rich.cells import cell_len
 from rich.segment import Segment
 from textual import events
+from textual.app import App
 from textual.geometry import Region
+from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
@@ -28,6 +30,12 @@ class Styling(Protocol):
     def theme(self) -> str: ...
     @property
     def draws_ascii(self) -> bool: ...
+
+
+def app_of(node: MessagePump) -> App[object]:
+    """The app that a widget or screen is part of."""
+    # Textual leaves open what its app gives back.
+    return node.app  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 
 def draws_ascii(app: object) -> bool:
@@ -131,9 +139,8 @@ class LineWidget(Widget):
 
     def _strip(self, y: int, line: Line) -> Strip:
         selected = self.line_is_selected(y)
-        plain = self.app.no_color
-        theme = self.app.theme
-        is_ascii = draws_ascii(self.app)
+        app = app_of(self)
+        plain, theme, is_ascii = app.no_color, app.theme, draws_ascii(app)
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,
