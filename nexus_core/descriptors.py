@@ -7,6 +7,8 @@ import os
 import resource
 from collections.abc import Iterator
 
+from typing_extensions import TypeIs
+
 # Where the hard limit is infinite, as on macOS, the kernel still has one of its own, and refuses
 # a soft limit above it. The last of these is macOS's OPEN_MAX, which it always takes: setrlimit(2).
 _CEILINGS = (65_536, 24_576, 10_240)
@@ -86,6 +88,11 @@ def _is_shortage(error: BaseException) -> bool:
     )
 
 
+def is_group(error: BaseException) -> TypeIs[BaseExceptionGroup[BaseException]]:
+    """Whether the error holds others, of whatever kind."""
+    return isinstance(error, BaseExceptionGroup)
+
+
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
     waiting = [error]
@@ -95,6 +102,6 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
             continue
         seen.add(id(one))
         yield one
-        if isinstance(one, BaseExceptionGroup):
+        if is_group(one):
             waiting += one.exceptions
         waiting += (one.__cause__, one.__context__)

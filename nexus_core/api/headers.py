@@ -103,7 +103,7 @@ def passed_headers(upstream: Headers) -> RawHeaders:
 
 def shown_headers(headers: RawHeaders) -> Headers:
     """Headers for events and the screen: credentials are masked whole."""
-    shown = []
+    shown: list[tuple[str, str]] = []
     for name, value in headers:
         masked = b"***" if name in _CREDENTIALS else value
         shown.append((_shared if len(name) + len(masked) <= _SHORT else _as_text)(name, masked))

@@ -11,9 +11,9 @@ for by their own names, registered statuses, and our own words.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, utils
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -23,7 +23,6 @@ from prometheus_client.core import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_latest
 from prometheus_client.registry import Collector
-from prometheus_client.utils import floatToGoString
 
 from nexus_core import __version__
 from nexus_core.fleet.registry import BackendSnapshot
@@ -33,6 +32,9 @@ from nexus_core.observe.stats import BackendStats, Operation, Stats
 from nexus_core.types import NANO, BackendType, Endpoint, HealthStatus, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
+
+# The library gives its parameter no type.
+_as_bound: Callable[[float], str] = utils.floatToGoString  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
 
 # Seconds. What the conventions advise for GenAI operations, for all durations: HTTP's own advice
 # ends at 10 s, where answers of a model only begin to be slow.
@@ -269,7 +271,7 @@ def _add_durations(
 ) -> None:
     counts = histogram.cumulative([bound * 1000 for bound in bounds])
     buckets = [
-        *zip(map(floatToGoString, bounds), counts, strict=True),
+        *zip(map(_as_bound, bounds), counts, strict=True),
         ("+Inf", histogram.count),
     ]
     family.add_metric(labels, buckets, histogram.sum_ms / 1000)
@@ -278,6 +280,6 @@ def _add_durations(
 def _add_tokens(
     family: HistogramMetricFamily, labels: Sequence[str], histogram: TokenHistogram
 ) -> None:
-    bounds = map(floatToGoString, TokenHistogram.BOUNDS)
+    bounds = map(_as_bound, TokenHistogram.BOUNDS)
     buckets = [*zip(bounds, histogram.cumulative(), strict=True), ("+Inf", histogram.count)]
     family.add_metric(labels, buckets, histogram.sum)

@@ -33,7 +33,7 @@ from nexus_core.config.schema import (
     unknown_key,
 )
 from nexus_core.errors import ConfigError
-from nexus_core.types import CLOUD_TYPES, PrivacyZone
+from nexus_core.types import CLOUD_TYPES, PrivacyZone, is_list, is_object
 
 FILE_NAME = "nexus.toml"
 
@@ -123,9 +123,9 @@ def load_config(
 def _checked(values: dict[str, Any], problems: Problems) -> Config:
     """The file's sections; those with problems are left at their defaults."""
     prepared = _without_computed(values, (), problems)
-    if isinstance(auth := values.get("auth"), dict):
+    if is_object(auth := values.get("auth")):
         prepared["auth"] = _without_computed(auth, ("auth",), problems)
-    if isinstance(backends := values.get("backends"), list):
+    if is_list(backends := values.get("backends")):
         prepared["backends"] = [
             _prepared_backend(backend, ("backends", index), problems)
             for index, backend in enumerate(backends)
@@ -151,7 +151,7 @@ def _without_computed(table: dict[str, Any], path: KeyPath, problems: Problems) 
 
 def _prepared_backend(backend: object, path: KeyPath, problems: Problems) -> object:
     """A backend as written, with the zone that its type implies."""
-    if not isinstance(backend, dict):
+    if not is_object(backend):
         return backend
     is_cloud = backend.get("type") in CLOUD_TYPES
     zone = PrivacyZone.OPEN if is_cloud else PrivacyZone.RESTRICTED
@@ -161,11 +161,11 @@ def _prepared_backend(backend: object, path: KeyPath, problems: Problems) -> obj
 def _check_together(values: dict[str, Any], problems: Problems) -> None:
     """What no single key shows. The values may still be of any type."""
     backends = values.get("backends")
-    if isinstance(backends, list):
-        _check_backends([b if isinstance(b, dict) else {} for b in backends], problems)
+    if is_list(backends):
+        _check_backends([b if is_object(b) else {} for b in backends], problems)
     routing = values.get("routing")
-    aliases = routing.get("aliases") if isinstance(routing, dict) else None
-    if isinstance(aliases, dict):
+    aliases = routing.get("aliases") if is_object(routing) else None
+    if is_object(aliases):
         _check_aliases({k: v for k, v in aliases.items() if isinstance(v, str)}, problems)
 
 
@@ -375,9 +375,9 @@ def _read(path: Path | None) -> _Document:
 def _jsonable(value: Any) -> Any:
     """The document without what JSON cannot say: strict validation of JSON takes "open" for a
     zone and a list for a tuple, but no "3" for a 3."""
-    if isinstance(value, dict):
+    if is_object(value):
         return {key: _jsonable(item) for key, item in value.items()}
-    if isinstance(value, list):
+    if is_list(value):
         return [_jsonable(item) for item in value]
     if isinstance(value, datetime.date | datetime.time):
         return A_DATE

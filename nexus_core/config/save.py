@@ -9,17 +9,17 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, assert_never
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
-from tomlkit.items import AoT, Array, Item
+from tomlkit.items import AoT, Array, InlineTable, Item
 
 from nexus_core.config.load import load_config
 from nexus_core.config.schema import BackendConfig
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
-from nexus_core.types import PrivacyZone
+from nexus_core.types import JsonObject, PrivacyZone, is_object
 
 _BOM = "\ufeff"
 
@@ -91,6 +91,8 @@ def plan_changes(path: Path, changes: Iterable[Change]) -> ConfigDiff:
                     f"zone {change.zone}: stays {state} until restart; "
                     "the file has no key for a zone's switch"
                 )
+            case _:
+                assert_never(change)
     diff = _diff(path, text, after)
     return ConfigDiff(path, before, (bom + after).encode(), diff, tuple(notes))
 
@@ -162,20 +164,30 @@ def _models(models: dict[str, str]) -> list[str] | dict[str, str]:
 
 
 def _toml(value: object) -> str:
-    if isinstance(value, dict):
-        table = tomlkit.inline_table()
-        table.update(value)
-        return table.as_string()
+    if is_object(value):
+        return _inline(value).as_string()
     # A StrEnum is a string to TOML, and to tomlkit nothing it knows.
     item: Item = tomlkit.item(str(value) if isinstance(value, str) else value)
     return item.as_string()
 
 
+def _inline(values: JsonObject) -> InlineTable:
+    table = tomlkit.inline_table()
+    for key, value in values.items():
+        table[key] = value
+    return table
+
+
 # The text -----------------------------------------------------------------------------------------
 
 
+def _document(text: str) -> JsonObject:
+    """The file with its comments, all of whose types are known when it runs only."""
+    return tomlkit.parse(text)
+
+
 def _with_key_set(text: str, change: SetBackend) -> str:
-    document = tomlkit.parse(text)
+    document = _document(text)
     backends = document.get("backends", [])
     names = [backend.get("name") for backend in backends]
     if change.backend not in names:
@@ -202,15 +214,13 @@ def _with_line_after_name(text: str, index: int, line: str) -> str:
 
 
 def _with_backend(text: str, backend: BackendConfig) -> str:
-    document = tomlkit.parse(text)
+    document = _document(text)
     backends = document.get("backends", [])
     if any(present.get("name") == backend.name for present in backends):
         raise ChangeRefusedError(f'the file has a backend "{backend.name}" already')
     table = backend_table(backend)
     if isinstance(backends, Array):
-        inline = tomlkit.inline_table()
-        inline.update(tomlkit.parse(table)["backends"][0])
-        backends.append(inline)
+        backends.insert(len(backends), _inline(tomlkit.parse(table)["backends"][0]))
         return tomlkit.dumps(document)
     if "\r\n" in text:
         table = table.replace("\n", "\r\n")

@@ -18,11 +18,12 @@ from pydantic import (
     ValidationError,
 )
 from pydantic_core import ErrorDetails
+from typing_extensions import TypeIs
 
 from nexus_core.config.outbound_proxy import OutboundProxy, check_written
 from nexus_core.config.tui import TuiConfig
 from nexus_core.near_names import near_names
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import BackendType, JsonObject, PrivacyZone, is_object
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
 
@@ -72,13 +73,17 @@ def _base_url(url: str) -> str:
     return url
 
 
+def _is_sequence(value: object) -> TypeIs[list[object] | tuple[object, ...]]:
+    return isinstance(value, list | tuple)
+
+
 def _model_table(models: object) -> object:
     """A list of names is a table from each name to itself."""
-    if not isinstance(models, list | tuple | dict):
+    if not (is_object(models) or _is_sequence(models)):
         raise ValueError("must be a list of names, or a table from served to upstream names")
     if not models:
         raise ValueError("is empty; leave it out to ask the backend for its models")
-    if isinstance(models, dict):
+    if is_object(models):
         return models
     names: dict[str, str] = {}
     for name in models:
@@ -414,7 +419,7 @@ def _schema_at(path: KeyPath) -> dict[str, Any]:
         if isinstance(part, int):
             node = _resolved(node.get("items", {}))
         else:
-            other = node.get("additionalProperties") or {}
+            other: JsonObject = node.get("additionalProperties") or {}
             node = _resolved(node.get("properties", {}).get(part, other))
     return node
 

@@ -129,7 +129,7 @@ class _Walk:
 
     def _key(self) -> list[str]:
         """A bare, quoted or dotted key, with the space around it."""
-        keys = []
+        keys: list[str] = []
         while True:
             self.skip_blank()
             start, is_quoted = self.at, self.peek() in ('"', "'")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Protocol
@@ -110,7 +110,7 @@ class ConfigControl:
 
 
 @contextmanager
-def _in_lines() -> Iterator[None]:
+def _in_lines() -> Generator[None]:
     try:
         yield
     except ConfigError as error:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_hex
+from typing import assert_never
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import (
@@ -99,6 +100,8 @@ class Operator:
                 return await self._files().reload(only_plan=command.only_plan)
             case SaveConfig():
                 return await self._files().save(only_plan=command.only_plan)
+            case _:
+                assert_never(command)
 
     def _files(self) -> ConfigControl:
         if self.configuration is None:

@@ -6,13 +6,14 @@ import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import assert_never
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.local import LocalAgent
 from nexus_core.providers.model_list import Entry, ListPage
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import BackendType, PrivacyZone, ProbeResult, is_object
 from nexus_core.upstream.base import (
     UpstreamConnectError,
     UpstreamEngine,
@@ -103,6 +104,8 @@ class Sighting:
                 return "this is Nexus"
             case Sight.OTHER:
                 return f"answers something else: {self.detail}"
+            case _:
+                assert_never(self.sight)
 
 
 async def look_around(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[Sighting, ...]:
@@ -174,7 +177,7 @@ async def _is_nexus(place: Place, engine: UpstreamEngine) -> bool:
         health = parse_json(bytes(body))
     except ValueError:
         return False
-    return isinstance(health, dict) and health.get("service") == "nexus"
+    return is_object(health) and health.get("service") == "nexus"
 
 
 class _Looker(LocalAgent):

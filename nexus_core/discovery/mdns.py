@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncGenerator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
 from nexus_core.types import BackendType
@@ -118,7 +119,7 @@ class ZeroconfBrowser:
 
 
 def _load() -> None:
-    import zeroconf.asyncio  # noqa: F401
+    import_module("zeroconf.asyncio")
 
 
 async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> Announced | None:

@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, assert_never
 
 from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
@@ -195,6 +195,8 @@ class Discovery:
                             self._note(change)
                         case Withdrawn():
                             self._start_grace(change.name)
+                        case _:
+                            assert_never(change)
         except BrowseFailedError as error:
             log.warning("not listening for servers on the network: %s", error)
 

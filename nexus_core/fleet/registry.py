@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping
+from collections.abc import Callable, Generator, Iterable, KeysView, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
@@ -164,7 +164,7 @@ class Registry:
         self._tell(None)
 
     @contextmanager
-    def together(self) -> Iterator[None]:
+    def together(self) -> Generator[None]:
         """Several changes as one: whoever waits for a backend sees none before the last."""
         self._is_changing = True
         try:
@@ -220,7 +220,7 @@ class Registry:
             del self._leaving[name]
 
     @contextmanager
-    def held(self, name: str, trial_of: str | None = None) -> Iterator[None]:
+    def held(self, name: str, trial_of: str | None = None) -> Generator[None]:
         """Give an acquired slot back however the block ends."""
         try:
             yield

@@ -31,7 +31,8 @@ class BackendSnapshot:
     max_concurrent: int | None
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
-    details: Mapping[str, ModelDetails] = field(default_factory=dict)  # by the backend's own names
+    # By the backend's own names.
+    details: Mapping[str, ModelDetails] = field(default_factory=dict[str, ModelDetails])
     models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
     zone_enabled: bool = True

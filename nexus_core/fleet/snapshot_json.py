@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.event_json import UnreadableError, as_json, read_json
+from nexus_core.types import is_object
 
 _DERIVED = frozenset({"cooldown", "cooldowns", "state", "is_usable"})
 
@@ -52,10 +52,10 @@ def read_snapshot(value: object, at: float) -> BackendSnapshot:
     Raises:
         UnreadableError: it is not what `snapshot_as_json` gives.
     """
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise UnreadableError("a backend must be an object")
     whole, models = value.get("cooldown"), value.get("cooldowns", {})
-    if not isinstance(models, dict):
+    if not is_object(models):
         raise UnreadableError("cooldowns: an object is required")
     plain = {name: one for name, one in value.items() if name not in _DERIVED}
     snapshot = read_json(BackendSnapshot, plain)
@@ -70,8 +70,8 @@ def read_snapshot(value: object, at: float) -> BackendSnapshot:
 
 
 def _read_cooldown(value: object, at: float) -> Cooldown:
-    seconds = value.get("seconds") if isinstance(value, Mapping) else None
-    if not isinstance(value, Mapping) or isinstance(seconds, bool):
+    seconds = value.get("seconds") if is_object(value) else None
+    if not is_object(value) or isinstance(seconds, bool):
         raise UnreadableError("a cooldown must be an object")
     if not isinstance(seconds, int | float):
         raise UnreadableError("cooldown.seconds: a number is required")

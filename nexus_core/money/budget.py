@@ -193,7 +193,7 @@ class Budget:
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
         self.turn(at)
-        found = []
+        found: list[BudgetChange] = []
         for client, account in ((None, self._all), *self._clients.items()):
             status = account.status
             if status is not account.told:

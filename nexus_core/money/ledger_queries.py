@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -54,7 +54,7 @@ class NoLedgerError(Exception):
 
 
 @contextmanager
-def read_ledger(path: Path) -> Iterator[sqlite3.Connection]:
+def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
     """The ledger for reading only, also while another process writes to it.
 
     Raises:

@@ -18,7 +18,8 @@ class Subscription:
         self._arrived = asyncio.Event()
         self.dropped = 0  # events lost since the subscription began
 
-    def _push(self, event: NexusEvent) -> None:
+    def push(self, event: NexusEvent) -> None:
+        """Take in an event; the bus calls this."""
         if len(self._events) == self._events.maxlen:
             self.dropped += 1
         self._events.append(event)
@@ -56,7 +57,7 @@ class EventBus:
         for fold in self._folds:
             fold(event)
         for subscription in self._subscriptions:
-            subscription._push(event)
+            subscription.push(event)
 
     def subscribe(self, capacity: int = 10_000) -> Subscription:
         """Start receiving; `capacity` bounds the events kept between two drains."""

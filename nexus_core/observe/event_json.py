@@ -9,6 +9,7 @@ from typing import Any, TypeVar, get_args
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nexus_core.observe.events import NexusEvent
+from nexus_core.types import is_object
 
 _CONFIG = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
 
@@ -32,7 +33,7 @@ def read_event(value: object) -> NexusEvent | None:
     Raises:
         UnreadableError: a known type with a field that is missing or of another kind.
     """
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise UnreadableError("an event must be an object")
     kind = _KINDS.get(str(value.get("type")))
     return None if kind is None else read_json(kind, value)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import islice
 
@@ -49,7 +49,7 @@ class EventLog:
         return list(enumerate(islice(self._events, start - self.first, None), start))
 
     @contextmanager
-    def news(self) -> Iterator[asyncio.Event]:
+    def news(self) -> Generator[asyncio.Event]:
         """An event that is set whenever there is something new; its reader clears it."""
         arrived = asyncio.Event()
         if self.is_closed:

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from itertools import accumulate
 from typing import Any
 
+from nexus_core.types import is_object
+
 _BUCKETS_PER_DOUBLING = 8  # a bucket is 9 % wide, so a percentile is off by 4.5 % at most
 _SMALLEST_MS = 10 / 1024  # 10 ms times any power of two is then the edge of a bucket
 _BUCKETS = 25 * _BUCKETS_PER_DOUBLING  # up to 5.5 minutes; longer ones count as that
@@ -118,7 +120,7 @@ def _filled(counts: Sequence[int]) -> dict[str, int]:
 
 
 def _fill(counts: list[int], filled: object) -> None:
-    if not isinstance(filled, dict):
+    if not is_object(filled):
         raise TypeError("buckets are an object")
     for index, count in filled.items():
         if not isinstance(count, int) or count < 0 or int(index) < 0:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import islice
+from typing import assert_never
 
 from nexus_core.observe.events import (
     Attempt,
@@ -55,6 +56,8 @@ class RecentRequest:
                 self.finished, self.decided, self.first_byte = event, None, None
             case AttemptFailed():
                 self.failures = (*self.failures, event.attempt)
+            case _:
+                assert_never(event)
 
     @property
     def is_live(self) -> bool:

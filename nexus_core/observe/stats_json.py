@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import BackendStats, OpenRequest, Operation, OperationStats, Stats
-from nexus_core.types import BackendType, Endpoint, RouteReason
+from nexus_core.types import BackendType, Endpoint, RouteReason, is_object
 
 _Read = TypeVar("_Read")
 
@@ -143,7 +143,7 @@ def _read_operation(key: Iterable[object], value: object) -> tuple[Operation, Op
 
 
 def _object(value: object) -> Mapping[str, Any]:
-    if not isinstance(value, dict):
+    if not is_object(value):
         raise UnreadableError("stats: an object is required")
     return value
 

@@ -26,7 +26,7 @@ from nexus_core.proxy.judge.opening import Standing
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 from nexus_core.upstream.base import (
     MAY_SEND,
     Headers,
@@ -215,7 +215,7 @@ class Exchange:
             if len(whole.body) <= _MAX_PARSED_BYTES
             else None
         )
-        if not isinstance(fields, dict):
+        if not is_object(fields):
             raise self._failed("answered a request for a stream without one")
         body = as_chunks(fields, include_usage=_wants_usage(call.asked))
         return replace(whole, headers=as_events(headers), body=body)
@@ -258,9 +258,9 @@ class Exchange:
             fields = parse_json(body, allows_nan=True)
         except ValueError as error:
             raise self._failed("answered with something that is not JSON") from error
-        if isinstance(fields, list) and read_report(fields) is not None:
+        if is_list(fields) and read_report(fields) is not None:
             fields = fields[0]  # how Google's errors come at times
-        if not isinstance(fields, dict):
+        if not is_object(fields):
             raise self._failed("answered with JSON that is not an object")
         return fields
 
@@ -369,7 +369,7 @@ def _choices(call: Call) -> int:
 
 def _wants_usage(asked: JsonObject) -> bool:
     options = asked.get("stream_options")
-    return isinstance(options, dict) and options.get("include_usage") is True
+    return is_object(options) and options.get("include_usage") is True
 
 
 def _error_body(fault: Fault, body: bytes) -> bytes:
@@ -381,7 +381,7 @@ def _error_body(fault: Fault, body: bytes) -> bytes:
         fields = parse_json(body)
     except ValueError:
         fields = None
-    error = fields.get("error") if isinstance(fields, dict) else None
+    error = fields.get("error") if is_object(fields) else None
     if error and isinstance(error, dict | str):
         return body
     return json.dumps(error_envelope(fault.words, "upstream_error", code=fault.status)).encode()

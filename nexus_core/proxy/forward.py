@@ -184,16 +184,17 @@ class Forwarder:
         await self._wait_for_books(record)
         blame = Blame(self._registry, record.request.openai.body, self._doubt, self._now)
         try:
-            for attempt in range(1, self._routing.max_retries + 2):
-                decision = await self._decide(record, tried)
-                if not decision.order:
-                    break
+            attempt, most = 1, self._routing.max_retries + 1
+            while (decision := await self._decide(record, tried)).order:
                 found = await self._attempt(record, decision, attempt, reply, blame)
                 if found is None:
                     return
                 tried[decision.order[0].backend.name] = found.why
                 if failure is None or found.kind is not FailureKind.NOT_SENT:
                     failure, blamed = found, record.chosen
+                if attempt == most:
+                    break
+                attempt += 1
         finally:
             blame.settle()
         if failure is None:

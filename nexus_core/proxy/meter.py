@@ -7,6 +7,7 @@ import re
 from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
 from nexus_core.dialects.usage import UsageTally, may_tell_usage
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import is_object
 
 # What a model said: the texts of deltas, as JSON writes them.
 _TEXT = re.compile(
@@ -61,13 +62,13 @@ class StreamMeter:
             fields = parse_json(text)
         except ValueError:
             return False
-        if not isinstance(fields, dict):
+        if not is_object(fields):
             return False
         is_told = self._tally.take(fields)
         if is_told:
             self.service_tier = read_service_tier(fields) or self.service_tier
         if not self._hides_usage or fields.get("choices") or fields.get("error"):
             return False
-        if isinstance(fields.get("usage"), dict):  # a usage of zeros is none, too
+        if is_object(fields.get("usage")):  # a usage of zeros is none, too
             return True
         return is_told and "choices" in fields

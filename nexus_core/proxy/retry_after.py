@@ -9,7 +9,7 @@ from datetime import UTC
 from email.utils import parsedate_to_datetime
 
 from nexus_core.dialects.openai_chat.request import parse_json
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 from nexus_core.upstream.base import Headers
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
@@ -96,8 +96,8 @@ def _asked_elsewhere(headers: Headers, body: bytes, now: float) -> float | None:
     if (wait := _retry_info(error)) is not None:
         return wait
     metadata = error.get("metadata")
-    told = metadata.get("headers") if isinstance(metadata, dict) else None
-    if isinstance(told, dict):  # https://openrouter.ai/docs/api-reference/limits
+    told = metadata.get("headers") if is_object(metadata) else None
+    if is_object(told):  # https://openrouter.ai/docs/api-reference/limits
         values = {str(name).lower(): str(value) for name, value in told.items()} | values
     waits = [min(wait, _MAX_SECONDS) for wait in _used_up(values, now)]
     if waits:
@@ -112,16 +112,16 @@ def _error_in(body: bytes) -> JsonObject:
         parsed = parse_json(body[:_MAX_SCANNED])
     except ValueError:
         return {}
-    if isinstance(parsed, list) and parsed:
+    if is_list(parsed) and parsed:
         parsed = parsed[0]
-    error = parsed.get("error") if isinstance(parsed, dict) else None
-    return error if isinstance(error, dict) else {}
+    error = parsed.get("error") if is_object(parsed) else None
+    return error if is_object(error) else {}
 
 
 def _retry_info(error: JsonObject) -> float | None:
     details = error.get("details")
-    for detail in details if isinstance(details, list) else ():
-        delay = detail.get("retryDelay") if isinstance(detail, dict) else None
+    for detail in details if is_list(details) else ():
+        delay = detail.get("retryDelay") if is_object(detail) else None
         if isinstance(delay, str) and (seconds := duration_seconds(delay)) is not None:
             return seconds
     return None

@@ -170,7 +170,7 @@ class TranslationReport:
     dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
     ignored: tuple[str, ...] = ()  # without effect on the answer
     changed: tuple[str, ...] = ()  # for people: "temperature 1.4 → 1.0"
-    unsupported: Mapping[str, str] = field(default_factory=dict)  # path to why: a 422
+    unsupported: Mapping[str, str] = field(default_factory=dict[str, str])  # path to why: a 422
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import Random
-from typing import NamedTuple
+from typing import NamedTuple, assert_never
 
 from nexus_core.config.schema import RoutingConfig, WeightsConfig
 from nexus_core.fleet.registry import BackendSnapshot
@@ -71,6 +71,8 @@ class Strategy:
                 return [Ranked(backend) for backend in sorted(backends, key=_by_priority)]
             case "random":
                 return [Ranked(b) for b in self.random.sample(backends, len(backends))]
+            case _:
+                assert_never(self.routing.strategy)
 
 
 def rank_by_score(
@@ -84,7 +86,7 @@ def rank_by_score(
     Args:
         familiar: the backend that served the beginning of this conversation before.
     """
-    ranked = []
+    ranked: list[Ranked] = []
     for backend in backends:
         is_familiar = backend.name == familiar
         ranked.append(Ranked(backend, *_scored(*_values(backend, model, weights, is_familiar))))

@@ -75,7 +75,8 @@ class Moment:
     """What a decision depends on besides the request and the backends."""
 
     at: float = 0.0  # monotonic seconds
-    tried: Mapping[str, str] = field(default_factory=dict)  # backends that failed, and how
+    # Backends that failed, and how.
+    tried: Mapping[str, str] = field(default_factory=dict[str, str])
     # Why money keeps the request from a backend, for its upstream model; None: nothing is limited.
     money: Callable[[BackendSnapshot, str], str | None] | None = None
     prefers_local: bool = False  # so much is spent that local backends are tried first

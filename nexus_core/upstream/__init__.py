@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Literal
+from typing import Literal, assert_never
 
 from nexus_core import descriptors
 from nexus_core.config.outbound_proxy import OutboundProxy
@@ -40,7 +40,7 @@ class _EngineOnDemand:
     """Either library takes as long to import as the rest of a start: not before /health answers."""
 
     def __init__(self, kind: EngineKind) -> None:
-        self._kind = kind
+        self._kind: EngineKind = kind
         self._engines: dict[EngineKind, UpstreamEngine] = {}
         self._making = asyncio.Lock()
         self._is_closed = False
@@ -74,10 +74,14 @@ class _EngineOnDemand:
 def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
     """Raises: OSError, ImportError: also for want of descriptors; then it may be tried again."""
     descriptors.require(_FOR_IMPORTS)
-    if kind == "aiohttp":
-        from nexus_core.upstream.aiohttp_engine import AiohttpEngine
+    match kind:
+        case "aiohttp":
+            from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 
-        return AiohttpEngine
-    from nexus_core.upstream.httpx_engine import HttpxEngine
+            return AiohttpEngine
+        case "httpx":
+            from nexus_core.upstream.httpx_engine import HttpxEngine
 
-    return HttpxEngine
+            return HttpxEngine
+        case _:
+            assert_never(kind)

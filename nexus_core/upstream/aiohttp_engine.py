@@ -73,7 +73,7 @@ class _Connector(aiohttp.TCPConnector):
     """A pool that gives out no spoilt connection and leaves none behind."""
 
     def __init__(self) -> None:
-        super().__init__(
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  a bare `tuple` in its types
             limit=0,
             keepalive_timeout=wording.KEEP_ALIVE_SECONDS,
             resolver=aiohttp.ThreadedResolver(),
@@ -317,7 +317,8 @@ def _in_our_words(error: Exception, connect_timeout_seconds: float) -> UpstreamE
             if "Got more than" in error.message or "Too many headers" in error.message:
                 return UpstreamProtocolError(wording.HEAD_TOO_LONG)
             return wording.not_http(error.message.removeprefix("Bad status line:"))
-    return UpstreamProtocolError(wording.NO_ANSWER)
+        case _:
+            return UpstreamProtocolError(wording.NO_ANSWER)
 
 
 def _has_unread_bytes(connection: Connection) -> bool:

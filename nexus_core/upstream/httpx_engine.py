@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import ssl
 from contextlib import aclosing
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
 import httpcore
@@ -44,7 +44,7 @@ class HttpxEngine:
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         # The system's certificates, as for aiohttp; httpx would bring its own.
         self._tls = ssl.create_default_context()
-        self._transport = transport or _transport(self._tls)
+        self._transport = transport or _Transport(self._tls)
         self._by_proxy: dict[OutboundProxy, httpx.AsyncBaseTransport] = {}
         self._closed = False
 
@@ -76,7 +76,7 @@ class HttpxEngine:
             raise UpstreamConnectError("HTTP proxies are left to aiohttp")
         transport = self._by_proxy.get(proxy)
         if transport is None:
-            transport = self._by_proxy[proxy] = _socks_transport(proxy, self._tls)
+            transport = self._by_proxy[proxy] = _SocksTransport(proxy, self._tls)
         try:
             return await transport.handle_async_request(_outgoing(request, connect_timeout_seconds))
         except httpx.ProxyError as error:
@@ -93,31 +93,35 @@ class HttpxEngine:
             await transport.aclose()
 
 
-def _transport(tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    return httpx.AsyncHTTPTransport(
-        verify=tls,
-        trust_env=False,
-        http2=_HAS_HTTP2,
-        limits=httpx.Limits(
+class _Transport(httpx.AsyncHTTPTransport):
+    """The network, as all engines use it."""
+
+    def __init__(self, tls: ssl.SSLContext) -> None:
+        super().__init__(
+            verify=tls,
+            trust_env=False,
+            http2=_HAS_HTTP2,
+            limits=httpx.Limits(
+                max_connections=None,
+                max_keepalive_connections=None,
+                keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
+            ),
+        )
+
+
+class _SocksTransport(_Transport):
+    """The same on another network; httpx has no public way to say so."""
+
+    def __init__(self, proxy: OutboundProxy, tls: ssl.SSLContext) -> None:
+        super().__init__(tls)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=tls,
             max_connections=None,
             max_keepalive_connections=None,
             keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
-        ),
-    )
-
-
-def _socks_transport(proxy: OutboundProxy, tls: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    """The same on another network; httpx has no public way to say so."""
-    transport = _transport(tls)
-    transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=tls,
-        max_connections=None,
-        max_keepalive_connections=None,
-        keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
-        http2=_HAS_HTTP2,
-        network_backend=SocksBackend(proxy),
-    )
-    return transport
+            http2=_HAS_HTTP2,
+            network_backend=SocksBackend(proxy),
+        )
 
 
 class HttpxResponse:
@@ -214,6 +218,8 @@ def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamErr
                 return UpstreamProtocolError(wording.HEAD_TOO_LONG)
             if "disconnected" not in reason and "closed connection" not in reason:
                 return wording.not_http(reason)
+        case _:
+            pass
     return UpstreamProtocolError(wording.NO_ANSWER)
 
 
@@ -229,7 +235,8 @@ def _has_surplus(answer: httpx.Response) -> bool:
     if "network_stream" not in answer.extensions:
         return False
     try:
-        wire = answer.stream._httpcore_stream._stream._connection._h11_state  # type: ignore[union-attr]
+        stream: Any = answer.stream
+        wire = stream._httpcore_stream._stream._connection._h11_state
         surplus, _ = wire.trailing_data
     except AttributeError:
         return True

@@ -37,7 +37,8 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
 
     def __init__(self, proxy: OutboundProxy) -> None:
         self._proxy = proxy
-        self._network = httpcore.AnyIOBackend()
+        # httpcore's types have what stands in for it where anyio is missing.
+        self._network: httpcore.AsyncNetworkBackend = httpcore.AnyIOBackend()  # pyright: ignore[reportAttributeAccessIssue]
 
     async def connect_tcp(
         self,

@@ -115,6 +115,8 @@ def connect_failed(
                 return connect_timed_out(connect_timeout_seconds)
             case OSError() if cause.errno:
                 return UpstreamConnectError(os.strerror(cause.errno).lower())
+            case _:
+                pass  # the next one may say more
     return UpstreamConnectError("no connection")
 
 
@@ -131,7 +133,7 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     """An error and what led to it, innermost first: there the system's own words stand."""
     if error is None:
         return
-    if isinstance(error, BaseExceptionGroup):
+    if descriptors.is_group(error):
         for member in error.exceptions:
             yield from _causes(member)
     # httpcore raises `from None`, which hides the context but keeps it.

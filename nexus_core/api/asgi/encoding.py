@@ -5,9 +5,13 @@ from __future__ import annotations
 import codecs
 import zlib
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from nexus_core.api.asgi.messages import Scope, header_values
 from nexus_core.errors import InvalidRequestError, NexusError
+
+if TYPE_CHECKING:
+    from zlib import _Decompress as Decompressor  # pyright: ignore[reportPrivateUsage]  no other name
 
 STEP_BYTES = 256 * 1024  # inflated at once: the loop is let go between two steps
 MAX_MEMBERS = 4096  # of one gzip body: each costs something, be it ever so empty
@@ -42,7 +46,7 @@ class Inflater:
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
         self._members = 0  # that are complete; only gzip may have several
-        self._member: zlib._Decompress | None = None
+        self._member: Decompressor | None = None
 
     def feed(self, data: bytes) -> Iterator[bytes]:
         """What these bytes hold, in parts of STEP_BYTES at most.
@@ -76,7 +80,7 @@ class Inflater:
         if self._member is not None:
             raise self._wrong(f"is cut off: its {self._encoding} does not come to an end")
 
-    def _begin(self, data: bytes) -> zlib._Decompress:
+    def _begin(self, data: bytes) -> Decompressor:
         bits = _WINDOWS[self._encoding]
         if self._encoding != "deflate":
             if self._members == MAX_MEMBERS:

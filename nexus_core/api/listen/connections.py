@@ -19,6 +19,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from nexus_core import descriptors
+from nexus_core.api.asgi.messages import Application
 from nexus_core.api.listen.no_room import NoRoom, turn_away
 from nexus_core.upstream.transport_errors import is_readable
 
@@ -96,6 +97,7 @@ class Connections(ServerState):
 class CountedProtocol(HttpToolsProtocol):
     """Notes when its connection is idle. Costs half a microsecond a request."""
 
+    app: Application
     server_state: Connections
 
     def has_unread_bytes(self) -> bool:
@@ -280,7 +282,12 @@ class Acceptor:
 
     def _has_standing_room(self) -> bool:
         known = self._state.connections
-        self._standing = {one for one in self._standing if one in known or one.transport is None}
+        # uvicorn's types leave out that it is None until the connection is made.
+        self._standing = {
+            one
+            for one in self._standing
+            if one in known or one.transport is None  # pyright: ignore[reportUnnecessaryComparison]
+        }
         return len(self._standing) < max(2, spare_descriptors(descriptors.limit()) // 4)
 
     def _serve(self, connection: socket.socket, *, is_surplus: bool = False) -> None:

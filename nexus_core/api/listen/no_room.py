@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import socket
 from contextlib import suppress
-from typing import Any
 
-from nexus_core.api.asgi.messages import Incoming, Message, Receive, Scope, Send, send_early
+from nexus_core.api.asgi.messages import (
+    Application,
+    Incoming,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    send_early,
+)
 from nexus_core.api.errors import error_body, error_headers
 from nexus_core.errors import OutOfDescriptorsError
 
@@ -28,7 +35,7 @@ _NO_ROOM_BYTES = b"".join(
 class NoRoom:
     """Answers /health and what operators ask, and a 503 to all others; then the connection ends."""
 
-    def __init__(self, app: Any) -> None:
+    def __init__(self, app: Application) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -112,7 +112,7 @@ class _Server(uvicorn.Server):
         self.ended = asyncio.Event()
 
     @contextmanager
-    def capture_signals(self) -> Iterator[None]:
+    def capture_signals(self) -> Generator[None]:
         """Leave the signal handlers as they are."""
         yield
 
@@ -213,7 +213,9 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
     def _refuse(self) -> None:
         self._is_refused = True
         cycle = self.cycle
-        if cycle is not None and not cycle.response_complete:
+        # uvicorn's types leave out that it is None before the first request.
+        has_begun = cycle is not None  # pyright: ignore[reportUnnecessaryComparison]
+        if has_begun and not cycle.response_complete:
             if not self._is_in_body or self.pipeline or cycle.response_started:
                 self.transport.close()  # this would be taken for another request's answer
                 return

@@ -12,7 +12,7 @@ from enum import Enum, auto
 from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.types import Endpoint, JsonObject
+from nexus_core.types import Endpoint, JsonObject, is_list, is_object
 
 _MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 
@@ -28,19 +28,19 @@ def judge_whole(
     Args:
         asked: the request's fields.
     """
-    answer = fields if isinstance(fields, dict) else {}
+    answer = fields if is_object(fields) else {}
     wanted = "data" if endpoint is Endpoint.EMBEDDINGS else "choices"
     held = answer.get(wanted)
-    if isinstance(held, list):
+    if is_list(held):
         if (ended := _failed_choice(held)) is not None:
             return judge_report(read_report(ended) or read_report(answer) or _ENDED, None, model)
         if any(held) or (asked is not None and asked.get("input") == []):
             return None
     # What stands around choices that are there is no error by its form alone.
-    report = read_report(fields, is_error=not isinstance(held, list))
+    report = read_report(fields, is_error=not is_list(held))
     if report is not None and (report.words or report.code or report.status):
         return judge_report(report, None, model)
-    if not isinstance(fields, dict):
+    if not is_object(fields):
         return Fault(502, FailureKind.FAILED, "answered with JSON that is not an object")
     return Fault(502, FailureKind.FAILED, f"answered without {wanted}")
 
@@ -51,7 +51,7 @@ _ENDED = ErrorReport(words="the model ended with an error", status=502)
 def _failed_choice(choices: list[object]) -> JsonObject | None:
     """The choice that OpenRouter ends with finish_reason "error"."""
     for choice in choices:
-        if isinstance(choice, dict) and choice.get("finish_reason") == "error":
+        if is_object(choice) and choice.get("finish_reason") == "error":
             return choice
     return None
 
@@ -104,12 +104,12 @@ def judge_event(event: str, data: str, model: str) -> Weight | Fault:
         return fault
     if event == "ping" or not fields:
         return Weight.NOTHING
-    if not isinstance(fields, dict):
+    if not is_object(fields):
         return Weight.CONTENT
     if fields.get("type") == "ping":
         return Weight.NOTHING
     choices = fields.get("choices")
-    if not isinstance(choices, list):
+    if not is_list(choices):
         return Weight.CONTENT if fields.keys() - _FRAME else Weight.PREFACE
     if any(map(_says_something, choices)):
         return Weight.CONTENT
@@ -128,23 +128,23 @@ _DELTA_FRAME = frozenset({"role", "obfuscation"})
 
 def _says_something(choice: object) -> bool:
     """A choice has text, a call, an image … or its finish_reason."""
-    if not isinstance(choice, dict):
+    if not is_object(choice):
         return False
     if choice.get("finish_reason") or choice.get("text"):
         return True
     delta = choice.get("delta") or choice.get("message")
-    if not isinstance(delta, dict):
+    if not is_object(delta):
         return False
     return any(value for key, value in delta.items() if key not in _DELTA_FRAME)
 
 
 def reported_fault(fields: object, event: str, model: str) -> Fault | None:
     """The error that an event of a stream is, at its beginning or in its middle."""
-    if isinstance(fields, dict):
+    if is_object(fields):
         choices = fields.get("choices")
-        if isinstance(choices, list) and (ended := _failed_choice(choices)) is not None:
+        if is_list(choices) and (ended := _failed_choice(choices)) is not None:
             return judge_report(read_report(fields) or read_report(ended) or _ENDED, None, model)
-        if isinstance(choices, list) and choices and not fields.get("error"):
+        if is_list(choices) and choices and not fields.get("error"):
             return None
     report = read_report(fields, is_error=event == "error")
     return None if report is None else judge_report(report, None, model)

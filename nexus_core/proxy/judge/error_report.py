@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_WORDS = 500  # characters of a provider's message that are kept
 _MAX_CODE = 100
@@ -68,16 +68,16 @@ def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None
     that may be an answer: that counts with `is_error`, where the framing (an error status, an
     `event: error`) has said so already, or where a status beside it says so.
     """
-    if isinstance(answer, list):  # as Google's errors come at times
-        answer = answer[0] if answer and isinstance(answer[0], dict) else None
-    if not isinstance(answer, dict):
+    if is_list(answer):  # as Google's errors come at times
+        answer = answer[0] if answer and is_object(answer[0]) else None
+    if not is_object(answer):
         if is_error and isinstance(answer, str):
             return ErrorReport(words=answer[:_MAX_WORDS])
         return None
     found = _stated(answer)
     if found is not None:
         return _report(found, answer)
-    if (base := answer.get("base_resp")) and isinstance(base, dict) and base.get("status_code"):
+    if (base := answer.get("base_resp")) and is_object(base) and base.get("status_code"):
         return _minimax(base)
     if not is_error and not _looks_like_one(answer):
         return None
@@ -87,17 +87,17 @@ def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None
 def _stated(answer: JsonObject) -> JsonObject | None:
     """What stands where errors are usually stated, as an object."""
     error = answer.get("error")
-    if isinstance(error, dict) and error:
+    if is_object(error) and error:
         return error
     if isinstance(error, str) and error.strip():
         return {"message": error}
     if error is True or answer.get("object") == "error" or answer.get("success") is False:
         errors = answer.get("errors")  # Cloudflare: {"success": false, "errors": [{…}]}
-        first = errors[0] if isinstance(errors, list) and errors else None
-        return first if isinstance(first, dict) else {**answer, "error": None}
+        first = errors[0] if is_list(errors) and errors else None
+        return first if is_object(first) else {**answer, "error": None}
     errors = answer.get("errors")
-    if isinstance(errors, list) and errors and not ANSWER_KEYS & answer.keys():
-        return errors[0] if isinstance(errors[0], dict) else {"message": str(errors[0])}
+    if is_list(errors) and errors and not ANSWER_KEYS & answer.keys():
+        return errors[0] if is_object(errors[0]) else {"message": str(errors[0])}
     return None
 
 
@@ -124,8 +124,8 @@ def _report(error: JsonObject, around: JsonObject) -> ErrorReport:
     details = error.get("details")  # google.rpc.ErrorInfo: {"reason": "API_KEY_INVALID"}
     codes += [
         str(detail["reason"])[:_MAX_CODE]
-        for detail in (details if isinstance(details, list) else ())
-        if isinstance(detail, dict) and detail.get("reason")
+        for detail in (details if is_list(details) else ())
+        if is_object(detail) and detail.get("reason")
     ]
     status = next(
         (
@@ -141,21 +141,19 @@ def _report(error: JsonObject, around: JsonObject) -> ErrorReport:
 
 def _words(fields: JsonObject) -> str:
     for key in _MESSAGE_KEYS:
-        value = fields.get(key)
-        if isinstance(value, dict | list) and value:
-            value = _first_text(value)
-        if isinstance(value, str) and value.strip():
-            return value[:_MAX_WORDS]
+        words = _first_text(fields.get(key))
+        if words.strip():
+            return words[:_MAX_WORDS]
     return ""
 
 
 def _first_text(value: object) -> str:
     """Of FastAPI's `[{"loc": […], "msg": …}]` and the like."""
-    if isinstance(value, list) and value:
+    if is_list(value) and value:
         value = value[0]
-    if isinstance(value, dict):
+    if is_object(value):
         where = value.get("loc")
-        place = ".".join(map(str, where)) + ": " if isinstance(where, list) else ""
+        place = ".".join(map(str, where)) + ": " if is_list(where) else ""
         return place + (_words(value) or "")
     return value if isinstance(value, str) else ""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
+from typing import assert_never
 
 from nexus_core.dialects.sse import Shape, SseEvent, SseParser, shape_of
 from nexus_core.proxy.judge.bodies import END_MARK, Weight, judge_event
@@ -85,7 +86,13 @@ class StreamOpening:
 
     def _is_in_comment(self) -> bool:
         line = 1 + max(self.held.rfind(b"\n"), self.held.rfind(b"\r"))
-        return self.held[line : line + 1] == b":"
+        return self.held.startswith(b":", line)
+
+    def _end_of_data(self) -> None:
+        if self._has_choice:  # what was chosen may be empty
+            self.standing = Standing.BEGUN
+        else:
+            self.standing, self.fault = Standing.FAULTY, _NOTHING_CAME
 
     def _take(self, event: SseEvent) -> bool:
         """Weigh an event; whether the verdict is settled by it."""
@@ -94,16 +101,18 @@ class StreamOpening:
             return True
         data = self._clean(event.data)
         weight = judge_event(event.event, data, self._model)
-        if isinstance(weight, Fault):
-            self.standing, self.fault, self.reported = Standing.FAULTY, weight, data
-        elif weight is Weight.CONTENT:
-            self.standing = Standing.BEGUN
-        elif weight is not Weight.NOTHING:
-            self.standing = Standing.PREFACE
-            self._has_choice = self._has_choice or weight is Weight.CHOICE
-        elif data.strip().startswith(END_MARK):
-            if self._has_choice:  # what was chosen may be empty
+        match weight:
+            case Fault():
+                self.standing, self.fault, self.reported = Standing.FAULTY, weight, data
+            case Weight.CONTENT:
                 self.standing = Standing.BEGUN
-            else:
-                self.standing, self.fault = Standing.FAULTY, _NOTHING_CAME
+            case Weight.CHOICE:
+                self.standing, self._has_choice = Standing.PREFACE, True
+            case Weight.PREFACE:
+                self.standing = Standing.PREFACE
+            case Weight.NOTHING:
+                if data.strip().startswith(END_MARK):
+                    self._end_of_data()
+            case _:
+                assert_never(weight)
         return self._is_settled
