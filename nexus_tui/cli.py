@@ -302,8 +302,8 @@ async def _show(
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
     from nexus_tui.process.log_handlers import log_to_stderr
-    from nexus_tui.sources.base import LocalSource
     from nexus_tui.sources.discovery_result import DiscoveryFinder
+    from nexus_tui.sources.local import LocalSource
 
     address = url.removeprefix("http://")
     finder = DiscoveryFinder(lambda: server.gateway) if server.gateway.discovery else None

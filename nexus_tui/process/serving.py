@@ -13,7 +13,7 @@ from nexus_core.config.schema import Config
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 from nexus_tui.process.crash_report import first_part
-from nexus_tui.sources.base import LocalSource
+from nexus_tui.sources.local import LocalSource
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""Where the dashboard's data comes from: the running core, behind one small protocol."""
+"""Where the dashboard's data comes from: one small protocol, and the values that it speaks in."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
-from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
-from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
-from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
@@ -85,44 +83,6 @@ class Finder(Protocol):
 def offered(finder: Finder | None) -> list[FoundKey]:
     """The keys that are set and not used: those that somebody may ask for."""
     return [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
-
-
-class Core(Protocol):
-    """What the dashboard needs of the gateway."""
-
-    @property
-    def config(self) -> Config: ...
-    @property
-    def bus(self) -> EventBus: ...
-    @property
-    def stats(self) -> Stats: ...
-    @property
-    def registry(self) -> Registry: ...
-    @property
-    def started_at(self) -> float: ...  # seconds since the epoch
-    @property
-    def queue_state(self) -> QueueState | None: ...
-    @property
-    def is_capturing(self) -> bool: ...
-
-    def now(self) -> float:
-        """Seconds since the epoch."""
-        ...
-
-    def captured(self, request_id: str) -> Exchange | None:
-        """A request and its answer; None where their bodies are not kept."""
-        ...
-
-    async def execute(self, command: Command) -> Outcome: ...
-    async def explain(self, question: Question) -> Explanation: ...
-
-    async def cost_report(self) -> CostReport | None:
-        """What was spent; None where no ledger is kept.
-
-        Raises:
-            LedgerUnreadableError: it can't be read.
-        """
-        ...
 
 
 class EventSource(Protocol):
@@ -212,100 +172,3 @@ class EventSource(Protocol):
     def close(self) -> None:
         """Stop receiving."""
         ...
-
-
-class LocalSource:
-    """The gateway in this process: references are handed over, nothing is copied.
-
-    Receives from the moment it is made, so events before the first drain are kept.
-    """
-
-    def __init__(
-        self,
-        gateway: Core,
-        address: str = "127.0.0.1:8000",
-        *,
-        is_demo: bool = False,
-        is_read_only: bool = False,
-        finder: Finder | None = None,
-    ) -> None:
-        self.address = address
-        self.is_demo = is_demo
-        self.is_read_only = is_read_only
-        self.status: Status = "live"
-        self.is_remote = False
-        self.stale_since: float | None = None
-        self.notice: str | None = None
-        self.epoch = 0
-        self.costs: CostReport | None = None
-        self.costs_problem: str | None = None
-        self.finder = finder
-        self._core = gateway
-        self._subscription = gateway.bus.subscribe()
-
-    def follow(self, gateway: Core) -> None:
-        """Go on with another gateway, which took the place of one that died."""
-        self._subscription.close()
-        self._core = gateway
-        self._subscription = gateway.bus.subscribe()
-        self.epoch += 1
-
-    @property
-    def started_at(self) -> float:
-        return self._core.started_at
-
-    @property
-    def config(self) -> Config:
-        return self._core.config
-
-    @property
-    def stats(self) -> Stats:
-        return self._core.stats
-
-    @property
-    def queue(self) -> QueueState | None:
-        return self._core.queue_state
-
-    @property
-    def is_capturing(self) -> bool:
-        return self._core.is_capturing
-
-    def now(self) -> float:
-        return self._core.now()
-
-    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
-        return self._core.registry.is_zone_enabled(zone)
-
-    def backends(self) -> tuple[BackendSnapshot, ...]:
-        return self._core.registry.snapshots()
-
-    def drain(self) -> list[NexusEvent]:
-        return self._subscription.drain()
-
-    def unseen(self) -> int:
-        return 0
-
-    async def wait(self) -> None:
-        await self._subscription.wait()
-
-    async def explain(self, question: Question) -> Explanation:
-        return await self._core.explain(question)
-
-    async def captured(self, request_id: str) -> Exchange | None:
-        return self._core.captured(request_id)
-
-    async def command(self, command: Command) -> Outcome:
-        if self.is_read_only:
-            raise PermissionDeniedError("this dashboard is read-only")
-        return await self._core.execute(command)
-
-    async def refresh_costs(self) -> None:
-        try:
-            self.costs = await self._core.cost_report()
-        except LedgerUnreadableError as error:
-            self.costs_problem = error.message
-        else:
-            self.costs_problem = NO_LEDGER if self.costs is None else None
-
-    def close(self) -> None:
-        self._subscription.close()

@@ -30,7 +30,7 @@ from nexus_core.types import (
     ProbeResult,
     RouteReason,
 )
-from nexus_tui.sources.base import LocalSource
+from nexus_tui.sources.local import LocalSource
 from tests.tui.fake_gateway import NOW, FakeGateway
 
 R, O = PrivacyZone.RESTRICTED, PrivacyZone.OPEN  # noqa: E741

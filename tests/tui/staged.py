@@ -11,7 +11,8 @@ from nexus_core.control.commands import Outcome
 from nexus_core.errors import InvalidRequestError
 from nexus_core.money.report import CostReport, CostRow
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_tui.sources.base import Exchange, FoundKey, FoundServer, LocalSource
+from nexus_tui.sources.base import Exchange, FoundKey, FoundServer
+from nexus_tui.sources.local import LocalSource
 from tests.tui.fleet import NOW, FakeGateway, make_source, play
 
 COSTS = CostReport(

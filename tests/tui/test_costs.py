@@ -8,7 +8,7 @@ import pytest
 from nexus_core.errors import LedgerUnreadableError
 from nexus_core.money.report import CostReport
 from nexus_tui.app import NexusApp
-from nexus_tui.sources.base import LocalSource
+from nexus_tui.sources.local import LocalSource
 from nexus_tui.text.numbers import dollars
 from nexus_tui.view.cost_poller import keep_costs
 from tests.tui.fleet import NOW, fixed_now, make_source

@@ -19,7 +19,7 @@ from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, Cost, PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.sources.base import LocalSource
+from nexus_tui.sources.local import LocalSource
 from nexus_tui.text.numbers import dollars
 from tests.tui.screen import screen_text, until
 

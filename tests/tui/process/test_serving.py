@@ -14,7 +14,7 @@ from nexus_core.control.commands import SetTier, SwitchBackend
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.process.serving import LocalServer
-from nexus_tui.sources.base import LocalSource
+from nexus_tui.sources.local import LocalSource
 from tests.tui.screen import screen_text, until
 
 CONFIG = Config(

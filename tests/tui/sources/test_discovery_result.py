@@ -14,8 +14,8 @@ from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.sources.base import LocalSource
 from nexus_tui.sources.discovery_result import DiscoveryFinder
+from nexus_tui.sources.local import LocalSource
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
 from tests.tui.screen import screen_text, until
