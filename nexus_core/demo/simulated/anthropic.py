@@ -93,12 +93,12 @@ class AnthropicFormat:
             raise BadRequestError("anthropic-version: header is required")
         for name in body.keys() - _FIELDS:
             raise BadRequestError(f"{name}: Extra inputs are not permitted")
-        thinking = (body.get("thinking") or {}).get("type")
+        thinking = _object(body, "thinking").get("type")
         turns = [_blocks(message) for message in body["messages"]]
         _check_limits(body)
         _check_tools(turns)
         _check_thinking(turns, is_wanted=thinking == "enabled")
-        format_ = (body.get("output_config") or {}).get("format")
+        format_ = _object(body, "output_config").get("format")
         return Asked(
             model=str(body["model"]),
             prompt=[body.get("system"), body["messages"]],
@@ -234,6 +234,11 @@ def _details(answer: Answer) -> JsonObject:
 # What is refused -----------------------------------------------------------------------------
 
 
+def _object(body: JsonObject, name: str) -> JsonObject:
+    """A field that holds an object, or may be absent."""
+    return body.get(name) or {}
+
+
 def _blocks(message: JsonObject) -> list[JsonObject]:
     content = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
@@ -245,7 +250,7 @@ def _check_limits(body: JsonObject) -> None:
         raise BadRequestError("max_tokens: Field required")
     if not body["messages"]:
         raise BadRequestError("messages: at least one message is required")
-    budget = (body.get("thinking") or {}).get("budget_tokens")
+    budget = _object(body, "thinking").get("budget_tokens")
     if budget is not None and not 1024 <= budget < limit:
         raise BadRequestError("thinking.budget_tokens: out of range")
 
@@ -283,7 +288,7 @@ def _check_thinking(turns: list[list[JsonObject]], *, is_wanted: bool) -> None:
 
 def _called_tools(body: JsonObject, last: list[JsonObject]) -> tuple[Tool, ...]:
     """Those on offer; none once results have come back, or when told not to."""
-    choice = body.get("tool_choice") or {}
+    choice = _object(body, "tool_choice")
     tools = body.get("tools") or ()
     if choice and not tools:
         raise BadRequestError("tool_choice may only be specified while providing tools")
