@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 from nexus_core.demo.simulated.answers import (
     Answer,
@@ -191,6 +192,8 @@ def _block(answer: Answer, index: int, part: Part) -> JsonObject:
         case "call":
             use = {"type": "tool_use", "id": f"toolu_{answer.id}{index}", "name": part.name}
             return use | {"input": part.arguments}
+        case _:
+            assert_never(part.kind)
 
 
 def _empty(block: JsonObject) -> JsonObject:
@@ -216,6 +219,8 @@ def _deltas(block: JsonObject, part: Part) -> Iterator[JsonObject]:
         case "call":
             for piece in ("", *part.pieces):
                 yield {"type": "input_json_delta", "partial_json": piece}
+        case _:
+            assert_never(part.kind)
 
 
 def _usage(answer: Answer, output_tokens: int) -> JsonObject:

@@ -6,7 +6,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from nexus_core.demo.simulated.answers import Answer, Asked, Embeddable, Ending, Part, Tool
 from nexus_core.demo.simulated.wire import (
@@ -149,6 +149,8 @@ class OpenAIFormat:
                 return ErrorAnswer(429, _error(message, "rate_limit_error"), wait)
             case Problem.OVERLOADED:
                 return ErrorAnswer(503, _error(message, "server_error"))
+            case _:
+                assert_never(problem)
 
     def error_event(self, problem: Problem, message: str) -> bytes:
         """The same envelope as an event."""

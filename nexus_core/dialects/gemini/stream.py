@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from nexus_core.dialects.gemini import signatures
 from nexus_core.dialects.gemini.answer import image_field
@@ -201,6 +202,8 @@ class GoogleStream:
             case Call():
                 choice.calls += 1
                 return self._call_delta(choice, piece, head)
+            case _:
+                assert_never(piece)
 
     def _call_delta(
         self, choice: _Choice, call: Call, head: chat_answer.AnswerHead

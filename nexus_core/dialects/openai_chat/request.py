@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, assert_never
 
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Endpoint, JsonObject
@@ -89,6 +89,8 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
             _check_text(fields, "prompt")
         case Endpoint.EMBEDDINGS:
             _check_text(fields, "input")
+        case _:
+            assert_never(endpoint)
     stream = fields.get("stream") if endpoint is not Endpoint.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequestError("stream: true or false is required", param="stream")
