@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from http import HTTPStatus
 from random import Random
 from typing import Any
 
@@ -150,7 +151,7 @@ class _Crowd:
             except httpx.HTTPError:
                 pass
             else:
-                if answer.status_code == httpx.codes.OK:
+                if answer.status_code == HTTPStatus.OK:
                     return
             await asyncio.sleep(_READY_POLL_SECONDS)
 

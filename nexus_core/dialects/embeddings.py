@@ -10,7 +10,7 @@ import struct
 from base64 import b64decode, b64encode
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 MAX_INPUTS = 2048
 
@@ -40,7 +40,7 @@ def _check_input(given: object) -> None:
     if isinstance(given, str):
         _check_item(given, "input")
         return
-    if not isinstance(given, list) or not given:
+    if not is_list(given) or not given:
         message = "input: a text, a list of texts or lists of tokens is required"
         raise InvalidRequestError(message, param="input")
     if _is_tokens(given):
@@ -61,7 +61,7 @@ def _check_item(item: object, path: str) -> None:
 
 
 def _is_tokens(value: object) -> bool:
-    return isinstance(value, list) and bool(value) and all(_is_count(token) for token in value)
+    return is_list(value) and bool(value) and all(_is_count(token) for token in value)
 
 
 def _is_count(value: object) -> bool:
@@ -99,18 +99,18 @@ def with_encoding(answer: JsonObject, encoding_format: str | None) -> JsonObject
         ValueError: it is no such answer.
     """
     data = answer.get("data")
-    if not isinstance(data, list):
+    if not is_list(data):
         raise ValueError("data is no list")
     return {**answer, "data": [_encoded(item, encoding_format == "base64") for item in data]}
 
 
 def _encoded(item: object, as_base64: bool) -> JsonObject:
-    if not isinstance(item, dict):
+    if not is_object(item):
         raise ValueError("an embedding that is no object")
     vector = item.get("embedding")
     if isinstance(vector, str):
         return item if as_base64 else {**item, "embedding": decode_floats(vector)}
-    if not isinstance(vector, list):
+    if not is_list(vector):
         raise ValueError("an embedding without numbers")
     return {**item, "embedding": encode_floats(vector)} if as_base64 else item
 

@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, TypeAdapter, ValidationError, with_confi
 from typing_extensions import TypedDict
 
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _OPEN = ConfigDict(extra="allow", strict=True, allow_inf_nan=False)
 
@@ -326,10 +326,10 @@ def _path(fields: object, place: tuple[int | str, ...]) -> str:
     """messages[2].content: the steps that exist, without those that name a union's branch."""
     path, value = "", fields
     for index, step in enumerate(place):
-        if isinstance(value, list) and isinstance(step, int):
+        if is_list(value) and isinstance(step, int):
             path += f"[{step}]"
             value = value[step] if step < len(value) else None
-        elif isinstance(value, dict) and isinstance(step, str):
+        elif is_object(value) and isinstance(step, str):
             is_branch = step not in value and ("[" in step or index + 1 < len(place))
             if not is_branch:
                 path += f".{step[:_MAX_KEY_CHARS]}"

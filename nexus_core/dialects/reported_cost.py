@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 
-from nexus_core.types import NANO
+from nexus_core.types import NANO, is_object
 
 MAX_COST_USD = 100_000  # of one request; more is rubbish
 
@@ -22,7 +22,7 @@ def reported_nano_usd(usage: Mapping[str, object]) -> int | None:
     https://deepinfra.com/docs/openai_api: `estimated_cost`, its own price of the real usage.
     """
     cost = usage.get("cost")
-    if isinstance(cost, dict):
+    if is_object(cost):
         return _nano_usd(cost.get("total_cost"))
     charged = _nano_usd(cost)
     if charged is not None:
@@ -39,7 +39,7 @@ def _with_upstream(usage: Mapping[str, object], charged: int) -> int | None:
     Without a key of one's own the upstream cost may be told as well, and is within `cost`.
     """
     details, own_key = usage.get("cost_details"), usage.get("is_byok")
-    told = details.get("upstream_inference_cost") if isinstance(details, dict) else None
+    told = details.get("upstream_inference_cost") if is_object(details) else None
     upstream = _nano_usd(told)
     if own_key is True:
         return None if upstream is None else charged + upstream

@@ -30,9 +30,10 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import MAX_TOKENS
+from nexus_core.dialects.openai_chat.request import MAX_TOKENS, JsonValue
 from nexus_core.dialects.reported_cost import reported_nano_usd
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import is_object
 
 _LONG_BODY_ENDS = 8 * 1024  # bytes of a body too long to be parsed where its usage is looked for
 
@@ -82,7 +83,7 @@ def may_tell_usage(data: bytes) -> bool:
     return False
 
 
-def read_usage(fields: Mapping[str, object]) -> TokenUsage | None:
+def read_usage(fields: Mapping[str, JsonValue]) -> TokenUsage | None:
     """The usage of an answer or of one chunk; None where it holds none that makes sense."""
     tally = UsageTally()
     tally.take(fields)
@@ -120,7 +121,7 @@ class UsageTally:
         self._rank = _Rank.COUNTERS
         self._choices: dict[int, TokenUsage] = {}
 
-    def take(self, fields: Mapping[str, object]) -> bool:
+    def take(self, fields: Mapping[str, JsonValue]) -> bool:
         """Note what a chunk tells of its usage; whether it tells any."""
         is_told = False
         for rank, choice, usage in _places(fields):
@@ -143,7 +144,7 @@ class UsageTally:
         self._rank, self.usage = rank, total
 
 
-def _places(fields: Mapping[str, object]) -> Iterator[_Found]:
+def _places(fields: Mapping[str, JsonValue]) -> Iterator[_Found]:
     """Every place that tells a usage which makes sense, the best first."""
     is_embedding = "data" in fields and "choices" not in fields
     groq = fields.get("x_groq")
@@ -152,7 +153,9 @@ def _places(fields: Mapping[str, object]) -> Iterator[_Found]:
             yield _Found(_Rank.USAGE, None, usage)
     choices = fields.get("choices")
     for place, choice in enumerate(choices if isinstance(choices, list) else ()):
-        told = choice.get("usage") if isinstance(choice, dict) else None
+        if not isinstance(choice, dict):
+            continue
+        told = choice.get("usage")
         if told is not None and (usage := _of_usage(told)):
             index = choice.get("index")
             yield _Found(_Rank.CHOICE, index if isinstance(index, int) else place, usage)
@@ -204,14 +207,13 @@ def _added(usages: Iterable[TokenUsage]) -> TokenUsage:
 # One usage ----------------------------------------------------------------------------------------
 
 
-def _of_usage(told: object, *, is_embedding: bool = False) -> TokenUsage | None:
-    if not isinstance(told, dict):
+def _of_usage(usage: JsonValue, *, is_embedding: bool = False) -> TokenUsage | None:
+    if not isinstance(usage, dict):
         return None
-    usage: Mapping[str, object] = told
     if "prompt_tokens" not in usage and usage.keys().isdisjoint(_COUNTS):
         # Cohere: what is billed, else what was counted.
         for inner in (usage.get("billed_units"), usage.get("tokens")):
-            if isinstance(inner, dict):
+            if is_object(inner):
                 return _of_usage(inner, is_embedding=is_embedding)
     try:
         found = _counted(usage, is_embedding=is_embedding)
@@ -223,7 +225,7 @@ def _of_usage(told: object, *, is_embedding: bool = False) -> TokenUsage | None:
     return found if cost is None else replace(found, cost_nano_usd=cost)
 
 
-def _counted(usage: Mapping[str, object], *, is_embedding: bool) -> TokenUsage | None:
+def _counted(usage: Mapping[str, JsonValue], *, is_embedding: bool) -> TokenUsage | None:
     """The counts, without the cost.
 
     Raises:
@@ -274,7 +276,7 @@ class _Ways(NamedTuple):
     other: int
 
 
-def _prompts(usage: Mapping[str, object], prompt: int, cached: int) -> _Ways:
+def _prompts(usage: Mapping[str, JsonValue], prompt: int, cached: int) -> _Ways:
     """Rule 3 for cached tokens."""
     by_anthropic = not usage.get("prompt_tokens") and any(name in usage for name in _BESIDE_INPUT)
     if by_anthropic or cached > prompt:
@@ -283,7 +285,7 @@ def _prompts(usage: Mapping[str, object], prompt: int, cached: int) -> _Ways:
 
 
 def _completions(
-    usage: Mapping[str, object], details: Mapping[str, object], completion: int
+    usage: Mapping[str, JsonValue], details: Mapping[str, JsonValue], completion: int
 ) -> tuple[int, _Ways]:
     """The reasoning, and rule 3 for it."""
     within = _part(details, _REASONING)
@@ -306,7 +308,7 @@ def _by_total(prompts: _Ways, completions: _Ways, total: int | None) -> tuple[in
 
 
 def _prompt_of_rest(
-    usage: Mapping[str, object], completion: int | None, total: int | None, *, is_embedding: bool
+    usage: Mapping[str, JsonValue], completion: int | None, total: int | None, *, is_embedding: bool
 ) -> int | None:
     """The prompt, where it has no count of its own; None where nothing tells it."""
     cache = ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens")
@@ -319,19 +321,19 @@ def _prompt_of_rest(
     return max(0, total - completion)
 
 
-def _kept_for_an_hour(usage: Mapping[str, object]) -> int:
+def _kept_for_an_hour(usage: Mapping[str, JsonValue]) -> int:
     """Of what was written to a cache, which Anthropic bills higher."""
     return _part(_details(usage, ("cache_creation",)), ("ephemeral_1h_input_tokens",))
 
 
-def _of_ollama(fields: Mapping[str, object]) -> TokenUsage | None:
+def _of_ollama(fields: Mapping[str, JsonValue]) -> TokenUsage | None:
     """https://docs.ollama.com/api/usage"""
     if "prompt_eval_count" not in fields and "eval_count" not in fields:
         return None
     return _plain(_part(fields, ("prompt_eval_count",)), _part(fields, ("eval_count",)))
 
 
-def _of_timings(timings: object) -> TokenUsage | None:
+def _of_timings(timings: JsonValue) -> TokenUsage | None:
     """https://github.com/ggml-org/llama.cpp/tree/master/tools/server: `prompt_n` is what was not
     in the cache."""
     if not isinstance(timings, dict):
@@ -351,7 +353,7 @@ def _plain(prompt: int, completion: int, cached: int = 0) -> TokenUsage | None:
 # Numbers ------------------------------------------------------------------------------------------
 
 
-def _whole(usage: Mapping[str, object], names: Iterable[str]) -> int | None:
+def _whole(usage: Mapping[str, JsonValue], names: Iterable[str]) -> int | None:
     """The first of these counts that is above 0, else 0; None where all are absent or null.
 
     Raises:
@@ -370,7 +372,7 @@ def _whole(usage: Mapping[str, object], names: Iterable[str]) -> int | None:
     return found
 
 
-def _part(told: Mapping[str, object], names: Iterable[str]) -> int:
+def _part(told: Mapping[str, JsonValue], names: Iterable[str]) -> int:
     """The first of these that is a count above 0; 0 where none is."""
     for name in names:
         if name in told and (count := read_count(told[name])):
@@ -378,7 +380,7 @@ def _part(told: Mapping[str, object], names: Iterable[str]) -> int:
     return 0
 
 
-def _details(usage: Mapping[str, object], places: Iterable[str]) -> Mapping[str, object]:
+def _details(usage: Mapping[str, JsonValue], places: Iterable[str]) -> Mapping[str, JsonValue]:
     """The first of these objects that there is."""
     for place in places:
         details = usage.get(place)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import assert_never
+
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers.base import Call, InferenceAgent, Response
 from nexus_core.providers.http import AgentSettings
@@ -29,5 +31,14 @@ def create_agent(
             from nexus_core.providers.google import GoogleAgent
 
             return GoogleAgent(backend, engine, settings)
-        case _:
+        case (
+            BackendType.OLLAMA
+            | BackendType.VLLM
+            | BackendType.LLAMACPP
+            | BackendType.LMSTUDIO
+            | BackendType.EXO
+            | BackendType.GENERIC
+        ):
             return LocalAgent(backend, engine, settings)
+        case _:
+            assert_never(backend.type)

@@ -15,14 +15,14 @@ from nexus_core.dialects.anthropic import (
     translate_response,
 )
 from nexus_core.dialects.hub import check_chat_request
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
+from nexus_core.dialects.openai_chat.request import JsonValue, OpenAIRequest, parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject
+from nexus_core.types import Endpoint, JsonObject, is_list, is_object
 from nexus_core.upstream.base import Headers
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
@@ -83,7 +83,7 @@ class AnthropicAgent(HttpAgent):
             ValueError: it is no list of models.
         """
         answer = parse_json(body)
-        if isinstance(answer, dict) and isinstance(answer.get("data"), list):
+        if is_object(answer) and is_list(answer.get("data")):
             page = read_models(answer)
             after = ((self.after_parameter, page.after_id),) if page.after_id else ()
             return ListPage(tuple(page.names), next_query=after)
@@ -103,7 +103,7 @@ class AnthropicAnswer:
         self._created = int(time.time())
         self._legacy = bool(asked.get("functions")) and not asked.get("tools")
         self._calls = call_mapping(call)
-        self._include_usage = isinstance(options, dict) and options.get("include_usage") is True
+        self._include_usage = is_object(options) and options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:
         """A whole answer.
@@ -133,9 +133,9 @@ class AnthropicAnswer:
             calls=self._calls,
         )
 
-    def reported(self, answer: object) -> StreamFailedError | None:
+    def reported(self, answer: JsonValue) -> StreamFailedError | None:
         """An error under a good status."""
-        if isinstance(answer, dict) and isinstance(answer.get("error"), dict):
+        if is_object(answer) and is_object(answer.get("error")):
             return stream_failure(answer)
         return None
 

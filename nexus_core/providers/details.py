@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeAlias
 
-from nexus_core.types import Capability, ModelDetails
+from nexus_core.types import Capability, ModelDetails, is_list, is_object
 
 Details: TypeAlias = dict[str, ModelDetails]
 DetailsReader: TypeAlias = Callable[[object, tuple[str, ...]], Details]
@@ -43,8 +43,8 @@ def read_ollama_ps(answer: object, names: tuple[str, ...]) -> Details:
 
 def read_ollama_show(answer: object) -> frozenset[Capability] | None:
     """What the model of a POST /api/show lacks; None where an old server does not tell."""
-    told = answer.get("capabilities") if isinstance(answer, dict) else None
-    if not isinstance(told, list) or not told:
+    told = answer.get("capabilities") if is_object(answer) else None
+    if not is_list(told) or not told:
         return None
     lacks = {what for word, what in _OLLAMA_WORDS.items() if word not in told}
     if Capability.CHAT in lacks:
@@ -65,12 +65,12 @@ def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
 
     https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     """
-    if not isinstance(answer, dict):
+    if not is_object(answer):
         return {}
     settings, modalities = answer.get("default_generation_settings"), answer.get("modalities")
-    window = _count(settings, "n_ctx") if isinstance(settings, dict) else None
+    window = _count(settings, "n_ctx") if is_object(settings) else None
     lacks: set[Capability] = set()
-    if isinstance(modalities, dict):
+    if is_object(modalities):
         for word, what in (("vision", Capability.VISION), ("audio", Capability.AUDIO)):
             if modalities.get(word) is False:
                 lacks.add(what)
@@ -91,11 +91,11 @@ def read_lmstudio_models(answer: object, names: tuple[str, ...]) -> Details:
 
 def _lmstudio_details(entry: Mapping[str, Any]) -> ModelDetails:
     instances = entry.get("loaded_instances")
-    loaded = [one for one in _listed(instances) if isinstance(one, dict)]
+    loaded = [one for one in _listed(instances) if is_object(one)]
     windows = [
         window
         for instance in loaded
-        if isinstance(instance.get("config"), dict)
+        if is_object(instance.get("config"))
         and (window := _count(instance["config"], "context_length")) is not None
     ]
     lacks: set[Capability] = set()
@@ -104,10 +104,10 @@ def _lmstudio_details(entry: Mapping[str, Any]) -> ModelDetails:
     elif entry.get("type") == "llm":
         lacks.add(Capability.EMBEDDINGS)
         able = entry.get("capabilities")
-        if isinstance(able, dict) and able.get("vision") is False:
+        if is_object(able) and able.get("vision") is False:
             lacks.add(Capability.VISION)
     return ModelDetails(
-        is_loaded=bool(loaded) if isinstance(instances, list) else None,
+        is_loaded=bool(loaded) if is_list(instances) else None,
         context_tokens=max(windows, default=None),
         lacks=frozenset(lacks),
     )
@@ -128,12 +128,12 @@ def _named(
 
 
 def _entries(answer: object, field: str) -> Iterator[Mapping[str, Any]]:
-    listed = answer.get(field) if isinstance(answer, dict) else None
-    return (entry for entry in _listed(listed) if isinstance(entry, dict))
+    listed = answer.get(field) if is_object(answer) else None
+    return (entry for entry in _listed(listed) if is_object(entry))
 
 
 def _listed(value: object) -> list[Any]:
-    return value if isinstance(value, list) else []
+    return value if is_list(value) else []
 
 
 def _count(entry: Mapping[str, Any], field: str) -> int | None:

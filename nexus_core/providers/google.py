@@ -23,14 +23,14 @@ from nexus_core.dialects.gemini import (
     translate_response,
 )
 from nexus_core.dialects.hub import ChatRequest, check_chat_request
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
+from nexus_core.dialects.openai_chat.request import JsonValue, OpenAIRequest, parse_json
 from nexus_core.dialects.report import StreamFailedError, Translation
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject
+from nexus_core.types import Endpoint, JsonObject, is_list, is_object
 from nexus_core.upstream.base import Headers
 
 _PREFIX = "models/"
@@ -98,7 +98,7 @@ class GoogleAgent(HttpAgent):
             ValueError: it is no list of models.
         """
         answer = parse_json(body)
-        if isinstance(answer, dict) and (not answer or isinstance(answer.get("models"), list)):
+        if is_object(answer) and (not answer or is_list(answer.get("models"))):
             page = read_models(answer)
             token = page.next_page_token
             return ListPage(tuple(page.names), next_query=(("pageToken", token),) if token else ())
@@ -127,7 +127,7 @@ class _GoogleForm:
         """What the answer tells of its usage."""
         return read_usage(answer)
 
-    def reported(self, answer: object) -> StreamFailedError | None:
+    def reported(self, answer: JsonValue) -> StreamFailedError | None:
         """An error under a good status."""
         return stream_failure(answer)
 

@@ -24,7 +24,7 @@ from nexus_core.providers.details import (
 )
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
-from nexus_core.types import BackendType, Capability, Endpoint
+from nexus_core.types import BackendType, Capability, Endpoint, is_list, is_object
 from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
 
 
@@ -150,7 +150,7 @@ class LocalAgent(OpenAIAgent):
 
 def _is_text(given: object) -> bool:
     return isinstance(given, str) or (
-        isinstance(given, list) and all(isinstance(item, str) for item in given)
+        is_list(given) and all(isinstance(item, str) for item in given)
     )
 
 
@@ -174,7 +174,7 @@ class ReencodedResponse:
         body = await read_whole(self._response, self._max_bytes)
         try:
             answer = parse_json(body)
-            if not isinstance(answer, dict):
+            if not is_object(answer):
                 raise ValueError("no object")
             yield json.dumps(with_encoding(answer, "base64")).encode()
         except ValueError as error:

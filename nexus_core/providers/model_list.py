@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
 from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.types import is_list, is_object
 
 Entry: TypeAlias = Mapping[str, Any]
 Query: TypeAlias = tuple[tuple[str, str], ...]
@@ -49,27 +50,27 @@ def read_page(answer: object, *, after: str = "after") -> ListPage:
     listed = _find_list(answer, _MAX_DEPTH)
     if listed is None:
         raise ValueError(_what_else(answer))
-    entries = tuple(entry for entry in listed if isinstance(entry, dict))
+    entries = tuple(entry for entry in listed if is_object(entry))
     names = tuple(name for entry in listed if (name := _name(entry)) is not None)
-    fields = answer if isinstance(answer, dict) else {}
+    fields = answer if is_object(answer) else {}
     return ListPage(names, entries, _next_query(fields, after) if names else ())
 
 
 def _find_list(answer: object, depth: int) -> list[object] | None:
     if answer is None:
         return []  # Go's nil list
-    if isinstance(answer, list):
+    if is_list(answer):
         return answer
-    if not isinstance(answer, dict):
+    if not is_object(answer):
         return None
     present = [answer[key] for key in _LISTS if key in answer]
     filled = [value for value in present if value]
     if not filled and (answer.get("error") or answer.get("errors")):
         return None
     for value in filled or present:
-        if value is None or isinstance(value, list):
+        if value is None or is_list(value):
             return value or []
-        if isinstance(value, dict):
+        if is_object(value):
             return [value] if _name(value) else _find_list(value, depth - 1) if depth else None
     if isinstance(answer.get("model_id"), str):  # of a server with one model
         return [answer["model_id"]]
@@ -79,7 +80,7 @@ def _find_list(answer: object, depth: int) -> list[object] | None:
 def _name(entry: object) -> str | None:
     if isinstance(entry, str):
         return entry
-    if not isinstance(entry, dict):
+    if not is_object(entry):
         return None
     names = [name for key in _NAMES if isinstance(name := entry.get(key), str) and name]
     return next((name for name in names if not _NO_NAME.match(name)), names[0] if names else None)
@@ -103,7 +104,7 @@ def _next_query(page: Entry, after: str) -> Query:
 def _query_of_link(page: Entry) -> Query:
     """Of a link only the query is taken: an answer does not say to whom the key is sent."""
     links = page.get("links")
-    link = page.get("next") or (links.get("next") if isinstance(links, dict) else None)
+    link = page.get("next") or (links.get("next") if is_object(links) else None)
     if not isinstance(link, str):
         return ()
     try:
@@ -113,7 +114,7 @@ def _query_of_link(page: Entry) -> Query:
 
 
 def _next_number(info: object) -> Query:
-    if not isinstance(info, dict):
+    if not is_object(info):
         return ()
     counts = [info.get(key) for key in ("page", "per_page", "total_count")]
     number, size, total = (value if isinstance(value, int) else 0 for value in counts)
@@ -161,8 +162,8 @@ def read_refusal(status: int, body: bytes) -> Refusal:
 
 def _what_else(answer: object) -> str:
     """Why it is no list, with the words of an error."""
-    error = answer.get("error") if isinstance(answer, dict) else None
-    told = error.get("message") if isinstance(error, dict) else error
+    error = answer.get("error") if is_object(answer) else None
+    told = error.get("message") if is_object(error) else error
     if isinstance(told, str) and told:
         return f"the answer is an error: {told[:_MAX_ERROR_CHARS]}"
     return "the answer is not a list of models"

@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
 from nexus_core.dialects.report import ModelFailedError, StreamFailedError
 from nexus_core.dialects.sse import (
     DONE,
@@ -21,7 +21,7 @@ from nexus_core.dialects.sse import (
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import ReportedError, Response, read_whole
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflated
 
@@ -75,7 +75,7 @@ class AnswerTranslator(Protocol):
         """The state for a stream."""
         ...
 
-    def reported(self, answer: object) -> StreamFailedError | None:
+    def reported(self, answer: JsonValue) -> StreamFailedError | None:
         """The error that a parsed body under a good status is; None where it is none."""
         ...
 
@@ -184,7 +184,7 @@ class TranslatedWhole:
             answer = parse_json(body)
             if (error := self._translator.reported(answer)) is not None:
                 raise _as_reported(error)
-            if not isinstance(answer, dict):
+            if not is_object(answer):
                 raise ValueError("no JSON object")
             self.usage = self._translator.usage(answer)
             yield json.dumps(self._translator.whole(answer)).encode()

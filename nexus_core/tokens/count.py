@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from nexus_core.tokens.images import image_tokens
 from nexus_core.tokens.vocabularies import Tokenizers
-from nexus_core.types import CountMethod, TokenCount
+from nexus_core.types import CountMethod, JsonObject, TokenCount, is_list, is_object
 
 THREAD_FROM_BYTES = 16 * 1024  # a longer body is counted in a thread
 
@@ -133,7 +133,7 @@ class _Counter:
 
     def request(self, fields: Mapping[str, object]) -> TokenCount:
         messages = fields.get("messages")
-        if isinstance(messages, list):
+        if is_list(messages):
             tokens = self._chat(messages, fields)
             return self.result(tokens, self.family.is_chat_exact)
         for field in ("prompt", "input"):
@@ -171,11 +171,11 @@ class _Counter:
         if isinstance(prompt, str):
             return self.text(prompt)
         total = 0
-        for part in prompt if isinstance(prompt, list) else ():
+        for part in prompt if is_list(prompt) else ():
             if isinstance(part, str):
                 total += self.text(part)
             else:
-                total += len(part) if isinstance(part, list) else 1
+                total += len(part) if is_list(part) else 1
         return total
 
     # A chat -----------------------------------------------------------------------------------
@@ -183,10 +183,10 @@ class _Counter:
     def _chat(self, messages: list[object], fields: Mapping[str, object]) -> int:
         total = _REPLY_PRIMING + self._tools(fields)
         for message in messages:
-            if isinstance(message, dict):
+            if is_object(message):
                 total += self._message(message)
         form = fields.get("response_format")
-        if isinstance(form, dict) and isinstance(schema := form.get("json_schema"), dict):
+        if is_object(form) and is_object(schema := form.get("json_schema")):
             total += self._guess(self._json(schema))
         return total
 
@@ -198,12 +198,12 @@ class _Counter:
         if role in ("tool", "function"):
             self._is_exact = False
         calls = message.get("tool_calls")
-        for call in calls if isinstance(calls, list) else ():
-            total += self._call(call.get("function") if isinstance(call, dict) else None)
+        for call in calls if is_list(calls) else ():
+            total += self._call(call.get("function") if is_object(call) else None)
         return total + self._call(message.get("function_call"))
 
     def _call(self, function: object) -> int:
-        if not isinstance(function, dict):
+        if not is_object(function):
             return 0
         words = (function.get("name"), function.get("arguments"))
         return self._guess(_PER_TOOL_CALL + sum(self.text(w) for w in words if isinstance(w, str)))
@@ -211,16 +211,16 @@ class _Counter:
     def _content(self, content: object) -> int:
         if isinstance(content, str):
             return self.text(content)
-        parts = content if isinstance(content, list) else ()
-        return sum(self._part(part) for part in parts if isinstance(part, dict))
+        parts = content if is_list(content) else ()
+        return sum(self._part(part) for part in parts if is_object(part))
 
-    def _part(self, part: Mapping[str, object]) -> int:
+    def _part(self, part: JsonObject) -> int:
         match part:
             case {"type": "text", "text": str(text)}:
                 return self.text(text)
             case {"type": "refusal", "refusal": str(text)}:
                 return self.text(text)
-            case {"type": "image_url", "image_url": dict(image)}:
+            case {"type": "image_url", "image_url": image} if is_object(image):
                 return self._guess(image_tokens(self._model, image))
             case {"type": "input_audio", "input_audio": {"data": str(data), "format": form}}:
                 rate = _AUDIO_BYTES_PER_SECOND.get(str(form), _OTHER_AUDIO_BYTES_PER_SECOND)
@@ -228,7 +228,8 @@ class _Counter:
                 return self._guess(math.ceil(seconds * _AUDIO_TOKENS_PER_SECOND))
             case {"type": "file", "file": {"file_data": str(data)}}:
                 return self._guess(math.ceil(len(data) * 3 / 4 / _FILE_BYTES_PER_TOKEN))
-        return self._guess(0)
+            case _:
+                return self._guess(0)
 
     # Tools ------------------------------------------------------------------------------------
 
@@ -242,18 +243,18 @@ class _Counter:
         start = _PER_FUNCTION.get(self.family.encoding or "", _PER_FUNCTION["o200k_base"])
         total = start + self.text(f"{_word(function, 'name')}:{_sentence(function)}")
         parameters = function.get("parameters")
-        properties = parameters.get("properties") if isinstance(parameters, dict) else None
-        if not isinstance(properties, dict) or not properties:
+        properties = parameters.get("properties") if is_object(parameters) else None
+        if not is_object(properties) or not properties:
             return total
         total += _PROPERTIES
         for key, schema in properties.items():
-            total += self._property(key, schema if isinstance(schema, dict) else {})
+            total += self._property(key, schema if is_object(schema) else {})
         return total
 
     def _property(self, key: str, schema: Mapping[str, object]) -> int:
         total = _PER_PROPERTY
         choices = schema.get("enum")
-        if isinstance(choices, list):
+        if is_list(choices):
             total += _ENUM + sum(_PER_CHOICE + self.text(str(choice)) for choice in choices)
         total += self.text(f"{key}:{_word(schema, 'type')}:{_sentence(schema)}")
         rest = {k: v for k, v in schema.items() if k not in ("type", "description", "enum")}
@@ -265,11 +266,11 @@ class _Counter:
 def _functions(fields: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
     """What the model may call, by the present field and the one before it."""
     tools, functions = fields.get("tools"), fields.get("functions")
-    for tool in tools if isinstance(tools, list) else ():
-        if isinstance(tool, dict) and isinstance(function := tool.get("function"), dict):
+    for tool in tools if is_list(tools) else ():
+        if is_object(tool) and is_object(function := tool.get("function")):
             yield function
-    for function in functions if isinstance(functions, list) else ():
-        if isinstance(function, dict):
+    for function in functions if is_list(functions) else ():
+        if is_object(function):
             yield function
 
 

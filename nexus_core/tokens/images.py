@@ -91,6 +91,8 @@ def _size_in(content: bytes) -> tuple[int, int] | None:
                 return (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
             case b" ":
                 return little(26, 2) & 0x3FFF, little(28, 2) & 0x3FFF
+            case _:
+                pass
     return None
 
 

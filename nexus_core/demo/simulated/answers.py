@@ -12,7 +12,7 @@ from hashlib import sha256
 from random import Random
 from typing import Literal
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 SENTENCES = (
     "A gateway is a door with an opinion about who should answer it.",
@@ -224,8 +224,8 @@ class _Filler:
         """What a reference like "#/$defs/Name" points at; an empty schema where nothing is."""
         found: object = self._root
         for name in path.removeprefix("#").strip("/").split("/"):
-            found = found.get(name) if isinstance(found, dict) else None
-        return found if isinstance(found, dict) else {}
+            found = found.get(name) if is_object(found) else None
+        return found if is_object(found) else {}
 
 
 def make_vectors(asked: Embeddable) -> list[list[float]]:

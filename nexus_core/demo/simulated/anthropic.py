@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from typing import assert_never
 
 from nexus_core.demo.simulated.answers import (
     Answer,
@@ -93,12 +94,12 @@ class AnthropicFormat:
             raise BadRequestError("anthropic-version: header is required")
         for name in body.keys() - _FIELDS:
             raise BadRequestError(f"{name}: Extra inputs are not permitted")
-        thinking = (body.get("thinking") or {}).get("type")
+        thinking = _object(body, "thinking").get("type")
         turns = [_blocks(message) for message in body["messages"]]
         _check_limits(body)
         _check_tools(turns)
         _check_thinking(turns, is_wanted=thinking == "enabled")
-        format_ = (body.get("output_config") or {}).get("format")
+        format_ = _object(body, "output_config").get("format")
         return Asked(
             model=str(body["model"]),
             prompt=[body.get("system"), body["messages"]],
@@ -191,6 +192,8 @@ def _block(answer: Answer, index: int, part: Part) -> JsonObject:
         case "call":
             use = {"type": "tool_use", "id": f"toolu_{answer.id}{index}", "name": part.name}
             return use | {"input": part.arguments}
+        case _:
+            assert_never(part.kind)
 
 
 def _empty(block: JsonObject) -> JsonObject:
@@ -216,6 +219,8 @@ def _deltas(block: JsonObject, part: Part) -> Iterator[JsonObject]:
         case "call":
             for piece in ("", *part.pieces):
                 yield {"type": "input_json_delta", "partial_json": piece}
+        case _:
+            assert_never(part.kind)
 
 
 def _usage(answer: Answer, output_tokens: int) -> JsonObject:
@@ -234,6 +239,11 @@ def _details(answer: Answer) -> JsonObject:
 # What is refused -----------------------------------------------------------------------------
 
 
+def _object(body: JsonObject, name: str) -> JsonObject:
+    """A field that holds an object, or may be absent."""
+    return body.get(name) or {}
+
+
 def _blocks(message: JsonObject) -> list[JsonObject]:
     content = message["content"]
     return [{"type": "text", "text": content}] if isinstance(content, str) else list(content)
@@ -245,7 +255,7 @@ def _check_limits(body: JsonObject) -> None:
         raise BadRequestError("max_tokens: Field required")
     if not body["messages"]:
         raise BadRequestError("messages: at least one message is required")
-    budget = (body.get("thinking") or {}).get("budget_tokens")
+    budget = _object(body, "thinking").get("budget_tokens")
     if budget is not None and not 1024 <= budget < limit:
         raise BadRequestError("thinking.budget_tokens: out of range")
 
@@ -283,7 +293,7 @@ def _check_thinking(turns: list[list[JsonObject]], *, is_wanted: bool) -> None:
 
 def _called_tools(body: JsonObject, last: list[JsonObject]) -> tuple[Tool, ...]:
     """Those on offer; none once results have come back, or when told not to."""
-    choice = body.get("tool_choice") or {}
+    choice = _object(body, "tool_choice")
     tools = body.get("tools") or ()
     if choice and not tools:
         raise BadRequestError("tool_choice may only be specified while providing tools")

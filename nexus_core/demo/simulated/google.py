@@ -25,7 +25,7 @@ from nexus_core.demo.simulated.wire import (
     Listing,
     Problem,
 )
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 PAGE = 50  # models in a page, unless the query says otherwise
 DUMMY = "skip_thought_signature_validator"  # documented for calls that another model made
@@ -94,14 +94,15 @@ class GoogleFormat:
             raise BadRequestError("* GenerateContentRequest.contents: contents is not specified")
         _check_calls(contents)
         _check_signatures(contents, is_demanded=model.startswith(_SIGNING))
-        config = body.get("generationConfig") or {}
+        config: JsonObject = body.get("generationConfig") or {}
+        thinking: JsonObject = config.get("thinkingConfig") or {}
         return Asked(
             model=model,
             prompt=[body.get("systemInstruction"), contents],
             tools=_called_tools(body, contents[-1]["parts"]),
             schema=config.get("responseJsonSchema") or config.get("responseSchema"),
             limit=config.get("maxOutputTokens"),
-            thinks=bool((config.get("thinkingConfig") or {}).get("includeThoughts")),
+            thinks=bool(thinking.get("includeThoughts")),
             is_streaming=is_streaming,
         )
 
@@ -231,9 +232,9 @@ def _signs_text(answer: Answer) -> bool:
 
 def _camel(value: Any) -> Any:
     """JSON of protobuf with its names in camelCase: either form may come."""
-    if isinstance(value, list):
+    if is_list(value):
         return [_camel(each) for each in value]
-    if not isinstance(value, dict):
+    if not is_object(value):
         return value
     named = {_SNAKE.sub(lambda found: found[1].upper(), name): each for name, each in value.items()}
     return {name: each if name in _FREE_FORM else _camel(each) for name, each in named.items()}
@@ -288,7 +289,8 @@ def _signature_of(part: JsonObject, text: str) -> str:
 
 def _called_tools(body: JsonObject, last: list[JsonObject]) -> tuple[Tool, ...]:
     """Those on offer; none once results have come back, or when told not to."""
-    calling = (body.get("toolConfig") or {}).get("functionCallingConfig") or {}
+    config: JsonObject = body.get("toolConfig") or {}
+    calling: JsonObject = config.get("functionCallingConfig") or {}
     if calling.get("mode") == "NONE" or any("functionResponse" in part for part in last):
         return ()
     declared = [

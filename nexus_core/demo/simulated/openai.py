@@ -6,7 +6,7 @@ import base64
 import json
 import struct
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, assert_never
 
 from nexus_core.demo.simulated.answers import Answer, Asked, Embeddable, Ending, Part, Tool
 from nexus_core.demo.simulated.wire import (
@@ -18,7 +18,7 @@ from nexus_core.demo.simulated.wire import (
     Listing,
     Problem,
 )
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _FINISH_REASONS = {
     Ending.DONE: "stop",
@@ -64,7 +64,7 @@ class OpenAIFormat:
         body = incoming.body
         is_chat = incoming.kind is Kind.CHAT
         limit = body.get("max_completion_tokens") or body.get("max_tokens")
-        format_ = body.get("response_format") or {}
+        format_: JsonObject = body.get("response_format") or {}
         return Asked(
             model=str(body["model"]),
             prompt=body["messages"] if is_chat else body["prompt"],
@@ -78,7 +78,7 @@ class OpenAIFormat:
         """Texts or lists of tokens, one or several."""
         body = incoming.body
         given = body["input"]
-        several = given if isinstance(given, list) and not _is_tokens(given) else [given]
+        several: list[object] = given if is_list(given) and not _is_tokens(given) else [given]
         if not given or len({type(each) for each in several}) > 1:
             raise BadRequestError("input: a text, a list of texts or lists of tokens is required")
         if self._embeds_floats_only and not all(isinstance(each, str) for each in several):
@@ -114,7 +114,7 @@ class OpenAIFormat:
             choices.append({"delta": {}, "finish_reason": reason})
         for choice in choices:
             yield _event(envelope | {"choices": [{"index": 0, "logprobs": None} | choice]})
-        options = incoming.body.get("stream_options") or {}
+        options: JsonObject = incoming.body.get("stream_options") or {}
         if options.get("include_usage"):
             yield _event(envelope | {"choices": [], "usage": _usage(answer)})
         yield b"data: [DONE]\n\n"
@@ -149,6 +149,8 @@ class OpenAIFormat:
                 return ErrorAnswer(429, _error(message, "rate_limit_error"), wait)
             case Problem.OVERLOADED:
                 return ErrorAnswer(503, _error(message, "server_error"))
+            case _:
+                assert_never(problem)
 
     def error_event(self, problem: Problem, message: str) -> bytes:
         """The same envelope as an event."""
@@ -219,7 +221,7 @@ def _called_tools(body: Mapping[str, Any]) -> tuple[Tool, ...]:
     if choice == "none" or body["messages"][-1].get("role") == "tool":
         return ()
     functions = [tool["function"] for tool in body.get("tools") or ()]
-    if isinstance(choice, dict):
+    if is_object(choice):
         functions = [f for f in functions if f["name"] == choice["function"]["name"]]
     tools = tuple(Tool(str(f["name"]), f.get("parameters") or {}) for f in functions)
     return tools[:1] if body.get("parallel_tool_calls") is False else tools

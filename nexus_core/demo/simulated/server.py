@@ -34,6 +34,7 @@ from nexus_core.demo.simulated.wire import (
     Problem,
     WireFormat,
 )
+from nexus_core.types import is_object
 
 FULL_SPEED = math.inf  # as `speed`: no waiting at all
 _KEPT_REQUESTS = 1000
@@ -245,7 +246,7 @@ class SimulatedServer:
 
 def _read(kind: Kind, content: bytes, request: web.Request) -> Incoming:
     body = json.loads(content)
-    if not isinstance(body, dict):
+    if not is_object(body):
         raise TypeError("no object")
     return Incoming(
         kind=kind,

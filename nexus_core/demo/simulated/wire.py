@@ -27,7 +27,7 @@ class Incoming:
     kind: Kind
     body: JsonObject
     headers: Mapping[str, str]  # names in any case
-    query: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict[str, str])
     model: str | None = None  # where the address names it
 
 
@@ -50,7 +50,7 @@ class ErrorAnswer:
 
     status: int
     body: JsonObject
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
 class BadRequestError(Exception):

@@ -20,7 +20,7 @@ from nexus_core.dialects.hub import Message
 from nexus_core.dialects.openai_chat.request import parse_finite_json
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.tool_calls.tools import Tools
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 
 @dataclass(slots=True)
@@ -145,7 +145,7 @@ class _Reader:
         return _in_place(thinking, texts, calls)
 
     def _calls(self, placed: Placed) -> list[JsonObject]:
-        blocks = []
+        blocks: list[JsonObject] = []
         for place, call_id, call in calls_of(placed):
             if call.get("type") == "custom":
                 self._findings.unsupported[place] = "Anthropic has no custom tools"
@@ -172,12 +172,12 @@ class _Reader:
         if not arguments.strip():
             return {}
         try:
-            parsed = parse_finite_json(arguments)
+            parsed: object = parse_finite_json(arguments)
         except ValueError:
             parsed = None
-        if isinstance(parsed, dict) or (parsed is not None and self._tools.is_wrapped(name)):
+        if is_object(parsed) or (parsed is not None and self._tools.is_wrapped(name)):
             parsed = self._tools.to_provider(name, parsed)
-        if isinstance(parsed, dict):
+        if is_object(parsed):
             return parsed
         self._findings.changed.append(f"{place}: arguments that are no JSON object, sent as text")
         return {"arguments": arguments}

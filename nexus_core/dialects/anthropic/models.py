@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 Sampling = Literal["both", "one", "none"]  # of temperature and top_p; "one" also takes top_k
 Thinking = Literal["none", "budget", "adaptive"]
@@ -164,12 +164,12 @@ def read_models(page: JsonObject) -> ModelPage:
         ValueError: it is no list of models.
     """
     data = page.get("data")
-    if not isinstance(data, list):
+    if not is_list(data):
         raise ValueError("the list of models has no data")
     names = [
         model["id"]
         for model in data
-        if isinstance(model, dict) and isinstance(model.get("id"), str) and model["id"]
+        if is_object(model) and isinstance(model.get("id"), str) and model["id"]
     ]
     last = page.get("last_id")
     # Without a name of its own a page that claims to have more would be asked for forever.

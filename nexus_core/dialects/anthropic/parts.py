@@ -16,7 +16,7 @@ from nexus_core.dialects.hub import (
 )
 from nexus_core.dialects.media import Media, is_data_url, read_data_url, read_file
 from nexus_core.dialects.report import Findings
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 Part: TypeAlias = UserPart | AssistantPart | ToolPart
 
@@ -66,12 +66,12 @@ def cache_marker(marked: Mapping[str, object]) -> JsonObject | None:
     OpenAI's breakpoints live for half an hour at least, which only the longer lifetime covers.
     """
     own = marked.get("cache_control")
-    if isinstance(own, dict):
+    if is_object(own):
         marker: JsonObject = {"type": "ephemeral"}
         if own.get("ttl") in _LIFETIMES:
             marker["ttl"] = own["ttl"]
         return marker
-    if isinstance(marked.get("prompt_cache_breakpoint"), dict):
+    if is_object(marked.get("prompt_cache_breakpoint")):
         return {"type": "ephemeral", "ttl": "1h"}
     return None
 

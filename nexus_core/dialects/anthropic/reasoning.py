@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.report import Findings
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 # Tokens of thinking for families that want a number; OpenAI's words have none. At most half of
 # max_tokens is spent, so that there is an answer behind the thinking.
@@ -123,9 +123,9 @@ def native_thinking(value: object, findings: Findings) -> Reasoning | None:
     """Anthropic's own `thinking`, which some clients send as it is; None where there is none."""
     if value is None:
         return None
-    kind = value.get("type") if isinstance(value, dict) else None
+    kind = value.get("type") if is_object(value) else None
     keys = _NATIVE_KEYS.get(kind) if isinstance(kind, str) else None
-    if not isinstance(value, dict) or keys is None or not _fits(value, keys):
+    if not is_object(value) or keys is None or not _fits(value, keys):
         findings.unsupported["thinking"] = f"a type out of {', '.join(_NATIVE_KEYS)} and its keys"
         return None
     return Reasoning(value)

@@ -20,7 +20,7 @@ from nexus_core.dialects.openai_chat.request import parse_json
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 # An unknown reason reads as "stop". A paused turn has ended too, as far as OpenAI has words for it.
 FINISH_REASONS: dict[str, FinishReason] = {
@@ -69,11 +69,11 @@ def translate_response(
         ValueError: it is no message.
     """
     content = answer.get("content")
-    if answer.get("type") != "message" or not isinstance(content, list):
+    if answer.get("type") != "message" or not is_list(content):
         raise ValueError("the answer is not a message")
     reader = _Reader(calls)
     for block in content:
-        if not isinstance(block, dict) or not isinstance(block.get("type"), str):
+        if not is_object(block) or not isinstance(block.get("type"), str):
             raise ValueError("a content block has no type")
         reader.read(block)
     reason = finish_reason(answer.get("stop_reason"), has_calls=bool(reader.calls))
@@ -114,6 +114,8 @@ class _Reader:
                     self._thinking.append(carried)
                 if isinstance(block.get("thinking"), str):
                     self._reasoning.append(block["thinking"])
+            case _:
+                pass
 
     def _read_text(self, block: JsonObject) -> None:
         text = block.get("text")
@@ -122,7 +124,7 @@ class _Reader:
         start = len(self._text)
         self._text += text
         citations = block.get("citations")
-        for citation in citations if isinstance(citations, list) else []:
+        for citation in citations if is_list(citations) else []:
             annotation = annotation_of(citation, start, len(self._text))
             if annotation is not None:
                 self._annotations.append(annotation)
@@ -148,7 +150,7 @@ def _input(block: JsonObject) -> JsonObject:
     given = block.get("input")
     if given is None:
         return {}
-    if not isinstance(given, dict):
+    if not is_object(given):
         raise ValueError("a tool's input is not an object")
     return given
 
@@ -181,17 +183,17 @@ def finish_reason(stop_reason: object, *, has_calls: bool) -> FinishReason:
 
 def refusal_text(details: object) -> str:
     """Why the model declined, as OpenAI's `refusal`; never empty."""
-    explanation = details.get("explanation") if isinstance(details, dict) else None
+    explanation = details.get("explanation") if is_object(details) else None
     if isinstance(explanation, str) and explanation:
         return explanation
-    category = details.get("category") if isinstance(details, dict) else None
+    category = details.get("category") if is_object(details) else None
     why = f" ({category})" if isinstance(category, str) and category else ""
     return f"The model declined to answer{why}."
 
 
 def annotation_of(citation: object, start: int, end: int) -> JsonObject | None:
     """OpenAI's annotation of the content from `start` to `end`; None for what is not on the web."""
-    if not isinstance(citation, dict):
+    if not is_object(citation):
         return None
     url = citation.get("url") or citation.get("source")
     if not isinstance(url, str) or not url.startswith(("https://", "http://")):
@@ -206,7 +208,7 @@ def read_usage(usage: object) -> TokenUsage | None:
     Its `input_tokens` are only those that the cache had no part in, so the prompt is three sums:
     https://platform.claude.com/docs/en/build-with-claude/prompt-caching
     """
-    if not isinstance(usage, dict):
+    if not is_object(usage):
         return None
     told = [usage[name] for name in ("input_tokens", "output_tokens") if name in usage]
     if None in map(read_count, told):
@@ -230,7 +232,7 @@ def read_usage(usage: object) -> TokenUsage | None:
 
 
 def _count(fields: object, name: str) -> int:
-    return (read_count(fields.get(name)) or 0) if isinstance(fields, dict) else 0
+    return (read_count(fields.get(name)) or 0) if is_object(fields) else 0
 
 
 def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
@@ -239,7 +241,7 @@ def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
         parsed = parse_json(body)
     except ValueError:
         parsed = None
-    error = parsed.get("error") if isinstance(parsed, dict) else None
+    error = parsed.get("error") if is_object(parsed) else None
     message, kind, code = error_words(error)
     if kind is None:
         fallback = "invalid_request_error" if 400 <= status < 500 else "api_error"
@@ -251,10 +253,10 @@ def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
 
 def error_words(error: object) -> tuple[str | None, str | None, str | None]:
     """Message, type and code of an `error` object, as far as it has them."""
-    if not isinstance(error, dict):
+    if not is_object(error):
         return None, None, None
     details = error.get("details")
-    code = details.get("error_code") if isinstance(details, dict) else None
+    code = details.get("error_code") if is_object(details) else None
     message = _words(error.get("message"))
     return message and message[:MAX_MESSAGE_CHARS], _words(error.get("type")), _words(code)
 

@@ -30,7 +30,7 @@ from nexus_core.dialects.openai_chat.answer import (
     tool_call_start,
     usage_chunk,
 )
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.dialects.tool_calls.arguments import ArgumentStream
@@ -140,7 +140,7 @@ class AnthropicStream:
                 return []
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
-        message = data.get("message")
+        message: JsonValue = data.get("message")
         if not isinstance(message, dict):
             raise ValueError("message_start has no message")
         if self._is_begun:
@@ -153,7 +153,7 @@ class AnthropicStream:
     def _start_block(self, data: JsonObject) -> list[JsonObject]:
         if not self._is_begun:
             raise ValueError("a content block comes before the message")
-        given = data.get("content_block")
+        given: JsonValue = data.get("content_block")
         if not isinstance(given, dict) or not isinstance(given.get("type"), str):
             raise ValueError("a content block has no type")
         if len(self._blocks) >= MAX_OPEN_BLOCKS:
@@ -176,7 +176,7 @@ class AnthropicStream:
 
     def _start_call(self, given: JsonObject) -> tuple[_Block, list[JsonObject]]:
         call_id, name = call_names(given)
-        given_input = given.get("input")
+        given_input: JsonValue = given.get("input")
         block = _Block("tool", self._calls, renaming=self._mapping.stream(name))
         name = self._mapping.name(name)
         if isinstance(given_input, dict):
@@ -206,7 +206,8 @@ class AnthropicStream:
         return block, [self._chunk(delta)]
 
     def _continue_block(self, data: JsonObject) -> list[JsonObject]:
-        block, delta = self._blocks.get(_index(data)), data.get("delta")
+        block = self._blocks.get(_index(data))
+        delta: JsonValue = data.get("delta")
         if not isinstance(delta, dict):
             raise ValueError("content_block_delta has no delta")
         if block is None:
@@ -223,6 +224,8 @@ class AnthropicStream:
                 return self._think(block, "thinking", delta.get("thinking"))
             case "thinking", "signature_delta":
                 return self._think(block, "signature", delta.get("signature"))
+            case _:
+                pass
         return []
 
     def _stop_block(self, data: JsonObject) -> list[JsonObject]:
@@ -247,7 +250,7 @@ class AnthropicStream:
         return []
 
     def _take_outcome(self, data: JsonObject) -> list[JsonObject]:
-        delta = data.get("delta")
+        delta: JsonValue = data.get("delta")
         if isinstance(delta, dict):
             self._stop_reason = delta.get("stop_reason") or self._stop_reason
             self._stop_details = delta.get("stop_details") or self._stop_details
@@ -330,7 +333,7 @@ class AnthropicStream:
 
     def _annotate(self, block: _Block) -> list[JsonObject]:
         """What a text block cites; `index` lets clients join annotations as they join calls."""
-        annotations = []
+        annotations: list[JsonObject] = []
         for citation in block.citations:
             annotation = annotation_of(citation, block.place, self._text_chars)
             if annotation is not None:
@@ -338,7 +341,7 @@ class AnthropicStream:
                 self._annotations += 1
         return [self._chunk({"annotations": annotations})] if annotations else []
 
-    def _count(self, usage: object) -> None:
+    def _count(self, usage: JsonValue) -> None:
         """Take in cumulative counts: they only grow, and those that are left out stand."""
         if not isinstance(usage, dict):
             return

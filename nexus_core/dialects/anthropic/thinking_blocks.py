@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 # A stream keeps this much thinking for its first tool call; beyond it only the message has it.
 MAX_KEPT_CHARS = 64 * 1024
@@ -52,11 +52,11 @@ def extra_content(carried: list[JsonObject]) -> JsonObject | None:
 def carried_blocks(message: Mapping[str, object]) -> list[CarriedBlock]:
     """The thinking blocks that a client returned with an assistant message, in order."""
     blocks = message.get("thinking_blocks")
-    if not isinstance(blocks, list):
+    if not is_list(blocks):
         blocks = _kept_by_calls(message.get("tool_calls"))
-    carried = []
+    carried: list[CarriedBlock] = []
     for block in blocks:
-        if not isinstance(block, dict):
+        if not is_object(block):
             continue
         sendable = _sendable(block)
         if sendable is not None:
@@ -66,10 +66,12 @@ def carried_blocks(message: Mapping[str, object]) -> list[CarriedBlock]:
 
 
 def _kept_by_calls(calls: object) -> list[object]:
-    for call in calls if isinstance(calls, list) else []:
+    for call in calls if is_list(calls) else []:
         match call:
             case {"extra_content": {"anthropic": {"thinking_blocks": [*blocks]}}}:
                 return blocks
+            case _:
+                pass
     return []
 
 

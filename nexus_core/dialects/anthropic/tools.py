@@ -18,7 +18,7 @@ from nexus_core.dialects.tool_calls.tools import (
     no_such_function,
     read_functions,
 )
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 # https://platform.claude.com/docs/en/build-with-claude/structured-outputs: of all strict tools of
 # a request together. One more of any of them is a 400 for the whole request.
@@ -117,8 +117,8 @@ def _definition(
 ) -> JsonObject:
     given = function.definition
     tool: JsonObject = {"name": tools.sent(function.name)}
-    if given.get("description"):
-        tool["description"] = given["description"]
+    if description := given.get("description"):
+        tool["description"] = description
     strict = _strict(function, family, budget, findings)
     if strict is not None:
         tool["strict"] = True
@@ -177,14 +177,14 @@ def _complexity(schema: object) -> tuple[int, int]:
     pending = [schema]
     while pending:
         node = pending.pop()
-        if isinstance(node, list):
+        if is_list(node):
             pending += node
-        elif isinstance(node, dict):
+        elif is_object(node):
             properties = node.get("properties")
-            if isinstance(properties, dict):
+            if is_object(properties):
                 required = node.get("required") or ()
                 optional += sum(name not in required for name in properties)
-            unions += isinstance(node.get("anyOf"), list)
+            unions += is_list(node.get("anyOf"))
             pending += [value for key, value in node.items() if key not in {"enum", "default"}]
     return optional, unions
 
@@ -218,7 +218,7 @@ def _legacy_choice(fields: ChatRequest) -> _Choice | None:
 def _names(tools: Iterable[Mapping[str, object]], findings: Findings) -> Iterable[str]:
     for index, tool in enumerate(tools):
         function = tool.get("function")
-        name = function.get("name") if isinstance(function, dict) else tool.get("name")
+        name = function.get("name") if is_object(function) else tool.get("name")
         if tool.get("type") == "function" and isinstance(name, str):
             yield name
         else:

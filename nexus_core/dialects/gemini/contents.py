@@ -12,7 +12,7 @@ from nexus_core.dialects.history import Placed, calls_of, repair_history
 from nexus_core.dialects.hub import Message
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.tool_calls.tools import Tools
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 
 class Conversation:
@@ -32,7 +32,8 @@ class Conversation:
             self._take(placed)
         for turn in self.contents:
             # What a tool gave beside text stands behind the results, which must come first.
-            turn["parts"].sort(key=lambda part: "functionResponse" not in part)
+            parts: list[JsonObject] = turn["parts"]
+            parts.sort(key=lambda part: "functionResponse" not in part)
         if not self.contents and not self._findings.unsupported:
             self._findings.unsupported["messages"] = (
                 "Gemini needs a message beside the instructions"
@@ -83,7 +84,7 @@ class Conversation:
         self._add("model", parts + calls)
 
     def _calls_of(self, placed: Placed) -> list[JsonObject]:
-        found = []
+        found: list[JsonObject] = []
         for at, call_id, call in calls_of(placed):
             if call.get("type") == "custom":
                 self._findings.unsupported[at] = "Gemini has no custom tools, only functions"
@@ -116,7 +117,7 @@ class Conversation:
             return {}
         given = read_value(text) if self._tools.is_wrapped(name) else read_object(text)
         sent = None if given is None else self._tools.to_provider(name, given)
-        return sent if isinstance(sent, dict) else None
+        return sent if is_object(sent) else None
 
     def _take_result(self, message: JsonObject, path: str) -> None:
         """A tool's message, which stands behind its call."""

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 
 from nexus_core.dialects.openai_chat.answer import error_envelope
-from nexus_core.dialects.openai_chat.request import parse_json
-from nexus_core.types import JsonObject
+from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
+from nexus_core.types import JsonObject, is_list, is_object
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _UNREADABLE = "the provider gave no readable error"
@@ -47,21 +47,19 @@ def _parse(body: bytes) -> GoogleError | None:
         return None
 
 
-def read_error(answer: object) -> GoogleError | None:
+def read_error(answer: JsonValue) -> GoogleError | None:
     """The error that a body or an event is; None where it is none. Errors may be a list of one."""
     if isinstance(answer, list):
         answer = answer[0] if answer else None
     error = answer.get("error") if isinstance(answer, dict) else None
     if error is None:
         return None
-    if not isinstance(error, dict):
+    if not is_object(error):
         words = error if isinstance(error, str) and error else _UNREADABLE
         return GoogleError(words, "api_error", None, None, None)
     message, kind, code = error.get("message"), error.get("status"), error.get("code")
     given = error.get("details")
-    details = [
-        each for each in (given if isinstance(given, list) else ()) if isinstance(each, dict)
-    ]
+    details = [each for each in (given if is_list(given) else ()) if is_object(each)]
     return GoogleError(
         message=message if isinstance(message, str) and message else _UNREADABLE,
         type=kind if isinstance(kind, str) and kind else "api_error",

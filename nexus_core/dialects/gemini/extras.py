@@ -9,6 +9,7 @@ from itertools import accumulate
 from nexus_core.dialects.gemini.candidates import parts_of
 from nexus_core.dialects.gemini.values import as_list, as_number, as_object, as_text
 from nexus_core.dialects.openai_chat.answer import url_citation
+from nexus_core.dialects.openai_chat.request import JsonValue
 from nexus_core.types import JsonObject
 
 
@@ -23,7 +24,7 @@ def read_logprobs(candidate: JsonObject) -> JsonObject | None:
     if not chosen:
         return None
     tops = as_list(result.get("topCandidates"), "topCandidates")
-    content = []
+    content: list[JsonObject] = []
     for index, token in enumerate(chosen):
         top = as_object(tops[index], "topCandidates") if index < len(tops) else {}
         others = as_list(top.get("candidates"), "candidates")
@@ -31,7 +32,7 @@ def read_logprobs(candidate: JsonObject) -> JsonObject | None:
     return {"content": content, "refusal": None}
 
 
-def _token(value: object) -> JsonObject:
+def _token(value: JsonValue) -> JsonObject:
     token = as_object(value, "a token")
     text = as_text(token.get("token", ""), "token")
     return {

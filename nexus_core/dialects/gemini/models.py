@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _PREFIX = "models/"
 
@@ -124,7 +124,7 @@ def read_models(page: JsonObject) -> ModelPage:
         ValueError: it is none.
     """
     models = page.get("models", [])
-    if not isinstance(models, list):
+    if not is_list(models):
         raise ValueError("models is no list")
     able = [pair for entry in models if (pair := _read_model(entry)) is not None]
     token = page.get("nextPageToken")
@@ -137,10 +137,10 @@ def read_models(page: JsonObject) -> ModelPage:
 
 def _read_model(entry: object) -> tuple[str, list[object]] | None:
     """Its name and its methods; None for tuned models, whose names have another prefix."""
-    if not isinstance(entry, dict) or not isinstance(name := entry.get("name"), str):
+    if not is_object(entry) or not isinstance(name := entry.get("name"), str):
         raise ValueError("a model without a name")
     methods = entry.get("supportedGenerationMethods", [])
-    if not isinstance(methods, list):
+    if not is_list(methods):
         raise ValueError("supportedGenerationMethods is no list")
     short = name.removeprefix(_PREFIX)
     return (short, methods) if short and short != name else None

@@ -87,7 +87,7 @@ def _limits(request: JsonObject, family: Family, findings: Findings) -> JsonObje
             findings.changed.append(f"max_tokens {limit} → {most}, the most that the model writes")
             limit = most
         config["maxOutputTokens"] = min(limit, _INT32[-1])
-    stop = request.get("stop") or []
+    stop: str | list[str] = request.get("stop") or []
     stops = [text for text in ([stop] if isinstance(stop, str) else stop) if text]
     if len(stops) > _MAX_STOPS:
         findings.unsupported["stop"] = f"Gemini takes at most {_MAX_STOPS} stop sequences"

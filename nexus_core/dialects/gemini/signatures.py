@@ -10,7 +10,7 @@ import base64
 import binascii
 from typing import TypeGuard
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 # Documented for calls that another model made: Gemini 3 then does not ask for a signature.
 DUMMY = "skip_thought_signature_validator"
@@ -25,8 +25,8 @@ def wrap(signature: str) -> JsonObject:
 
 def unwrap(extra_content: object) -> str | None:
     """The signature that a client sent back; None where there is none that can be one."""
-    google = extra_content.get("google") if isinstance(extra_content, dict) else None
-    signature = google.get("thought_signature") if isinstance(google, dict) else None
+    google = extra_content.get("google") if is_object(extra_content) else None
+    signature = google.get("thought_signature") if is_object(google) else None
     return signature if is_signature(signature) else None
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import assert_never
 
 from nexus_core.dialects.gemini import signatures
 from nexus_core.dialects.gemini.answer import image_field
@@ -30,7 +31,7 @@ from nexus_core.dialects.gemini.extras import Source, read_logprobs, read_source
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.openai_chat import answer as chat_answer
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.observe.events import TokenUsage
@@ -133,7 +134,7 @@ class GoogleStream:
 
     def _end(self, choice: _Choice, head: chat_answer.AnswerHead) -> list[JsonObject]:
         """What was held back of a choice. Clients join deltas as strings, so each goes out once."""
-        chunks = []
+        chunks: list[JsonObject] = []
         if choice.withheld is not None and not (choice.characters or choice.calls):
             chunks.append(self._chunk(choice, {"refusal": choice.withheld}, head))
         if choice.sources:
@@ -148,7 +149,7 @@ class GoogleStream:
 
     def _take_usage(self, answer: JsonObject) -> None:
         """Each count is of the whole so far; one that an event leaves out stands."""
-        usage = answer.get("usageMetadata")
+        usage: JsonValue = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._usage_fields |= {
                 name: value for name, value in usage.items() if name in USAGE_FIELDS
@@ -201,6 +202,8 @@ class GoogleStream:
             case Call():
                 choice.calls += 1
                 return self._call_delta(choice, piece, head)
+            case _:
+                assert_never(piece)
 
     def _call_delta(
         self, choice: _Choice, call: Call, head: chat_answer.AnswerHead
@@ -232,7 +235,7 @@ class GoogleStream:
         return chat_answer.chunk(head, delta, reason, index=choice.index)
 
 
-def stream_failure(answer: object) -> StreamFailedError | None:
+def stream_failure(answer: JsonValue) -> StreamFailedError | None:
     """The error that an event, or a body under a good status, is; None where it is none."""
     error = read_error(answer)
     if error is None:

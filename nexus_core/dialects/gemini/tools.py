@@ -14,7 +14,7 @@ from nexus_core.dialects.tool_calls.tools import (
     no_such_function,
     read_functions,
 )
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 
 class _Choice(NamedTuple):
@@ -74,21 +74,21 @@ def translate_tools(
 def _declaration(function: Function, tools: Tools) -> JsonObject:
     given = function.definition
     declaration: JsonObject = {"name": tools.sent(function.name)}
-    if given.get("description"):
-        declaration["description"] = given["description"]
-    if given.get("parameters"):
+    if description := given.get("description"):
+        declaration["description"] = description
+    if parameters := given.get("parameters"):
         # `parameters` is an OpenAPI subset; this one takes more of JSON Schema.
         schema = tools.use(function, function.written(gemini.write_parameters))
         # "For function with no parameters, this can be left unset", and some models want it so:
         # https://github.com/BerriAI/litellm/issues/9289
-        if not _is_without_parameters(given["parameters"], schema):
+        if not _is_without_parameters(parameters, schema):
             declaration["parametersJsonSchema"] = schema
     return declaration
 
 
 def _is_without_parameters(given: object, written: JsonObject) -> bool:
     """Whether the client lists the properties, and there are none; unlisted ones may be any."""
-    listed = isinstance(given, dict) and "properties" in given
+    listed = is_object(given) and "properties" in given
     return (
         listed
         and written.keys() <= {"type", "additionalProperties"}
@@ -127,7 +127,7 @@ def _read_choice(asked: Any, path: str, findings: Findings) -> _Choice:
 
 
 def _allowed(tools: list[Any], path: str, findings: Findings) -> tuple[str, ...]:
-    names = []
+    names: list[str] = []
     for tool in tools:
         match tool:
             case {"function": {"name": str(name)}}:

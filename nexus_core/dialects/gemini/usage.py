@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 # Of usageMetadata, all that is read; the details are told apart by modality.
 _COUNTS = (
@@ -27,7 +27,7 @@ def read_usage(answer: JsonObject) -> TokenUsage | None:
     https://github.com/BerriAI/litellm/pull/10141
     """
     usage = answer.get("usageMetadata")
-    if not isinstance(usage, dict):
+    if not is_object(usage):
         return None
     prompt = _count(usage, "promptTokenCount") + _count(usage, "toolUsePromptTokenCount")
     if not prompt:  # there is none without a prompt, and unknown is never free
@@ -55,6 +55,6 @@ def _audio(usage: JsonObject, name: str) -> int:
     details = usage.get(name)
     return sum(
         _count(detail, "tokenCount")
-        for detail in (details if isinstance(details, list) else ())
-        if isinstance(detail, dict) and detail.get("modality") == "AUDIO"
+        for detail in (details if is_list(details) else ())
+        if is_object(detail) and detail.get("modality") == "AUDIO"
     )

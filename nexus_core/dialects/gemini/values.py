@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 
-from nexus_core.dialects.openai_chat.request import parse_finite_json
+from nexus_core.dialects.openai_chat.request import JsonValue, parse_finite_json
 from nexus_core.types import JsonObject
 
 
@@ -19,7 +19,7 @@ def read_object(text: str) -> JsonObject | None:
     return value if isinstance(value, dict) else None
 
 
-def read_value(text: str) -> object | None:
+def read_value(text: str) -> JsonValue:
     """The same for any value; None for null too."""
     try:
         return parse_finite_json(text)
@@ -39,7 +39,7 @@ def write_object(value: object) -> str:
         raise ValueError("nested too deep") from error
 
 
-def as_object(value: object, what: str) -> JsonObject:
+def as_object(value: JsonValue, what: str) -> JsonObject:
     """A value that must be an object, or may be absent.
 
     Raises:
@@ -52,7 +52,7 @@ def as_object(value: object, what: str) -> JsonObject:
     return value
 
 
-def as_list(value: object, what: str) -> list[object]:
+def as_list(value: JsonValue, what: str) -> list[JsonValue]:
     """A value that must be a list, or may be absent.
 
     Raises:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.sse import DONE, encode_event
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 
 def as_chunks(answer: JsonObject, *, include_usage: bool) -> bytes:
@@ -12,13 +12,15 @@ def as_chunks(answer: JsonObject, *, include_usage: bool) -> bytes:
     One chunk for what all choices say, one for why they ended, and one with the usage where the
     client asked for it: that chunk has no choices, and uninvited clients trip over it.
     """
-    frame = {key: value for key, value in answer.items() if key not in ("choices", "usage")}
+    frame: JsonObject = {
+        key: value for key, value in answer.items() if key not in ("choices", "usage")
+    }
     given = answer.get("choices")
-    choices = [choice for choice in given if isinstance(choice, dict)] if given else []
+    choices = [choice for choice in given if is_object(choice)] if given else []
     if answer.get("object") != "text_completion":
         frame["object"] = "chat.completion.chunk"
         said = [_delta(choice, index) for index, choice in enumerate(choices)]
-        ended = [
+        ended: list[JsonObject] = [
             {**_head(choice, index), "delta": {}, "finish_reason": choice.get("finish_reason")}
             for index, choice in enumerate(choices)
         ]
@@ -37,11 +39,11 @@ def _head(choice: JsonObject, index: int) -> JsonObject:
 def _delta(choice: JsonObject, index: int) -> JsonObject:
     """A choice's message as its one delta; calls are counted, as deltas of calls are."""
     message = choice.get("message")
-    delta = dict(message) if isinstance(message, dict) else {}
+    delta = dict(message) if is_object(message) else {}
     calls = delta.get("tool_calls")
-    if isinstance(calls, list):
+    if is_list(calls):
         delta["tool_calls"] = [
-            {"index": number, **call} for number, call in enumerate(calls) if isinstance(call, dict)
+            {"index": number, **call} for number, call in enumerate(calls) if is_object(call)
         ]
     fields = {**_head(choice, index), "delta": delta, "finish_reason": None}
     if choice.get("logprobs") is not None:

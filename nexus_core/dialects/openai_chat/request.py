@@ -7,10 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from math import isfinite
-from typing import Any
+from typing import Any, TypeAlias, assert_never
 
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Endpoint, JsonObject
+
+# Parsed JSON of any kind: `isinstance` narrows it, where `is_object` would cost too much.
+JsonValue: TypeAlias = "JsonObject | list[JsonValue] | str | float | bool | None"
 
 MAX_MODEL_CHARS = 256
 MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
@@ -35,7 +38,7 @@ class OpenAIRequest:
     @property
     def wants_usage(self) -> bool:
         """The client asked for the usage of its stream."""
-        options = self.fields.get("stream_options")
+        options: JsonValue = self.fields.get("stream_options")
         return isinstance(options, dict) and options.get("include_usage") is True
 
     def body_for(self, model: str, *, adds_usage: bool = False) -> bytes:
@@ -48,7 +51,7 @@ class OpenAIRequest:
         if model != self.model:
             changes[self.spans["model"]] = json.dumps(model, ensure_ascii=False).encode()
         if adds_usage:
-            given = self.fields.get("stream_options")
+            given: JsonValue = self.fields.get("stream_options")
             options = {**given, "include_usage": True} if isinstance(given, dict) else _WITH_USAGE
             text = json.dumps(options).encode()
             if (span := self.spans.get("stream_options")) is not None:
@@ -86,6 +89,8 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
             _check_text(fields, "prompt")
         case Endpoint.EMBEDDINGS:
             _check_text(fields, "input")
+        case _:
+            assert_never(endpoint)
     stream = fields.get("stream") if endpoint is not Endpoint.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequestError("stream: true or false is required", param="stream")
@@ -95,7 +100,7 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
 
 def _check_depth(fields: JsonObject) -> None:
     """Level by level: whatever reads the body later may do so by recursion."""
-    level: list[Any] = [fields]
+    level: list[JsonObject | list[Any]] = [fields]
     for _ in range(MAX_DEPTH):
         level = [
             value
@@ -119,7 +124,7 @@ def read_service_tier(fields: Mapping[str, object]) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def parse_json(text: str | bytes, *, allows_nan: bool = False) -> object:
+def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
     """Parse JSON from outside.
 
     Args:
@@ -129,21 +134,23 @@ def parse_json(text: str | bytes, *, allows_nan: bool = False) -> object:
         ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
     """
     try:
-        return json.loads(text, parse_constant=None if allows_nan else _refuse_constant)
+        value: JsonValue = json.loads(text, parse_constant=None if allows_nan else _refuse_constant)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    return value
 
 
-def parse_finite_json(text: str | bytes) -> object:
+def parse_finite_json(text: str | bytes) -> JsonValue:
     """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
 
     Raises:
         ValueError: as `parse_json`, or a number is beyond what a float holds.
     """
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        value: JsonValue = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+    return value
 
 
 def _finite(text: str) -> float:
@@ -226,7 +233,7 @@ def _check_text(fields: JsonObject, name: str) -> None:
 
 
 def _check_messages(fields: JsonObject) -> None:
-    messages = fields.get("messages")
+    messages: JsonValue = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise InvalidRequestError("messages: a non-empty list is required", param="messages")
     for index, message in enumerate(messages):

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nexus_core.dialects.openai_chat.request import JsonValue
 from nexus_core.types import Capability, Endpoint, JsonObject
 
 CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
@@ -47,10 +48,11 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
     places: dict[Capability, str] = {}
     if fields.get("tools") or fields.get("functions"):
         needs.add(Capability.TOOLS)
-    form = fields.get("response_format")
+    form: JsonValue = fields.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         needs.add(Capability.JSON)
-    messages = fields.get("messages") if endpoint is Endpoint.CHAT_COMPLETIONS else None
+    is_chat = endpoint is Endpoint.CHAT_COMPLETIONS
+    messages: list[JsonObject] | None = fields.get("messages") if is_chat else None
     prompt = 0
     if isinstance(messages, list):
         for index, message in enumerate(messages):
@@ -78,7 +80,7 @@ _ENDPOINT_NEEDS = {
 
 
 def _message_tokens(message: JsonObject, index: int, places: dict[Capability, str]) -> int:
-    content = message.get("content")
+    content: JsonValue = message.get("content")
     if not isinstance(content, list):
         return _size(content) // CHARS_PER_TOKEN
     tokens = 0
@@ -96,7 +98,7 @@ def _message_tokens(message: JsonObject, index: int, places: dict[Capability, st
     return tokens
 
 
-def _size(value: object) -> int:
+def _size(value: JsonValue) -> int:
     """Characters of a text or of a list of texts; a list of tokens counts four for each."""
     if isinstance(value, str):
         return len(value)

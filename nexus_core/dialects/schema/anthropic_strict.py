@@ -158,6 +158,8 @@ class _Writer:
                     self._take_array(out, rest, within, place)
                 case "string" if rest.get("format") in FORMATS:
                     out["format"] = rest.pop("format")
+                case _:
+                    pass
         rest.pop("type", None)
         return {**self._told(node, {**words, **rest}), **out}
 

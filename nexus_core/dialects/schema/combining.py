@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
 from nexus_core.dialects.schema.references import Schema
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_KINDS = 100  # schemas that one property may have in a union
 
@@ -34,7 +34,8 @@ class Merged(NamedTuple):
 
 def merge(first: JsonObject, second: JsonObject) -> Merged:
     """A schema for what both accept; it may accept more, as `rest` tells."""
-    node, rest = dict(first), {}
+    node: JsonObject = dict(first)
+    rest: JsonObject = {}
     for key, value in second.items():
         if key not in node:
             if not _belongs_to_other(key, first):
@@ -62,16 +63,16 @@ def _belongs_to_other(key: str, first: JsonObject) -> bool:
 
 def _both(key: str, one: object, other: object) -> object | None:
     """The value of a keyword that says what both say; None where there is none."""
-    if key == "properties" and isinstance(one, dict) and isinstance(other, dict):
+    if key == "properties" and is_object(one) and is_object(other):
         joined = dict(one)
         for name, schema in other.items():
             joined[name] = both(joined[name], schema) if name in joined else schema
         return joined
-    if key == "required" and isinstance(one, list) and isinstance(other, list):
+    if key == "required" and is_list(one) and is_list(other):
         return list(dict.fromkeys([*one, *other]))
     if key == "type":
         return _types_of_both(one, other)
-    if key == "allOf" and isinstance(one, list) and isinstance(other, list):
+    if key == "allOf" and is_list(one) and is_list(other):
         return [*one, *other]
     if isinstance(one, int | float) and isinstance(other, int | float):
         if key in _HIGHEST:
@@ -109,7 +110,7 @@ def type_list(types: object) -> list[str]:
     """The types of a `type`; empty where it is absent."""
     if isinstance(types, str):
         return [types]
-    return list(types) if isinstance(types, list) else []
+    return list(types) if is_list(types) else []
 
 
 class Union(NamedTuple):
@@ -136,7 +137,7 @@ def unite(branches: list[JsonObject]) -> Union:
                 known.append(True)  # too many to tell
             elif not any(_is_same(schema, each) for each in known):
                 known.append(schema)
-    properties = {
+    properties: dict[str, Schema] = {
         name: each[0] if len(each) == 1 else True if True in map(_truth, each) else {"anyOf": each}
         for name, each in schemas.items()
     }

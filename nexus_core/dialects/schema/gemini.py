@@ -101,11 +101,12 @@ class _Writer:
         self._begun: set[str] = set()  # those that are or were
         self._is_in_property = False  # of the definition that is written
         self._depth = 0
-        self._cycles = 0  # references that lead back, since the property that they stand in began
+        # References that lead back, since the property that they stand in began.
+        self._cycles: int = 0
         self._items_left = _MAX_ITEMS
 
     def document(self, root: JsonObject, words: JsonObject) -> JsonObject:
-        schema = self._node(root, frozenset(), "", words)
+        schema: JsonObject = self._node(root, frozenset(), "", words)
         definitions: JsonObject = {}
         while self._referred:
             name, _ = self._referred.popitem()

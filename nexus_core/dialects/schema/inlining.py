@@ -8,7 +8,7 @@ from nexus_core.dialects.schema.combining import merge
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
 from nexus_core.dialects.schema.reading import Document
 from nexus_core.dialects.schema.references import Schema
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 # Schemas that references may add to a document by being replaced with what they point to.
 MAX_INLINED = 400
@@ -44,7 +44,8 @@ class Inliner:
         much was inlined already, or where it has nothing beside it and not `inlines`.
         """
         self._steps -= 1
-        node, words = dict(schema), {}
+        node: JsonObject = dict(schema)
+        words: JsonObject = {}
         parts: list[Schema] = node.pop("allOf", [])
         name = node.get("$ref")
         if name is not None:
@@ -97,7 +98,7 @@ class Inliner:
         self._steps -= len(branches)
         if not node:
             return Plain({**said, "anyOf": branches}, within, words)
-        shaped = [isinstance(each, dict) and not _SHAPES.isdisjoint(each) for each in branches]
+        shaped = [is_object(each) and not _SHAPES.isdisjoint(each) for each in branches]
         if self._steps < 0 or not any(shaped):
             words["anyOf"] = branches
             return Plain({**said, **node}, within, words)

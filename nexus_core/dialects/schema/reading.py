@@ -17,6 +17,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 
+from nexus_core.dialects.openai_chat.request import JsonValue
 from nexus_core.dialects.schema.keywords import (
     ANNOTATIONS,
     KINDS,
@@ -28,7 +29,7 @@ from nexus_core.dialects.schema.keywords import (
 )
 from nexus_core.dialects.schema.references import References, Schema
 from nexus_core.dialects.tool_calls.names import slug
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 MAX_DEPTH = 64  # of schemas in each other: deeper than any that means something
 MAX_NOTES = 20
@@ -85,11 +86,11 @@ def property_names(root: Schema, document: Document) -> dict[str, None]:
 class _Reader:
     def __init__(self, schema: object) -> None:
         self._schema = schema
-        declared = schema.get("$schema") if isinstance(schema, dict) else None
+        declared = schema.get("$schema") if is_object(schema) else None
         declared = declared if isinstance(declared, str) else ""
         self._refs_stand_alone = any(draft in declared for draft in _LEGACY)
         self._references = References(
-            schema if isinstance(schema, dict) else {}, draft_4="draft-04" in declared
+            schema if is_object(schema) else {}, draft_4="draft-04" in declared
         )
         self._names: dict[int, str] = {}  # of definitions, by id() of the schema
         self._pending: deque[tuple[str, Schema]] = deque()
@@ -115,7 +116,7 @@ class _Reader:
     def _node(self, source: object, place: str, depth: int) -> Schema:
         if isinstance(source, bool):
             return source
-        if not isinstance(source, dict):
+        if not is_object(source):
             self._note(place, "not a schema; anything is accepted there")
             return True
         if depth > MAX_DEPTH:
@@ -141,7 +142,7 @@ class _Reader:
         return _nullable(node) if source.get("nullable") is True else node
 
     def _read(
-        self, node: JsonObject, key: str, value: object, kind: str, place: str, depth: int
+        self, node: JsonObject, key: str, value: JsonValue, kind: str, place: str, depth: int
     ) -> None:
         """Take one keyword, if its value is what it has to be."""
         match kind, value:
@@ -171,6 +172,8 @@ class _Reader:
                 node[key] = value
             case "any", _:
                 node[key] = value
+            case _:
+                pass
 
     def _read_type(self, node: JsonObject, given: object, place: str) -> None:
         types = _types(given)
@@ -182,7 +185,7 @@ class _Reader:
     def _read_arrays(self, node: JsonObject, source: JsonObject, place: str, depth: int) -> None:
         """`items` was a list up to draft 2019-09, and `additionalItems` what came after it."""
         items = source.get("items")
-        if isinstance(items, list):
+        if is_list(items):
             self._read(node, "prefixItems", items, SCHEMAS, place, depth)
             items = source.get("additionalItems")
         if items is not None:
@@ -199,12 +202,12 @@ class _Reader:
 
     def _read_names(self, node: JsonObject, source: JsonObject) -> None:
         required = source.get("required")
-        if isinstance(required, list):
+        if is_list(required):
             node["required"] = _names(required)
         needed = source.get("dependentRequired")
-        if isinstance(needed, dict):
+        if is_object(needed):
             node["dependentRequired"] = {
-                name: _names(names) for name, names in needed.items() if isinstance(names, list)
+                name: _names(names) for name, names in needed.items() if is_list(names)
             }
 
     def _read_dependencies(
@@ -212,18 +215,18 @@ class _Reader:
     ) -> None:
         """Up to draft 7 one keyword was both of today's."""
         given = source.get("dependencies")
-        if not isinstance(given, dict):
+        if not is_object(given):
             return
         for name, needed in given.items():
-            if isinstance(needed, list):
+            if is_list(needed):
                 node.setdefault("dependentRequired", {})[name] = _names(needed)
-            elif isinstance(needed, dict | bool):
+            elif isinstance(needed, bool) or is_object(needed):
                 read = self._node(needed, f"{place}.dependencies.{name}", depth + 1)
                 node.setdefault("dependentSchemas", {})[name] = read
 
     def _read_values(self, node: JsonObject, source: JsonObject, place: str) -> None:
         enum = source.get("enum")
-        if isinstance(enum, list) and enum:
+        if is_list(enum) and enum:
             node["enum"] = list({_same(value): value for value in enum}.values())
         elif "enum" in source:
             self._note(f"{place}.enum", "no values; left out")
@@ -293,7 +296,7 @@ def _types(given: object) -> list[str] | None:
 
     Gemini's own schemas write them in capitals.
     """
-    names = given if isinstance(given, list) else [given]
+    names = given if is_list(given) else [given]
     words = [name.lower() for name in names if isinstance(name, str)]
     if "any" in words:
         return []
@@ -313,7 +316,7 @@ def _nullable(node: JsonObject) -> JsonObject:
         node["enum"] = [*node["enum"], None]
     types = node.get("type")
     if types is not None:
-        listed = types if isinstance(types, list) else [types]
+        listed = types if is_list(types) else [types]
         node["type"] = listed if "null" in listed else [*listed, "null"]
     if {"$ref", "const", "allOf", "anyOf", "oneOf"}.isdisjoint(node):
         return node

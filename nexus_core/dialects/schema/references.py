@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TypeAlias
 from urllib.parse import unquote, urldefrag, urljoin
 
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 Schema: TypeAlias = "JsonObject | bool"
 
@@ -67,13 +67,13 @@ class References:
         value: object = root
         for token in pointer.split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
-            if isinstance(value, dict):
+            if is_object(value):
                 value = value.get(key)
-            elif isinstance(value, list) and key.isascii() and key.isdigit():
+            elif is_list(value) and key.isascii() and key.isdigit():
                 value = value[int(key)] if len(key) < 10 and int(key) < len(value) else None
             else:
                 return None
-        if isinstance(value, dict):
+        if is_object(value):
             if id(value) not in self._bases:  # not where schemas stand: it was not walked
                 self._walk(value, base)
             return value
@@ -117,9 +117,9 @@ def _children(node: JsonObject) -> Iterator[JsonObject]:
     for key, value in node.items():
         if key in _VALUES:
             continue
-        inner: object = value
-        if isinstance(value, dict):
+        inner: Iterable[object] = ()
+        if is_object(value):
             inner = value.values() if key in _MEMBERS else [value]
-        elif not isinstance(value, list):
-            continue
-        yield from (child for child in inner if isinstance(child, dict))  # type: ignore[attr-defined]  # one of the two above
+        elif is_list(value):
+            inner = value
+        yield from (child for child in inner if is_object(child))

@@ -12,7 +12,7 @@ from nexus_core.dialects.schema.combining import merge, type_list, unite
 from nexus_core.dialects.schema.keywords import ANNOTATIONS
 from nexus_core.dialects.schema.reading import Document
 from nexus_core.dialects.schema.references import Schema
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_object
 
 VALUE = "value"  # the property that arguments which are no object are put into
 _MOST = 5_000  # schemas that are looked at for one root
@@ -74,9 +74,9 @@ class _Flattener:
         types = type_list(schema.get("type"))
         if types and "object" not in types:
             return False
-        if "const" in schema and not isinstance(schema["const"], dict):
+        if "const" in schema and not is_object(schema["const"]):
             return False
-        if "enum" in schema and not any(isinstance(value, dict) for value in schema["enum"]):
+        if "enum" in schema and not any(is_object(value) for value in schema["enum"]):
             return False
         name = schema.get("$ref")
         if name is not None and name not in within:
@@ -162,7 +162,7 @@ def _gist(branch: JsonObject) -> JsonObject:
     marks = {
         name: schema
         for name, schema in branch.get("properties", {}).items()
-        if isinstance(schema, dict) and not {"const", "enum"}.isdisjoint(schema)
+        if is_object(schema) and not {"const", "enum"}.isdisjoint(schema)
     }
     if marks:
         gist["properties"] = marks

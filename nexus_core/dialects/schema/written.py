@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.tool_calls.arguments import Arguments
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_LINES = 8
 _MAX_NAMES = 10
@@ -74,13 +74,13 @@ def rename_words(words: object, renamed: Mapping[str, str]) -> object:
     """What is told in words, with the keys that the model knows."""
     if not renamed:
         return words
-    if isinstance(words, list):
+    if is_list(words):
         return [rename_words(each, renamed) for each in words]
-    if not isinstance(words, dict):
+    if not is_object(words):
         return words
     return {
         renamed.get(key, key): [renamed.get(name, name) for name in value if isinstance(name, str)]
-        if key == "required" and isinstance(value, list)
+        if key == "required" and is_list(value)
         else rename_words(value, renamed)
         for key, value in words.items()
     }

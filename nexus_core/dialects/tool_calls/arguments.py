@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from nexus_core.dialects.openai_chat.request import parse_finite_json
 from nexus_core.dialects.schema.roots import VALUE
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, is_list, is_object
 
 _END_OF_TEXT = re.compile(r'["\\]')  # or what may be taken for it
 
@@ -25,8 +25,9 @@ class Arguments:
     Keys are renamed wherever they stand: no other key looks like those that are sent instead.
     """
 
-    sent: Mapping[str, str] = field(default_factory=dict)  # the client's key to the provider's
-    given: Mapping[str, str] = field(default_factory=dict)  # and back
+    # The client's key to the provider's, and back.
+    sent: Mapping[str, str] = field(default_factory=dict[str, str])
+    given: Mapping[str, str] = field(default_factory=dict[str, str])
     is_wrapped: bool = False  # they are no object, and stand in one
 
     @classmethod
@@ -43,7 +44,7 @@ class Arguments:
 
     def to_client(self, value: object) -> object:
         """What a model wrote, under the client's keys."""
-        if self.is_wrapped and isinstance(value, dict) and VALUE in value:
+        if self.is_wrapped and is_object(value) and VALUE in value:
             value = value[VALUE]
         return _renamed(value, self.given)
 
@@ -62,20 +63,19 @@ def _renamed(value: object, names: Mapping[str, str]) -> object:
     if not names:
         return value
     top = [value]
-    pending: list[tuple[JsonObject | list[object], str | int]] = [(top, 0)]
+    pending: list[tuple[JsonObject | list[object], str | int, object]] = [(top, 0, value)]
     while pending:
-        container, at = pending.pop()
-        inner = container[at]  # type: ignore[index]  # made below, each of its own kind
+        container, at, inner = pending.pop()
         copy: JsonObject | list[object]
-        if isinstance(inner, dict):
+        if is_object(inner):
             copy = {names.get(key, key): each for key, each in inner.items()}
-            pending += [(copy, key) for key in copy]
-        elif isinstance(inner, list):
+            pending += [(copy, key, each) for key, each in copy.items()]
+        elif is_list(inner):
             copy = list(inner)
-            pending += [(copy, index) for index in range(len(copy))]
+            pending += [(copy, index, each) for index, each in enumerate(copy)]
         else:
             continue
-        container[at] = copy  # type: ignore[index]
+        container[at] = copy  # type: ignore[index]  # made above, each of its own kind
     return top[0]
 
 
@@ -148,6 +148,8 @@ class _Renaming(ArgumentStream):
                 self._is_key = bool(self._objects) and self._objects[-1]
             case ":":
                 self._is_key = False
+            case _:
+                pass
         out.append(character)
 
     def _take_text(self, character: str, out: list[str]) -> None:

@@ -12,8 +12,9 @@ from nexus_core.dialects.tool_calls.arguments import Arguments, ArgumentStream
 class CallMapping:
     """How the calls in an answer become calls of the client's tools."""
 
-    names: Mapping[str, str] = field(default_factory=dict)  # the provider's to the client's
-    arguments: Mapping[str, Arguments] = field(default_factory=dict)  # by the provider's name
+    # By the provider's name of a tool: the client's, and what becomes of the arguments.
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    arguments: Mapping[str, Arguments] = field(default_factory=dict[str, Arguments])
 
     def name(self, sent: str) -> str:
         """The client's name of a tool."""

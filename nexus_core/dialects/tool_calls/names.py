@@ -51,7 +51,7 @@ class Names:
         self._rule = rule
         self._sent: dict[str, str] = {}
         self._given: dict[str, str] = {}
-        odd = []
+        odd: list[str] = []
         for name in names:
             if rule.takes(name):
                 self._sent[name] = self._given[name] = name
