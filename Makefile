@@ -29,6 +29,7 @@ lint: $(READY)
 
 types: $(READY)
 	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 layers: $(READY)
 	$(BIN)/lint-imports --no-cache

@@ -26,7 +26,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from passthrough import BACKEND, CONFIG, free_port, measure, process, wait_for
+from benchmarks.passthrough import BACKEND, CONFIG, free_port, measure, process, wait_for
 
 ROUNDS = 7
 TICK = os.sysconf("SC_CLK_TCK")

@@ -15,6 +15,7 @@ import tempfile
 import time
 import timeit
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import genai_prices
@@ -53,7 +54,7 @@ def price() -> None:
     print(f"{'reference':14} {reference:7.1f} us   the list's own calculation")
     now = time.time()
     for provider, model in (("openai", "gpt-4o"), ("google", "gemini-2.5-pro"), ("openai", "none")):
-        taken = microseconds(lambda p=provider, m=model: estimate_cost(prices, p, m, USAGE, at=now))
+        taken = microseconds(partial(estimate_cost, prices, provider, model, USAGE, at=now))
         print(f"{model:14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
 
 

@@ -15,6 +15,7 @@ import statistics
 import time
 from collections.abc import Callable, Coroutine, Sequence
 from difflib import get_close_matches
+from functools import partial
 from random import Random
 
 from nexus_core.near_names import near_names, shortlist
@@ -85,9 +86,9 @@ def main() -> None:
             for name in names
         ]
         listed = json.dumps({"object": "list", "data": entries})
-        reference = milliseconds(lambda listed=listed: json.loads(listed))
+        reference = milliseconds(partial(json.loads, listed))
         whole, longest = longest_step(asked, names)
-        near = milliseconds(lambda asked=asked, names=names: near_names(asked, names))
+        near = milliseconds(partial(near_names, asked, names))
         print(f"{title} ({NAMES:,} of {len(names[0])} characters or so)")
         print(f"  reference        {reference:7.2f} ms   parsing the list")
         print(f"  near names       {near:7.2f} ms   {near / reference:5.2f} x the reference")

@@ -74,6 +74,7 @@ class NexusProcess:
         Raises:
             RuntimeError: it ended instead, or did not answer in time.
         """
+        assert self._process is not None
         try:
             async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
                 while not await self._answers(client):

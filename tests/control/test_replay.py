@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
@@ -38,7 +38,7 @@ class World:
     servers: dict[str, SimulatedServer]
     http: httpx.AsyncClient
 
-    async def ask(self, *, stream: bool = False, **headers: str) -> str:
+    async def ask(self, headers: Mapping[str, str] | None = None, *, stream: bool = False) -> str:
         """Ask once; gives the id."""
         body = {"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": stream}
         answer = await self.http.post("/v1/chat/completions", json=body, headers=headers)
@@ -135,7 +135,7 @@ async def test_a_replay_is_counted_and_told_as_a_request_of_its_own() -> None:
 
 async def test_a_restricted_request_is_not_replayed_to_an_open_backend() -> None:
     async with world() as nexus:
-        original = await nexus.ask(**RESTRICTED)
+        original = await nexus.ask(RESTRICTED)
 
         with pytest.raises(PermissionDeniedError) as refused:
             await nexus.replay(original, "cloud")

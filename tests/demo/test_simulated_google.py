@@ -208,9 +208,10 @@ async def test_events_end_in_crlf_and_need_alt_sse() -> None:
 
 async def test_embeddings_come_in_a_batch() -> None:
     config = types.EmbedContentConfig(output_dimensionality=4)
+    contents: list[types.PartUnion] = ["one", "two"]
     async with client_of() as client:
         answer = await client.aio.models.embed_content(
-            model=EMBEDDER, contents=["one", "two"], config=config
+            model=EMBEDDER, contents=contents, config=config
         )
 
     assert answer.embeddings is not None

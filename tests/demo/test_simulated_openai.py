@@ -317,7 +317,7 @@ async def test_a_busy_server_says_when_to_come_back() -> None:
 
 @pytest.mark.parametrize("given", ["a text", ["one", "two"], [1, 2, 3], [[1, 2], [3]]])
 async def test_embeddings_are_the_same_in_base64_and_as_floats(
-    client: openai.AsyncOpenAI, given: list[str]
+    client: openai.AsyncOpenAI, given: str | list[str] | list[int] | list[list[int]]
 ) -> None:
     packed = await client.embeddings.create(model=MODEL, input=given, dimensions=4)
     plain = await client.embeddings.create(

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config.schema import PriceConfig
+from nexus_core.dialects.openai_chat.request import MAX_TOKENS
 from nexus_core.dialects.usage import (
-    MAX_TOKENS,
     UsageTally,
     find_usage,
     may_tell_usage,
@@ -759,7 +759,7 @@ def test_what_a_long_answer_says_is_not_taken_for_its_usage() -> None:
 
 # Properties ---------------------------------------------------------------------------------------
 
-NUMBERS = st.one_of(
+NUMBERS: st.SearchStrategy[object] = st.one_of(
     st.integers(-5, 200),
     st.floats(),
     st.sampled_from([None, True, "7", 10**18, MAX_TOKENS, MAX_TOKENS + 1, [], {}]),

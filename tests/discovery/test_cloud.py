@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 import pytest
 
@@ -77,7 +78,7 @@ def test_a_key_that_is_used_makes_an_open_backend_below_anything_local() -> None
 
 
 @pytest.mark.parametrize("changes", [{"name": "openai"}, {"type": BackendType.OPENAI}])
-def test_a_configured_backend_wins_over_a_key(changes: dict[str, object]) -> None:
+def test_a_configured_backend_wins_over_a_key(changes: dict[str, Any]) -> None:
     config = Config(backends=(local(**changes),))
 
     assert with_cloud(config, {"OPENAI_API_KEY": "k"}).backends == config.backends

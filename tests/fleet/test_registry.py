@@ -165,7 +165,8 @@ def test_a_name_that_is_no_unicode_is_no_model() -> None:
 
 def test_another_rank_is_published_once_per_change_and_wakes_who_waits() -> None:
     bus = EventBus()
-    watched, woken = bus.subscribe(), []
+    watched = bus.subscribe()
+    woken: list[str | None] = []
     reg = registry(bus, tier=1, priority=50)
     reg.on_change(woken.append)
 

@@ -13,6 +13,7 @@ import genai_prices
 import pytest
 from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
+from genai_prices.types import TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -212,7 +213,9 @@ def test_a_price_changes_on_its_day() -> None:
         rates = found.rates(1) if found else None
         assert rates is not None
         base = info.get_prices(at).input_mtok
-        assert rates.input == getattr(base, "base", base) / 1_000_000
+        price = base.base if isinstance(base, TieredPrices) else base
+        assert price is not None
+        assert rates.input == price / 1_000_000
 
 
 def test_a_price_by_the_hour_is_asked_for_again() -> None:

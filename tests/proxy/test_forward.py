@@ -354,8 +354,9 @@ async def test_ending_all_closes_streams_with_an_error_event() -> None:
         world.forwarder.end_all()
         await world.forwarder.idle()
 
-    assert reply.result().error is not None
-    assert reply.result().error.code == "shutting_down"
+    error = reply.result().error
+    assert error is not None
+    assert error.code == "shutting_down"
     assert response.closed
     world.finished()
 

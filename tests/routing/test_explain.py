@@ -83,7 +83,7 @@ def rows_of(decision: RouteDecision) -> list[tuple[object, ...]]:
     dropped = {
         (c.backend, c.model, c.dropped_by, c.why) for c in decision.considered if c.position is None
     }
-    return kept + sorted(dropped)  # type: ignore[type-var]
+    return kept + sorted(dropped)
 
 
 @given(fleet=fleets(), need=NEEDS, name=st.sampled_from(STRATEGIES), turns=st.integers(0, 5))

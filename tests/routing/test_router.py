@@ -1,5 +1,6 @@
 from dataclasses import replace
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -181,7 +182,7 @@ def test_every_backend_is_either_in_the_order_or_dropped(
     ],
 )
 def test_a_cooldown_keeps_its_model_away_for_its_time_and_then_lets_one_request_in(
-    changes: dict[str, object], why: str | None
+    changes: dict[str, Any], why: str | None
 ) -> None:
     decision = decide(NEED, snapshot(**changes), at=10)
 
@@ -191,7 +192,7 @@ def test_a_cooldown_keeps_its_model_away_for_its_time_and_then_lets_one_request_
 OTHER = "qwen2:72b"
 
 
-def with_fallback(**changes: object) -> Requirements:
+def with_fallback(**changes: Any) -> Requirements:
     fallback = Requirements(OTHER, (OTHER,))
     return replace(Requirements(MODEL, (MODEL,)), fallbacks=(fallback,), **changes)
 
@@ -233,7 +234,7 @@ def test_a_fallback_is_of_no_lower_tier_unless_the_request_is_flexible(
     ids=["another zone", "another pin"],
 )
 def test_the_tier_that_a_fallback_must_have_is_not_that_of_a_backend_the_request_may_not_use(
-    demand: dict[str, object],
+    demand: dict[str, Any],
 ) -> None:
     fleet = (
         snapshot("best", tier=4, priority=90, zone=PrivacyZone.OPEN),

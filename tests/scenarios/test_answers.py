@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from nexus_core.config.schema import ServerConfig
+from nexus_core.proxy.judge.opening import Standing, StreamOpening
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, streams
 from tests.scenarios.nexus import (
@@ -318,14 +319,22 @@ async def test_a_role_is_not_held_back_for_long() -> None:
     assert rest == HELLO + STOP + DONE
 
 
-async def test_a_client_that_leaves_while_a_role_is_held_back_ends_the_exchange() -> None:
+async def test_a_client_that_leaves_while_a_role_is_held_back_ends_the_exchange(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    is_held, feed = asyncio.Event(), StreamOpening.feed
+
+    def feed_and_tell(opening: StreamOpening, chunk: bytes) -> Standing:
+        is_held.set()
+        return feed(opening, chunk)
+
+    monkeypatch.setattr(StreamOpening, "feed", feed_and_tell)
     async with (
         upstreams(streams([FIRST, asyncio.Event()])) as (first,),
         running(backend("first", first.url)) as nexus,
     ):
         asked = nexus.start(stream=True)
-        await first.wait_for_requests(1)
-        await asyncio.sleep(0)
+        await is_held.wait()
         asked.cancel()
         async with asyncio.timeout(1):
             await first.last.closed.wait()

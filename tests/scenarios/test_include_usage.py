@@ -216,7 +216,7 @@ async def test_a_refused_addition_is_left_out_and_that_is_remembered(
     assert first.content == again.content == b"".join([*SPOKEN, DONE])
     asked = ["stream_options" in json.loads(exchange.body) for exchange in up.received]
     assert asked == [True, False, False, False]
-    assert spare.received == nexus.failed() == []
+    assert (spare.received, nexus.failed()) == ([], [])
     assert [event.is_partial for event in nexus.finished()] == [False] * 3
 
 

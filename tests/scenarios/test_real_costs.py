@@ -101,8 +101,8 @@ GOOGLES = {"promptTokenCount": 0, "candidatesTokenCount": 0}
 async def test_a_translated_answer_whose_usage_is_zeros_is_counted_by_its_length(
     tmp_path: Path, provider: Provider, stream: bool
 ) -> None:
-    counts = (b'"input_tokens": 3', b'"output_tokens": 1', b'"output_tokens": 4')
-    counts += (b'"promptTokenCount": 3', b'"candidatesTokenCount": 4')
+    counts = [b'"input_tokens": 3', b'"output_tokens": 1', b'"output_tokens": 4']
+    counts += [b'"promptTokenCount": 3', b'"candidatesTokenCount": 4']
     events = list(provider.events)
     for told in counts:
         name = told.partition(b":")[0]
@@ -167,7 +167,8 @@ async def test_a_stream_that_breaks_costs_what_was_counted_so_far(
 
 
 async def test_a_client_that_leaves_after_the_usage_pays_what_was_reported(tmp_path: Path) -> None:
-    parts = [*SPOKEN, usage_chunk(10, 20), b": the end is near\n\n", asyncio.Event()]
+    end = b": the end is near\n\n"
+    parts: list[bytes | asyncio.Event] = [*SPOKEN, usage_chunk(10, 20), end, asyncio.Event()]
     async with (
         upstreams(streams(parts)) as (up,),
         priced(cloud("a", up.url), folder=tmp_path) as nexus,

@@ -10,7 +10,6 @@ import pytest
 
 from nexus_core.config.schema import PolicyConfig, QueueConfig, RoutingConfig
 from nexus_core.types import PrivacyZone, RouteReason
-from tests.contract.bodies import MESSAGES
 from tests.contract.scripted_upstream import Exchange, answers
 from tests.scenarios.nexus import (
     RESTRICTED,
@@ -47,7 +46,7 @@ async def test_all_four_reasons_are_told_to_the_official_client_and_counted() ->
 
         async def ask(model: str = "m", **headers: str) -> tuple[str | None, str | None]:
             raw = await client.chat.completions.with_raw_response.create(
-                model=model, messages=MESSAGES, extra_headers=headers
+                model=model, messages=[{"role": "user", "content": "hello"}], extra_headers=headers
             )
             assert raw.parse().choices[0].message.content == "Hello there."
             return raw.headers.get("x-nexus-backend"), raw.headers.get("x-nexus-route-reason")

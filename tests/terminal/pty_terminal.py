@@ -13,6 +13,7 @@ import subprocess
 import sys
 import termios
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 DEADLINE_SECONDS = 20
@@ -27,7 +28,7 @@ class Terminal:
         directory: Path,
         *arguments: str,
         program: tuple[str, ...] = ("-m", "nexus_tui.cli"),
-        **environ: str,
+        environ: Mapping[str, str] | None = None,
     ) -> None:
         self._master, slave = pty.openpty()
         self.resize(36, 120)
@@ -39,7 +40,7 @@ class Terminal:
             "XDG_DATA_HOME": home,
             "LANG": "C.UTF-8",
             "TERM": "xterm-256color",
-            **environ,
+            **(environ or {}),
         }
         try:
             self.process = subprocess.Popen(  # noqa: S603 - ours

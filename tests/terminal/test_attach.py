@@ -29,7 +29,7 @@ def nexus(tmp_path: Path) -> Iterator[NexusProcess]:
 
 
 def test_the_screen_is_shown_until_q(nexus: NexusProcess, tmp_path: Path) -> None:
-    terminal = Terminal(tmp_path, "attach", nexus.url, "--read-only", **KEYS)
+    terminal = Terminal(tmp_path, "attach", nexus.url, "--read-only", environ=KEYS)
     try:
         shown = terminal.read_until_it_shows(b"[READ-ONLY]")
         terminal.type(b"q")
@@ -49,7 +49,7 @@ def test_the_screen_is_shown_until_q(nexus: NexusProcess, tmp_path: Path) -> Non
 def test_a_wrong_key_is_a_sentence_and_exit_code_2(
     nexus: NexusProcess, tmp_path: Path, key: dict[str, str], says: bytes
 ) -> None:
-    terminal = Terminal(tmp_path, "attach", nexus.url, **key)
+    terminal = Terminal(tmp_path, "attach", nexus.url, environ=key)
     try:
         drawn = terminal.read_to_the_end()
 

@@ -69,14 +69,16 @@ def test_a_terminal_that_is_gone_leaves_the_proxy_answering(terminal: Terminal) 
     expect_the_end(terminal)
 
 
-# Prints to the log as a library in trouble does, a while after the screen is up.
+# Prints to the log as a library in trouble does, once SIGUSR1 asks for it.
 _LOGGING = """
-import asyncio, logging, sys
+import asyncio, logging, signal, sys
 from nexus_tui import cli
 from nexus_tui.process import dashboard as run
 
 async def complain():
-    await asyncio.sleep(4)
+    asked = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, asked.set)
+    await asked.wait()
     try:
         raise ValueError("lost [/] \x1b[2J a\\nb")
     except ValueError:
@@ -110,6 +112,7 @@ def test_an_idle_screen_sends_nothing_and_a_log_line_only_the_last_line(quiet: T
     assert min(idle) == 0
     assert sum(idle) < 200
 
+    quiet.process.send_signal(signal.SIGUSR1)
     shown = CONTROL.sub(b"", quiet.read_until_it_shows(b"it broke: ValueError: lost [/]"))
     assert b"Traceback (most recent call last)" not in shown.replace(b"\\x0aTraceback", b"")
     assert b"\x1b[2J" not in shown

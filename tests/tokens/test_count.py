@@ -137,7 +137,7 @@ def test_a_newer_claude_counts_more_than_an_older_one(tokenizers: Tokenizers) ->
     assert 1.2 < newer.tokens / older.tokens < 1.4
 
 
-PARTS = {
+PARTS: dict[str, dict[str, Any]] = {
     "tool calls": {
         "messages": [
             {

@@ -11,7 +11,7 @@ from threading import Thread
 
 import pytest
 import tiktoken
-import tiktoken_ext.openai_public
+import tiktoken_ext.openai_public  # type: ignore[import-untyped]  # tiktoken tells no types of it
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -13,7 +13,8 @@ from nexus_core.money.report import CostReport, CostRow
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.sources.base import Exchange, FoundKey, FoundServer
 from nexus_tui.sources.local import LocalSource
-from tests.tui.fleet import NOW, FakeGateway, make_source, play
+from tests.tui.fake_gateway import NOW, FakeGateway
+from tests.tui.fleet import make_source, play
 
 COSTS = CostReport(
     at=NOW,

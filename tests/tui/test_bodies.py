@@ -102,12 +102,12 @@ async def test_a_long_body_is_on_the_screen_with_how_to_get_the_rest() -> None:
         await until(lambda: "more characters are not shown" in screen_text(app))
 
 
-async def test_the_answer_is_copied_whole() -> None:
+async def test_the_answer_is_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = make_stage()
     keep_two(stage)
     app = NexusApp(stage.source, now=fixed_now)
     copied: list[str] = []
-    app.copy_to_clipboard = copied.append  # type: ignore[method-assign]
+    monkeypatch.setattr(app, "copy_to_clipboard", copied.append)
 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, *"jjj", "y", "a")

@@ -11,7 +11,8 @@ from nexus_tui.app import NexusApp
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.text.numbers import dollars
 from nexus_tui.view.cost_poller import keep_costs
-from tests.tui.fleet import NOW, fixed_now, make_source
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import fixed_now, make_source
 from tests.tui.screen import screen_text
 from tests.tui.staged import COSTS, make_stage
 

@@ -49,10 +49,10 @@ async def test_the_lines_of_a_difference_are_wrapped() -> None:
     stage = make_stage()
     message = "Two keys are written into nexus.toml in your home directory, and its comments stay"
 
-    async def command(_: Command) -> Outcome:
+    async def carried_out(command: Command) -> Outcome:
         return Outcome(message="1 change", lines=(f"+# {message}",))
 
-    stage.source.command = command  # type: ignore[method-assign]
+    stage.source.command = carried_out  # type: ignore[method-assign]
     app = NexusApp(stage.source, now=fixed_now)
 
     async with app.run_test(size=(59, 20)) as pilot:

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 from nexus_core.observe.log_ring import LogLine
 from nexus_tui.app import NexusApp
-from tests.tui.fleet import NOW, fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import fixed_now
+from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import make_logs, make_stage
-from tests.tui.test_states import make_app, press
+from tests.tui.test_states import make_app
 
 
 async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:

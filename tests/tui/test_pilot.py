@@ -10,7 +10,8 @@ from textual.pilot import Pilot
 
 from nexus_core.control.commands import ClearCooldown
 from nexus_tui.app import NexusApp
-from tests.tui.fleet import FakeGateway, Story, fixed_now, make_source, publish
+from tests.tui.fake_gateway import FakeGateway
+from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
 
 
@@ -386,7 +387,7 @@ async def test_an_idle_screen_repaints_nothing() -> None:
         await pilot.pause(0.6)  # the first rounds and their frames are over
         painted: list[object] = []
         for widget in app.screen.walk_children():
-            widget.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign,assignment,return-value]
+            widget.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign,assignment]
         app.view.mark_dirty("kpi", "backends", "list")
         app._paint("kpi")
         app._paint("backends")

@@ -10,7 +10,8 @@ from nexus_core.control.commands import Command, Outcome, ReloadConfig, SaveConf
 from nexus_core.errors import ConfigError, ConfigProblem, InvalidRequestError
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from tests.tui.fleet import NOW, Story, fixed_now, publish
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import Story, fixed_now, publish
 from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import Stage, make_logs, make_stage
 

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from typing import TYPE_CHECKING, Literal, cast
+from typing import Literal, cast
 
 import httpx
 import pytest
@@ -42,9 +42,6 @@ from tests.faults.raw_server import (
     send_half,
     send_sse,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
 
 Reader = asyncio.StreamReader
 Writer = asyncio.StreamWriter
@@ -178,7 +175,7 @@ async def test_pieces_come_when_they_are_sent(engine: UpstreamEngine) -> None:
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             first = await anext(chunks)
             go_on.set()
             rest = [piece async for piece in chunks]
@@ -429,7 +426,7 @@ async def test_a_malformed_chunk_ends_the_reading(engine: UpstreamEngine) -> Non
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             await anext(chunks)
             has_a_piece.set()
 
@@ -454,7 +451,7 @@ async def test_a_reset_is_no_end(
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             assert await anext(chunks) == b"piece"
             has_a_piece.set()
 
@@ -657,7 +654,7 @@ async def test_close_cuts_a_streaming_answer(engine: UpstreamEngine) -> None:
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             await anext(chunks)
 
         await response.close()
@@ -766,7 +763,7 @@ async def test_closing_the_engine_ends_what_streams(engine: UpstreamEngine) -> N
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             await anext(chunks)
 
             async with asyncio.timeout(1):
@@ -798,7 +795,7 @@ async def test_a_slow_reader_slows_the_backend_down(engine: UpstreamEngine) -> N
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(cast("AsyncGenerator[bytes]", response.chunks())) as chunks:
+        async with aclosing(response.chunks()) as chunks:
             await anext(chunks)
             async with asyncio.timeout(10):
                 await stalled.wait()

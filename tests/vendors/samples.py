@@ -50,7 +50,7 @@ def _google(parts: list[Any], **more: Any) -> dict[str, Any]:
     return {"candidates": [candidate], "usageMetadata": usage, "responseId": "r1"}
 
 
-_MESSAGE = {
+_MESSAGE: dict[str, Any] = {
     "id": "msg_1",
     "type": "message",
     "role": "assistant",
@@ -73,30 +73,31 @@ ANTHROPIC = Provider(
         "stop_reason": "end_turn",
         "usage": {"input_tokens": 3, "output_tokens": 4},
     },
-    events=tuple(
-        map(
-            event,
-            (
-                {"type": "message_start", "message": _MESSAGE},
-                {
-                    "type": "content_block_start",
-                    "index": 0,
-                    "content_block": {"type": "text", "text": ""},
-                },
-                {
-                    "type": "content_block_delta",
-                    "index": 0,
-                    "delta": {"type": "text_delta", "text": TEXT},
-                },
-                {"type": "content_block_stop", "index": 0},
-                {
-                    "type": "message_delta",
-                    "delta": {"stop_reason": "end_turn"},
-                    "usage": {"output_tokens": 4},
-                },
-                {"type": "message_stop"},
-            ),
-        )
+    events=(
+        event({"type": "message_start", "message": _MESSAGE}),
+        event(
+            {
+                "type": "content_block_start",
+                "index": 0,
+                "content_block": {"type": "text", "text": ""},
+            }
+        ),
+        event(
+            {
+                "type": "content_block_delta",
+                "index": 0,
+                "delta": {"type": "text_delta", "text": TEXT},
+            }
+        ),
+        event({"type": "content_block_stop", "index": 0}),
+        event(
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn"},
+                "usage": {"output_tokens": 4},
+            }
+        ),
+        event({"type": "message_stop"}),
     ),
     error_event=event(
         {"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}}

@@ -128,6 +128,7 @@ async def test_over_a_hundred_texts_are_a_422_at_google() -> None:
 
 @servers
 async def test_a_wrong_shape_is_a_400(server: Server) -> None:
+    wrong: Any = [1, "x"]
     async with world(server) as (client, _):
         with pytest.raises(openai.BadRequestError):
-            await client.embeddings.create(model=MODEL, input=[1, "x"])  # type: ignore[list-item]
+            await client.embeddings.create(model=MODEL, input=wrong)

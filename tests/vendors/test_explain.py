@@ -63,7 +63,7 @@ async def test_what_becomes_of_the_fields_is_told_and_then_so(
     assert sorted(named.split(", ") if named else []) == report["dropped"]
 
 
-UNSUPPORTED = {"n": 99, "logprobs": True, "audio": {"voice": "a", "format": "wav"}}
+UNSUPPORTED: dict[str, Any] = {"n": 99, "logprobs": True, "audio": {"voice": "a", "format": "wav"}}
 
 
 @both

@@ -22,7 +22,7 @@ OPENAI_EVENTS = (
     b'data: {"choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n',
     b"data: [DONE]\n\n",
 )
-STREAMS = [(BackendType.VLLM, "m", OPENAI_EVENTS)]
+STREAMS: list[tuple[BackendType, str, tuple[bytes, ...]]] = [(BackendType.VLLM, "m", OPENAI_EVENTS)]
 STREAMS += [(provider.type, provider.model, provider.events) for provider in PROVIDERS]
 
 

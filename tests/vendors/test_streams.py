@@ -138,7 +138,8 @@ async def test_an_error_event_becomes_the_error_chunk_after_all_that_came_before
 ) -> None:
     """Even if they come in the same bytes. The stream ends there, without [DONE]."""
     gate = asyncio.Event()
-    first, *others = [*provider.events[:-1], provider.error_event, *provider.events]
+    events = [*provider.events[:-1], provider.error_event, *provider.events]
+    first, *others = events
     upstream.script = streams([first, gate, *([b"".join(others)] if at_once else others)])
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": True}
 

@@ -352,7 +352,8 @@ def _bytes_waiting_to_be_sent() -> int:
 
     found = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol)]
     assert found
-    return sum(one.transport.get_write_buffer_size() for one in found if one.transport)
+    held = [one.transport.get_write_buffer_size() for one in found if one.transport]
+    return sum(held)
 
 
 async def test_readers_are_limited_in_number(

@@ -203,7 +203,7 @@ async def test_it_tells_about_what_a_cloud_would_cost(
     backend: dict[str, Any], max_tokens: int | None, completion: int | None
 ) -> None:
     gateway = make_gateway(backend, pricing=PRICED)
-    body = {"model": "m", "messages": [{"role": "user", "content": "x" * 400}]}
+    body: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "x" * 400}]}
     if max_tokens is not None:
         body["max_tokens"] = max_tokens
     async with client_of(gateway) as client:

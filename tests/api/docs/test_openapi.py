@@ -13,7 +13,8 @@ import pytest
 import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
-from schemathesis.checks import CHECKS, load_all_checks
+from schemathesis import APIOperation
+from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 from schemathesis.generation import GenerationMode
 
 from nexus_core.api.app import create_app
@@ -192,8 +193,16 @@ def _operations() -> list[tuple[str, str]]:
 
 
 load_all_checks()
+
+
+def _check(name: str) -> CheckFunction:
+    found = CHECKS.get_one(name)
+    assert not isinstance(found, type)
+    return found
+
+
 _CHECKS = [
-    CHECKS.get_one(name)
+    _check(name)
     for name in (
         "status_code_conformance",
         "content_type_conformance",
@@ -225,7 +234,7 @@ def test_a_fuzzer_finds_no_undocumented_status_and_no_500(
         assert _fuzz(served, operation, GenerationMode.NEGATIVE) > 0
 
 
-def _fuzz(served: Served, operation: schemathesis.APIOperation, mode: GenerationMode) -> int:
+def _fuzz(served: Served, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> int:
     """Send valid or invalid requests and check the answers; how many."""
     count = 0
 
@@ -238,7 +247,7 @@ def _fuzz(served: Served, operation: schemathesis.APIOperation, mode: Generation
         deadline=None,
         suppress_health_check=list(HealthCheck),
     )
-    def send(case: schemathesis.Case) -> None:
+    def send(case: schemathesis.Case[Any]) -> None:
         nonlocal count
         count += 1
         if mode is GenerationMode.POSITIVE and count % 2:
@@ -256,7 +265,7 @@ def _fuzz(served: Served, operation: schemathesis.APIOperation, mode: Generation
     return count
 
 
-def _aim(case: schemathesis.Case) -> None:
+def _aim(case: schemathesis.Case[Any]) -> None:
     """At what is there: a name drawn by chance never is."""
     if isinstance(case.body, dict) and "model" in case.body:
         case.body["model"] = "m"

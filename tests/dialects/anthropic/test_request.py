@@ -201,7 +201,9 @@ def test_a_field_without_effect_is_left_out_and_named(fields: dict[str, Any]) ->
 
 @pytest.mark.parametrize("name", ["stream_options", "stop", "tools", "functions", "user"])
 def test_null_says_nothing(name: str) -> None:
-    translation = translate(**{name: None})
+    fields: dict[str, Any] = {name: None}
+
+    translation = translate(**fields)
 
     assert translation == translate()
 

@@ -264,7 +264,7 @@ def test_long_thinking_is_not_kept_for_the_call() -> None:
     translator = stream()
     start = {"type": "thinking", "thinking": "", "signature": ""}
     piece = {"type": "thinking_delta", "thinking": "x" * 1000}
-    events = [
+    events: list[tuple[str, dict[str, Any]]] = [
         ("content_block_start", {"index": 0, "content_block": start}),
         *[("content_block_delta", {"index": 0, "delta": piece})] * (MAX_KEPT_CHARS // 1000 + 1),
         (

@@ -47,7 +47,8 @@ def streamed() -> dict[str, Any]:
     for event in SseParser().feed(STREAM.read_bytes()):
         for chunk in translator.feed(event):
             (choice,) = ChatCompletionChunk.model_validate(chunk).choices
-            message = accumulate_delta(message, choice.delta.model_dump(exclude_unset=True))
+            delta: dict[Any, Any] = choice.delta.model_dump(exclude_unset=True)
+            message = accumulate_delta(message, delta)
     return message
 
 

@@ -10,7 +10,7 @@ from nexus_core.dialects.report import Translation
 
 MODEL = "gemini-3.8-flash"
 USER = {"role": "user", "content": "hi"}
-WEATHER = {
+WEATHER: dict[str, Any] = {
     "type": "function",
     "function": {
         "name": "weather",

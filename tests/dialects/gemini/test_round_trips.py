@@ -16,7 +16,7 @@ from tests.dialects.gemini.bodies import USER, answer, result, translate
 from tests.dialects.gemini.oracles import check_answer, check_body
 
 SIGNATURE = "Co4BAdHtim8sKx0pVxq9V0Wm2yQv"
-CALLS = [
+CALLS: list[JsonObject] = [
     {
         "functionCall": {"name": "weather", "args": {"city": "Köln"}},
         "thoughtSignature": SIGNATURE,

@@ -17,8 +17,10 @@ ANTHROPIC_KEY = re.compile(r"^[a-zA-Z0-9_.-]{1,64}$")
 ANTHROPIC_TOOL = re.compile(r"^[a-zA-Z0-9_-]{1,128}$")
 GEMINI_FUNCTION = re.compile(r"^[a-zA-Z_][a-zA-Z0-9_.:-]{0,63}$")
 
-ONE = ("items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames")
-ONE += ("unevaluatedProperties", "unevaluatedItems", "contentSchema")
+ONE = (
+    "items", "additionalProperties", "not", "if", "then", "else", "contains", "propertyNames",
+    "unevaluatedProperties", "unevaluatedItems", "contentSchema",
+)  # fmt: skip
 MANY = ("anyOf", "oneOf", "allOf", "prefixItems")
 NAMED = ("properties", "patternProperties", "dependentSchemas", "$defs")
 

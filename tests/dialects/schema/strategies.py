@@ -149,7 +149,7 @@ def arguments_schemas(draw: st.DrawFn) -> dict[str, Any]:
     return root
 
 
-JUNK = st.recursive(
+JUNK: st.SearchStrategy[Any] = st.recursive(
     SCALARS | st.just([]),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(

@@ -41,9 +41,9 @@ def test_a_union_of_conditions_at_the_root_is_told_in_words() -> None:
     assert made.notes == (": told in descriptions only: anyOf",)
 
 
-KIND_A = {"type": "object", "properties": {"kind": {"const": "a"}, "x": INTEGER}}
+KIND_A: dict[str, Any] = {"type": "object", "properties": {"kind": {"const": "a"}, "x": INTEGER}}
 KIND_A |= {"required": ["kind", "x"], "additionalProperties": False}
-KIND_B = {"type": "object", "properties": {"kind": {"const": "b"}, "y": STRING}}
+KIND_B: dict[str, Any] = {"type": "object", "properties": {"kind": {"const": "b"}, "y": STRING}}
 KIND_B |= {"required": ["kind"], "additionalProperties": False}
 
 

@@ -165,7 +165,7 @@ def anthropic_events(name: str, text: str) -> bytes:
 
 
 def joined(chunks: list[dict[str, Any]]) -> dict[str, Any]:
-    message: dict[str, Any] = {}
+    message: dict[Any, Any] = {}
     for chunk in chunks:
         for choice in chunk["choices"]:
             message = accumulate_delta(message, choice["delta"])
@@ -210,8 +210,9 @@ def test_anthropics_streams_come_back_as_the_clients(
         assert json.loads(call["function"]["arguments"]) == arguments
 
 
-def fed(stream: Any, pieces: list[bytes]) -> list[dict[str, Any]]:
-    parser, chunks = SseParser(), []
+def fed(stream: AnthropicStream | GoogleStream, pieces: list[bytes]) -> list[dict[str, Any]]:
+    parser = SseParser()
+    chunks: list[dict[str, Any]] = []
     for piece in pieces:
         for event in parser.feed(piece):
             made = stream.feed(event)

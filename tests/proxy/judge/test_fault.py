@@ -236,7 +236,7 @@ XAI_POOR = "Your newly created team doesn't have any credits or licenses yet."
 ANTHROPIC_POOR = "Your credit balance is too low to access the Anthropic API."
 GOOGLE_FREE = "You exceeded your current quota, please check your plan and billing details."
 
-STATUS_LINES: list[tuple[int, Any, FailureKind, bool]] = [
+STATUS_LINES: list[tuple[int, Any, FailureKind | None, bool]] = [
     (401, e("no"), REFUSED_KEY, True),
     (402, e("Insufficient Balance", code="invalid_request_error"), NO_CREDIT, True),
     (402, b"", NO_CREDIT, True),

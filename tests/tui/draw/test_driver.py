@@ -100,9 +100,9 @@ class FakeWriter:
 
 class CountingApp(App[None]):
     refreshes = 0
-    is_running = True  # type: ignore[assignment]
+    is_running = True
 
-    def refresh(self, **_: object) -> CountingApp:  # type: ignore[override]
+    def refresh(self, **_: object) -> CountingApp:
         self.refreshes += 1
         return self
 

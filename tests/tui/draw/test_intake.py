@@ -16,6 +16,9 @@ class Source:
         self.there += number
         self.arrived.set()
 
+    async def wait(self) -> None:
+        await self.arrived.wait()
+
     def take(self) -> int:
         taken, self.there = self.there, 0
         self.arrived.clear()
@@ -24,7 +27,7 @@ class Source:
 
 async def test_what_comes_is_taken_before_anybody_asks() -> None:
     source = Source()
-    intake = Intake(source.arrived.wait, source.take)
+    intake = Intake(source.wait, source.take)
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(intake.run())
@@ -39,7 +42,7 @@ async def test_what_comes_is_taken_before_anybody_asks() -> None:
 
 async def test_every_event_is_counted_once() -> None:
     source = Source()
-    intake = Intake(source.arrived.wait, source.take)
+    intake = Intake(source.wait, source.take)
     counted = 0
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

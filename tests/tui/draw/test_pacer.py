@@ -113,8 +113,12 @@ async def test_groups_that_did_not_change_are_not_painted() -> None:
 
 async def test_the_clock_is_looked_at_without_events() -> None:
     painted = asyncio.Event()
+
+    async def endless() -> None:
+        await asyncio.Event().wait()
+
     pacer = Pacer(
-        wait=asyncio.Event().wait,
+        wait=endless,
         collect=lambda: 0,
         dirty=lambda: {"kpi"},
         paint={"kpi": painted.set},

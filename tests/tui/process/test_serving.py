@@ -57,6 +57,10 @@ class Death:
         return health_run
 
 
+async def endless(*_: object) -> None:
+    await asyncio.Event().wait()
+
+
 async def answers(port: int) -> bool:
     async with httpx.AsyncClient(trust_env=False, timeout=5) as client:
         try:
@@ -70,9 +74,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     death = Death()
-    monkeypatch.setattr(
-        "nexus_core.fleet.health.HealthChecks.run", death.around(lambda *_: asyncio.Event().wait())
-    )
+    monkeypatch.setattr("nexus_core.fleet.health.HealthChecks.run", death.around(endless))
     stop, ready = asyncio.Event(), asyncio.Event()
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
@@ -114,9 +116,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
 
 async def test_without_a_screen_a_death_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     death = Death()
-    monkeypatch.setattr(
-        "nexus_core.fleet.health.HealthChecks.run", death.around(lambda *_: asyncio.Event().wait())
-    )
+    monkeypatch.setattr("nexus_core.fleet.health.HealthChecks.run", death.around(endless))
     server = LocalServer(CONFIG, bind("127.0.0.1", 0), asyncio.Event())
     ready = asyncio.Event()
 

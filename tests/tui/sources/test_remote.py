@@ -202,6 +202,12 @@ async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None
     assert source.costs is before
 
 
+def arrives(event: NexusEvent, source: RemoteSource, seen: list[NexusEvent]) -> bool:
+    """Whether it is among what came up to now, which `seen` takes."""
+    seen.extend(source.drain())
+    return event in seen
+
+
 async def test_events_and_statistics_follow_and_agree() -> None:
     gateway = make_gateway()
     gateway.bus.publish(received(0))
@@ -209,7 +215,7 @@ async def test_events_and_statistics_follow_and_agree() -> None:
 
     async with linked(gateway) as source:
         gateway.bus.publish(received(1))
-        await until(lambda: seen.extend(source.drain()) or received(1) in seen)
+        await until(lambda: arrives(received(1), source, seen))
 
         assert [event for event in seen if isinstance(event, RequestReceived)] == [
             received(0),
@@ -277,7 +283,7 @@ async def test_after_a_lost_link_to_the_same_run_exactly_what_was_missed_follows
         await until(lambda: source.status == "live")
         gateway.bus.publish(received(3))
         seen: list[NexusEvent] = []
-        await until(lambda: seen.extend(source.drain()) or received(3) in seen)
+        await until(lambda: arrives(received(3), source, seen))
 
         assert seen == [received(2), received(3)]
         assert source.epoch == 0
@@ -377,12 +383,12 @@ async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
     endpoint: Endpoint,
 ) -> None:
     gateway = make_gateway()
-    body = {
+    bodies: dict[Endpoint, dict[str, Any]] = {
         Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
         Endpoint.COMPLETIONS: {"prompt": "x" * 900},
         Endpoint.EMBEDDINGS: {"input": "x" * 900},
-    }[endpoint]
-    traits = replace(read_traits(endpoint, {"model": "m", **body}), prefixes=())
+    }
+    traits = replace(read_traits(endpoint, {"model": "m", **bodies[endpoint]}), prefixes=())
     question = Question(model="m", traits=traits, endpoint=endpoint)
     async with linked(gateway) as source:
         assert await source.explain(question) == await gateway.explain(question)

@@ -13,7 +13,8 @@ from nexus_tui.view.filter import parse_filter
 from nexus_tui.view.model import BACKENDS, KPI, LIST, SORTS, ViewModel
 from nexus_tui.view.rates import RateSeries
 from nexus_tui.view.zones import Cut
-from tests.tui.fleet import NOW, STORIES, Story, make_gateway, make_source, publish, seen
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import STORIES, Story, make_gateway, make_source, publish, seen
 
 
 def events_of(*stories: Story) -> list[NexusEvent]:

@@ -27,7 +27,8 @@ from nexus_core.types import BudgetStatus, HealthCause, HealthStatus, PrivacyZon
 from nexus_tui.app import NexusApp
 from nexus_tui.text.numbers import clip
 from nexus_tui.view.sentences import sentence
-from tests.tui.fleet import NOW, fixed_now
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import fixed_now
 from tests.tui.screen import screen_text, until
 from tests.tui.staged import make_stage
 
