@@ -212,6 +212,13 @@ class Books:
             return False
         return self.prices.find(self.provider(backend), model, at=self._now()) is not None
 
+    def expected_usage(self, model: str, prompt_tokens: int, traits: Traits) -> TokenUsage:
+        """What a request will use, if each answer is as long as the model's others."""
+        completion = 0
+        if Capability.EMBEDDINGS not in traits.needs:
+            completion = traits.choices * self.averages.expected(model, traits.max_tokens or None)
+        return TokenUsage(prompt_tokens=prompt_tokens, completion_tokens=completion)
+
     async def expected_cost(
         self, backend: BackendSnapshot, model: str, traits: Traits
     ) -> Cost | None:
@@ -219,10 +226,7 @@ class Books:
         if not backend.type.is_cloud:
             return None
         await self.load_prices()
-        completion = 0
-        if Capability.EMBEDDINGS not in traits.needs:
-            completion = self.averages.expected(model, traits.max_tokens or None)
-        usage = TokenUsage(prompt_tokens=traits.prompt_tokens, completion_tokens=completion)
+        usage = self.expected_usage(model, traits.prompt_tokens, traits)
         return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
 
     def rule(self, client: str | None) -> MoneyRule | None:

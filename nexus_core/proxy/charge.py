@@ -13,13 +13,11 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.tokens.count import (
     THREAD_FROM_BYTES,
-    completion_limit,
     count_tokens,
     tokens_of,
 )
 from nexus_core.types import Cost, CountMethod, Endpoint, TokenCount, nano_usd
 
-_MAX_CHOICES = 128  # more than any provider gives
 _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
 
@@ -90,18 +88,9 @@ class Bill:
         """What the attempt will cost, if the answer is as long as the model's others."""
         if not self._is_cloud:
             return None
-        completion = 0
-        if self._request.endpoint is not Endpoint.EMBEDDINGS:
-            limit = completion_limit(self._request.openai.fields)
-            completion = self._choices * self._books.averages.expected(self._model, limit)
-        expected = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
+        traits = self._request.need.traits
+        expected = self._books.expected_usage(self._model, self._count.tokens, traits)
         return self._price(expected, at)
-
-    @property
-    def _choices(self) -> int:
-        """How many answers the request asks for."""
-        number = self._request.openai.fields.get("n")
-        return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
 
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
         """What the backend says that it charges, else what its usage comes to."""
@@ -148,7 +137,7 @@ class Bill:
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
         elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._choices)
+            each = round(usage.completion_tokens / self._request.need.traits.choices)
             self._books.averages.observe(self._model, each)
         account = Account(
             usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole

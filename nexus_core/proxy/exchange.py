@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.openai_chat.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
+from nexus_core.dialects.openai_chat.limits import number_of_choices
 from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
 from nexus_core.dialects.sse import Shape
 from nexus_core.dialects.usage import find_usage, read_usage
@@ -192,7 +193,7 @@ class Exchange:
             response,
             self.agent.keys,
             hides_usage=call.adds_usage,
-            choices=_choices(call),
+            choices=number_of_choices(call.asked),
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
@@ -360,11 +361,6 @@ def _holds(call: Call, phrase: str) -> bool:
     # Letters may be escaped one by one. What is too long to be looked at may hold anything.
     is_long = len(call.body) > _MAX_PARSED_BYTES
     return is_long or phrase in json.dumps(call.asked, ensure_ascii=False)
-
-
-def _choices(call: Call) -> int:
-    wanted = call.asked.get("n")
-    return min(wanted, 128) if isinstance(wanted, int) and wanted > 1 else 1
 
 
 def _wants_usage(asked: JsonObject) -> bool:

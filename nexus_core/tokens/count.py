@@ -110,12 +110,6 @@ def tokens_of(model: str, text_bytes: int) -> int:
     return math.ceil(text_bytes / _family(model).bytes_per_token)
 
 
-def completion_limit(fields: Mapping[str, object]) -> int | None:
-    """The completion tokens that a request allows for one choice; None when it sets no limit."""
-    limits = (fields.get("max_completion_tokens"), fields.get("max_tokens"))
-    return min((limit for limit in limits if isinstance(limit, int)), default=None)
-
-
 @lru_cache(maxsize=1024)
 def _family(model: str) -> _Family:
     name = model.rpartition("/")[2].lower()

@@ -12,7 +12,6 @@ import pytest
 from nexus_core.tokens import count as tokens_module
 from nexus_core.tokens.count import (
     THREAD_FROM_BYTES,
-    completion_limit,
     count_text,
     count_tokens,
     count_tokens_async,
@@ -247,22 +246,6 @@ async def test_a_long_body_is_counted_in_a_thread_and_a_short_one_is_not(
 
     here = threading.main_thread()
     assert [thread is here for thread in counting_in] == [True, False]
-
-
-@pytest.mark.parametrize(
-    ("fields", "expected"),
-    [
-        ({}, None),
-        ({"max_tokens": 5}, 5),
-        ({"max_completion_tokens": 7}, 7),
-        ({"max_tokens": 5, "max_completion_tokens": 3}, 3),
-        ({"max_tokens": None, "max_completion_tokens": "9"}, None),
-    ],
-)
-def test_the_stricter_limit_of_a_completion_counts(
-    fields: dict[str, Any], expected: int | None
-) -> None:
-    assert completion_limit(fields) == expected
 
 
 # Images -------------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from nexus_core.dialects.anthropic.reasoning import (
 from nexus_core.dialects.anthropic.sampling import read_sampling
 from nexus_core.dialects.anthropic.tools import declare_tools, read_tools
 from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.openai_chat.limits import completion_limit
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import anthropic_strict
 from nexus_core.dialects.schema.written import CannotSayError
@@ -97,7 +98,7 @@ def translate_request(
 
 def _max_tokens(fields: ChatRequest, family: Family, findings: Findings) -> int:
     """What was asked for, at most what the model can; Anthropic wants a number in any case."""
-    asked = fields.get("max_completion_tokens") or fields.get("max_tokens")
+    asked = completion_limit(fields)
     if asked is None:
         return family.max_tokens
     if asked <= family.max_tokens or family is FOREIGN:

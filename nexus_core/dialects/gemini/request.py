@@ -9,6 +9,7 @@ from nexus_core.dialects.gemini.contents import Conversation
 from nexus_core.dialects.gemini.models import Family, family_of
 from nexus_core.dialects.gemini.tools import declare_tools, translate_tools
 from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.openai_chat.limits import completion_limit
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import gemini
 from nexus_core.dialects.schema.written import CannotSayError
@@ -80,7 +81,7 @@ def translate_request(
 
 def _limits(request: JsonObject, family: Family, findings: Findings) -> JsonObject:
     config: JsonObject = {}
-    limit = request.get("max_completion_tokens") or request.get("max_tokens")
+    limit = completion_limit(request)
     if limit is not None:
         most = family.max_output_tokens
         if most is not None and limit > most:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from nexus_core.dialects.openai_chat.limits import completion_limit, number_of_choices
 from nexus_core.dialects.openai_chat.request import JsonValue
 from nexus_core.types import Capability, Endpoint, JsonObject
 
@@ -27,7 +28,8 @@ class Traits:
 
     needs: frozenset[Capability] = frozenset()
     prompt_tokens: int = 0  # estimated
-    max_tokens: int = 0  # that the answer may take; 0 where the client set no limit
+    max_tokens: int = 0  # that one answer may take; 0 where the client set no limit
+    choices: int = 1  # how many answers it asks for
     # One number for each beginning of the conversation, the shortest first: equal for requests
     # that begin with the same messages. Meaningless outside this process.
     prefixes: tuple[int, ...] = ()
@@ -66,7 +68,8 @@ def read_traits(endpoint: Endpoint, fields: JsonObject) -> Traits:
     return Traits(
         needs=frozenset(needs),
         prompt_tokens=prompt,
-        max_tokens=_limit(fields),
+        max_tokens=completion_limit(fields) or 0,
+        choices=number_of_choices(fields),
         prefixes=tuple(_prefixes(fields["model"], messages)) if isinstance(messages, list) else (),
         places=tuple(places.items()),
     )
@@ -104,14 +107,6 @@ def _size(value: JsonValue) -> int:
         return len(value)
     if isinstance(value, list):
         return sum(CHARS_PER_TOKEN if isinstance(item, int) else _size(item) for item in value)
-    return 0
-
-
-def _limit(fields: JsonObject) -> int:
-    for name in ("max_completion_tokens", "max_tokens"):
-        limit = fields.get(name)
-        if isinstance(limit, int) and limit > 0:
-            return limit
     return 0
 
 

@@ -1,0 +1,23 @@
+"""How long and how many answers a request asks for: read here once, for all who reckon with it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_MAX_CHOICES = 128  # more than any provider gives
+
+
+def completion_limit(fields: Mapping[str, object]) -> int | None:
+    """The completion tokens that a request allows for one choice; None when it sets no limit.
+
+    `max_completion_tokens` takes the place of `max_tokens`, and wins where both are there.
+    https://platform.openai.com/docs/api-reference/chat/create
+    """
+    limits = (fields.get("max_completion_tokens"), fields.get("max_tokens"))
+    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+
+
+def number_of_choices(fields: Mapping[str, object]) -> int:
+    """How many answers the request asks for (`n`); 1 where that makes no sense."""
+    number = fields.get("n")
+    return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
