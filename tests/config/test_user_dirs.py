@@ -77,7 +77,7 @@ def test_a_ledger_in_a_folder_of_somebody_else_is_none(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(Path, "exists", refuse)
 
-    with pytest.raises(NoLedgerError, match="Permission denied"), read_ledger(Path("/root/n.db")):
+    with pytest.raises(NoLedgerError, match="Permission denied"), read_ledger(Path("/theirs/n.db")):
         pass
 
 
