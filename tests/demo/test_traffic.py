@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any
 
@@ -51,7 +51,7 @@ async def serving(gateway: Gateway, port: int = 0) -> AsyncIterator[str]:
     app = web.Application()
     app.router.add_post("/v1/chat/completions", gateway.chat)
     app.router.add_get("/health", gateway.answer_health)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0)
+    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", port).start()
     try:
@@ -134,7 +134,8 @@ async def test_a_server_that_is_not_there_yet_is_waited_for() -> None:
     async with serving(gateway) as url:
         port = int(url.rpartition(":")[2])
 
-    async with traffic(url), serving(gateway, port):
+    async with AsyncExitStack() as later, traffic(url):  # the traffic ends before the server does
+        await later.enter_async_context(serving(gateway, port))
         await until(lambda: bool(gateway.requests))
 
 

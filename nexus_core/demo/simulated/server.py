@@ -37,6 +37,7 @@ from nexus_core.demo.simulated.wire import (
 from nexus_core.types import is_object
 
 FULL_SPEED = math.inf  # as `speed`: no waiting at all
+_SHUTDOWN_SECONDS = 0.1  # 0 would mean: wait for running answers without end
 _KEPT_REQUESTS = 1000
 _MAX_BODY_BYTES = 64 * 1024 * 1024
 
@@ -104,7 +105,10 @@ class SimulatedServer:
         self._faults = cycle(behaviour.faults)
         # A client that leaves cancels its handler, as a real server stops to generate.
         self._runner = web.AppRunner(
-            self._app(), access_log=None, handler_cancellation=True, shutdown_timeout=0
+            self._app(),
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
 
     def _app(self) -> web.Application:
