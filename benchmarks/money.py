@@ -23,12 +23,12 @@ import genai_prices
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.observe.events import TokenUsage
-from nexus_core.proxy.charge import Answered, Bill
+from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
@@ -125,26 +125,26 @@ def bill() -> None:
         models={"gpt-4o": "gpt-4o"},
         health=HealthStatus.HEALTHY,
     )
-    answered, ready, now = Answered(usage=USAGE, is_whole=True), row(), time.time()
+    answered, ready, now = ReportedUsage(usage=USAGE, is_whole=True), row(), time.time()
     with tempfile.TemporaryDirectory() as folder:
         path = str(Path(folder) / "nexus.db")
         config = Config(
             storage=StorageConfig(path=path), budget=BudgetConfig(monthly_limit_usd=1e6)
         )
-        books = Books(config, time.time)
-        books.ledger.open()
-        books.prices.load()
+        cost_tracker = CostTracker(config, time.time)
+        cost_tracker.ledger.open()
+        cost_tracker.prices.load()
 
         def attempt() -> None:
-            Bill(books, request, backend, "gpt-4o", now).settle(answered, now)
-            books.ledger.append(ready)
+            Charge(cost_tracker, request, backend, "gpt-4o", now).settle(answered, now)
+            cost_tracker.ledger.append(ready)
 
         reference = microseconds(row)
         counting = microseconds(
-            lambda: count_tokens(books.tokenizers, "gpt-4o", request.openai.fields)
+            lambda: count_tokens(cost_tracker.tokenizers, "gpt-4o", request.openai.fields)
         )
         taken = microseconds(attempt) - counting
-        books.ledger.close()
+        cost_tracker.ledger.close()
     print(f"{'reference':14} {reference:7.1f} us   making the row")
     print(f"{'bill':14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
     print(f"{'its counting':14} {counting:7.1f} us   one word, no vocabulary loaded")

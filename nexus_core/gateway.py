@@ -21,7 +21,7 @@ from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import NexusError
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.report import CostReport
 from nexus_core.near_names import shortlist
 from nexus_core.observe.bus import EventBus
@@ -99,7 +99,7 @@ class Gateway:
         self.discovery: Discovery | None = None  # set before `running`: it looks for servers
         self.fleet = Fleet(config, self.engine, self.registry)
         self.health = self.fleet.health
-        self.books = Books(config, now, is_read_only=is_read_only)
+        self.cost_tracker = CostTracker(config, now, is_read_only=is_read_only)
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
         self.forwarder = Forwarder(
             self.fleet.agents,
@@ -109,7 +109,7 @@ class Gateway:
             config.routing,
             self.strategy,
             self.queue,
-            self.books,
+            self.cost_tracker,
             now=now,
             models_known=self.health.first_round,
             doubt=self.health.doubt,
@@ -130,11 +130,11 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Books, checks, discovery and replays run inside the block; all is closed after it."""
+        """Accounting, checks, discovery and replays run inside the block; all is closed after it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
-                    tasks.create_task(self._open_books(), name="books"),
+                    tasks.create_task(self._open_cost_tracker(), name="accounting"),
                     tasks.create_task(self.health.run(), name="health-checks"),
                 ]
                 if self.discovery is not None:
@@ -151,16 +151,16 @@ class Gateway:
             try:
                 await self.engine.close()
             finally:
-                await self.books.close()
+                await self.cost_tracker.close()
 
-    async def _open_books(self) -> None:
-        await self.books.open()
-        await self.books.load(self._types())
+    async def _open_cost_tracker(self) -> None:
+        await self.cost_tracker.open()
+        await self.cost_tracker.load(self._types())
 
-    def _load_books(self) -> None:
+    def _load_cost_tracker(self) -> None:
         """What backends that came later need."""
         if self._tasks is not None:
-            self._tasks.create_task(self.books.load(self._types()), name="books")
+            self._tasks.create_task(self.cost_tracker.load(self._types()), name="accounting")
 
     def _types(self) -> set[BackendType]:
         return {backend.type for backend in self.registry.snapshots()}
@@ -175,7 +175,7 @@ class Gateway:
             ValueError: there is one of that name.
         """
         self.fleet.add(backend, found)
-        self._load_books()
+        self._load_cost_tracker()
 
     def remove_backend(self, name: str) -> None:
         """Leave a backend out until restart. No request goes to it once this returns.
@@ -209,9 +209,9 @@ class Gateway:
             self.config = plan.config
             self.strategy.routing = plan.config.routing
             self.forwarder.configure(plan.config.server, plan.config.routing)
-            self.books.configure(plan.config)
+            self.cost_tracker.configure(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))
-        self._load_books()
+        self._load_cost_tracker()
         log.info("config reloaded from %s", config.path)
         return plan
 
@@ -226,7 +226,9 @@ class Gateway:
 
     async def explain(self, question: Question) -> Explanation:
         """Where such a request would go now, and why; nothing is sent and nothing counted."""
-        await self.books.ready(wants_prices=False)  # as the forwarder does: what is spent counts
+        await self.cost_tracker.ready(
+            wants_prices=False
+        )  # as the forwarder does: what is spent counts
         need = read_requirements(
             question.model, question.hints, self.config.routing, question.traits
         )
@@ -244,7 +246,7 @@ class Gateway:
         if chosen is None:
             return explanation
         backend = self.registry.snapshot(chosen.backend)
-        cost = await self.books.expected_cost(backend, chosen.model, question.traits)
+        cost = await self.cost_tracker.expected_cost(backend, chosen.model, question.traits)
         if cost is not None:
             explanation = replace(
                 explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
@@ -277,9 +279,9 @@ class Gateway:
             at=self.registry.clock(),
             queued=self.queued,
             wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
-            money=self.books.rule(None),
-            prefers_local=self.books.prefers_local(None),
-            budget_resets_in_seconds=self.books.resets_in_seconds(),
+            money=self.cost_tracker.rule(None),
+            prefers_local=self.cost_tracker.prefers_local(None),
+            budget_resets_in_seconds=self.cost_tracker.resets_in_seconds(),
         ).with_usable(usable)
 
     async def execute(self, command: Command) -> Outcome:
@@ -296,7 +298,7 @@ class Gateway:
         Raises:
             LedgerUnreadableError: there is one, and it can't be read.
         """
-        return await self.books.cost_report()
+        return await self.cost_tracker.cost_report()
 
     @property
     def is_capturing(self) -> bool:

@@ -13,7 +13,7 @@ from nexus_core.config.schema import Config, RoutingConfig, StorageConfig
 from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
@@ -23,10 +23,10 @@ from nexus_core.types import BackendType, Capability, HealthStatus, ModelDetails
 MODEL = "llama3:70b"
 
 
-def no_ledger(**sections: Any) -> Books:
-    """Books that keep nothing on disk and stand still at time zero."""
+def no_ledger(**sections: Any) -> CostTracker:
+    """A cost tracker that keeps nothing on disk and stands still at time zero."""
     config = Config(storage=StorageConfig(path=":memory:"), **sections)
-    return Books(config, lambda: 0.0)
+    return CostTracker(config, lambda: 0.0)
 
 
 def decide(

@@ -73,13 +73,13 @@ class GatewayCollector(Collector):
         yield CounterMetricFamily(
             "nexus_ledger_rows_lost",
             "Requests that the ledger could not record.",
-            self._gateway.books.ledger.lost,
+            self._gateway.cost_tracker.ledger.lost,
         )
         yield from _http(stats)
         yield from _operations(stats)
         yield from _totals(stats)
         yield from _backends(stats, snapshots)
-        if self._gateway.books.is_read:  # before, no money is known: absent, never 0
+        if self._gateway.cost_tracker.is_read:  # before, no money is known: absent, never 0
             yield from _costs(stats, snapshots)
         yield from _states(snapshots)
 

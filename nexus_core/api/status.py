@@ -86,7 +86,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
 
     Until the ledger was read after the start no money is known: null, never 0.
     """
-    stats, is_known = gateway.stats, gateway.books.is_read
+    stats, is_known = gateway.stats, gateway.cost_tracker.is_read
     return {
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "requests": stats.requests,
@@ -109,8 +109,8 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
-            "problem": gateway.books.ledger.problem,
-            "lost": gateway.books.ledger.lost,
+            "problem": gateway.cost_tracker.ledger.problem,
+            "lost": gateway.cost_tracker.ledger.lost,
         },
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
@@ -157,7 +157,11 @@ def _budget(gateway: Gateway) -> dict[str, Any]:
 
     Status and what is spent are null where the month's beginning is not known.
     """
-    budget, at, is_known = gateway.books.budget, gateway.now(), gateway.books.is_month_known
+    budget, at, is_known = (
+        gateway.cost_tracker.budget,
+        gateway.now(),
+        gateway.cost_tracker.is_month_known,
+    )
     status = budget.status(None, at)
     limit = budget.limit_nano_usd
     return {
@@ -166,7 +170,7 @@ def _budget(gateway: Gateway) -> dict[str, Any]:
         "spent_usd": _usd(budget.spent_nano_usd) if is_known else None,
         "reserved_usd": _usd(budget.reserved_nano_usd),
         "limit_usd": None if limit is None else _usd(limit),
-        "resets_in_seconds": gateway.books.resets_in_seconds(),
+        "resets_in_seconds": gateway.cost_tracker.resets_in_seconds(),
     }
 
 

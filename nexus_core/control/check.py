@@ -1,4 +1,4 @@
-"""Check what a valid configuration asks for against what is there: each problem with its mend.
+"""Check what a valid configuration asks for against what is there: each problem with its hint.
 
 Pure but for the look at the disk."""
 
@@ -43,7 +43,7 @@ class Finding:
     level: Level
     about: str  # `backend "a"`, `routing.aliases."gpt-4"`, `storage`
     text: str  # for people
-    mend: str | None = None  # what to do, where something is wrong
+    hint: str | None = None  # what to do, where something is wrong
 
 
 def check_config(
@@ -60,15 +60,15 @@ def check_config(
         yield Finding(Level.OK, "environment", note)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
-        text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")
-        yield Finding(Level.ERROR, about, text, mend or None)
+        text, _, hint = unusable.why.removeprefix(f"{about}: ").partition("; ")
+        yield Finding(Level.ERROR, about, text, hint or None)
     if not (fleet or config.unusable):
-        mend = "start a local server, or name a backend in a config file; `nexus init` writes one"
-        yield Finding(Level.ERROR, "backends", "there is none", mend)
+        hint = "start a local server, or name a backend in a config file; `nexus init` writes one"
+        yield Finding(Level.ERROR, "backends", "there is none", hint)
     configured = {backend.name: backend for backend in config.backends}
     for backend in fleet:
         yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
-    yield from _models(config.routing, _Served(fleet, probes))
+    yield from _models(config.routing, _ServedNames(fleet, probes))
     yield check_storage(config.storage.path)
 
 
@@ -100,8 +100,8 @@ def _backend(
     yield Finding(Level.OK, about, text)
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)
-        mend = f"load it there, or correct `models`{near}"
-        yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
+        hint = f"load it there, or correct `models`{near}"
+        yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", hint)
 
 
 def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
@@ -135,7 +135,7 @@ def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | 
 # Models -------------------------------------------------------------------------------------------
 
 
-class _Served:
+class _ServedNames:
     """Which models the backends that are on serve, as far as they said."""
 
     def __init__(self, fleet: Iterable[BackendSnapshot], probes: Mapping[str, ProbeResult]) -> None:
@@ -145,7 +145,7 @@ class _Served:
         self.caveat = f" (the models of {', '.join(unknown)} are not known)" if unknown else ""
 
 
-def _models(routing: RoutingConfig, served: _Served) -> Iterator[Finding]:
+def _models(routing: RoutingConfig, served: _ServedNames) -> Iterator[Finding]:
     known = served.names | set(routing.aliases)
     for alias in routing.aliases:
         model = resolve_aliases(alias, routing.aliases)[-1]
@@ -164,7 +164,7 @@ def _models(routing: RoutingConfig, served: _Served) -> Iterator[Finding]:
             yield finding
 
 
-def _has_fallback(alias: str, routing: RoutingConfig, served: _Served) -> bool:
+def _has_fallback(alias: str, routing: RoutingConfig, served: _ServedNames) -> bool:
     others = [
         other
         for name in resolve_aliases(alias, routing.aliases)
@@ -173,14 +173,14 @@ def _has_fallback(alias: str, routing: RoutingConfig, served: _Served) -> bool:
     return any(resolve_aliases(o, routing.aliases)[-1] in served.names for o in others)
 
 
-def _unserved(path: str, model: str, served: _Served) -> Finding:
+def _unserved(path: str, model: str, served: _ServedNames) -> Finding:
     text = f"nobody serves {shown(model)}{served.caveat}"
-    mend = f"name a model that is served{did_you_mean(model, served.names)}"
-    return Finding(Level.WARNING, path, text, mend)
+    hint = f"name a model that is served{did_you_mean(model, served.names)}"
+    return Finding(Level.WARNING, path, text, hint)
 
 
 def _policy(
-    path: str, policy: PolicyConfig, known: set[str], routing: RoutingConfig, served: _Served
+    path: str, policy: PolicyConfig, known: set[str], routing: RoutingConfig, served: _ServedNames
 ) -> Finding | None:
     pattern = shown(policy.model_pattern)
     matched = sorted(name for name in known if fnmatchcase(name, policy.model_pattern))
@@ -239,8 +239,8 @@ def check_storage(configured: str | None) -> Finding:
     problem = _why_not_writable(path)
     if problem is None:
         return Finding(Level.OK, "storage", f"{path} can be written")
-    mend = "correct its rights, or set storage.path to another file"
-    return Finding(level, "storage", f"{path}: {problem}", mend)
+    hint = "correct its rights, or set storage.path to another file"
+    return Finding(level, "storage", f"{path}: {problem}", hint)
 
 
 def _why_not_writable(path: Path) -> str | None:

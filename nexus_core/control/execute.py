@@ -40,7 +40,7 @@ from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.types import CooldownEnd, Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -261,7 +261,7 @@ class _Unread:
     """The client's end of an operator's request: nobody reads the answer but who keeps it."""
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         return ()
 
@@ -271,5 +271,5 @@ class _Unread:
 
     async def send_error_event(self, error: NexusError) -> None: ...
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
         return ()

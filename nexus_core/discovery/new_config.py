@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from nexus_core.config.save import backend_table
 from nexus_core.config.schema import BackendConfig, shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
-from nexus_core.discovery.local import TITLES, Sight, Sighting, found_backend
+from nexus_core.discovery.local import TITLES, DiscoveryResult, Sight, found_backend
 from nexus_core.types import BackendType, PrivacyZone
 
 _SHOWN_MODELS = 8  # names in a comment
@@ -39,33 +39,35 @@ _EXAMPLE = """\
 """
 
 
-def config_text(sightings: Iterable[Sighting], keys: Iterable[CloudKey], *, use_cloud: bool) -> str:
+def config_text(
+    results: Iterable[DiscoveryResult], keys: Iterable[CloudKey], *, use_cloud: bool
+) -> str:
     """The whole file.
 
     Args:
         use_cloud: name the providers whose keys are set as backends; else as comments.
     """
-    backends = list(_local(sightings)) or [_EXAMPLE]
+    backends = list(_local(results)) or [_EXAMPLE]
     cloud = [_cloud(key, use_cloud) for key in keys if key.is_set]
     return "\n".join([_HEAD, *backends, *cloud])
 
 
-def _local(sightings: Iterable[Sighting]) -> Iterator[str]:
+def _local(results: Iterable[DiscoveryResult]) -> Iterator[str]:
     names: set[str] = set()
-    for sighting in sightings:
-        if sighting.sight is not Sight.FOUND:
+    for result in results:
+        if result.sight is not Sight.FOUND:
             continue
-        backend = found_backend(sighting, names)
+        backend = found_backend(result, names)
         names.add(backend.name)
         comments = {
             "zone": "restricted prompts may go here; open: they may not",
             "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
         }
-        title = TITLES[sighting.kind]
+        title = TITLES[result.kind]
         # A server names its models as it likes: as a message would show them, on one line.
-        models = ", ".join(shown(model) for model in sighting.models[:_SHOWN_MODELS])
-        more = ", …" if len(sighting.models) > _SHOWN_MODELS else ""
-        listed = f"# {title}, with {sighting.text}{': ' if models else ''}{models}{more}\n"
+        models = ", ".join(shown(model) for model in result.models[:_SHOWN_MODELS])
+        more = ", …" if len(result.models) > _SHOWN_MODELS else ""
+        listed = f"# {title}, with {result.text}{': ' if models else ''}{models}{more}\n"
         yield listed + backend_table(backend, comments) + "#tier = 3  # 0..4, how capable it is\n"
 
 

@@ -53,7 +53,7 @@ class HealthChecks:
         """Return once every backend was asked for the first time."""
         await self._all_asked.wait()
 
-    def look_at(self, name: str) -> None:
+    def probe_place(self, name: str) -> None:
         """A backend is new or another one now: ask it without waiting for the interval."""
         self._unasked.add(name)
         self._all_asked.clear()

@@ -42,7 +42,7 @@ class Fleet:
         self._registry.add(backend)
         self.agents[backend.name] = agent
         self._added[backend.name] = backend
-        self.health.look_at(backend.name)
+        self.health.probe_place(backend.name)
         if found is not None:
             self.health.take_in(backend.name, found)
         self._forget_agents()
@@ -106,7 +106,7 @@ class Fleet:
             else:
                 self._registry.add(backend)
             if backend.name in agents:
-                self.health.look_at(backend.name)
+                self.health.probe_place(backend.name)
         self._registry.arrange(after)
         self._forget_agents()
 

@@ -1,4 +1,4 @@
-"""The books of a running Nexus: token counts, prices, the budget and the ledger, kept together."""
+"""Cost accounting of a running Nexus: token counts, prices, budget and ledger together."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _Read = TypeVar("_Read")
 MoneyRule = Callable[[BackendSnapshot, str], str | None]
 
 
-class Books:
+class CostTracker:
     """One for the life of the process; everything but `open`, `load` and `close` is quick."""
 
     def __init__(

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from nexus_core.fleet.snapshot import BackendSnapshot
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.budget import Reservation
 from nexus_core.money.prices import REPORTED, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
@@ -39,7 +39,7 @@ NOTHING = Account()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class ReportedUsage:
     """What came of an attempt, as far as money goes."""
 
     usage: TokenUsage | None  # as the backend reported it
@@ -48,27 +48,32 @@ class Answered:
     is_whole: bool  # else it broke off, or its client left
 
 
-class Bill:
+class Charge:
     """Of one attempt; settled exactly once."""
 
     def __init__(
-        self, books: Books, request: ProxyRequest, backend: BackendSnapshot, model: str, at: float
+        self,
+        cost_tracker: CostTracker,
+        request: ProxyRequest,
+        backend: BackendSnapshot,
+        model: str,
+        at: float,
     ) -> None:
         """Count the prompt and reserve what it may cost. Right after it, the request is sent."""
-        self._books = books
+        self._cost_tracker = cost_tracker
         self._request = request
         self._model = model
         self._is_cloud = backend.type.is_cloud
-        self._provider = books.provider(backend)
+        self._provider = cost_tracker.provider(backend)
         self._counting: asyncio.Future[TokenCount] | None = None
         self._count = self._first_count()
         self._estimate = self._expect(at)
         self._reservation: Reservation | None = None
         if self._is_cloud:
             reserved = nano_usd(self._estimate)
-            self._reservation = books.budget.reserve(request.client, reserved, at)
+            self._reservation = cost_tracker.budget.reserve(request.client, reserved, at)
             if self._estimate is None:
-                books.prices.warn_once(self._provider, model)
+                cost_tracker.prices.warn_once(self._provider, model)
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
@@ -77,10 +82,10 @@ class Bill:
             tokens = self._request.need.traits.prompt_tokens
             return TokenCount(tokens, CountMethod.ESTIMATED)
         if len(openai.body) < THREAD_FROM_BYTES:
-            return count_tokens(self._books.tokenizers, self._model, openai.fields)
+            return count_tokens(self._cost_tracker.tokenizers, self._model, openai.fields)
         loop = asyncio.get_running_loop()
         self._counting = loop.run_in_executor(
-            None, count_tokens, self._books.tokenizers, self._model, openai.fields
+            None, count_tokens, self._cost_tracker.tokenizers, self._model, openai.fields
         )
         return TokenCount(len(openai.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
 
@@ -89,7 +94,7 @@ class Bill:
         if not self._is_cloud:
             return None
         traits = self._request.need.traits
-        expected = self._books.expected_usage(self._model, self._count.tokens, traits)
+        expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, traits)
         return self._price(expected, at)
 
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
@@ -100,7 +105,7 @@ class Bill:
 
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
-            self._books.prices, self._provider, self._model, usage, at=at, service_tier=tier
+            self._cost_tracker.prices, self._provider, self._model, usage, at=at, service_tier=tier
         )
 
     async def counted(self, at: float) -> None:
@@ -110,7 +115,7 @@ class Bill:
             self._counting = None
             self._estimate = self._expect(at)
 
-    def expected(self, answered: Answered | None, at: float) -> Cost | None:
+    def expected(self, answered: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
         if not self._is_cloud:
             return None
@@ -122,7 +127,7 @@ class Bill:
         """The attempt failed, and cost nothing that anybody knows of."""
         self._pay(None, at)
 
-    def settle(self, answered: Answered, at: float) -> Account:
+    def settle(self, answered: ReportedUsage, at: float) -> Account:
         """It is over; what the ledger's row of the same moment says."""
         usage, counted = answered.usage, CountMethod.REPORTED
         if usage is None:
@@ -138,7 +143,7 @@ class Bill:
                 counted = CountMethod.ESTIMATED
         elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
             each = round(usage.completion_tokens / self._request.need.traits.choices)
-            self._books.averages.observe(self._model, each)
+            self._cost_tracker.averages.observe(self._model, each)
         account = Account(
             usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
         )
@@ -150,7 +155,7 @@ class Bill:
 
     def _with_saving(self, account: Account, usage: TokenUsage, at: float) -> Account:
         asked = self._request.openai.model
-        saving = savings(self._books.prices, asked, self._model, usage, at=at)
+        saving = savings(self._cost_tracker.prices, asked, self._model, usage, at=at)
         if saving is None:
             return account
         return replace(account, saved=saving.cost, saved_model=saving.model)
@@ -159,5 +164,5 @@ class Bill:
         if self._counting is not None:
             self._counting.cancel()
         if self._reservation is not None:
-            self._books.budget.settle(self._reservation, nano_usd(cost), at)
+            self._cost_tracker.budget.settle(self._reservation, nano_usd(cost), at)
             self._reservation = None

@@ -23,7 +23,7 @@ from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_add
 from nexus_core.proxy.judge.content_type import as_events, as_json, labelled_for
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.proxy.judge.opening import Standing
+from nexus_core.proxy.judge.opening import OpeningState
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
@@ -197,13 +197,13 @@ class Exchange:
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
-        standing = await relay.begin()
+        state = await relay.begin()
         opening = relay.opening
         held = bytes(opening.held)
-        if standing is Standing.FAULTY and opening.fault is not None:
+        if state is OpeningState.FAULTY and opening.fault is not None:
             body = opening.reported.encode()
             return self._faulty(opening.fault, headers, body, call, is_inside=True)
-        if standing is not Standing.NO_STREAM:
+        if state is not OpeningState.NO_STREAM:
             return Answer(response.status, as_events(headers), held, relay)
         if opening.shape is not Shape.JSON:
             raise self._failed("answered with something that is neither a stream nor JSON")

@@ -11,13 +11,13 @@ from nexus_core.config.schema import RoutingConfig, ServerConfig
 from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.near_names import shortlist
 from nexus_core.observe.bus import EventBus
 from nexus_core.providers import InferenceAgent
 from nexus_core.providers.base import Call, prepared
 from nexus_core.proxy.blame import Blame
-from nexus_core.proxy.charge import Answered
+from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import (
     Answer,
     AttemptFailedError,
@@ -30,7 +30,7 @@ from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestRecord
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
-from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
@@ -52,7 +52,7 @@ class Forwarder:
         routing: RoutingConfig,
         strategy: Strategy,
         queue: WaitingRoom | None,
-        books: Books,
+        cost_tracker: CostTracker,
         *,
         now: Callable[[], float],
         models_known: Callable[[], Awaitable[None]],
@@ -65,7 +65,7 @@ class Forwarder:
         self._routing = routing
         self._strategy = strategy
         self._queue = queue
-        self._books = books
+        self._cost_tracker = cost_tracker
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._doubt = doubt  # has a probe find out whether a backend refuses the key
@@ -106,7 +106,7 @@ class Forwarder:
         at = asyncio.get_running_loop().time()
         ended = 0
         for deadline, record in self._running.items():
-            at_backend = record.served if record.is_at_backend else None
+            at_backend = record.selected if record.is_at_backend else None
             if at_backend is not None and is_meant(at_backend.backend) and _expire(deadline, at):
                 ended += 1
                 record.ended_with = what
@@ -117,7 +117,7 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestRecord(request, self._bus, self._books, self._now)
+        record = RequestRecord(request, self._bus, self._cost_tracker, self._now)
         record.receive()
         try:
             await self._within_deadline(record, reply)
@@ -130,7 +130,7 @@ class Forwarder:
                 await reply.send_error_event(error)
             else:
                 record.status = error.status
-                record.headers = await reply.refuse(error, record.served)
+                record.headers = await reply.refuse(error, record.selected)
         except Exception:
             record.failed, record.error = True, "Nexus itself failed; see the log"
             record.status = record.status if record.has_begun else 500
@@ -180,8 +180,8 @@ class Forwarder:
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
         failure: Failure | None = None
-        blamed: Served | None = None  # whose failure it is
-        await self._wait_for_books(record)
+        blamed: SelectedRoute | None = None  # whose failure it is
+        await self._wait_for_spending(record)
         blame = Blame(self._registry, record.request.openai.body, self._doubt, self._now)
         try:
             attempt, most = 1, self._routing.max_retries + 1
@@ -202,20 +202,20 @@ class Forwarder:
         record.chosen = blamed
         await self._pass_failure_on(record, failure, reply, blame)
 
-    async def _wait_for_books(self, record: RequestRecord) -> None:
+    async def _wait_for_spending(self, record: RequestRecord) -> None:
         """Right after a start: no money is spent before the month's spending is known."""
-        if self._books.is_ready:
+        if self._cost_tracker.is_ready:
             return
         started = time.monotonic()
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
-        await self._books.ready(wants_prices=has_cloud)
+        await self._cost_tracker.ready(wants_prices=has_cloud)
         record.upstream_seconds += time.monotonic() - started
 
     def _outlook(self) -> Outlook:
         return Outlook(
             at=self._registry.clock(),
             queued=len(self._queue) if self._queue is not None else 0,
-            budget_resets_in_seconds=self._books.resets_in_seconds(),
+            budget_resets_in_seconds=self._cost_tracker.resets_in_seconds(),
         )
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
@@ -237,13 +237,13 @@ class Forwarder:
         first = decision.order[0].backend if decision.order and has_waited else None
         if first is not None and not self._may_go_to(decision, record):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
-            self._registry.release(first.name, decision.order[0].trial_of)
+            self._registry.release(first.name, decision.order[0].half_open_model)
             return await self._decide(record, tried)
         return decision
 
     def _may_go_to(self, decision: RouteDecision, record: RequestRecord) -> bool:
         choice = decision.order[0]
-        rule = self._books.rule(record.request.client)
+        rule = self._cost_tracker.rule(record.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
         return is_affordable and self._registry.still_holds(choice.backend)
 
@@ -269,7 +269,7 @@ class Forwarder:
         decision = self._route(record, tried)
         if decision.order:
             first = decision.order[0]
-            self._registry.acquire(first.backend.name, first.trial_of)
+            self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
@@ -277,8 +277,8 @@ class Forwarder:
         moment = Moment(
             self._registry.clock(),
             tried,
-            money=self._books.rule(client),
-            prefers_local=self._books.prefers_local(client),
+            money=self._cost_tracker.rule(client),
+            prefers_local=self._cost_tracker.prefers_local(client),
         )
         return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
 
@@ -298,11 +298,11 @@ class Forwarder:
         exchange = Exchange(
             agent, self._server, lambda: self._registry.still_holds(backend), self._now
         )
-        with self._registry.held(backend.name, choice.trial_of):
+        with self._registry.held(backend.name, choice.half_open_model):
             check_zone(request.need, choice)
-            served = Served(backend, choice.upstream_model, decision.reason)
-            record.route(served, decision, attempt)
-            record.open_bill(backend, served.model)
+            selected = SelectedRoute(backend, choice.upstream_model, decision.reason)
+            record.route(selected, decision, attempt)
+            record.open_charge(backend, selected.model)
             self._strategy.next_turn()
             record.is_at_backend = True
             try:
@@ -310,11 +310,11 @@ class Forwarder:
                     agent,
                     request.endpoint,
                     request.openai,
-                    served.model,
-                    wants_usage=self._books.is_priced(backend, served.model),
+                    selected.model,
+                    wants_usage=self._cost_tracker.is_priced(backend, selected.model),
                 )
                 record.drop(call.translation.dropped if call.translation else ())
-                return await self._exchange(record, exchange, call, served, reply, blame)
+                return await self._exchange(record, exchange, call, selected, reply, blame)
             except UnsupportedFieldsError as error:
                 if attempt == 1:
                     raise
@@ -324,7 +324,7 @@ class Forwarder:
                 return failure
             finally:
                 if record.answered is None and (exchange.is_refused or not exchange.is_sent):
-                    record.drop_bill()
+                    record.drop_charge()
                 record.is_at_backend = False
                 await exchange.close()
 
@@ -333,12 +333,12 @@ class Forwarder:
         record: RequestRecord,
         exchange: Exchange,
         call: Call,
-        served: Served,
+        selected: SelectedRoute,
         reply: Reply,
         blame: Blame,
     ) -> Failure | None:
         """Send the call and pass its answer on; what the registry learns of the backend by it."""
-        agent, name, model = exchange.agent, served.backend.name, served.model
+        agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
             answer = await exchange.open(call)
             await record.counted()
@@ -373,27 +373,27 @@ class Forwarder:
         self, record: RequestRecord, answer: Answer, reply: Reply, blame: Blame
     ) -> None:
         record.expect(answer)
-        served = record.served
-        assert served is not None  # noqa: S101 - set with the route, for the type checker
+        selected = record.selected
+        assert selected is not None  # noqa: S101 - set with the route, for the type checker
         length = len(answer.body) if answer.relay is None else None
-        headers = await reply.start(answer.status, answer.headers, served, length=length)
-        record.begin(served.backend.name, answer.status, headers)
+        headers = await reply.start(answer.status, answer.headers, selected, length=length)
+        record.begin(selected.backend.name, answer.status, headers)
         if answer.relay is None:
             await reply.send(answer.body)
         else:
-            await self._relay(record, served, answer, answer.relay, reply, blame)
+            await self._relay(record, selected, answer, answer.relay, reply, blame)
         await reply.finish()
 
     async def _relay(
         self,
         record: RequestRecord,
-        served: Served,
+        selected: SelectedRoute,
         answer: Answer,
         relay: StreamRelay,
         reply: Reply,
         blame: Blame,
     ) -> None:
-        name, model = served.backend.name, served.model
+        name, model = selected.backend.name, selected.model
         idle, is_whole = self._server.idle_timeout_seconds, False
         try:
             await relay.pass_on(answer.body, reply, idle)
@@ -410,7 +410,7 @@ class Forwarder:
         else:
             is_whole = True
         finally:
-            record.answered = Answered(
+            record.answered = ReportedUsage(
                 usage=relay.usage,
                 service_tier=relay.service_tier,
                 text_bytes=relay.text_bytes,

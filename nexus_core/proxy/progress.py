@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger_schema import LedgerRow
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
@@ -21,9 +21,9 @@ from nexus_core.observe.events import (
     RequestReceived,
     RouteDecided,
 )
-from nexus_core.proxy.charge import NOTHING, Account, Answered, Bill
+from nexus_core.proxy.charge import NOTHING, Account, Charge, ReportedUsage
 from nexus_core.proxy.exchange import Answer, Failure
-from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.router import RouteDecision
 from nexus_core.types import nano_usd
 from nexus_core.upstream.base import Headers
@@ -39,7 +39,7 @@ class RequestRecord:
 
     request: ProxyRequest
     bus: EventBus = field(repr=False)
-    books: Books = field(repr=False)
+    cost_tracker: CostTracker = field(repr=False)
     now: Callable[[], float] = field(repr=False)
     decision: RouteDecision | None = None
     status: int = CLIENT_LEFT
@@ -51,19 +51,19 @@ class RequestRecord:
     ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
-    bill: Bill | None = None  # of the attempt under way, or of the one that answered
-    answered: Answered | None = None  # what came of that attempt, in tokens
+    charge: Charge | None = None  # of the attempt under way, or of the one that answered
+    answered: ReportedUsage | None = None  # what came of that attempt, in tokens
     headers: Headers = ()
     attempts: list[Attempt] = field(default_factory=list)
-    chosen: Served | None = None  # last, as it was then
+    chosen: SelectedRoute | None = None  # last, as it was then
 
     @property
-    def served(self) -> Served | None:
+    def selected(self) -> SelectedRoute | None:
         """Who was chosen last and why, with Nexus's own share of the time up to now."""
         chosen = self.chosen
         if chosen is None:
             return None
-        status = self.books.budget.status(self.request.client, self.now())
+        status = self.cost_tracker.budget.status(self.request.client, self.now())
         overhead_ms = self._overhead_ms(self._elapsed_ms())
         return replace(chosen, overhead_ms=overhead_ms, budget=status)
 
@@ -94,18 +94,18 @@ class RequestRecord:
             )
         )
 
-    def route(self, served: Served, decision: RouteDecision, attempt: int) -> None:
+    def route(self, selected: SelectedRoute, decision: RouteDecision, attempt: int) -> None:
         """A backend was chosen."""
-        self.chosen, self.decision = served, decision
+        self.chosen, self.decision = selected, decision
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
                 request_id=self.request.id,
-                backend=served.backend.name,
-                backend_type=served.backend.type,
-                zone=served.backend.zone,
-                model=served.model,
-                reason=served.reason,
+                backend=selected.backend.name,
+                backend_type=selected.backend.type,
+                zone=selected.backend.zone,
+                model=selected.model,
+                reason=selected.reason,
                 attempt=attempt,
                 resolved=self.request.need.resolved,
                 considered=decision.considered,
@@ -117,36 +117,36 @@ class RequestRecord:
         if self.chosen is not None and hints:
             self.chosen = replace(self.chosen, dropped=hints)
 
-    def open_bill(self, backend: BackendSnapshot, model: str) -> None:
+    def open_charge(self, backend: BackendSnapshot, model: str) -> None:
         """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
         at = self.now()
-        self.bill = Bill(self.books, self.request, backend, model, at)
+        self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
         self._tell_budget(at)
 
     async def counted(self) -> None:
         """Wait until the prompt is counted: long done when an answer begins."""
-        if self.bill is not None:
-            await self.bill.counted(self.now())
+        if self.charge is not None:
+            await self.charge.counted(self.now())
 
-    def drop_bill(self) -> None:
+    def drop_charge(self) -> None:
         """The attempt came to nothing, and costs nothing."""
-        if self.bill is not None:
-            self.bill.drop(self.now())
-            self.bill = None
+        if self.charge is not None:
+            self.charge.drop(self.now())
+            self.charge = None
 
     def expect(self, answer: Answer) -> None:
         """The answer is about to begin: tell what it costs, or is expected to cost."""
         if answer.status >= 400:
-            self.drop_bill()
+            self.drop_charge()
             return
-        self.answered = Answered(
+        self.answered = ReportedUsage(
             usage=answer.usage,
             service_tier=answer.service_tier,
             text_bytes=answer.text_bytes,
             is_whole=answer.relay is None,
         )
-        if self.chosen is not None and self.bill is not None:
-            cost = self.bill.expected(self.answered, self.now())
+        if self.chosen is not None and self.charge is not None:
+            cost = self.charge.expected(self.answered, self.now())
             self.chosen = replace(self.chosen, cost=cost)
 
     def fail_attempt(self, backend: str, failure: Failure, seconds: float) -> None:
@@ -158,7 +158,7 @@ class RequestRecord:
             elapsed_ms=seconds * 1000,
         )
         self.attempts.append(attempt)
-        self.drop_bill()
+        self.drop_charge()
         self.bus.publish(AttemptFailed(at=self.now(), request_id=self.request.id, attempt=attempt))
 
     def begin(self, backend: str, status: int, headers: Headers) -> None:
@@ -180,16 +180,16 @@ class RequestRecord:
         """The request is over: settle it, tell of it, write it down."""
         at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = self._elapsed_ms()
-        served, begun = self.chosen, self.first_byte_ms
+        selected, begun = self.chosen, self.first_byte_ms
         account = self._settle(at)
         event = RequestFinished(
             at=at,
             request_id=self.request.id,
-            backend=served.backend.name if served else None,
-            backend_type=served.backend.type if served else None,
-            zone=served.backend.zone if served else None,
-            reason=served.reason if served else None,
-            model=served.model if served else self.request.openai.model,
+            backend=selected.backend.name if selected else None,
+            backend_type=selected.backend.type if selected else None,
+            zone=selected.backend.zone if selected else None,
+            reason=selected.reason if selected else None,
+            model=selected.model if selected else self.request.openai.model,
             status=self.status,
             failed=self.failed,
             client_left=self.client_left,
@@ -210,18 +210,18 @@ class RequestRecord:
             headers=self.headers,
         )
         self.bus.publish(event)
-        self.books.ledger.append(ledger_row(event, self.request))
+        self.cost_tracker.ledger.append(ledger_row(event, self.request))
         self._tell_budget(at)
         self._log(event)
 
     def _settle(self, at: float) -> Account:
-        if self.bill is None:
+        if self.charge is None:
             return NOTHING
-        answered = self.answered or Answered(usage=None, is_whole=False)
-        return self.bill.settle(answered, at)
+        answered = self.answered or ReportedUsage(usage=None, is_whole=False)
+        return self.charge.settle(answered, at)
 
     def _tell_budget(self, at: float) -> None:
-        budget = self.books.budget
+        budget = self.cost_tracker.budget
         for change in budget.changes(at):
             self.bus.publish(
                 BudgetStatusChanged(
@@ -229,7 +229,7 @@ class RequestRecord:
                     client=change.client,
                     before=change.before,
                     after=change.after,
-                    resets_in_seconds=self.books.resets_in_seconds(),
+                    resets_in_seconds=self.cost_tracker.resets_in_seconds(),
                 )
             )
 

@@ -110,9 +110,9 @@ def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None
 
 def _wait_seconds(drop: Drop, at: float, ahead: float) -> float | None:
     backend, rest = drop.backend, drop.cooldown_seconds(at)
-    has_its_trial = backend.has_its_trial(backend.models[drop.model])
-    slots = 1 if has_its_trial else backend.max_concurrent
-    if slots is None or not (backend.is_full or has_its_trial):
+    has_half_open_request = backend.has_half_open_request(backend.models[drop.model])
+    slots = 1 if has_half_open_request else backend.max_concurrent
+    if slots is None or not (backend.is_full or has_half_open_request):
         return rest or None
     if backend.service_seconds is None:
         return None

@@ -30,7 +30,7 @@ class Choice(NamedTuple):
         return self.backend.models[self.model]
 
     @property
-    def trial_of(self) -> str | None:
+    def half_open_model(self) -> str | None:
         """The upstream model if the backend is half-open for it, as its slot has to know."""
         model = self.upstream_model
         return model if self.backend.is_half_open(model) else None

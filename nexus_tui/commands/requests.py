@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from nexus_core.types import PrivacyZone, RouteReason, is_object
 from nexus_tui.commands.client import understood
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view, table
 
 if TYPE_CHECKING:
     from nexus_tui.view.filter import Filter
@@ -59,8 +59,8 @@ class RequestLine:
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    twin = Twin("requests", "the latest requests, newest first", _read, lines)
-    parser = add_twin(commands, port, twin)
+    view = TextView("requests", "the latest requests, newest first", _read, lines)
+    parser = add_text_view(commands, port, view)
     add = parser.add_argument
     add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
     add(

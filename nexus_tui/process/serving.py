@@ -18,7 +18,7 @@ from nexus_tui.sources.local import LocalSource
 log = logging.getLogger(__name__)
 
 
-class LocalServer:
+class ServerTask:
     """Serves until told to stop. Without a screen to say so, a death is the end of the process."""
 
     def __init__(

@@ -186,7 +186,7 @@ class DiffScreen(ModalScreen[None]):
 
     def action_local(self, key_id: str) -> None:
         """Do what a key of this screen is for."""
-        deeds: dict[str, Callable[[], object]] = {
+        handlers: dict[str, Callable[[], object]] = {
             "back": lambda: self.dismiss(None),
             "diff.swap": self.text.swap,
             "up": lambda: self.text.move(-1),
@@ -196,4 +196,4 @@ class DiffScreen(ModalScreen[None]):
             "top": lambda: self.text.edge(-1),
             "bottom": lambda: self.text.edge(1),
         }
-        deeds[key_id]()
+        handlers[key_id]()

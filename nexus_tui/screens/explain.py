@@ -223,7 +223,7 @@ class ExplainScreen(ModalScreen[Form]):
 
     def action_local(self, key_id: str) -> None:
         """Do what a key of this screen is for."""
-        deeds: dict[str, Callable[[], object]] = {
+        handlers: dict[str, Callable[[], object]] = {
             "back": lambda: self.dismiss(None),
             "simulate": self._simulate,
             "explain.send": self._send,
@@ -238,7 +238,7 @@ class ExplainScreen(ModalScreen[Form]):
             "top": lambda: self.result.edge(-1),
             "bottom": lambda: self.result.edge(1),
         }
-        deeds[key_id]()
+        handlers[key_id]()
 
     def _simulate(self) -> None:
         """Imagine the backend under the cursor usable; of one that is imagined so, no more."""

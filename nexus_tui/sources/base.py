@@ -59,7 +59,7 @@ class FoundKey:
     is_used: bool = False  # there is a backend for it
 
 
-class Finder(Protocol):
+class FoundSource(Protocol):
     """Looks for servers and keys: what a Nexus without a configuration shows."""
 
     @property
@@ -80,9 +80,9 @@ class Finder(Protocol):
         ...
 
 
-def offered(finder: Finder | None) -> list[FoundKey]:
+def offered(discovery: FoundSource | None) -> list[FoundKey]:
     """The keys that are set and not used: those that somebody may ask for."""
-    return [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+    return [key for key in discovery.keys if key.is_set and not key.is_used] if discovery else []
 
 
 class EventSource(Protocol):
@@ -119,7 +119,7 @@ class EventSource(Protocol):
     @property
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
-    def finder(self) -> Finder | None: ...  # None: nothing is looked for
+    def discovery(self) -> FoundSource | None: ...  # None: nothing is looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""

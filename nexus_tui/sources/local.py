@@ -14,7 +14,7 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import NO_LEDGER, Exchange, Finder, Status
+from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
 
 
 class Core(Protocol):
@@ -68,7 +68,7 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
-        finder: Finder | None = None,
+        discovery: FoundSource | None = None,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
@@ -80,7 +80,7 @@ class LocalSource:
         self.epoch = 0
         self.costs: CostReport | None = None
         self.costs_problem: str | None = None
-        self.finder = finder
+        self.discovery = discovery
         self._core = gateway
         self._subscription = gateway.bus.subscribe()
 

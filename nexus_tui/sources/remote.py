@@ -28,8 +28,8 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
-from nexus_tui.sources.base import NO_LEDGER, Finder, Status
-from nexus_tui.sources.remote_calls import Call, call_for, explain_call, one_request
+from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
+from nexus_tui.sources.remote_calls import HttpCall, call_for, explain_call, one_request
 from nexus_tui.sources.remote_http import (
     LinkLostError,
     RefusedError,
@@ -54,7 +54,7 @@ class RemoteSource:
     """Within its context call `connect` once, then keep `run` running beside the dashboard."""
 
     is_remote = True
-    finder: Finder | None = None
+    discovery: FoundSource | None = None
 
     def __init__(
         self,
@@ -222,7 +222,7 @@ class RemoteSource:
     async def _look(self) -> None:
         """Learn the whole state; with another run of Nexus everything begins anew."""
         try:
-            state = read_state(await self._ask(Call("GET", "/nexus/state")))
+            state = read_state(await self._ask(HttpCall("GET", "/nexus/state")))
         except RefusedError as error:
             key = "; NEXUS_ADMIN_KEY, else NEXUS_API_KEYS, holds the key that is sent"
             raise RemoteError(
@@ -253,7 +253,7 @@ class RemoteSource:
         parser = SseParser()
         last = {"Last-Event-ID": f"{self._state.run}-{self._last}"}
         try:
-            call = Call("GET", "/nexus/events", headers=last)
+            call = HttpCall("GET", "/nexus/events", headers=last)
             async with self._http.opened(call, _SILENCE_SECONDS) as answer:
                 async for chunk in answer.aiter_raw():
                     for message in parser.feed(chunk):
@@ -316,7 +316,7 @@ class RemoteSource:
         if self.status != "live":
             return  # values stay as they were
         try:
-            answer = await self._ask(Call("GET", "/nexus/costs"))
+            answer = await self._ask(HttpCall("GET", "/nexus/costs"))
             told, is_reading = answer.get("costs"), answer.get("is_reading") is True
             self.costs = None if told is None else read_json(CostReport, told)
         except (RemoteError, RefusedError, UnreadableError) as error:
@@ -332,7 +332,7 @@ class RemoteSource:
 
     async def captured(self, request_id: str) -> CapturedExchange | None:
         try:
-            told = await self._ask_or_tell(Call("GET", one_request(request_id) + "/bodies"))
+            told = await self._ask_or_tell(HttpCall("GET", one_request(request_id) + "/bodies"))
         except RefusedError as error:
             if error.status == 404:
                 return None
@@ -357,7 +357,7 @@ class RemoteSource:
             text = f"{self.address} answers with what this version does not understand: {error}"
             raise LinkLostError(text) from error
 
-    async def _ask_or_tell(self, call: Call) -> dict[str, Any]:
+    async def _ask_or_tell(self, call: HttpCall) -> dict[str, Any]:
         """The answer to something that a person asked for.
 
         Raises:
@@ -374,7 +374,7 @@ class RemoteSource:
             text = f"{self.address}: {error}; whether it was done shows once the link is back"
             raise LinkLostError(text) from error
 
-    async def _ask(self, call: Call) -> dict[str, Any]:
+    async def _ask(self, call: HttpCall) -> dict[str, Any]:
         probes = self._known.config.health_check.timeout_seconds if self._known else 0.0
         return await self._http.ask(call, _ANSWER_SECONDS + probes)
 

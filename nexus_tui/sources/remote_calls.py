@@ -29,7 +29,7 @@ from nexus_core.types import Capability, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """One HTTP request."""
 
     method: str
@@ -38,7 +38,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def call_for(command: Command) -> Call:
+def call_for(command: Command) -> HttpCall:
     """The call that carries out a command."""
     match command:
         case SwitchBackend():
@@ -53,22 +53,22 @@ def call_for(command: Command) -> Call:
         case ClearCooldown():
             return _backend(command.backend, {"cooldown": False})
         case ProbeBackend():
-            return Call("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
+            return HttpCall("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
         case SwitchZone():
             wanted = {"enabled": command.enabled, "end_running": command.end_running}
-            return Call("POST", f"/nexus/zones/{command.zone}", wanted)
+            return HttpCall("POST", f"/nexus/zones/{command.zone}", wanted)
         case CaptureBodies():
-            return Call("POST", "/nexus/capture", {"enabled": command.enabled})
+            return HttpCall("POST", "/nexus/capture", {"enabled": command.enabled})
         case ReplayRequest():
             path = one_request(command.request_id) + "/replay"
-            return Call("POST", path, {"backend": command.backend})
+            return HttpCall("POST", path, {"backend": command.backend})
         case SendRequest():
             path = f"/nexus/send?{urlencode({'endpoint': command.endpoint.value})}"
-            return Call("POST", path, json.loads(command.body), dict(command.headers))
+            return HttpCall("POST", path, json.loads(command.body), dict(command.headers))
         case ReloadConfig():
-            return Call("POST", "/nexus/reload", {"only_plan": command.only_plan})
+            return HttpCall("POST", "/nexus/reload", {"only_plan": command.only_plan})
         case SaveConfig():
-            return Call("POST", "/nexus/save", {"only_plan": command.only_plan})
+            return HttpCall("POST", "/nexus/save", {"only_plan": command.only_plan})
         case _:
             assert_never(command)
 
@@ -78,7 +78,7 @@ def one_request(request_id: str) -> str:
     return f"/nexus/requests/{_segment(request_id)}"
 
 
-def explain_call(question: Question) -> Call:
+def explain_call(question: Question) -> HttpCall:
     """The call that answers a question; a request with the same traits stands for it."""
     hints = question.hints
     headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
@@ -90,7 +90,7 @@ def explain_call(question: Question) -> Call:
             *(("usable", name) for name in question.usable),
         ]
     )
-    return Call(
+    return HttpCall(
         "POST",
         f"/nexus/explain?{query}",
         {"model": question.model, **_body_with(question.endpoint, question.traits)},
@@ -135,8 +135,8 @@ def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
             assert_never(endpoint)
 
 
-def _backend(name: str, body: dict[str, Any]) -> Call:
-    return Call("POST", f"/nexus/backends/{_segment(name)}", body)
+def _backend(name: str, body: dict[str, Any]) -> HttpCall:
+    return HttpCall("POST", f"/nexus/backends/{_segment(name)}", body)
 
 
 def _segment(name: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing, shortened
 from nexus_core.types import is_list, is_object
-from nexus_tui.sources.remote_calls import Call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.text.escape import visible
 
@@ -25,7 +25,7 @@ _MAX_ID = 64
 class RemoteLogs:
     """Asks for what is new whenever the other side says that there is something."""
 
-    def __init__(self, ring: LogRing, ask: Callable[[Call], Awaitable[dict[str, Any]]]) -> None:
+    def __init__(self, ring: LogRing, ask: Callable[[HttpCall], Awaitable[dict[str, Any]]]) -> None:
         """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""
         self._ring = ring
         self._ask = ask
@@ -53,9 +53,9 @@ class RemoteLogs:
                 self._tell(str(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _call(self) -> Call:
+    def _call(self) -> HttpCall:
         after = {} if self._last is None else {"after": self._last}
-        return Call("GET", f"/nexus/logs?{urlencode({'limit': CAPACITY, **after})}")
+        return HttpCall("GET", f"/nexus/logs?{urlencode({'limit': CAPACITY, **after})}")
 
     def _take(self, told: dict[str, Any]) -> None:
         lines, last, skipped = told.get("lines"), told.get("last"), told.get("skipped")

@@ -69,8 +69,8 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
 
     assert finding.level is Level.ERROR
     assert finding.text == "http://127.0.0.1:1: connection refused"
-    assert finding.mend is not None
-    assert "start it" in finding.mend
+    assert finding.hint is not None
+    assert "start it" in finding.hint
 
 
 def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
@@ -78,9 +78,9 @@ def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
 
     (finding,) = bad(configured(backend(via=via)), a=DOWN)
 
-    assert finding.mend is not None
-    assert "the proxy http://proxy:3128" in finding.mend
-    assert "start it" not in finding.mend
+    assert finding.hint is not None
+    assert "the proxy http://proxy:3128" in finding.hint
+    assert "start it" not in finding.hint
     assert "hush" not in str(finding)
 
 
@@ -89,7 +89,7 @@ def test_without_a_list_configured_models_are_well() -> None:
 
     found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
 
-    assert (found[1].level, found[1].mend) == (Level.OK, None)
+    assert (found[1].level, found[1].hint) == (Level.OK, None)
     assert found[1].text == f"vllm at http://127.0.0.1:1 answers, 3 ms; {detail}"
 
 
@@ -101,7 +101,7 @@ def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> Non
 
     assert finding.level is Level.WARNING
     assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
-    assert finding.mend == 'no models are known: set models = ["…"]'
+    assert finding.hint == 'no models are known: set models = ["…"]'
 
 
 def test_a_refused_key_names_its_variable() -> None:
@@ -109,7 +109,7 @@ def test_a_refused_key_names_its_variable() -> None:
 
     (finding,) = bad(configured(backend(api_key_env="K", api_key="sk-1")), a=refused)
 
-    assert finding.mend == "put a valid key in K"
+    assert finding.hint == "put a valid key in K"
 
 
 def test_a_missing_key_is_an_error_with_its_mend() -> None:
@@ -139,8 +139,8 @@ def test_a_model_that_the_backend_does_not_list_is_a_warning_with_the_near_name(
 
     assert finding.level is Level.WARNING
     assert finding.text == 'does not list its model "llama3:70"'
-    assert finding.mend is not None
-    assert finding.mend.endswith('; did you mean "llama3:70b"?')
+    assert finding.hint is not None
+    assert finding.hint.endswith('; did you mean "llama3:70b"?')
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], abou
     (finding,) = bad(configured(backend(), **routing), a=UP)
 
     assert (finding.level, finding.about) == (Level.WARNING, about)
-    assert finding.mend is not None
+    assert finding.hint is not None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_a_ledger_that_cannot_be_is_an_error(tmp_path: Path, name: str) -> None:
     finding = check_storage(str(tmp_path / name))
 
     assert finding.level is Level.ERROR
-    assert finding.mend is not None
+    assert finding.hint is not None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="everything may be written by root")

@@ -99,7 +99,7 @@ async def test_a_server_that_starts_later_is_found(upstream: ScriptedUpstream) -
     async with looking(place(upstream)) as gateway:
         assert gateway.discovery is not None
         await upstream.wait_for_probes(2)
-        assert gateway.discovery.sightings[0].sight is Sight.OTHER
+        assert gateway.discovery.results[0].sight is Sight.OTHER
 
         upstream.listing = listing("m")
 
@@ -119,7 +119,7 @@ async def test_looking_again_does_not_wait_for_the_interval(upstream: ScriptedUp
     upstream.listing = NOT_FOUND
     async with looking(place(upstream), pace=CALM) as gateway:
         assert gateway.discovery is not None
-        await until(lambda: bool(gateway.discovery and gateway.discovery.sightings))
+        await until(lambda: bool(gateway.discovery and gateway.discovery.results))
         upstream.listing = listing("m")
 
         gateway.discovery.look_again()
@@ -179,7 +179,7 @@ async def test_with_a_config_file_what_is_found_is_told_and_used_when_asked_for(
         await upstream.wait_for_probes(2)
         assert not gateway.registry.names
 
-        names = [discovery.use(discovery.sightings[0]) for _ in range(2)]
+        names = [discovery.use(discovery.results[0]) for _ in range(2)]
 
         assert names == ["ollama", None]
         assert list(gateway.registry.names) == ["ollama"]

@@ -227,9 +227,9 @@ async def test_costs_are_told_over_http(tmp_path: Path) -> None:
     path = written(tmp_path / "n.db", cost(1), cost(2, 86_400 * 3))
     nexus = gateway(path, limit=100)
     async with client(nexus) as http:
-        await nexus.books.open()
+        await nexus.cost_tracker.open()
         told = (await http.get("/nexus/costs")).json()["costs"]
-        await nexus.books.close()
+        await nexus.cost_tracker.close()
 
     report = read_json(CostReport, told)
     assert usd(report.today, report.month, report.monthly_limit) == [1, 3, 100]
@@ -258,7 +258,7 @@ async def test_a_new_month_begins_at_zero_though_nothing_was_asked(tmp_path: Pat
     moments = [MONTH.end - 1]
     path = written(tmp_path / "n.db", cost(5))
     nexus = Gateway(Config(storage=StorageConfig(path=str(path))), now=lambda: moments[0])
-    nexus.books.budget.recall({None: 5 * DOLLAR}, MONTH)
+    nexus.cost_tracker.budget.recall({None: 5 * DOLLAR}, MONTH)
 
     before = await nexus.cost_report()
     moments[0] = MONTH.end + 1

@@ -125,7 +125,7 @@ class World:
             lambda: self.time,
         )
         self.queue = WaitingRoom(queue, self.registry) if queue else None
-        self.books = no_ledger()
+        self.cost_tracker = no_ledger()
         self.doubted: list[str] = []
         self.forwarder = Forwarder(
             self.agents,
@@ -135,7 +135,7 @@ class World:
             RoutingConfig(),
             Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
             self.queue,
-            self.books,
+            self.cost_tracker,
             now=lambda: 0.0,
             models_known=self._never,
             doubt=self.doubted.append,
@@ -213,9 +213,9 @@ async def test_what_fails_before_the_first_byte_goes_to_the_next_backend(
     reply = await world.ask(stream=stream)
 
     assert reply.status == 200
-    assert reply.served is not None
-    assert reply.served.backend.name == "b"
-    assert reply.served.reason is RouteReason.BACKEND_FAILOVER
+    assert reply.selected is not None
+    assert reply.selected.backend.name == "b"
+    assert reply.selected.reason is RouteReason.BACKEND_FAILOVER
     events, last = world.finished()
     assert [type(event) for event in events if isinstance(event, AttemptFailed)] == [AttemptFailed]
     assert [attempt.backend for attempt in last.attempts] == ["a"]
@@ -336,8 +336,8 @@ async def test_a_backend_that_is_full_is_passed_over() -> None:
         second = await world.ask()
         gate.set()
 
-    assert second.served is not None
-    assert (second.served.backend.name, second.served.reason) == (
+    assert second.selected is not None
+    assert (second.selected.backend.name, second.selected.reason) == (
         "b",
         RouteReason.CAPACITY_OVERFLOW,
     )
@@ -393,8 +393,8 @@ async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:
     reply = await world.ask()
 
     assert len(world.agents["a"].bodies) == 1
-    assert reply.served is not None
-    assert reply.served.reason is RouteReason.CAPABILITY_MATCH
+    assert reply.selected is not None
+    assert reply.selected.reason is RouteReason.CAPABILITY_MATCH
 
 
 async def test_a_backend_that_can_not_be_reached_costs_one_request_one_attempt() -> None:
@@ -423,7 +423,7 @@ async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer(
     after = await world.ask()
 
     served = [
-        reply.served and reply.served.backend.name for reply in (trial.result(), beside, after)
+        reply.selected and reply.selected.backend.name for reply in (trial.result(), beside, after)
     ]
     assert served == ["a", "b", "a"]
 
@@ -526,5 +526,5 @@ async def test_the_failure_that_passes_on_is_told_with_its_own_backend() -> None
     reply = await world.ask()
 
     assert reply.status == 500
-    assert reply.served is not None
-    assert reply.served.backend.name == "a"
+    assert reply.selected is not None
+    assert reply.selected.backend.name == "a"

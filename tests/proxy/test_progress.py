@@ -8,10 +8,10 @@ import pytest
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RequestFinished, TokenUsage
-from nexus_core.proxy.charge import Answered
+from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.progress import RequestRecord
-from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Endpoint, RouteReason
 from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
@@ -61,8 +61,8 @@ def new_record(model: str = "fast") -> RequestRecord:
 
 
 def serve(record: RequestRecord, name: str, attempt: int = 1) -> None:
-    served = Served(snapshot(name), "llama3:70b", RouteReason.BACKEND_FAILOVER)
-    record.route(served, decide(record.request.need, served.backend), attempt)
+    selected = SelectedRoute(snapshot(name), "llama3:70b", RouteReason.BACKEND_FAILOVER)
+    record.route(selected, decide(record.request.need, selected.backend), attempt)
 
 
 def after_a_failover() -> RequestRecord:
@@ -72,8 +72,8 @@ def after_a_failover() -> RequestRecord:
     record.fail_attempt("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
     serve(record, "b", 2)
     record.begin("b", 200, ())
-    record.open_bill(snapshot("b"), "llama3:70b")
-    record.answered = Answered(
+    record.open_charge(snapshot("b"), "llama3:70b")
+    record.answered = ReportedUsage(
         usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True
     )
     return record
@@ -162,10 +162,10 @@ def test_nexus_own_share_is_what_backends_did_not_take() -> None:
     serve(record, "b")
     record.upstream_seconds = 9.5
 
-    served = record.served
+    selected = record.selected
 
-    assert served is not None
-    assert served.overhead_ms == pytest.approx(500, abs=100)
+    assert selected is not None
+    assert selected.overhead_ms == pytest.approx(500, abs=100)
 
 
 def test_the_header_and_the_event_tell_the_same_share() -> None:
@@ -173,14 +173,14 @@ def test_the_header_and_the_event_tell_the_same_share() -> None:
     events = bus.subscribe()
     record = RequestRecord(request(), bus, no_ledger(), lambda: 0.0)
     serve(record, "b")
-    served = record.served
+    selected = record.selected
     record.begin("b", 200, ())
 
     record.finish()
 
     last = events.drain()[-1]
     assert isinstance(last, RequestFinished)
-    assert served is not None
-    assert served.overhead_ms is not None
+    assert selected is not None
+    assert selected.overhead_ms is not None
     assert last.overhead_ms is not None
-    assert 0 <= last.overhead_ms - served.overhead_ms < 100
+    assert 0 <= last.overhead_ms - selected.overhead_ms < 100

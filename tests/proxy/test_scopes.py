@@ -136,7 +136,7 @@ def world_of(*scripts: list[Mood]) -> World:
 
 
 def names(reply: RecordingReply) -> tuple[int | None, str | None]:
-    return reply.status, reply.served.backend.name if reply.served else None
+    return reply.status, reply.selected.backend.name if reply.selected else None
 
 
 @settings(deadline=None, max_examples=150)

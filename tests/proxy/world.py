@@ -21,7 +21,7 @@ from nexus_core.config.schema import (
 )
 from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
 from nexus_core.fleet.registry import Registry
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RouteDecided, TokenUsage
 from nexus_core.providers.base import Call, KeyCutter
@@ -222,7 +222,7 @@ class World:
     routing: RoutingConfig
     has_queue: bool
     behaviours: list[Behaviour]
-    books: Books = field(default_factory=no_ledger)
+    cost_tracker: CostTracker = field(default_factory=no_ledger)
     kinds: tuple[BackendType, ...] = (BackendType.VLLM,)  # of the backends, in turn
     seconds: float = 0.0
     tasks: list[asyncio.Task[None]] = field(default_factory=list)
@@ -254,7 +254,7 @@ class World:
             self.routing,
             self.strategy,
             queue if self.has_queue else None,
-            self.books,
+            self.cost_tracker,
             now=lambda: self.seconds,
             models_known=self._never,
             doubt=self.doubted.append,

@@ -90,7 +90,7 @@ COSTS = CostReport(
 )
 
 
-class FixedFinder:
+class FixedDiscovery:
     """What was found on a fixed machine, with a key of OpenAI; a used one is remembered."""
 
     def __init__(self, *set_keys: str) -> None:
@@ -194,7 +194,7 @@ def make_stage(
     source = StagedSource(
         gateway,
         "127.0.0.1:8000",
-        finder=FixedFinder() if finds else None,
+        discovery=FixedDiscovery() if finds else None,
     )
     source.costs = gateway.costs = COSTS if has_costs else None
     source.kept = {}

@@ -321,7 +321,7 @@ async def test_a_request_that_is_refused_sets_no_money_aside(
     async with nexus_with(of(provider, upstream)) as nexus:
         undoable = await nexus.chat(messages=said, audio={"voice": "alloy", "format": "mp3"})
         misshapen = await nexus.chat(messages=said, temperature="hot")
-        budget = nexus.gateway.books.budget
+        budget = nexus.gateway.cost_tracker.budget
         held = [snapshot.in_flight for snapshot in nexus.gateway.registry.snapshots()]
 
     assert (undoable.status_code, misshapen.status_code) == (422, 400)

@@ -20,7 +20,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         Null and `is_reading` as long as it is read after the start: nothing is known yet.
         """
-        if not gateway.books.is_read:
+        if not gateway.cost_tracker.is_read:
             return {"costs": None, "is_reading": True}
         report = await gateway.cost_report()
         return {"costs": None if report is None else as_json(report)}

@@ -138,7 +138,7 @@ async def test_the_page_tells_the_same_and_loads_nothing_from_elsewhere(gateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class SelectedRoute:
     """A running Nexus, a client of it, and what it says of itself."""
 
     url: str
@@ -177,7 +177,7 @@ def make_gateway() -> Gateway:
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
+def selected() -> Iterator[SelectedRoute]:
     with in_thread(make_gateway) as port, requests.Session() as session:
         url = f"http://127.0.0.1:{port}"
         schema = session.get(f"{url}/openapi.json", timeout=10).json()
@@ -185,7 +185,7 @@ def served() -> Iterator[Served]:
         for _, _, operation in operations(schema):
             for any_of_them in ("4XX", "5XX"):
                 operation["responses"].pop(any_of_them, None)
-        yield Served(url, session, schema)
+        yield SelectedRoute(url, session, schema)
 
 
 def _operations() -> list[tuple[str, str]]:
@@ -225,16 +225,18 @@ _MAY_REFUSE_VALID = {
 
 @pytest.mark.parametrize(("method", "path"), _operations())
 def test_a_fuzzer_finds_no_undocumented_status_and_no_500(
-    served: Served, method: str, path: str
+    selected: SelectedRoute, method: str, path: str
 ) -> None:
-    operation = schemathesis.openapi.from_dict(served.schema)[path][method]
+    operation = schemathesis.openapi.from_dict(selected.schema)[path][method]
 
-    assert _fuzz(served, operation, GenerationMode.POSITIVE) > 0
+    assert _fuzz(selected, operation, GenerationMode.POSITIVE) > 0
     if operation.body or operation.query:  # there is something that can be wrong
-        assert _fuzz(served, operation, GenerationMode.NEGATIVE) > 0
+        assert _fuzz(selected, operation, GenerationMode.NEGATIVE) > 0
 
 
-def _fuzz(served: Served, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> int:
+def _fuzz(
+    selected: SelectedRoute, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode
+) -> int:
     """Send valid or invalid requests and check the answers; how many."""
     count = 0
 
@@ -252,7 +254,7 @@ def _fuzz(served: Served, operation: APIOperation[Any, Any, Any, Any], mode: Gen
         count += 1
         if mode is GenerationMode.POSITIVE and count % 2:
             _aim(case)
-        found = case.call(base_url=served.url, session=served.session, timeout=10)
+        found = case.call(base_url=selected.url, session=selected.session, timeout=10)
 
         assert found.status_code != 500
         named = {*(case.headers or ()), *(case.query or ())}
@@ -275,13 +277,13 @@ def _aim(case: schemathesis.Case[Any]) -> None:
         case.headers["X-Nexus-Backend"] = "local"
 
 
-def test_no_path_takes_another_method(served: Served) -> None:
-    for path, documented in served.schema["paths"].items():
-        url = served.url + re.sub(r"\{\w+\}", "m", path)
+def test_no_path_takes_another_method(selected: SelectedRoute) -> None:
+    for path, documented in selected.schema["paths"].items():
+        url = selected.url + re.sub(r"\{\w+\}", "m", path)
         for method in METHODS:
             if method.lower() in documented:
                 continue
-            found = served.session.request(method, url, data=b"{}", timeout=10)
+            found = selected.session.request(method, url, data=b"{}", timeout=10)
 
             assert found.status_code == 405, (method, path)
             assert found.headers["allow"].lower() in documented, (method, path)

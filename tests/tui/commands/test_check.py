@@ -68,7 +68,7 @@ def test_json_holds_the_same(tmp_path: Path) -> None:
         ("ok", "storage"),
         ("ok", "address"),
     ]
-    assert "start it" in report["findings"][1]["mend"]
+    assert "start it" in report["findings"][1]["hint"]
 
 
 @pytest.mark.parametrize("as_json", [False, True])

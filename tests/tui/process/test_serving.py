@@ -13,7 +13,7 @@ from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.control.commands import SetTier, SwitchBackend
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.process.serving import LocalServer
+from nexus_tui.process.serving import ServerTask
 from nexus_tui.sources.local import LocalSource
 from tests.tui.screen import screen_text, until
 
@@ -78,7 +78,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
     stop, ready = asyncio.Event(), asyncio.Event()
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = LocalServer(CONFIG, listener, stop)
+    server = ServerTask(CONFIG, listener, stop)
     source = LocalSource(server.gateway, f"127.0.0.1:{port}")
     server.watch_with(source)
     app = NexusApp(source, server=server)
@@ -117,7 +117,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
 async def test_without_a_screen_a_death_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     death = Death()
     monkeypatch.setattr("nexus_core.fleet.health.HealthChecks.run", death.around(endless))
-    server = LocalServer(CONFIG, bind("127.0.0.1", 0), asyncio.Event())
+    server = ServerTask(CONFIG, bind("127.0.0.1", 0), asyncio.Event())
     ready = asyncio.Event()
 
     death.now.set()
@@ -132,7 +132,7 @@ async def test_quitting_ends_a_server_that_died(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("nexus_tui.process.serving.serve", die)
     stop = asyncio.Event()
     with bind("127.0.0.1", 0) as listener:
-        server = LocalServer(CONFIG, listener, stop)
+        server = ServerTask(CONFIG, listener, stop)
     server.watch_with(LocalSource(server.gateway))
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

@@ -54,7 +54,7 @@ from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import Call, explain_call
+from nexus_tui.sources.remote_calls import HttpCall, explain_call
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
@@ -150,7 +150,7 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
 async def test_costs_are_those_that_the_other_side_shows(tmp_path: Path) -> None:
     config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
     gateway = Gateway(config)
-    gateway.books.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
+    gateway.cost_tracker.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
 
     async with linked(gateway) as source:
         while source.costs is None or not source.costs.by_model:
@@ -192,7 +192,7 @@ async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None
     config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
     gateway = Gateway(config)
     async with linked(gateway) as source:
-        await gateway.books.ready(wants_prices=False)
+        await gateway.cost_tracker.ready(wants_prices=False)
         await source.refresh_costs()
         before = source.costs
         source._lose("it ended the connection")
@@ -398,7 +398,7 @@ async def test_what_another_version_does_not_know_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "nexus_tui.sources.remote.call_for", lambda _: Call("POST", "/nexus/of-tomorrow", {})
+        "nexus_tui.sources.remote.call_for", lambda _: HttpCall("POST", "/nexus/of-tomorrow", {})
     )
     async with linked(make_gateway()) as source:
         with pytest.raises(NexusError, match="it may be too old; nothing was done"):

@@ -371,11 +371,11 @@ def test_the_newest_failures_of_a_backend_are_kept() -> None:
     st.randoms(use_true_random=False),
 )
 def test_whatever_is_done_to_the_list_its_rows_are_all_different_and_all_match(
-    deeds: list[str], shuffle: random.Random
+    handlers: list[str], shuffle: random.Random
 ) -> None:
     view = ViewModel(capacity=8)
     events = events_of(*(STORIES[number * 7] for number in range(12)), FAILED, LIVE)
-    for deed in deeds:
+    for deed in handlers:
         for _ in range(shuffle.randrange(4)):
             if events:
                 view.apply([events.pop(0)])
