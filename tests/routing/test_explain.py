@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,14 +15,16 @@ from pydantic import TypeAdapter
 
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.explain import Explanation, Situation, as_json, explain
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.context import RoutingContext
+from nexus_core.routing.explain import Explanation, as_json, explain
+from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.router import RouteDecision, foresee, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment, Stage
+from nexus_core.routing.stages import Stage
 from nexus_core.types import HealthStatus, PrivacyZone
-from tests.made_up_backends import MODEL, cooldown, fleets, serving, snapshot
+from tests.made_up_backends import MODEL, context_of, cooldown, fleets, serving, snapshot
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 AT = 10.0
@@ -53,10 +56,9 @@ def strategy(name: str = "priority_only", turns: int = 0) -> Strategy:
 
 
 def explained(
-    need: Requirements, *fleet: BackendSnapshot, by: str = "priority_only", **more: object
+    need: Requirements, *fleet: BackendSnapshot, by: str = "priority_only", **more: Any
 ) -> Explanation:
-    situation = replace(Situation(fleet, strategy(by), AT), **more)  # type: ignore[arg-type]
-    return explain(situation.decide(need), situation)
+    return explain(foresee(need, context_of(*fleet, strategy=by, at=AT, **more)))
 
 
 def rows(explanation: Explanation) -> list[tuple[object, ...]]:
@@ -91,11 +93,11 @@ def test_it_is_what_the_next_request_gets(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str, turns: int
 ) -> None:
     real = strategy(name, turns)
-    situation = Situation(fleet, real, AT)
+    context = RoutingContext(fleet, real, AT)
 
-    explanation = explain(situation.decide(need), situation)
+    explanation = explain(foresee(need, context))
 
-    decision = route(need, fleet, real, Moment(AT))
+    decision = route(need, context)
     assert rows(explanation) == rows_of(decision)
     if decision.order:
         assert explanation.refused is None
@@ -105,8 +107,7 @@ def test_it_is_what_the_next_request_gets(
         assert explanation.chosen.model == first.upstream_model
         assert explanation.chosen.reason is decision.reason
     else:
-        known = situation.known_names
-        error = refuse(decision, known, Outlook(AT), may_use=known.usable_by(need))
+        error = refuse(decision, KnownNames(context))
         assert explanation.chosen is None
         assert explanation.refused is not None
         assert explanation.refused.code == error.code
@@ -118,9 +119,8 @@ def test_explaining_uses_up_no_turn_and_no_random_number(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str, turns: int
 ) -> None:
     asked, unasked = strategy(name, turns), strategy(name, turns)
-    situation = Situation(fleet, asked, AT)
 
-    explain(situation.decide(need), situation)
+    explain(foresee(need, RoutingContext(fleet, asked, AT)))
 
     assert asked.random.getstate() == unasked.random.getstate()
     able = serving(fleet)
@@ -144,10 +144,9 @@ def test_every_stage_takes_in_what_the_one_before_it_let_through(
 def test_whatever_a_refused_request_could_wait_for_would_change_it(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str
 ) -> None:
-    situation = Situation(fleet, strategy(name), AT)
-    decision = situation.decide(need)
+    decision = foresee(need, RoutingContext(fleet, strategy(name), AT))
 
-    explanation = explain(decision, situation)
+    explanation = explain(decision)
 
     if not decision.order:
         changing = {sentence.partition(":")[0] for sentence in explanation.would_change}
@@ -187,7 +186,7 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
         ),
         (
             {"cooldown": cooldown(AT, is_circuit_open=True, is_tried=True), "priority": 90},
-            "a: its trial passed → a, capability-match",
+            "a: its half-open request answered → a, capability-match",
         ),
         (
             {"zone_enabled": False, "priority": 90},
