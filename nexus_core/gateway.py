@@ -225,8 +225,17 @@ class Gateway:
         """How many requests wait for a slot."""
         return 0 if self.queue is None else len(self.queue)
 
-    async def explain(self, question: Question) -> Explanation:
-        """Where such a request would go now, and why; nothing is sent and nothing counted."""
+    async def explain(
+        self,
+        question: Question,
+        request: OpenAIRequest | None = None,
+        endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
+    ) -> Explanation:
+        """Where such a request would go now, and why; nothing is sent and nothing counted.
+
+        Args:
+            request: to be translated for whoever is chosen, at this endpoint.
+        """
         # As the forwarder does: what is spent counts.
         await self.cost_tracker.ready(wants_prices=False)
         decision = self._foresee(question)
@@ -246,16 +255,16 @@ class Gateway:
             explanation = replace(
                 explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
             )
-        if question.request is None:
+        if request is None:
             return explanation
-        translation = await self._translation(question.request, question.endpoint, chosen)
+        translation = await self._translation(request, endpoint, chosen)
         return replace(explanation, translation=translation)
 
     def _foresee(self, question: Question) -> RouteDecision:
         need = read_requirements(
             question.model, question.hints, self.config.routing, question.traits
         )
-        context = self.forwarder.contexts.build(None)
+        context = self.forwarder.contexts.build(question.client)
         return foresee(need, with_usable(context, question.usable))
 
     async def _translation(

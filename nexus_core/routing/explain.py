@@ -6,7 +6,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.routing.known_names import KnownNames
@@ -15,27 +14,19 @@ from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.routing.stages import Drop, Stage
 from nexus_core.routing.what_if import would_change
-from nexus_core.types import (
-    BackendType,
-    Capability,
-    Endpoint,
-    HealthStatus,
-    PrivacyZone,
-    RouteReason,
-)
+from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone, RouteReason
 
 _DRAWN = "the order is drawn anew for each request; this is one draw"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request that is only imagined: what is asked, and what it would be asked for with."""
+    """A request by its facts alone: what is explained without a prompt."""
 
     model: str
     hints: RoutingHints = NO_HINTS
     traits: Traits = NO_TRAITS
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    request: OpenAIRequest | None = None  # to be translated for whoever is chosen
+    client: str | None = None  # the client key whose budget holds, by its name
     usable: tuple[str, ...] = ()  # backends to imagine on, healthy, free and without cooldown
 
 
