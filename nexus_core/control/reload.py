@@ -298,6 +298,6 @@ def _lines(plan: ReloadPlan) -> Iterator[str]:
     if (more := len(plan.routes) - _MAX_ROUTES) > 0:
         yield f"and {more} more models go elsewhere"
     if plan.is_drawn and (plan.added or plan.removed or plan.changed or plan.live):
-        yield "the order is drawn anew for each request: routes are not compared"
+        yield "the order is random for each request: routes are not compared"
     for name in plan.unknown:
         yield f'backend "{name}": its models are known once it was asked'

@@ -279,7 +279,7 @@ async def read_small(
         async for chunk in response.chunks():
             body += chunk
             if len(body) > max_bytes:
-                raise ValueError(f"the answer is over {max_bytes} bytes")
+                raise ValueError(f"answer over {max_bytes} bytes")
         return response.status, bytes(body)
     finally:
         await response.close()

@@ -251,7 +251,7 @@ class TranslatedStream:
         if self._translator.counts_unended_event and not stream.is_complete:
             self._translate(self._parser.finish(), made)
         if not stream.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
         yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
     async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:

@@ -134,7 +134,7 @@ class _Inflater:
             data = self._inflater.unconsumed_tail
             self._left -= len(piece)
             if self._left < 0:
-                raise UpstreamProtocolError(f"the answer is over {self._max_bytes} bytes")
+                raise UpstreamProtocolError(f"answer over {self._max_bytes} bytes")
             if piece:
                 yield piece
             if self._inflater.eof:
