@@ -274,7 +274,7 @@ class TranslatedStream:
                 if len(body) > self._max_bytes:
                     break
             _raise_reported(bytes(body), self._translator)
-        raise UpstreamProtocolError("it answers a request for a stream without one")
+        raise UpstreamProtocolError("answered a streaming request without a stream")
 
     def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
         """Append what these events give to `made`, up to where something is wrong with them."""

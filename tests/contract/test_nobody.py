@@ -163,5 +163,5 @@ async def test_what_kubernetes_sets_for_a_service_of_this_name_is_passed_over(
 
         told = await serves(HomelessNexus(tmp_path, HOME=str(tmp_path), **KUBERNETES))
 
-    assert told.count('NEXUS_PORT is passed over: "tcp://10.0.0.1:8000" is what Kubernetes') == 1
-    assert told.count("is passed over") == 1
+    assert told.count('NEXUS_PORT is ignored: "tcp://10.0.0.1:8000" is set by Kubernetes') == 1
+    assert told.count("is ignored") == 1

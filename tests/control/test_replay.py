@@ -173,7 +173,7 @@ async def test_what_was_not_kept_can_not_be_replayed() -> None:
         await nexus.gateway.execute(CaptureBodies(enabled=False))
         original = await nexus.ask()
 
-        with pytest.raises(RequestNotFoundError, match="not kept"):
+        with pytest.raises(RequestNotFoundError, match="not captured"):
             await nexus.replay(original, "spare")
         assert nexus.gateway.stats.requests == 1
 

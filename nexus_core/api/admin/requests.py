@@ -48,7 +48,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         exchange = gateway.captured(request_id)
         if exchange is None:
             raise RequestNotFoundError(
-                f"the bodies of request {request_id!r} are not kept", param="request_id"
+                f"the bodies of request {request_id!r} were not captured", param="request_id"
             )
         response.headers["cache-control"] = "no-store"
         return {
