@@ -16,12 +16,12 @@ from nexus_core.routing.stages import Drop, Stage
 from nexus_core.routing.what_if import would_change
 from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone, RouteReason
 
-_DRAWN = "the order is drawn anew for each request; this is one draw"
+_DRAWN = "the order is random for each request; this is one sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request by its facts alone: what is explained without a prompt."""
+    """A request described by its facts: what explain needs of it, and no prompt."""
 
     model: str
     hints: RoutingHints = NO_HINTS

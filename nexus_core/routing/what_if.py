@@ -25,7 +25,7 @@ _Fix = Callable[[BackendSnapshot, str, float], tuple[str, BackendSnapshot]]
 def _switched_on(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     words = "switched on" if backend.zone_enabled else f"the {backend.zone} zone switched on"
     if not (backend.enabled or backend.zone_enabled):
-        words = f"{words}, and itself"
+        words = f"{words}, the backend too"
     return words, replace(backend, enabled=True, zone_enabled=True)
 
 
@@ -38,8 +38,8 @@ def _cooldown_over(backend: BackendSnapshot, model: str, at: float) -> tuple[str
     fixed = replace(backend, cooldown=None, cooldowns=NO_COOLDOWNS)
     seconds = backend.cooldown_seconds(model, at)
     if not seconds:
-        return "its half-open request answered", fixed
-    return f"its cooldown over, in {math.ceil(seconds)} s", fixed
+        return "half-open request succeeded", fixed
+    return f"cooldown over, in {math.ceil(seconds)} s", fixed
 
 
 def _one_slot_free(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
@@ -115,7 +115,7 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
             "not restricted",
             [replace(one, zone=PrivacyZone.OPEN, rules=NO_POLICIES) for one in asked],
         ),
-        ("no tier demanded", [replace(one, min_tier=None) for one in asked]),
+        ("no minimum tier", [replace(one, min_tier=None) for one in asked]),
         ("not pinned", [replace(one, backend=None) for one in asked]),
         ("flexible", [replace(one, is_flexible=True) for one in asked]),
     ):

@@ -204,7 +204,7 @@ def test_a_drawn_order_says_that_it_is_one() -> None:
     explanation = explained(Requirements(MODEL), *fleet, by="random")
 
     assert explanation.note is not None
-    assert "drawn anew for each request" in explanation.note
+    assert "random for each request" in explanation.note
     assert explanation.would_change == ("c: switched on → a or b or c",)
 
 
