@@ -28,7 +28,7 @@ from nexus_core.config.schema import (
     KeyPath,
     ServerConfig,
     UnusableBackend,
-    explain,
+    faults_of,
     shown,
     unknown_key,
 )
@@ -133,7 +133,7 @@ def _checked(values: dict[str, Any], problems: Problems) -> Config:
     try:
         return Config.model_validate_json(json.dumps(prepared))
     except ValidationError as error:
-        found = explain(error)
+        found = faults_of(error)
         for fault in found:
             problems.add(fault.path, fault.text, is_key=fault.is_key)
         wrong = {fault.path[0] for fault in found}
