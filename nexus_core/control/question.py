@@ -18,7 +18,7 @@ from nexus_core.types import Capability, PrivacyZone
 _NAME_CHARS = 64
 _Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 _Name = Annotated[str, Field(max_length=_NAME_CHARS)]
-# Words of a closed set come as text, and sets as lists: JSON has no others.
+# Words of a closed set come as text, and tuples as lists: JSON has no others.
 _Word = Field(strict=False)
 
 
@@ -32,9 +32,9 @@ class AskedQuestion(BaseModel):
         Field(min_length=1, max_length=MAX_MODEL_CHARS, description="The model or alias."),
     ]
     needs: Annotated[
-        frozenset[Annotated[Capability, _Word]],
+        tuple[Annotated[Capability, _Word], ...],
         Field(strict=False, description="Capabilities the model and its server must have."),
-    ] = frozenset({Capability.CHAT})
+    ] = (Capability.CHAT,)
     prompt_tokens: Annotated[_Tokens, Field(description="Estimated tokens of the prompt.")] = 0
     max_tokens: Annotated[
         _Tokens, Field(description="Completion limit of one answer in tokens; 0: no limit.")
@@ -115,7 +115,7 @@ def read_question(body: object) -> Question:
             flexible=asked.flexible,
         ),
         traits=Traits(
-            needs=asked.needs,
+            needs=frozenset(asked.needs),
             prompt_tokens=asked.prompt_tokens,
             max_tokens=asked.max_tokens,
             choices=asked.choices,
