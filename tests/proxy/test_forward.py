@@ -471,15 +471,13 @@ class Careless:
     def rank(self, backends: object, need: object) -> list[Ranked]:
         return [Ranked(self.backend)]
 
-    def next_turn(self) -> None:
-        pass
-
 
 async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
     agent = ScriptedAgent("a", whole())
     world = World(agent)
     stray = replace(world.registry.snapshot("a"), zone=PrivacyZone.OPEN)
-    world.forwarder._strategy = cast("Strategy", Careless(stray))
+    careless = cast("Strategy", Careless(stray))
+    world.forwarder.contexts = replace(world.forwarder.contexts, strategy=careless)
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 
