@@ -130,7 +130,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Accounting, checks, discovery and replays run inside the block; all is closed after it."""
+        """Accounting, checks, discovery and replays run inside the block; it closes all."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [

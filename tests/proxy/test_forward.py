@@ -40,7 +40,7 @@ from nexus_core.types import (
     ProbeResult,
     RouteReason,
 )
-from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
@@ -77,7 +77,7 @@ class ScriptedAgent:
             asked=request.fields,
         )
 
-    async def send(self, call: Call) -> ScriptedResponse:
+    async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         self.bodies.append(call.body)
         step = self.script.pop(0)
         if isinstance(step, asyncio.Event):

@@ -32,7 +32,12 @@ from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Endpoint, PrivacyZone, ProbeResult
-from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
+from nexus_core.upstream.base import (
+    Headers,
+    MaySend,
+    UpstreamConnectError,
+    UpstreamProtocolError,
+)
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
 
@@ -200,7 +205,7 @@ class Agent:
             asked=request.fields,
         )
 
-    async def send(self, call: Call) -> Script:
+    async def send(self, call: Call, may_send: MaySend) -> Script:
         self.sent.append(json.loads(call.body))
         behaviour = self._behaviours[self._count % len(self._behaviours)]
         self._count += 1
