@@ -32,6 +32,7 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import prepared
+from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -101,19 +102,17 @@ class Gateway:
         self.health = self.fleet.health
         self.cost_tracker = CostTracker(config, now, is_read_only=is_read_only)
         self.queue = WaitingRoom(config.queue, self.registry) if config.queue.enabled else None
-        self.forwarder = Forwarder(
-            self.fleet.agents,
-            self.registry,
-            self.bus,
-            config.server,
-            config.routing,
-            self.strategy,
-            self.queue,
-            self.cost_tracker,
+        parts = ProxyParts(
+            agents=self.fleet.agents,
+            registry=self.registry,
+            strategy=self.strategy,
+            cost_tracker=self.cost_tracker,
+            bus=self.bus,
             now=now,
             models_known=self.health.first_round,
             doubt=self.health.doubt,
         )
+        self.forwarder = Forwarder(parts, self.queue, config.server, config.routing)
         self.captures = Captures()
         self._tasks: asyncio.TaskGroup | None = None
         self._own: dict[str, int] = {}  # requests of the operator under way, and their bytes

@@ -17,8 +17,8 @@ def check_zone(need: Requirements, choice: Choice) -> None:
         NexusError: the request, or the fallback that was chosen for it, is restricted.
     """
     leg = next((leg for leg in need.fallbacks if leg.model == choice.model), need)
-    for bound in (need, leg):
-        asked = replace(bound, model=choice.model)
+    for bound in (need,) if leg is need else (need, leg):
+        asked = bound if bound.model == choice.model else replace(bound, model=choice.model)
         if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
             name = choice.backend.name
             raise NexusError(f'a restricted request was about to go to "{name}"; stopped')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
@@ -47,8 +46,6 @@ class RequestRecord:
     failed: bool = False
     client_left: bool = False
     is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
-    deadline: asyncio.Timeout | None = field(default=None, repr=False)
-    ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     charge: Charge | None = None  # of the attempt under way, or of the one that answered
@@ -66,11 +63,6 @@ class RequestRecord:
         status = self.cost_tracker.budget.status(self.request.client, self.now())
         overhead_ms = self._overhead_ms(self._elapsed_ms())
         return replace(chosen, overhead_ms=overhead_ms, budget=status)
-
-    @property
-    def has_run_out(self) -> bool:
-        """Its time is over, and not because an operator ended it."""
-        return self.ended_with is None and self.deadline is not None and self.deadline.expired()
 
     @property
     def has_begun(self) -> bool:

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import cast
@@ -27,6 +28,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
@@ -101,6 +103,7 @@ class World:
         max_concurrent: int | None = 1,
         queue: QueueConfig | None = None,
         models: tuple[str, ...] = ("m",),
+        strategy: Strategy | None = None,
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
@@ -127,19 +130,17 @@ class World:
         self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.cost_tracker = no_ledger()
         self.doubted: list[str] = []
-        self.forwarder = Forwarder(
-            self.agents,
-            self.registry,
-            self.bus,
-            server or ServerConfig(),
-            RoutingConfig(),
-            Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
-            self.queue,
-            self.cost_tracker,
+        parts = ProxyParts(
+            agents=self.agents,
+            registry=self.registry,
+            strategy=strategy or Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
+            cost_tracker=self.cost_tracker,
+            bus=self.bus,
             now=lambda: 0.0,
             models_known=self._never,
             doubt=self.doubted.append,
         )
+        self.forwarder = Forwarder(parts, self.queue, server or ServerConfig(), RoutingConfig())
 
     async def _never(self) -> None:
         raise AssertionError("every model is known here")
@@ -463,13 +464,10 @@ async def test_a_zone_switched_on_again_serves_as_before() -> None:
 
 
 class Careless:
-    """A strategy that hands out a backend of its own choice, whatever it was asked to rank."""
+    """A strategy that hands out another backend than the one it was asked to rank: an open one."""
 
-    def __init__(self, backend: BackendSnapshot) -> None:
-        self.backend = backend
-
-    def rank(self, backends: object, need: object) -> list[Ranked]:
-        return [Ranked(self.backend)]
+    def rank(self, backends: Sequence[BackendSnapshot], need: object) -> list[Ranked]:
+        return [Ranked(replace(backends[0], zone=PrivacyZone.OPEN))]
 
     def next_turn(self) -> None:
         pass
@@ -477,9 +475,7 @@ class Careless:
 
 async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
     agent = ScriptedAgent("a", whole())
-    world = World(agent)
-    stray = replace(world.registry.snapshot("a"), zone=PrivacyZone.OPEN)
-    world.forwarder._strategy = cast("Strategy", Careless(stray))
+    world = World(agent, strategy=cast("Strategy", Careless()))
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 
