@@ -206,7 +206,7 @@ class Gateway:
             self.clear_cooldowns()
             self.fleet.apply(plan.config, self.config, plan.fleet)
             self.config = plan.config
-            self.strategy.routing = plan.config.routing
+            self.strategy.configure(plan.config.routing)
             self.forwarder.configure(plan.config.server, plan.config.routing)
             self.cost_tracker.configure(plan.config)
         self.bus.publish(ConfigReloaded(at=self.now(), lines=plan.lines))

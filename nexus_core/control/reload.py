@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -245,8 +244,7 @@ class _Router:
     ) -> None:
         self._routing = routing
         self._fleet = fleet
-        self._strategy = copy(strategy)
-        self._strategy.routing, self._strategy.random = routing, Random(0)  # noqa: S311 - unused
+        self._strategy = strategy.under(routing, Random(0))  # noqa: S311 - unused
         self._at = at
         self._policies = Policies(routing.policies)
 

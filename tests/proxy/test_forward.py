@@ -130,7 +130,8 @@ class World:
         self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.cost_tracker = no_ledger()
         self.doubted: list[str] = []
-        parts = ProxyParts(
+        self.server = server or ServerConfig()
+        self.parts = ProxyParts(
             agents=self.agents,
             registry=self.registry,
             strategy=strategy or Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
@@ -140,7 +141,7 @@ class World:
             models_known=self._never,
             doubt=self.doubted.append,
         )
-        self.forwarder = Forwarder(parts, self.queue, server or ServerConfig(), RoutingConfig())
+        self.forwarder = Forwarder(self.parts, self.queue, self.server, RoutingConfig())
 
     async def _never(self) -> None:
         raise AssertionError("every model is known here")
