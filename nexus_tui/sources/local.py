@@ -17,6 +17,35 @@ from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
 
 
+class Kept(Protocol):
+    """The bodies that are kept."""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    def get(self, request_id: str) -> Exchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        ...
+
+
+class Commands(Protocol):
+    """Who carries an operator's commands out."""
+
+    async def execute(self, command: Command) -> Outcome: ...
+
+
+class Costs(Protocol):
+    """Who knows what was spent."""
+
+    async def cost_report(self) -> CostReport | None:
+        """What was spent; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: it can't be read.
+        """
+        ...
+
+
 class Core(Protocol):
     """What the dashboard needs of the gateway."""
 
@@ -33,26 +62,17 @@ class Core(Protocol):
     @property
     def queue_state(self) -> QueueState | None: ...
     @property
-    def is_capturing(self) -> bool: ...
+    def captures(self) -> Kept: ...
+    @property
+    def operator(self) -> Commands: ...
+    @property
+    def cost_tracker(self) -> Costs: ...
 
     def now(self) -> float:
         """Seconds since the epoch."""
         ...
 
-    def captured(self, request_id: str) -> Exchange | None:
-        """A request and its answer; None where their bodies are not kept."""
-        ...
-
-    async def execute(self, command: Command) -> Outcome: ...
     async def explain(self, question: Question) -> Explanation: ...
-
-    async def cost_report(self) -> CostReport | None:
-        """What was spent; None where no ledger is kept.
-
-        Raises:
-            LedgerUnreadableError: it can't be read.
-        """
-        ...
 
 
 class LocalSource:
@@ -109,7 +129,7 @@ class LocalSource:
 
     @property
     def is_capturing(self) -> bool:
-        return self._core.is_capturing
+        return self._core.captures.is_on
 
     def now(self) -> float:
         return self._core.now()
@@ -133,16 +153,16 @@ class LocalSource:
         return await self._core.explain(question)
 
     async def captured(self, request_id: str) -> Exchange | None:
-        return self._core.captured(request_id)
+        return self._core.captures.get(request_id)
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
             raise PermissionDeniedError("this dashboard is read-only")
-        return await self._core.execute(command)
+        return await self._core.operator.execute(command)
 
     async def refresh_costs(self) -> None:
         try:
-            self.costs = await self._core.cost_report()
+            self.costs = await self._core.cost_tracker.cost_report()
         except LedgerUnreadableError as error:
             self.costs_problem = error.message
         else:

@@ -23,6 +23,10 @@ NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
 
 
+class KeptBodies(dict[str, Exchange]):
+    is_on = False
+
+
 class FakeGateway:
     """The gateway's surface, with a real registry, bus and stats behind it."""
 
@@ -32,8 +36,8 @@ class FakeGateway:
         self.stats = Stats()
         self.bus = EventBus(self.stats.apply)
         self.now = now
-        self.is_capturing = False
-        self.kept: dict[str, Exchange] = {}
+        self.captures = self.kept = KeptBodies()
+        self.operator = self.cost_tracker = self
         self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
@@ -42,9 +46,6 @@ class FakeGateway:
         self.commands: list[Command] = []
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
-
-    def captured(self, request_id: str) -> Exchange | None:
-        return self.kept.get(request_id)
 
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))

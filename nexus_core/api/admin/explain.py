@@ -45,7 +45,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         is kept in memory: GET /nexus/requests/{id}/bodies.
         """
         hints = read_hints(request.scope, gateway.registry.names)
-        outcome = await gateway.execute(
+        outcome = await gateway.operator.execute(
             SendRequest(
                 body=await request.body(),
                 endpoint=endpoint,

@@ -45,7 +45,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
         """The request and the beginning of its answer; only while they are kept."""
-        exchange = gateway.captured(request_id)
+        exchange = gateway.captures.get(request_id)
         if exchange is None:
             raise RequestNotFoundError(
                 f"the bodies of request {request_id!r} are not kept", param="request_id"
@@ -67,7 +67,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
         """Send it again to a backend of one's choice; every rule holds for it as before."""
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
-        return answer(await gateway.execute(command))
+        return answer(await gateway.operator.execute(command))
 
     return router
 

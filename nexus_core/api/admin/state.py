@@ -75,7 +75,7 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
         "last_event": numbered(gateway.event_log.run, gateway.event_log.last),
         "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
         "queue": None if queue is None else as_json(queue),
-        "capture": gateway.is_capturing,
+        "capture": gateway.captures.is_on,
         "last_log": numbered(gateway.logs.run, gateway.logs.last),
     }
 
