@@ -11,10 +11,10 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Policies, RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import ModelDetails, PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
@@ -244,10 +244,9 @@ class _Router:
         at: float,
     ) -> None:
         self._routing = routing
-        self._fleet = fleet
-        self._strategy = copy(strategy)
-        self._strategy.routing, self._strategy.random = routing, Random(0)  # noqa: S311 - unused
-        self._at = at
+        strategy = copy(strategy)
+        strategy.routing, strategy.random = routing, Random(0)  # noqa: S311 - unused
+        self._context = RoutingContext(tuple(fleet), strategy, at)  # an imagined one: no budget
         self._policies = Policies(routing.policies)
 
     def kind(self, model: str) -> Hashable:
@@ -256,7 +255,7 @@ class _Router:
         if model in routing.aliases or model in routing.fallbacks or self._policies.match(model):
             return None
         serving: list[tuple[str, ModelDetails | None]] = []
-        for backend in self._fleet:
+        for backend in self._context.fleet:
             own = backend.models.get(model)
             if own is not None and own != model:
                 return None
@@ -266,7 +265,7 @@ class _Router:
 
     def first(self, model: str, hints: RoutingHints) -> str:
         need = read_requirements(model, hints, self._routing)
-        return _outcome(route(need, self._fleet, self._strategy, Moment(self._at)))
+        return _outcome(route(need, self._context))
 
 
 def _outcome(decision: RouteDecision) -> str:

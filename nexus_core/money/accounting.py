@@ -16,7 +16,7 @@ from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.averages import CompletionAverages
-from nexus_core.money.budget import Budget
+from nexus_core.money.budget import Budget, Verdict
 from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.money.ledger_queries import (
     NoLedgerError,
@@ -229,10 +229,16 @@ class CostTracker:
         usage = self.expected_usage(model, traits.prompt_tokens, traits)
         return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
 
+    def verdict(self, client: str | None) -> Verdict:
+        """What the budget lets a client's next attempt use."""
+        return self.budget.verdict(client, self._now())
+
     def rule(self, client: str | None) -> MoneyRule | None:
         """What the budget says about the client's next attempt; None where nothing is limited."""
-        at = self._now()
-        verdict = self.budget.verdict(client, at)
+        return self.rule_of(self.verdict(client))
+
+    def rule_of(self, verdict: Verdict) -> MoneyRule | None:
+        """A verdict of this moment, asked about single backends; None: nothing is limited."""
         if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
             return None
         days = max(1, round(verdict.resets_in_seconds / 86_400))
@@ -252,13 +258,9 @@ class CostTracker:
 
         return objection
 
-    def prefers_local(self, client: str | None) -> bool:
-        """Whether enough is spent that local backends should be tried first."""
-        return self.budget.verdict(client, self._now()).prefers_local
-
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""
-        return self.budget.verdict(None, self._now()).resets_in_seconds
+        return self.verdict(None).resets_in_seconds
 
     # --- what people ask -----------------------------------------------------------------
 

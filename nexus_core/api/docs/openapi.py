@@ -128,7 +128,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/nexus/reload"): _Route(),
     ("post", "/nexus/save"): _Route(),
     ("post", "/nexus/explain"): _Route(
-        (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), _PROMPTS
+        (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), (*_PROMPTS, "QuestionBody")
     ),
     ("post", "/nexus/send"): _Route((), _OBJECT, _PROMPT_HEADERS, _PROMPTS),
 }

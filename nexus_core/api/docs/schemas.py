@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from pydantic import TypeAdapter
+
+from nexus_core.control.question import QuestionBody
 from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS
+from nexus_core.errors import ActionableErrorContext
 from nexus_core.types import BudgetStatus, PrivacyZone, RouteReason
 
 Json: TypeAlias = dict[str, Any]
@@ -113,20 +117,13 @@ def _envelope(**more: Json) -> Json:
     return _object(("error",), error=inner)
 
 
-_CONTEXT = _object(
-    ("required_tier", "available_backends", "eta_seconds"),
-    required_tier={"type": ["integer", "null"]},
-    available_backends=_list_of(
-        _object(
-            ("name", "status", "zone", "tier"),
-            name=_TEXT,
-            status={"enum": ["healthy", "unhealthy", "at_capacity", "disabled"]},
-            zone={"enum": [zone.value for zone in PrivacyZone]},
-            tier={"type": ["integer", "null"]},
-        )
-    ),
-    eta_seconds={"type": ["integer", "null"]},
-)
+def _derived(kind: type[Any], mode: Literal["validation", "serialization"]) -> dict[str, Json]:
+    """The schema of one of our own values, by its name, with those that it refers to."""
+    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+    parts: dict[str, Json] = schema.pop("$defs", {})
+    return {kind.__name__: schema, **parts}
+
+
 _MODEL_ENTRY = _object(
     ("id", "object", "created", "owned_by"),
     id=_TEXT,
@@ -136,8 +133,12 @@ _MODEL_ENTRY = _object(
 )
 
 SCHEMAS: dict[str, Json] = {
+    **_derived(ActionableErrorContext, "serialization"),
+    **_derived(QuestionBody, "validation"),
     "Error": _envelope(),
-    "Unavailable": _envelope(context=_CONTEXT),
+    "Unavailable": _envelope(
+        context={"$ref": f"#/components/schemas/{ActionableErrorContext.__name__}"}
+    ),
     "Model": _MODEL_ENTRY,
     "ModelList": _object(("object", "data"), object={"const": "list"}, data=_list_of(_MODEL_ENTRY)),
     "ChatRequest": _object(

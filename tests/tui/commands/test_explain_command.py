@@ -8,18 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 
 import httpx
 import pytest
 
-from nexus_core.config.schema import RoutingConfig
-from nexus_core.routing.explain import Situation, explain
+from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.scoring import Strategy
 from nexus_core.types import PrivacyZone
 from nexus_tui.commands.explain import as_text
-from tests.made_up_backends import MODEL, snapshot
+from tests.made_up_backends import MODEL, decide, snapshot
 from tests.tui.commands.watching import Watching
 from tests.tui.process.test_cli import BACKEND, OFFLINE, Running, run
 
@@ -248,9 +245,8 @@ def test_the_table_is_aligned() -> None:
         snapshot("openai", models={}),
         snapshot("vllm-slow", priority=5),
     )
-    situation = Situation(fleet, Strategy(RoutingConfig(), Random(0)), 0.0)
 
-    lines = as_text(explain(situation.decide(need), situation))
+    lines = as_text(explain(decide(need, *fleet, strategy="smart")))
 
     assert lines == [
         " asked       gpt-4 → llama3:70b",
