@@ -88,7 +88,9 @@ def unknown_key(path: KeyPath) -> str:
     name = str(path[-1])
     if _SECRET_NAME.search(name):
         variable = "api_keys_env or admin_key_env" if path[0] == "auth" else "api_key_env"
-        return f"a key never stands in the file; name the variable that holds it in {variable}"
+        return (
+            f"keys must not be in the file; set {variable} to the name of an environment variable"
+        )
     parents = tuple(part for part in path[:-1] if isinstance(part, str))
     properties = _schema_at(path[:-1]).get("properties", {})
     allowed = [key for key in properties if (*parents, key) not in COMPUTED]

@@ -58,8 +58,8 @@ class OwnRequests:
         is_full = waiting and waiting + size > self._live.config.server.max_body_bytes
         if len(self._open) >= MAX_OWN_REQUESTS or is_full:
             raise TooManyOwnRequestsError(
-                f"{len(self._open)} requests of the dashboard or the control API are under way; "
-                "send it when some of them are over"
+                f"{len(self._open)} requests from the dashboard or the control API are in "
+                "progress; retry when some of them have finished"
             )
         self._open[request.id] = size
         kept = self._captures.record(request, reply)

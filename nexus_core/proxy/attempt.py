@@ -7,8 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
-from nexus_core.dialects.report import UnsupportedFieldsError
-from nexus_core.errors import UpstreamFailedError
+from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
@@ -178,7 +177,7 @@ async def _relay(
         flight.blame.add(name, model, why)
         raise UpstreamFailedError(f'backend "{name}": {why}') from error
     except TimeoutError as error:
-        why = f"nothing came for {idle:g} s"
+        why = f"no data for {idle:g} s"
         flight.blame.add(name, model, why)
         raise UpstreamFailedError(
             f'backend "{name}": {why}', status=504, code="upstream_timeout"

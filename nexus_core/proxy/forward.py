@@ -19,10 +19,10 @@ from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.progress import RequestRecord
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
+from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
-from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
+from nexus_core.routing.refusal import asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
-from nexus_core.routing.stages import Moment
 from nexus_core.types import PrivacyZone
 
 
@@ -42,6 +42,7 @@ class Forwarder:
         self._routing = routing
         self._registry = parts.registry
         self._cost_tracker = parts.cost_tracker
+        self.contexts = ContextBuilder(parts.registry, parts.strategy, parts.cost_tracker, queue)
         self._running: set[InFlight] = set()
         self._is_ending = False
         self._idle = asyncio.Event()
@@ -105,7 +106,7 @@ class Forwarder:
                 record.status = error.status
                 record.headers = await reply.refuse(error, record.selected)
         except Exception:
-            record.failed, record.error = True, "Nexus itself failed; see the log"
+            record.failed, record.error = True, "internal error; see the Nexus log"
             record.status = record.status if record.has_begun else 500
             raise
         finally:
@@ -144,7 +145,7 @@ class Forwarder:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
-                tried[failed.route.backend.name] = failed.failure.why
+                tried = {**tried, failed.route.backend.name: failed.failure.why}
                 if last is None or failed.failure.kind is not FailureKind.NOT_SENT:
                     last = failed
                 if number == most:
@@ -176,13 +177,6 @@ class Forwarder:
         started = time.monotonic()
         await tracker.ready(wants_prices=has_cloud)
         record.upstream_seconds += time.monotonic() - started
-
-    def _outlook(self) -> Outlook:
-        return Outlook(
-            at=self._registry.clock(),
-            queued=len(self._queue) if self._queue is not None else 0,
-            budget_resets_in_seconds=self._cost_tracker.resets_in_seconds(),
-        )
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
@@ -239,24 +233,18 @@ class Forwarder:
         return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
-        client = record.request.client
-        moment = Moment(
-            self._registry.clock(),
-            tried,
-            money=self._cost_tracker.rule(client),
-            prefers_local=self._cost_tracker.prefers_local(client),
-        )
-        return route(record.request.need, self._registry.snapshots(), self._parts.strategy, moment)
+        request = record.request
+        return route(request.need, self.contexts.build(request.client, tried))
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """Why nobody can serve it; near names are looked for a few at a time."""
-        known = KnownNames(self._registry.snapshots(), self._routing)
+        known = KnownNames(decision.context)
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
-        return refuse(decision, near, self._outlook(), may_use=known.usable_by(decision.need))
+        return refuse(decision, near)
 
 
 def _shutting_down() -> UpstreamFailedError:
-    why = "Nexus is shutting down; send the request again once it is back"
+    why = "Nexus is shutting down; retry the request after the restart"
     return UpstreamFailedError(why, status=503, code="shutting_down")
 
 

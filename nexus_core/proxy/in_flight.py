@@ -43,4 +43,4 @@ class InFlight:
     def too_late(self) -> str:
         """What is said of a request whose time is over, for people."""
         seconds = self.server.request_timeout_seconds
-        return f"no whole answer within request_timeout_seconds ({seconds:g})"
+        return f"no complete answer within request_timeout_seconds ({seconds:g})"

@@ -78,6 +78,11 @@ class Strategy:
         other.random = random
         return other
 
+    @property
+    def is_drawn(self) -> bool:
+        """The order is a matter of chance."""
+        return self.routing.strategy == "random"
+
     def next_turn(self) -> None:
         """A request was sent: round_robin goes on to the next backend."""
         self._turn += 1

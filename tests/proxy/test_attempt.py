@@ -10,7 +10,6 @@ from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.progress import RequestRecord
 from nexus_core.routing.router import route
-from nexus_core.routing.stages import Moment
 from nexus_core.upstream.base import UpstreamConnectError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ScriptedAgent, World, request, whole
@@ -21,7 +20,7 @@ def attempt(world: World, number: int = 1) -> Attempt:
     record = RequestRecord(asked, parts.bus, parts.cost_tracker, parts.now)
     blame = Blame(parts.registry, asked.openai.body, parts.doubt, parts.now)
     flight = InFlight(record, RecordingReply(), blame, world.server, asyncio.timeout(None))
-    decision = route(asked.need, parts.registry.snapshots(), parts.strategy, Moment())
+    decision = route(asked.need, world.forwarder.contexts.build(None))
     parts.registry.acquire("a")
     return Attempt(parts, flight, decision, number)
 

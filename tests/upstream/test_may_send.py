@@ -25,7 +25,7 @@ async def test_it_is_asked_when_there_is_a_connection_and_before_anything_is_sen
 ) -> None:
     async with RawServer(answer) as upstream:
         held_back = replace(post(upstream.url), may_send=lambda: False)
-        with pytest.raises(UpstreamNotSentError, match="before anything was sent"):
+        with pytest.raises(UpstreamNotSentError, match="before the request was sent"):
             await send_to(engine, held_back)
 
         response = await send_to(engine, post(upstream.url))

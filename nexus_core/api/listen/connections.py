@@ -184,7 +184,7 @@ class Acceptor:
         allowed = most_connections(self._configured, limit)
         if self._configured is not None and allowed < self._configured:
             log.warning(
-                "[server] max_connections: %d is more than %d file descriptors allow; %d it is",
+                "[server] max_connections: %d is more than %d file descriptors allow; using %d",
                 self._configured,
                 limit,
                 allowed,

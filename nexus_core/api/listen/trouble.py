@@ -26,8 +26,8 @@ class Trouble:
         if self._began is None:
             self._began, self._limit = at, limit
             log.warning(
-                "%s: idle connections are closed for new ones, and new ones get a 503 where none "
-                "is idle",
+                "%s: idle connections are closed to accept new ones; if none is idle, new ones "
+                "get a 503",
                 self._what % limit,
             )
 
@@ -36,7 +36,7 @@ class Trouble:
         if self._began is None or at - self._last < _QUIET_SECONDS:
             return
         log.warning(
-            "%s: no longer; in %.0f s %d idle connections were closed and %d refused",
+            "%s: over; in %.0f s %d idle connections were closed and %d refused",
             self._what % self._limit,
             self._last - self._began,
             self.evicted,
