@@ -4,47 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 from nexus_core.config.schema import Config
 from nexus_core.control.config_file import ConfigControl, Configurable
 from nexus_core.control.execute import Operator
+from nexus_core.control.explainer import Explainer
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.discovery.watch import Discoverable, Discovery
-from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
-from nexus_core.near_names import shortlist
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.event_log import EventLog
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
-from nexus_core.providers.base import prepared
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
-from nexus_core.routing.explain import (
-    Chosen,
-    Explanation,
-    Question,
-    TranslationReport,
-    explain,
-)
-from nexus_core.routing.known_names import KnownNames
-from nexus_core.routing.refusal import asked_name, is_unknown
-from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.router import RouteDecision, foresee
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.what_if import with_usable
-from nexus_core.types import Endpoint, QueueState
+from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -107,6 +92,7 @@ class Gateway:
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         files = options.files(live, self.discovery) if options.files else None
+        self.explainer = Explainer(live, parts, self.forwarder.contexts)
         self._own = OwnRequests(live, self.forwarder, self.captures)
         self.operator = Operator(live, self.forwarder, self.fleet, self.captures, self._own, files)
 
@@ -143,61 +129,6 @@ class Gateway:
     def queued(self) -> int:
         """How many requests wait for a slot."""
         return 0 if self.queue is None else len(self.queue)
-
-    async def explain(
-        self,
-        question: Question,
-        request: OpenAIRequest | None = None,
-        endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
-    ) -> Explanation:
-        """Where such a request would go now, and why; nothing is sent and nothing counted.
-
-        Args:
-            request: to be translated for whoever is chosen, at this endpoint.
-        """
-        # As the forwarder does: what is spent counts.
-        await self.cost_tracker.ready(wants_prices=False)
-        decision = self._foresee(question)
-        if not decision.order and not all(drop.backend.models_known for drop in decision.dropped):
-            await self.health.first_round()  # as the forwarder does
-            decision = self._foresee(question)
-        near: Sequence[str] = ()
-        if is_unknown(decision):
-            near = await shortlist(asked_name(decision), KnownNames(decision.context))
-        explanation = explain(decision, near)
-        chosen = explanation.chosen
-        if chosen is None:
-            return explanation
-        backend = self.registry.snapshot(chosen.backend)
-        cost = await self.cost_tracker.expected_cost(backend, chosen.model, question.traits)
-        if cost is not None:
-            explanation = replace(
-                explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
-            )
-        if request is None:
-            return explanation
-        translation = await self._translation(request, endpoint, chosen)
-        return replace(explanation, translation=translation)
-
-    def _foresee(self, question: Question) -> RouteDecision:
-        need = read_requirements(
-            question.model, question.hints, self.config.routing, question.traits
-        )
-        context = self.forwarder.contexts.build(question.client)
-        return foresee(need, with_usable(context, question.usable))
-
-    async def _translation(
-        self, request: OpenAIRequest, endpoint: Endpoint, chosen: Chosen
-    ) -> TranslationReport | None:
-        try:
-            agent = self.fleet.agents[chosen.backend]
-            call = await prepared(agent, endpoint, request, chosen.model)
-        except UnsupportedFieldsError as error:
-            return TranslationReport(unsupported=error.fields)
-        made = call.translation
-        if made is None:
-            return None
-        return TranslationReport(made.dropped, made.ignored, made.changed)
 
     @property
     def queue_state(self) -> QueueState | None:

@@ -46,6 +46,12 @@ class Costs(Protocol):
         ...
 
 
+class Explains(Protocol):
+    """Who knows where a request would go."""
+
+    async def explain(self, question: Question) -> Explanation: ...
+
+
 class Core(Protocol):
     """What the dashboard needs of the gateway."""
 
@@ -68,11 +74,12 @@ class Core(Protocol):
     @property
     def cost_tracker(self) -> Costs: ...
 
+    @property
+    def explainer(self) -> Explains: ...
+
     def now(self) -> float:
         """Seconds since the epoch."""
         ...
-
-    async def explain(self, question: Question) -> Explanation: ...
 
 
 class LocalSource:
@@ -150,7 +157,7 @@ class LocalSource:
         await self._subscription.wait()
 
     async def explain(self, question: Question) -> Explanation:
-        return await self._core.explain(question)
+        return await self._core.explainer.explain(question)
 
     async def captured(self, request_id: str) -> Exchange | None:
         return self._core.captures.get(request_id)

@@ -40,7 +40,7 @@ class FakeGateway:
         self.bus = EventBus(self.stats.apply)
         self.now = now
         self.captures = self.kept = KeptBodies()
-        self.operator = self.cost_tracker = self
+        self.operator = self.cost_tracker = self.explainer = self
         self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)

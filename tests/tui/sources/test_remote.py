@@ -375,7 +375,7 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
         usable=("a",),
     )
     async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
+        assert await source.explain(question) == await gateway.explainer.explain(question)
 
 
 async def test_what_another_version_does_not_know_is_told_as_such(
