@@ -71,11 +71,11 @@ class Attempt:
         parts, record, choice = self.parts, self.flight.record, self.decision.order[0]
         request, backend = record.request, choice.backend
         agent = parts.agents[backend.name]
+        selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
         may_send = partial(parts.registry.still_holds, backend)
         exchange = Exchange(agent, self.flight.server, may_send, parts.now)
         try:
             check_zone(request.need, choice)
-            selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
             self.flight.blame.begin(self.decision.order)
             record.route(selected, self.decision, self.number)
             record.open_charge(backend, selected.model)

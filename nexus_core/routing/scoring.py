@@ -196,7 +196,7 @@ def _affinity(_: BackendSnapshot, __: ModelDetails | None, is_familiar: bool) ->
 
 
 # The score; decision, explain, API and screens show the terms that stand here, in this order.
-TERMS = (
+TERMS: tuple[Term, ...] = (
     Term("priority", lambda weights: weights.priority, _priority),
     Term("load", lambda weights: weights.load, _room),
     Term("latency", lambda weights: weights.latency, _quickness),
