@@ -22,7 +22,7 @@ _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Settlement:
     """How an attempt ended, in tokens and money."""
 
     usage: TokenUsage | None = None
@@ -35,7 +35,7 @@ class Account:
     saved_model: str | None = None
 
 
-NOTHING = Account()
+NOTHING = Settlement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,7 +127,7 @@ class Charge:
         """The attempt failed, and cost nothing that anybody knows of."""
         self._pay(None, at)
 
-    def settle(self, answered: ReportedUsage, at: float) -> Account:
+    def settle(self, answered: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
         usage, counted = answered.usage, CountMethod.REPORTED
         if usage is None:
@@ -144,21 +144,25 @@ class Charge:
         elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
             each = round(usage.completion_tokens / self._request.need.traits.choices)
             self._cost_tracker.averages.observe(self._model, each)
-        account = Account(
-            usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
+        if self._is_cloud:
+            cost, saving = self._cost(usage, at, answered.service_tier), None
+            self._pay(cost, at)
+        else:
+            asked = self._request.openai.model
+            cost, saving = (
+                None,
+                savings(self._cost_tracker.prices, asked, self._model, usage, at=at),
+            )
+        return Settlement(
+            usage=usage,
+            counted=counted,
+            estimated=self._estimate,
+            cost=cost,
+            is_unpriced=self._is_cloud and cost is None,
+            is_partial=not answered.is_whole,
+            saved=saving.cost if saving else None,
+            saved_model=saving.model if saving else None,
         )
-        if not self._is_cloud:
-            return self._with_saving(account, usage, at)
-        cost = self._cost(usage, at, answered.service_tier)
-        self._pay(cost, at)
-        return replace(account, cost=cost, is_unpriced=cost is None)
-
-    def _with_saving(self, account: Account, usage: TokenUsage, at: float) -> Account:
-        asked = self._request.openai.model
-        saving = savings(self._cost_tracker.prices, asked, self._model, usage, at=at)
-        if saving is None:
-            return account
-        return replace(account, saved=saving.cost, saved_model=saving.model)
 
     def _pay(self, cost: Cost | None, at: float) -> None:
         if self._counting is not None:

@@ -27,7 +27,7 @@ from nexus_core.proxy.exchange import (
 )
 from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.judge.fault import FailureKind
-from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
@@ -69,7 +69,7 @@ class Forwarder:
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._doubt = doubt  # has a probe find out whether a backend refuses the key
-        self._running: dict[asyncio.Timeout, RequestRecord] = {}
+        self._running: dict[asyncio.Timeout, RequestProgress] = {}
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -106,10 +106,10 @@ class Forwarder:
         at = asyncio.get_running_loop().time()
         ended = 0
         for deadline, record in self._running.items():
-            at_backend = record.selected if record.is_at_backend else None
-            if at_backend is not None and is_meant(at_backend.backend) and _expire(deadline, at):
+            at_backend = record.route.backend if record.route and record.is_at_backend else None
+            if at_backend is not None and is_meant(at_backend) and _expire(deadline, at):
                 ended += 1
-                record.ended_with = what
+                record.switched_off(what)
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -117,34 +117,32 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestRecord(request, self._bus, self._cost_tracker, self._now)
-        record.receive()
+        record = RequestProgress(request, self._bus, self._cost_tracker, self._now)
+        record.received()
         try:
             await self._within_deadline(record, reply)
         except asyncio.CancelledError:
-            record.client_left = True
+            record.left()
             raise
         except NexusError as error:
-            record.failed, record.error = error.status >= 500, error.message
+            record.erred(error)
             if record.has_begun:
                 await reply.send_error_event(error)
             else:
-                record.status = error.status
-                record.headers = await reply.refuse(error, record.selected)
+                record.refused(await reply.refuse(error, record.selected))
         except Exception:
-            record.failed, record.error = True, "Nexus itself failed; see the log"
-            record.status = record.status if record.has_begun else 500
+            record.crashed()
             raise
         finally:
-            record.finish()
+            record.finished()
 
-    async def _within_deadline(self, record: RequestRecord, reply: Reply) -> None:
+    async def _within_deadline(self, record: RequestProgress, reply: Reply) -> None:
         seconds = self._server.request_timeout_seconds
         deadline = asyncio.timeout(0 if self._is_ending else seconds)
         try:
             async with deadline:
                 self._running[deadline] = record
-                record.deadline = deadline
+                record.bounded_by(deadline)
                 self._idle.clear()
                 await self._try_candidates(record, reply)
         except TimeoutError as error:
@@ -158,7 +156,7 @@ class Forwarder:
             if not self._running:
                 self._idle.set()
 
-    def _why_ended(self, record: RequestRecord) -> UpstreamFailedError:
+    def _why_ended(self, record: RequestProgress) -> UpstreamFailedError:
         if self._is_ending:
             return UpstreamFailedError(
                 "Nexus is shutting down; send the request again once it is back",
@@ -177,7 +175,7 @@ class Forwarder:
         seconds = self._server.request_timeout_seconds
         return f"no whole answer within request_timeout_seconds ({seconds:g})"
 
-    async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
+    async def _try_candidates(self, record: RequestProgress, reply: Reply) -> None:
         tried: dict[str, str] = {}
         failure: Failure | None = None
         blamed: SelectedRoute | None = None  # whose failure it is
@@ -191,7 +189,7 @@ class Forwarder:
                     return
                 tried[decision.order[0].backend.name] = found.why
                 if failure is None or found.kind is not FailureKind.NOT_SENT:
-                    failure, blamed = found, record.chosen
+                    failure, blamed = found, record.selected
                 if attempt == most:
                     break
                 attempt += 1
@@ -199,17 +197,17 @@ class Forwarder:
             blame.settle()
         if failure is None:
             raise await self._refusal(decision)
-        record.chosen = blamed
+        record.fell_back_to(blamed)
         await self._pass_failure_on(record, failure, reply, blame)
 
-    async def _wait_for_spending(self, record: RequestRecord) -> None:
+    async def _wait_for_spending(self, record: RequestProgress) -> None:
         """Right after a start: no money is spent before the month's spending is known."""
         if self._cost_tracker.is_ready:
             return
         started = time.monotonic()
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
         await self._cost_tracker.ready(wants_prices=has_cloud)
-        record.upstream_seconds += time.monotonic() - started
+        record.waited(time.monotonic() - started)
 
     def _outlook(self) -> Outlook:
         return Outlook(
@@ -218,7 +216,7 @@ class Forwarder:
             budget_resets_in_seconds=self._cost_tracker.resets_in_seconds(),
         )
 
-    async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    async def _decide(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
 
         Between a decision and its slot nothing is awaited: no other request takes the slot, and no
@@ -232,8 +230,8 @@ class Forwarder:
         if not decision.order and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
             has_waited = True
-        record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
-        record.decision = decision
+        record.waited(time.monotonic() - started)  # all of it for backends
+        record.decided(decision)
         first = decision.order[0].backend if decision.order and has_waited else None
         if first is not None and not self._may_go_to(decision, record):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
@@ -241,7 +239,7 @@ class Forwarder:
             return await self._decide(record, tried)
         return decision
 
-    def _may_go_to(self, decision: RouteDecision, record: RequestRecord) -> bool:
+    def _may_go_to(self, decision: RouteDecision, record: RequestProgress) -> bool:
         choice = decision.order[0]
         rule = self._cost_tracker.rule(record.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
@@ -251,7 +249,7 @@ class Forwarder:
         self,
         room: WaitingRoom,
         decision: RouteDecision,
-        record: RequestRecord,
+        record: RequestProgress,
         tried: dict[str, str],
     ) -> RouteDecision:
         try:
@@ -265,14 +263,14 @@ class Forwarder:
         except TimeoutError:
             return self._take(record, tried)  # what it is refused for is how things are now
 
-    def _take(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    def _take(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         decision = self._route(record, tried)
         if decision.order:
             first = decision.order[0]
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
-    def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    def _route(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         client = record.request.client
         moment = Moment(
             self._registry.clock(),
@@ -284,7 +282,7 @@ class Forwarder:
 
     async def _attempt(
         self,
-        record: RequestRecord,
+        record: RequestProgress,
         decision: RouteDecision,
         attempt: int,
         reply: Reply,
@@ -301,10 +299,10 @@ class Forwarder:
         with self._registry.held(backend.name, choice.half_open_model):
             check_zone(request.need, choice)
             selected = SelectedRoute(backend, choice.upstream_model, decision.reason)
-            record.route(selected, decision, attempt)
+            record.routed(selected, decision, attempt)
             record.open_charge(backend, selected.model)
             self._strategy.next_turn()
-            record.is_at_backend = True
+            record.exchange_began()
             try:
                 call = await prepared(
                     agent,
@@ -313,24 +311,22 @@ class Forwarder:
                     selected.model,
                     wants_usage=self._cost_tracker.is_priced(backend, selected.model),
                 )
-                record.drop(call.translation.dropped if call.translation else ())
+                record.hints_dropped(call.translation.dropped if call.translation else ())
                 return await self._exchange(record, exchange, call, selected, reply, blame)
             except UnsupportedFieldsError as error:
                 if attempt == 1:
                     raise
                 # It only stands in for one that failed: another one may be able to.
                 failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
-                record.fail_attempt(backend.name, failure, 0.0)
+                record.attempt_failed(backend.name, failure, 0.0)
                 return failure
             finally:
-                if record.answered is None and (exchange.is_refused or not exchange.is_sent):
-                    record.drop_charge()
-                record.is_at_backend = False
+                record.exchange_ended(is_free=exchange.is_refused or not exchange.is_sent)
                 await exchange.close()
 
     async def _exchange(
         self,
-        record: RequestRecord,
+        record: RequestProgress,
         exchange: Exchange,
         call: Call,
         selected: SelectedRoute,
@@ -342,7 +338,7 @@ class Forwarder:
         try:
             answer = await exchange.open(call)
             await record.counted()
-            record.upstream_seconds += exchange.seconds
+            record.waited(exchange.seconds)
             self._registry.record_success(name, exchange.seconds * 1000)
             self._registry.cooldowns.begin(name, model)
             if answer.status >= 400:
@@ -353,13 +349,13 @@ class Forwarder:
             if answer.status < 400:
                 self._registry.cooldowns.succeed(name, model)
         except AttemptFailedError as failed:
-            record.upstream_seconds += exchange.seconds
-            record.fail_attempt(name, failed.failure, exchange.seconds)
+            record.waited(exchange.seconds)
+            record.attempt_failed(name, failed.failure, exchange.seconds)
             blame.learn(agent, model, failed.failure)
             return failed.failure
         except StreamFaultError as reported:
             blame.learn(agent, model, reported_failure(reported, name, call))
-            record.failed, record.error = True, f'backend "{name}": {reported}'
+            record.broke(f'backend "{name}": {reported}')
             await reply.finish()
         except asyncio.CancelledError:
             # A whole answer may take any time: only of a stream it is said when it begins.
@@ -370,14 +366,14 @@ class Forwarder:
         return None
 
     async def _deliver(
-        self, record: RequestRecord, answer: Answer, reply: Reply, blame: Blame
+        self, record: RequestProgress, answer: Answer, reply: Reply, blame: Blame
     ) -> None:
-        record.expect(answer)
+        record.answered(answer)
         selected = record.selected
         assert selected is not None  # noqa: S101 - set with the route, for the type checker
         length = len(answer.body) if answer.relay is None else None
         headers = await reply.start(answer.status, answer.headers, selected, length=length)
-        record.begin(selected.backend.name, answer.status, headers)
+        record.began(selected.backend.name, answer.status, headers)
         if answer.relay is None:
             await reply.send(answer.body)
         else:
@@ -386,7 +382,7 @@ class Forwarder:
 
     async def _relay(
         self,
-        record: RequestRecord,
+        record: RequestProgress,
         selected: SelectedRoute,
         answer: Answer,
         relay: StreamRelay,
@@ -410,22 +406,24 @@ class Forwarder:
         else:
             is_whole = True
         finally:
-            record.answered = ReportedUsage(
-                usage=relay.usage,
-                service_tier=relay.service_tier,
-                text_bytes=relay.text_bytes,
-                is_whole=is_whole,
+            record.relayed(
+                ReportedUsage(
+                    usage=relay.usage,
+                    service_tier=relay.service_tier,
+                    text_bytes=relay.text_bytes,
+                    is_whole=is_whole,
+                )
             )
 
     async def _pass_failure_on(
-        self, record: RequestRecord, failure: Failure, reply: Reply, blame: Blame
+        self, record: RequestProgress, failure: Failure, reply: Reply, blame: Blame
     ) -> None:
         """The last backend's failure is the client's answer."""
         verdict = failure.verdict
         if isinstance(verdict, NexusError):
             raise verdict
         await self._deliver(record, verdict, reply, blame)
-        record.failed, record.error = True, failure.why
+        record.broke(failure.why)
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """Why nobody can serve it; near names are looked for a few at a time."""

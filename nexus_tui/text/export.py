@@ -104,7 +104,7 @@ def as_json(row: RequestRow) -> str:
 def _record(row: RequestRow) -> dict[str, object]:
     """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
     at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
-    finished = row.finished
+    finished = row.outcome
     estimated = finished.estimated if finished else None
     return {
         "time": at,

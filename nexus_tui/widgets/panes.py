@@ -180,7 +180,7 @@ def _phases(row: RequestRow, width: int) -> list[Line]:
 
 def _steps(row: RequestRow) -> list[tuple[str, float, float | None]]:
     """Each phase: its name, when it began, how long it took; the last one is the whole."""
-    own = row.finished.overhead_ms if row.finished else None
+    own = row.outcome.overhead_ms if row.outcome else None
     failed = sum(attempt.elapsed_ms for attempt in row.attempts)
     first, total = row.first_byte_ms, row.total_ms
     steps: list[tuple[str, float, float | None]] = [("nexus", 0.0, own)]

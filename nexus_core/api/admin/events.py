@@ -15,7 +15,7 @@ from nexus_core.api.admin.state import Totals
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.observe.event_json import event_as_json
+from nexus_core.observe.event_json import event_as_json, event_name
 from nexus_core.observe.events import NexusEvent, RequestFinished, RequestReceived
 
 BATCH_SECONDS = 0.25
@@ -193,7 +193,7 @@ class EventStream:
             self._running.clear()
 
     def _message(self, number: int, event: NexusEvent) -> bytes:
-        return _sse(event_as_json(event), type(event).__name__, numbered(self._log.run, number))
+        return _sse(event_as_json(event), event_name(event), numbered(self._log.run, number))
 
     def _gap(self, reason: str, skipped: int | None = None, until: int | None = None) -> bytes:
         """Events are missing: so many, the newest of them not newer than `until`."""

@@ -34,8 +34,8 @@ def row_of(story: Story) -> RequestRow:
 
 
 def counted_here(row: RequestRow, *, is_partial: bool = False) -> RequestRow:
-    assert row.finished is not None
-    row.finished = replace(row.finished, counted=CountMethod.ESTIMATED, is_partial=is_partial)
+    assert row.outcome is not None
+    row.outcome = replace(row.outcome, counted=CountMethod.ESTIMATED, is_partial=is_partial)
     return row
 
 
@@ -79,8 +79,8 @@ def test_tokens_and_differences_of_what_nexus_counted_itself_say_so() -> None:
 
 def test_a_cost_that_the_backend_reported_says_so() -> None:
     row = row_of(PRICED)
-    assert row.finished is not None
-    row.finished = replace(row.finished, cost=Cost(3_000_000, "reported"))
+    assert row.outcome is not None
+    row.outcome = replace(row.outcome, cost=Cost(3_000_000, "reported"))
 
     assert cost_words(row) == "$0.0060 est, $0.0030 as the backend reported"
 
