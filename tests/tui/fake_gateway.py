@@ -12,6 +12,7 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question, Situation, explain
 from nexus_core.routing.requirements import read_requirements
@@ -30,7 +31,8 @@ class FakeGateway:
         self.config = config
         self.started_at = STARTED
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.bus = EventBus(self.stats.apply, self.recent.apply)
         self.now = now
         self.is_capturing = False
         self.kept: dict[str, Exchange] = {}

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.observe.stats import BackendStats
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.backend_list import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
@@ -24,7 +24,7 @@ RUNNING = Story(1, "gpt-4o", "openai", total_ms=None, tokens=None)
 REFUSED = Story(1, "gpt-4o", None, None, status=503, first_ms=None, tokens=None)
 
 
-def row_of(story: Story) -> RequestRow:
+def row_of(story: Story) -> RecentRequest:
     source, gateway = make_source(plays=False)
     app = NexusApp(source, now=fixed_now)
     publish(gateway, "r", story)
@@ -33,7 +33,7 @@ def row_of(story: Story) -> RequestRow:
     return app.view.view[0]
 
 
-def counted_here(row: RequestRow, *, is_partial: bool = False) -> RequestRow:
+def counted_here(row: RecentRequest, *, is_partial: bool = False) -> RecentRequest:
     assert row.outcome is not None
     row.outcome = replace(row.outcome, counted=CountMethod.ESTIMATED, is_partial=is_partial)
     return row

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_tui.draw import clipboard
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.rows import RequestRow
 from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
 
 
-def make_row(story: Story) -> RequestRow:
+def make_row(story: Story) -> RecentRequest:
     gateway = make_gateway()
     subscription = gateway.bus.subscribe()
     publish(gateway, "a81f7c", story)
-    view = ViewModel()
+    view = ViewModel(gateway.recent)
     view.apply(subscription.drain())
     return view.view[0]
 
