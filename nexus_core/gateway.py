@@ -130,7 +130,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Accounting, checks, discovery and replays run inside the block; all is closed after it."""
+        """Accounting, checks, discovery and replays run inside the block, and end with it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
@@ -330,8 +330,8 @@ class Gateway:
         is_full = waiting and waiting + size > self.config.server.max_body_bytes
         if len(self._own) >= MAX_OWN_REQUESTS or is_full:
             raise TooManyOwnRequestsError(
-                f"{len(self._own)} requests of the dashboard or the control API are under way; "
-                "send it when some of them are over"
+                f"{len(self._own)} requests from the dashboard or the control API are in progress; "
+                "retry when some of them have finished"
             )
         self._own[request.id] = size
         kept = self.captures.record(request, reply)

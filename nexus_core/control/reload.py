@@ -271,7 +271,7 @@ class _Router:
 
 def _outcome(decision: RouteDecision) -> str:
     if not decision.order:
-        return "nobody"
+        return "no backend"
     first = decision.order[0]
     other = f" with {first.model}" if first.model != decision.need.model else ""
     return f"{first.backend.name}{other}"
@@ -284,20 +284,20 @@ def _lines(plan: ReloadPlan) -> Iterator[str]:
     for name in plan.added:
         yield f'backend "{name}": added'
     for name in plan.removed:
-        yield f'backend "{name}": removed; what runs there finishes'
+        yield f'backend "{name}": removed; running requests finish'
     for change in plan.changed:
         yield f'backend "{change.name}": {", ".join(change.keys)} changed'
     yield from plan.unusable
     for section in plan.live:
         yield f"[{section}] changed"
     for key in plan.restart:
-        yield f"{key}: changes at the next start"
+        yield f"{key}: takes effect after a restart"
     for route_change in plan.routes[:_MAX_ROUTES]:
         who = " (restricted requests)" if route_change.is_restricted else ""
         yield f"{route_change.model}{who}: {route_change.before} → {route_change.after}"
     if (more := len(plan.routes) - _MAX_ROUTES) > 0:
-        yield f"and {more} more models go elsewhere"
+        yield f"and {more} more models with another route"
     if plan.is_drawn and (plan.added or plan.removed or plan.changed or plan.live):
-        yield "the order is drawn anew for each request: routes are not compared"
+        yield "the order is random for each request: routes are not compared"
     for name in plan.unknown:
-        yield f'backend "{name}": its models are known once it was asked'
+        yield f'backend "{name}": models are known after its first probe'

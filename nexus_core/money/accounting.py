@@ -92,7 +92,7 @@ class CostTracker:
         names = [key.name for key in self._config.auth.api_keys]
         for client in self.budget.unknown_clients(names):
             log.warning(
-                "[budget.keys.%s]: there is no client key of that name, so the limit holds nobody",
+                "[budget.keys.%s]: no client key has this name; the limit has no effect",
                 client,
             )
 
@@ -100,7 +100,7 @@ class CostTracker:
         """What the month has cost, None where that can't be known, and how long answers are."""
         if self._path is None:
             if self._config.storage.path != ":memory:" and not self._is_read_only:
-                log.warning("%s: requests go on unrecorded; %s", NO_HOME, HINT)
+                log.warning("%s: requests are served but not recorded; %s", NO_HOME, HINT)
             return {}, {}
         try:
             with read_ledger(self._path) as connection:
@@ -108,7 +108,7 @@ class CostTracker:
         except NoLedgerError as error:
             descriptors.require(1)  # SQLite does not say why it can't open a file
             if self.ledger.path is not None and self.ledger.problem is None:
-                log.warning("the month's spending begins at zero: %s", error)
+                log.warning("budget: this month's spending starts at zero: %s", error)
             return None if self._path.exists() else {}, {}
 
     @property
@@ -149,9 +149,9 @@ class CostTracker:
             await self._until_read("the price list", lambda: self.prices.load())
         if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
             try:
-                await self._until_read("the vocabularies", self.tokenizers.load)
+                await self._until_read("the tokenizer vocabularies", self.tokenizers.load)
             except ValueError as error:
-                log.warning("tokens are only estimated: %s", error)
+                log.warning("token counts are only estimates: %s", error)
 
     async def load_prices(self) -> None:
         """Return once prices are known; at once if they are already.
@@ -236,7 +236,7 @@ class CostTracker:
         if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
             return None
         days = max(1, round(verdict.resets_in_seconds / 86_400))
-        spent = f"the month's budget is spent; it starts anew in {days} d"
+        spent = f"the monthly budget is spent; it resets in {days} d"
 
         def objection(backend: BackendSnapshot, model: str) -> str | None:
             if not backend.type.is_cloud:
@@ -246,7 +246,9 @@ class CostTracker:
             if verdict.may_use_unpriced:
                 return None
             is_priced = self.is_priced(backend, model)
-            return None if is_priced else f"no price is known for {model}, and a limit holds"
+            return (
+                None if is_priced else f"no price is known for {model}, and the budget requires one"
+            )
 
         return objection
 

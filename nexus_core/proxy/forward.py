@@ -159,7 +159,7 @@ class Forwarder:
     def _why_ended(self, record: RequestProgress) -> UpstreamFailedError:
         if self._is_ending:
             return UpstreamFailedError(
-                "Nexus is shutting down; send the request again once it is back",
+                "Nexus is shutting down; retry the request after the restart",
                 status=503,
                 code="shutting_down",
             )
@@ -173,7 +173,7 @@ class Forwarder:
 
     def _too_late(self) -> str:
         seconds = self._server.request_timeout_seconds
-        return f"no whole answer within request_timeout_seconds ({seconds:g})"
+        return f"no complete answer within request_timeout_seconds ({seconds:g})"
 
     async def _try_candidates(self, record: RequestProgress, reply: Reply) -> None:
         tried: dict[str, str] = {}
@@ -398,7 +398,7 @@ class Forwarder:
             blame.add(name, model, why)
             raise UpstreamFailedError(f'backend "{name}": {why}') from error
         except TimeoutError as error:
-            why = f"nothing came for {idle:g} s"
+            why = f"no data for {idle:g} s"
             blame.add(name, model, why)
             raise UpstreamFailedError(
                 f'backend "{name}": {why}', status=504, code="upstream_timeout"

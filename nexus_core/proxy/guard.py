@@ -21,4 +21,4 @@ def check_zone(need: Requirements, choice: Choice) -> None:
         asked = replace(bound, model=choice.model)
         if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
             name = choice.backend.name
-            raise NexusError(f'a restricted request was about to go to "{name}"; stopped')
+            raise NexusError(f'restricted request stopped before it reached open backend "{name}"')

@@ -245,7 +245,7 @@ class RequestProgress:
 
     def crashed(self) -> None:
         """Nexus itself failed, and the client gets its error page."""
-        self.failed, self.error = True, "Nexus itself failed; see the log"
+        self.failed, self.error = True, "internal error; see the Nexus log"
         if not self.has_begun:
             self.status = 500
 

@@ -30,7 +30,7 @@ from nexus_core.types import (
     RouteReason,
 )
 
-_DRAWN = "the order is drawn anew for each request; this is one draw"
+_DRAWN = "the order is random for each request; this is one sample"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,7 +313,7 @@ _Mend = Callable[[BackendSnapshot, str, float], tuple[str, BackendSnapshot]]
 def _switched_on(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     words = "switched on" if backend.zone_enabled else f"the {backend.zone} zone switched on"
     if not (backend.enabled or backend.zone_enabled):
-        words = f"{words}, and itself"
+        words = f"{words}, the backend too"
     return words, replace(backend, enabled=True, zone_enabled=True)
 
 
@@ -326,8 +326,8 @@ def _cooldown_over(backend: BackendSnapshot, model: str, at: float) -> tuple[str
     mended = replace(backend, cooldown=None, cooldowns=NO_COOLDOWNS)
     seconds = backend.cooldown_seconds(model, at)
     if not seconds:
-        return "its trial passed", mended
-    return f"its cooldown over, in {math.ceil(seconds)} s", mended
+        return "half-open request succeeded", mended
+    return f"cooldown over, in {math.ceil(seconds)} s", mended
 
 
 def _one_slot_free(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
@@ -397,7 +397,7 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
             "not restricted",
             [replace(leg, zone=PrivacyZone.OPEN, rules=NO_POLICIES) for leg in both],
         ),
-        ("no tier demanded", [replace(leg, min_tier=None) for leg in both]),
+        ("no minimum tier", [replace(leg, min_tier=None) for leg in both]),
         ("not pinned", [replace(leg, backend=None) for leg in both]),
         ("flexible", [replace(leg, is_flexible=True) for leg in both]),
     ):

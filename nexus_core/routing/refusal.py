@@ -120,7 +120,7 @@ def _wait_seconds(drop: Drop, at: float, ahead: float) -> float | None:
 
 
 def _model_not_found(model: str, near: Sequence[str]) -> ModelNotFoundError:
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists what is"
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists the models"
     return ModelNotFoundError(f"the model {model!r} is not served here{hint}", param="model")
 
 
@@ -148,7 +148,7 @@ def _never(decision: RouteDecision) -> NexusError | None:
     who = ", ".join(dict.fromkeys(f"{d.backend.name} is of type {d.backend.type}" for d in lacking))
     if (endpoint := next(iter(lacks & _ENDPOINTS.keys()), None)) is not None:
         return _no_endpoint(endpoint, who, decision)
-    why = f"no backend that serves {need.model!r} takes {{}}: {who}"
+    why = f"no backend that serves {need.model!r} supports {{}}: {who}"
     traits = need.traits
     return UnsupportedFieldsError(
         {traits.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
@@ -182,7 +182,7 @@ def _too_long(window: int, decision: RouteDecision) -> ContextLengthError:
     field = next((name for what, name in _PROMPT_FIELDS.items() if what in traits.needs), None)
     return ContextLengthError(
         f"the prompt has about {traits.prompt_tokens:,} tokens; "
-        f"{decision.need.model!r} takes {window:,} at most here",
+        f"the context window of {decision.need.model!r} is {window:,}",
         param=field or "messages",
     )
 
@@ -194,10 +194,10 @@ def _no_endpoint(wanted: Capability, who: str, decision: RouteDecision) -> Endpo
         for backend in {drop.backend.name: drop.backend for drop in decision.dropped}.values()
         if backend.is_on and backend.models and not lacks_by_type(decision.need, backend)
     ][:_MAX_SUGGESTED]
-    hint = f"; models of {' or '.join(others)} may have it" if others else ""
+    hint = f"; models of {' or '.join(others)} may support it" if others else ""
     return EndpointNotServedError(
-        f"no backend that serves {decision.need.model!r} has {path}: {who}; "
-        f"the model is served at {Endpoint.CHAT_COMPLETIONS}{hint}",
+        f"no backend that serves {decision.need.model!r} supports {path}: {who}; "
+        f"use {Endpoint.CHAT_COMPLETIONS}{hint}",
         param="model",
     )
 
@@ -217,7 +217,7 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
     unaffordable = [drop for drop in able if drop.stage is Stage.BUDGET]
     if unaffordable:
         return BudgetExceededError, (
-            f"money keeps every backend that could serve {model!r} from it: "
+            f"the monthly budget blocks every backend that could serve {model!r}: "
             + _reasons(unaffordable)
         )
     return NoCapableBackendError, f"no backend can serve {model!r} now: " + (

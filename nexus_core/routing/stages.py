@@ -85,7 +85,9 @@ class Moment:
 def serves_model(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
     if need.model in backend.models:
         return None
-    return f"does not serve {need.model}" if backend.models_known else "its models are not known"
+    return (
+        f"does not serve {need.model}" if backend.models_known else "its models are not known yet"
+    )
 
 
 def is_pinned(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
@@ -123,7 +125,7 @@ def meets_tier(need: Requirements, backend: BackendSnapshot, _: Moment) -> str |
     if wanted is None or (backend.tier is not None and backend.tier >= wanted):
         return None
     has = "no tier" if backend.tier is None else f"tier {backend.tier}"
-    return f"{has}, {wanted} is demanded"
+    return f"{has}, minimum is {wanted}"
 
 
 def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
@@ -133,10 +135,10 @@ def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str |
     if details is not None:
         lacks |= details.lacks
     if missing := lacks & traits.needs:
-        return "does not do " + ", ".join(sorted(missing))
+        return "does not support " + ", ".join(sorted(missing))
     window = details.context_tokens if details is not None else None
     if window is not None and traits.prompt_tokens > window:
-        return f"takes {window:,} tokens, the prompt has about {traits.prompt_tokens:,}"
+        return f"context window of {window:,} tokens, the prompt has about {traits.prompt_tokens:,}"
     return None
 
 

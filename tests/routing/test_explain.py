@@ -179,15 +179,15 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
         ),
         (
             {"cooldown": cooldown(AT + 20), "priority": 90},
-            "a: its cooldown over, in 20 s → a, capability-match",
+            "a: cooldown over, in 20 s → a, capability-match",
         ),
         (
             {"cooldowns": {MODEL: cooldown(AT + 19.1)}, "priority": 90},
-            "a: its cooldown over, in 20 s → a, capability-match",
+            "a: cooldown over, in 20 s → a, capability-match",
         ),
         (
             {"cooldown": cooldown(AT, is_circuit_open=True, is_tried=True), "priority": 90},
-            "a: its trial passed → a, capability-match",
+            "a: half-open request succeeded → a, capability-match",
         ),
         (
             {"zone_enabled": False, "priority": 90},
@@ -195,11 +195,11 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
         ),
         (
             {"enabled": False, "zone_enabled": False, "priority": 90},
-            "a: the restricted zone switched on, and itself → a, capability-match",
+            "a: the restricted zone switched on, the backend too → a, capability-match",
         ),
         (
             FULL | {"enabled": False, "cooldown": cooldown(AT + 3)},
-            "a: switched on and its cooldown over, in 3 s and one slot free → a, capability-match",
+            "a: switched on and cooldown over, in 3 s and one slot free → a, capability-match",
         ),
     ],
 )
@@ -223,7 +223,7 @@ def test_what_makes_no_difference_is_not_told() -> None:
     ("need", "sentence"),
     [
         (Requirements(MODEL, zone=RESTRICTED), "the request: not restricted → a, capability-match"),
-        (Requirements(MODEL, min_tier=4), "the request: no tier demanded → a, capability-match"),
+        (Requirements(MODEL, min_tier=4), "the request: no minimum tier → a, capability-match"),
         (Requirements(MODEL, backend="b"), "the request: not pinned → a, capability-match"),
     ],
 )
@@ -272,7 +272,7 @@ def test_a_drawn_order_says_that_it_is_one() -> None:
     explanation = explained(Requirements(MODEL), *fleet, by="random")
 
     assert explanation.note is not None
-    assert "drawn anew for each request" in explanation.note
+    assert "random for each request" in explanation.note
     assert explanation.would_change == ("c: switched on → a or b or c",)
 
 

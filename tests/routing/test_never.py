@@ -134,8 +134,8 @@ def test_the_message_says_who_lacks_what_and_what_may_have_it() -> None:
     error = refused(EMBEDS, claude(), other)
 
     assert error.message == (
-        f"no backend that serves '{MODEL}' has /v1/embeddings: claude is of type anthropic; "
-        "the model is served at /v1/chat/completions; models of local may have it"
+        f"no backend that serves '{MODEL}' supports /v1/embeddings: claude is of type anthropic; "
+        "use /v1/chat/completions; models of local may support it"
     )
 
 
@@ -168,7 +168,7 @@ def test_a_refusal_that_no_retry_can_mend_says_so(
 
 
 def test_what_is_too_dear_is_not_asked_again() -> None:
-    moment = Moment(10, money=lambda *_: "the month's budget is spent")
+    moment = Moment(10, money=lambda *_: "the monthly budget is spent")
     need = Requirements(MODEL)
     decision = route(need, [snapshot()], by_score(), moment)
 

@@ -81,7 +81,7 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
     error = refusal(Requirements("other"), snapshot(models={}, models_known=False))
 
     assert error.code == "no_capable_backend"
-    assert "its models are not known" in error.message
+    assert "its models are not known yet" in error.message
 
 
 @pytest.mark.parametrize(

@@ -26,10 +26,10 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def explain_request(
         request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     ) -> Response:
-        """Where this request would go, and why; it is not sent.
+        """Explain the route of a request without sending it.
 
-        `?usable=NAME`, once or more, imagines that backend on, healthy and with a free slot.
-        With `?translate=false` the provider's form of the request is not worked out.
+        `?usable=NAME` (repeatable) treats that backend as switched on, healthy and with a free
+        slot. `?translate=false` skips the translation into the provider's format.
         """
         question = await _read_question(gateway, request, endpoint)
         content = json.dumps(as_json(await gateway.explain(question)))
@@ -39,10 +39,10 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def send_request(
         request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
     ) -> Response:
-        """Send a request of the operator's own; events and GET /nexus/requests tell of it.
+        """Send a request as the operator; events and GET /nexus/requests show the result.
 
-        Body and X-Nexus-* headers are those of the data plane, whose every rule holds. Its answer
-        is kept in memory: GET /nexus/requests/{id}/bodies.
+        Body, X-Nexus-* headers and routing rules are those of the data plane. The answer is
+        captured in memory: GET /nexus/requests/{id}/bodies.
         """
         hints = read_hints(request.scope, gateway.registry.names)
         outcome = await gateway.execute(

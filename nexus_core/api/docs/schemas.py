@@ -30,23 +30,23 @@ REQUEST_HEADERS: dict[str, Json] = {
     for parameter in (
         _asked_by(
             "X-Nexus-Privacy-Zone",
-            "`restricted`: only restricted backends may see it.",
+            "`restricted`: only restricted backends may receive the request.",
             enum=[zone.value for zone in PrivacyZone],
         ),
         _asked_by(
             "X-Nexus-Min-Tier",
-            "Only backends of that tier or a higher one.",
+            "Minimum tier of the backend.",
             enum=["0", "1", "2", "3", "4"],
         ),
         _asked_by(
             "X-Nexus-Backend",
-            "This backend and no other, by its name.",
+            "Name of the only backend to use (pin).",
             pattern="^[A-Za-z0-9._-]{1,64}$",
         ),
-        _asked_by("X-Nexus-Priority", "The place in the queue.", enum=["high", "normal"]),
+        _asked_by("X-Nexus-Priority", "Priority in the queue.", enum=["high", "normal"]),
         _asked_by(
             "X-Nexus-Flexible",
-            "`true`: a fallback may go below the first choice's tier.",
+            "`true`: a fallback may have a lower tier than the first choice.",
             enum=["true", "false"],
         ),
     )
@@ -58,26 +58,33 @@ def _told_by(description: str, **schema: object) -> Json:
 
 
 RESPONSE_HEADERS: dict[str, Json] = {
-    "X-Nexus-Request-Id": _told_by("One id in headers, logs, events and ledger."),
-    "X-Nexus-Backend": _told_by("Who answered."),
-    "X-Nexus-Backend-Type": _told_by("Where it runs.", enum=["local", "cloud"]),
+    "X-Nexus-Request-Id": _told_by("Request id, the same in headers, logs, events and ledger."),
+    "X-Nexus-Backend": _told_by("Name of the backend."),
+    "X-Nexus-Backend-Type": _told_by("Location of the backend.", enum=["local", "cloud"]),
     "X-Nexus-Route-Reason": _told_by(
-        "Why this backend.", enum=[reason.value for reason in RouteReason]
+        "Reason for this backend.", enum=[reason.value for reason in RouteReason]
     ),
-    "X-Nexus-Privacy-Zone": _told_by("Its zone.", enum=[zone.value for zone in PrivacyZone]),
-    "X-Nexus-Model": _told_by("The model that answered, by the backend's own name."),
+    "X-Nexus-Privacy-Zone": _told_by(
+        "Zone of the backend.", enum=[zone.value for zone in PrivacyZone]
+    ),
+    "X-Nexus-Model": _told_by("Answering model, as the backend names it."),
     "X-Nexus-Cost-Estimated": _told_by(
-        "US dollars; cloud backends with a known price only.", pattern=r"^\$\d+\.\d{4,}$"
+        "Cost in US dollars; only for cloud backends with a known price.",
+        pattern=r"^\$\d+\.\d{4,}$",
     ),
     "X-Nexus-Budget-Status": _told_by(
-        "Absent while normal.",
+        "Budget status; absent while normal.",
         enum=[one.value for one in BudgetStatus if one is not BudgetStatus.NORMAL],
     ),
-    "X-Nexus-Dropped-Params": _told_by("Sampling hints that were left out, comma-separated."),
-    "X-Nexus-Overhead-Ms": _told_by("What Nexus itself took.", pattern=r"^\d+\.\d$"),
-    "Retry-After": _told_by("Seconds, where it is known."),
-    "WWW-Authenticate": _told_by("How to send a key."),
-    "Accept-Encoding": _told_by("The encodings that are read."),
+    "X-Nexus-Dropped-Params": _told_by(
+        "Sampling parameters left out for this provider, comma-separated."
+    ),
+    "X-Nexus-Overhead-Ms": _told_by(
+        "Latency added by Nexus, in milliseconds.", pattern=r"^\d+\.\d$"
+    ),
+    "Retry-After": _told_by("Seconds until a retry may succeed; absent if unknown."),
+    "WWW-Authenticate": _told_by("Authentication scheme for keys."),
+    "Accept-Encoding": _told_by("Supported request encodings."),
 }
 
 SECURITY: dict[str, Json] = {

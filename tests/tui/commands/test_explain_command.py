@@ -102,7 +102,7 @@ def test_the_admin_key_of_the_configuration_is_used(tmp_path: Path) -> None:
 
     assert with_key.returncode == 0
     assert (without.returncode, without.stdout) == (2, "")
-    assert "401: a client key is needed" in without.stderr
+    assert "401: missing client key" in without.stderr
 
 
 def test_without_an_admin_key_the_first_client_key_is_used(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_the_table_is_aligned() -> None:
         " model       7 → 5      google, openai: does not serve llama3:70b",
         " enabled     5 → 5",
         " zone        5 → 4      cloud: zone open, the request is restricted",
-        " tier ≥ 3    4 → 3      lmstudio: tier 2, 3 is demanded",
+        " tier ≥ 3    4 → 3      lmstudio: tier 2, minimum is 3",
         " capable     3 → 3",
         " healthy     3 → 3",
         " cooldown    3 → 3",
@@ -274,7 +274,7 @@ def test_the_table_is_aligned() -> None:
         "",
         " goes to     vllm (local, zone restricted) as llama3:70b: capacity-overflow",
         " what if…    local-llama: one slot free → local-llama, capability-match",
-        "             the request: no tier demanded → lmstudio, capability-match",
+        "             the request: no minimum tier → lmstudio, capability-match",
     ]
 
 
