@@ -20,17 +20,19 @@ from nexus_core.types import nano_usd
 class RequestOutcome(RequestFinished):
     """The finished request with what was asked; made once, and the event that says that it ended.
 
-    As JSON it is a RequestFinished: whoever reads events elsewhere was told the question before.
+    As JSON it is a RequestFinished: a reader of events elsewhere got the question before.
     """
 
     received: RequestReceived
-    upstream_ms: float | None = None  # up to the first byte, waiting for backends; None: not told
+    upstream_ms: float | None = (
+        None  # up to the first byte, waiting for backends; None: not reported
+    )
 
     @classmethod
     def of(cls, finished: RequestFinished, received: RequestReceived) -> Self:
         """The outcome that the two events of another Nexus come to."""
-        told = {one.name: getattr(finished, one.name) for one in fields(RequestFinished)}
-        return cls(**told, received=received)
+        values = {one.name: getattr(finished, one.name) for one in fields(RequestFinished)}
+        return cls(**values, received=received)
 
     @property
     def served_model(self) -> str | None:
@@ -261,14 +263,14 @@ _read_log = reader(LOG)
 
 def log_fields(outcome: RequestOutcome) -> dict[str, object]:
     """What the log tells of a request: always these keys, None where nothing is known."""
-    told: dict[str, Any] = dict(zip(_LOG_KEYS, _read_log(outcome), strict=True))
+    values: dict[str, Any] = dict(zip(_LOG_KEYS, _read_log(outcome), strict=True))
     for key in _LOG_MS:
-        if (ms := told[key]) is not None:
-            told[key] = round(ms, 2)
+        if (ms := values[key]) is not None:
+            values[key] = round(ms, 2)
     for key in _LOG_USD:
-        if (usd := told[key]) is not None:
-            told[key] = float(usd)
-    told["attempts"] = [
+        if (usd := values[key]) is not None:
+            values[key] = float(usd)
+    values["attempts"] = [
         {
             "backend": attempt.backend,
             "status": attempt.status,
@@ -277,4 +279,4 @@ def log_fields(outcome: RequestOutcome) -> dict[str, object]:
         }
         for attempt in outcome.attempts
     ]
-    return told
+    return values

@@ -106,7 +106,7 @@ class RecentRequest:
 
     @property
     def served_model(self) -> str | None:
-        """The backend's own name of the model; None where no backend was chosen."""
+        """The backend's own name of the model; None where no backend was selected."""
         final = self.outcome or self.decided
         return final.model if final is not None and final.backend is not None else None
 

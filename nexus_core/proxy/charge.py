@@ -115,37 +115,37 @@ class Charge:
             self._counting = None
             self._estimate = self._expect(at)
 
-    def expected(self, answered: ReportedUsage | None, at: float) -> Cost | None:
+    def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
         if not self._is_cloud:
             return None
-        if answered is not None and answered.usage is not None:
-            return self._cost(answered.usage, at, answered.service_tier)
+        if reported is not None and reported.usage is not None:
+            return self._cost(reported.usage, at, reported.service_tier)
         return self._estimate
 
     def drop(self, at: float) -> None:
         """The attempt failed, and cost nothing that anybody knows of."""
         self._pay(None, at)
 
-    def settle(self, answered: ReportedUsage, at: float) -> Settlement:
+    def settle(self, reported: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
-        usage, counted = answered.usage, CountMethod.REPORTED
+        usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
-            completion = tokens_of(self._model, answered.text_bytes)
+            completion = tokens_of(self._model, reported.text_bytes)
             usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
-            counted = CountMethod.ESTIMATED if answered.text_bytes else self._count.method
-        elif not answered.is_whole and answered.text_bytes:
-            # It broke off after a usage that was told at its start only, as Anthropic's is.
-            completion = tokens_of(self._model, answered.text_bytes)
+            counted = CountMethod.ESTIMATED if reported.text_bytes else self._count.method
+        elif not reported.is_whole and reported.text_bytes:
+            # It broke off after a usage reported at its start only, as Anthropic's is.
+            completion = tokens_of(self._model, reported.text_bytes)
             if completion > usage.completion_tokens:
                 # What the backend reported to cost was less than this.
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
-        elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
+        elif reported.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
             each = round(usage.completion_tokens / self._request.need.traits.choices)
             self._cost_tracker.averages.observe(self._model, each)
         if self._is_cloud:
-            cost, saving = self._cost(usage, at, answered.service_tier), None
+            cost, saving = self._cost(usage, at, reported.service_tier), None
             self._pay(cost, at)
         else:
             asked = self._request.openai.model
@@ -159,7 +159,7 @@ class Charge:
             estimated=self._estimate,
             cost=cost,
             is_unpriced=self._is_cloud and cost is None,
-            is_partial=not answered.is_whole,
+            is_partial=not reported.is_whole,
             saved=saving.cost if saving else None,
             saved_model=saving.model if saving else None,
         )

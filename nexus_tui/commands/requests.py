@@ -24,7 +24,7 @@ _MAX_LIMIT = 1000  # as many are kept
 class RequestLine:
     """One request, as GET /nexus/requests tells it; named is what is filtered by or combined."""
 
-    told: Mapping[str, Any]  # all of it, by the API's keys
+    values: Mapping[str, Any]  # all of it, by the API's keys
     id: str
     at: float  # seconds since the epoch
     model: str = ""
@@ -105,7 +105,7 @@ def read_line(entry: Any) -> RequestLine:
     if not is_object(entry):
         raise ValueError("a request must be an object")
     known = {key: value for key, value in entry.items() if value is not None}
-    return TypeAdapter(RequestLine).validate_python({**known, "told": entry})
+    return TypeAdapter(RequestLine).validate_python({**known, "values": entry})
 
 
 def lines(content: Any, _: Asked) -> list[str]:
@@ -130,7 +130,7 @@ def _row(line: RequestLine) -> list[str]:
         "error": line.error or "",
     }
     return [
-        own[fact.name] if fact.name in own else fact_text(fact, line.told.get(key))
+        own[fact.name] if fact.name in own else fact_text(fact, line.values.get(key))
         for key, fact in TEXT_LIST
     ]
 

@@ -1,10 +1,13 @@
+import ast
 import json
 import logging
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
+import nexus_core
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
@@ -186,3 +189,22 @@ def test_the_header_and_the_event_tell_the_same_share() -> None:
     assert selected.overhead_ms is not None
     assert last.overhead_ms is not None
     assert 0 <= last.overhead_ms - selected.overhead_ms < 100
+
+
+def test_nobody_else_writes_to_it() -> None:
+    """Its phases are its methods: what is set from outside is seen by nobody who reads them."""
+    own = {field.name for field in fields(RequestProgress)}
+    others = [
+        path for path in Path(nexus_core.__file__).parent.rglob("*.py")
+        if path.name != "progress.py" and "import RequestProgress" in path.read_text()
+    ]  # fmt: skip
+    written = [
+        f"{path.name}:{node.lineno}"
+        for path in others
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+        if node.attr in own and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ]
+
+    assert others
+    assert written == []

@@ -150,32 +150,32 @@ class EventStream:
         return self._batch() if is_due else b""
 
     def _batch(self) -> bytes:
-        """The newest events, what became of requests that were told of, and totals at that point.
+        """The newest events, the end of requests whose beginning was sent, and totals then.
 
         The totals are of the moment after the last event, whatever was left out before it.
         """
         parts = list(self._skip_lost())
         events = self._log.after(self._sent)
-        chosen, messages = self._choose(events)
-        if skipped := len(events) - len(chosen):
+        selected, messages = self._select(events)
+        if skipped := len(events) - len(selected):
             parts.append(self._gap("flood", skipped, self._log.last))
-        for number, event in chosen:
+        for number, event in selected:
             self._note(number, event)
         self._sent = self._log.last
         return b"".join([*parts, *messages, _sse(self._totals.take(), "totals")])
 
-    def _choose(self, events: list[Numbered]) -> tuple[list[Numbered], list[bytes]]:
+    def _select(self, events: list[Numbered]) -> tuple[list[Numbered], list[bytes]]:
         """Which events to send, and their messages; both oldest first."""
-        chosen: list[Numbered] = []
+        selected: list[Numbered] = []
         messages: list[bytes] = []
         size = 0
         for number, event in reversed(events):
             ends = isinstance(event, RequestFinished) and event.request_id in self._running
-            if ends or (len(chosen) < BATCH_EVENTS and size < BATCH_BYTES):
-                chosen.append((number, event))
+            if ends or (len(selected) < BATCH_EVENTS and size < BATCH_BYTES):
+                selected.append((number, event))
                 messages.append(self._message(number, event))
                 size += len(messages[-1])
-        return chosen[::-1], messages[::-1]
+        return selected[::-1], messages[::-1]
 
     def _note(self, number: int, event: NexusEvent) -> None:
         self._sent = number

@@ -36,14 +36,14 @@ def create_router(gateway: Gateway) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 100, before: str | None = None
     ) -> dict[str, Any]:
         """Recent requests, newest first; with `before`, older ones than that id."""
-        return {"requests": [_told(one, LISTED) for one in gateway.recent.newest(limit, before)]}
+        return {"requests": [_values(one, LISTED) for one in gateway.recent.newest(limit, before)]}
 
     @router.get("/{request_id}")
     async def request(request_id: str) -> dict[str, Any]:
         """Details of one request: headers, candidates, attempts, timing."""
         found = _find(gateway, request_id)
         has_body = request_id in gateway.captures
-        return {**_told(found, (*LISTED, *DETAIL)), "has_body": has_body}
+        return {**_values(found, (*LISTED, *DETAIL)), "has_body": has_body}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
@@ -86,7 +86,7 @@ def _find(gateway: Gateway, request_id: str) -> RecentRequest:
     return found
 
 
-def _told(request: RecentRequest, facts: Facts) -> dict[str, Any]:
+def _values(request: RecentRequest, facts: Facts) -> dict[str, Any]:
     return {key: _as_json(request.value(fact)) for key, fact in facts}
 
 

@@ -91,6 +91,14 @@ def test_lists_are_exported_as_json_lines_and_csv() -> None:
     assert table[1]["backend"] == ""
 
 
+def test_a_table_has_the_same_headings_whatever_is_in_it() -> None:
+    assert to_csv([]).strip().split(",") == [
+        *("time", "id", "model", "served_model", "backend", "zone", "reason", "status", "error"),
+        *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "counted"),
+        *("is_estimated", "estimated_usd", "cost_usd", "is_unpriced"),
+    ]
+
+
 LOCAL = Story(0, "gpt-4", "local-llama", served="llama3:70b")
 CHEAP = Story(0, "gpt-4o", "openai", tokens=(1, 0))
 
