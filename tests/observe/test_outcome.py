@@ -76,12 +76,11 @@ REFUSED = RecentRequest(
 
 @pytest.mark.parametrize("facts", [LOG, LEDGER])
 def test_every_fact_of_the_log_and_the_ledger_is_read_of_an_outcome(facts: Facts) -> None:
-    for key, fact in facts:
-        value = fact.read(OUTCOME)
-        assert value is not None or key in {"error", *SAVED}, key
+    values = {fact.name: fact.read(OUTCOME) for _, fact in facts}
 
-
-SAVED = ("upstream_ms", "estimated_nano_usd", "saved_nano_usd", "saved_model")
+    assert len(values) == len(facts)
+    assert (values["asked_model"], values["served_model"]) == ("fast", "gpt-4o")
+    assert (values["backend"], values["status"], values["total_ms"]) == ("b", 200, 12.3456)
 
 
 @pytest.mark.parametrize("request_", [LIVE, OVER, REFUSED], ids=["live", "over", "refused"])
