@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import MISSING, fields
-from operator import attrgetter
+from collections.abc import Callable
 from typing import TypeAlias
 
-from nexus_core.observe.events import TokenUsage
 from nexus_core.observe.outcome import LEDGER, RequestOutcome, reader
 
 # Version by version. Never change one that was released; append another. A column that comes with
@@ -82,25 +80,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = tuple(
 # answer.
 LedgerRow: TypeAlias = tuple[object, ...]
 
-# Each count is a column; what the backend itself charges is not: the row's cost is what was
-# charged in the end.
-_COUNTS = tuple(one for one in fields(TokenUsage) if one.name != "cost_nano_usd")
-_NO_COUNTS = tuple(None if one.default is MISSING else one.default for one in _COUNTS)
-
-COLUMNS = (*(key for key, _ in LEDGER), *(one.name for one in _COUNTS))
+COLUMNS = tuple(key for key, _ in LEDGER)
 INSERT = (
     f"INSERT INTO requests ({', '.join(COLUMNS)}) "  # noqa: S608 - our own names
     f"VALUES ({', '.join('?' * len(COLUMNS))})"
 )
 
-_read_facts = reader(LEDGER)
-_read_counts = attrgetter(*(one.name for one in _COUNTS))
-
-
-def ledger_row(outcome: RequestOutcome) -> LedgerRow:
-    """What the ledger keeps of a request."""
-    usage = outcome.usage
-    return (*_read_facts(outcome), *(_NO_COUNTS if usage is None else _read_counts(usage)))
+# What the ledger keeps of a request.
+ledger_row: Callable[[RequestOutcome], LedgerRow] = reader(LEDGER)
 
 
 class NewerLedgerError(Exception):

@@ -6,14 +6,14 @@ the screen take their keys and values from here, so that a new fact is one field
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import MISSING, Field, dataclass, fields
 from decimal import Decimal
 from enum import Enum, auto
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Self
 
-from nexus_core.observe.events import RequestFinished, RequestReceived
-from nexus_core.types import nano_usd
+from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,48 +47,15 @@ class RequestOutcome(RequestFinished):
         return len(failed) + (self.backend is not None and not is_last_failed)
 
     @property
-    def prompt_tokens(self) -> int | None:
-        return self.usage.prompt_tokens if self.usage else None
-
-    @property
-    def completion_tokens(self) -> int | None:
-        return self.usage.completion_tokens if self.usage else None
-
-    @property
     def tokens(self) -> int | None:
         """Of prompt and answer together."""
         usage = self.usage
         return usage.prompt_tokens + usage.completion_tokens if usage else None
 
-    # Dollars are None where unknown, and where an answer costs nothing: never 0.
-
     @property
     def cost_usd(self) -> Decimal | None:
+        """None where it is unknown, and where an answer costs nothing: never 0."""
         return self.cost.usd if self.cost else None
-
-    @property
-    def cost_nano_usd(self) -> int | None:
-        return nano_usd(self.cost)
-
-    @property
-    def price_source(self) -> str | None:
-        return self.cost.source if self.cost else None
-
-    @property
-    def estimated_usd(self) -> Decimal | None:
-        return self.estimated.usd if self.estimated else None
-
-    @property
-    def estimated_nano_usd(self) -> int | None:
-        return nano_usd(self.estimated)
-
-    @property
-    def saved_usd(self) -> Decimal | None:
-        return self.saved.usd if self.saved else None
-
-    @property
-    def saved_nano_usd(self) -> int | None:
-        return nano_usd(self.saved)
 
 
 # The facts ----------------------------------------------------------------------------------------
@@ -121,15 +88,18 @@ class Fact:
     column: str | None = None  # its type in the ledger
     unit: Unit = Unit.PLAIN
     title: str = ""  # over its column in lists
-    path: str = ""  # of the attribute in a RequestOutcome, where that is not the name
+    path: str = ""  # in a RequestOutcome, `a.b` at most, where that is not the name
     unknown: object = None  # what stands for it before it is known
     # The ledger's version that adds the column; None: its SQL is written out in `ledger_schema`.
     since: int | None = None
-    read: attrgetter[Any] = field(init=False, repr=False)  # of a RequestOutcome
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "path", self.path or self.name)
-        object.__setattr__(self, "read", attrgetter(self.path))
+    def of(self, outcome: RequestOutcome) -> object:
+        """Its value; `unknown` where the path leads through nothing."""
+        head, _, rest = (self.path or self.name).partition(".")
+        value = getattr(outcome, head)
+        if not rest:
+            return value
+        return self.unknown if value is None else getattr(value, rest)
 
 
 def _asked(name: str, column: str | None = None, *, of: str = "", title: str = "") -> Fact:
@@ -140,9 +110,25 @@ _EARLY = Known.EARLY
 _MS = Unit.MS
 _FLAG = "INTEGER NOT NULL"
 
+# What the backend itself charges is no count: what was charged in the end is the cost.
+_COUNTS = tuple(one for one in fields(TokenUsage) if one.name != "cost_nano_usd")
+
+
+def _count(one: Field[Any]) -> Fact:
+    is_detail = one.default is not MISSING
+    return Fact(
+        one.name,
+        column="INTEGER NOT NULL" if is_detail else "INTEGER",
+        unit=Unit.TOKENS,
+        path=f"usage.{one.name}",
+        unknown=one.default if is_detail else None,
+    )
+
+
 _FACTS = {
     fact.name: fact
     for fact in (
+        *map(_count, _COUNTS),
         Fact("request_id", _EARLY, "TEXT NOT NULL", title="id"),
         # Of the ledger and of events when it ended, in lists when it came.
         Fact("at", _EARLY, "REAL NOT NULL", Unit.TIME, title="time"),
@@ -174,20 +160,19 @@ _FACTS = {
         Fact("total_ms", column="REAL NOT NULL", unit=_MS, title="total"),
         Fact("overhead_ms", column="REAL", unit=_MS),
         Fact("upstream_ms", unit=_MS),
-        Fact("usage"),  # each count of it is a column
-        Fact("prompt_tokens", unit=Unit.TOKENS),
-        Fact("completion_tokens", unit=Unit.TOKENS),
+        Fact("usage"),
         Fact("tokens", unit=Unit.TOKENS, title="tokens"),
         Fact("counted", column="TEXT"),
         Fact("is_estimated", unknown=False),
-        Fact("cost_usd", unit=Unit.USD, title="cost"),
-        Fact("cost_nano_usd", column="INTEGER"),
-        Fact("price_source", column="TEXT"),
+        # Dollars are None where unknown, and where an answer costs nothing: never 0.
+        Fact("cost_usd", unit=Unit.USD, title="cost", path="cost.usd"),
+        Fact("cost_nano_usd", column="INTEGER", path="cost.nano_usd"),
+        Fact("price_source", column="TEXT", path="cost.source"),
         Fact("is_unpriced", column=_FLAG, unknown=False),
-        Fact("estimated_usd", unit=Unit.USD),
-        Fact("estimated_nano_usd", column="INTEGER"),
-        Fact("saved_usd", unit=Unit.USD),
-        Fact("saved_nano_usd", column="INTEGER"),
+        Fact("estimated_usd", unit=Unit.USD, path="estimated.usd"),
+        Fact("estimated_nano_usd", column="INTEGER", path="estimated.nano_usd"),
+        Fact("saved_usd", unit=Unit.USD, path="saved.usd"),
+        Fact("saved_nano_usd", column="INTEGER", path="saved.nano_usd"),
         Fact("saved_model", column="TEXT"),
     )
 }
@@ -209,12 +194,12 @@ LOG = _facts(
     "prompt_tokens completion_tokens counted cost_usd is_unpriced",
     "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error",
 )
-# Beside each count of the usage.
 LEDGER = _facts(
     "request_id at client endpoint asked_model model=served_model backend backend_type zone reason",
     "attempts=tried is_streaming status failed client_left is_partial counted estimated_nano_usd",
     "cost_nano_usd price_source is_unpriced total_ms first_byte_ms overhead_ms saved_nano_usd",
     "saved_model",
+    *(one.name for one in _COUNTS),
 )
 # GET /nexus/requests, and what one of them tells beside that.
 LISTED = _facts(
@@ -243,12 +228,53 @@ SCREEN_LIST = _facts(
 )
 
 
+# Reading all of them at once ----------------------------------------------------------------------
+
+_MAY_BE_NONE = ("usage", "cost", "estimated", "saved")  # of an outcome
+
+
+def reader(facts: Facts) -> Callable[[RequestOutcome], tuple[Any, ...]]:
+    """Gives a RequestOutcome's values in the order of the facts, with few calls: for hot paths.
+
+    Raises:
+        ValueError: a path leads through what may be None, and is not known to.
+    """
+    paths = [fact.path or fact.name for _, fact in facts]
+    heads = {path.partition(".")[0] for path in paths if "." in path}
+    if not heads <= {"received", *_MAY_BE_NONE}:
+        raise ValueError(f"may these be None? {heads}")
+    unknown = {fact.path or fact.name: fact.unknown for _, fact in facts}
+    parts = {head: [path for path in paths if path.startswith(f"{head}.")] for head in _MAY_BE_NONE}
+    optional = [path for within in parts.values() for path in within]
+    own = [path for path in paths if path not in optional]
+    read_own, in_order = attrgetter(*own), itemgetter(*map([*own, *optional].index, paths))
+    readers = [
+        (
+            attrgetter(head),
+            attrgetter(*(path.partition(".")[2] for path in within)),
+            tuple(unknown[path] for path in within),
+        )
+        for head, within in parts.items()
+        if within
+    ]
+
+    def read(outcome: RequestOutcome) -> tuple[Any, ...]:
+        values = [*read_own(outcome)]
+        for holder, read_part, nothing in readers:
+            part = holder(outcome)
+            if part is None:
+                values += nothing
+            elif len(nothing) == 1:
+                values.append(read_part(part))
+            else:
+                values += read_part(part)
+        ordered: tuple[Any, ...] = in_order(values)
+        return ordered
+
+    return read
+
+
 # The log line -------------------------------------------------------------------------------------
-
-
-def reader(facts: Facts) -> attrgetter[Any]:
-    """Gives a RequestOutcome's values of all of these, in one call."""
-    return attrgetter(*(fact.path for _, fact in facts))
 
 
 def _keys_of(unit: Unit, facts: Facts) -> tuple[str, ...]:

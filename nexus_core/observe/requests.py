@@ -58,27 +58,25 @@ class RecentRequest:
             case FirstByteReceived():
                 self.first_byte = event
             case RequestOutcome():
-                self._end(event)
-            case RequestFinished():
+                self.outcome, self.decided, self.first_byte = event, None, None
+            case RequestFinished():  # as another Nexus tells of it
                 if self.received is not None:
-                    self._end(RequestOutcome.of(event, self.received))
+                    self.add(RequestOutcome.of(event, self.received))
             case AttemptFailed():
                 self.failures = (*self.failures, event.attempt)
             case _:
                 assert_never(event)
 
-    def _end(self, outcome: RequestOutcome) -> None:
-        self.outcome, self.decided, self.first_byte = outcome, None, None
-
     def value(self, fact: Fact) -> object:
         """What is known of it now; `fact.unknown` where that is nothing yet."""
         match fact.known:
             case Known.ASKED:
-                return fact.unknown if self.received is None else fact.read(self)
+                name = fact.path.removeprefix("received.")
+                return fact.unknown if self.received is None else getattr(self.received, name)
             case Known.EARLY:
                 return getattr(self, fact.name)
             case Known.END:
-                return fact.unknown if self.outcome is None else fact.read(self.outcome)
+                return fact.unknown if self.outcome is None else fact.of(self.outcome)
             case _:
                 assert_never(fact.known)
 

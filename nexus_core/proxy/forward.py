@@ -230,8 +230,7 @@ class Forwarder:
         if not decision.order and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
             has_waited = True
-        record.waited(time.monotonic() - started)  # all of it for backends
-        record.decided(decision)
+        record.decided(decision, time.monotonic() - started)
         first = decision.order[0].backend if decision.order and has_waited else None
         if first is not None and not self._may_go_to(decision, record):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
@@ -302,7 +301,6 @@ class Forwarder:
             record.routed(selected, decision, attempt)
             record.open_charge(backend, selected.model)
             self._strategy.next_turn()
-            record.exchange_began()
             try:
                 call = await prepared(
                     agent,
@@ -321,7 +319,10 @@ class Forwarder:
                 record.attempt_failed(backend.name, failure, 0.0)
                 return failure
             finally:
-                record.exchange_ended(is_free=exchange.is_refused or not exchange.is_sent)
+                record.exchange_ended(
+                    is_free=record.reported_usage is None
+                    and (exchange.is_refused or not exchange.is_sent)
+                )
                 await exchange.close()
 
     async def _exchange(

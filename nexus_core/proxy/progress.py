@@ -118,9 +118,10 @@ class RequestProgress:
         """So long it was backends, or money, that it waited for, and not Nexus."""
         self.upstream_seconds += seconds
 
-    def decided(self, decision: RouteDecision) -> None:
-        """The router has looked for candidates, and found some or none."""
+    def decided(self, decision: RouteDecision, seconds: float) -> None:
+        """The router has found candidates or none, after so long a wait for backends."""
         self.decision = decision
+        self.upstream_seconds += seconds
 
     def routed(self, selected: SelectedRoute, decision: RouteDecision, attempt: int) -> None:
         """A backend was selected."""
@@ -142,14 +143,11 @@ class RequestProgress:
         )
 
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
-        """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
+        """The attempt begins: count and reserve for it; nothing may be awaited before it."""
+        self.is_at_backend = True
         at = self.now()
         self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
         self._publish_budget(at)
-
-    def exchange_began(self) -> None:
-        """A backend has it from now on."""
-        self.is_at_backend = True
 
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
         """The selected backend is not sent these sampling hints: its model does not take them."""
@@ -175,7 +173,7 @@ class RequestProgress:
     def exchange_ended(self, *, is_free: bool) -> None:
         """No backend has it any more; with `is_free` none took it on, so that it costs nothing."""
         self.is_at_backend = False
-        if is_free and self.reported_usage is None:
+        if is_free:
             self._drop_charge()
 
     def fell_back_to(self, selected: SelectedRoute | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from decimal import Decimal
 
 import pytest
@@ -24,9 +24,11 @@ from nexus_core.observe.outcome import (
     LOG,
     SCREEN_LIST,
     TEXT_LIST,
+    Fact,
     Facts,
     RequestOutcome,
     log_fields,
+    reader,
 )
 from nexus_core.observe.requests import RecentRequest
 from nexus_core.types import BackendType, Cost, CountMethod, Endpoint, PrivacyZone, RouteReason
@@ -76,9 +78,13 @@ REFUSED = RecentRequest(
 
 @pytest.mark.parametrize("facts", [LOG, LEDGER])
 def test_every_fact_of_the_log_and_the_ledger_is_read_of_an_outcome(facts: Facts) -> None:
-    values = {fact.name: fact.read(OUTCOME) for _, fact in facts}
+    names = [fact.name for _, fact in facts]
+    nothing = replace(OUTCOME, usage=None, cost=None)
 
-    assert len(values) == len(facts)
+    values = dict(zip(names, reader(facts)(OUTCOME), strict=True))
+
+    assert values == {fact.name: fact.of(OUTCOME) for _, fact in facts}
+    assert reader(facts)(nothing) == tuple(fact.of(nothing) for _, fact in facts)
     assert (values["asked_model"], values["served_model"]) == ("fast", "gpt-4o")
     assert (values["backend"], values["status"], values["total_ms"]) == ("b", 200, 12.3456)
 
@@ -99,7 +105,7 @@ def test_every_shown_fact_is_read_of_a_request_however_far_it_is(
 def test_a_fact_that_is_known_early_does_not_change_its_place_at_the_end() -> None:
     for _, fact in (*LISTED, *DETAIL):
         if fact.name in {one.name for one in fields(RequestFinished)} - {"at"}:
-            assert OVER.value(fact) == fact.read(OUTCOME), fact.name
+            assert OVER.value(fact) == fact.of(OUTCOME), fact.name
 
 
 def test_the_plain_list_shows_what_the_api_tells() -> None:
@@ -142,3 +148,8 @@ def test_an_outcome_is_written_as_the_event_that_says_that_it_ended() -> None:
 
     assert told == json.loads(json.dumps(event_as_json(FINISHED)))
     assert read_event(told) == FINISHED
+
+
+def test_a_path_through_what_is_not_known_to_be_there_is_refused() -> None:
+    with pytest.raises(ValueError, match="zone"):
+        reader((("zone", Fact("zone", path="zone.value")),))
