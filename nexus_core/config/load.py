@@ -18,7 +18,6 @@ from nexus_core.config.loopback import is_loopback
 from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.config.problems import Problems, syntax_problem
 from nexus_core.config.schema import (
-    A_DATE,
     COMPUTED,
     MAX_ALIAS_STEPS,
     AuthConfig,
@@ -28,10 +27,8 @@ from nexus_core.config.schema import (
     KeyPath,
     ServerConfig,
     UnusableBackend,
-    faults_of,
-    shown,
-    unknown_key,
 )
+from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
 from nexus_core.types import CLOUD_TYPES, PrivacyZone, is_list, is_object
 

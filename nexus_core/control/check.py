@@ -12,15 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nexus_core.config import user_dirs
-from nexus_core.config.schema import (
-    BackendConfig,
-    Config,
-    PolicyConfig,
-    RoutingConfig,
-    did_you_mean,
-    shown,
-    shown_path,
-)
+from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, RoutingConfig
+from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult

@@ -29,7 +29,7 @@ from nexus_core.errors import (
     BackendStatus,
     CapacityExceededError,
 )
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
@@ -204,8 +204,8 @@ def make_gateway() -> Gateway:
         },
         strict=False,
     )
-    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)))
-    gateway.operator.configuration = ConfigControl(gateway, lambda _: config, {})
+    files = GatewayOptions(files=lambda live, _: ConfigControl(live, lambda _: config, {}))
+    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)), options=files)
     gateway.event_log.close()  # so that the stream of events comes to an end
     return gateway
 

@@ -7,9 +7,9 @@ import json
 import pytest
 
 from nexus_core.observe.events import RequestReceived
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.types import Capability, Endpoint, PrivacyZone
 from nexus_tui.view.explain_form import ExplainForm
-from nexus_tui.view.rows import RequestRow
 
 HEADERS = (
     ("X-Nexus-Privacy-Zone", "restricted"),
@@ -22,7 +22,7 @@ HEADERS = (
 def received(
     endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
     headers: tuple[tuple[str, str], ...] = HEADERS,
-) -> RequestRow:
+) -> RecentRequest:
     event = RequestReceived(
         at=1.0,
         request_id="r",
@@ -33,7 +33,7 @@ def received(
         headers=headers,
         body_bytes=4000,
     )
-    return RequestRow(0, "r", 1.0, event)
+    return RecentRequest("r", 1.0, event)
 
 
 def test_a_request_of_the_list_is_asked_about_by_its_headers_and_its_size() -> None:
