@@ -28,7 +28,7 @@ from nexus_core.config.schema import (
     ServerConfig,
     UnusableBackend,
 )
-from nexus_core.config.wording import A_DATE, explain, shown, unknown_key
+from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
 from nexus_core.types import CLOUD_TYPES, PrivacyZone, is_list, is_object
 
@@ -130,7 +130,7 @@ def _checked(values: dict[str, Any], problems: Problems) -> Config:
     try:
         return Config.model_validate_json(json.dumps(prepared))
     except ValidationError as error:
-        found = explain(error)
+        found = faults_of(error)
         for fault in found:
             problems.add(fault.path, fault.text, is_key=fault.is_key)
         wrong = {fault.path[0] for fault in found}

@@ -51,7 +51,7 @@ class Fault(NamedTuple):
     is_key: bool  # it is about the key itself and not about its value
 
 
-def explain(error: ValidationError) -> list[Fault]:
+def faults_of(error: ValidationError) -> list[Fault]:
     """Each problem with its place."""
     return [
         Fault(*_in_words(one), one["type"] == "extra_forbidden" or "[key]" in one["loc"])

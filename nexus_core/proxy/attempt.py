@@ -77,10 +77,9 @@ class Attempt:
         try:
             check_zone(request.need, choice)
             self.flight.blame.begin(self.decision.order)
-            record.route(selected, self.decision, self.number)
+            record.routed(selected, self.decision, self.number)
             record.open_charge(backend, selected.model)
             parts.strategy.next_turn()
-            record.is_at_backend = True
             call = await prepared(
                 agent,
                 request.endpoint,
@@ -88,23 +87,22 @@ class Attempt:
                 selected.model,
                 wants_usage=parts.cost_tracker.is_priced(backend, selected.model),
             )
-            record.drop(call.translation.dropped if call.translation else ())
+            record.hints_dropped(call.translation.dropped if call.translation else ())
             failure = await self._exchange(exchange, call, selected)
         except UnsupportedFieldsError as error:
             if self.number == 1:
                 raise
             # It only stands in for one that failed: another one may be able to.
             failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
-            record.fail_attempt(backend.name, failure, 0.0)
+            record.attempt_failed(backend.name, failure, 0.0)
         finally:
-            if record.answered is None and (exchange.is_refused or not exchange.is_sent):
-                record.drop_charge()
-            record.is_at_backend = False
+            is_unused = exchange.is_refused or not exchange.is_sent
+            record.exchange_ended(is_free=record.reported_usage is None and is_unused)
             try:
                 await exchange.close()
             finally:
                 parts.registry.release(backend.name, choice.half_open_model)
-        return None if failure is None else FailedAttempt(failure, record.chosen or selected)
+        return None if failure is None else FailedAttempt(failure, record.selected or selected)
 
     async def _exchange(
         self, exchange: Exchange, call: Call, selected: SelectedRoute
@@ -115,7 +113,7 @@ class Attempt:
         try:
             answer = await exchange.open(call)
             await record.counted()
-            record.upstream_seconds += exchange.seconds
+            record.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             registry.cooldowns.begin(name, model)
             if answer.status >= 400:
@@ -126,13 +124,13 @@ class Attempt:
             if answer.status < 400:
                 registry.cooldowns.succeed(name, model)
         except AttemptFailedError as failed:
-            record.upstream_seconds += exchange.seconds
-            record.fail_attempt(name, failed.failure, exchange.seconds)
+            record.waited(exchange.seconds)
+            record.attempt_failed(name, failed.failure, exchange.seconds)
             blame.learn(agent, model, failed.failure)
             return failed.failure
         except StreamFaultError as reported:
             blame.learn(agent, model, reported_failure(reported, name, call))
-            record.failed, record.error = True, f'backend "{name}": {reported}'
+            record.broke(f'backend "{name}": {reported}')
             await self.flight.reply.finish()
         except asyncio.CancelledError:
             # A whole answer may take any time: only of a stream it is said when it begins.
@@ -151,12 +149,12 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
         StreamFaultError: the backend reported an error in the middle of its stream.
     """
     record, reply = flight.record, flight.reply
-    record.expect(answer)
+    record.answered(answer)
     selected = record.selected
     assert selected is not None  # noqa: S101 - set with the route, for the type checker
     length = len(answer.body) if answer.relay is None else None
     headers = await reply.start(answer.status, answer.headers, selected, length=length)
-    record.begin(selected.backend.name, answer.status, headers)
+    record.began(selected.backend.name, answer.status, headers)
     if answer.relay is None:
         await reply.send(answer.body)
     else:
@@ -185,9 +183,11 @@ async def _relay(
     else:
         is_whole = True
     finally:
-        flight.record.answered = ReportedUsage(
-            usage=relay.usage,
-            service_tier=relay.service_tier,
-            text_bytes=relay.text_bytes,
-            is_whole=is_whole,
+        flight.record.relayed(
+            ReportedUsage(
+                usage=relay.usage,
+                service_tier=relay.service_tier,
+                text_bytes=relay.text_bytes,
+                is_whole=is_whole,
+            )
         )

@@ -16,7 +16,7 @@ from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
-from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.routing.context import ContextBuilder
@@ -81,8 +81,8 @@ class Forwarder:
         ended = 0
         for flight in self._running:
             record = flight.record
-            at_backend = record.selected if record.is_at_backend else None
-            if at_backend is not None and is_meant(at_backend.backend):
+            at_backend = record.route.backend if record.route and record.is_at_backend else None
+            if at_backend is not None and is_meant(at_backend):
                 ended += flight.end(_switched_off(what), at)
         return ended
 
@@ -91,28 +91,26 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestRecord(request, self._parts.bus, self._cost_tracker, self._parts.now)
-        record.receive()
+        record = RequestProgress(request, self._parts.bus, self._cost_tracker, self._parts.now)
+        record.received()
         try:
             await self._within_deadline(record, reply)
         except asyncio.CancelledError:
-            record.client_left = True
+            record.left()
             raise
         except NexusError as error:
-            record.failed, record.error = error.status >= 500, error.message
+            record.erred(error)
             if record.has_begun:
                 await reply.send_error_event(error)
             else:
-                record.status = error.status
-                record.headers = await reply.refuse(error, record.selected)
+                record.refused(await reply.refuse(error, record.selected))
         except Exception:
-            record.failed, record.error = True, "internal error; see the Nexus log"
-            record.status = record.status if record.has_begun else 500
+            record.crashed()
             raise
         finally:
-            record.finish()
+            record.finished()
 
-    async def _within_deadline(self, record: RequestRecord, reply: Reply) -> None:
+    async def _within_deadline(self, record: RequestProgress, reply: Reply) -> None:
         server, parts = self._server, self._parts
         deadline = asyncio.timeout(0 if self._is_ending else server.request_timeout_seconds)
         blame = Blame(parts.registry, record.request.openai.body, parts.doubt, parts.now)
@@ -155,7 +153,7 @@ class Forwarder:
             flight.blame.settle()
         if last is None:
             raise await self._refusal(decision)
-        record.chosen = last.route
+        record.fell_back_to(last.route)
         await self._pass_failure_on(flight, last.failure)
 
     async def _pass_failure_on(self, flight: InFlight, failure: Failure) -> None:
@@ -164,9 +162,9 @@ class Forwarder:
         if isinstance(verdict, NexusError):
             raise verdict
         await deliver(flight, verdict)
-        flight.record.failed, flight.record.error = True, failure.why
+        flight.record.broke(failure.why)
 
-    async def _wait_for_spending(self, record: RequestRecord) -> None:
+    async def _wait_for_spending(self, record: RequestProgress) -> None:
         """Right after a start: no money is spent before the month's spending is known."""
         tracker = self._cost_tracker
         if tracker.is_ready:
@@ -177,9 +175,9 @@ class Forwarder:
             return
         started = time.monotonic()
         await tracker.ready(wants_prices=has_cloud)
-        record.upstream_seconds += time.monotonic() - started
+        record.waited(time.monotonic() - started)
 
-    async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    async def _decide(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
 
         Between a decision and its slot nothing is awaited: no other request takes the slot, and no
@@ -193,8 +191,7 @@ class Forwarder:
         if not decision.order and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, record, tried)
             has_waited = True
-        record.upstream_seconds += time.monotonic() - started  # all of it a wait for backends
-        record.decision = decision
+        record.decided(decision, time.monotonic() - started)
         first = decision.order[0].backend if decision.order and has_waited else None
         if first is not None and not self._may_go_to(decision, record):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
@@ -202,7 +199,7 @@ class Forwarder:
             return await self._decide(record, tried)
         return decision
 
-    def _may_go_to(self, decision: RouteDecision, record: RequestRecord) -> bool:
+    def _may_go_to(self, decision: RouteDecision, record: RequestProgress) -> bool:
         choice = decision.order[0]
         rule = self._cost_tracker.rule(record.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
@@ -212,7 +209,7 @@ class Forwarder:
         self,
         room: WaitingRoom,
         decision: RouteDecision,
-        record: RequestRecord,
+        record: RequestProgress,
         tried: dict[str, str],
     ) -> RouteDecision:
         try:
@@ -226,14 +223,14 @@ class Forwarder:
         except TimeoutError:
             return self._take(record, tried)  # what it is refused for is how things are now
 
-    def _take(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    def _take(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         decision = self._route(record, tried)
         if decision.order:
             first = decision.order[0]
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
-    def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
+    def _route(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         request = record.request
         return route(request.need, self.contexts.build(request.client, tried))
 

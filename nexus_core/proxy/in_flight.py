@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from nexus_core.config.schema import ServerConfig
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.blame import Blame
-from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import Reply
 
 
@@ -16,7 +16,7 @@ from nexus_core.proxy.reply import Reply
 class InFlight:
     """One request while it is carried; its time-outs are those it came in under."""
 
-    record: RequestRecord
+    record: RequestProgress
     reply: Reply
     blame: Blame
     server: ServerConfig

@@ -9,8 +9,9 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.report import CostReport
-from nexus_core.observe.bus import EventBus
+from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
@@ -62,6 +63,8 @@ class Core(Protocol):
     @property
     def stats(self) -> Stats: ...
     @property
+    def recent(self) -> RecentRequests: ...
+    @property
     def registry(self) -> Registry: ...
     @property
     def started_at(self) -> float: ...  # seconds since the epoch
@@ -109,13 +112,17 @@ class LocalSource:
         self.costs_problem: str | None = None
         self.discovery = discovery
         self._core = gateway
-        self._subscription = gateway.bus.subscribe()
+        self._subscription = self._watch()
+
+    def _watch(self) -> Subscription:
+        self._core.recent.keep(SCREEN_CAPACITY)
+        return self._core.bus.subscribe()
 
     def follow(self, gateway: Core) -> None:
         """Go on with another gateway, which took the place of one that died."""
         self._subscription.close()
         self._core = gateway
-        self._subscription = gateway.bus.subscribe()
+        self._subscription = self._watch()
         self.epoch += 1
 
     @property
@@ -129,6 +136,10 @@ class LocalSource:
     @property
     def stats(self) -> Stats:
         return self._core.stats
+
+    @property
+    def requests(self) -> RecentRequests:
+        return self._core.recent
 
     @property
     def queue(self) -> QueueState | None:

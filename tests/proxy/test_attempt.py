@@ -8,7 +8,7 @@ import pytest
 from nexus_core.proxy.attempt import Attempt, FailedAttempt
 from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.in_flight import InFlight
-from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.progress import RequestProgress
 from nexus_core.routing.router import route
 from nexus_core.upstream.base import UpstreamConnectError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse
@@ -17,7 +17,7 @@ from tests.proxy.test_forward import ScriptedAgent, World, request, whole
 
 def attempt(world: World, number: int = 1) -> Attempt:
     parts, asked = world.parts, request(False)
-    record = RequestRecord(asked, parts.bus, parts.cost_tracker, parts.now)
+    record = RequestProgress(asked, parts.bus, parts.cost_tracker, parts.now)
     blame = Blame(parts.registry, asked.openai.body, parts.doubt, parts.now)
     flight = InFlight(record, RecordingReply(), blame, world.server, asyncio.timeout(None))
     decision = route(asked.need, world.forwarder.contexts.build(None))

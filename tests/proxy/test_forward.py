@@ -26,6 +26,7 @@ from nexus_core.observe.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.observe.outcome import RequestOutcome
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
 from nexus_core.proxy.attempt import ProxyParts
@@ -182,7 +183,7 @@ async def test_an_answer_is_told_step_by_step() -> None:
     assert (reply.status, reply.body) == (200, ANSWER)
     assert json.loads(world.agents["a"].bodies[0])["model"] == "m-at-a"
     events, last = world.finished()
-    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestFinished]
+    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestOutcome]
     assert [type(event) for event in events] == kinds
     assert last.usage == TokenUsage(prompt_tokens=1, completion_tokens=2)
     assert (last.backend, last.model, last.status, last.failed) == ("a", "m-at-a", 200, False)

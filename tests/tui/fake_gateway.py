@@ -12,6 +12,7 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import Explanation, Question, explain
@@ -37,7 +38,8 @@ class FakeGateway:
         self.config = config
         self.started_at = STARTED
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.bus = EventBus(self.stats.apply, self.recent.apply)
         self.now = now
         self.captures = self.kept = KeptBodies()
         self.operator = self.cost_tracker = self.explainer = self

@@ -37,8 +37,8 @@ def create_router(gateway: Gateway) -> APIRouter:
         `?usable=NAME` (repeatable) treats that backend as switched on, healthy and with a free
         slot. `?translate=false` skips the translation into the provider's format.
 
-        The other form of the body is `{"question": {...}}`: the facts of a request, without its
-        prompt. X-Nexus-* headers and parameters are refused then; the question holds all of it.
+        Or the body is `{"question": {...}}`: a request described by its facts, without a prompt.
+        Everything stands in the question then; headers and query parameters are refused.
         """
         body = await request.body()
         if (asked := _parsed_question(body)) is not None:
