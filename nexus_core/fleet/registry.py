@@ -76,7 +76,7 @@ class Registry:
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
         if self._view is None:
-            self._view = tuple(entry.snapshot for entry in self._entries.values())
+            self._view = tuple([entry.snapshot for entry in self._entries.values()])
         return self._view
 
     def snapshot(self, name: str) -> BackendSnapshot:

@@ -113,7 +113,8 @@ class Blame:
 
     def answered(self) -> None:
         """Another backend answers: those that failed before it are known by that."""
-        self.settle(is_answered=True)
+        if self._open:
+            self.settle(is_answered=True)
 
     def settle(self, *, is_answered: bool = False) -> None:
         """Count what is not counted yet; the request is over, or answered."""

@@ -126,7 +126,8 @@ def rank_by_score(
         for term in TERMS:
             values.append(term.value(backend, details, is_familiar))  # noqa: PERF401 - one call less
         ranked.append(Ranked(backend, *_scored(weights, tuple(values))))
-    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
+    if len(ranked) > 1:
+        ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
     return ranked
 
 

@@ -279,12 +279,14 @@ class AiohttpResponse:
         self._answer = answer
         self._session = session
         self.status = answer.status
-        self.headers: Headers = tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in answer.raw_headers
-        )
+        headers: list[tuple[str, str]] = []
+        size = 0
+        for name, value in answer.raw_headers:
+            headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+            size += len(name) + len(value) + 4
+        self.headers: Headers = tuple(headers)
         # aiohttp limits each line, not their sum; 128 of them at most.
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+        if size > MAX_HEAD_BYTES:
             answer.abort()
             raise UpstreamProtocolError(wording.HEAD_TOO_LONG)
         if self.status == 101:
