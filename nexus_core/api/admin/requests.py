@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from dataclasses import is_dataclass
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
@@ -90,15 +90,13 @@ def _values(request: RecentRequest, facts: Facts) -> dict[str, Any]:
     return {key: _as_json(request.value(fact)) for key, fact in facts}
 
 
-def _as_json(value: Any) -> Any:
+def _as_json(value: object) -> object:
     """Dollars as a number, what has fields as an object; headers and names as they are."""
+    if isinstance(value, tuple):
+        return [_as_json(one) for one in cast("tuple[object, ...]", value)]
     if isinstance(value, Decimal):
         return float(value)
-    if is_dataclass(value):
-        return as_json(value)
-    if isinstance(value, tuple) and value and is_dataclass(value[0]):
-        return [as_json(one) for one in value]
-    return value
+    return as_json(value) if is_dataclass(value) else value
 
 
 def _body(content: bytes) -> dict[str, str]:
