@@ -224,7 +224,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
-        return Finding(Level.OK, "storage", "in memory; lost at exit")
+        return Finding(Level.OK, "storage", "in memory; no ledger is kept")
     # Who names no path asks for no ledger, and is served without.
     level = Level.ERROR if configured else Level.WARNING
     if configured:
