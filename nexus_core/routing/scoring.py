@@ -44,7 +44,8 @@ class Ranked(NamedTuple):
     score: float = 0.0  # their sum
 
 
-class Term(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Term:
     """One thing that speaks for a backend."""
 
     name: str
