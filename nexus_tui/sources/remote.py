@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -40,7 +38,13 @@ from nexus_tui.sources.remote_http import (
     UnknownCallError,
 )
 from nexus_tui.sources.remote_logs import RemoteLogs
-from nexus_tui.sources.remote_state import RemoteState, event_number, parse, read_state
+from nexus_tui.sources.remote_state import (
+    RemoteState,
+    event_number,
+    parse,
+    read_exchange,
+    read_state,
+)
 
 _Read = TypeVar("_Read")
 
@@ -342,7 +346,7 @@ class RemoteSource:
             if error.status == 404:
                 return None
             raise
-        return self._read(lambda: _read_exchange(told))
+        return self._read(lambda: read_exchange(told))
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
@@ -382,21 +386,3 @@ class RemoteSource:
     async def _ask(self, call: HttpCall) -> dict[str, Any]:
         probes = self._known.config.health_check.timeout_seconds if self._known else 0.0
         return await self._http.ask(call, _ANSWER_SECONDS + probes)
-
-
-def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
-    return replace(
-        read_json(CapturedExchange, {**told, "body": "", "answer": ""}),
-        body=_read_body(told.get("request")),
-        answer=_read_body(told.get("answer")),
-    )
-
-
-def _read_body(told: object) -> bytes:
-    if not is_object(told) or not isinstance(content := told.get("content"), str):
-        raise UnreadableError("a body is missing")
-    try:
-        is_text = told.get("encoding") == "utf-8"
-        return content.encode() if is_text else base64.b64decode(content, validate=True)
-    except ValueError as error:
-        raise UnreadableError("a body is not readable") from error
