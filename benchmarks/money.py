@@ -20,6 +20,7 @@ from pathlib import Path
 
 import genai_prices
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
@@ -32,7 +33,7 @@ from nexus_core.proxy.charge import Answered, Bill
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
-from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
+from nexus_core.types import Endpoint, HealthStatus, PrivacyZone
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.save import Change
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.control.commands import Command, Outcome
@@ -47,7 +48,7 @@ from nexus_core.routing.explain import (
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, CooldownEnd, Endpoint, ProbeResult, QueueState
+from nexus_core.types import CooldownEnd, Endpoint, ProbeResult, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 

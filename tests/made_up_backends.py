@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, RoutingConfig, StorageConfig
 from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.fleet.circuit import Cooldown
@@ -18,7 +19,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.stages import Moment
-from nexus_core.types import BackendType, Capability, HealthStatus, ModelDetails, PrivacyZone
+from nexus_core.types import Capability, HealthStatus, ModelDetails, PrivacyZone
 
 MODEL = "llama3:70b"
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from nexus_core.catalog import LOCAL_TYPES
 from nexus_core.config.save import backend_table
 from nexus_core.config.schema import BackendConfig, shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
-from nexus_core.discovery.local import TITLES, Sight, Sighting, found_backend
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.discovery.local import Sight, Sighting, found_backend
+from nexus_core.types import PrivacyZone
 
 _SHOWN_MODELS = 8  # names in a comment
 
@@ -30,12 +31,13 @@ port = 8000
 #model_pattern = "secret-*"
 #privacy = "restricted"
 """
-_EXAMPLE = """\
+_LOCAL = " | ".join(LOCAL_TYPES)
+_EXAMPLE = f"""\
 # No local server answered on the usual ports. One looks like this:
 #[[backends]]
 #name = "ollama"
 #url = "http://127.0.0.1:11434"
-#type = "ollama"  # ollama | vllm | llamacpp | lmstudio | exo | generic
+#type = "ollama"  # {_LOCAL}
 """
 
 
@@ -59,9 +61,9 @@ def _local(sightings: Iterable[Sighting]) -> Iterator[str]:
         names.add(backend.name)
         comments = {
             "zone": "restricted prompts may go here; open: they may not",
-            "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
+            "type": _LOCAL,
         }
-        title = TITLES[sighting.kind]
+        title = sighting.kind.spec.title
         # A server names its models as it likes: as a message would show them, on one line.
         models = ", ".join(shown(model) for model in sighting.models[:_SHOWN_MODELS])
         more = ", …" if len(sighting.models) > _SHOWN_MODELS else ""
@@ -77,6 +79,7 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         zone=PrivacyZone.OPEN,
         priority=CLOUD_PRIORITY,
         api_key_env=key.variable,
+        models={"gpt-4o": "DEPLOYMENT"} if key.type.spec.has_deployments else None,
     )
     comments = {
         "zone": "no restricted prompt goes here",
@@ -84,15 +87,10 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         "api_key_env": "the key itself stays in the environment",
     }
     table = backend_table(backend, comments)
-    if is_used:
-        return f"# {_PROVIDERS[key.type]}\n{table}"
+    title = key.type.spec.title
+    if is_used and not key.needs_url:
+        return f"# {title}\n{table}"
     commented = "".join(f"#{line}\n" for line in table.splitlines())
-    head = f'# {key.variable} is set. Take the "#" away to use {_PROVIDERS[key.type]}:\n'
+    fill_in = " and fill in what is yours" if key.needs_url else ""
+    head = f'# {key.variable} is set. Take the "#" away{fill_in} to use {title}:\n'
     return head + commented
-
-
-_PROVIDERS = {
-    BackendType.OPENAI: "OpenAI",
-    BackendType.ANTHROPIC: "Anthropic",
-    BackendType.GOOGLE: "Google",
-}

@@ -58,6 +58,7 @@ class Bill:
         self._books = books
         self._request = request
         self._model = model
+        self._priced_as = books.priced_as(backend, model)
         self._is_cloud = backend.type.is_cloud
         self._provider = books.provider(backend)
         self._counting: asyncio.Future[TokenCount] | None = None
@@ -68,7 +69,7 @@ class Bill:
             reserved = nano_usd(self._estimate)
             self._reservation = books.budget.reserve(request.client, reserved, at)
             if self._estimate is None:
-                books.prices.warn_once(self._provider, model)
+                books.prices.warn_once(self._provider, self._priced_as)
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
@@ -77,10 +78,10 @@ class Bill:
             tokens = self._request.need.traits.prompt_tokens
             return TokenCount(tokens, CountMethod.ESTIMATED)
         if len(openai.body) < THREAD_FROM_BYTES:
-            return count_tokens(self._books.tokenizers, self._model, openai.fields)
+            return count_tokens(self._books.tokenizers, self._priced_as, openai.fields)
         loop = asyncio.get_running_loop()
         self._counting = loop.run_in_executor(
-            None, count_tokens, self._books.tokenizers, self._model, openai.fields
+            None, count_tokens, self._books.tokenizers, self._priced_as, openai.fields
         )
         return TokenCount(len(openai.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
 
@@ -100,7 +101,7 @@ class Bill:
 
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
-            self._books.prices, self._provider, self._model, usage, at=at, service_tier=tier
+            self._books.prices, self._provider, self._priced_as, usage, at=at, service_tier=tier
         )
 
     async def counted(self, at: float) -> None:

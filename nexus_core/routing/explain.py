@@ -8,6 +8,7 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from nexus_core.catalog import BackendType
 from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
@@ -21,7 +22,6 @@ from nexus_core.routing.router import Choice, RouteDecision, route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.stages import Drop, Moment, Stage
 from nexus_core.types import (
-    BackendType,
     Capability,
     Endpoint,
     HealthCause,

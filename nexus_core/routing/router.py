@@ -12,7 +12,7 @@ from nexus_core.observe.events import Considered, ScoreTerm
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
 from nexus_core.routing.stages import BUSY, Drop, Moment, Stage, select, suits
-from nexus_core.types import CLOUD_TYPES, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
 
 _REMEMBERED = 8192  # backends as a decision saw them
 
@@ -79,7 +79,7 @@ def route(
         names = {backend.name for backend in kept} | alone.keys()
         ranking = strategy.rank([b for b in fleet if b.name in names], leg)
         if moment.prefers_local:
-            ranking.sort(key=lambda ranked: ranked.backend.type in CLOUD_TYPES)
+            ranking.sort(key=lambda ranked: ranked.backend.type.is_cloud)
         for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:

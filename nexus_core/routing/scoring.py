@@ -13,7 +13,6 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import ScoreTerm
 from nexus_core.routing.affinity import Affinity
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import CLOUD_TYPES
 
 # "Local first": what being local is worth beside the configured weights. A cloud backend wins over
 # an idle local one with 40 points of priority more, or when the local one is nearly full.
@@ -90,7 +89,7 @@ def rank_by_score(
     for backend in backends:
         is_familiar = backend.name == familiar
         ranked.append(Ranked(backend, *_scored(*_values(backend, model, weights, is_familiar))))
-    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
+    ranked.sort(key=lambda entry: (-entry.score, entry.backend.type.is_cloud))
     return ranked
 
 
@@ -112,7 +111,7 @@ def _values(
         round(1 - _load(backend), _DIGITS),
         weights.latency,
         round(_quickness(backend.latency_ms), _DIGITS),
-        backend.type not in CLOUD_TYPES,
+        not backend.type.is_cloud,
         _WARMTH[None if details is None else details.is_loaded],
         is_familiar,
     )

@@ -9,18 +9,11 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.control.commands import Outcome
 from nexus_core.discovery.cloud import CloudKey
-from nexus_core.discovery.local import TITLES, Place, Sighting
+from nexus_core.discovery.local import Place, Sighting
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.fleet.registry import Registry
-from nexus_core.types import BackendType
 from nexus_tui.sources.base import FoundKey, FoundServer
-
-_CLOUDS = {
-    BackendType.OPENAI: "OpenAI",
-    BackendType.ANTHROPIC: "Anthropic",
-    BackendType.GOOGLE: "Google",
-}
 
 
 class Looking(Protocol):
@@ -82,7 +75,7 @@ class DiscoveryFinder:
 def _server(place: Place, sighting: Sighting | None, used: set[tuple[str, int]]) -> FoundServer:
     kind = place.kind if sighting is None else sighting.kind
     return FoundServer(
-        title=TITLES[kind],
+        title=kind.spec.title,
         address=place.address,
         finding="looking …" if sighting is None else sighting.text,
         is_used=(place.host, place.port) in used,
@@ -91,5 +84,5 @@ def _server(place: Place, sighting: Sighting | None, used: set[tuple[str, int]])
 
 def _key(key: CloudKey, *, is_used: bool) -> FoundKey:
     return FoundKey(
-        title=_CLOUDS[key.type], variable=key.variable, is_set=key.is_set, is_used=is_used
+        title=key.type.spec.title, variable=key.variable, is_set=key.is_set, is_used=is_used
     )

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base, read_base_url
-from nexus_core.types import BackendType
 
 CHAT, MODELS = "/v1/chat/completions", "/v1/models"
 

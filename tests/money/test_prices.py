@@ -17,11 +17,12 @@ from genai_prices.types import TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.dialects.usage import read_usage
 from nexus_core.money.prices import FROM_CONFIG, Prices, Saving, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, BackendType, Cost
+from nexus_core.types import NANO, Cost
 from tests.offline import offline  # noqa: F401 - a fixture
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import (
     BackendConfig,
     PolicyConfig,
@@ -31,7 +32,7 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, Endpoint, PrivacyZone, ProbeResult
+from nexus_core.types import Endpoint, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.api.errors import error_headers
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.errors import (
@@ -29,14 +30,7 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.stages import Moment
-from nexus_core.types import (
-    BackendType,
-    Capability,
-    HealthCause,
-    HealthStatus,
-    ModelDetails,
-    PrivacyZone,
-)
+from nexus_core.types import Capability, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 from tests.made_up_backends import MODEL, decide, fleets, snapshot
 
 CHAT, AUDIO = Capability.CHAT, Capability.AUDIO

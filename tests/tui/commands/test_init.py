@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
 from nexus_core.discovery.cloud import cloud_keys
 from nexus_core.discovery.local import Place, Sight, Sighting
 from nexus_core.discovery.new_config import config_text
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_tui.commands.client import load
 from nexus_tui.commands.completion import SHELLS
 from tests.tui.process.test_cli import run
