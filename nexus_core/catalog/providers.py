@@ -223,7 +223,7 @@ class BackendType(StrEnum):
         ),
     )
     # "Model … does not support parameter presencePenalty": all models since Grok 3.
-    # https://docs.x.ai/developers/model-capabilities/text/reasoning
+    # No embeddings. https://docs.x.ai/developers/model-capabilities/text/reasoning
     XAI = (
         "xai",
         ProviderSpec(
@@ -231,7 +231,7 @@ class BackendType(StrEnum):
             is_cloud=True,
             url="https://api.x.ai/v1",
             key_variables=("XAI_API_KEY",),
-            dialects=_EVERYTHING,
+            dialects=_CHAT_AND_COMPLETIONS,
             quirks=Quirks(refused=frozenset({"presence_penalty", "frequency_penalty"})),
             price_lists=("x-ai",),
             otel_name="x_ai",

@@ -121,7 +121,8 @@ def _openai(host: str, path: str, kind: BackendType) -> tuple[str, str]:
         return base, base  # of a whole endpoint
     if not base:
         below = urlsplit(kind.spec.url or kind.spec.url_example or "").path or _bare(host)
-        return below.removesuffix("/v1"), below
+        last = below.rpartition("/")[2]
+        return below.removesuffix(f"/{last}") if _VERSION.fullmatch(last) else below, below
     if any(suffix.fullmatch(base) for suffix in _SUFFIXES) and not _is_of(host, _VERSIONED_BELOW):
         return base, base
     return base, f"{base}/v1"
