@@ -102,11 +102,12 @@ COOLDOWNS = st.builds(
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
-    """Up to six backends in any state."""
+    """Up to six backends of any type in any state."""
     names = draw(st.lists(st.sampled_from("abcdef"), unique=True))
     return tuple(
         snapshot(
             name,
+            type=draw(st.sampled_from(BackendType)),
             zone=draw(st.sampled_from(PrivacyZone)),
             tier=draw(st.none() | st.integers(0, 4)),
             priority=draw(st.integers(0, 3)),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from urllib.parse import quote
 
-from nexus_core.catalog.spec import NO_QUIRKS
+from nexus_core.catalog.spec import NO_QUIRKS, Quirks
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.openai_chat.quirks import adapt
 from nexus_core.dialects.openai_chat.request import OpenAIRequest
@@ -59,14 +59,14 @@ class OpenAIAgent(HttpAgent):
             and endpoint is not Endpoint.EMBEDDINGS
             and not request.wants_usage
         )
-        adapted = self._adapted(endpoint, request)
+        adapted = None if self._quirks is None else self._adapted(endpoint, request, self._quirks)
         if adapted is None:
             body = request.body_for(model, adds_usage=adds_usage)
         else:
             body = _written(adapted.body, model, adds_usage=adds_usage)
         return Call(
             endpoint=endpoint,
-            path=self._path_for(endpoint, model),
+            path=_deployment(endpoint, model) if self._base.is_by_deployment else endpoint.value,
             body=body,
             is_streaming=request.is_streaming,
             model=model,
@@ -76,17 +76,12 @@ class OpenAIAgent(HttpAgent):
             translation=adapted,
         )
 
-    def _adapted(self, endpoint: Endpoint, request: OpenAIRequest) -> Translation | None:
-        if self._quirks is None or endpoint is Endpoint.EMBEDDINGS:
+    def _adapted(
+        self, endpoint: Endpoint, request: OpenAIRequest, quirks: Quirks
+    ) -> Translation | None:
+        if endpoint is Endpoint.EMBEDDINGS:
             return None
-        hints = self._settings.rejects_hints
-        return adapt(request.fields, self._quirks, reject_hints=hints)
-
-    def _path_for(self, endpoint: Endpoint, model: str) -> str:
-        if not self._base.is_by_deployment:
-            return endpoint.value
-        version, _, rest = endpoint.value[1:].partition("/")
-        return f"/{version}/deployments/{quote(model, safe='')}/{rest}"
+        return adapt(request.fields, quirks, reject_hints=self._settings.rejects_hints)
 
     def _way_back(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> WayBack:
         def plain() -> Call:
@@ -106,6 +101,12 @@ class OpenAIAgent(HttpAgent):
         """
         accept = "text/event-stream" if call.is_streaming else "application/json"
         return PlainResponse(await self.post(call.path, call.body, accept=accept))
+
+
+def _deployment(endpoint: Endpoint, model: str) -> str:
+    """Where a model of Azure's dated API is asked."""
+    version, _, rest = endpoint.value[1:].partition("/")
+    return f"/{version}/deployments/{quote(model, safe='')}/{rest}"
 
 
 def _written(fields: JsonObject, model: str, *, adds_usage: bool) -> bytes:

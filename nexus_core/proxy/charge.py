@@ -58,8 +58,8 @@ class Bill:
         self._books = books
         self._request = request
         self._model = model
-        self._priced_as = books.priced_as(backend, model)
         self._is_cloud = backend.type.is_cloud
+        self._priced_as = books.priced_as(backend, model) if self._is_cloud else model
         self._provider = books.provider(backend)
         self._counting: asyncio.Future[TokenCount] | None = None
         self._count = self._first_count()

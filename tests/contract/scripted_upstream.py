@@ -146,7 +146,7 @@ class ScriptedUpstream:
         try:
             exchange = await _read_request(reader, writer)
             path = exchange.target.partition("?")[0]
-            is_probe = exchange.method == "GET" and path in ("/v1/models", "/v1beta/models")
+            is_probe = exchange.method == "GET" and path.endswith("/models")
             async with self._arrived:
                 (self.probes if is_probe else self.received).append(exchange)
                 self._arrived.notify_all()
