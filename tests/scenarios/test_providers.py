@@ -58,6 +58,7 @@ class Cloud:
 
     def at(self, upstream: ScriptedUpstream, **more: Any) -> BackendConfig:
         """It serves `m` by a name of its own, at a bare host."""
+        upstream.lists = {self.models.partition("?")[0]}
         values = {"type": self.type, "api_key": KEY, "api_key_env": "A_KEY"}
         return cloud("a", upstream.url + self.query, **values | {"models": NAMES} | more)
 
