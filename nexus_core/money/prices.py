@@ -23,7 +23,7 @@ REPORTED = "reported"  # by the backend itself, with the answer
 _DAY_SECONDS = 86_400
 _MAX_KEPT = 10_000  # prices, for models named by strangers
 # Under which type each of the list's providers is configured, and which types name a saving.
-_TYPE_OF = {list_id: kind for kind in CLOUD_TYPES for list_id in kind.spec.price_lists}
+_TYPE_OF = {name: kind for kind in CLOUD_TYPES for name in (*kind.spec.price_lists, kind.value)}
 _MAJOR = tuple(kind for kind in CLOUD_TYPES if kind.spec.is_major)
 _counts = attrgetter(*(f.name for f in fields(TokenUsage) if f.name.endswith("_tokens")))
 
@@ -77,16 +77,15 @@ class Prices:
         return other
 
     def provider(self, backend_type: BackendType, url: str) -> str:
-        """Whose prices hold for a backend, by the list's id; of a local one, its type.
+        """Whose prices hold for a backend, by the list's id; its type where the list has none.
 
         Many vendors speak OpenAI's format: for them the URL tells, where the list knows it.
         """
         spec = backend_type.spec
-        if not spec.price_lists:
-            return str(backend_type)
-        if spec.dialect is DialectName.OPENAI_CHAT and self._list is not None:
-            return self._list.provider_at(url) or spec.price_lists[0]
-        return spec.price_lists[0]
+        own = spec.price_lists[0] if spec.price_lists else backend_type.value
+        if spec.is_cloud and spec.dialect is DialectName.OPENAI_CHAT and self._list is not None:
+            return self._list.provider_at(url) or own
+        return own
 
     def find(
         self, provider: str, model: str, *, at: float, service_tier: str | None = None
