@@ -360,13 +360,17 @@ def test_a_backend_in_openais_format_is_priced_as_its_vendor(url: str, provider:
     assert listed().provider(BackendType.OPENAI, url) == provider
 
 
+def price_ids(kind: BackendType) -> tuple[str, ...]:
+    return kind.spec.price_lists or (kind.value,)
+
+
 @pytest.mark.parametrize("kind", CLOUD_TYPES)
 def test_a_cloud_is_priced_by_its_own_list_wherever_it_is(kind: BackendType) -> None:
     spec = kind.spec
 
     for url in (spec.url or spec.url_example or "", "http://127.0.0.1:4000"):
-        assert listed().provider(kind, url) == spec.price_lists[0]
-    assert Prices({}).provider(kind, "http://127.0.0.1:4000") == spec.price_lists[0]
+        assert listed().provider(kind, url) == price_ids(kind)[0]
+    assert Prices({}).provider(kind, "http://127.0.0.1:4000") == price_ids(kind)[0]
 
 
 def test_a_vendors_other_region_has_a_list_of_its_own() -> None:
@@ -382,7 +386,7 @@ def test_the_config_prices_a_cloud_by_its_type(
     price = PriceConfig(input_per_1k=1, output_per_1k=1)
     prices = Prices({kind.value: {"m": price}})
 
-    for list_id in kind.spec.price_lists:
+    for list_id in price_ids(kind):
         assert prices.find(list_id, "m", at=AT) is not None
         with caplog.at_level(logging.WARNING):
             prices.warn_once(list_id, "other")
