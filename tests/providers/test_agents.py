@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from nexus_core.catalog import AuthScheme, BackendType
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects import anthropic
 from nexus_core.dialects import gemini as google
@@ -20,8 +20,8 @@ from nexus_core.providers.base import InferenceAgent
 from nexus_core.providers.http import MAX_PAGES
 from nexus_core.types import DialectName, Endpoint, HealthCause, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
+from tests.providers.auth.test_key_header import HEADERS, KEY
 
-KEY = "sk-0123456789abcdef"
 OPENAI_FORMAT = [t for t in BackendType if t.spec.dialect is DialectName.OPENAI_CHAT]
 
 
@@ -88,12 +88,8 @@ def base_of(kind: BackendType) -> str:
 
 def openai_api(kind: BackendType) -> Api:
     chat = f"{base_of(kind)}/chat/completions"
-    headers = {
-        AuthScheme.BEARER: {"authorization": f"Bearer {KEY}"},
-        AuthScheme.API_KEY: {"api-key": KEY},
-    }
     return Api(
-        headers[kind.spec.auth],
+        dict([HEADERS[kind.spec.auth]]),
         models_path=f"{base_of(kind)}/models",
         chat_path=chat,
         stream_target=chat,

@@ -4,7 +4,6 @@ the key gets there, what is renamed, what a stream costs, and what never happens
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -13,21 +12,17 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from nexus_core.catalog import CLOUD_TYPES, AuthScheme, BackendType
+from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.schema import BackendConfig, HealthCheckConfig
 from nexus_core.types import Capability, DialectName
 from tests.contract.bodies import ANSWER
 from tests.contract.scripted_upstream import Exchange, ScriptedUpstream, answers, streams
+from tests.providers.auth.test_key_header import HEADERS, KEY
 from tests.scenarios.money import DONE, PRICE, SPOKEN, ledger, priced, settled, usage_chunk, usd
 from tests.scenarios.nexus import RESTRICTED, cloud, running, upstreams
 
-KEY = "sk-of-the-backend-0123456789"
 UPSTREAM_MODEL = "vendor/own name"
 DATED = "?api-version=2024-10-21"
-HEADERS: Mapping[AuthScheme, tuple[str, str]] = {
-    AuthScheme.BEARER: ("authorization", f"Bearer {KEY}"),
-    AuthScheme.API_KEY: ("api-key", KEY),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +68,7 @@ clouds = pytest.mark.parametrize("one", CLOUDS, ids=str)
 
 def key_headers(exchange: Exchange) -> list[tuple[str, str]]:
     """Whatever could carry a key, or does."""
-    scheme_names = {name for name, _ in HEADERS.values()} | {"x-api-key", "x-goog-api-key"}
+    scheme_names = {name for name, _ in HEADERS.values()}
     return [(n, value) for n, value in exchange.headers if n in scheme_names or KEY in value]
 
 
