@@ -21,7 +21,7 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
-from nexus_tui.actions.desk import Deeds
+from nexus_tui.actions.context import Handlers
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.requests import RequestActions
@@ -86,7 +86,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.theme = tui.theme
         self.draws_ascii = tui.ascii
         self.source = source
-        self.view = ViewModel()
+        self.view = ViewModel(source.requests)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None
         self._now = now or source.now
@@ -97,7 +97,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._bindings = BindingsMap(as_bindings(self.keymap.keys))
         self._make_frame(self._now)
         self._clip = ClipActions(self, self, self._log_tab)
-        self._deeds = self._make_deeds()
+        self._deeds = self._make_handlers()
         self._intake = Intake(source.wait, self._take)
         self.pacer = Pacer(
             wait=self._intake.wait,
@@ -131,7 +131,7 @@ class NexusApp(App[None], inherit_bindings=False):
         )
         self._tabs: dict[str, Tab] = {str(tab.id): tab for tab in tabs}
 
-    def _make_deeds(self) -> Deeds:
+    def _make_handlers(self) -> Handlers:
         requests = RequestActions(self, self._dashboard, self._requests)
         backends = BackendActions(self, self._backends)
         zones = ZoneActions(self, self._zones)
@@ -156,12 +156,12 @@ class NexusApp(App[None], inherit_bindings=False):
                 self.action_do(chosen)
 
         return {
-            **program.deeds(),
-            **lists.deeds(),
-            **requests.deeds(),
-            **backends.deeds(),
-            **zones.deeds(),
-            **self._clip.deeds(),
+            **program.handlers(),
+            **lists.handlers(),
+            **requests.handlers(),
+            **backends.handlers(),
+            **zones.handlers(),
+            **self._clip.handlers(),
             "toggle": toggle,
             "open": open_row,
             "palette": palette,
@@ -228,7 +228,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _take(self) -> int:
         if self.source.epoch != self._epoch:
             self._epoch = self.source.epoch
-            self.view.clear()
+            self.view.follow(self.source.requests)
         events = self.source.drain()
         self.view.apply(events)
         self.view.rate.add(self.source.now(), self.source.unseen())

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from nexus_core.config.schema import Config
     from nexus_core.gateway import Gateway
     from nexus_core.observe.log_ring import LogRing
-    from nexus_tui.process.serving import LocalServer
+    from nexus_tui.process.serving import ServerTask
 
 log = logging.getLogger(__name__)
 
@@ -207,12 +207,12 @@ async def _supervise(
 ) -> None:
     """Run proxy and front end side by side until one of them is done."""
     from nexus_tui.process.loop import resume_gc
-    from nexus_tui.process.serving import LocalServer
+    from nexus_tui.process.serving import ServerTask
 
     signals.take_over()
     async with _fleet(launch, config) as config:
         ready, url = asyncio.Event(), _url(listener)
-        server = LocalServer(config, listener, signals.stop, partial(_gateway, launch, ring))
+        server = ServerTask(config, listener, signals.stop, partial(_gateway, launch, ring))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(ready), name="server")
             hang_ups = tasks.create_task(_reload_on_hang_up(server, signals), name="hang-ups")
@@ -237,28 +237,29 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     """A gateway that looks for servers where nothing is configured, and knows its file."""
     from nexus_core import discovery
     from nexus_core.config.load import FILE_NAME
-    from nexus_core.control.config_file import ConfigControl
+    from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.discovery.new_config import config_text
-    from nexus_core.gateway import Gateway
+    from nexus_core.gateway import Gateway, GatewayOptions
 
-    gateway = Gateway(config, is_demo=launch.is_demo, logs=ring)
-    write_first: Callable[[], tuple[Path, str]] | None = None
-    if _is_zero_config(launch, config):
-        found = gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
-
-        def first() -> tuple[Path, str]:
-            text = config_text(found.sightings, found.cloud_keys, use_cloud=False)
+    def files(live: Configurable, found: discovery.Discovery | None) -> ConfigControl:
+        def first(found: discovery.Discovery) -> tuple[Path, str]:
+            text = config_text(found.results, found.cloud_keys, use_cloud=False)
             return Path(FILE_NAME), text
 
-        write_first = first
-    if not launch.is_demo:  # its backends are in no file
-        gateway.operator.configuration = ConfigControl(
-            gateway, launch.read, launch.environ, write_first=write_first
-        )
-    return gateway
+        write_first = None if found is None else partial(first, found)
+        return ConfigControl(live, launch.read, launch.environ, write_first=write_first)
+
+    looks = _is_zero_config(launch, config)
+    options = GatewayOptions(
+        is_demo=launch.is_demo,
+        logs=ring,
+        discover=partial(discovery.create, environ=launch.environ) if looks else None,
+        files=None if launch.is_demo else files,  # its backends are in no file
+    )
+    return Gateway(config, options=options)
 
 
-async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
+async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
     """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
     from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
@@ -267,7 +268,7 @@ async def _reload_on_hang_up(server: LocalServer, signals: Signals) -> None:
         await signals.hung_up.wait()
         signals.hung_up.clear()
         try:
-            outcome = await server.gateway.execute(ReloadConfig())
+            outcome = await server.gateway.operator.execute(ReloadConfig())
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
@@ -296,18 +297,18 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
 
 
 async def _show(
-    launch: Launch, server: LocalServer, url: str, signals: Signals, ring: LogRing
+    launch: Launch, server: ServerTask, url: str, signals: Signals, ring: LogRing
 ) -> None:
     """Show the dashboard; its end is the end of Nexus, its crash is not."""
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
     from nexus_tui.process.log_handlers import log_to_stderr
-    from nexus_tui.sources.discovery_result import DiscoveryFinder
+    from nexus_tui.sources.discovery_result import DiscoverySource
     from nexus_tui.sources.local import LocalSource
 
     address = url.removeprefix("http://")
-    finder = DiscoveryFinder(lambda: server.gateway) if server.gateway.discovery else None
-    source = LocalSource(server.gateway, address, is_demo=launch.is_demo, finder=finder)
+    discovery = DiscoverySource(lambda: server.gateway) if server.gateway.discovery else None
+    source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:
         await run_dashboard(source, stop=signals.stop, logs=ring, server=server)

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from nexus_core.api.asgi.messages import RawHeaders, Scope, header_values
 from nexus_core.errors import InvalidRequestError
-from nexus_core.proxy.reply import Served
+from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import BudgetStatus, Cost, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -59,28 +59,28 @@ class NexusHeaders:
     """Why a request went where it went, as response headers."""
 
     request_id: str
-    served: Served | None  # None: no backend was reached
+    selected: SelectedRoute | None  # None: no backend was reached
     overhead_ms: float | None = None  # None: the answer is Nexus's own
 
     def inject_into(self, headers: RawHeaders) -> None:
         """Append them."""
         headers.append((REQUEST_ID, self.request_id.encode()))
-        if self.served is None:
+        if self.selected is None:
             return
-        backend = self.served.backend
+        backend = self.selected.backend
         headers += [
             (b"x-nexus-backend", backend.name.encode()),
             (b"x-nexus-backend-type", backend.type.location.encode()),
-            (b"x-nexus-route-reason", self.served.reason.value.encode()),
+            (b"x-nexus-route-reason", self.selected.reason.value.encode()),
             (b"x-nexus-privacy-zone", backend.zone.value.encode()),
-            (b"x-nexus-model", quote(self.served.model, safe="/:@+,;=~ ()[]").encode()),
+            (b"x-nexus-model", quote(self.selected.model, safe="/:@+,;=~ ()[]").encode()),
         ]
-        if self.served.cost is not None:
-            headers.append((b"x-nexus-cost-estimated", shown_cost(self.served.cost).encode()))
-        if self.served.budget is not BudgetStatus.NORMAL:
-            headers.append((b"x-nexus-budget-status", self.served.budget.value.encode()))
-        if self.served.dropped:
-            headers.append((b"x-nexus-dropped-params", ", ".join(self.served.dropped).encode()))
+        if self.selected.cost is not None:
+            headers.append((b"x-nexus-cost-estimated", shown_cost(self.selected.cost).encode()))
+        if self.selected.budget is not BudgetStatus.NORMAL:
+            headers.append((b"x-nexus-budget-status", self.selected.budget.value.encode()))
+        if self.selected.dropped:
+            headers.append((b"x-nexus-dropped-params", ", ".join(self.selected.dropped).encode()))
         if self.overhead_ms is not None:
             headers.append((b"x-nexus-overhead-ms", b"%.1f" % self.overhead_ms))
 
@@ -131,7 +131,7 @@ def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
     flexible = _read(scope, "X-Nexus-Flexible", ("true", "false"), "true or false")
     if len(set(names)) > 1:
         raise InvalidRequestError(
-            "X-Nexus-Backend: stands twice with different names", param="X-Nexus-Backend"
+            "X-Nexus-Backend: sent twice with different names", param="X-Nexus-Backend"
         )
     priority: Literal["high", "normal"] = (
         "high" if priorities and "normal" not in priorities else "normal"
@@ -149,5 +149,5 @@ def _read(scope: Scope, name: str, allowed: Collection[str], words: str) -> list
     values = [value.strip() for value in header_values(scope, name.lower().encode())]
     for value in values:
         if value not in allowed:
-            raise InvalidRequestError(f"{name}: {value!r} is not {words}", param=name)
+            raise InvalidRequestError(f"{name}: must be {words}, not {value!r}", param=name)
     return values

@@ -28,9 +28,9 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/health")
     async def health(request: Request) -> dict[str, Any]:
-        """Ready to take requests; says nothing that needs a key.
+        """Readiness; needs no key.
 
-        Version and process are for this machine only: elsewhere they would help an attacker.
+        Version and process id are only included in answers to this machine.
         """
         snapshots = gateway.registry.snapshots()
         usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
@@ -44,28 +44,28 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Response:
-        """Every model and alias that a backend serves which is switched on."""
+        """Models and aliases served by the enabled backends."""
         return Response(await list_models(gateway), media_type="application/json")
 
     @router.get("/v1/models/{model:path}")
     async def model(model: str) -> dict[str, Any]:
-        """One of them."""
+        """One model or alias."""
         found = find_model(gateway, model)
         if found is None:
             raise ModelNotFoundError(
-                f"the model {model!r} is not served here; GET /v1/models lists what is",
+                f"the model {model!r} is not served here; GET /v1/models lists the models",
                 param="model",
             )
         return found
 
     @router.get("/v1/stats")
     async def stats() -> dict[str, Any]:
-        """Numbers since the start: the same fold the dashboard draws."""
+        """Statistics since start-up, as on the dashboard."""
         return read_stats(gateway)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """The same numbers for Prometheus."""
+        """Metrics for Prometheus."""
         await asyncio.to_thread(_load_metrics)
         from nexus_core.api import metrics
 
@@ -86,7 +86,7 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
 
     Until the ledger was read after the start no money is known: null, never 0.
     """
-    stats, is_known = gateway.stats, gateway.books.is_read
+    stats, is_known = gateway.stats, gateway.cost_tracker.is_read
     return {
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
         "requests": stats.requests,
@@ -109,8 +109,8 @@ def read_stats(gateway: Gateway) -> dict[str, Any]:
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
-            "problem": gateway.books.ledger.problem,
-            "lost": gateway.books.ledger.lost,
+            "problem": gateway.cost_tracker.ledger.problem,
+            "lost": gateway.cost_tracker.ledger.lost,
         },
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
@@ -157,7 +157,11 @@ def _budget(gateway: Gateway) -> dict[str, Any]:
 
     Status and what is spent are null where the month's beginning is not known.
     """
-    budget, at, is_known = gateway.books.budget, gateway.now(), gateway.books.is_month_known
+    budget, at, is_known = (
+        gateway.cost_tracker.budget,
+        gateway.now(),
+        gateway.cost_tracker.is_month_known,
+    )
     status = budget.status(None, at)
     limit = budget.limit_nano_usd
     return {
@@ -166,7 +170,7 @@ def _budget(gateway: Gateway) -> dict[str, Any]:
         "spent_usd": _usd(budget.spent_nano_usd) if is_known else None,
         "reserved_usd": _usd(budget.reserved_nano_usd),
         "limit_usd": None if limit is None else _usd(limit),
-        "resets_in_seconds": gateway.books.resets_in_seconds(),
+        "resets_in_seconds": gateway.cost_tracker.resets_in_seconds(),
     }
 
 

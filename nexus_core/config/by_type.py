@@ -35,7 +35,7 @@ def faults_by_type(backend: JsonObject) -> Iterator[KeyFault]:
     spec, kind, url = _spec_of(backend), backend.get("type"), backend.get("url")
     has_deployments = spec is not None and spec.has_deployments
     if spec is not None and spec.is_cloud and "api_key_env" not in backend:
-        text = f"is missing; type {kind} needs the name of the variable that holds its key"
+        text = f"is missing; type {kind} requires the environment variable of its API key"
         yield KeyFault("api_key_env", text)
     if has_deployments and "models" not in backend:
         text = f"is missing; type {kind} does not list its deployments: name those to be served"

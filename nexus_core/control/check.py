@@ -1,4 +1,4 @@
-"""Check what a valid configuration asks for against what is there: each problem with its mend.
+"""Check what a valid configuration asks for against what is there: each problem with its hint.
 
 Pure but for the look at the disk."""
 
@@ -12,15 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nexus_core.config import user_dirs
-from nexus_core.config.schema import (
-    BackendConfig,
-    Config,
-    PolicyConfig,
-    RoutingConfig,
-    did_you_mean,
-    shown,
-    shown_path,
-)
+from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, RoutingConfig
+from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
@@ -43,7 +36,7 @@ class Finding:
     level: Level
     about: str  # `backend "a"`, `routing.aliases."gpt-4"`, `storage`
     text: str  # for people
-    mend: str | None = None  # what to do, where something is wrong
+    hint: str | None = None  # what to do, where something is wrong
 
 
 def check_config(
@@ -60,21 +53,23 @@ def check_config(
         yield Finding(Level.OK, "environment", note)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
-        text, _, mend = unusable.why.removeprefix(f"{about}: ").partition("; ")
-        yield Finding(Level.ERROR, about, text, mend or None)
+        text, _, hint = unusable.why.removeprefix(f"{about}: ").partition("; ")
+        yield Finding(Level.ERROR, about, text, hint or None)
     if not (fleet or config.unusable):
-        mend = "start a local server, or name a backend in a config file; `nexus init` writes one"
-        yield Finding(Level.ERROR, "backends", "there is none", mend)
+        hint = "start a local server, or add a backend to a config file; `nexus init` writes one"
+        yield Finding(Level.ERROR, "backends", "no backend is configured or found", hint)
     configured = {backend.name: backend for backend in config.backends}
     for backend in fleet:
         yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
-    yield from _models(config.routing, _Served(fleet, probes))
+    yield from _models(config.routing, _ServedNames(fleet, probes))
     yield check_storage(config.storage.path)
 
 
 def _origin(config: Config) -> Finding:
     if config.path is None:
-        return Finding(Level.OK, "config", "no file; what answers on the usual local ports is used")
+        return Finding(
+            Level.OK, "config", "no file; local servers are discovered on their usual ports"
+        )
     return Finding(Level.OK, "config", str(config.path))
 
 
@@ -86,7 +81,7 @@ def _backend(
 ) -> Iterator[Finding]:
     about = f'backend "{backend.name}"'
     if probe is None:
-        yield Finding(Level.OK, about, "switched off; not asked")
+        yield Finding(Level.OK, about, "switched off; not probed")
         return
     if not probe.ok:
         text = probe.detail or "does not answer"
@@ -100,8 +95,8 @@ def _backend(
     yield Finding(Level.OK, about, text)
     for model in sorted(set((table or {}).values()) - set(listed)):
         near = did_you_mean(model, listed)
-        mend = f"load it there, or correct `models`{near}"
-        yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", mend)
+        hint = f"load it there, or correct `models`{near}"
+        yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", hint)
 
 
 def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
@@ -113,7 +108,7 @@ def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
 
 def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
     """It answers and takes the key, and tells no models."""
-    told, _, rest = (probe.detail or "it lists no models").partition("; ")
+    told, _, rest = (probe.detail or "no model list").partition("; ")
     text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
     if is_configured:
         return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
@@ -123,19 +118,23 @@ def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool
 def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
     if probe.cause is HealthCause.AUTH:
         variable = config.api_key_env if config is not None else None
-        return f"put a valid key in {variable}" if variable else "set api_key_env: it wants a key"
+        return (
+            f"set {variable} to a valid key"
+            if variable
+            else "set api_key_env: the backend requires a key"
+        )
     if config is not None and config.via is not None:
         return (
-            f"see to the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
+            f"check the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
             f"environment), correct the url ({backend.url}), or set enabled = false"
         )
-    return f"start it, correct its url ({backend.url}), or set enabled = false"
+    return f"start the server, correct its url ({backend.url}), or set enabled = false"
 
 
 # Models -------------------------------------------------------------------------------------------
 
 
-class _Served:
+class _ServedNames:
     """Which models the backends that are on serve, as far as they said."""
 
     def __init__(self, fleet: Iterable[BackendSnapshot], probes: Mapping[str, ProbeResult]) -> None:
@@ -145,7 +144,7 @@ class _Served:
         self.caveat = f" (the models of {', '.join(unknown)} are not known)" if unknown else ""
 
 
-def _models(routing: RoutingConfig, served: _Served) -> Iterator[Finding]:
+def _models(routing: RoutingConfig, served: _ServedNames) -> Iterator[Finding]:
     known = served.names | set(routing.aliases)
     for alias in routing.aliases:
         model = resolve_aliases(alias, routing.aliases)[-1]
@@ -164,7 +163,7 @@ def _models(routing: RoutingConfig, served: _Served) -> Iterator[Finding]:
             yield finding
 
 
-def _has_fallback(alias: str, routing: RoutingConfig, served: _Served) -> bool:
+def _has_fallback(alias: str, routing: RoutingConfig, served: _ServedNames) -> bool:
     others = [
         other
         for name in resolve_aliases(alias, routing.aliases)
@@ -173,20 +172,20 @@ def _has_fallback(alias: str, routing: RoutingConfig, served: _Served) -> bool:
     return any(resolve_aliases(o, routing.aliases)[-1] in served.names for o in others)
 
 
-def _unserved(path: str, model: str, served: _Served) -> Finding:
-    text = f"nobody serves {shown(model)}{served.caveat}"
-    mend = f"name a model that is served{did_you_mean(model, served.names)}"
-    return Finding(Level.WARNING, path, text, mend)
+def _unserved(path: str, model: str, served: _ServedNames) -> Finding:
+    text = f"no backend serves {shown(model)}{served.caveat}"
+    hint = f"use a served model{did_you_mean(model, served.names)}"
+    return Finding(Level.WARNING, path, text, hint)
 
 
 def _policy(
-    path: str, policy: PolicyConfig, known: set[str], routing: RoutingConfig, served: _Served
+    path: str, policy: PolicyConfig, known: set[str], routing: RoutingConfig, served: _ServedNames
 ) -> Finding | None:
     pattern = shown(policy.model_pattern)
     matched = sorted(name for name in known if fnmatchcase(name, policy.model_pattern))
     if not matched:
         text = f"{pattern} matches no model and no alias{served.caveat}"
-        return Finding(Level.WARNING, path, text, "correct the pattern, or leave the policy out")
+        return Finding(Level.WARNING, path, text, "correct the pattern, or remove the policy")
     targets = {name: resolve_aliases(name, routing.aliases)[-1] for name in matched}
     unmet = [
         name
@@ -201,8 +200,8 @@ def _policy(
     more = f" and {len(unmet) - _MAX_NAMED} more" if len(unmet) > _MAX_NAMED else ""
     names = ", ".join(shown(name) for name in unmet[:_MAX_NAMED])
     demand = " and ".join(_demands(policy))
-    text = f"{pattern} demands {demand}: nobody may serve {names}{more}{served.caveat}"
-    return Finding(Level.WARNING, path, text, "add a backend that may, or loosen the policy")
+    text = f"{pattern} requires {demand}: no backend may serve {names}{more}{served.caveat}"
+    return Finding(Level.WARNING, path, text, "add a matching backend, or loosen the policy")
 
 
 def _meets(policy: PolicyConfig, backend: BackendSnapshot) -> bool:
@@ -225,7 +224,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
-        return Finding(Level.OK, "storage", "in memory; nothing is kept")
+        return Finding(Level.OK, "storage", "in memory; no ledger is kept")
     # Who names no path asks for no ledger, and is served without.
     level = Level.ERROR if configured else Level.WARNING
     if configured:
@@ -234,13 +233,13 @@ def check_storage(configured: str | None) -> Finding:
         data = user_dirs.data_dir()
         path = None if data is None else data / "nexus.db"
     if path is None:
-        text = "there is no home folder to keep the ledger in: requests are not recorded"
-        return Finding(level, "storage", text, "set storage.path to a file that can be written")
+        text = "no home directory for the ledger: requests are not recorded"
+        return Finding(level, "storage", text, "set storage.path to a writable file")
     problem = _why_not_writable(path)
     if problem is None:
-        return Finding(Level.OK, "storage", f"{path} can be written")
-    mend = "correct its rights, or set storage.path to another file"
-    return Finding(level, "storage", f"{path}: {problem}", mend)
+        return Finding(Level.OK, "storage", f"{path} is writable")
+    hint = "correct its permissions, or set storage.path to another file"
+    return Finding(level, "storage", f"{path}: {problem}", hint)
 
 
 def _why_not_writable(path: Path) -> str | None:
@@ -248,10 +247,10 @@ def _why_not_writable(path: Path) -> str | None:
         if path.is_dir():
             return "is a directory"
         if path.exists():
-            return None if os.access(path, os.R_OK | os.W_OK) else "may not be written"
+            return None if os.access(path, os.R_OK | os.W_OK) else "is not writable"
         parent = next(folder for folder in path.absolute().parents if folder.exists())
     except OSError as error:
-        return error.strerror or "can't be looked at"
+        return error.strerror or "can't be read"
     if not parent.is_dir():
-        return f"{parent} is no directory"
-    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} may not be written"
+        return f"{parent} is not a directory"
+    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} is not writable"

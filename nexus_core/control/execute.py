@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_hex
 from typing import assert_never
 
-from nexus_core.config.schema import Config
 from nexus_core.control.commands import (
     CaptureBodies,
     ClearCooldown,
@@ -25,6 +23,8 @@ from nexus_core.control.commands import (
     SwitchZone,
 )
 from nexus_core.control.config_file import ConfigControl
+from nexus_core.control.live_config import LiveConfig
+from nexus_core.control.own_requests import OwnRequests
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.dialects.openai_chat.traits import read_traits
 from nexus_core.errors import (
@@ -34,13 +34,12 @@ from nexus_core.errors import (
     PermissionDeniedError,
     RequestNotFoundError,
 )
-from nexus_core.fleet.health import HealthChecks
-from nexus_core.fleet.registry import BackendSnapshot, Registry
-from nexus_core.observe.bus import EventBus
+from nexus_core.fleet.lifecycle import Fleet
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.types import CooldownEnd, Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -51,25 +50,20 @@ class Operator:
 
     def __init__(
         self,
-        registry: Registry,
+        live: LiveConfig,
         forwarder: Forwarder,
-        health: HealthChecks,
+        fleet: Fleet,
         captures: Captures,
-        bus: EventBus,
-        *,
-        now: Callable[[], float],
-        config: Callable[[], Config],
-        send: Callable[[ProxyRequest, Reply], None],
+        own: OwnRequests,
+        files: ConfigControl | None,
     ) -> None:
-        self._registry = registry
+        self._live = live
+        self._registry = live.registry
         self._forwarder = forwarder
-        self._health = health
+        self._health = fleet.health
         self._captures = captures
-        self._bus = bus
-        self._now = now
-        self._config = config  # what is in force
-        self._send = send  # begins a request, keeps its answer and does not wait for its end
-        self.configuration: ConfigControl | None = None  # None: nobody said where it is from
+        self._own = own
+        self._configuration = files  # None: nobody said where it is from
 
     async def execute(self, command: Command) -> Outcome:
         """Carry out a command.
@@ -104,9 +98,9 @@ class Operator:
                 assert_never(command)
 
     def _files(self) -> ConfigControl:
-        if self.configuration is None:
-            raise InvalidRequestError("this Nexus has no configuration to read or write")
-        return self.configuration
+        if self._configuration is None:
+            raise InvalidRequestError("no config file in use: nothing to reload or save")
+        return self._configuration
 
     # --- switches ------------------------------------------------------------------------
 
@@ -123,7 +117,9 @@ class Operator:
         ends = command.end_running and not enabled
         ended = self._forwarder.end_zone(zone) if ends else 0
         if changed or ended:
-            self._bus.publish(ZoneToggled(at=self._now(), zone=zone, enabled=enabled, ended=ended))
+            self._live.bus.publish(
+                ZoneToggled(at=self._live.now(), zone=zone, enabled=enabled, ended=ended)
+            )
         return Outcome(message=_switched(f"the {zone} zone", enabled, ended), data={"ended": ended})
 
     async def _probe(self, name: str) -> Outcome:
@@ -143,7 +139,7 @@ class Operator:
 
     def _clear_cooldown(self, name: str) -> Outcome:
         ended = self._registry.cooldowns.clear(self._find(name).name, CooldownEnd.CLEARED)
-        done = f"{_cooldowns(ended)} ended" if ended else "there was no cooldown"
+        done = f"{_cooldowns(ended)} ended" if ended else "no cooldown to end"
         return Outcome(message=f"{name}: {done}", data={"ended": ended})
 
     def _set_tier(self, command: SetTier) -> Outcome:
@@ -167,27 +163,29 @@ class Operator:
 
     def _capture(self, enabled: bool) -> Outcome:
         if self._captures.is_on != enabled:
-            self._captures.is_on = enabled
-            self._bus.publish(CaptureToggled(at=self._now(), enabled=enabled))
+            self._captures.switch(enabled)
+            self._live.bus.publish(CaptureToggled(at=self._live.now(), enabled=enabled))
         if enabled:
-            return Outcome(message="bodies are kept from now on, in memory only, until restart")
+            return Outcome(message="body capture is on, in memory only, until restart")
         kept = len(self._captures)
-        return Outcome(message=f"no more bodies are kept; {kept} stay in memory until restart")
+        return Outcome(
+            message=f"body capture is off; {kept} captured bodies stay in memory until restart"
+        )
 
     def _replay(self, command: ReplayRequest) -> Outcome:
         """Begin the request anew; what becomes of it is told by events, as of any other."""
         original = self._captures.get(command.request_id)
         if original is None:
             raise RequestNotFoundError(
-                f"the body of request {command.request_id!r} is not kept; "
-                "only requests that came in while bodies are kept can be sent again",
+                f"the body of request {command.request_id!r} was not captured; "
+                "only requests received while body capture is on can be replayed",
                 param="request_id",
             )
         hints = _as_strict_as(self._captures.need(command.request_id), command.backend)
         request = self._prepare(original.endpoint, original.body, hints)
         _check_zone(request.need, self._find(command.backend))
         return self._begin(
-            replace(request, replay_of=original.request_id), f"sent again to {command.backend}"
+            replace(request, replay_of=original.request_id), f"replayed to {command.backend}"
         )
 
     def _send_request(self, command: SendRequest) -> Outcome:
@@ -216,14 +214,14 @@ class Operator:
             id=token_hex(8),
             endpoint=endpoint,
             openai=openai,
-            need=read_requirements(openai.model, hints, self._config().routing, traits),
+            need=read_requirements(openai.model, hints, self._live.config.routing, traits),
             client=None,
             headers=(),
             received=time.monotonic(),
         )
 
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:
-        self._send(request, _Unread())
+        self._own.begin(request, _Unread())
         return Outcome(message=f"{done} as {request.id}", data={"request_id": request.id})
 
 
@@ -242,8 +240,8 @@ def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
     """Say it at once; the router holds the same rule for whatever is sent."""
     if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
         raise PermissionDeniedError(
-            f'the request is restricted, and backend "{backend.name}" is of the {backend.zone} '
-            "zone: it can be sent again to restricted backends only",
+            f'restricted request can\'t be replayed to backend "{backend.name}" in the '
+            f"{backend.zone} zone; choose a restricted backend",
             param="backend",
         )
 
@@ -253,7 +251,7 @@ def _cooldowns(count: int) -> str:
 
 
 def _switched(what: str, enabled: bool, ended: int) -> str:
-    also = f"; {ended} running ended" if ended else ""
+    also = f"; {ended} running requests ended" if ended else ""
     return f"{what} is {'on' if enabled else 'off'} until restart{also}"
 
 
@@ -261,7 +259,7 @@ class _Unread:
     """The client's end of an operator's request: nobody reads the answer but who keeps it."""
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         return ()
 
@@ -271,5 +269,5 @@ class _Unread:
 
     async def send_error_event(self, error: NexusError) -> None: ...
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
         return ()

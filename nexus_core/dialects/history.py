@@ -35,7 +35,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
 from nexus_core.dialects.hub import Message
-from nexus_core.dialects.pairing import RESULT_ROLES, Call, Pairs, pair_up, result_key
+from nexus_core.dialects.pairing import RESULT_ROLES, Pairs, ToolCall, pair_up, result_key
 from nexus_core.dialects.report import Findings
 from nexus_core.types import JsonObject
 
@@ -132,7 +132,7 @@ class _Writer:
         self._history = history
         self._orphans = pairs.orphans
         self._findings = findings
-        self._of_message: defaultdict[int, list[Call]] = defaultdict(list)
+        self._of_message: defaultdict[int, list[ToolCall]] = defaultdict(list)
         for call in pairs.calls:
             self._of_message[call.message].append(call)
             if call.doubles:
@@ -180,7 +180,7 @@ class _Writer:
         if any(call.results for index in said for call in calls_in[index]):
             # The results come later, so what was said meanwhile can't stand behind the calls.
             said.sort(key=lambda index: bool(calls_in[index]))
-        waiting: list[Call] = []
+        waiting: list[ToolCall] = []
         for index in said:
             calls = calls_in[index]
             if waiting and not (calls and _is_blank(self._history[index].get("content"))):
@@ -190,7 +190,7 @@ class _Writer:
             waiting += calls
         self._write_results(waiting, turn[-1] if turn else -1)
 
-    def _calls(self, index: int) -> list[Call]:
+    def _calls(self, index: int) -> list[ToolCall]:
         return [call for call in self._of_message.get(index, ()) if not call.doubles]
 
     def _is_empty(self, index: int) -> bool:
@@ -202,7 +202,7 @@ class _Writer:
         self._note(f"messages[{index}]", "says nothing, left out")
         return True
 
-    def _write_assistant(self, index: int, calls: list[Call]) -> None:
+    def _write_assistant(self, index: int, calls: list[ToolCall]) -> None:
         message = self._history[index]
         if index in self._of_message:
             message = {**message, "tool_calls": [{**call.call, "id": call.id} for call in calls]}
@@ -215,7 +215,7 @@ class _Writer:
                 self._note(call.path, "its id was used before, got another")
         self._written.append(Placed(f"messages[{index}]", message))
 
-    def _write_results(self, calls: list[Call], turn_end: int) -> None:
+    def _write_results(self, calls: list[ToolCall], turn_end: int) -> None:
         for call in calls:
             result: JsonObject = {"role": "tool", "tool_call_id": call.id}
             if call.results:
@@ -228,7 +228,7 @@ class _Writer:
                 place, result["content"] = call.path, INTERRUPTED
             self._written.append(Placed(place, result))
 
-    def _note_places(self, call: Call, turn_end: int) -> None:
+    def _note_places(self, call: ToolCall, turn_end: int) -> None:
         for index in call.results:
             path, message = f"messages[{index}]", self._history[index]
             if index == call.results[0] and self._at_home.get(index) != turn_end:
@@ -239,7 +239,7 @@ class _Writer:
     def _content(self, index: int) -> _Content:
         return self._history[index].get("content") or ""
 
-    def _joined(self, call: Call) -> _Content:
+    def _joined(self, call: ToolCall) -> _Content:
         """What all results of a call say, each text once."""
         contents: list[_Content] = []
         texts: set[str] = set()

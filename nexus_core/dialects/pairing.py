@@ -12,7 +12,7 @@ RESULT_ROLES = frozenset({"tool", "function"})
 
 
 @dataclass(slots=True, eq=False)
-class Call:
+class ToolCall:
     """A call, and the results that were found for it."""
 
     path: str
@@ -38,7 +38,7 @@ class Call:
 class Pairs:
     """The calls of a history with their results."""
 
-    calls: list[Call]  # in order
+    calls: list[ToolCall]  # in order
     orphans: set[int]  # the indexes of results without a call
 
 
@@ -53,8 +53,8 @@ def pair_up(history: Sequence[JsonObject]) -> Pairs:
     return Pairs(calls, left)
 
 
-def _read_calls(history: Sequence[JsonObject]) -> list[Call]:
-    found: list[Call] = []
+def _read_calls(history: Sequence[JsonObject]) -> list[ToolCall]:
+    found: list[ToolCall] = []
     turn, before = 0, ""
     for index, message in enumerate(history):
         role = message["role"]
@@ -65,21 +65,21 @@ def _read_calls(history: Sequence[JsonObject]) -> list[Call]:
                 key = ("id", call["id"]) if call.get("id") else None
                 function = call["custom" if call.get("type") == "custom" else "function"]
                 place = f"{path}.tool_calls[{number}]"
-                found.append(Call(place, index, turn, key, function["name"], call))
+                found.append(ToolCall(place, index, turn, key, function["name"], call))
             legacy = message.get("function_call")
             if legacy and not message.get("tool_calls"):
                 name = legacy["name"]
                 call = {"type": "function", "function": legacy}
                 key = ("name", name)
-                found.append(Call(f"{path}.function_call", index, turn, key, name, call))
+                found.append(ToolCall(f"{path}.function_call", index, turn, key, name, call))
         before = role
     return found
 
 
-def _pair_by_key(history: Sequence[JsonObject], calls: list[Call], left: set[int]) -> set[int]:
+def _pair_by_key(history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]) -> set[int]:
     """By id, or legacy by name: to the latest turn before it that waits for such a result."""
     waiting: defaultdict[tuple[str, str], _Waiting] = defaultdict(_Waiting)
-    answered: dict[tuple[str, str], Call] = {}
+    answered: dict[tuple[str, str], ToolCall] = {}
     over: set[int] = set()
     coming = deque(calls)
     for index, message in enumerate(history):
@@ -105,7 +105,9 @@ def result_key(message: JsonObject) -> tuple[str, str] | None:
     return ("id", message["tool_call_id"]) if message.get("tool_call_id") else None
 
 
-def _pair_by_order(history: Sequence[JsonObject], calls: list[Call], left: set[int]) -> set[int]:
+def _pair_by_order(
+    history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]
+) -> set[int]:
     """Where one side has no id: by the function's name, else by order."""
     whole = _Waiting()
     bare = _Waiting()
@@ -139,13 +141,13 @@ def _name_of(message: JsonObject) -> str:
     return name if isinstance(name, str) else ""
 
 
-def _pair_forward(history: Sequence[JsonObject], calls: list[Call], left: set[int]) -> set[int]:
+def _pair_forward(history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]) -> set[int]:
     """A result before its call, with nothing of the user's between them.
 
     Beyond a user's message it is more likely of an earlier call with the same id.
     """
     over = set(left)
-    later: dict[tuple[str, str], Call] = {}
+    later: dict[tuple[str, str], ToolCall] = {}
     coming = list(calls)
     for index in range(len(history) - 1, -1, -1):
         while coming and coming[-1].message == index:
@@ -163,12 +165,12 @@ def _pair_forward(history: Sequence[JsonObject], calls: list[Call], left: set[in
     return over
 
 
-def _without_doubles(calls: Iterable[Call]) -> Iterator[Call]:
+def _without_doubles(calls: Iterable[ToolCall]) -> Iterator[ToolCall]:
     """Mark a call that stands twice in its turn; a result of its own makes it another call.
 
     Clients add up a stream's calls wrongly or replay a message, and servers number calls alike.
     """
-    seen: dict[tuple[int, tuple[str, str]], Call] = {}
+    seen: dict[tuple[int, tuple[str, str]], ToolCall] = {}
     for call in calls:
         first = None
         if call.key is not None:
@@ -190,7 +192,7 @@ def _told(call: JsonObject) -> JsonObject:
     return {name: value for name, value in call.items() if value is not None}
 
 
-def _name(calls: Iterable[Call]) -> None:
+def _name(calls: Iterable[ToolCall]) -> None:
     """Give each call an id of its own; the first that has an id keeps it.
 
     Only what stands before a call counts, so that a history that grows keeps its beginning, and
@@ -213,14 +215,14 @@ class _Waiting:
     """Calls that wait for a result: the latest turn first, within a turn in their order."""
 
     def __init__(self) -> None:
-        self._turns: list[tuple[int, deque[Call]]] = []
+        self._turns: list[tuple[int, deque[ToolCall]]] = []
 
-    def add(self, call: Call) -> None:
+    def add(self, call: ToolCall) -> None:
         if not self._turns or self._turns[-1][0] != call.turn:
             self._turns.append((call.turn, deque()))
         self._turns[-1][1].append(call)
 
-    def take(self) -> Call | None:
+    def take(self) -> ToolCall | None:
         while self._turns:
             calls = self._turns[-1][1]
             while calls:

@@ -58,7 +58,7 @@ class Sight(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Sighting:
+class DiscoveryResult:
     """What was seen at a place."""
 
     place: Place
@@ -83,41 +83,41 @@ class Sighting:
             case Sight.NEXUS:
                 return "this is Nexus"
             case Sight.OTHER:
-                return f"answers something else: {self.detail}"
+                return f"not a known server: {self.detail}"
             case _:
                 assert_never(self.sight)
 
 
-async def look_around(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[Sighting, ...]:
+async def probe_all(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[DiscoveryResult, ...]:
     """Look at all places at once. Nothing that is asked costs money, and no key is sent."""
     async with asyncio.TaskGroup() as tasks:
-        looks = [tasks.create_task(look_at(place, engine)) for place in places]
+        looks = [tasks.create_task(probe_place(place, engine)) for place in places]
     return tuple(look.result() for look in looks)
 
 
-async def look_at(place: Place, engine: UpstreamEngine) -> Sighting:
+async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
     """See what listens there: by its /health if it is a Nexus, else by the models it lists."""
     try:
         if await _is_nexus(place, engine):
-            return Sighting(place, Sight.NEXUS, place.kind)
+            return DiscoveryResult(place, Sight.NEXUS, place.kind)
     except (UpstreamConnectError, UpstreamShortageError):  # the latter: nobody could look
-        return Sighting(place, Sight.REFUSED, place.kind)
+        return DiscoveryResult(place, Sight.REFUSED, place.kind)
     except (UpstreamError, TimeoutError):
         pass  # not every server has a /health
     agent = _Looker(place, engine)
     probe = await agent.probe(timeout_seconds=LOOK_SECONDS)
     if probe.models is None:
         told = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
-        return Sighting(place, Sight.OTHER, place.kind, detail=told)
-    return Sighting(place, Sight.FOUND, agent.kind, probe)
+        return DiscoveryResult(place, Sight.OTHER, place.kind, detail=told)
+    return DiscoveryResult(place, Sight.FOUND, agent.kind, probe)
 
 
-def found_backend(sighting: Sighting, taken: Collection[str]) -> BackendConfig:
+def found_backend(result: DiscoveryResult, taken: Collection[str]) -> BackendConfig:
     """A backend for what was found on this machine, with a name that is not taken."""
     return BackendConfig(
-        name=unique_name(sighting.kind, taken),
-        url=f"http://{sighting.place.address}",
-        type=sighting.kind,
+        name=unique_name(result.kind, taken),
+        url=f"http://{result.place.address}",
+        type=result.kind,
         zone=PrivacyZone.RESTRICTED,
         priority=FOUND_PRIORITY,
     )

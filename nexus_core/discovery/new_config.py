@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 from nexus_core.catalog import LOCAL_TYPES
 from nexus_core.config.save import backend_table
-from nexus_core.config.schema import BackendConfig, shown
+from nexus_core.config.schema import BackendConfig
+from nexus_core.config.wording import shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
-from nexus_core.discovery.local import Sight, Sighting, found_backend
+from nexus_core.discovery.local import DiscoveryResult, Sight, found_backend
 from nexus_core.types import PrivacyZone
 
 _SHOWN_MODELS = 8  # names in a comment
@@ -16,24 +17,24 @@ _SHOWN_MODELS = 8  # names in a comment
 _HEAD = """\
 # Nexus: one OpenAI-compatible endpoint at http://127.0.0.1:8000/v1.
 # Nexus reads --config FILE, $NEXUS_CONFIG, ./nexus.toml or nexus.toml in your config folder.
-# `nexus check` says whether all of this works. What is left out has its default.
+# `nexus check` tests this configuration. Omitted keys have their defaults.
 
 [server]
-host = "127.0.0.1"  # any other needs client keys in NEXUS_API_KEYS
+host = "127.0.0.1"  # any other address requires client keys in NEXUS_API_KEYS
 port = 8000
 
-# Other names for models: clients ask for the left one and get the right one.
+# Model aliases: clients request the left name and get the right one.
 [routing.aliases]
 #"gpt-4" = "llama3:70b"
 
-# What must stay with restricted backends, by the model's name.
+# Policies: models served by restricted backends only.
 #[[routing.policies]]
 #model_pattern = "secret-*"
 #privacy = "restricted"
 """
 _LOCAL = " | ".join(LOCAL_TYPES)
 _EXAMPLE = f"""\
-# No local server answered on the usual ports. One looks like this:
+# No local server answered on the usual ports. Example:
 #[[backends]]
 #name = "ollama"
 #url = "http://127.0.0.1:11434"
@@ -41,33 +42,35 @@ _EXAMPLE = f"""\
 """
 
 
-def config_text(sightings: Iterable[Sighting], keys: Iterable[CloudKey], *, use_cloud: bool) -> str:
+def config_text(
+    results: Iterable[DiscoveryResult], keys: Iterable[CloudKey], *, use_cloud: bool
+) -> str:
     """The whole file.
 
     Args:
         use_cloud: name the providers whose keys are set as backends; else as comments.
     """
-    backends = list(_local(sightings)) or [_EXAMPLE]
+    backends = list(_local(results)) or [_EXAMPLE]
     cloud = [_cloud(key, use_cloud) for key in keys if key.is_set]
     return "\n".join([_HEAD, *backends, *cloud])
 
 
-def _local(sightings: Iterable[Sighting]) -> Iterator[str]:
+def _local(results: Iterable[DiscoveryResult]) -> Iterator[str]:
     names: set[str] = set()
-    for sighting in sightings:
-        if sighting.sight is not Sight.FOUND:
+    for result in results:
+        if result.sight is not Sight.FOUND:
             continue
-        backend = found_backend(sighting, names)
+        backend = found_backend(result, names)
         names.add(backend.name)
         comments = {
-            "zone": "restricted prompts may go here; open: they may not",
+            "zone": "receives restricted prompts; open: does not",
             "type": _LOCAL,
         }
-        title = sighting.kind.spec.title
+        title = result.kind.spec.title
         # A server names its models as it likes: as a message would show them, on one line.
-        models = ", ".join(shown(model) for model in sighting.models[:_SHOWN_MODELS])
-        more = ", …" if len(sighting.models) > _SHOWN_MODELS else ""
-        listed = f"# {title}, with {sighting.text}{': ' if models else ''}{models}{more}\n"
+        models = ", ".join(shown(model) for model in result.models[:_SHOWN_MODELS])
+        more = ", …" if len(result.models) > _SHOWN_MODELS else ""
+        listed = f"# {title}, with {result.text}{': ' if models else ''}{models}{more}\n"
         yield listed + backend_table(backend, comments) + "#tier = 3  # 0..4, how capable it is\n"
 
 
@@ -82,8 +85,8 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         models={"gpt-4o": "DEPLOYMENT"} if key.type.spec.has_deployments else None,
     )
     comments = {
-        "zone": "no restricted prompt goes here",
-        "priority": "below whatever is local (50)",
+        "zone": "never receives restricted prompts",
+        "priority": "below local backends (50)",
         "api_key_env": "the key itself stays in the environment",
     }
     table = backend_table(backend, comments)

@@ -15,11 +15,11 @@ from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
 from nexus_core.discovery.cloud import CloudKey, cloud_backend, cloud_keys
 from nexus_core.discovery.local import (
     USUAL_PLACES,
+    DiscoveryResult,
     Place,
     Sight,
-    Sighting,
     found_backend,
-    look_around,
+    probe_all,
 )
 from nexus_core.discovery.mdns import (
     Announced,
@@ -49,8 +49,8 @@ class Pace:
     grace: float = 30.0  # between a server's leaving the network and its removal
 
 
-class Core(Protocol):
-    """What discovery needs of the gateway."""
+class Discoverable(Protocol):
+    """Where what is found is used: the configuration in force and its backends."""
 
     @property
     def config(self) -> Config: ...
@@ -69,7 +69,7 @@ class Discovery:
 
     def __init__(
         self,
-        core: Core,
+        core: Discoverable,
         engine: UpstreamEngine,
         environ: Mapping[str, str],
         *,
@@ -78,7 +78,7 @@ class Discovery:
         pace: Pace = _PACE,
         is_own: Callable[[str], bool] = is_this_machine,
     ) -> None:
-        self.sightings: tuple[Sighting, ...] = ()  # of the usual places, at the last look
+        self.results: tuple[DiscoveryResult, ...] = ()  # of the usual places, at the last look
         self.places = places
         self._core = core
         self._engine = engine
@@ -105,7 +105,7 @@ class Discovery:
                     tasks.create_task(self._listen(self._browser), name="mdns")
                 await self.look()
                 if not self._core.registry.names:
-                    log.info("no local server answers; looking again every %g s", self._pace.empty)
+                    log.info("no local server found; searching again every %g s", self._pace.empty)
                 while True:
                     await asyncio.sleep(self._pace.at_least)
                     is_empty = not self._core.registry.names
@@ -123,7 +123,7 @@ class Discovery:
         """Look now, not at the next interval."""
         self._wanted.set()
 
-    async def look(self) -> tuple[Sighting, ...]:
+    async def look(self) -> tuple[DiscoveryResult, ...]:
         """Look everywhere once; tells what was seen at the usual places.
 
         What is new is used, unless a config file says what to use.
@@ -134,24 +134,24 @@ class Discovery:
                 for name, announced in self._announced.items()
                 if name not in self._backend_of
             }
-            seen = await look_around(self._engine, [*self.places, *around.values()])
-            self.sightings = seen[: len(self.places)]
+            seen = await probe_all(self._engine, [*self.places, *around.values()])
+            self.results = seen[: len(self.places)]
             if self._core.config.path is not None:
-                return self.sightings
-            for sighting in self.sightings:
-                self.use(sighting)
-            for name, sighting in zip(around, seen[len(self.places) :], strict=True):
+                return self.results
+            for result in self.results:
+                self.use(result)
+            for name, result in zip(around, seen[len(self.places) :], strict=True):
                 # It may have been withdrawn, or have moved, meanwhile.
-                if self._announced.get(name) == _announced(name, sighting.place):
-                    self._use_announced(name, sighting)
-            return self.sightings
+                if self._announced.get(name) == _announced(name, result.place):
+                    self._use_announced(name, result)
+            return self.results
 
-    def use(self, sighting: Sighting) -> str | None:
+    def use(self, result: DiscoveryResult) -> str | None:
         """Make a backend of what was found on this machine; its name.
 
         None if it is no server for models, or a backend at the same place is there already.
         """
-        return self._use(sighting, is_own=True)
+        return self._use(result, is_own=True)
 
     def add_cloud(self, kind: BackendType) -> BackendConfig | UnusableBackend:
         """Use a provider's key: somebody asked for it.
@@ -165,24 +165,24 @@ class Discovery:
             self._core.add_backend(backend)
         return backend
 
-    def _use(self, sighting: Sighting, *, is_own: bool) -> str | None:
-        if sighting.sight is not Sight.FOUND:
+    def _use(self, result: DiscoveryResult, *, is_own: bool) -> str | None:
+        if result.sight is not Sight.FOUND:
             return None
-        host = "127.0.0.1" if is_own else sighting.place.host
+        host = "127.0.0.1" if is_own else result.place.host
         urls = [backend.url for backend in self._core.registry.snapshots()]
         present = {_of_this_machine(endpoint(url), self._is_own) for url in urls}
-        if (host, sighting.place.port) in present:
+        if (host, result.place.port) in present:
             return None
         taken = {*self._core.registry.names, *(u.name for u in self._core.config.unusable)}
-        backend = found_backend(sighting, taken)
+        backend = found_backend(result, taken)
         if not is_own:
             # Anybody on the network can announce a server: nothing restricted goes there.
             update = {"zone": PrivacyZone.OPEN, "priority": NETWORK_PRIORITY}
             backend = backend.model_copy(update=update)
         # Of another kind than asked for, it may list its models in another way.
-        as_asked = sighting.probe if sighting.kind is sighting.place.kind else None
+        as_asked = result.probe if result.kind is result.place.kind else None
         self._core.add_backend(backend, as_asked)
-        log.info("found backend=%s url=%s: %s", backend.name, backend.url, sighting.text)
+        log.info("found backend=%s url=%s: %s", backend.name, backend.url, result.text)
         return backend.name
 
     # On the network ----------------------------------------------------------------------------
@@ -232,8 +232,8 @@ class Discovery:
             self._core.remove_backend(backend)
             log.info("left the network backend=%s", backend)
 
-    def _use_announced(self, name: str, sighting: Sighting) -> None:
-        backend = self._use(sighting, is_own=self._is_own(sighting.place.host))
+    def _use_announced(self, name: str, result: DiscoveryResult) -> None:
+        backend = self._use(result, is_own=self._is_own(result.place.host))
         if backend is not None:
             self._backend_of[name] = backend
 

@@ -44,7 +44,7 @@ class Cooldown:
     def note(self, at: float) -> str:
         """One line for people."""
         if at < self.until:
-            return f"{ceil(self.until - at)} s more: {self.why}"
+            return f"{ceil(self.until - at)} s left: {self.why}"
         return f"half-open, one request at a time: {self.why}"
 
 
@@ -177,12 +177,12 @@ class Circuits:
         if (circuit := self.by_model.get(model)) is not None:
             yield circuit
 
-    def take_trial(self, model: str) -> None:
+    def begin_half_open_request(self, model: str) -> None:
         """A request for the model is sent through circuits that are half-open."""
         for circuit in self.concerning(model):
             circuit.trials += circuit.is_open
 
-    def end_trial(self, model: str) -> None:
+    def end_half_open_request(self, model: str) -> None:
         """It is over, however it ended."""
         for circuit in self.concerning(model):
             circuit.trials = max(0, circuit.trials - 1)

@@ -98,16 +98,16 @@ class Cooldowns:
         if name in self._circuits:
             self._each(name, model, Circuit.succeed)
 
-    def take_trial(self, name: str, model: str) -> None:
+    def begin_half_open_request(self, name: str, model: str) -> None:
         """A request is sent through a half-open circuit."""
         if name in self._circuits:
-            self._circuits[name].take_trial(model)
+            self._circuits[name].begin_half_open_request(model)
             self._update(name)
 
-    def end_trial(self, name: str, model: str) -> None:
+    def end_half_open_request(self, name: str, model: str) -> None:
         """It is over, however it ended."""
         if name in self._circuits:
-            self._circuits[name].end_trial(model)
+            self._circuits[name].end_half_open_request(model)
             self._update(name)
 
     # --- what probes and operators say ---------------------------------------------------

@@ -42,7 +42,7 @@ class Fleet:
         self._registry.add(backend)
         self.agents[backend.name] = agent
         self._added[backend.name] = backend
-        self.health.look_at(backend.name)
+        self.health.probe_place(backend.name)
         if found is not None:
             self.health.take_in(backend.name, found)
         self._forget_agents()
@@ -91,7 +91,7 @@ class Fleet:
             if self._settings != before or backend not in old.backends
         }
         self.agents |= agents
-        self.health.config = new.health_check
+        self.health.configure(new.health_check)
         removed = [name for name in self._registry.names if name not in after]
         for name in removed:
             self._registry.remove(name)
@@ -106,7 +106,7 @@ class Fleet:
             else:
                 self._registry.add(backend)
             if backend.name in agents:
-                self.health.look_at(backend.name)
+                self.health.probe_place(backend.name)
         self._registry.arrange(after)
         self._forget_agents()
 

@@ -76,7 +76,7 @@ class Registry:
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
         if self._view is None:
-            self._view = tuple(entry.snapshot for entry in self._entries.values())
+            self._view = tuple([entry.snapshot for entry in self._entries.values()])
         return self._view
 
     def snapshot(self, name: str) -> BackendSnapshot:
@@ -193,23 +193,23 @@ class Registry:
         """
         self._listeners.append(listener)
 
-    def acquire(self, name: str, trial_of: str | None = None) -> None:
-        """Take one of the backend's slots; whoever does gives it back with `release` or `held`.
+    def acquire(self, name: str, half_open_model: str | None = None) -> None:
+        """Take one of the backend's slots; whoever does gives it back with `release`.
 
         Args:
-            trial_of: the model, by the backend's own name, if it is half-open for it.
+            half_open_model: the model, by the backend's own name, if it is half-open for it.
         """
         entry = self._entries[name]
         entry.taken.append(self.clock())
         self._change(name, in_flight=entry.snapshot.in_flight + 1)
-        if trial_of is not None:
-            self.cooldowns.take_trial(name, trial_of)
+        if half_open_model is not None:
+            self.cooldowns.begin_half_open_request(name, half_open_model)
 
-    def release(self, name: str, trial_of: str | None = None) -> None:
+    def release(self, name: str, half_open_model: str | None = None) -> None:
         """Give a slot back, with what it was taken with."""
         entry = self._known(name)
-        if trial_of is not None:
-            self.cooldowns.end_trial(name, trial_of)
+        if half_open_model is not None:
+            self.cooldowns.end_half_open_request(name, half_open_model)
         # Which of the requests ended does not matter to the average over all of them.
         seconds = self.clock() - entry.taken.popleft()
         held = _smoothed(entry.snapshot.service_seconds, seconds)
@@ -218,14 +218,6 @@ class Registry:
             self._tell(name)
         elif not entry.taken:
             del self._leaving[name]
-
-    @contextmanager
-    def held(self, name: str, trial_of: str | None = None) -> Generator[None]:
-        """Give an acquired slot back however the block ends."""
-        try:
-            yield
-        finally:
-            self.release(name, trial_of)
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""

@@ -60,7 +60,7 @@ class BackendSnapshot:
         """How long requests for the model still keep away; 0 when they do not."""
         return max((cooldown.seconds(at) for cooldown in self.cooldowns_of(model)), default=0.0)
 
-    def has_its_trial(self, model: str) -> bool:
+    def has_half_open_request(self, model: str) -> bool:
         """Half-open for the model, and the one request that it may have is under way."""
         return any(cooldown.is_tried for cooldown in self.cooldowns_of(model))
 

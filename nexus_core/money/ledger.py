@@ -11,12 +11,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.ledger_schema import COLUMNS, INSERT, LedgerRow, NewerLedgerError, migrate
+from nexus_core.money.ledger_schema import INSERT, LedgerRow, NewerLedgerError, migrate
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ _ROW_ERRORS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-
-_values = attrgetter(*COLUMNS)
 
 
 def ledger_path(config: Config) -> Path | None:
@@ -53,8 +50,8 @@ def ledger_path(config: Config) -> Path | None:
     return None if path is None else folder / path
 
 
-NO_HOME = "there is no home folder to keep the ledger in"
-HINT = "set [storage] path to a file that can be written"
+NO_HOME = "no home directory for the ledger"
+HINT = "set [storage] path to a writable file"
 
 
 class LedgerHeldError(Exception):
@@ -171,16 +168,18 @@ class Ledger:
             self._disconnect()
             hint = f"; {HINT}" if isinstance(error, OSError) or "readonly" in str(error) else ""
             if self.problem is None:
-                log.warning("ledger %s: %s; requests go on unrecorded%s", path, error, hint)
+                log.warning(
+                    "ledger %s: %s; requests are served but not recorded%s", path, error, hint
+                )
             self.problem = str(error)
         else:
             if self.problem is not None:
-                log.warning("ledger %s: is written again, %d lost", path, self.lost)
+                log.warning("ledger %s: recording again; %d requests were lost", path, self.lost)
             self.problem = None
 
     def _write(self, path: Path) -> None:
         connection = self._connection or self._connect(path)
-        values = [tuple(map(_storable, _values(row))) for row in self._batch]
+        values = [tuple(map(_storable, row)) for row in self._batch]
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany(INSERT, values)
@@ -258,8 +257,8 @@ def _take_lock(path: Path) -> int:
         holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         raise LedgerHeldError(
-            f"is written by another Nexus (process {holder}); stop that one, "
-            "or give this one a file of its own in [storage] path"
+            f"is in use by another Nexus (process {holder}); stop it, "
+            "or set another file in [storage] path"
         ) from None
     os.truncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

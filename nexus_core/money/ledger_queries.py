@@ -17,7 +17,7 @@ _ANSWERS_AVERAGED = 50  # the last ones of each model
 
 
 class By(StrEnum):
-    """What the lines of a bill stand for."""
+    """What the lines of a cost report stand for."""
 
     MODEL = "model"
     BACKEND = "backend"

@@ -1,4 +1,4 @@
-"""Calendar months in UTC: what a budget's limit and a bill are for."""
+"""Calendar months in UTC: what a budget's limit and a report are for."""
 
 from __future__ import annotations
 

@@ -108,7 +108,7 @@ class Prices:
         self._warned.add((provider, model))
         log.warning(
             'no price is known for %s model "%s": its requests count as unpriced '
-            "unless the backend reports what they cost; set it in [pricing.%s]",
+            "unless the backend reports their cost; set it in [pricing.%s]",
             provider,
             model,
             _TYPE_OF.get(provider, OPENAI_FORMAT),

@@ -10,7 +10,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
 from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, read_whole
 from nexus_core.providers.details import (
@@ -26,7 +26,7 @@ from nexus_core.providers.details import (
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import Capability, Endpoint, is_list, is_object
-from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,18 @@ class LocalAgent(OpenAIAgent):
         if endpoint is Endpoint.EMBEDDINGS and self._spec.embeds_text_as_floats:
             check_embeddings_request(request.fields)
             if not _is_text(request.fields["input"]):
-                raise UnsupportedFieldsError({"input": f"{self._spec.title} takes no tokens"})
+                raise UnsupportedFieldsError(
+                    {"input": f"{self._spec.title} accepts texts, not tokens"}
+                )
         return super().prepare(endpoint, request, model, wants_usage=wants_usage)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        response = await super().send(call)
+        response = await super().send(call, may_send)
         as_base64 = call.asked.get("encoding_format") == "base64"
         is_limited = call.endpoint is Endpoint.EMBEDDINGS and self._spec.embeds_text_as_floats
         if is_limited and as_base64 and response.status == 200:
@@ -155,4 +157,4 @@ class ReencodedResponse:
                 raise ValueError("no object")
             yield json.dumps(with_encoding(answer, "base64")).encode()
         except ValueError as error:
-            raise UpstreamProtocolError(f"its embeddings make no sense: {error}") from error
+            raise UpstreamProtocolError(f"invalid embeddings answer: {error}") from error

@@ -15,7 +15,7 @@ from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import AgentSettings, HttpAgent
 from nexus_core.providers.translated import dump_body
 from nexus_core.types import Endpoint, JsonObject, is_object
-from nexus_core.upstream.base import UpstreamEngine, UpstreamResponse
+from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -89,18 +89,23 @@ class OpenAIAgent(HttpAgent):
 
         def remember() -> None:
             self._takes_additions = False
-            log.info("backend %s refuses stream_options; its streams are estimated", self.name)
+            log.info(
+                "backend %s refuses stream_options; token counts of its streams are estimates",
+                self.name,
+            )
 
         return WayBack(plain, remember)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
         accept = "text/event-stream" if call.is_streaming else "application/json"
-        return PlainResponse(await self.post(call.path, call.body, accept=accept))
+        return PlainResponse(
+            await self.post(call.path, call.body, accept=accept, may_send=may_send)
+        )
 
 
 def _deployment(endpoint: Endpoint, model: str) -> str:

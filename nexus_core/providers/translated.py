@@ -191,7 +191,7 @@ class TranslatedWhole:
         except ModelFailedError as error:
             raise ReportedError(f"the model failed: {error}", 502, error.kind) from error
         except ValueError as error:
-            raise UpstreamProtocolError(f"its answer can't be translated: {error}") from error
+            raise UpstreamProtocolError(f"answer can't be translated: {error}") from error
 
 
 class TranslatedStream:
@@ -251,7 +251,7 @@ class TranslatedStream:
         if self._translator.counts_unended_event and not stream.is_complete:
             self._translate(self._parser.finish(), made)
         if not stream.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
         yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
     async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
@@ -274,7 +274,7 @@ class TranslatedStream:
                 if len(body) > self._max_bytes:
                     break
             _raise_reported(bytes(body), self._translator)
-        raise UpstreamProtocolError("it answers a request for a stream without one")
+        raise UpstreamProtocolError("answered a streaming request without a stream")
 
     def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
         """Append what these events give to `made`, up to where something is wrong with them."""
@@ -285,7 +285,7 @@ class TranslatedStream:
         except StreamFailedError as error:
             raise _as_reported(error) from error
         except ValueError as error:
-            raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error
+            raise UpstreamProtocolError(f"stream can't be translated: {error}") from error
 
 
 def _is_comment(chunk: bytes) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from nexus_core.errors import NexusError
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.proxy.reply import ProxyRequest, Reply, Served
+from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -52,6 +52,10 @@ class Captures:
 
     def __contains__(self, request_id: object) -> bool:
         return request_id in self._kept
+
+    def switch(self, is_on: bool) -> None:
+        """Keep exchanges from now on, or no more of them."""
+        self.is_on = is_on
 
     def watch(self, request: ProxyRequest, reply: Reply) -> Reply:
         """The reply to hand to the forwarder: the same one while nothing is kept."""
@@ -120,10 +124,10 @@ class _Recorder:
         self._reply = reply
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         self._kept.status = status
-        return await self._reply.start(status, upstream, served, length=length)
+        return await self._reply.start(status, upstream, selected, length=length)
 
     async def send(self, data: bytes) -> None:
         self._captures.append(self._kept, data)
@@ -137,7 +141,7 @@ class _Recorder:
         self._kept.is_cut = True
         await self._reply.send_error_event(error)
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
         self._captures.append(self._kept, error.message.encode())
         self._kept.status, self._kept.is_over = error.status, True
-        return await self._reply.refuse(error, served)
+        return await self._reply.refuse(error, selected)

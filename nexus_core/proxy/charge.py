@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, replace
 
 from nexus_core.fleet.snapshot import BackendSnapshot
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.budget import Reservation
 from nexus_core.money.prices import REPORTED, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
@@ -22,7 +22,7 @@ _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Settlement:
     """How an attempt ended, in tokens and money."""
 
     usage: TokenUsage | None = None
@@ -35,11 +35,11 @@ class Account:
     saved_model: str | None = None
 
 
-NOTHING = Account()
+NOTHING = Settlement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered:
+class ReportedUsage:
     """What came of an attempt, as far as money goes."""
 
     usage: TokenUsage | None  # as the backend reported it
@@ -48,28 +48,33 @@ class Answered:
     is_whole: bool  # else it broke off, or its client left
 
 
-class Bill:
+class Charge:
     """Of one attempt; settled exactly once."""
 
     def __init__(
-        self, books: Books, request: ProxyRequest, backend: BackendSnapshot, model: str, at: float
+        self,
+        cost_tracker: CostTracker,
+        request: ProxyRequest,
+        backend: BackendSnapshot,
+        model: str,
+        at: float,
     ) -> None:
         """Count the prompt and reserve what it may cost. Right after it, the request is sent."""
-        self._books = books
+        self._cost_tracker = cost_tracker
         self._request = request
         self._model = model
         self._is_cloud = backend.type.is_cloud
-        self._priced_as = books.priced_as(backend, model) if self._is_cloud else model
-        self._provider = books.provider(backend)
+        self._priced_as = cost_tracker.priced_as(backend, model) if self._is_cloud else model
+        self._provider = cost_tracker.provider(backend)
         self._counting: asyncio.Future[TokenCount] | None = None
         self._count = self._first_count()
         self._estimate = self._expect(at)
         self._reservation: Reservation | None = None
         if self._is_cloud:
             reserved = nano_usd(self._estimate)
-            self._reservation = books.budget.reserve(request.client, reserved, at)
+            self._reservation = cost_tracker.budget.reserve(request.client, reserved, at)
             if self._estimate is None:
-                books.prices.warn_once(self._provider, self._priced_as)
+                cost_tracker.prices.warn_once(self._provider, self._priced_as)
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
@@ -78,10 +83,10 @@ class Bill:
             tokens = self._request.need.traits.prompt_tokens
             return TokenCount(tokens, CountMethod.ESTIMATED)
         if len(openai.body) < THREAD_FROM_BYTES:
-            return count_tokens(self._books.tokenizers, self._priced_as, openai.fields)
+            return count_tokens(self._cost_tracker.tokenizers, self._priced_as, openai.fields)
         loop = asyncio.get_running_loop()
         self._counting = loop.run_in_executor(
-            None, count_tokens, self._books.tokenizers, self._priced_as, openai.fields
+            None, count_tokens, self._cost_tracker.tokenizers, self._priced_as, openai.fields
         )
         return TokenCount(len(openai.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
 
@@ -90,7 +95,7 @@ class Bill:
         if not self._is_cloud:
             return None
         traits = self._request.need.traits
-        expected = self._books.expected_usage(self._model, self._count.tokens, traits)
+        expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, traits)
         return self._price(expected, at)
 
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
@@ -101,7 +106,12 @@ class Bill:
 
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
-            self._books.prices, self._provider, self._priced_as, usage, at=at, service_tier=tier
+            self._cost_tracker.prices,
+            self._provider,
+            self._priced_as,
+            usage,
+            at=at,
+            service_tier=tier,
         )
 
     async def counted(self, at: float) -> None:
@@ -111,54 +121,58 @@ class Bill:
             self._counting = None
             self._estimate = self._expect(at)
 
-    def expected(self, answered: Answered | None, at: float) -> Cost | None:
+    def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
         if not self._is_cloud:
             return None
-        if answered is not None and answered.usage is not None:
-            return self._cost(answered.usage, at, answered.service_tier)
+        if reported is not None and reported.usage is not None:
+            return self._cost(reported.usage, at, reported.service_tier)
         return self._estimate
 
     def drop(self, at: float) -> None:
         """The attempt failed, and cost nothing that anybody knows of."""
         self._pay(None, at)
 
-    def settle(self, answered: Answered, at: float) -> Account:
+    def settle(self, reported: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
-        usage, counted = answered.usage, CountMethod.REPORTED
+        usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
-            completion = tokens_of(self._model, answered.text_bytes)
+            completion = tokens_of(self._model, reported.text_bytes)
             usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
-            counted = CountMethod.ESTIMATED if answered.text_bytes else self._count.method
-        elif not answered.is_whole and answered.text_bytes:
-            # It broke off after a usage that was told at its start only, as Anthropic's is.
-            completion = tokens_of(self._model, answered.text_bytes)
+            counted = CountMethod.ESTIMATED if reported.text_bytes else self._count.method
+        elif not reported.is_whole and reported.text_bytes:
+            # It broke off after a usage reported at its start only, as Anthropic's is.
+            completion = tokens_of(self._model, reported.text_bytes)
             if completion > usage.completion_tokens:
                 # What the backend reported to cost was less than this.
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
-        elif answered.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
+        elif reported.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
             each = round(usage.completion_tokens / self._request.need.traits.choices)
-            self._books.averages.observe(self._model, each)
-        account = Account(
-            usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
+            self._cost_tracker.averages.observe(self._model, each)
+        if self._is_cloud:
+            cost, saving = self._cost(usage, at, reported.service_tier), None
+            self._pay(cost, at)
+        else:
+            asked = self._request.openai.model
+            cost, saving = (
+                None,
+                savings(self._cost_tracker.prices, asked, self._model, usage, at=at),
+            )
+        return Settlement(
+            usage=usage,
+            counted=counted,
+            estimated=self._estimate,
+            cost=cost,
+            is_unpriced=self._is_cloud and cost is None,
+            is_partial=not reported.is_whole,
+            saved=saving.cost if saving else None,
+            saved_model=saving.model if saving else None,
         )
-        if not self._is_cloud:
-            return self._with_saving(account, usage, at)
-        cost = self._cost(usage, at, answered.service_tier)
-        self._pay(cost, at)
-        return replace(account, cost=cost, is_unpriced=cost is None)
-
-    def _with_saving(self, account: Account, usage: TokenUsage, at: float) -> Account:
-        asked = self._request.openai.model
-        saving = savings(self._books.prices, asked, self._model, usage, at=at)
-        if saving is None:
-            return account
-        return replace(account, saved=saving.cost, saved_model=saving.model)
 
     def _pay(self, cost: Cost | None, at: float) -> None:
         if self._counting is not None:
             self._counting.cancel()
         if self._reservation is not None:
-            self._books.budget.settle(self._reservation, nano_usd(cost), at)
+            self._cost_tracker.budget.settle(self._reservation, nano_usd(cost), at)
             self._reservation = None

@@ -23,13 +23,12 @@ from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_add
 from nexus_core.proxy.judge.content_type import as_events, as_json, labelled_for
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.proxy.judge.opening import Standing
+from nexus_core.proxy.judge.opening import OpeningState
 from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
 from nexus_core.types import JsonObject, is_list, is_object
 from nexus_core.upstream.base import (
-    MAY_SEND,
     Headers,
     UpstreamConnectError,
     UpstreamConnectTimeoutError,
@@ -113,7 +112,6 @@ class Exchange:
         """
         limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
-        before = MAY_SEND.set(self._is_about_to_send)
         try:
             async with asyncio.timeout(limit):
                 return await self._ask(call)
@@ -141,7 +139,6 @@ class Exchange:
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
         finally:
-            MAY_SEND.reset(before)
             self.seconds = time.monotonic() - started
 
     @property
@@ -163,12 +160,14 @@ class Exchange:
     async def _ask(self, call: Call) -> Answer:
         """Send; and once more without what Nexus added, where that is refused."""
         try:
-            self._response = await self.agent.send(call)
+            self._response = await self.agent.send(call, self._is_about_to_send)
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
             self._relay = self._response = None
-            self._response = await self.agent.send(plain := refused.way_back.plain())
+            self._response = await self.agent.send(
+                plain := refused.way_back.plain(), self._is_about_to_send
+            )
             answer = await self._judge(self._response, plain)
             if answer.status < 400:  # else it was about something else
                 refused.way_back.remember()
@@ -179,9 +178,9 @@ class Exchange:
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
         if not 200 <= status <= 599:
-            raise self._failed(f"answers with the status {status}, which is none of HTTP's")
+            raise self._failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
-            raise self._failed(f"answers {status}, and redirects are not followed")
+            raise self._failed(f"answered with a redirect ({status}); redirects are not followed")
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
         body = await read_whole(response, self._server.max_response_bytes)
@@ -197,16 +196,16 @@ class Exchange:
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
-        standing = await relay.begin()
+        state = await relay.begin()
         opening = relay.opening
         held = bytes(opening.held)
-        if standing is Standing.FAULTY and opening.fault is not None:
+        if state is OpeningState.FAULTY and opening.fault is not None:
             body = opening.reported.encode()
             return self._faulty(opening.fault, headers, body, call, is_inside=True)
-        if standing is not Standing.NO_STREAM:
+        if state is not OpeningState.NO_STREAM:
             return Answer(response.status, as_events(headers), held, relay)
         if opening.shape is not Shape.JSON:
-            raise self._failed("answered with something that is neither a stream nor JSON")
+            raise self._failed("answered with neither an event stream nor JSON")
         body = held + await self._rest(relay, len(held))
         whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
         if whole.status >= 400:
@@ -217,7 +216,7 @@ class Exchange:
             else None
         )
         if not is_object(fields):
-            raise self._failed("answered a request for a stream without one")
+            raise self._failed("answered a streaming request without a stream")
         body = as_chunks(fields, include_usage=_wants_usage(call.asked))
         return replace(whole, headers=as_events(headers), body=body)
 
@@ -227,7 +226,9 @@ class Exchange:
             parts.append(chunk)
             size += len(chunk)
             if size > self._server.max_response_bytes:
-                raise self._failed(f"the answer is over {self._server.max_response_bytes} bytes")
+                raise self._failed(
+                    f"answer over max_response_bytes ({self._server.max_response_bytes})"
+                )
         return b"".join(parts)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
@@ -253,12 +254,12 @@ class Exchange:
         """A good answer's fields; None of one that is too long to be parsed for its usage."""
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
-                raise self._failed("answered with something that is not JSON")
+                raise self._failed("answered with a body that is not JSON")
             return None
         try:
             fields = parse_json(body, allows_nan=True)
         except ValueError as error:
-            raise self._failed("answered with something that is not JSON") from error
+            raise self._failed("answered with a body that is not JSON") from error
         if is_list(fields) and read_report(fields) is not None:
             fields = fields[0]  # how Google's errors come at times
         if not is_object(fields):
@@ -290,7 +291,7 @@ class Exchange:
             return answer
         why = f"answered {fault.status}"
         if is_inside:
-            why = f"answered with an error inside ({fault.status}): {fault.words}"
+            why = f"answered with an error in the body ({fault.status}): {fault.words}"
         raise AttemptFailedError(Failure(why, answer, fault.status, fault.kind, headers))
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
@@ -314,8 +315,7 @@ class Exchange:
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
         error = UpstreamFailedError(
-            f'backend "{self.agent.name}" refused the key Nexus holds for it ({status}); '
-            f"{self.agent.auth_hint}",
+            f'backend "{self.agent.name}" refused its API key ({status}); {self.agent.auth_hint}',
             code="upstream_auth_failed",
         )
         return AttemptFailedError(

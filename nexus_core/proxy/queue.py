@@ -40,6 +40,12 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._high) + len(self._normal)
 
+    @property
+    def wait_seconds(self) -> float | None:
+        """How long one more request may wait; None where there is no room."""
+        is_full = len(self) >= self._config.max_size
+        return None if is_full else self._config.max_wait_seconds
+
     async def wait(
         self,
         decision: RouteDecision,
@@ -72,7 +78,7 @@ class WaitingRoom:
             if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result().order:
                 # Its turn came in the moment it gave up: the slot goes to the next.
                 first = waiter.turn.result().order[0]
-                self._registry.release(first.backend.name, first.trial_of)
+                self._registry.release(first.backend.name, first.half_open_model)
             raise
         finally:
             if waiter in queue:
@@ -96,7 +102,7 @@ class WaitingRoom:
                 decision = waiter.decide()
                 if decision.order:
                     first = decision.order[0]
-                    self._registry.acquire(first.backend.name, first.trial_of)
+                    self._registry.acquire(first.backend.name, first.half_open_model)
                 elif decision.waits_for:
                     self._look_again_after_cooldowns(decision)
                     continue

@@ -12,7 +12,7 @@ from nexus_core.providers import Response
 from nexus_core.providers.base import KeyCutter
 from nexus_core.proxy.judge.bodies import reported_fault
 from nexus_core.proxy.judge.fault import Fault
-from nexus_core.proxy.judge.opening import MAX_HELD_BYTES, Standing, StreamOpening
+from nexus_core.proxy.judge.opening import MAX_HELD_BYTES, OpeningState, StreamOpening
 from nexus_core.proxy.meter import StreamMeter
 from nexus_core.proxy.reply import Reply
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
@@ -80,7 +80,7 @@ class StreamRelay:
         self._event = ""  # the type that the event under way was given
         self.fault: Fault | None = None  # what the stream reported in its middle
 
-    async def begin(self) -> Standing:
+    async def begin(self) -> OpeningState:
         """Read until it is known what the answer is; what was read stands in `opening.held`.
 
         Raises:
@@ -88,25 +88,25 @@ class StreamRelay:
         """
         opening, released = self.opening, None
         loop = asyncio.get_running_loop()
-        while opening.standing in (Standing.WAITING, Standing.PREFACE):
-            if opening.standing is Standing.PREFACE and released is None:
+        while opening.state in (OpeningState.WAITING, OpeningState.PREFACE):
+            if opening.state is OpeningState.PREFACE and released is None:
                 released = loop.time() + PREFACE_SECONDS
             chunk = await self._next(None if released is None else released - loop.time())
             if chunk is None and self._reading is not None:
                 break  # it is late: what is here goes out
             if chunk is None:
-                if opening.end() in (Standing.WAITING, Standing.PREFACE):
+                if opening.end() in (OpeningState.WAITING, OpeningState.PREFACE):
                     raise UpstreamProtocolError(_ended_empty(opening))
                 break
             if not opening.held and chunk and GZIP.startswith(chunk[:2]):
                 self._chunks = inflated(chunk, self._chunks, "gzip", self._max_inflated)
                 continue
             opening.feed(chunk)
-            if len(opening.held) > MAX_HELD_BYTES and opening.standing is Standing.WAITING:
+            if len(opening.held) > MAX_HELD_BYTES and opening.state is OpeningState.WAITING:
                 raise UpstreamProtocolError("no content within the first MiB of its stream")
         if b"\n" not in opening.held and b"\r" in opening.held:
             self._line_end = b"\r"
-        return opening.standing
+        return opening.state
 
     async def rest(self) -> AsyncGenerator[bytes]:
         """What comes behind `opening.held`, as it comes: of an answer that is no stream."""
@@ -147,7 +147,7 @@ class StreamRelay:
         if self.fault is not None:
             raise StreamFaultError(self.fault)
         if not self.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
 
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that says [DONE], or of the stream."""

@@ -28,7 +28,7 @@ class ProxyRequest:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class SelectedRoute:
     """Which backend an answer comes from, and why: what the X-Nexus-* headers tell."""
 
     backend: BackendSnapshot
@@ -44,7 +44,7 @@ class Reply(Protocol):
     """The client's end of an exchange."""
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         ...
@@ -61,6 +61,6 @@ class Reply(Protocol):
         """Tell of a failure inside a stream that has begun."""
         ...
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
-        """Answer with an error instead; `served` is the backend that caused it."""
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+        """Answer with an error instead; `selected` is the backend that caused it."""
         ...

@@ -1,1 +1,1 @@
-"""What the keys do, one room for each part of the screen; they reach the app through a Desk."""
+"""What the keys do, one room per part of the screen; they reach the app through AppContext."""

@@ -14,7 +14,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
 )
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.actions.found import add_found
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
@@ -28,11 +28,11 @@ _NO_TIER = -1  # stands for none: None means that the dialog was left
 class BackendActions:
     """Every action works on the backend under the cursor."""
 
-    def __init__(self, desk: Desk, tab: BackendsTab) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext, tab: BackendsTab) -> None:
+        self._context = context
         self._tab = tab
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         return {
             "drain": self._drain,
             "cut": self._cut,
@@ -46,11 +46,11 @@ class BackendActions:
 
     def _selected(self) -> BackendSnapshot | None:
         """What the action is for; says so when there is nothing that it could be for."""
-        if not self._desk.may_command:
+        if not self._context.may_command:
             return None
         backend = self._tab.table.selected
         if backend is None:
-            self._desk.notice("this backend can't be used; its note says why")
+            self._context.notice("this backend can't be used; its note says why")
         return backend
 
     # --- on and off ----------------------------------------------------------------------
@@ -71,12 +71,12 @@ class BackendActions:
             return
         if not backend.enabled:
             left = f", {backend.in_flight} left" if backend.in_flight else ""
-            self._desk.notice(f"{visible(backend.name)} takes no requests already{left}")
+            self._context.notice(f"{visible(backend.name)} takes no requests already{left}")
             return
         await self._switch_off(backend)
 
     async def _switch_off(self, backend: BackendSnapshot) -> None:
-        if (text := self._loss(backend)) and not await self._desk.ask(
+        if (text := self._loss(backend)) and not await self._context.ask(
             confirm(f"Switch {backend.name} off?", text, "Switch it off")
         ):
             return
@@ -84,7 +84,7 @@ class BackendActions:
 
     def _loss(self, backend: BackendSnapshot) -> list[str]:
         """What nobody would do any more, in sentences; empty when others take over."""
-        source = self._desk.source
+        source = self._context.source
         text: list[str] = []
         models = lost([backend.name], source.backends(), source.config.routing)
         if models:
@@ -103,30 +103,30 @@ class BackendActions:
             "its clients get an error.",
             *self._loss(backend),
         ]
-        if await self._desk.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):
+        if await self._context.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):
             await self._switch(backend.name, enabled=False, end_running=True)
 
     async def _switch(self, name: str, *, enabled: bool, end_running: bool = False) -> None:
         """Shown as asked for until the core has said that it is so."""
-        self._desk.view.pending[name] = enabled
-        self._desk.redraw()
+        self._context.view.pending[name] = enabled
+        self._context.redraw()
         command = SwitchBackend(backend=name, enabled=enabled, end_running=end_running)
-        if await self._desk.command(command) is None:
-            self._desk.view.pending.pop(name, None)
-        self._desk.redraw()
+        if await self._context.command(command) is None:
+            self._context.view.pending.pop(name, None)
+        self._context.redraw()
 
     # --- the rest ------------------------------------------------------------------------
 
     async def _probe(self) -> None:
         backend = self._selected()
         if backend is not None:
-            self._desk.notice(f"asking {visible(backend.name)} …")
-            await self._desk.command(ProbeBackend(backend=backend.name))
+            self._context.notice(f"asking {visible(backend.name)} …")
+            await self._context.command(ProbeBackend(backend=backend.name))
 
     async def _clear_cooldown(self) -> None:
         backend = self._selected()
         if backend is not None:
-            await self._desk.command(ClearCooldown(backend=backend.name))
+            await self._context.command(ClearCooldown(backend=backend.name))
 
     async def _set_tier(self) -> None:
         backend = self._selected()
@@ -136,10 +136,12 @@ class BackendActions:
         options.append(Option(_NO_TIER, "no tier: fits no demanded one", "n"))
         cursor = len(options) - 1 if backend.tier is None else backend.tier
         text = ["How capable it is. Holds until restart; S writes it into the configuration."]
-        tier = await self._desk.ask(Choose(f"Tier of {backend.name}", text, options, cursor=cursor))
+        tier = await self._context.ask(
+            Choose(f"Tier of {backend.name}", text, options, cursor=cursor)
+        )
         if tier is not None:
             chosen = None if tier == _NO_TIER else tier
-            await self._desk.command(SetTier(backend=backend.name, tier=chosen))
+            await self._context.command(SetTier(backend=backend.name, tier=chosen))
 
     async def _set_priority(self) -> None:
         backend = self._selected()
@@ -151,40 +153,40 @@ class BackendActions:
             value=str(backend.priority),
             check=_wrong_number,
         )
-        value = await self._desk.ask(dialog)
+        value = await self._context.ask(dialog)
         if value is not None:
-            await self._desk.command(SetPriority(backend=backend.name, priority=int(value)))
+            await self._context.command(SetPriority(backend=backend.name, priority=int(value)))
 
     async def save(self) -> None:
         """Show the difference to the file, and write it if that is wanted."""
-        desk = self._desk
-        if not desk.may_command:
+        context = self._context
+        if not context.may_command:
             return
-        plan = await desk.command(SaveConfig(only_plan=True))
+        plan = await context.command(SaveConfig(only_plan=True))
         if plan is None:
             return
         if not plan.lines:
-            desk.notice(visible(plan.message))
+            context.notice(visible(plan.message))
             return
         question = confirm("Write this into the configuration?", difference(plan.lines), "Write it")
-        if await desk.ask(question):
-            await desk.command(SaveConfig())
+        if await context.ask(question):
+            await context.command(SaveConfig())
 
     async def _add_found(self) -> None:
         """Offer what was found and is not used: cloud keys, which are never used unasked."""
-        await add_found(self._desk, uses_the_only_one=False)
+        await add_found(self._context, uses_the_only_one=False)
 
     async def open(self) -> None:
         """Show the backend under the cursor in full; of one that can't be used, why."""
-        table, config = self._tab.table, self._desk.source.config
+        table, config = self._tab.table, self._context.source.config
         if table.selected is not None:
             self._tab.open()
-            self._desk.redraw()
+            self._context.redraw()
             return
-        at = table.cursor - len(self._desk.source.backends())
+        at = table.cursor - len(self._context.source.backends())
         if 0 <= at < len(config.unusable):
             backend = config.unusable[at]
-            await self._desk.ask(notice(backend.name, [backend.why]))
+            await self._context.ask(notice(backend.name, [backend.why]))
 
 
 def difference(lines: Sequence[str]) -> list[Line]:

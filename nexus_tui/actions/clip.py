@@ -9,7 +9,7 @@ from typing import Any
 from textual.app import App
 from textual.widgets import Input, TextArea
 
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.draw.clipboard import copy
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
@@ -22,13 +22,13 @@ _INTERRUPT_SECONDS = 2.0
 class ClipActions:
     """What goes to the clipboard; ctrl+c, which copies a selection where there is one."""
 
-    def __init__(self, app: App[Any], desk: Desk, logs: LogsTab) -> None:
-        self._app = app  # the same as the desk: for the terminal, the focus and the end
-        self._desk = desk
+    def __init__(self, app: App[Any], context: AppContext, logs: LogsTab) -> None:
+        self._app = app  # the same as the context: for the terminal, the focus and the end
+        self._context = context
         self._logs = logs
         self._interrupted_at = 0.0
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         return {"copy_line": self._copy_line, "interrupt": self._interrupt}
 
     def put(self, title: str, text: str, *, may_keep: bool) -> None:
@@ -41,15 +41,17 @@ class ClipActions:
         """What is left to do: the desktop's tool, else a box and a file."""
         copied = await copy(text, os.environ, may_keep=may_keep)
         if copied.is_sure:
-            self._desk.notice(f"copied: {title}")
+            self._context.notice(f"copied: {title}")
             return
         where = [f"It is in {copied.path} too."] if copied.path else []
-        await self._desk.ask(ShowText(f"Copied: {title}", [_TOLD, *where], text))
+        await self._context.ask(ShowText(f"Copied: {title}", [_TOLD, *where], text))
 
     def _copy_line(self) -> None:
         line = self._logs.list.selected
         if line is not None:
-            self._desk.put_on_clipboard("the log line", f"{line.level} {line.logger}: {line.text}")
+            self._context.put_on_clipboard(
+                "the log line", f"{line.level} {line.logger}: {line.text}"
+            )
 
     def _selected_text(self) -> str:
         focused = self._app.focused
@@ -62,11 +64,11 @@ class ClipActions:
         if text := self._selected_text():
             self._app.copy_to_clipboard(text)
             self._app.run_worker(copy(text, os.environ, may_keep=False), name="copy")
-            self._desk.notice("copied what is selected")
+            self._context.notice("copied what is selected")
             return
         now = time.monotonic()
         if now - self._interrupted_at < _INTERRUPT_SECONDS:
             self._app.exit()
             return
         self._interrupted_at = now
-        self._desk.notice("ctrl+c again quits; so does q")
+        self._context.notice("ctrl+c again quits; so does q")

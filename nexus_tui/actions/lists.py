@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
@@ -19,13 +19,13 @@ class ListActions:
     """The live list and the requests' list show the same rows, and follow or rest together."""
 
     def __init__(
-        self, desk: Desk, dashboard: DashboardTab, requests: RequestsTab, logs: LogsTab
+        self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab, logs: LogsTab
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._lists = (dashboard.list, requests.list)
         self._logs = logs
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         return {
             "up": lambda: self._move(lambda mover: mover.move(-1)),
             "down": lambda: self._move(lambda mover: mover.move(1)),
@@ -40,47 +40,47 @@ class ListActions:
             "errors": self._errors,
             "clear": self._clear,
             "level": self._level,
-            "pane.next": lambda: self._desk.tab.turn(1),
-            "pane.previous": lambda: self._desk.tab.turn(-1),
+            "pane.next": lambda: self._context.tab.turn(1),
+            "pane.previous": lambda: self._context.tab.turn(-1),
             "zoom": self._zoom,
         }
 
     def _move(self, how: Callable[[Mover], None]) -> None:
-        how(self._desk.tab.mover)
-        self._desk.tab.redraw()
+        how(self._context.tab.mover)
+        self._context.tab.redraw()
 
     def _zoom(self) -> None:
-        self._desk.tab.zoom()
-        self._desk.redraw()
+        self._context.tab.zoom()
+        self._context.redraw()
 
     def _sort(self) -> None:
-        tab = self._desk.tab
+        tab = self._context.tab
         if isinstance(tab, BackendsTab | CostsTab):
-            self._desk.notice(f"sorted by {tab.table.sort_by_next()}")
+            self._context.notice(f"sorted by {tab.table.sort_by_next()}")
         elif isinstance(tab, LogsTab):
-            self._desk.notice("log lines stay in the order in which they came")
+            self._context.notice("log lines stay in the order in which they came")
         else:
-            self._desk.view.sort_by_next()
-        self._desk.redraw()
+            self._context.view.sort_by_next()
+        self._context.redraw()
 
     def _reverse(self) -> None:
-        self._desk.view.reverse()
-        self._desk.redraw()
+        self._context.view.reverse()
+        self._context.redraw()
 
     def _pause(self) -> None:
-        view = self._desk.view
+        view = self._context.view
         if view.paused:
             view.resume()
         else:
             view.pause()
-        self._desk.redraw()
+        self._context.redraw()
 
     def _follow(self) -> None:
-        if self._desk.tab is self._logs:
+        if self._context.tab is self._logs:
             self._logs.list.follow()
             return
-        was_paused = self._desk.view.paused
-        self._desk.view.resume()
+        was_paused = self._context.view.paused
+        self._context.view.resume()
         following = was_paused or not all(shown.following for shown in self._lists)
         for shown in self._lists:
             if following:
@@ -88,25 +88,25 @@ class ListActions:
             else:
                 shown.cursor_moved()
                 shown.following = False
-        self._desk.redraw()
+        self._context.redraw()
 
     def _errors(self) -> None:
-        view = self._desk.view
+        view = self._context.view
         view.set_errors_only(not view.errors_only)
-        self._desk.redraw()
+        self._context.redraw()
 
     async def open_line(self) -> None:
         """The whole of the log line under the cursor."""
         line = self._logs.list.selected
         if line is not None:
             title = f"{line.level} {line.logger} at {clock(line.at)}"
-            await self._desk.ask(notice(title, line.text.split("\\x0a")))
+            await self._context.ask(notice(title, line.text.split("\\x0a")))
 
     def _level(self) -> None:
         self._logs.list.next_level()
 
     async def _clear(self) -> None:
         text = ["Every request is taken out of the list. The numbers above it stay."]
-        if await self._desk.ask(confirm("Empty the list?", text, "Empty it")):
-            self._desk.view.clear()
-            self._desk.redraw()
+        if await self._context.ask(confirm("Empty the list?", text, "Empty it")):
+            self._context.view.clear()
+            self._context.redraw()

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from nexus_core.control.commands import ClearCooldown, ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.actions.found import add_found
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.dashboard import DashboardTab
@@ -41,17 +41,17 @@ class ProgramActions:
 
     def __init__(
         self,
-        desk: Desk,
+        context: AppContext,
         dashboard: DashboardTab,
         server: Server | None,
         quit_app: Callable[[], None],
     ) -> None:
-        self._desk = desk
+        self._context = context
         self._dashboard = dashboard
         self._server = server  # None: it goes on without this screen
         self._quit_app = quit_app
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         tabs = {f"tab.{tab.id}": self._opens(tab.id) for tab in TABS}
         return {
             **tabs,
@@ -64,15 +64,15 @@ class ProgramActions:
         }
 
     def _opens(self, name: str) -> Callable[[], None]:
-        return lambda: self._desk.show_tab(name)
+        return lambda: self._context.show_tab(name)
 
     async def _help(self) -> None:
-        await self._desk.ask(HelpScreen(self._desk.keymap))
+        await self._context.ask(HelpScreen(self._context.keymap))
 
     async def choose_action(self) -> str | None:
         """The palette: every action, this tab's first; for one of another tab that one opens."""
-        here = set(self._desk.tab.places)
-        keys = self._desk.keymap.active("everywhere", *here, *_TAB_PLACES)
+        here = set(self._context.tab.places)
+        keys = self._context.keymap.active("everywhere", *here, *_TAB_PLACES)
         # How to move comes after what can be done here, and what is done elsewhere last.
         keys.sort(
             key=lambda key: (
@@ -81,69 +81,69 @@ class ProgramActions:
                 here.isdisjoint(key.places),
             )
         )
-        return await self._desk.ask(Palette([key for key in keys if key.id != "interrupt"]))
+        return await self._context.ask(Palette([key for key in keys if key.id != "interrupt"]))
 
     # --- configuration -------------------------------------------------------------------
 
     async def _reload(self) -> None:
         """Show what the file would change; a file with faults changes nothing."""
-        desk = self._desk
-        if not desk.may_command:
+        context = self._context
+        if not context.may_command:
             return
         try:
-            plan = await desk.source.command(ReloadConfig(only_plan=True))
+            plan = await context.source.command(ReloadConfig(only_plan=True))
         except ConfigError as error:
-            await desk.ask(
+            await context.ask(
                 notice("The file is refused; the configuration is as it was", error.lines)
             )
             return
         except NexusError as error:
             lines = error.message.split("\n")
             if len(lines) == 1:
-                desk.notice(visible(error.message))
+                context.notice(visible(error.message))
             else:
-                await desk.ask(notice("The configuration is as it was", lines))
+                await context.ask(notice("The configuration is as it was", lines))
             return
         if not plan.lines:
             await self._end_cooldowns()
-            desk.notice(visible(plan.message))
+            context.notice(visible(plan.message))
             return
-        if await desk.ask(confirm("Put this in force?", plan.lines, "Put it in force")):
-            await desk.command(ReloadConfig())
+        if await context.ask(confirm("Put this in force?", plan.lines, "Put it in force")):
+            await context.command(ReloadConfig())
 
     async def _end_cooldowns(self) -> None:
         """What a reload does beside putting the file in force."""
-        for backend in self._desk.source.backends():
+        for backend in self._context.source.backends():
             if backend.cooldown is not None or backend.cooldowns:
-                await self._desk.command(ClearCooldown(backend=backend.name))
+                await self._context.command(ClearCooldown(backend=backend.name))
 
     # --- starting out, and starting again ------------------------------------------------
 
     async def _again(self) -> None:
-        desk = self._desk
-        finder = desk.source.finder
+        context = self._context
+        discovery = context.source.discovery
         if self._server is not None and self._server.problem is not None:
-            desk.notice("starting the server again …")
+            context.notice("starting the server again …")
             self._server.restart()
-        elif finder is not None:
-            desk.notice("looking for servers …")
-            await finder.look()
-            desk.notice("looked for servers")
+        elif discovery is not None:
+            context.notice("looking for servers …")
+            await discovery.look()
+            context.notice("looked for servers")
         else:
-            desk.notice("the server runs, and nothing is looked for")
-        desk.redraw()
+            context.notice("the server runs, and nothing is looked for")
+        context.redraw()
 
     async def _use_key(self) -> None:
-        await add_found(self._desk, uses_the_only_one=True)
+        await add_found(self._context, uses_the_only_one=True)
 
     def _copy_example(self) -> None:
-        self._desk.put_on_clipboard("the request to try", self._dashboard.welcome.example)
+        self._context.put_on_clipboard("the request to try", self._dashboard.welcome.example)
 
     # --- the end -------------------------------------------------------------------------
 
     async def quit(self) -> None:
         """End the app; with requests under way, whose server ends with it, ask what of them."""
-        running = self._desk.source.stats.in_flight
+        running = self._context.source.stats.in_flight
         if self._server is None or not running:
             self._quit_app()
             return
@@ -153,7 +153,7 @@ class ProgramActions:
             Option("stay", "Stay", "esc"),
         ]
         text = [f"{running:,} requests are under way. New ones are refused from now on."]
-        chosen = await self._desk.ask(Choose("Quit?", text, options))
+        chosen = await self._context.ask(Choose("Quit?", text, options))
         if chosen == "cut":
             self._server.end_running()
         if chosen in ("wait", "cut"):

@@ -13,8 +13,9 @@ from pathlib import Path
 from nexus_core.control.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Chosen, Explanation
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm
 from nexus_tui.screens.diff import DiffScreen, Side
@@ -24,12 +25,11 @@ from nexus_tui.text import export as copying
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import dollars
-from nexus_tui.view.explain_form import Form, form_of
-from nexus_tui.view.rows import RequestRow
+from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 _SHORT = 8  # prompt tokens of a request that says hi
-_FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
+_FORMATS: dict[str, Callable[[Iterable[RecentRequest]], str]] = {
     "jsonl": copying.to_jsonl,
     "csv": copying.to_csv,
 }
@@ -38,12 +38,12 @@ _FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
 class RequestActions:
     """Every action works on the request under the cursor of the tab that is shown."""
 
-    def __init__(self, desk: Desk, dashboard: DashboardTab, requests: RequestsTab) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab) -> None:
+        self._context = context
         self._dashboard = dashboard
         self._requests = requests
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         return {
             "previous": partial(self._step, -1),
             "next": partial(self._step, 1),
@@ -56,8 +56,8 @@ class RequestActions:
             "explain": self._explain,
         }
 
-    def _selected(self) -> RequestRow | None:
-        is_dashboard = self._desk.tab is self._dashboard
+    def _selected(self) -> RecentRequest | None:
+        is_dashboard = self._context.tab is self._dashboard
         return self._dashboard.list.selected if is_dashboard else self._requests.selected
 
     # --- the detail ----------------------------------------------------------------------
@@ -67,8 +67,8 @@ class RequestActions:
         row = self._selected()
         if row is None or self._requests.is_open:
             return
-        self._requests.open(row, str(self._desk.tab.id))
-        self._desk.show_tab("requests")
+        self._requests.open(row, str(self._context.tab.id))
+        self._context.show_tab("requests")
         await self._learn(row)
 
     async def _step(self, rows: int) -> None:
@@ -77,38 +77,38 @@ class RequestActions:
         if row is not None:
             await self._learn(row)
 
-    async def _learn(self, row: RequestRow) -> None:
+    async def _learn(self, row: RecentRequest) -> None:
         """What the detail shows and events do not tell: bodies, and where it would go now."""
-        kept = await self._desk.source.captured(row.request_id)
-        now = await self._explained(form_of(row)) if row.received else None
+        kept = await self._context.source.captured(row.request_id)
+        now = await self._explained(ExplainForm.of_request(row)) if row.received else None
         self._requests.detail.know(row, kept, now)
 
-    async def _explained(self, form: Form) -> Explanation | None:
+    async def _explained(self, form: ExplainForm) -> Explanation | None:
         try:
-            return await self._desk.source.explain(form.question())
+            return await self._context.source.explain(form.question())
         except NexusError:
             return None  # the rest of the detail is worth showing without it
 
     async def _explain(self) -> None:
-        row = self._selected() if self._desk.tab in (self._dashboard, self._requests) else None
-        form = form_of(row) if row is not None and row.received else Form()
-        desk = self._desk
+        row = self._selected() if self._context.tab in (self._dashboard, self._requests) else None
+        form = _form_to_send(row) if row is not None and row.received else ExplainForm()
+        context = self._context
         while True:
             screen = ExplainScreen(
-                desk.source, desk.keymap, form, desk.put_on_clipboard, desk.alarms
+                context.source, context.keymap, form, context.put_on_clipboard, context.alarms
             )
-            wanted = await desk.ask(screen)
-            if wanted is None or not desk.may_command:
+            wanted = await context.ask(screen)
+            if wanted is None or not context.may_command:
                 return
             if await self._may_send(wanted):
-                await desk.command(wanted.request())
+                await context.command(wanted.request())
                 return
             form = wanted
 
-    async def _may_send(self, form: Form) -> bool:
+    async def _may_send(self, form: ExplainForm) -> bool:
         """Ask before it leaves for a cloud; as things are, whatever was imagined."""
-        answer = await self._desk.source.explain(replace(form, tokens=_SHORT).question())
-        types = {one.name: one.type for one in self._desk.source.backends()}
+        answer = await self._context.source.explain(replace(form, tokens=_SHORT).question())
+        types = {one.name: one.type for one in self._context.source.backends()}
         clouds = [
             one.backend
             for one in answer.candidates
@@ -125,46 +125,48 @@ class RequestActions:
     def _mark(self) -> None:
         row = self._selected()
         if row is not None:
-            self._desk.view.mark(row)
-            self._desk.redraw()
+            self._context.view.mark(row)
+            self._context.redraw()
 
     async def _diff(self) -> None:
-        marked = self._desk.view.marked
+        marked = self._context.view.marked
         if len(marked) < 2:
-            self._desk.notice("mark two requests with m first")
+            self._context.notice("mark two requests with m first")
             return
         sides: list[Side] = [
-            (row, await self._desk.source.captured(row.request_id)) for row in marked
+            (row, await self._context.source.captured(row.request_id)) for row in marked
         ]
-        desk = self._desk
-        await desk.ask(DiffScreen(desk.keymap, sides[0], sides[1], desk.alarms))
+        context = self._context
+        await context.ask(DiffScreen(context.keymap, sides[0], sides[1], context.alarms))
 
     # --- send again ----------------------------------------------------------------------
 
     async def _replay(self) -> None:
-        desk = self._desk
+        context = self._context
         row = self._selected()
-        if row is None or not desk.may_command:
+        if row is None or not context.may_command:
             return
-        if await desk.source.captured(row.request_id) is None:
-            desk.notice(f"can't be sent again. {CAPTURE_IS_OFF}")
+        if await context.source.captured(row.request_id) is None:
+            context.notice(f"can't be sent again. {CAPTURE_IS_OFF}")
             return
-        backends = desk.source.backends()
+        backends = context.source.backends()
         options = [await self._target(row, backend) for backend in backends]
         text = ["It is pinned to the backend you choose; zone rules hold for it as before."]
-        name = await desk.ask(Choose(f"Send {row.request_id} again", text, options))
+        name = await context.ask(Choose(f"Send {row.request_id} again", text, options))
         chosen = next((one for one in backends if one.name == name), None)
         if chosen is None or not await self._may_go_out(row, chosen):
             return
-        outcome = await desk.command(ReplayRequest(request_id=row.request_id, backend=chosen.name))
+        outcome = await context.command(
+            ReplayRequest(request_id=row.request_id, backend=chosen.name)
+        )
         if outcome is not None:
             self._mark_both(row, str(outcome.data.get("request_id", "")))
 
-    async def _target(self, row: RequestRow, backend: BackendSnapshot) -> Option[str]:
+    async def _target(self, row: RecentRequest, backend: BackendSnapshot) -> Option[str]:
         """The backend as a choice; one that would refuse the request says why."""
         note = f"zone {backend.zone.value}, {backend.type.location}"
         option = Option(backend.name, backend.name, note=note)
-        answer = await self._explained(replace(form_of(row), pin=backend.name))
+        answer = await self._explained(replace(_form_to_send(row), pin=backend.name))
         if answer is None or answer.chosen is not None:
             return option
         stages = (stage for model in answer.models for stage in model.stages)
@@ -172,10 +174,10 @@ class RequestActions:
         why = next((drop.why for drop in drops if drop.backend == backend.name), "not usable now")
         return replace(option, why_not=why)
 
-    async def _may_go_out(self, row: RequestRow, backend: BackendSnapshot) -> bool:
+    async def _may_go_out(self, row: RecentRequest, backend: BackendSnapshot) -> bool:
         if not backend.type.is_cloud:
             return True
-        form = replace(form_of(row), pin=backend.name)
+        form = replace(_form_to_send(row), pin=backend.name)
         if row.usage:
             form = replace(form, tokens=row.usage.prompt_tokens)
         answer = await self._explained(form)
@@ -189,20 +191,20 @@ class RequestActions:
             price = "; nobody knows its price"
         text = f"{what} goes to a cloud over the internet, and the answer is billed{price}."
         question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
-        return await self._desk.ask(question) or False
+        return await self._context.ask(question) or False
 
-    def _mark_both(self, row: RequestRow, request_id: str) -> None:
+    def _mark_both(self, row: RecentRequest, request_id: str) -> None:
         """Ready for the diff, as soon as the new one is over."""
-        again = self._desk.view.row(request_id)
+        again = self._context.view.row(request_id)
         if again is not None:
-            self._desk.view.marked = [row, again]
-            self._desk.redraw()
+            self._context.view.marked = [row, again]
+            self._context.redraw()
 
     async def _capture(self) -> None:
-        desk = self._desk
-        if desk.may_command:
-            await desk.command(CaptureBodies(enabled=not desk.source.is_capturing))
-            desk.redraw()
+        context = self._context
+        if context.may_command:
+            await context.command(CaptureBodies(enabled=not context.source.is_capturing))
+            context.redraw()
 
     # --- take along ----------------------------------------------------------------------
 
@@ -217,17 +219,17 @@ class RequestActions:
             Option("answer", "the answer, as far as it was kept", "a"),
             Option("JSON", "all that is known of it, as JSON", "j"),
         ]
-        what = await self._desk.ask(Choose("Copy", [], options))
+        what = await self._context.ask(Choose("Copy", [], options))
         if what is None:
             return
         has_body = what in ("curl", "answer")
-        kept = await self._desk.source.captured(row.request_id) if has_body else None
+        kept = await self._context.source.captured(row.request_id) if has_body else None
         if what == "answer" and kept is None:
-            self._desk.notice(f"there is no answer to copy. {CAPTURE_IS_OFF}")
+            self._context.notice(f"there is no answer to copy. {CAPTURE_IS_OFF}")
             return
         texts: dict[str, Callable[[], str]] = {
             "curl": lambda: copying.as_curl(
-                row, self._desk.source.address, kept.body if kept else None
+                row, self._context.source.address, kept.body if kept else None
             ),
             "id": lambda: row.request_id,
             "headers": lambda: copying.as_headers(row),
@@ -235,17 +237,17 @@ class RequestActions:
             "JSON": lambda: copying.as_json(row),
         }
         may_keep = kept is None or not kept.is_restricted
-        self._desk.put_on_clipboard(what, texts[what](), may_keep=may_keep)
+        self._context.put_on_clipboard(what, texts[what](), may_keep=may_keep)
 
     async def _export(self) -> None:
-        rows = list(reversed(self._desk.view.view))
+        rows = list(reversed(self._context.view.view))
         options = [Option("jsonl", "JSON lines", "j"), Option("csv", "CSV", "c")]
         text = [f"{len(rows):,} requests, as the list shows them; no bodies, no headers."]
-        kind = await self._desk.ask(Choose("Export", text, options))
+        kind = await self._context.ask(Choose("Export", text, options))
         if kind is None:
             return
-        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._desk.source.now()))
-        name = await self._desk.ask(
+        stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._context.source.now()))
+        name = await self._context.ask(
             AskLine("Export to", ["A file that exists is not written over."],
                     value=f"nexus-requests-{stamp}.{kind}", check=_wrong_path)
         )  # fmt: skip
@@ -255,9 +257,14 @@ class RequestActions:
             path = await asyncio.to_thread(_write_new, name, _FORMATS[kind](rows))
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            self._desk.notice(visible(f"{name}: {why}"))
+            self._context.notice(visible(f"{name}: {why}"))
         else:
-            self._desk.notice(visible(f"{len(rows):,} requests are in {path}"))
+            self._context.notice(visible(f"{len(rows):,} requests are in {path}"))
+
+
+def _form_to_send(row: RecentRequest) -> ExplainForm:
+    """The request once more, sent by the operator: no client's budget counts."""
+    return replace(ExplainForm.of_request(row), client=None)
 
 
 def _wrong_path(text: str) -> str | None:

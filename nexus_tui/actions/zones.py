@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
-from nexus_tui.actions.desk import Deeds, Desk
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dialog import Choose, confirm
 from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.view.switch_impact import lost
@@ -13,12 +13,12 @@ from nexus_tui.view.switch_impact import lost
 class ZoneActions:
     """The panic switch, and the switches of the zones' tab."""
 
-    def __init__(self, desk: Desk, tab: ZonesTab) -> None:
-        self._desk = desk
+    def __init__(self, context: AppContext, tab: ZonesTab) -> None:
+        self._context = context
         self._tab = tab
         self._is_asking = False  # whether a zone is to be opened again
 
-    def deeds(self) -> Deeds:
+    def handlers(self) -> Handlers:
         return {"panic": self._panic}
 
     async def _panic(self) -> None:
@@ -31,34 +31,34 @@ class ZoneActions:
 
     async def switch(self, zone: PrivacyZone) -> None:
         """The safe direction asks nothing: the open zone is cut at once."""
-        desk = self._desk
-        if not desk.may_command:
+        context = self._context
+        if not context.may_command:
             return
-        if not desk.source.is_zone_enabled(zone):
+        if not context.source.is_zone_enabled(zone):
             await self._open_again(zone)
             return
         is_safe = zone is PrivacyZone.OPEN
-        if not is_safe and not await desk.ask(self._close_question(zone)):
+        if not is_safe and not await context.ask(self._close_question(zone)):
             return
-        ends = is_safe and desk.source.config.tui.panic == "cut"
-        desk.view.zones.ask(zone)
+        ends = is_safe and context.source.config.tui.panic == "cut"
+        context.view.zones.ask(zone)
         command = SwitchZone(zone=zone, enabled=False, end_running=ends)
-        if await desk.command(command) is None:
-            desk.view.zones.refuse(zone)
+        if await context.command(command) is None:
+            context.view.zones.refuse(zone)
 
     async def _open_again(self, zone: PrivacyZone) -> None:
         if self._is_asking:
             return  # `!` works over this question, too
         self._is_asking = True
         try:
-            is_wanted = await self._desk.ask(_reopen(zone))
+            is_wanted = await self._context.ask(_reopen(zone))
         finally:
             self._is_asking = False
         if is_wanted:
-            await self._desk.command(SwitchZone(zone=zone, enabled=True))
+            await self._context.command(SwitchZone(zone=zone, enabled=True))
 
     def _close_question(self, zone: PrivacyZone) -> Choose[bool]:
-        source = self._desk.source
+        source = self._context.source
         names = [one.name for one in source.backends() if one.zone is zone]
         models = lost(names, source.backends(), source.config.routing)
         text = [f"Requests will no longer go to {', '.join(names) or 'any backend'}."]

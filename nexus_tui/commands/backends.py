@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, Twin, add_twin, table
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view, table
 
 _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "probe", "detail")
 
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    twin = Twin("backends", "every backend and its state", _read, lines)
-    add_twin(commands, port, twin)
+    view = TextView("backends", "every backend and its state", _read, lines)
+    add_text_view(commands, port, view)
 
 
 def _read(asked: Asked) -> Any:
@@ -42,7 +42,7 @@ def cooldowns(backend: Mapping[str, Any]) -> list[str]:
 
 def _note(cooldown: Mapping[str, Any]) -> str:
     if seconds := cooldown["seconds"]:
-        return f"cooldown, {math.ceil(seconds)} s more: {cooldown['why']}"
+        return f"cooldown, {math.ceil(seconds)} s left: {cooldown['why']}"
     is_open = cooldown["is_circuit_open"]
     return f"half-open, one request at a time: {cooldown['why']}" if is_open else ""
 

@@ -1,4 +1,4 @@
-"""`nexus check`: whether the configuration can do what it asks for, each problem with its mend."""
+"""`nexus check`: whether the configuration can do what it asks for, each problem with its hint."""
 
 from __future__ import annotations
 
@@ -68,13 +68,13 @@ async def _look(config: Config) -> list[Finding]:
     """Ask every backend once, as a Nexus that has just started."""
     from nexus_core.control.check import check_config
     from nexus_core.discovery.watch import Discovery
-    from nexus_core.gateway import Gateway
+    from nexus_core.gateway import Gateway, GatewayOptions
 
     # Health checks by themselves would ask each backend a second time.
-    gateway = Gateway(config, is_read_only=True)
+    gateway = Gateway(config, options=GatewayOptions(is_read_only=True))
     try:
         if config.path is None:
-            await Discovery(gateway, gateway.engine, {}).look()
+            await Discovery(gateway.live, gateway.engine, {}).look()
         names = [b.name for b in gateway.registry.snapshots() if b.enabled]
         async with asyncio.TaskGroup() as tasks:
             probes = {name: tasks.create_task(gateway.health.probe(name)) for name in names}
@@ -98,8 +98,8 @@ def _address(config: Config) -> Finding:
     except OSError as error:
         if what_answers(local_url(host, port), 1) == "nexus":
             return Finding(Level.OK, "address", f"{place}: a Nexus is running there")
-        text, _, mend = why_not_bound(error, host, port).partition("; ")
-        return Finding(Level.ERROR, "address", text, mend or None)
+        text, _, hint = why_not_bound(error, host, port).partition("; ")
+        return Finding(Level.ERROR, "address", text, hint or None)
     return Finding(Level.OK, "address", f"{place} is free")
 
 
@@ -113,8 +113,8 @@ def _show_text(findings: Sequence[Finding]) -> None:
 
     for finding in findings:
         show(visible(f"{finding.level:<9} {finding.about}: {finding.text}"))
-        if finding.mend:
-            show(visible(f"{_INDENT}→ {finding.mend}"))
+        if finding.hint:
+            show(visible(f"{_INDENT}→ {finding.hint}"))
     levels = [finding.level.value for finding in findings]
     errors, warnings = levels.count("error"), levels.count("warning")
     show("")

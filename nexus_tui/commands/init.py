@@ -15,7 +15,7 @@ from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:
     from nexus_core.discovery.cloud import CloudKey
-    from nexus_core.discovery.local import Sighting
+    from nexus_core.discovery.local import DiscoveryResult
 
 WRITTEN, REFUSED = 0, 1  # the exit codes
 
@@ -58,9 +58,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if os.path.exists(path) and not options.force:
         say(f"init: {path} exists already; --force replaces it, --output names another file")
         return REFUSED
-    sightings = asyncio.run(_look())
+    results = asyncio.run(_look())
     keys = (*cloud_keys(environ), *keys_without_url(environ))
-    text = config_text(sightings, keys, use_cloud=options.cloud)
+    text = config_text(results, keys, use_cloud=options.cloud)
     try:
         write_new(path, text, environ, replace=options.force)
     except ChangeRefusedError as error:
@@ -70,7 +70,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         for line in error.lines:
             say(line, prefix="")
         return REFUSED
-    for line in _told(sightings):
+    for line in _told(results):
         show(line)
     for key in keys:
         show(f" {key.variable}: {_use(key, is_used=options.cloud)}")
@@ -88,21 +88,20 @@ def _use(key: CloudKey, *, is_used: bool) -> str:
     return "set, named in a comment; --cloud names it whole"
 
 
-async def _look() -> tuple[Sighting, ...]:
-    from nexus_core.discovery.local import USUAL_PLACES, look_around
+async def _look() -> tuple[DiscoveryResult, ...]:
+    from nexus_core.discovery.local import USUAL_PLACES, probe_all
     from nexus_core.upstream import create_engine
 
     engine = create_engine("aiohttp")
     try:
-        return await look_around(engine, USUAL_PLACES)
+        return await probe_all(engine, USUAL_PLACES)
     finally:
         await engine.close()
 
 
-def _told(sightings: Sequence[Sighting]) -> list[str]:
+def _told(results: Sequence[DiscoveryResult]) -> list[str]:
     from nexus_tui.text.escape import visible
 
     return [
-        visible(f" {seen.kind.spec.title} at {seen.place.address}: {seen.text}")
-        for seen in sightings
+        visible(f" {seen.kind.spec.title} at {seen.place.address}: {seen.text}") for seen in results
     ]

@@ -8,7 +8,7 @@ from typing import Any
 
 from nexus_tui.commands.client import understood
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, Twin, add_twin
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view
 from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
 
 _DEFAULT_LIMIT = 50
@@ -17,8 +17,10 @@ _MAX_LIMIT = 2000  # as many are kept
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    twin = Twin("logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True)
-    parser = add_twin(commands, port, twin)
+    view = TextView(
+        "logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True
+    )
+    parser = add_text_view(commands, port, view)
     add = parser.add_argument
     add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="begin with the last N")
     add("--level", choices=LEVELS, default=LEVELS[0], help="this one and above")

@@ -9,13 +9,13 @@ from typing import Any
 from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.client import NoAnswerError, understood
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, Twin, add_twin, labelled
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view, labelled
 
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    twin = Twin("status", "the numbers since the start", _read, lines)
-    add_twin(commands, port, twin)
+    view = TextView("status", "the numbers since the start", _read, lines)
+    add_text_view(commands, port, view)
 
 
 def _read(asked: Asked) -> Any:

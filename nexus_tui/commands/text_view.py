@@ -1,5 +1,4 @@
-"""Plain twins of the screens, for scripts and screen readers: once or again and again, as text or
-JSON."""
+"""The screens as plain text or JSON, for scripts and screen readers: once or again and again."""
 
 from __future__ import annotations
 
@@ -28,7 +27,7 @@ SHOWN = 0  # the exit code
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where and what a twin asks; `get` is GET with the key of the configuration."""
+    """Where and what a view asks; `get` is GET with the key of the configuration."""
 
     url: str
     config: Config
@@ -44,7 +43,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Twin:
+class TextView:
     """One screen as text: what it asks for, and how that is written."""
 
     name: str
@@ -54,16 +53,16 @@ class Twin:
     is_tail: bool = False  # `read` gives what is new, and None where nothing is
 
 
-def add_twin(
+def add_text_view(
     commands: Subcommands,
     port: Callable[[str], int],
-    twin: Twin,
+    view: TextView,
 ) -> argparse.ArgumentParser:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
-        twin.name,
-        help=twin.help,
-        description=f"{twin.help[:1].upper()}{twin.help[1:]}, from a running Nexus.",
+        view.name,
+        help=view.help,
+        description=f"{view.help[:1].upper()}{view.help[1:]}, from a running Nexus.",
         epilog="The exit code is 0 when it is shown, 2 when no Nexus answers.",
         allow_abbrev=False,
     )
@@ -73,27 +72,27 @@ def add_twin(
     add_target(parser, port)
 
     def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-        return run_with_config(options, environ, lambda config: _run(twin, options, config))
+        return run_with_config(options, environ, lambda config: _run(view, options, config))
 
     parser.set_defaults(run=run)
     return parser
 
 
-def _run(twin: Twin, options: argparse.Namespace, config: Config) -> int:
+def _run(view: TextView, options: argparse.Namespace, config: Config) -> int:
     asked = Asked(find_running(options.url, config), config, options)
-    is_plain = not (options.json or twin.is_tail)
-    show_blocks(options, lambda: _block(twin, asked), is_plain=is_plain)
+    is_plain = not (options.json or view.is_tail)
+    show_blocks(options, lambda: _block(view, asked), is_plain=is_plain)
     return SHOWN
 
 
-def _block(twin: Twin, asked: Asked) -> list[str]:
-    content = twin.read(asked)
+def _block(view: TextView, asked: Asked) -> list[str]:
+    content = view.read(asked)
     if content is None:
         return []
     if asked.options.json:
         return [json_text(content, indent=2 if asked.options.watch is None else None)]
     with understood():
-        return list(twin.lines(visible_json(content), asked))
+        return list(view.lines(visible_json(content), asked))
 
 
 # Writing ------------------------------------------------------------------------------------------

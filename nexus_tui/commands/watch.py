@@ -1,4 +1,4 @@
-"""What a twin shows, once or again and again: each time below the last."""
+"""What a plain-text view shows, once or again and again: each time below the last."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
@@ -59,7 +60,7 @@ class FoundKey:
     is_used: bool = False  # there is a backend for it
 
 
-class Finder(Protocol):
+class FoundSource(Protocol):
     """Looks for servers and keys: what a Nexus without a configuration shows."""
 
     @property
@@ -80,9 +81,9 @@ class Finder(Protocol):
         ...
 
 
-def offered(finder: Finder | None) -> list[FoundKey]:
+def offered(discovery: FoundSource | None) -> list[FoundKey]:
     """The keys that are set and not used: those that somebody may ask for."""
-    return [key for key in finder.keys if key.is_set and not key.is_used] if finder else []
+    return [key for key in discovery.keys if key.is_set and not key.is_used] if discovery else []
 
 
 class EventSource(Protocol):
@@ -100,6 +101,8 @@ class EventSource(Protocol):
     def config(self) -> Config: ...  # of another process: the sections that it tells
     @property
     def stats(self) -> Stats: ...
+    @property
+    def requests(self) -> RecentRequests: ...  # the newest, as `drain` tells that they change
     @property
     def queue(self) -> QueueState | None: ...  # None: no request may wait
     @property
@@ -119,7 +122,7 @@ class EventSource(Protocol):
     @property
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
-    def finder(self) -> Finder | None: ...  # None: nothing is looked for
+    def discovery(self) -> FoundSource | None: ...  # None: nothing is looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""

@@ -9,7 +9,7 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.control.commands import Outcome
 from nexus_core.discovery.cloud import CloudKey
-from nexus_core.discovery.local import Place, Sighting
+from nexus_core.discovery.local import DiscoveryResult, Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.fleet.registry import Registry
@@ -25,8 +25,8 @@ class Looking(Protocol):
     def registry(self) -> Registry: ...
 
 
-class DiscoveryFinder:
-    """A Finder over the discovery of the gateway that runs now: a successor has one of its own."""
+class DiscoverySource:
+    """The FoundSource of the gateway that runs now: a successor has a discovery of its own."""
 
     def __init__(self, gateway: Callable[[], Looking]) -> None:
         self._gateway = gateway
@@ -40,7 +40,7 @@ class DiscoveryFinder:
     @property
     def servers(self) -> tuple[FoundServer, ...]:
         discovery = self._discovery
-        seen = {sighting.place: sighting for sighting in discovery.sightings}
+        seen = {result.place: result for result in discovery.results}
         used = {endpoint(backend.url) for backend in self._gateway().registry.snapshots()}
         return tuple(_server(place, seen.get(place), used) for place in discovery.places)
 
@@ -72,12 +72,14 @@ class DiscoveryFinder:
         return Outcome(message=f"{added.name} is used by {variable}, until restart")
 
 
-def _server(place: Place, sighting: Sighting | None, used: set[tuple[str, int]]) -> FoundServer:
-    kind = place.kind if sighting is None else sighting.kind
+def _server(
+    place: Place, result: DiscoveryResult | None, used: set[tuple[str, int]]
+) -> FoundServer:
+    kind = place.kind if result is None else result.kind
     return FoundServer(
         title=kind.spec.title,
         address=place.address,
-        finding="looking …" if sighting is None else sighting.text,
+        finding="looking …" if result is None else result.text,
         is_used=(place.host, place.port) in used,
     )
 

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from nexus_core import __version__
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
+from nexus_core.control.question import question_as_json
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot
@@ -25,11 +26,12 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_event, read_json
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
-from nexus_tui.sources.base import NO_LEDGER, Finder, Status
-from nexus_tui.sources.remote_calls import Call, call_for, explain_call, one_request
+from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
+from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_http import (
     LinkLostError,
     RefusedError,
@@ -54,7 +56,7 @@ class RemoteSource:
     """Within its context call `connect` once, then keep `run` running beside the dashboard."""
 
     is_remote = True
-    finder: Finder | None = None
+    discovery: FoundSource | None = None
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class RemoteSource:
         self.status: Status = "stale"
         self.stale_since: float | None = None
         self.epoch = 0
+        self.requests = RecentRequests(SCREEN_CAPACITY)
         self.costs: CostReport | None = None
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
@@ -79,8 +82,7 @@ class RemoteSource:
         self._last = 0  # the number of the newest event that was taken in
         self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = asyncio.Event()
-        self._unseen = 0
-        self._unreadable = 0
+        self._unseen = self._unreadable = 0
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
         self._http = RemoteHttp(url, authorization)
@@ -222,7 +224,7 @@ class RemoteSource:
     async def _look(self) -> None:
         """Learn the whole state; with another run of Nexus everything begins anew."""
         try:
-            state = read_state(await self._ask(Call("GET", "/nexus/state")))
+            state = read_state(await self._ask(HttpCall("GET", "/nexus/state")))
         except RefusedError as error:
             key = "; NEXUS_ADMIN_KEY, else NEXUS_API_KEYS, holds the key that is sent"
             raise RemoteError(
@@ -243,6 +245,7 @@ class RemoteSource:
         self.epoch += 1
         self._last = self._unreadable = 0
         self._events.clear()
+        self.requests.clear()
 
     async def _messages(self) -> AsyncGenerator[SseEvent]:
         """The event stream from the last event on; from the oldest that is there at first.
@@ -253,7 +256,7 @@ class RemoteSource:
         parser = SseParser()
         last = {"Last-Event-ID": f"{self._state.run}-{self._last}"}
         try:
-            call = Call("GET", "/nexus/events", headers=last)
+            call = HttpCall("GET", "/nexus/events", headers=last)
             async with self._http.opened(call, _SILENCE_SECONDS) as answer:
                 async for chunk in answer.aiter_raw():
                     for message in parser.feed(chunk):
@@ -292,6 +295,7 @@ class RemoteSource:
             return
         if number > self._state.event:
             self._state.stats.apply(event)
+        self.requests.apply(event)
         self._events.append(event)
         self._arrived.set()
 
@@ -316,7 +320,7 @@ class RemoteSource:
         if self.status != "live":
             return  # values stay as they were
         try:
-            answer = await self._ask(Call("GET", "/nexus/costs"))
+            answer = await self._ask(HttpCall("GET", "/nexus/costs"))
             told, is_reading = answer.get("costs"), answer.get("is_reading") is True
             self.costs = None if told is None else read_json(CostReport, told)
         except (RemoteError, RefusedError, UnreadableError) as error:
@@ -327,12 +331,13 @@ class RemoteSource:
     # --- asking --------------------------------------------------------------------------
 
     async def explain(self, question: Question) -> Explanation:
-        answer = await self._ask_or_tell(explain_call(question))
+        call = HttpCall("POST", "/nexus/explain", question_as_json(question))
+        answer = await self._ask_or_tell(call)
         return self._read(lambda: read_json(Explanation, answer))
 
     async def captured(self, request_id: str) -> CapturedExchange | None:
         try:
-            told = await self._ask_or_tell(Call("GET", one_request(request_id) + "/bodies"))
+            told = await self._ask_or_tell(HttpCall("GET", one_request(request_id) + "/bodies"))
         except RefusedError as error:
             if error.status == 404:
                 return None
@@ -357,7 +362,7 @@ class RemoteSource:
             text = f"{self.address} answers with what this version does not understand: {error}"
             raise LinkLostError(text) from error
 
-    async def _ask_or_tell(self, call: Call) -> dict[str, Any]:
+    async def _ask_or_tell(self, call: HttpCall) -> dict[str, Any]:
         """The answer to something that a person asked for.
 
         Raises:
@@ -374,15 +379,14 @@ class RemoteSource:
             text = f"{self.address}: {error}; whether it was done shows once the link is back"
             raise LinkLostError(text) from error
 
-    async def _ask(self, call: Call) -> dict[str, Any]:
+    async def _ask(self, call: HttpCall) -> dict[str, Any]:
         probes = self._known.config.health_check.timeout_seconds if self._known else 0.0
         return await self._http.ask(call, _ANSWER_SECONDS + probes)
 
 
 def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
-    values = {**told, "body": "", "answer": ""}
     return replace(
-        read_json(CapturedExchange, values),
+        read_json(CapturedExchange, {**told, "body": "", "answer": ""}),
         body=_read_body(told.get("request")),
         answer=_read_body(told.get("answer")),
     )

@@ -1,4 +1,4 @@
-"""Commands and questions as calls of the control API."""
+"""Commands as calls of the control API."""
 
 from __future__ import annotations
 
@@ -21,15 +21,11 @@ from nexus_core.control.commands import (
     SetTier,
     SwitchBackend,
     SwitchZone,
-    asked_headers,
 )
-from nexus_core.dialects.openai_chat.traits import CHARS_PER_TOKEN, Traits, read_traits
-from nexus_core.routing.explain import Question
-from nexus_core.types import Capability, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class HttpCall:
     """One HTTP request."""
 
     method: str
@@ -38,7 +34,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
 
 
-def call_for(command: Command) -> Call:
+def call_for(command: Command) -> HttpCall:
     """The call that carries out a command."""
     match command:
         case SwitchBackend():
@@ -53,22 +49,22 @@ def call_for(command: Command) -> Call:
         case ClearCooldown():
             return _backend(command.backend, {"cooldown": False})
         case ProbeBackend():
-            return Call("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
+            return HttpCall("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
         case SwitchZone():
             wanted = {"enabled": command.enabled, "end_running": command.end_running}
-            return Call("POST", f"/nexus/zones/{command.zone}", wanted)
+            return HttpCall("POST", f"/nexus/zones/{command.zone}", wanted)
         case CaptureBodies():
-            return Call("POST", "/nexus/capture", {"enabled": command.enabled})
+            return HttpCall("POST", "/nexus/capture", {"enabled": command.enabled})
         case ReplayRequest():
             path = one_request(command.request_id) + "/replay"
-            return Call("POST", path, {"backend": command.backend})
+            return HttpCall("POST", path, {"backend": command.backend})
         case SendRequest():
             path = f"/nexus/send?{urlencode({'endpoint': command.endpoint.value})}"
-            return Call("POST", path, json.loads(command.body), dict(command.headers))
+            return HttpCall("POST", path, json.loads(command.body), dict(command.headers))
         case ReloadConfig():
-            return Call("POST", "/nexus/reload", {"only_plan": command.only_plan})
+            return HttpCall("POST", "/nexus/reload", {"only_plan": command.only_plan})
         case SaveConfig():
-            return Call("POST", "/nexus/save", {"only_plan": command.only_plan})
+            return HttpCall("POST", "/nexus/save", {"only_plan": command.only_plan})
         case _:
             assert_never(command)
 
@@ -78,65 +74,8 @@ def one_request(request_id: str) -> str:
     return f"/nexus/requests/{_segment(request_id)}"
 
 
-def explain_call(question: Question) -> Call:
-    """The call that answers a question; a request with the same traits stands for it."""
-    hints = question.hints
-    headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
-    # What stands for the request has no fields of its own whose translation could be told.
-    query = urlencode(
-        [
-            ("translate", "false"),
-            ("endpoint", question.endpoint.value),
-            *(("usable", name) for name in question.usable),
-        ]
-    )
-    return Call(
-        "POST",
-        f"/nexus/explain?{query}",
-        {"model": question.model, **_body_with(question.endpoint, question.traits)},
-        dict(headers),
-    )
-
-
-_PARTS: Mapping[Capability, dict[str, Any]] = {
-    Capability.VISION: {"type": "image_url", "image_url": {"url": "data:,"}},
-    Capability.AUDIO: {"type": "input_audio", "input_audio": {}},
-    Capability.FILES: {"type": "file", "file": {}},
-}
-
-
-def _body_with(endpoint: Endpoint, traits: Traits) -> dict[str, Any]:
-    """A request that shows these traits; its text is as long as it has to be."""
-    body = _with_text(endpoint, traits, "")
-    if traits.max_tokens and endpoint is not Endpoint.EMBEDDINGS:
-        is_chat = endpoint is Endpoint.CHAT_COMPLETIONS
-        body["max_completion_tokens" if is_chat else "max_tokens"] = traits.max_tokens
-    shown = read_traits(endpoint, {"model": "", **body}).prompt_tokens
-    missing = max(0, traits.prompt_tokens - shown)
-    return body | _with_text(endpoint, traits, " " * (missing * CHARS_PER_TOKEN))
-
-
-def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
-    match endpoint:
-        case Endpoint.COMPLETIONS:
-            return {"prompt": text}
-        case Endpoint.EMBEDDINGS:
-            return {"input": text}
-        case Endpoint.CHAT_COMPLETIONS:
-            parts = [part for need, part in _PARTS.items() if need in traits.needs]
-            content = [*parts, {"type": "text", "text": text}]
-            body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
-            if Capability.TOOLS in traits.needs:
-                body["tools"] = [{}]
-            if Capability.JSON in traits.needs:
-                body["response_format"] = {"type": "json_object"}
-            return body
-        case _:
-            assert_never(endpoint)
-
-
-def _backend(name: str, body: dict[str, Any]) -> Call:
-    return Call("POST", f"/nexus/backends/{_segment(name)}", body)
+def _backend(name: str, body: dict[str, Any]) -> HttpCall:
+    return HttpCall("POST", f"/nexus/backends/{_segment(name)}", body)
 
 
 def _segment(name: str) -> str:

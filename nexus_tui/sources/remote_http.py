@@ -13,7 +13,7 @@ import httpx
 from nexus_core.errors import NexusError
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.types import is_object
-from nexus_tui.sources.remote_calls import Call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_state import parse
 
 _CONNECT_SECONDS = 5.0
@@ -63,7 +63,7 @@ class RemoteHttp:
         """Close every connection."""
         await self._client.aclose()
 
-    async def ask(self, call: Call, seconds: float) -> dict[str, Any]:
+    async def ask(self, call: HttpCall, seconds: float) -> dict[str, Any]:
         """The answer to a call: an object.
 
         Raises:
@@ -81,7 +81,7 @@ class RemoteHttp:
         return told
 
     @asynccontextmanager
-    async def opened(self, call: Call, seconds: float) -> AsyncGenerator[httpx.Response]:
+    async def opened(self, call: HttpCall, seconds: float) -> AsyncGenerator[httpx.Response]:
         """A good answer's head, its body to be read; `seconds` is the longest silence.
 
         Raises:

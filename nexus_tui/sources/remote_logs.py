@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing, shortened
 from nexus_core.types import is_list, is_object
-from nexus_tui.sources.remote_calls import Call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.text.escape import visible
 
@@ -25,7 +25,7 @@ _MAX_ID = 64
 class RemoteLogs:
     """Asks for what is new whenever the other side says that there is something."""
 
-    def __init__(self, ring: LogRing, ask: Callable[[Call], Awaitable[dict[str, Any]]]) -> None:
+    def __init__(self, ring: LogRing, ask: Callable[[HttpCall], Awaitable[dict[str, Any]]]) -> None:
         """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""
         self._ring = ring
         self._ask = ask
@@ -36,7 +36,7 @@ class RemoteLogs:
     def heard_of(self, newest: str | None) -> None:
         """The id of the other side's newest line; None where it tells none."""
         if newest is None:
-            self._tell("it tells none; it may be too old")
+            self._report("it tells none; it may be too old")
         elif newest != self._last:
             self._news.set()
 
@@ -50,12 +50,12 @@ class RemoteLogs:
             except RemoteError:
                 pass  # the events break off, too; the first news of a mended link asks again
             except (RefusedError, UnreadableError) as error:
-                self._tell(str(error))
+                self._report(str(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
-    def _call(self) -> Call:
+    def _call(self) -> HttpCall:
         after = {} if self._last is None else {"after": self._last}
-        return Call("GET", f"/nexus/logs?{urlencode({'limit': CAPACITY, **after})}")
+        return HttpCall("GET", f"/nexus/logs?{urlencode({'limit': CAPACITY, **after})}")
 
     def _take(self, told: dict[str, Any]) -> None:
         lines, last, skipped = told.get("lines"), told.get("last"), told.get("skipped")
@@ -73,7 +73,7 @@ class RemoteLogs:
             log.info("%d lines of the log can't be read, and are not shown", unreadable)
         self._last = last[:_MAX_ID]
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem != self._problem:
             log.warning("the log of the other Nexus: %s", problem)
         self._problem = problem

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from nexus_tui.sources.base import EventSource, Finder, offered
+from nexus_tui.sources.base import EventSource, FoundSource, offered
 from nexus_tui.text.escape import visible
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import curl_for
@@ -32,8 +32,8 @@ class Welcome(ScrolledLines):
     @property
     def example(self) -> str:
         """A request to try, as a command."""
-        finder = self._source.finder
-        used = any(server.is_used for server in finder.servers) if finder else False
+        discovery = self._source.discovery
+        used = any(server.is_used for server in discovery.servers) if discovery else False
         return curl_for(example_body("qwen2.5:7b" if used else "MODEL"), self._source.address)
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
@@ -54,13 +54,13 @@ class Welcome(ScrolledLines):
 
     def _parts(self, width: int) -> list[list[Line]]:
         """What is wrong and what there is to do comes first: the end may be out of sight."""
-        finder = self._source.finder
+        discovery = self._source.discovery
         example: list[Line] = [((" Then try it (y copies)", "head"),)]
         for line in visible_lines(self.example):
             example += [((f"   {part}", "live"),) for part in wrap(line, width - 4)]
         return [
-            [*self._standing(width), *self._config(width, is_finding=finder is not None)],
-            *(_found(finder, width) if finder else [_by_hand()]),
+            [*self._standing(width), *self._config(width, is_finding=discovery is not None)],
+            *(_found(discovery, width) if discovery else [_by_hand()]),
             example,
         ]
 
@@ -108,9 +108,9 @@ def _by_hand() -> list[Line]:
     ]
 
 
-def _found(finder: Finder, width: int) -> list[list[Line]]:
+def _found(discovery: FoundSource, width: int) -> list[list[Line]]:
     servers: list[Line] = [((" Looked for local servers (R looks again)", "head"),)]
-    for server in finder.servers:
+    for server in discovery.servers:
         glyph = ("✓", "good") if server.is_used else ("✗", "dim")
         used = "  used" if server.is_used else ""
         servers.append(
@@ -121,9 +121,9 @@ def _found(finder: Finder, width: int) -> list[list[Line]]:
                 (f"{visible(server.finding)}{used}", "good" if server.is_used else "dim"),
             )
         )
-    verb = "adds" if len(offered(finder)) == 1 else "offers"  # of several, it asks which
+    verb = "adds" if len(offered(discovery)) == 1 else "offers"  # of several, it asks which
     keys: list[Line] = [((" Looked for keys in the environment", "head"),)]
-    for key in finder.keys:
+    for key in discovery.keys:
         glyph = ("✓", "good") if key.is_set else ("✗", "dim")
         offer = f"set    o {verb} {visible(key.title)}, zone open" if key.is_set else "not set"
         keys.append(

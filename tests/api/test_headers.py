@@ -9,7 +9,7 @@ from nexus_core.api.headers import (
 )
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
-from nexus_core.proxy.reply import Served
+from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import PrivacyZone, RouteReason
 from tests.made_up_backends import snapshot
@@ -90,7 +90,7 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
     backend = snapshot("openai", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
     headers = [(b"content-type", b"text/plain")]
 
-    NexusHeaders("id1", Served(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)).inject_into(
+    NexusHeaders("id1", SelectedRoute(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)).inject_into(
         headers
     )
 
@@ -109,7 +109,9 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
 def test_a_hostile_model_name_stays_one_plain_header(model: str) -> None:
     headers: list[tuple[bytes, bytes]] = []
 
-    NexusHeaders("i", Served(snapshot(), model, RouteReason.CAPABILITY_MATCH)).inject_into(headers)
+    NexusHeaders("i", SelectedRoute(snapshot(), model, RouteReason.CAPABILITY_MATCH)).inject_into(
+        headers
+    )
 
     value = dict(headers)[b"x-nexus-model"]
     assert all(0x20 <= byte < 0x7F for byte in value)

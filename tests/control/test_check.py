@@ -70,8 +70,8 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
 
     assert finding.level is Level.ERROR
     assert finding.text == "http://127.0.0.1:1: connection refused"
-    assert finding.mend is not None
-    assert "start it" in finding.mend
+    assert finding.hint is not None
+    assert "start the server" in finding.hint
 
 
 def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
@@ -79,30 +79,30 @@ def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
 
     (finding,) = bad(configured(backend(via=via)), a=DOWN)
 
-    assert finding.mend is not None
-    assert "the proxy http://proxy:3128" in finding.mend
-    assert "start it" not in finding.mend
+    assert finding.hint is not None
+    assert "the proxy http://proxy:3128" in finding.hint
+    assert "start the server" not in finding.hint
     assert "hush" not in str(finding)
 
 
 def test_without_a_list_configured_models_are_well() -> None:
-    detail = "/v1/models answers 404; the configured models are used"
+    detail = "/v1/models answers 404; using the configured models"
 
     found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
 
-    assert (found[1].level, found[1].mend) == (Level.OK, None)
+    assert (found[1].level, found[1].hint) == (Level.OK, None)
     assert found[1].text == f"vllm at http://127.0.0.1:1 answers, 3 ms; {detail}"
 
 
 def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> None:
-    detail = '/v1/models answers 404; no models are known: set models = ["…"]'
+    detail = '/v1/models answers 404; no known models: set models = ["…"]'
     unlisted = ProbeResult(elapsed_ms=3, detail=detail, never_lists=True)
 
     (finding,) = bad(configured(backend(models=None)), a=unlisted)
 
     assert finding.level is Level.WARNING
     assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
-    assert finding.mend == 'no models are known: set models = ["…"]'
+    assert finding.hint == 'no known models: set models = ["…"]'
 
 
 def test_a_refused_key_names_its_variable() -> None:
@@ -110,7 +110,7 @@ def test_a_refused_key_names_its_variable() -> None:
 
     (finding,) = bad(configured(backend(api_key_env="K", api_key="sk-1")), a=refused)
 
-    assert finding.mend == "put a valid key in K"
+    assert finding.hint == "set K to a valid key"
 
 
 def test_a_missing_key_is_an_error_with_its_mend() -> None:
@@ -140,8 +140,8 @@ def test_a_model_that_the_backend_does_not_list_is_a_warning_with_the_near_name(
 
     assert finding.level is Level.WARNING
     assert finding.text == 'does not list its model "llama3:70"'
-    assert finding.mend is not None
-    assert finding.mend.endswith('; did you mean "llama3:70b"?')
+    assert finding.hint is not None
+    assert finding.hint.endswith('; did you mean "llama3:70b"?')
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], abou
     (finding,) = bad(configured(backend(), **routing), a=UP)
 
     assert (finding.level, finding.about) == (Level.WARNING, about)
-    assert finding.mend is not None
+    assert finding.hint is not None
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_policy_that_nobody_can_meet_is_a_warning(policy: PolicyConfig, demand
 
     (finding,) = bad(configured(cloud, policies=(policy,)), a=UP)
 
-    assert finding.text == f'"m*" demands {demand}: nobody may serve "m"'
+    assert finding.text == f'"m*" requires {demand}: no backend may serve "m"'
 
 
 def test_what_is_not_known_is_told_with_a_warning() -> None:
@@ -193,7 +193,7 @@ def test_what_is_not_known_is_told_with_a_warning() -> None:
 
     warning = bad(config, a=DOWN)[1]
 
-    assert warning.text == 'nobody serves "m" (the models of a are not known)'
+    assert warning.text == 'no backend serves "m" (the models of a are not known)'
 
 
 # The disk
@@ -214,7 +214,7 @@ def test_a_ledger_that_cannot_be_is_an_error(tmp_path: Path, name: str) -> None:
     finding = check_storage(str(tmp_path / name))
 
     assert finding.level is Level.ERROR
-    assert finding.mend is not None
+    assert finding.hint is not None
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="everything may be written by root")

@@ -8,12 +8,12 @@ import pytest
 
 from nexus_core.catalog import BackendType
 from nexus_core.discovery.local import (
+    DiscoveryResult,
     Place,
     Sight,
-    Sighting,
     found_backend,
-    look_around,
-    look_at,
+    probe_all,
+    probe_place,
     unique_name,
 )
 from nexus_core.types import PrivacyZone, ProbeResult
@@ -58,7 +58,7 @@ async def test_a_server_is_found_with_its_kind_and_models(
 ) -> None:
     upstream.listing = listing("llama3:latest")
 
-    seen = await look_at(place(upstream), engine)
+    seen = await probe_place(place(upstream), engine)
 
     assert (seen.sight, seen.kind) == (Sight.FOUND, BackendType.OLLAMA)
     assert seen.models == ("llama3:latest", "llama3")
@@ -70,7 +70,7 @@ async def test_nothing_is_sent_that_costs_money_or_holds_a_key(
 ) -> None:
     upstream.listing = listing("m")
 
-    await look_at(place(upstream), engine)
+    await probe_place(place(upstream), engine)
 
     asked = [*upstream.received, *upstream.probes]
     assert [(e.method, e.target) for e in asked] == [("GET", "/health"), ("GET", "/v1/models")]
@@ -78,7 +78,7 @@ async def test_nothing_is_sent_that_costs_money_or_holds_a_key(
 
 
 async def test_a_port_where_nobody_listens_is_refused(engine: UpstreamEngine) -> None:
-    seen = await look_at(Place(BackendType.VLLM, free_port()), engine)
+    seen = await probe_place(Place(BackendType.VLLM, free_port()), engine)
 
     assert (seen.sight, seen.text) == (Sight.REFUSED, "refused")
 
@@ -89,7 +89,7 @@ async def test_a_nexus_is_recognised_and_not_asked_for_models(
     upstream.script = answers({"status": "ok", "service": "nexus"})
     upstream.listing = listing("m")
 
-    seen = await look_at(place(upstream, BackendType.VLLM), engine)
+    seen = await probe_place(place(upstream, BackendType.VLLM), engine)
 
     assert (seen.sight, seen.text) == (Sight.NEXUS, "this is Nexus")
     assert upstream.probes == []
@@ -100,7 +100,7 @@ async def test_a_nexus_is_recognised_and_not_asked_for_models(
     [
         (answers({}, 404), "/v1/models answers 404"),
         (answers(b"<html>"), "/v1/models: "),
-        (answers({}, 401), "401: it wants a key"),
+        (answers({}, 401), "401: the backend requires a key"),
     ],
 )
 async def test_what_lists_no_models_is_something_else(
@@ -108,7 +108,7 @@ async def test_what_lists_no_models_is_something_else(
 ) -> None:
     upstream.listing = script
 
-    seen = await look_at(place(upstream), engine)
+    seen = await probe_place(place(upstream), engine)
 
     assert seen.sight is Sight.OTHER
     assert seen.detail is not None
@@ -122,7 +122,7 @@ async def test_what_never_answers_is_given_up_soon(
     upstream.script = upstream.listing = hang
 
     async with asyncio.timeout(5):
-        seen = await look_at(place(upstream), engine)
+        seen = await probe_place(place(upstream), engine)
 
     assert (seen.sight, seen.detail) == (Sight.OTHER, "no answer within 0.05 s")
 
@@ -134,7 +134,7 @@ async def test_a_strange_health_answer_does_not_hide_the_models(
     upstream.script = answers(health)
     upstream.listing = listing("m")
 
-    assert (await look_at(place(upstream), engine)).sight is Sight.FOUND
+    assert (await probe_place(place(upstream), engine)).sight is Sight.FOUND
 
 
 @pytest.mark.parametrize(
@@ -153,7 +153,7 @@ async def test_the_owner_of_the_models_tells_the_kind_else_the_port_does(
 ) -> None:
     upstream.listing = listing("m", owner=owner)
 
-    seen = await look_at(place(upstream, BackendType.LLAMACPP), engine)
+    seen = await probe_place(place(upstream, BackendType.LLAMACPP), engine)
 
     assert seen.kind is kind
 
@@ -164,7 +164,7 @@ async def test_all_places_are_told_in_their_order(
     upstream.listing = listing("m")
     places = [Place(BackendType.EXO, free_port()), place(upstream)]
 
-    seen = await look_around(engine, places)
+    seen = await probe_all(engine, places)
 
     assert [(s.place, s.sight) for s in seen] == [
         (places[0], Sight.REFUSED),
@@ -174,7 +174,7 @@ async def test_all_places_are_told_in_their_order(
 
 def test_a_found_backend_is_restricted_and_has_a_name_of_its_own() -> None:
     probe = ProbeResult(elapsed_ms=1, models=("m",))
-    seen = Sighting(Place(BackendType.VLLM, 8001), Sight.FOUND, BackendType.VLLM, probe)
+    seen = DiscoveryResult(Place(BackendType.VLLM, 8001), Sight.FOUND, BackendType.VLLM, probe)
 
     backend = found_backend(seen, {"vllm", "vllm-2"})
 

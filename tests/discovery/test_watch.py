@@ -13,10 +13,11 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.discovery.local import Place, Sight
 from nexus_core.discovery.mdns import Announced, BrowseFailedError, Withdrawn
-from nexus_core.discovery.watch import Discovery, Pace
-from nexus_core.gateway import Gateway
+from nexus_core.discovery.watch import Discoverable, Discovery, Pace
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.events import BackendAdded, BackendRemoved
 from nexus_core.types import HealthStatus, PrivacyZone
+from nexus_core.upstream.base import UpstreamEngine
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
 
@@ -69,10 +70,10 @@ async def looking(
     pace: Pace = BRISK,
     is_own: Callable[[str], bool] = lambda _: False,
 ) -> AsyncIterator[Gateway]:
-    gateway = Gateway(config or Config())
-    gateway.discovery = Discovery(
-        gateway, gateway.engine, {}, places=places, browser=network, pace=pace, is_own=is_own
-    )
+    def discover(live: Discoverable, engine: UpstreamEngine) -> Discovery:
+        return Discovery(live, engine, {}, places=places, browser=network, pace=pace, is_own=is_own)
+
+    gateway = Gateway(config or Config(), options=GatewayOptions(discover=discover))
     async with asyncio.timeout(20), gateway.running():
         yield gateway
 
@@ -100,7 +101,7 @@ async def test_a_server_that_starts_later_is_found(upstream: ScriptedUpstream) -
     async with looking(place(upstream)) as gateway:
         assert gateway.discovery is not None
         await upstream.wait_for_probes(2)
-        assert gateway.discovery.sightings[0].sight is Sight.OTHER
+        assert gateway.discovery.results[0].sight is Sight.OTHER
 
         upstream.listing = listing("m")
 
@@ -120,7 +121,7 @@ async def test_looking_again_does_not_wait_for_the_interval(upstream: ScriptedUp
     upstream.listing = NOT_FOUND
     async with looking(place(upstream), pace=CALM) as gateway:
         assert gateway.discovery is not None
-        await until(lambda: bool(gateway.discovery and gateway.discovery.sightings))
+        await until(lambda: bool(gateway.discovery and gateway.discovery.results))
         upstream.listing = listing("m")
 
         gateway.discovery.look_again()
@@ -161,7 +162,7 @@ async def test_a_configured_name_is_not_taken(upstream: ScriptedUpstream) -> Non
 
 async def test_a_key_is_used_when_somebody_asks_for_it() -> None:
     gateway = Gateway(Config())
-    discovery = Discovery(gateway, gateway.engine, {"OPENAI_API_KEY": "sk-1"}, places=())
+    discovery = Discovery(gateway.live, gateway.engine, {"OPENAI_API_KEY": "sk-1"}, places=())
     assert list(gateway.registry.names) == []
 
     discovery.add_cloud(BackendType.OPENAI)
@@ -180,7 +181,7 @@ async def test_with_a_config_file_what_is_found_is_told_and_used_when_asked_for(
         await upstream.wait_for_probes(2)
         assert not gateway.registry.names
 
-        names = [discovery.use(discovery.sightings[0]) for _ in range(2)]
+        names = [discovery.use(discovery.results[0]) for _ in range(2)]
 
         assert names == ["ollama", None]
         assert list(gateway.registry.names) == ["ollama"]

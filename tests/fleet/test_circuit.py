@@ -177,7 +177,11 @@ def test_a_trial_is_under_way_from_its_start_to_its_end() -> None:
     failing(circuits.of("m"), 0, 0, 0)
 
     seen = []
-    for change in (lambda _: None, circuits.take_trial, circuits.end_trial):
+    for change in (
+        lambda _: None,
+        circuits.begin_half_open_request,
+        circuits.end_half_open_request,
+    ):
         change("m")
         seen.append(circuits.cooldowns(6)[1]["m"].keeps_away(6))
 
@@ -186,7 +190,7 @@ def test_a_trial_is_under_way_from_its_start_to_its_end() -> None:
 
 def test_a_request_sent_before_the_circuit_opened_is_no_trial() -> None:
     circuits = Circuits()
-    circuits.take_trial("m")
+    circuits.begin_half_open_request("m")
     failing(circuits.of("m"), 0, 0, 0)
 
     assert not circuits.cooldowns(6)[1]["m"].is_tried

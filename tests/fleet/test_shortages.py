@@ -19,12 +19,12 @@ from nexus_core import descriptors
 from nexus_core.api.app import FrontDoor
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
-from nexus_core.discovery.local import Place, Sight, look_at
+from nexus_core.discovery.local import Place, Sight, probe_place
 from nexus_core.errors import OutOfDescriptorsError
 from nexus_core.fleet import health as health_room
 from nexus_core.gateway import Gateway
 from nexus_core.money import accounting as books_room
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_queries import read_ledger
 from nexus_core.money.price_list import load_price_list
@@ -159,8 +159,8 @@ async def test_a_place_that_nobody_could_look_at_is_not_taken_for_a_server(
         assert port is not None
         place = Place(BackendType.VLLM, port)
         with no_descriptor_left():
-            unseen = await look_at(place, engine)
-        seen = await look_at(place, engine)
+            unseen = await probe_place(place, engine)
+        seen = await probe_place(place, engine)
 
     assert unseen.sight is Sight.REFUSED
     assert seen.sight is Sight.FOUND
@@ -198,48 +198,50 @@ async def test_books_wait_for_descriptors_and_say_so_once(
     await asyncio.to_thread(kept.open)
     kept.append(row(at=0.0, cost_nano_usd=1_000_000_000))
     await asyncio.to_thread(kept.close)
-    books = Books(config, lambda: 0.0)
+    cost_tracker = CostTracker(config, lambda: 0.0)
 
     async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as tasks:
         with no_descriptor_left():
-            opening = tasks.create_task(books.open())
+            opening = tasks.create_task(cost_tracker.open())
             while not caplog.messages:  # noqa: ASYNC110 - a log line has no event
                 await asyncio.sleep(0.001)
             with pytest.raises(OutOfDescriptorsError) as caught:
-                await books.ready(wants_prices=False)
+                await cost_tracker.ready(wants_prices=False)
             wanted = len(tries) + 3  # it tries again meanwhile, and says nothing more
             while len(tries) < wanted:  # noqa: ASYNC110 - a try has no event
                 await asyncio.sleep(0.001)
         await opening
-        await books.ready(wants_prices=True)
-    await books.close()
+        await cost_tracker.ready(wants_prices=True)
+    await cost_tracker.close()
 
     assert caught.value.context.eta_seconds == 1
-    assert books.budget.spent_nano_usd == 1_000_000_000  # not zero, because it could not be read
+    assert (
+        cost_tracker.budget.spent_nano_usd == 1_000_000_000
+    )  # not zero, because it could not be read
     said = [message for message in caplog.messages if "descriptors" in message]
     assert said == ["out of file descriptors: the ledger can't be read; trying again"]
 
 
 async def test_a_request_that_needs_prices_hears_a_503_meanwhile() -> None:
-    books = Books(Config(storage=StorageConfig(path=":memory:")), lambda: 0.0)
+    cost_tracker = CostTracker(Config(storage=StorageConfig(path=":memory:")), lambda: 0.0)
     with no_descriptor_left(), pytest.raises(OutOfDescriptorsError):
-        await books.ready(wants_prices=True)
-    await books.ready(wants_prices=True)
+        await cost_tracker.ready(wants_prices=True)
+    await cost_tracker.ready(wants_prices=True)
 
-    assert books.is_ready
+    assert cost_tracker.is_ready
 
 
 async def test_books_load_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
-    books = Books(Config(storage=StorageConfig(path=":memory:")), lambda: 0.0)
+    cost_tracker = CostTracker(Config(storage=StorageConfig(path=":memory:")), lambda: 0.0)
     async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as tasks:
         with no_descriptor_left():
-            loading = tasks.create_task(books.load({BackendType.OPENAI}))
+            loading = tasks.create_task(cost_tracker.load({BackendType.OPENAI}))
             while not caplog.messages:  # noqa: ASYNC110 - a log line has no event
                 await asyncio.sleep(0.001)
         await loading
 
-    assert books.prices.is_loaded
-    assert books.tokenizers.is_loaded
+    assert cost_tracker.prices.is_loaded
+    assert cost_tracker.tokenizers.is_loaded
 
 
 # Towards clients

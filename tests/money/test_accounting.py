@@ -21,29 +21,29 @@ def config(**sections: object) -> Config:
 
 
 def test_a_reload_brings_limits_and_prices_and_forgets_no_spending() -> None:
-    books = no_ledger(pricing=PRICING)
-    books.budget.settle(books.budget.reserve(None, NANO, 0.0), 2 * NANO, 0.0)
+    cost_tracker = no_ledger(pricing=PRICING)
+    cost_tracker.budget.settle(cost_tracker.budget.reserve(None, NANO, 0.0), 2 * NANO, 0.0)
 
-    books.configure(config(budget=BudgetConfig(monthly_limit_usd=2.0)))
+    cost_tracker.configure(config(budget=BudgetConfig(monthly_limit_usd=2.0)))
 
-    assert not books.is_priced(CLOUD, "m")
-    assert books.budget.spent_nano_usd == 2 * NANO
-    assert books.budget.status(None, 0.0) is BudgetStatus.HARD_LIMIT
-    assert books.rule(None) is not None
+    assert not cost_tracker.is_priced(CLOUD, "m")
+    assert cost_tracker.budget.spent_nano_usd == 2 * NANO
+    assert cost_tracker.budget.status(None, 0.0) is BudgetStatus.HARD_LIMIT
+    assert cost_tracker.rule(None) is not None
 
 
 def test_what_is_under_way_at_a_reload_is_settled_under_the_new_limits() -> None:
-    books = no_ledger()
-    reservation = books.budget.reserve("laptop", NANO, 0.0)
+    cost_tracker = no_ledger()
+    reservation = cost_tracker.budget.reserve("laptop", NANO, 0.0)
     limits = {"keys": {"laptop": {"monthly_limit_usd": 1.0}}}
 
-    books.configure(config(budget=BudgetConfig.model_validate(limits)))
-    before = books.budget.status("laptop", 0.0)
-    books.budget.settle(reservation, NANO // 2, 0.0)
+    cost_tracker.configure(config(budget=BudgetConfig.model_validate(limits)))
+    before = cost_tracker.budget.status("laptop", 0.0)
+    cost_tracker.budget.settle(reservation, NANO // 2, 0.0)
 
     assert before is BudgetStatus.HARD_LIMIT
-    assert books.budget.status("laptop", 0.0) is BudgetStatus.NORMAL
-    assert books.budget.spent_nano_usd == NANO // 2
+    assert cost_tracker.budget.status("laptop", 0.0) is BudgetStatus.NORMAL
+    assert cost_tracker.budget.spent_nano_usd == NANO // 2
 
 
 def test_a_limit_that_holds_nobody_is_told_after_a_reload(
@@ -58,12 +58,12 @@ def test_a_limit_that_holds_nobody_is_told_after_a_reload(
 
 
 async def test_a_reload_while_the_price_list_loads_does_not_lose_it() -> None:
-    books = no_ledger()
+    cost_tracker = no_ledger()
 
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(books.load_prices())
+        tasks.create_task(cost_tracker.load_prices())
         await asyncio.sleep(0)
-        books.configure(config(pricing=PRICING))
+        cost_tracker.configure(config(pricing=PRICING))
 
-    assert books.prices.is_loaded
-    assert books.is_priced(CLOUD, "m")
+    assert cost_tracker.prices.is_loaded
+    assert cost_tracker.is_priced(CLOUD, "m")

@@ -1,4 +1,4 @@
-"""Costs are what the providers bill: at each kind's own price, to the nano-dollar, or unknown."""
+"""Costs are what the providers charge: at each kind's own price, to the nano-dollar, or unknown."""
 
 from __future__ import annotations
 

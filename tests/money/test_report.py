@@ -227,9 +227,9 @@ async def test_costs_are_told_over_http(tmp_path: Path) -> None:
     path = written(tmp_path / "n.db", cost(1), cost(2, 86_400 * 3))
     nexus = gateway(path, limit=100)
     async with client(nexus) as http:
-        await nexus.books.open()
+        await nexus.cost_tracker.open()
         told = (await http.get("/nexus/costs")).json()["costs"]
-        await nexus.books.close()
+        await nexus.cost_tracker.close()
 
     report = read_json(CostReport, told)
     assert usd(report.today, report.month, report.monthly_limit) == [1, 3, 100]
@@ -251,18 +251,18 @@ async def test_a_ledger_that_cannot_be_read_is_no_report_of_nothing(tmp_path: Pa
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "ledger_unreadable"
     with pytest.raises(LedgerUnreadableError):
-        await nexus.cost_report()
+        await nexus.cost_tracker.cost_report()
 
 
 async def test_a_new_month_begins_at_zero_though_nothing_was_asked(tmp_path: Path) -> None:
     moments = [MONTH.end - 1]
     path = written(tmp_path / "n.db", cost(5))
     nexus = Gateway(Config(storage=StorageConfig(path=str(path))), now=lambda: moments[0])
-    nexus.books.budget.recall({None: 5 * DOLLAR}, MONTH)
+    nexus.cost_tracker.budget.recall({None: 5 * DOLLAR}, MONTH)
 
-    before = await nexus.cost_report()
+    before = await nexus.cost_tracker.cost_report()
     moments[0] = MONTH.end + 1
-    after = await nexus.cost_report()
+    after = await nexus.cost_tracker.cost_report()
 
     assert before is not None
     assert after is not None

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from nexus_core.api.errors import error_event
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
-from nexus_core.proxy.reply import Served
+from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
 EVENT_STREAM: Headers = (("content-type", "text/event-stream"),)
@@ -57,7 +57,7 @@ class RecordingReply:
         self.headers: Headers = ()
         self.parts: list[bytes] = []
         self.error: NexusError | None = None
-        self.served: Served | None = None
+        self.selected: SelectedRoute | None = None
         self.is_finished = False
 
     @property
@@ -65,9 +65,9 @@ class RecordingReply:
         return b"".join(self.parts)
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
-        self.status, self.headers, self.served = status, upstream, served
+        self.status, self.headers, self.selected = status, upstream, selected
         return upstream
 
     async def send(self, data: bytes) -> None:
@@ -81,8 +81,8 @@ class RecordingReply:
         self.parts.append(error_event(error))
         self.is_finished = True
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
-        self.status, self.error, self.served = error.status, error, served
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+        self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
         return ()
 

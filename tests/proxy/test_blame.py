@@ -132,7 +132,7 @@ FAILS = failed(FailureKind.FAILED)
 async def test_failures_that_another_backend_makes_good_count_against_the_first() -> None:
     world = World(agent("a", FAILS), agent("b", whole()))
 
-    served = [(await ask(world)).served for _ in range(FAILURES_TO_OPEN + 2)]
+    served = [(await ask(world)).selected for _ in range(FAILURES_TO_OPEN + 2)]
 
     assert away(world, "a") == (0.0, {"m-at-a": 5.0})
     assert len(world.agents["a"].bodies) == FAILURES_TO_OPEN

@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.capture import MAX_ANSWER_BYTES, Captures
-from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Endpoint, PrivacyZone, RouteReason
 from tests.made_up_backends import snapshot
 from tests.proxy.fakes import RecordingReply
 
-SERVED = Served(snapshot(), "m", RouteReason.CAPABILITY_MATCH)
+SERVED = SelectedRoute(snapshot(), "m", RouteReason.CAPABILITY_MATCH)
 
 
 def request(request_id: str = "r", size: int = 0) -> ProxyRequest:

@@ -10,7 +10,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.observe.events import RequestFinished
-from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -22,7 +22,7 @@ class LeavingReply(RecordingReply):
     """A client that leaves at the moment its answer begins."""
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         raise asyncio.CancelledError
 
@@ -30,7 +30,7 @@ class LeavingReply(RecordingReply):
 async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
     backend = {"zone": PrivacyZone.OPEN, "models": {"m": "m"}}
     world = World([backend], RoutingConfig(), False, ["400"], kinds=(BackendType.OPENAI,))
-    world.books.prices.load()
+    world.cost_tracker.prices.load()
     body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
     request = ProxyRequest(
         id="r1",
@@ -49,4 +49,4 @@ async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
     (finished,) = [e for e in world.events.drain() if isinstance(e, RequestFinished)]
     assert (finished.usage, finished.cost, finished.is_unpriced) == (None, None, False)
     assert finished.client_left
-    assert world.books.budget.reserved_nano_usd == 0
+    assert world.cost_tracker.budget.reserved_nano_usd == 0

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import cast
@@ -14,7 +15,7 @@ from nexus_core.config.schema import (
     ServerConfig,
 )
 from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
@@ -26,15 +27,17 @@ from nexus_core.observe.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.observe.outcome import RequestOutcome
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
 from nexus_core.types import Endpoint, HealthStatus, PrivacyZone, ProbeResult, RouteReason
-from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
@@ -71,7 +74,7 @@ class ScriptedAgent:
             asked=request.fields,
         )
 
-    async def send(self, call: Call) -> ScriptedResponse:
+    async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         self.bodies.append(call.body)
         step = self.script.pop(0)
         if isinstance(step, asyncio.Event):
@@ -95,6 +98,7 @@ class World:
         max_concurrent: int | None = 1,
         queue: QueueConfig | None = None,
         models: tuple[str, ...] = ("m",),
+        strategy: Strategy | None = None,
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
@@ -119,21 +123,20 @@ class World:
             lambda: self.time,
         )
         self.queue = WaitingRoom(queue, self.registry) if queue else None
-        self.books = no_ledger()
+        self.cost_tracker = no_ledger()
         self.doubted: list[str] = []
-        self.forwarder = Forwarder(
-            self.agents,
-            self.registry,
-            self.bus,
-            server or ServerConfig(),
-            RoutingConfig(),
-            Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
-            self.queue,
-            self.books,
+        self.server = server or ServerConfig()
+        self.parts = ProxyParts(
+            agents=self.agents,
+            registry=self.registry,
+            strategy=strategy or Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
+            cost_tracker=self.cost_tracker,
+            bus=self.bus,
             now=lambda: 0.0,
             models_known=self._never,
             doubt=self.doubted.append,
         )
+        self.forwarder = Forwarder(self.parts, self.queue, self.server, RoutingConfig())
 
     async def _never(self) -> None:
         raise AssertionError("every model is known here")
@@ -174,7 +177,7 @@ async def test_an_answer_is_told_step_by_step() -> None:
     assert (reply.status, reply.body) == (200, ANSWER)
     assert json.loads(world.agents["a"].bodies[0])["model"] == "m-at-a"
     events, last = world.finished()
-    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestFinished]
+    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestOutcome]
     assert [type(event) for event in events] == kinds
     assert last.usage == TokenUsage(prompt_tokens=1, completion_tokens=2)
     assert (last.backend, last.model, last.status, last.failed) == ("a", "m-at-a", 200, False)
@@ -207,9 +210,9 @@ async def test_what_fails_before_the_first_byte_goes_to_the_next_backend(
     reply = await world.ask(stream=stream)
 
     assert reply.status == 200
-    assert reply.served is not None
-    assert reply.served.backend.name == "b"
-    assert reply.served.reason is RouteReason.BACKEND_FAILOVER
+    assert reply.selected is not None
+    assert reply.selected.backend.name == "b"
+    assert reply.selected.reason is RouteReason.BACKEND_FAILOVER
     events, last = world.finished()
     assert [type(event) for event in events if isinstance(event, AttemptFailed)] == [AttemptFailed]
     assert [attempt.backend for attempt in last.attempts] == ["a"]
@@ -330,8 +333,8 @@ async def test_a_backend_that_is_full_is_passed_over() -> None:
         second = await world.ask()
         gate.set()
 
-    assert second.served is not None
-    assert (second.served.backend.name, second.served.reason) == (
+    assert second.selected is not None
+    assert (second.selected.backend.name, second.selected.reason) == (
         "b",
         RouteReason.CAPACITY_OVERFLOW,
     )
@@ -387,8 +390,8 @@ async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:
     reply = await world.ask()
 
     assert len(world.agents["a"].bodies) == 1
-    assert reply.served is not None
-    assert reply.served.reason is RouteReason.CAPABILITY_MATCH
+    assert reply.selected is not None
+    assert reply.selected.reason is RouteReason.CAPABILITY_MATCH
 
 
 async def test_a_backend_that_can_not_be_reached_costs_one_request_one_attempt() -> None:
@@ -417,7 +420,7 @@ async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer(
     after = await world.ask()
 
     served = [
-        reply.served and reply.served.backend.name for reply in (trial.result(), beside, after)
+        reply.selected and reply.selected.backend.name for reply in (trial.result(), beside, after)
     ]
     assert served == ["a", "b", "a"]
 
@@ -457,13 +460,10 @@ async def test_a_zone_switched_on_again_serves_as_before() -> None:
 
 
 class Careless:
-    """A strategy that hands out a backend of its own choice, whatever it was asked to rank."""
+    """A strategy that hands out another backend than the one it was asked to rank: an open one."""
 
-    def __init__(self, backend: BackendSnapshot) -> None:
-        self.backend = backend
-
-    def rank(self, backends: object, need: object) -> list[Ranked]:
-        return [Ranked(self.backend)]
+    def rank(self, backends: Sequence[BackendSnapshot], need: object) -> list[Ranked]:
+        return [Ranked(replace(backends[0], zone=PrivacyZone.OPEN))]
 
     def next_turn(self) -> None:
         pass
@@ -471,9 +471,7 @@ class Careless:
 
 async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
     agent = ScriptedAgent("a", whole())
-    world = World(agent)
-    stray = replace(world.registry.snapshot("a"), zone=PrivacyZone.OPEN)
-    world.forwarder._strategy = cast("Strategy", Careless(stray))
+    world = World(agent, strategy=cast("Strategy", Careless()))
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 
@@ -520,5 +518,5 @@ async def test_the_failure_that_passes_on_is_told_with_its_own_backend() -> None
     reply = await world.ask()
 
     assert reply.status == 500
-    assert reply.served is not None
-    assert reply.served.backend.name == "a"
+    assert reply.selected is not None
+    assert reply.selected.backend.name == "a"

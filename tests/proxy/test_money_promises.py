@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, PriceConfig
-from nexus_core.money.accounting import Books
+from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
-from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.ledger_schema import COLUMNS
 from nexus_core.money.prices import Prices
 from tests.made_up_backends import no_ledger
 from tests.proxy.world import STEPS, TURNS, WORLDS, Step, World, make
@@ -42,18 +42,18 @@ class Rows(Ledger):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.rows: list[LedgerRow] = []
+        self.rows: list[tuple[Any, ...]] = []
 
-    def append(self, row: LedgerRow) -> None:
+    def append(self, row: tuple[Any, ...]) -> None:
         self.rows.append(row)
 
 
-def books_with(budget: BudgetConfig) -> Books:
-    """Books that know every price already, and keep the ledger in memory."""
+def books_with(budget: BudgetConfig) -> CostTracker:
+    """A cost tracker that knows every price already, and keeps the ledger in memory."""
     PRICES.load()
-    books = no_ledger(budget=budget)
-    books.prices, books.ledger = PRICES.configured(PRICING), Rows()
-    return books
+    cost_tracker = no_ledger(budget=budget)
+    cost_tracker.prices, cost_tracker.ledger = PRICES.configured(PRICING), Rows()
+    return cost_tracker
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -70,28 +70,29 @@ def test_reservations_and_settlements_are_the_ledgers_whatever_happens(
     steps: list[tuple[Step, int]],
 ) -> None:
     async def run() -> None:
-        books = books_with(budget)
-        world = make(parts, books=books, kinds=tuple(kinds))
+        cost_tracker = books_with(budget)
+        world = make(parts, cost_tracker=cost_tracker, kinds=tuple(kinds))
         for step, turns in steps:
             await world.play(step, turns)
             check_books(world)
         await world.end()
 
         check_books(world)
-        assert books.budget.reserved_nano_usd == 0
-        assert isinstance(books.ledger, Rows)
-        assert len(books.ledger.rows) == len(world.begun)
+        assert cost_tracker.budget.reserved_nano_usd == 0
+        assert isinstance(cost_tracker.ledger, Rows)
+        assert len(cost_tracker.ledger.rows) == len(world.begun)
 
     asyncio.run(run())
 
 
 def check_books(world: World) -> None:
-    books = world.books
-    assert isinstance(books.ledger, Rows)
+    cost_tracker = world.cost_tracker
+    assert isinstance(cost_tracker.ledger, Rows)
     spent: Counter[str | None] = Counter()
-    for row in books.ledger.rows:
-        spent[row.client] += row.cost_nano_usd or 0
-    budget = books.budget
+    for row in cost_tracker.ledger.rows:
+        told = dict(zip(COLUMNS, row, strict=True))
+        spent[told["client"]] += told["cost_nano_usd"] or 0
+    budget = cost_tracker.budget
     assert budget.spent_nano_usd == spent.total()
     assert budget._clients["laptop"].spent == spent["laptop"]
     assert budget.reserved_nano_usd == sum(each.nano_usd for each in budget._open)

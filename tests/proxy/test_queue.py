@@ -151,7 +151,7 @@ async def test_a_backend_switched_on_serves_those_who_wait() -> None:
         await asyncio.wait([reply])
         gate.event.set()
 
-    served = reply.result().served
+    served = reply.result().selected
     assert served is not None
     assert served.backend.name == "b"
 

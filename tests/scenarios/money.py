@@ -64,7 +64,7 @@ async def priced(*backends: BackendConfig, folder: Path, **sections: Any) -> Asy
     """Serve with a ledger in the folder; prices are known once this is entered."""
     values = {"pricing": PRICING, "storage": StorageConfig(path=str(folder / "nexus.db"))}
     async with running(*backends, **values | sections) as nexus:
-        await nexus.gateway.books.ready(wants_prices=True)
+        await nexus.gateway.cost_tracker.ready(wants_prices=True)
         yield nexus
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.proxy.judge.opening import Standing, StreamOpening
+from nexus_core.proxy.judge.opening import OpeningState, StreamOpening
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, streams
 from tests.scenarios.nexus import (
@@ -90,7 +90,7 @@ BEGINNINGS: dict[str, tuple[Script, int, str]] = {
         "crashed",
     ),
     "a whole answer without choices": (answers({"id": "x", "choices": None}), 502, "choices"),
-    "html": (answers(b"<html>busy</html>"), 502, "neither a stream nor JSON"),
+    "html": (answers(b"<html>busy</html>"), 502, "neither an event stream nor JSON"),
     "nothing": (streams([]), 502, "before its first byte"),
 }
 
@@ -324,7 +324,7 @@ async def test_a_client_that_leaves_while_a_role_is_held_back_ends_the_exchange(
 ) -> None:
     is_held, feed = asyncio.Event(), StreamOpening.feed
 
-    def feed_and_tell(opening: StreamOpening, chunk: bytes) -> Standing:
+    def feed_and_tell(opening: StreamOpening, chunk: bytes) -> OpeningState:
         is_held.set()
         return feed(opening, chunk)
 

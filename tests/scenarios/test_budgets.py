@@ -204,7 +204,7 @@ async def test_many_at_once_overspend_by_one_estimate_at_most(tmp_path: Path) ->
         held.opened.set()
         statuses = [answer.status_code for answer in await asyncio.gather(*asked)]
         await settled(nexus, 40)
-        budget = nexus.gateway.books.budget
+        budget = nexus.gateway.cost_tracker.budget
         spoken_for = budget.spent_nano_usd, budget.reserved_nano_usd
 
     assert (statuses.count(200), statuses.count(503), len(dear.received)) == (4, 36, 4)
@@ -272,7 +272,7 @@ async def test_a_restart_forgets_nothing(tmp_path: Path) -> None:
             await settled(first)
         async with priced(served, folder=tmp_path, budget=limit(2.0)) as second:
             dear.script = stream
-            spent = second.gateway.books.budget.spent_nano_usd
+            spent = second.gateway.cost_tracker.budget.spent_nano_usd
             told_before = await second.ask(stream=True)
         async with priced(served, folder=tmp_path, budget=limit(1.0)) as third:
             refused = await third.ask()
@@ -291,9 +291,9 @@ async def test_a_reload_keeps_what_is_spent(tmp_path: Path) -> None:
         seen.append((await nexus.ask()).status_code)
         for usd in (1.0, 2.5, None, 0.5):
             await settled(nexus, len(seen))
-            gateway.reload(gateway.config.model_copy(update={"budget": limit(usd)}))
+            gateway.live.reload(gateway.config.model_copy(update={"budget": limit(usd)}))
             seen.append((await nexus.ask()).status_code)
-        spent = gateway.books.budget.spent_nano_usd
+        spent = gateway.cost_tracker.budget.spent_nano_usd
 
     assert seen == [200, 503, 200, 200, 503]
     assert spent == 3 * NANO
@@ -306,7 +306,7 @@ async def test_a_reload_takes_new_prices(tmp_path: Path) -> None:
     ):
         twice = PRICE.model_copy(update={"output_per_1k": 4.0})
         config = nexus.gateway.config.model_copy(update={"pricing": {"openai": {"m": twice}}})
-        nexus.gateway.reload(config)
+        nexus.gateway.live.reload(config)
         answer = await nexus.ask()
 
     assert answer.headers["x-nexus-cost-estimated"] == "$2.000000"

@@ -110,7 +110,7 @@ async def test_a_prompt_whose_words_are_known_is_counted_exactly(tmp_path: Path)
     async with upstreams(hang) as (up,):
         served = cloud("a", up.url, models=("gpt-4o",))
         async with priced(served, folder=tmp_path, pricing=pricing) as nexus:
-            await until(lambda: nexus.gateway.books.tokenizers.is_loaded)
+            await until(lambda: nexus.gateway.cost_tracker.tokenizers.is_loaded)
             asked = nexus.start("gpt-4o", stream=True)
             await up.wait_for_requests(1)
             asked.cancel()
@@ -170,7 +170,7 @@ async def test_a_failed_attempt_costs_nothing(tmp_path: Path) -> None:
         async with priced(first, second, folder=tmp_path) as nexus:
             answer = await nexus.ask()
             await settled(nexus)
-            budget = nexus.gateway.books.budget
+            budget = nexus.gateway.cost_tracker.budget
             spoken_for = budget.spent_nano_usd, budget.reserved_nano_usd
 
     assert told(answer) == (200, "b", "backend-failover")
@@ -188,7 +188,7 @@ async def test_an_error_costs_nothing(tmp_path: Path, script: Script, status: in
     async with upstreams(script) as (up,), priced(cloud("a", up.url), folder=tmp_path) as nexus:
         answer = await nexus.ask()
         await settled(nexus)
-        reserved = nexus.gateway.books.budget.reserved_nano_usd
+        reserved = nexus.gateway.cost_tracker.budget.reserved_nano_usd
 
     assert (answer.status_code, COST in answer.headers, reserved) == (status, False, 0)
     (row,) = ledger(tmp_path)
@@ -203,7 +203,7 @@ async def test_what_a_provider_cannot_do_costs_nothing(tmp_path: Path) -> None:
     ):
         answer = await nexus.http.post(CHAT, json=chat("m", n=2))
         await settled(nexus)
-        budget = nexus.gateway.books.budget
+        budget = nexus.gateway.cost_tracker.budget
         spoken_for = budget.spent_nano_usd, budget.reserved_nano_usd
 
     assert (answer.status_code, spoken_for, up.received) == (422, (0, 0), [])

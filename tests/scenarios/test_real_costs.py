@@ -139,7 +139,7 @@ async def test_a_client_that_leaves_pays_what_was_counted_so_far(
         priced(vendor(kind, up.url), folder=tmp_path) as nexus,
     ):
         headers = await leave_after(nexus, "there.")
-        reserved = nexus.gateway.books.budget.reserved_nano_usd
+        reserved = nexus.gateway.cost_tracker.budget.reserved_nano_usd
 
     assert PATTERN.match(headers[COST])
     (row,) = ledger(tmp_path)

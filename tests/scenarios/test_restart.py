@@ -64,7 +64,7 @@ async def restarted(folder: Path, url: str, **sections: Any) -> AsyncIterator[Ne
 async def go_on(nexus: Nexus) -> None:
     assert isinstance(nexus.clock, SlowOpening)
     nexus.clock.may_go_on.set()
-    await nexus.gateway.books.ready(wants_prices=True)
+    await nexus.gateway.cost_tracker.ready(wants_prices=True)
 
 
 async def told(nexus: Nexus, path: str) -> Any:
@@ -144,7 +144,7 @@ async def test_what_can_not_be_read_stays_unknown(tmp_path: Path) -> None:
             cloud("a", up.url), pricing=PRICING, storage=StorageConfig(path=str(path))
         ) as nexus,
     ):
-        await nexus.gateway.books.ready(wants_prices=True)
+        await nexus.gateway.cost_tracker.ready(wants_prices=True)
         await nexus.ask()
         await settled(nexus)
         stats = await told(nexus, "/v1/stats")

@@ -190,7 +190,7 @@ async def test_a_reported_cost_counts_where_no_price_is_known(tmp_path: Path, st
         async with priced(served, folder=tmp_path, pricing={}) as nexus:
             script = streams(parts) if stream else answers(whole)
             answer, finished = await ask(nexus, up, script, model="mystery", stream=stream)
-            spent = nexus.gateway.books.budget.spent_nano_usd
+            spent = nexus.gateway.cost_tracker.budget.spent_nano_usd
             report = (await nexus.http.get("/nexus/costs")).json()["costs"]
 
     assert (finished.is_unpriced, finished.cost.nano_usd) == (False, 140_500)

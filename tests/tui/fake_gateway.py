@@ -12,15 +12,23 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
-from nexus_core.routing.explain import Explanation, Question, Situation, explain
+from nexus_core.routing.context import RoutingContext
+from nexus_core.routing.explain import Explanation, Question, explain
 from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.what_if import with_usable
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import Exchange
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
+
+
+class KeptBodies(dict[str, Exchange]):
+    is_on = False
 
 
 class FakeGateway:
@@ -30,10 +38,11 @@ class FakeGateway:
         self.config = config
         self.started_at = STARTED
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.bus = EventBus(self.stats.apply, self.recent.apply)
         self.now = now
-        self.is_capturing = False
-        self.kept: dict[str, Exchange] = {}
+        self.captures = self.kept = KeptBodies()
+        self.operator = self.cost_tracker = self.explainer = self
         self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
@@ -43,17 +52,13 @@ class FakeGateway:
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
-    def captured(self, request_id: str) -> Exchange | None:
-        return self.kept.get(request_id)
-
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))
-        situation = Situation(self.registry.snapshots(), strategy, 0.0)
+        context = RoutingContext(self.registry.snapshots(), strategy)
         need = read_requirements(
             question.model, question.hints, self.config.routing, question.traits
         )
-        situation = situation.with_usable(question.usable)
-        return explain(situation.decide(need), situation)
+        return explain(foresee(need, with_usable(context, question.usable)))
 
     async def cost_report(self) -> CostReport | None:
         return self.costs

@@ -90,7 +90,7 @@ COSTS = CostReport(
 )
 
 
-class FixedFinder:
+class FixedDiscovery:
     """What was found on a fixed machine, with a key of OpenAI; a used one is remembered."""
 
     def __init__(self, *set_keys: str) -> None:
@@ -194,7 +194,7 @@ def make_stage(
     source = StagedSource(
         gateway,
         "127.0.0.1:8000",
-        finder=FixedFinder() if finds else None,
+        discovery=FixedDiscovery() if finds else None,
     )
     source.costs = gateway.costs = COSTS if has_costs else None
     source.kept = {}
@@ -208,7 +208,7 @@ def keep_two(stage: Stage) -> None:
     """Bodies of two requests of the fixed minute, as if capture had been on."""
     for request_id, answer in zip(("a81f7c", "a81f78"), ANSWERS, strict=True):
         stage.kept[request_id] = Kept(request_id, streamed(answer))
-    stage.gateway.is_capturing = True
+    stage.gateway.captures.is_on = True
 
 
 def make_logs() -> LogRing:

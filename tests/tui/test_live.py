@@ -128,7 +128,7 @@ async def test_what_a_real_request_costs_is_on_every_screen_that_shows_money(
     async with live(ledger) as nexus, nexus.app.run_test(size=(160, 36)) as pilot:
         await nexus.ask("cloud-m")
         await nexus.ask("m")
-        spent = dollars(Cost(nexus.gateway.books.budget.spent_nano_usd, "").usd)
+        spent = dollars(Cost(nexus.gateway.cost_tracker.budget.spent_nano_usd, "").usd)
         while (costs := nexus.app.source.costs) is None or len(costs.by_model) < 2:
             await nexus.app.source.refresh_costs()
         await until(lambda: screen_text(nexus.app).count(spent) >= 3)

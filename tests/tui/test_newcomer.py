@@ -13,7 +13,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
 from nexus_tui.widgets.welcome import Welcome
 from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import FixedFinder, make_stage
+from tests.tui.staged import FixedDiscovery, make_stage
 from tests.tui.test_states import make_app
 
 
@@ -108,14 +108,14 @@ async def test_with_several_cloud_keys_o_asks_which(
     keys: tuple[str, ...], used: str | None
 ) -> None:
     stage = make_stage(is_empty=True)
-    stage.source.finder = finder = FixedFinder("ANTHROPIC_API_KEY")
+    stage.source.discovery = discovery = FixedDiscovery("ANTHROPIC_API_KEY")
     app = make_app(stage)
 
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
         shown = screen_text(app)
         asked = await press(pilot, "o")
-        nothing_yet = not any(key.is_used for key in finder.keys)
+        nothing_yet = not any(key.is_used for key in discovery.keys)
         await press(pilot, *keys)
 
     assert "set    o offers OpenAI" in shown
@@ -123,7 +123,7 @@ async def test_with_several_cloud_keys_o_asks_which(
     assert "Add a backend" in asked
     assert "by ANTHROPIC_API_KEY" in asked
     assert nothing_yet
-    assert [key.variable for key in finder.keys if key.is_used] == ([used] if used else [])
+    assert [key.variable for key in discovery.keys if key.is_used] == ([used] if used else [])
 
 
 async def test_a_single_cloud_key_is_used_by_o_and_offered_by_plus() -> None:

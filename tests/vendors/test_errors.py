@@ -176,7 +176,7 @@ async def test_a_refused_key_is_a_502_in_nexus_own_words_and_ends_the_backends_s
 
     assert answer.status_code == 502
     assert error_of(answer)["code"] == "upstream_auth_failed"
-    assert f'backend "{provider.type.value}" refused the key' in error_of(answer)["message"]
+    assert f'backend "{provider.type.value}" refused its API key' in error_of(answer)["message"]
     assert "PROVIDER_KEY" in error_of(answer)["message"]
     assert KEY not in answer.text
     assert (snapshot().health, snapshot().cause) == (HealthStatus.UNHEALTHY, HealthCause.AUTH)
@@ -322,7 +322,7 @@ async def test_a_request_that_is_refused_sets_no_money_aside(
     async with nexus_with(of(provider, upstream)) as nexus:
         undoable = await nexus.chat(messages=said, audio={"voice": "alloy", "format": "mp3"})
         misshapen = await nexus.chat(messages=said, temperature="hot")
-        budget = nexus.gateway.books.budget
+        budget = nexus.gateway.cost_tracker.budget
         held = [snapshot.in_flight for snapshot in nexus.gateway.registry.snapshots()]
 
     assert (undoable.status_code, misshapen.status_code) == (422, 400)

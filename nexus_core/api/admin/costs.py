@@ -16,13 +16,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/costs")
     async def costs() -> dict[str, Any]:
-        """US dollars as strings, so that no digit is lost; null where no ledger is kept.
+        """Costs of today and this month; US dollars as strings, null without a ledger.
 
-        Null and `is_reading` as long as it is read after the start: nothing is known yet.
+        While the ledger is being read after start-up: null, with `is_reading` true.
         """
-        if not gateway.books.is_read:
+        if not gateway.cost_tracker.is_read:
             return {"costs": None, "is_reading": True}
-        report = await gateway.cost_report()
+        report = await gateway.cost_tracker.cost_report()
         return {"costs": None if report is None else as_json(report)}
 
     return router

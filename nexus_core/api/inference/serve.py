@@ -27,7 +27,7 @@ from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.dialects.openai_chat.traits import read_traits
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.proxy.reply import ProxyRequest, Served
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
@@ -105,7 +105,7 @@ class AsgiReply:
         self.is_finished = False
 
     async def start(
-        self, status: int, upstream: Headers, served: Served, *, length: int | None
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         headers = passed_headers(upstream)
@@ -114,7 +114,7 @@ class AsgiReply:
             headers.append((b"content-length", str(length).encode()))
         if dict(headers).get(b"content-type", b"").startswith(b"text/event-stream"):
             headers += STREAM_HEADERS
-        NexusHeaders(self._request_id, served, served.overhead_ms).inject_into(headers)
+        NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         return shown_headers(headers)
 
@@ -137,10 +137,10 @@ class AsgiReply:
             await self.send(self._border() + error_event(error))
         await self.finish()
 
-    async def refuse(self, error: NexusError, served: Served | None) -> Headers:
-        """Answer with an error instead; `served` is the backend that caused it."""
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+        """Answer with an error instead; `selected` is the backend that caused it."""
         headers: RawHeaders = error_headers(error)
-        NexusHeaders(self._request_id, served).inject_into(headers)
+        NexusHeaders(self._request_id, selected).inject_into(headers)
         self.is_finished = True
         await send_whole(self._send, error.status, headers, error_body(error))
         return shown_headers(headers)

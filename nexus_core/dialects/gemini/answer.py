@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexus_core.dialects.gemini import signatures
 from nexus_core.dialects.gemini.candidates import (
     AnswerForm,
-    Call,
+    FunctionCall,
     Image,
     Piece,
     Signature,
@@ -66,7 +66,7 @@ def _choice(candidate: JsonObject, number: int, answer: str, form: AnswerForm) -
         reason = "STOP"
     if is_failed(reason):
         raise ModelFailedError(failure(candidate, reason), reason)
-    calls = [piece for piece in pieces if isinstance(piece, Call)]
+    calls = [piece for piece in pieces if isinstance(piece, FunctionCall)]
     if form.one_call:
         calls = calls[:1]
     word = finish_reason(reason, form=form, has_calls=bool(calls))
@@ -87,7 +87,7 @@ def _choice(candidate: JsonObject, number: int, answer: str, form: AnswerForm) -
     return chat_answer.choice(message, word, index=number, logprobs=read_logprobs(candidate))
 
 
-def _tool_calls(calls: list[Call], choice: int, answer: str) -> list[JsonObject]:
+def _tool_calls(calls: list[FunctionCall], choice: int, answer: str) -> list[JsonObject]:
     return [
         chat_answer.tool_call(
             call.id or call_id(answer, choice, number),

@@ -57,14 +57,14 @@ class Image:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class FunctionCall:
     id: str | None
     name: str
     arguments: str  # JSON
     signature: str | None
 
 
-Piece: TypeAlias = Text | Thought | Signature | Image | Call
+Piece: TypeAlias = Text | Thought | Signature | Image | FunctionCall
 
 # None: the model failed, and nothing useful can be made of what it said. Whatever is not named
 # here was added to cut answers off; it must not read like a natural end.
@@ -129,11 +129,11 @@ def read_pieces(candidate: JsonObject, calls: CallMapping = UNCHANGED) -> Iterat
             yield Signature(signature)
 
 
-def _read_call(call: JsonObject, signature: str | None, calls: CallMapping) -> Call:
+def _read_call(call: JsonObject, signature: str | None, calls: CallMapping) -> FunctionCall:
     call_id, name = call.get("id"), as_text(call.get("name"), "a function's name")
     if not name:
         raise ValueError("a function call without a name")
-    return Call(
+    return FunctionCall(
         id=as_text(call_id, "a call's id") if call_id else None,
         name=calls.name(name),
         arguments=write_object(calls.value(name, as_object(call.get("args"), "args"))),

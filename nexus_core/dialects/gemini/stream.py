@@ -10,7 +10,7 @@ from nexus_core.dialects.gemini import signatures
 from nexus_core.dialects.gemini.answer import image_field
 from nexus_core.dialects.gemini.candidates import (
     AnswerForm,
-    Call,
+    FunctionCall,
     Image,
     Piece,
     Signature,
@@ -199,14 +199,14 @@ class GoogleStream:
             case Image(url):
                 choice.images += 1
                 return {"images": [image_field(url, choice.images - 1)]}
-            case Call():
+            case FunctionCall():
                 choice.calls += 1
                 return self._call_delta(choice, piece, head)
             case _:
                 assert_never(piece)
 
     def _call_delta(
-        self, choice: _Choice, call: Call, head: chat_answer.AnswerHead
+        self, choice: _Choice, call: FunctionCall, head: chat_answer.AnswerHead
     ) -> JsonObject | None:
         """A call comes whole from Google, so that it is one delta."""
         number = choice.calls - 1

@@ -150,7 +150,7 @@ def reported_fault(fields: object, event: str, model: str) -> Fault | None:
     return None if report is None else judge_report(report, None, model)
 
 
-# What Nexus adds to a stream's request for its books, as servers that refuse it name it …
+# What Nexus adds to a stream's request for its accounting, as servers that refuse it name it …
 _NAMES_ADDITION = re.compile(rb"stream_?options|include_?usage", re.I)
 # … and what those say that name no field, or nothing at all.
 _REFUSES_SOMETHING = re.compile(

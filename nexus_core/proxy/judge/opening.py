@@ -16,7 +16,7 @@ _LARGEST_ERROR_BYTES = 64 * 1024  # an event that goes on beyond this is content
 _NOTHING_CAME = Fault(502, FailureKind.FAILED, "the stream ended without any content")
 
 
-class Standing(Enum):
+class OpeningState(Enum):
     """How far the beginning has come."""
 
     WAITING = auto()  # nothing but comments and pings
@@ -36,7 +36,7 @@ class StreamOpening:
         """`clean` cuts the backend's key out of what is told of an error."""
         self.held = bytearray()
         self.shape = Shape.UNKNOWN
-        self.standing = Standing.WAITING
+        self.state = OpeningState.WAITING
         self.fault: Fault | None = None  # where it is faulty
         self.reported = ""  # the data of the event that says so
         self._model = model
@@ -45,31 +45,31 @@ class StreamOpening:
         self._parsed = 0  # bytes of `held`
         self._has_choice = False
 
-    def feed(self, chunk: bytes) -> Standing:
+    def feed(self, chunk: bytes) -> OpeningState:
         """Take in what came; once there is content nothing more has to be fed."""
         self.held += chunk
         if self.shape is Shape.UNKNOWN:
             self.shape = shape_of(self.held)
             if self.shape is Shape.UNKNOWN:
-                return self.standing
+                return self.state
         if self.shape is not Shape.EVENTS:
-            self.standing = Standing.NO_STREAM
-            return self.standing
-        if self.standing in (Standing.WAITING, Standing.PREFACE):
+            self.state = OpeningState.NO_STREAM
+            return self.state
+        if self.state in (OpeningState.WAITING, OpeningState.PREFACE):
             self._weigh()
-        return self.standing
+        return self.state
 
-    def end(self) -> Standing:
+    def end(self) -> OpeningState:
         """The body is over. An event that lacks its blank line counts: it may be an error."""
         if self.shape is Shape.EVENTS and not self._is_settled:
             for event in self._parser.finish():
                 if self._take(event):
                     break
-        return self.standing
+        return self.state
 
     @property
     def _is_settled(self) -> bool:
-        return self.standing in (Standing.BEGUN, Standing.FAULTY)
+        return self.state in (OpeningState.BEGUN, OpeningState.FAULTY)
 
     def _weigh(self) -> None:
         new = bytes(self.held[self._parsed :])
@@ -82,7 +82,7 @@ class StreamOpening:
         except ValueError:  # a line or an event without end
             is_long = True
         if is_long and not self._is_in_comment():
-            self.standing = Standing.BEGUN
+            self.state = OpeningState.BEGUN
 
     def _is_in_comment(self) -> bool:
         line = 1 + max(self.held.rfind(b"\n"), self.held.rfind(b"\r"))
@@ -90,26 +90,26 @@ class StreamOpening:
 
     def _end_of_data(self) -> None:
         if self._has_choice:  # what was chosen may be empty
-            self.standing = Standing.BEGUN
+            self.state = OpeningState.BEGUN
         else:
-            self.standing, self.fault = Standing.FAULTY, _NOTHING_CAME
+            self.state, self.fault = OpeningState.FAULTY, _NOTHING_CAME
 
     def _take(self, event: SseEvent) -> bool:
         """Weigh an event; whether the verdict is settled by it."""
         if len(event.data) > _LARGEST_ERROR_BYTES:
-            self.standing = Standing.BEGUN
+            self.state = OpeningState.BEGUN
             return True
         data = self._clean(event.data)
         weight = judge_event(event.event, data, self._model)
         match weight:
             case Fault():
-                self.standing, self.fault, self.reported = Standing.FAULTY, weight, data
+                self.state, self.fault, self.reported = OpeningState.FAULTY, weight, data
             case Weight.CONTENT:
-                self.standing = Standing.BEGUN
+                self.state = OpeningState.BEGUN
             case Weight.CHOICE:
-                self.standing, self._has_choice = Standing.PREFACE, True
+                self.state, self._has_choice = OpeningState.PREFACE, True
             case Weight.PREFACE:
-                self.standing = Standing.PREFACE
+                self.state = OpeningState.PREFACE
             case Weight.NOTHING:
                 if data.strip().startswith(END_MARK):
                     self._end_of_data()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -19,10 +20,17 @@ from schemathesis.generation import GenerationMode
 
 from nexus_core.api.app import create_app
 from nexus_core.api.docs.openapi import ROUTES, build
+from nexus_core.api.errors import error_body
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
-from nexus_core.gateway import Gateway
-from nexus_core.types import Endpoint
+from nexus_core.errors import (
+    ActionableErrorContext,
+    AvailabilityStatus,
+    BackendStatus,
+    CapacityExceededError,
+)
+from nexus_core.gateway import Gateway, GatewayOptions
+from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
 from tests.api.in_thread import in_thread
@@ -105,6 +113,32 @@ def test_only_inference_answers_422_and_nothing_a_validation_error() -> None:
     assert "HTTPValidationError" not in str(schema)
 
 
+def test_the_context_of_a_503_has_the_fields_that_are_sent() -> None:
+    status = BackendStatus("a", "at_capacity", PrivacyZone.OPEN, 1)
+    sent = json.loads(
+        error_body(CapacityExceededError("m", ActionableErrorContext(1, (status,), 2)))
+    )
+
+    schemas = schema_with()["components"]["schemas"]
+    told, listed = schemas["ActionableErrorContext"], schemas["BackendStatus"]
+
+    assert set(told["required"]) == sent["error"]["context"].keys()
+    assert set(listed["required"]) == sent["error"]["context"]["available_backends"][0].keys()
+    assert set(listed["properties"]["status"]["enum"]) == set(get_args(AvailabilityStatus))
+
+
+def test_explain_takes_a_question_in_place_of_a_request() -> None:
+    schema = schema_with()
+
+    body = schema["paths"]["/nexus/explain"]["post"]["requestBody"]
+    (asked,) = schema["components"]["schemas"]["QuestionBody"]["required"]
+
+    kinds = body["content"]["application/json"]["schema"]["anyOf"]
+    assert {"$ref": "#/components/schemas/QuestionBody"} in kinds
+    assert asked == "question"
+    assert schema["components"]["schemas"]["AskedQuestion"]["required"] == ["model"]
+
+
 def test_inference_tells_its_headers_and_bodies() -> None:
     schema = schema_with()
     for endpoint in Endpoint:
@@ -138,7 +172,7 @@ async def test_the_page_tells_the_same_and_loads_nothing_from_elsewhere(gateway:
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class SelectedRoute:
     """A running Nexus, a client of it, and what it says of itself."""
 
     url: str
@@ -170,14 +204,14 @@ def make_gateway() -> Gateway:
         },
         strict=False,
     )
-    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)))
-    gateway.operator.configuration = ConfigControl(gateway, lambda _: config, {})
+    files = GatewayOptions(files=lambda live, _: ConfigControl(live, lambda _: config, {}))
+    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)), options=files)
     gateway.event_log.close()  # so that the stream of events comes to an end
     return gateway
 
 
 @pytest.fixture(scope="module")
-def served() -> Iterator[Served]:
+def selected() -> Iterator[SelectedRoute]:
     with in_thread(make_gateway) as port, requests.Session() as session:
         url = f"http://127.0.0.1:{port}"
         schema = session.get(f"{url}/openapi.json", timeout=10).json()
@@ -185,7 +219,7 @@ def served() -> Iterator[Served]:
         for _, _, operation in operations(schema):
             for any_of_them in ("4XX", "5XX"):
                 operation["responses"].pop(any_of_them, None)
-        yield Served(url, session, schema)
+        yield SelectedRoute(url, session, schema)
 
 
 def _operations() -> list[tuple[str, str]]:
@@ -225,16 +259,18 @@ _MAY_REFUSE_VALID = {
 
 @pytest.mark.parametrize(("method", "path"), _operations())
 def test_a_fuzzer_finds_no_undocumented_status_and_no_500(
-    served: Served, method: str, path: str
+    selected: SelectedRoute, method: str, path: str
 ) -> None:
-    operation = schemathesis.openapi.from_dict(served.schema)[path][method]
+    operation = schemathesis.openapi.from_dict(selected.schema)[path][method]
 
-    assert _fuzz(served, operation, GenerationMode.POSITIVE) > 0
+    assert _fuzz(selected, operation, GenerationMode.POSITIVE) > 0
     if operation.body or operation.query:  # there is something that can be wrong
-        assert _fuzz(served, operation, GenerationMode.NEGATIVE) > 0
+        assert _fuzz(selected, operation, GenerationMode.NEGATIVE) > 0
 
 
-def _fuzz(served: Served, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode) -> int:
+def _fuzz(
+    selected: SelectedRoute, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode
+) -> int:
     """Send valid or invalid requests and check the answers; how many."""
     count = 0
 
@@ -252,7 +288,7 @@ def _fuzz(served: Served, operation: APIOperation[Any, Any, Any, Any], mode: Gen
         count += 1
         if mode is GenerationMode.POSITIVE and count % 2:
             _aim(case)
-        found = case.call(base_url=served.url, session=served.session, timeout=10)
+        found = case.call(base_url=selected.url, session=selected.session, timeout=10)
 
         assert found.status_code != 500
         named = {*(case.headers or ()), *(case.query or ())}
@@ -275,13 +311,13 @@ def _aim(case: schemathesis.Case[Any]) -> None:
         case.headers["X-Nexus-Backend"] = "local"
 
 
-def test_no_path_takes_another_method(served: Served) -> None:
-    for path, documented in served.schema["paths"].items():
-        url = served.url + re.sub(r"\{\w+\}", "m", path)
+def test_no_path_takes_another_method(selected: SelectedRoute) -> None:
+    for path, documented in selected.schema["paths"].items():
+        url = selected.url + re.sub(r"\{\w+\}", "m", path)
         for method in METHODS:
             if method.lower() in documented:
                 continue
-            found = served.session.request(method, url, data=b"{}", timeout=10)
+            found = selected.session.request(method, url, data=b"{}", timeout=10)
 
             assert found.status_code == 405, (method, path)
             assert found.headers["allow"].lower() in documented, (method, path)

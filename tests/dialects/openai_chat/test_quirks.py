@@ -9,7 +9,8 @@ import pytest
 
 from nexus_core.catalog import BackendType, Quirks
 from nexus_core.dialects.openai_chat.quirks import adapt
-from nexus_core.dialects.report import Translation, UnsupportedFieldsError
+from nexus_core.dialects.report import Translation
+from nexus_core.errors import UnsupportedFieldsError
 
 DEVELOPER = {"role": "developer", "content": "be brief", "name": "d"}
 USER = {"role": "user", "content": "x"}

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nexus_core.dialects.sse import Shape
 from nexus_core.proxy.judge.fault import FailureKind
-from nexus_core.proxy.judge.opening import Standing, StreamOpening
+from nexus_core.proxy.judge.opening import OpeningState, StreamOpening
 from tests.proxy.fakes import split_at
 
 
@@ -28,10 +28,10 @@ COMMENT = b": OPENROUTER PROCESSING\n\n"
 USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}\n\n'
 ERROR = b'data: {"error": {"message": "limit", "code": 429}, "user_id": "u"}\n\n'
 
-WAITING, PREFACE, BEGUN = Standing.WAITING, Standing.PREFACE, Standing.BEGUN
-FAULTY, NO_STREAM = Standing.FAULTY, Standing.NO_STREAM
+WAITING, PREFACE, BEGUN = OpeningState.WAITING, OpeningState.PREFACE, OpeningState.BEGUN
+FAULTY, NO_STREAM = OpeningState.FAULTY, OpeningState.NO_STREAM
 
-BEGINNINGS: dict[str, tuple[bytes, Standing]] = {
+BEGINNINGS: dict[str, tuple[bytes, OpeningState]] = {
     "nothing": (b"", WAITING),
     "blank lines": (b"\n\r\n\n", WAITING),
     "comments": (COMMENT * 3, WAITING),
@@ -77,14 +77,16 @@ BEGINNINGS: dict[str, tuple[bytes, Standing]] = {
 }
 
 
-@pytest.mark.parametrize(("data", "standing"), BEGINNINGS.values(), ids=BEGINNINGS)
-def test_a_beginning_stands_somewhere_wherever_it_is_split(data: bytes, standing: Standing) -> None:
+@pytest.mark.parametrize(("data", "state"), BEGINNINGS.values(), ids=BEGINNINGS)
+def test_a_beginning_stands_somewhere_wherever_it_is_split(
+    data: bytes, state: OpeningState
+) -> None:
     for position in range(len(data) + 1):
         opening = StreamOpening("m")
         for part in split_at(data, position):
             opening.feed(part)
 
-        assert opening.standing is standing, position
+        assert opening.state is state, position
         assert opening.held == data
 
 
@@ -107,13 +109,13 @@ def test_the_verdict_does_not_hang_on_the_chunks(
         whole.end()
         split.end()
 
-    assert (split.standing, split.shape, split.fault) == (whole.standing, whole.shape, whole.fault)
+    assert (split.state, split.shape, split.fault) == (whole.state, whole.shape, whole.fault)
     telling = next((event for event in events if event in (TEXT, ERROR, DONE)), None)
     # Content in the first place that tells anything, unless the end comes before anything else.
     if telling == TEXT:
-        assert whole.standing is BEGUN
+        assert whole.state is BEGUN
     elif telling == ERROR:
-        assert whole.standing is FAULTY
+        assert whole.state is FAULTY
 
 
 def test_the_error_is_told_with_its_words_and_its_bytes() -> None:
@@ -130,7 +132,7 @@ def test_the_error_is_told_with_its_words_and_its_bytes() -> None:
 def test_an_error_that_lacks_its_blank_line_counts_at_the_end() -> None:
     opening = StreamOpening("m")
     opening.feed(ERROR.rstrip())
-    assert opening.standing is WAITING
+    assert opening.state is WAITING
 
     assert opening.end() is FAULTY
 
@@ -141,7 +143,7 @@ def test_a_long_line_is_content_and_a_long_comment_is_not() -> None:
     picture.feed(b'data: {"choices":[{"delta":{"audio":"' + b"x" * 100_000)
     comment.feed(b": " + b"x" * 100_000)
 
-    assert (picture.standing, comment.standing) == (BEGUN, WAITING)
+    assert (picture.state, comment.state) == (BEGUN, WAITING)
 
 
 def test_blank_bytes_do_not_go_on_for_ever() -> None:
@@ -149,4 +151,4 @@ def test_blank_bytes_do_not_go_on_for_ever() -> None:
 
     opening.feed(b"\n" * 10_000)
 
-    assert (opening.standing, opening.shape) == (NO_STREAM, Shape.OTHER)
+    assert (opening.state, opening.shape) == (NO_STREAM, Shape.OTHER)

@@ -12,7 +12,7 @@ import pytest
 from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.load import load_config
 from nexus_core.discovery.cloud import cloud_keys, keys_without_url
-from nexus_core.discovery.local import Place, Sight, Sighting
+from nexus_core.discovery.local import DiscoveryResult, Place, Sight
 from nexus_core.discovery.new_config import config_text
 from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_tui.commands.client import load
@@ -23,13 +23,15 @@ KEYS = {"OPENAI_API_KEY": "sk-secret-1", "GEMINI_API_KEY": "sk-secret-2"}
 HOSTILE = ("m\n[[backends]]", "\x1b[2J\u202e", "sk-abcdefghijklmnopqrstuvwxyz123456")
 
 
-def seen(kind: BackendType, port: int, *models: str) -> Sighting:
-    return Sighting(Place(kind, port), Sight.FOUND, kind, ProbeResult(elapsed_ms=1, models=models))
+def seen(kind: BackendType, port: int, *models: str) -> DiscoveryResult:
+    return DiscoveryResult(
+        Place(kind, port), Sight.FOUND, kind, ProbeResult(elapsed_ms=1, models=models)
+    )
 
 
 FOUND = (
     seen(BackendType.OLLAMA, 11434, "llama3:latest", *HOSTILE),
-    Sighting(Place(BackendType.VLLM, 8000), Sight.NEXUS, BackendType.VLLM),
+    DiscoveryResult(Place(BackendType.VLLM, 8000), Sight.NEXUS, BackendType.VLLM),
     seen(BackendType.OLLAMA, 11435),
 )
 

@@ -14,7 +14,7 @@ from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.control.commands import SetTier, SwitchBackend
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.process.serving import LocalServer
+from nexus_tui.process.serving import ServerTask
 from nexus_tui.sources.local import LocalSource
 from tests.tui.screen import screen_text, until
 
@@ -79,7 +79,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
     stop, ready = asyncio.Event(), asyncio.Event()
     listener = bind("127.0.0.1", 0)
     port = listener.getsockname()[1]
-    server = LocalServer(CONFIG, listener, stop)
+    server = ServerTask(CONFIG, listener, stop)
     source = LocalSource(server.gateway, f"127.0.0.1:{port}")
     server.watch_with(source)
     app = NexusApp(source, server=server)
@@ -90,9 +90,9 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("!")
             await until(lambda: "OPEN ZONE CUT" in screen_text(app))
-            server.gateway.add_backend(FOUND)
-            await server.gateway.execute(SwitchBackend(backend="found", enabled=False))
-            await server.gateway.execute(SetTier(backend="cloud", tier=4))
+            server.gateway.live.add_backend(FOUND)
+            await server.gateway.operator.execute(SwitchBackend(backend="found", enabled=False))
+            await server.gateway.operator.execute(SetTier(backend="cloud", tier=4))
             ready.clear()
             death.now.set()
             await until(lambda: "THE SERVER HAS STOPPED: OSError" in screen_text(app))
@@ -118,7 +118,7 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
 async def test_without_a_screen_a_death_is_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     death = Death()
     monkeypatch.setattr("nexus_core.fleet.health.HealthChecks.run", death.around(endless))
-    server = LocalServer(CONFIG, bind("127.0.0.1", 0), asyncio.Event())
+    server = ServerTask(CONFIG, bind("127.0.0.1", 0), asyncio.Event())
     ready = asyncio.Event()
 
     death.now.set()
@@ -133,7 +133,7 @@ async def test_quitting_ends_a_server_that_died(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr("nexus_tui.process.serving.serve", die)
     stop = asyncio.Event()
     with bind("127.0.0.1", 0) as listener:
-        server = LocalServer(CONFIG, listener, stop)
+        server = ServerTask(CONFIG, listener, stop)
     server.watch_with(LocalSource(server.gateway))
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -12,10 +13,10 @@ from nexus_core.config.schema import Config, StorageConfig
 from nexus_core.discovery.local import Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.sources.discovery_result import DiscoveryFinder
+from nexus_tui.sources.discovery_result import DiscoverySource
 from nexus_tui.sources.local import LocalSource
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
@@ -27,12 +28,13 @@ KEY = {"OPENAI_API_KEY": "sk-0123456789"}
 @asynccontextmanager
 async def finding(
     *places: Place, environ: Mapping[str, str] = KEY
-) -> AsyncIterator[tuple[DiscoveryFinder, Gateway]]:
+) -> AsyncIterator[tuple[DiscoverySource, Gateway]]:
     """A gateway without a backend, whose discovery looks only when it is told to."""
-    gateway = Gateway(Config(storage=StorageConfig(path=":memory:")))
-    gateway.discovery = Discovery(gateway, gateway.engine, environ, places=places)
+    config = Config(storage=StorageConfig(path=":memory:"))
+    options = GatewayOptions(discover=partial(Discovery, environ=environ, places=places))
+    gateway = Gateway(config, options=options)
     try:
-        yield DiscoveryFinder(lambda: gateway), gateway
+        yield DiscoverySource(lambda: gateway), gateway
     finally:
         await gateway.engine.close()
 
@@ -46,8 +48,8 @@ async def server(*models: str) -> AsyncIterator[ScriptedUpstream]:
 
 
 async def test_before_the_first_look_it_says_that_it_looks() -> None:
-    async with finding(Place(BackendType.OLLAMA, free_port())) as (finder, _):
-        (found,) = finder.servers
+    async with finding(Place(BackendType.OLLAMA, free_port())) as (discovery, _):
+        (found,) = discovery.servers
 
     assert (found.title, found.finding, found.is_used) == ("Ollama", "looking …", False)
 
@@ -56,10 +58,10 @@ async def test_what_answers_is_used_and_what_does_not_is_told() -> None:
     closed = Place(BackendType.LMSTUDIO, free_port())
     async with (
         server("m", "n") as upstream,
-        finding(place(upstream), closed) as (finder, gateway),
+        finding(place(upstream), closed) as (discovery, gateway),
     ):
-        await finder.look()
-        answers, refuses = finder.servers
+        await discovery.look()
+        answers, refuses = discovery.servers
 
         assert (answers.finding, answers.is_used) == ("2 models", True)
         assert (refuses.title, refuses.finding, refuses.is_used) == ("LM Studio", "refused", False)
@@ -68,11 +70,11 @@ async def test_what_answers_is_used_and_what_does_not_is_told() -> None:
 
 
 async def test_a_key_is_offered_and_used_only_when_asked_for() -> None:
-    async with finding() as (finder, gateway):
-        offered = {key.variable: (key.is_set, key.is_used) for key in finder.keys}
+    async with finding() as (discovery, gateway):
+        offered = {key.variable: (key.is_set, key.is_used) for key in discovery.keys}
         before = tuple(gateway.registry.names)
-        outcome = await finder.use_key("OPENAI_API_KEY")
-        (openai, *_) = finder.keys
+        outcome = await discovery.use_key("OPENAI_API_KEY")
+        (openai, *_) = discovery.keys
 
         assert offered == {
             "OPENAI_API_KEY": (True, False),
@@ -91,28 +93,28 @@ async def test_a_key_is_offered_and_used_only_when_asked_for() -> None:
     [("PATH", "no variable of a cloud's key"), ("ANTHROPIC_API_KEY", "not set")],
 )
 async def test_a_key_that_cannot_be_used_says_why(variable: str, says: str) -> None:
-    async with finding() as (finder, gateway):
+    async with finding() as (discovery, gateway):
         with pytest.raises(InvalidRequestError, match=says):
-            await finder.use_key(variable)
+            await discovery.use_key(variable)
 
         assert not gateway.registry.names
 
 
 async def test_a_key_is_not_used_twice() -> None:
-    async with finding() as (finder, _):
-        await finder.use_key("OPENAI_API_KEY")
+    async with finding() as (discovery, _):
+        await discovery.use_key("OPENAI_API_KEY")
 
         with pytest.raises(InvalidRequestError, match="openai"):
-            await finder.use_key("OPENAI_API_KEY")
+            await discovery.use_key("OPENAI_API_KEY")
 
 
 async def test_the_newcomer_s_keys_look_again_and_use_what_is_set() -> None:
-    async with server("m") as upstream, finding(place(upstream)) as (finder, gateway):
+    async with server("m") as upstream, finding(place(upstream)) as (discovery, gateway):
         upstream.listing = NOT_FOUND
-        app = NexusApp(LocalSource(gateway, finder=finder))
+        app = NexusApp(LocalSource(gateway, discovery=discovery))
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("R")
-            await until(lambda: "answers something else" in screen_text(app))
+            await until(lambda: "not a known server" in screen_text(app))
             await pilot.press("o")
             await until(lambda: "openai" in gateway.registry.names)
 

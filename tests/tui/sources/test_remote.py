@@ -45,7 +45,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.dialects.openai_chat.traits import Traits, read_traits
+from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import UnreadableError
@@ -55,7 +55,7 @@ from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import Capability, Endpoint, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import Call, explain_call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
@@ -144,19 +144,19 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         assert (source.is_capturing, source.is_demo, source.notice) == (False, False, None)
 
         gateway.registry.release("a")
-        await gateway.execute(CaptureBodies(enabled=True))
+        await gateway.operator.execute(CaptureBodies(enabled=True))
         await until(lambda: source.is_capturing and source.backends()[0].in_flight == 0)
 
 
 async def test_costs_are_those_that_the_other_side_shows(tmp_path: Path) -> None:
     config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
     gateway = Gateway(config)
-    gateway.books.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
+    gateway.cost_tracker.ledger.append(row(at=gateway.now(), cost_nano_usd=1_234_567_891))
 
     async with linked(gateway) as source:
         while source.costs is None or not source.costs.by_model:
             await source.refresh_costs()
-        here = await gateway.cost_report()
+        here = await gateway.cost_tracker.cost_report()
 
         assert here is not None
         assert source.costs.by_model == here.by_model
@@ -193,7 +193,7 @@ async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None
     config = Config(storage=StorageConfig(path=str(tmp_path / "n.db")))
     gateway = Gateway(config)
     async with linked(gateway) as source:
-        await gateway.books.ready(wants_prices=False)
+        await gateway.cost_tracker.ready(wants_prices=False)
         await source.refresh_costs()
         before = source.costs
         source._lose("it ended the connection")
@@ -337,7 +337,7 @@ async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
         given.append(wanted)
         return outcome
 
-    monkeypatch.setattr(gateway, "execute", execute)
+    monkeypatch.setattr(gateway.operator, "execute", execute)
     async with linked(gateway) as source:
         assert await source.command(command) == outcome
 
@@ -376,53 +376,19 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
         usable=("a",),
     )
     async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
-
-
-@pytest.mark.parametrize("endpoint", Endpoint)
-async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
-    endpoint: Endpoint,
-) -> None:
-    gateway = make_gateway()
-    bodies: dict[Endpoint, dict[str, Any]] = {
-        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
-        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
-        Endpoint.EMBEDDINGS: {"input": "x" * 900},
-    }
-    traits = replace(read_traits(endpoint, {"model": "m", **bodies[endpoint]}), prefixes=())
-    question = Question(model="m", traits=traits, endpoint=endpoint)
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
+        assert await source.explain(question) == await gateway.explainer.explain(question)
 
 
 async def test_what_another_version_does_not_know_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(
-        "nexus_tui.sources.remote.call_for", lambda _: Call("POST", "/nexus/of-tomorrow", {})
+        "nexus_tui.sources.remote.call_for", lambda _: HttpCall("POST", "/nexus/of-tomorrow", {})
     )
     async with linked(make_gateway()) as source:
         with pytest.raises(NexusError, match="it may be too old; nothing was done"):
             await source.command(ProbeBackend(backend="a"))
         assert source.status == "live"
-
-
-@given(
-    needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
-    tokens=st.integers(200, 3000),
-    limit=st.integers(0, 100),
-)
-def test_a_question_is_asked_by_a_request_with_the_same_traits(
-    needs: set[Capability], tokens: int, limit: int
-) -> None:
-    wanted = frozenset(needs | {Capability.CHAT})
-    traits = Traits(needs=wanted, prompt_tokens=tokens, max_tokens=limit)
-
-    body = explain_call(Question(model="m", traits=traits)).body
-
-    assert body is not None
-    shown = read_traits(Endpoint.CHAT_COMPLETIONS, dict(body))
-    assert (shown.needs, shown.prompt_tokens, shown.max_tokens) == (wanted, tokens, limit)
 
 
 # What is not as it should be ----------------------------------------------------------------------

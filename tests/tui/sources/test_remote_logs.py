@@ -10,7 +10,7 @@ import pytest
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing
 from nexus_tui.sources import remote_logs
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import Call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_logs import RemoteLogs
 from tests.running import served
@@ -70,7 +70,7 @@ class Told:
         self.answers = list(answers)
         self.asked: list[str] = []
 
-    async def ask(self, call: Call) -> dict[str, Any]:
+    async def ask(self, call: HttpCall) -> dict[str, Any]:
         self.asked.append(call.path)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, Exception):

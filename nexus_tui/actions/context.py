@@ -16,10 +16,10 @@ from nexus_tui.view.model import ViewModel
 T = TypeVar("T")
 # What a key does. One that asks or waits is a coroutine function, or a partial of one.
 Deed: TypeAlias = Callable[[], Awaitable[None] | None]
-Deeds: TypeAlias = Mapping[str, Deed]  # by the key's id
+Handlers: TypeAlias = Mapping[str, Deed]  # by the key's id
 
 
-class Desk(Protocol):
+class AppContext(Protocol):
     """The app, as far as actions see it."""
 
     @property
