@@ -359,9 +359,9 @@ def _announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
 def _offers(launch: Launch, config: Config) -> list[str]:
     """What Nexus does without a configuration, and what it could use and does not unasked."""
     from nexus_core.discovery.cloud import cloud_keys
-    from nexus_core.discovery.local import TITLES, USUAL_PLACES
+    from nexus_core.discovery.local import USUAL_PLACES
 
-    ports = ", ".join(f"{TITLES[place.kind]} {place.port}" for place in USUAL_PLACES)
+    ports = ", ".join(f"{place.kind.spec.title} {place.port}" for place in USUAL_PLACES)
     used = {backend.type for backend in config.backends}
     keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
     offers = [f"{key.variable} is set and not used; --cloud uses it" for key in keys]

@@ -9,18 +9,11 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.control.commands import Outcome
 from nexus_core.discovery.cloud import CloudKey
-from nexus_core.discovery.local import TITLES, DiscoveryResult, Place
+from nexus_core.discovery.local import DiscoveryResult, Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.fleet.registry import Registry
-from nexus_core.types import BackendType
 from nexus_tui.sources.base import FoundKey, FoundServer
-
-_CLOUDS = {
-    BackendType.OPENAI: "OpenAI",
-    BackendType.ANTHROPIC: "Anthropic",
-    BackendType.GOOGLE: "Google",
-}
 
 
 class Looking(Protocol):
@@ -84,7 +77,7 @@ def _server(
 ) -> FoundServer:
     kind = place.kind if result is None else result.kind
     return FoundServer(
-        title=TITLES[kind],
+        title=kind.spec.title,
         address=place.address,
         finding="looking …" if result is None else result.text,
         is_used=(place.host, place.port) in used,
@@ -93,5 +86,5 @@ def _server(
 
 def _key(key: CloudKey, *, is_used: bool) -> FoundKey:
     return FoundKey(
-        title=_CLOUDS[key.type], variable=key.variable, is_set=key.is_set, is_used=is_used
+        title=key.type.spec.title, variable=key.variable, is_set=key.is_set, is_used=is_used
     )

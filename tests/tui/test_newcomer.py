@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.widgets.welcome import Welcome
 from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import FixedDiscovery, make_stage

@@ -8,12 +8,13 @@ from functools import partial
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, StorageConfig
 from nexus_core.discovery.local import Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway, GatewayOptions
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.sources.discovery_result import DiscoverySource
 from nexus_tui.sources.local import LocalSource

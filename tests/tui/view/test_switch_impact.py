@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, PrivacyZone
 from nexus_tui.view.switch_impact import Hit, hits, is_last_of_zone, lost
 
 
