@@ -22,7 +22,7 @@ from nexus_tui.text.numbers import NOTHING, duration, fit, wrap
 from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
-from nexus_tui.widgets.frame import Banner, HintBar
+from nexus_tui.widgets.chrome import Banner, HintBar
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 Side = tuple[RequestRow, Exchange | None]
@@ -50,7 +50,6 @@ class DiffText(ScrolledLines):
         """The right one to the left."""
         self._sides = (self._sides[1], self._sides[0])
         self._comparison, self._width = None, 0
-        self.redraw()
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         half = width // 2 - 1
@@ -197,3 +196,4 @@ class DiffScreen(ModalScreen[None]):
             "bottom": lambda: self.text.edge(1),
         }
         handlers[key_id]()
+        self.text.redraw()

@@ -150,7 +150,8 @@ class RemoteSource:
         return count
 
     async def wait(self) -> None:
-        await self._arrived.wait()
+        while not self._arrived.is_set():  # whoever drains first leaves nothing to wake for
+            await self._arrived.wait()
 
     def close(self) -> None:
         self.status = "closed"

@@ -115,26 +115,24 @@ class RequestDetail(ScrolledLines):
             right += len(pane) + 4
             if event.x < right:
                 self.turn(PANES.index(pane) - PANES.index(self.pane))
+                self.redraw()
                 return
 
     def turn(self, panes: int) -> None:
         """Show another pane, from its beginning."""
         self.pane = PANES[(PANES.index(self.pane) + panes) % len(PANES)]
         self._top = 0
-        self.redraw()
 
     def start(self, row: RequestRow | None) -> None:
         """Show a request from its beginning."""
         self.request = row
         self._top = 0
         self.kept = self.now = self._laid_out = None
-        self.redraw()
 
     def know(self, row: RequestRow, kept: Exchange | None, now: Explanation | None) -> None:
         """Take in what had to be asked for; nothing if another request is shown by now."""
         if row is self.request:
             self.kept, self.now = kept, now
-            self.redraw()
 
 
 def _summary(row: RequestRow) -> Line:

@@ -83,7 +83,7 @@ async def test_a_body_is_laid_out_once_however_often_the_screen_is_painted(
         await until(lambda: part in read.reads)
         before = read.reads.count(part)
         for _ in range(5):
-            app.redraw()
+            app.painter.paint()
         await press(pilot, "j", "k")
         painted = read.reads.count(part) - before
         await pilot.resize_terminal(100, 30)

@@ -45,7 +45,7 @@ async def test_the_zones_tell_what_left_the_machine_and_how_to_cut(size: tuple[i
     async with app.run_test(size=size) as pilot:
         text = await press(pilot, "4")
         stage.gateway.cut_open_zone()
-        app.redraw()
+        app.painter.paint()
         cut = await press(pilot)
 
     assert "0 of them by a cloud" in text
