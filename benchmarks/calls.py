@@ -38,7 +38,7 @@ from nexus_tui.process.log_handlers import RingHandler
 from nexus_tui.sources.local import LocalSource
 
 BACKENDS = 50
-SIZE = (120, 60)  # columns, lines: every backend has its row
+SIZE = (120, 62)  # columns, lines: every backend has its row
 QUIET_SECONDS = 0.3  # without a call of ours, and longer than a pause between two paintings
 ROUNDS = 4  # of which the one with the fewest calls counts: a tick of the clock may fall into one
 
