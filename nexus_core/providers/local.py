@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
 from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, read_whole
 from nexus_core.providers.details import (
@@ -93,7 +93,9 @@ class LocalAgent(OpenAIAgent):
         if endpoint is Endpoint.EMBEDDINGS and self._server.embeds_text_as_floats:
             check_embeddings_request(request.fields)
             if not _is_text(request.fields["input"]):
-                raise UnsupportedFieldsError({"input": f"{self._server.label} takes no tokens"})
+                raise UnsupportedFieldsError(
+                    {"input": f"{self._server.label} accepts texts, not tokens"}
+                )
         return super().prepare(endpoint, request, model, wants_usage=wants_usage)
 
     async def send(self, call: Call) -> Response:
@@ -178,4 +180,4 @@ class ReencodedResponse:
                 raise ValueError("no object")
             yield json.dumps(with_encoding(answer, "base64")).encode()
         except ValueError as error:
-            raise UpstreamProtocolError(f"its embeddings make no sense: {error}") from error
+            raise UpstreamProtocolError(f"invalid embeddings answer: {error}") from error

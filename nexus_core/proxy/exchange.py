@@ -179,9 +179,9 @@ class Exchange:
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
         if not 200 <= status <= 599:
-            raise self._failed(f"answers with the status {status}, which is none of HTTP's")
+            raise self._failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
-            raise self._failed(f"answers {status}, and redirects are not followed")
+            raise self._failed(f"answered with a redirect ({status}); redirects are not followed")
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
         body = await read_whole(response, self._server.max_response_bytes)
@@ -206,7 +206,7 @@ class Exchange:
         if state is not OpeningState.NO_STREAM:
             return Answer(response.status, as_events(headers), held, relay)
         if opening.shape is not Shape.JSON:
-            raise self._failed("answered with something that is neither a stream nor JSON")
+            raise self._failed("answered with neither an event stream nor JSON")
         body = held + await self._rest(relay, len(held))
         whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
         if whole.status >= 400:
@@ -217,7 +217,7 @@ class Exchange:
             else None
         )
         if not is_object(fields):
-            raise self._failed("answered a request for a stream without one")
+            raise self._failed("answered a streaming request without a stream")
         body = as_chunks(fields, include_usage=_wants_usage(call.asked))
         return replace(whole, headers=as_events(headers), body=body)
 
@@ -227,7 +227,9 @@ class Exchange:
             parts.append(chunk)
             size += len(chunk)
             if size > self._server.max_response_bytes:
-                raise self._failed(f"the answer is over {self._server.max_response_bytes} bytes")
+                raise self._failed(
+                    f"answer over max_response_bytes ({self._server.max_response_bytes})"
+                )
         return b"".join(parts)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
@@ -253,12 +255,12 @@ class Exchange:
         """A good answer's fields; None of one that is too long to be parsed for its usage."""
         if len(body) > _MAX_PARSED_BYTES:
             if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
-                raise self._failed("answered with something that is not JSON")
+                raise self._failed("answered with a body that is not JSON")
             return None
         try:
             fields = parse_json(body, allows_nan=True)
         except ValueError as error:
-            raise self._failed("answered with something that is not JSON") from error
+            raise self._failed("answered with a body that is not JSON") from error
         if is_list(fields) and read_report(fields) is not None:
             fields = fields[0]  # how Google's errors come at times
         if not is_object(fields):
@@ -290,7 +292,7 @@ class Exchange:
             return answer
         why = f"answered {fault.status}"
         if is_inside:
-            why = f"answered with an error inside ({fault.status}): {fault.words}"
+            why = f"answered with an error in the body ({fault.status}): {fault.words}"
         raise AttemptFailedError(Failure(why, answer, fault.status, fault.kind, headers))
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
@@ -314,8 +316,7 @@ class Exchange:
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
         error = UpstreamFailedError(
-            f'backend "{self.agent.name}" refused the key Nexus holds for it ({status}); '
-            f"{self.agent.auth_hint}",
+            f'backend "{self.agent.name}" refused its API key ({status}); {self.agent.auth_hint}',
             code="upstream_auth_failed",
         )
         return AttemptFailedError(

@@ -147,7 +147,7 @@ class StreamRelay:
         if self.fault is not None:
             raise StreamFaultError(self.fault)
         if not self.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
 
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that says [DONE], or of the stream."""

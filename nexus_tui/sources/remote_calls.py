@@ -1,4 +1,4 @@
-"""Commands and questions as calls of the control API."""
+"""Commands as calls of the control API."""
 
 from __future__ import annotations
 
@@ -21,11 +21,7 @@ from nexus_core.control.commands import (
     SetTier,
     SwitchBackend,
     SwitchZone,
-    asked_headers,
 )
-from nexus_core.dialects.openai_chat.traits import CHARS_PER_TOKEN, Traits, read_traits
-from nexus_core.routing.explain import Question
-from nexus_core.types import Capability, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,63 +72,6 @@ def call_for(command: Command) -> HttpCall:
 def one_request(request_id: str) -> str:
     """The path of one request."""
     return f"/nexus/requests/{_segment(request_id)}"
-
-
-def explain_call(question: Question) -> HttpCall:
-    """The call that answers a question; a request with the same traits stands for it."""
-    hints = question.hints
-    headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
-    # What stands for the request has no fields of its own whose translation could be told.
-    query = urlencode(
-        [
-            ("translate", "false"),
-            ("endpoint", question.endpoint.value),
-            *(("usable", name) for name in question.usable),
-        ]
-    )
-    return HttpCall(
-        "POST",
-        f"/nexus/explain?{query}",
-        {"model": question.model, **_body_with(question.endpoint, question.traits)},
-        dict(headers),
-    )
-
-
-_PARTS: Mapping[Capability, dict[str, Any]] = {
-    Capability.VISION: {"type": "image_url", "image_url": {"url": "data:,"}},
-    Capability.AUDIO: {"type": "input_audio", "input_audio": {}},
-    Capability.FILES: {"type": "file", "file": {}},
-}
-
-
-def _body_with(endpoint: Endpoint, traits: Traits) -> dict[str, Any]:
-    """A request that shows these traits; its text is as long as it has to be."""
-    body = _with_text(endpoint, traits, "")
-    if traits.max_tokens and endpoint is not Endpoint.EMBEDDINGS:
-        is_chat = endpoint is Endpoint.CHAT_COMPLETIONS
-        body["max_completion_tokens" if is_chat else "max_tokens"] = traits.max_tokens
-    shown = read_traits(endpoint, {"model": "", **body}).prompt_tokens
-    missing = max(0, traits.prompt_tokens - shown)
-    return body | _with_text(endpoint, traits, " " * (missing * CHARS_PER_TOKEN))
-
-
-def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
-    match endpoint:
-        case Endpoint.COMPLETIONS:
-            return {"prompt": text}
-        case Endpoint.EMBEDDINGS:
-            return {"input": text}
-        case Endpoint.CHAT_COMPLETIONS:
-            parts = [part for need, part in _PARTS.items() if need in traits.needs]
-            content = [*parts, {"type": "text", "text": text}]
-            body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
-            if Capability.TOOLS in traits.needs:
-                body["tools"] = [{}]
-            if Capability.JSON in traits.needs:
-                body["response_format"] = {"type": "json_object"}
-            return body
-        case _:
-            assert_never(endpoint)
 
 
 def _backend(name: str, body: dict[str, Any]) -> HttpCall:

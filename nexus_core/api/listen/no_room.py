@@ -18,7 +18,7 @@ from nexus_core.api.errors import error_body, error_headers
 from nexus_core.errors import OutOfDescriptorsError
 
 _NO_ROOM = OutOfDescriptorsError(
-    "Nexus has as many connections as it may have, and every one is in use; try again in a moment"
+    "the connection limit of Nexus is reached and no connection is idle; try again in a moment"
 )
 _NO_ROOM_BODY = error_body(_NO_ROOM)
 _CLOSE = (b"connection", b"close")

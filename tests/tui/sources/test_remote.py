@@ -44,7 +44,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.dialects.openai_chat.traits import Traits, read_traits
+from nexus_core.dialects.openai_chat.traits import Traits
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import UnreadableError
@@ -54,7 +54,7 @@ from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import HttpCall, explain_call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
@@ -378,22 +378,6 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
         assert await source.explain(question) == await gateway.explain(question)
 
 
-@pytest.mark.parametrize("endpoint", Endpoint)
-async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
-    endpoint: Endpoint,
-) -> None:
-    gateway = make_gateway()
-    bodies: dict[Endpoint, dict[str, Any]] = {
-        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
-        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
-        Endpoint.EMBEDDINGS: {"input": "x" * 900},
-    }
-    traits = replace(read_traits(endpoint, {"model": "m", **bodies[endpoint]}), prefixes=())
-    question = Question(model="m", traits=traits, endpoint=endpoint)
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
-
-
 async def test_what_another_version_does_not_know_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -404,24 +388,6 @@ async def test_what_another_version_does_not_know_is_told_as_such(
         with pytest.raises(NexusError, match="it may be too old; nothing was done"):
             await source.command(ProbeBackend(backend="a"))
         assert source.status == "live"
-
-
-@given(
-    needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
-    tokens=st.integers(200, 3000),
-    limit=st.integers(0, 100),
-)
-def test_a_question_is_asked_by_a_request_with_the_same_traits(
-    needs: set[Capability], tokens: int, limit: int
-) -> None:
-    wanted = frozenset(needs | {Capability.CHAT})
-    traits = Traits(needs=wanted, prompt_tokens=tokens, max_tokens=limit)
-
-    body = explain_call(Question(model="m", traits=traits)).body
-
-    assert body is not None
-    shown = read_traits(Endpoint.CHAT_COMPLETIONS, dict(body))
-    assert (shown.needs, shown.prompt_tokens, shown.max_tokens) == (wanted, tokens, limit)
 
 
 # What is not as it should be ----------------------------------------------------------------------
