@@ -287,13 +287,14 @@ class NexusApp(App[None], inherit_bindings=False):
         return False
 
     async def command(self, command: Command) -> Outcome | None:
-        """Say what became of it; what it changed is drawn from the events that follow."""
+        """Say what became of it; the view knows by then what it changed here."""
         self.paint_soon()  # another process takes its time: what was asked for is seen meanwhile
         try:
             outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
             self.notice(visible(str(error).partition("\n")[0]))  # of a file's faults, the first
             return None
+        self.painter.take_in()
         self.notice(visible(outcome.message))
         return outcome
 

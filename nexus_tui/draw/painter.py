@@ -57,11 +57,15 @@ class Painter:
     def paint(self) -> None:
         """Paint all that has changed, now: the pacer finds nothing left of it."""
         self._is_due = False
-        self.pacer.count(self.intake.collect())
+        self.take_in()
         self._view.take_dirty()
         self._frames.renew()
         self._paint_bars()
         self._stage.tab.redraw()
+
+    def take_in(self) -> None:
+        """Let the view know all that has happened; what changed is still to be painted."""
+        self.pacer.count(self.intake.collect())
 
     def _take(self) -> int:
         source, view = self._source, self._view

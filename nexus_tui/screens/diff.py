@@ -11,9 +11,9 @@ from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Keymap
-from nexus_tui.sources.base import Exchange
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_cell, cost_difference, tokens_words
 from nexus_tui.text.diff import Comparison, Pair, compare
@@ -25,7 +25,7 @@ from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.chrome import Banner, HintBar
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
-Side = tuple[RequestRow, Exchange | None]
+Side = tuple[RequestRow, CapturedExchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds

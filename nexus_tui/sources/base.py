@@ -10,6 +10,7 @@ from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
@@ -18,25 +19,6 @@ from nexus_core.types import PrivacyZone, QueueState
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
 NO_LEDGER = "this Nexus has no ledger"
-
-
-class Exchange(Protocol):
-    """A request whose bodies were captured."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...  # the request as it came
-    @property
-    def answer(self) -> bytes: ...  # as the client got it, framing of a stream included
-    @property
-    def status(self) -> int | None: ...  # None before the answer began
-    @property
-    def is_whole(self) -> bool: ...  # the answer is over and all of it is here
-    @property
-    def is_restricted(self) -> bool: ...  # must never be written to a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +131,7 @@ class EventSource(Protocol):
         """Where such a request would go, and why; nothing is sent."""
         ...
 
-    async def captured(self, request_id: str) -> Exchange | None:
+    async def captured(self, request_id: str) -> CapturedExchange | None:
         """A request and its answer; None where their bodies are not kept.
 
         Raises:

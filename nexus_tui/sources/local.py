@@ -10,11 +10,12 @@ from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
+from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
 
 
 class Core(Protocol):
@@ -39,7 +40,7 @@ class Core(Protocol):
         """Seconds since the epoch."""
         ...
 
-    def captured(self, request_id: str) -> Exchange | None:
+    def captured(self, request_id: str) -> CapturedExchange | None:
         """A request and its answer; None where their bodies are not kept."""
         ...
 
@@ -132,7 +133,7 @@ class LocalSource:
     async def explain(self, question: Question) -> Explanation:
         return await self._core.explain(question)
 
-    async def captured(self, request_id: str) -> Exchange | None:
+    async def captured(self, request_id: str) -> CapturedExchange | None:
         return self._core.captured(request_id)
 
     async def command(self, command: Command) -> Outcome:

@@ -11,6 +11,7 @@ from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBa
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import ZoneToggled
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.context import RoutingContext
@@ -20,7 +21,6 @@ from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.what_if import with_usable
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import Exchange
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
@@ -36,7 +36,7 @@ class FakeGateway:
         self.bus = EventBus(self.stats.apply)
         self.now = now
         self.is_capturing = False
-        self.kept: dict[str, Exchange] = {}
+        self.kept: dict[str, CapturedExchange] = {}
         self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
@@ -46,7 +46,7 @@ class FakeGateway:
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 
-    def captured(self, request_id: str) -> Exchange | None:
+    def captured(self, request_id: str) -> CapturedExchange | None:
         return self.kept.get(request_id)
 
     async def explain(self, question: Question) -> Explanation:

@@ -11,7 +11,7 @@ from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
 from tests.tui.fleet import Story, publish
 from tests.tui.screen import paint_round, press, screen_text, until
-from tests.tui.staged import Kept, keep_two, make_stage, streamed
+from tests.tui.staged import captured, keep_two, make_stage, streamed
 from tests.tui.test_states import make_app
 
 # The detail ---------------------------------------------------------------------------------------
@@ -207,7 +207,7 @@ async def test_ctrl_c_copies_what_is_selected_and_does_not_quit(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     stage = make_stage(plays=False)
     publish(stage.gateway, "one", Story(0, "llama3:70b", "vllm-a"))
-    stage.kept["one"] = Kept("one", streamed("an answer"))
+    stage.kept["one"] = captured("one", streamed("an answer"))
     app = make_app(stage)
 
     async with app.run_test(size=(120, 36)) as pilot:
