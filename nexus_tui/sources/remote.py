@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping
@@ -39,7 +38,7 @@ from nexus_tui.sources.remote_http import (
     UnknownCallError,
 )
 from nexus_tui.sources.remote_logs import RemoteLogs
-from nexus_tui.sources.remote_state import RemoteState, event_number, parse, read_state
+from nexus_tui.sources.remote_state import RemoteState, event_number, parse, read_body, read_state
 
 _Read = TypeVar("_Read")
 
@@ -386,16 +385,6 @@ def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
     values = {**told, "body": "", "answer": ""}
     return replace(
         read_json(CapturedExchange, values),
-        body=_read_body(told.get("request")),
-        answer=_read_body(told.get("answer")),
+        body=read_body(told.get("request")),
+        answer=read_body(told.get("answer")),
     )
-
-
-def _read_body(told: object) -> bytes:
-    if not is_object(told) or not isinstance(content := told.get("content"), str):
-        raise UnreadableError("a body is missing")
-    try:
-        is_text = told.get("encoding") == "utf-8"
-        return content.encode() if is_text else base64.b64decode(content, validate=True)
-    except ValueError as error:
-        raise UnreadableError("a body is not readable") from error

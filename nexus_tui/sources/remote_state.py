@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import time
@@ -195,3 +196,18 @@ def _number(told: dict[str, Any], name: str) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise UnreadableError(f"{name}: a number is missing")
     return float(value)
+
+
+def read_body(told: object) -> bytes:
+    """A captured body.
+
+    Raises:
+        UnreadableError: it is none.
+    """
+    if not is_object(told) or not isinstance(content := told.get("content"), str):
+        raise UnreadableError("a body is missing")
+    try:
+        is_text = told.get("encoding") == "utf-8"
+        return content.encode() if is_text else base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise UnreadableError("a body is not readable") from error
