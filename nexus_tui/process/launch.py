@@ -165,11 +165,11 @@ async def _show(
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
     from nexus_tui.process.log_handlers import log_to_stderr
-    from nexus_tui.sources.discovery_result import DiscoverySource
     from nexus_tui.sources.local import LocalSource
+    from nexus_tui.sources.local_discovery import LocalDiscovery
 
     address = url.removeprefix("http://")
-    discovery = DiscoverySource(lambda: server.gateway) if server.gateway.discovery else None
+    discovery = LocalDiscovery(lambda: server.gateway) if server.gateway.discovery else None
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:

@@ -41,8 +41,8 @@ class FoundKey:
     is_used: bool = False  # there is a backend for it
 
 
-class FoundSource(Protocol):
-    """Looks for servers and keys: what a Nexus without a configuration shows."""
+class DiscoverySource(Protocol):
+    """Servers and cloud keys that were looked for: what a Nexus without a configuration shows."""
 
     @property
     def servers(self) -> Sequence[FoundServer]: ...
@@ -62,7 +62,7 @@ class FoundSource(Protocol):
         ...
 
 
-def offered(discovery: FoundSource | None) -> list[FoundKey]:
+def offered(discovery: DiscoverySource | None) -> list[FoundKey]:
     """The keys that are set and not used: those that somebody may ask for."""
     return [key for key in discovery.keys if key.is_set and not key.is_used] if discovery else []
 
@@ -101,7 +101,7 @@ class EventSource(Protocol):
     @property
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
-    def discovery(self) -> FoundSource | None: ...  # None: nothing is looked for
+    def discovery(self) -> DiscoverySource | None: ...  # None: nothing is looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""

@@ -15,7 +15,7 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
+from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 
 
 class Core(Protocol):
@@ -69,7 +69,7 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
-        discovery: FoundSource | None = None,
+        discovery: DiscoverySource | None = None,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
