@@ -30,7 +30,7 @@ from typing import Any
 
 from nexus_core.api.app import FrontDoor
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
@@ -250,7 +250,7 @@ async def count_chat() -> Count:
                 health_check=HealthCheckConfig(enabled=False),
                 storage=StorageConfig(path=":memory:"),
             )
-            gateway = Gateway(config, logs=logs)
+            gateway = Gateway(config, options=GatewayOptions(logs=logs))
             door = FrontDoor(gateway)
             async with gateway.running():
                 return await _fewest(lambda: _one_chat(door))

@@ -81,7 +81,7 @@ class NexusApp(App[None], inherit_bindings=False):
         tui = source.config.tui
         self._look_as(tui)
         self.source = source
-        self.view = view = ViewModel()
+        self.view = view = ViewModel(source.requests)
         self.frames = frames = Frames(source, view, now or source.now)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None

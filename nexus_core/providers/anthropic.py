@@ -23,7 +23,7 @@ from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
 from nexus_core.types import Endpoint, JsonObject, is_list, is_object
-from nexus_core.upstream.base import Headers
+from nexus_core.upstream.base import Headers, MaySend
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
 
@@ -62,7 +62,7 @@ class AnthropicAgent(HttpAgent):
             translation=translation,
         )
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head, or all of an error.
 
         Raises:
@@ -70,7 +70,7 @@ class AnthropicAgent(HttpAgent):
         """
         accept = "text/event-stream" if call.is_streaming else "application/json"
         return await translated(
-            await self.post(call.path, call.body, accept=accept),
+            await self.post(call.path, call.body, accept=accept, may_send=may_send),
             AnthropicAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

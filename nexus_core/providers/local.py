@@ -25,7 +25,7 @@ from nexus_core.providers.details import (
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import BackendType, Capability, Endpoint, is_list, is_object
-from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,13 +98,13 @@ class LocalAgent(OpenAIAgent):
                 )
         return super().prepare(endpoint, request, model, wants_usage=wants_usage)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        response = await super().send(call)
+        response = await super().send(call, may_send)
         as_base64 = call.asked.get("encoding_format") == "base64"
         is_limited = call.endpoint is Endpoint.EMBEDDINGS and self._server.embeds_text_as_floats
         if is_limited and as_base64 and response.status == 200:

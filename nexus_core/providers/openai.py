@@ -9,7 +9,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import HttpAgent
 from nexus_core.types import Endpoint
-from nexus_core.upstream.base import UpstreamResponse
+from nexus_core.upstream.base import MaySend, UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -65,11 +65,13 @@ class OpenAIAgent(HttpAgent):
 
         return WayBack(plain, remember)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
         accept = "text/event-stream" if call.is_streaming else "application/json"
-        return PlainResponse(await self.post(call.path, call.body, accept=accept))
+        return PlainResponse(
+            await self.post(call.path, call.body, accept=accept, may_send=may_send)
+        )

@@ -71,7 +71,7 @@ class Painter:
         source, view = self._source, self._view
         if source.epoch != self._epoch:
             self._epoch = source.epoch
-            view.clear()
+            view.follow(source.requests)
         events = source.drain()
         if events:
             view.apply(events)

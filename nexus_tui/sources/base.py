@@ -12,6 +12,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
@@ -82,6 +83,8 @@ class EventSource(Protocol):
     def config(self) -> Config: ...  # of another process: the sections that it tells
     @property
     def stats(self) -> Stats: ...
+    @property
+    def requests(self) -> RecentRequests: ...  # the newest, as `drain` tells that they change
     @property
     def queue(self) -> QueueState | None: ...  # None: no request may wait
     @property

@@ -11,7 +11,7 @@ from tests.tui.fleet import Story, fixed_now, make_source, publish
 
 def make() -> tuple[Frames, FakeGateway, ViewModel]:
     source, gateway = make_source(plays=False)
-    view = ViewModel()
+    view = ViewModel(source.requests)
     return Frames(source, view, fixed_now), gateway, view
 
 
