@@ -152,6 +152,6 @@ async def test_a_found_backend_takes_the_newcomer_s_screen_away(
         await pilot.pause()
         assert "Looked for local servers" in screen_text(app)
         found = make_stage().source.backends()
-        app.redraw()
+        app.painter.paint()
         await until(lambda: "── Live ──" in screen_text(app))
         assert "Looked for" not in screen_text(app)

@@ -1,4 +1,4 @@
-"""What a start without a configuration looked for and found, for the screen."""
+"""What the gateway in this process has discovered, as the screen shows it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nexus_core.fleet.registry import Registry
 from nexus_tui.sources.base import FoundKey, FoundServer
 
 
-class Looking(Protocol):
+class DiscoveringGateway(Protocol):
     """What is needed of a gateway."""
 
     @property
@@ -25,10 +25,10 @@ class Looking(Protocol):
     def registry(self) -> Registry: ...
 
 
-class DiscoverySource:
-    """The FoundSource of the gateway that runs now: a successor has a discovery of its own."""
+class LocalDiscovery:
+    """What the gateway in this process discovers: the one that runs now, each with its own."""
 
-    def __init__(self, gateway: Callable[[], Looking]) -> None:
+    def __init__(self, gateway: Callable[[], DiscoveringGateway]) -> None:
         self._gateway = gateway
 
     @property
