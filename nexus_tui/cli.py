@@ -83,18 +83,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nexus",
         description="One OpenAI-compatible endpoint for local inference servers and cloud APIs.",
-        epilog="An option wins over its NEXUS_* variable, and that over the config file.",
+        epilog="Precedence: option, NEXUS_* variable, config file.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--no-ui", action="store_true", help="run without the dashboard")
     add("--demo", action="store_true", help="simulated backends and traffic: no keys, no network")
-    add("--cloud", action="store_true", help="use the cloud keys that are set, below local servers")
-    add("--config", type=Path, metavar="FILE", help="default: ./nexus.toml, then the user's own")
+    add(
+        "--cloud",
+        action="store_true",
+        help="use cloud keys from the environment, after local servers",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="config file (default: ./nexus.toml, then the user's)",
+    )
     add("--host", help="address to listen on (default 127.0.0.1)")
-    add("--port", type=_port, help="port to listen on (default 8000; 0: any free one)")
-    add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
-    add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
+    add("--port", type=_port, help="port to listen on (default 8000; 0: any free port)")
+    add(
+        "--log-level",
+        type=str.lower,
+        metavar="L",
+        help="log level: debug, info (default), warning, error",
+    )
+    add("--log-format", type=str.lower, metavar="F", help="log format: pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
     parser.set_defaults(run=_run)
     commands = parser.add_subparsers(dest="command", title="commands")
@@ -271,7 +285,7 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
-            log.warning("SIGHUP: the configuration is as it was: %s", why)
+            log.warning("SIGHUP: config not reloaded: %s", why)
         else:
             log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
 
@@ -314,16 +328,16 @@ async def _show(
     except TerminalLostError:
         # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
         # not, and whoever uses the proxy should not notice.
-        log.warning("the terminal is gone; the proxy goes on without it")
+        log.warning("terminal lost; the proxy keeps running without the dashboard")
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format, ring)
-        say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
+        say(f"dashboard: {summary(error)}; {keep_trace(error)}")
         if server.gateway.config.tui.on_crash == "exit":
             signals.end_code = 1
             signals.stop.set()
         else:
-            say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+            say(f"the proxy keeps running at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
     finally:
@@ -345,7 +359,7 @@ def _announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
     if _is_zero_config(launch, config):
         notes += _offers(launch, config)
     elif not (config.backends or config.unusable):
-        complaints.append("there is no backend; name one in the config file")
+        complaints.append("no backend is configured; add one to the config file")
     for note in notes:
         if launch.is_headless:
             _tell(launch, ring, logging.INFO, note)
@@ -363,7 +377,7 @@ def _offers(launch: Launch, config: Config) -> list[str]:
     ports = ", ".join(f"{TITLES[place.kind]} {place.port}" for place in USUAL_PLACES)
     used = {backend.type for backend in config.backends}
     keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
-    offers = [f"{key.variable} is set and not used; --cloud uses it" for key in keys]
+    offers = [f"{key.variable} is set but not used; --cloud uses it" for key in keys]
     return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
 
 
@@ -390,9 +404,9 @@ def _origin(launch: Launch, config: Config) -> str:
     if config.path is not None:
         return f"config {config.path}"
     if launch.is_demo:
-        return "no config file is read"
+        return "no config file in use"
     looked = ", ".join(str(path) for path in search_path(Path.cwd()))
-    return f"no config file found (looked for {looked})"
+    return f"no config file found (searched {looked})"
 
 
 def _url(listener: socket.socket) -> str:

@@ -58,7 +58,7 @@ class ListActions:
         if isinstance(tab, BackendsTab | CostsTab):
             self._context.notice(f"sorted by {tab.table.sort_by_next()}")
         elif isinstance(tab, LogsTab):
-            self._context.notice("log lines stay in the order in which they came")
+            self._context.notice("log lines can't be sorted")
         else:
             self._context.view.sort_by_next()
         self._context.redraw()
@@ -106,7 +106,7 @@ class ListActions:
         self._logs.list.next_level()
 
     async def _clear(self) -> None:
-        text = ["Every request is taken out of the list. The numbers above it stay."]
-        if await self._context.ask(confirm("Empty the list?", text, "Empty it")):
+        text = ["All requests are removed from the list. The statistics stay."]
+        if await self._context.ask(confirm("Clear the list?", text, "Clear it")):
             self._context.view.clear()
             self._context.redraw()

@@ -26,7 +26,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "check",
-        help="check config, keys, backends, models, storage and port; with how to fix each problem",
+        help="check config, keys, backends, models, storage and port, and how to fix each problem",
         description="Check the configuration, the keys' presence, each backend's reachability, "
         "the models it is asked for, the storage path and the port. Each backend is asked for its "
         "list of models, as health checks do; that costs nothing.",
@@ -34,7 +34,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "2 when the configuration would be refused at the start.",
         allow_abbrev=False,
     )
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
     add_target(parser, port, url=False)
     parser.set_defaults(run=run)
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     if options.demo:
-        say("check: --demo has no effect on it; the demo needs no config")
+        say("check: --demo has no effect here; the demo needs no config")
         return BAD
     try:
         config = load(options, environ)

@@ -40,7 +40,11 @@ def add_target(
     """Declare the options that say which Nexus is meant; `port` checks a port."""
     add = parser.add_argument
     if url:
-        add("--url", type=root_url, help="the Nexus to ask (default: the configured host and port)")
+        add(
+            "--url",
+            type=root_url,
+            help="address of the Nexus (default: the configured host and port)",
+        )
     # These may also stand before the subcommand; a default here would win over what stood there.
     kept, name = argparse.SUPPRESS, parser.prog.rpartition(" ")[2]
     add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {name}")
@@ -56,7 +60,9 @@ def root_url(text: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or not text.isprintable() or set("?#@ ") & set(text):
-        raise argparse.ArgumentTypeError("must be http:// or https:// and a host, and no password")
+        raise argparse.ArgumentTypeError(
+            "must be http:// or https:// and a host, without a password"
+        )
     return text.rstrip("/").removesuffix("/v1")
 
 
@@ -82,7 +88,7 @@ def run_with_config(
 
     name = options.command
     if options.demo:
-        say(f"{name}: --demo has no effect on it; start `nexus --demo` and ask that one")
+        say(f"{name}: --demo has no effect here; start `nexus --demo` and query it with --url")
         return BAD
     try:
         return act(load(options, environ))
@@ -161,16 +167,18 @@ def find_running(url: str | None, config: Config) -> str:
         NoAnswerError: there is none.
     """
     if url is None and not config.server.port:
-        raise NoAnswerError("the configured port is any free one; name the Nexus with --url")
+        raise NoAnswerError(
+            "the configured port is 0 (any free port); set --url to the running Nexus"
+        )
     url = url or local_url(config.server.host, config.server.port)
     found = what_answers(url, config.server.connect_timeout_seconds)
     match found:
         case "nexus":
             return url
         case "stranger":
-            raise NoAnswerError(f"what answers at {url} is no Nexus")
+            raise NoAnswerError(f"the server at {url} is not a Nexus")
         case "nothing":
-            raise NoAnswerError(f"no Nexus answers at {url}")
+            raise NoAnswerError(f"no Nexus is running at {url}")
         case _:
             assert_never(found)
 
@@ -190,7 +198,7 @@ def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]
         with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
             answer = client.get(path, params=dict(query), headers=headers)
     except httpx.RequestError as error:
-        raise NoAnswerError(f"the Nexus at {url} does not answer") from error
+        raise NoAnswerError(f"no answer from the Nexus at {url}") from error
     return content_of(answer)
 
 
@@ -217,7 +225,7 @@ def understood(status: int = 200) -> Generator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        text = f"Nexus answers {status} with what this version does not understand"
+        text = f"incompatible Nexus version: unknown answer with status {status}"
         raise NoAnswerError(text) from error
 
 

@@ -25,7 +25,7 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
         "init",
-        help="write a nexus.toml with the servers that answer here",
+        help="write a nexus.toml with the local servers found",
         description="Look for local servers on the usual ports and write a commented nexus.toml. "
         "Keys stay in the environment; the file names their variables.",
         epilog="The exit code is 0 when the file was written, 1 when not.",
@@ -33,12 +33,12 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
     )
     add = parser.add_argument
     add("--output", type=Path, default=_DEFAULT, metavar="FILE", help="default: ./nexus.toml")
-    add("--force", action="store_true", help="replace the file if there is one")
+    add("--force", action="store_true", help="replace an existing file")
     add(
         "--cloud",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="name the providers whose keys are set as backends, not only in comments",
+        help="add providers with a key in the environment as backends, not only as comments",
     )
     parser.set_defaults(run=run)
 
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     if options.demo:
-        say("init: --demo has no effect on it; the demo needs no config")
+        say("init: --demo has no effect here; the demo needs no config")
         return BAD
     path: Path = options.output
     if os.path.exists(path) and not options.force:
@@ -73,7 +73,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         show(line)
     for key in keys:
         use = (
-            "named as a backend" if options.cloud else "named in a comment; --cloud names it whole"
+            "added as a backend"
+            if options.cloud
+            else "added as a comment; --cloud adds it as a backend"
         )
         show(f" {key.variable}: {f'set, {use}' if key.is_set else 'not set'}")
     show(f"wrote {path}; next: nexus check")

@@ -59,7 +59,7 @@ class RequestLine:
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("requests", "the latest requests, newest first", _read, lines)
+    view = TextView("requests", "recent requests, newest first", _read, lines)
     parser = add_text_view(commands, port, view)
     add = parser.add_argument
     add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")

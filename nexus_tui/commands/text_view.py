@@ -62,12 +62,12 @@ def add_text_view(
     parser = commands.add_parser(
         view.name,
         help=view.help,
-        description=f"{view.help[:1].upper()}{view.help[1:]}, from a running Nexus.",
-        epilog="The exit code is 0 when it is shown, 2 when no Nexus answers.",
+        description=f"{view.help[:1].upper()}{view.help[1:]}, from the running Nexus.",
+        epilog="Exit code: 0 on success, 2 without a running Nexus.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
+    add("--json", action="store_true", help="full answer as JSON; with --watch one per line")
     add_watch(parser)
     add_target(parser, port)
 

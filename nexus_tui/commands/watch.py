@@ -24,7 +24,7 @@ def add_watch(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         const=SECONDS,
         metavar="SECONDS",
-        help="again and again, each time below the last (default: every 2 s); ctrl+c ends it",
+        help="repeat every SECONDS (default: 2); stop with ctrl+c",
     )
 
 
@@ -35,7 +35,7 @@ def _seconds(text: str) -> float:
         seconds = math.nan
     if 0.1 <= seconds <= _LONGEST_SECONDS:
         return seconds
-    raise argparse.ArgumentTypeError("not a time of 0.1 seconds or more")
+    raise argparse.ArgumentTypeError("must be 0.1 seconds or more")
 
 
 def show_blocks(

@@ -29,14 +29,14 @@ def _is_group(error: BaseException) -> TypeIs[BaseExceptionGroup[BaseException]]
 
 def keep_trace(error: BaseException) -> str:
     """Write the traceback to a file that only the user can read; says where."""
-    folder, problem = None, "there is no folder for it; set HOME or TMPDIR"
+    folder, problem = None, "no directory to write to; set HOME or TMPDIR"
     for folder in _folders():
         try:
-            return f"the trace is in {_write(folder, error)}"
+            return f"crash report: {_write(folder, error)}"
         except OSError as failed:
             problem = failed.strerror or str(failed)
     where = "" if folder is None else f" to {folder}"
-    return f"the trace could not be written{where}: {problem}"
+    return f"crash report not written{where}: {problem}"
 
 
 def _folders() -> Iterator[Path]:

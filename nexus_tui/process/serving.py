@@ -60,7 +60,7 @@ class ServerTask:
             except Exception as error:  # the edge of the server: with a screen, its user decides
                 if self._source is None:
                     raise
-                log.exception("the server died")
+                log.exception("server crashed")
                 self.problem = _summary(error)
             else:
                 return
@@ -111,4 +111,4 @@ class ServerTask:
 
 
 def _summary(error: BaseException) -> str:
-    return f"{type(first_part(error)).__name__}; the log (6) has its trace"
+    return f"{type(first_part(error)).__name__}; the log (6) has the traceback"

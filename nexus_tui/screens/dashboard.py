@@ -27,7 +27,7 @@ class EnlargeHint(LineWidget):
     """The last line of a small dashboard."""
 
     def lines(self, width: int, height: int) -> list[Line]:
-        return [((" enlarge to 80x24 for the rest", "dim"),)]
+        return [((" enlarge to 80x24 for more", "dim"),)]
 
 
 class DashboardTab(Tab):

@@ -100,7 +100,7 @@ class Title(LineWidget):
     """The first line."""
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return [rule(width, "Explain", "where would it go, and why", "tab moves, space changes")]
+        return [rule(width, "Explain", "route of a request, and why", "tab moves, space changes")]
 
 
 class ExplainScreen(ModalScreen[Form]):

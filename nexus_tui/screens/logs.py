@@ -15,7 +15,7 @@ from nexus_tui.widgets.log_list import LogList
 class LogsTab(Tab):
     """The ring's lines, by level and filter."""
 
-    filter_example = "words in the line; ! before one: without it"
+    filter_example = "words to match; ! before a word excludes it"
 
     def __init__(self, ring: LogRing) -> None:
         super().__init__(id="logs")

@@ -51,7 +51,7 @@ class Actions(RowList):
         return ()
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [(("  Nothing is called that.", "dim"),)]
+        return [(("  No action has this name.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         key = self.keys[index]

@@ -41,7 +41,7 @@ class DiscoverySource:
     @property
     def _discovery(self) -> Discovery:
         discovery = self._gateway().discovery
-        assert discovery is not None, "only for a gateway that looks for servers"  # noqa: S101
+        assert discovery is not None, "only with discovery"  # noqa: S101
         return discovery
 
     @property
@@ -69,14 +69,14 @@ class DiscoverySource:
         discovery = self._discovery
         kinds = [key.type for key in discovery.cloud_keys if key.variable == variable]
         if not kinds:
-            raise InvalidRequestError(f"{variable} is no variable of a cloud's key")
+            raise InvalidRequestError(f"{variable} is not a cloud key variable")
         try:
             added = discovery.add_cloud(kinds[0])
         except ValueError as error:
             raise InvalidRequestError(str(error)) from error
         if isinstance(added, UnusableBackend):
             raise InvalidRequestError(added.why)
-        return Outcome(message=f"{added.name} is used by {variable}, until restart")
+        return Outcome(message=f"backend {added.name} added with {variable}, until restart")
 
 
 def _server(
@@ -86,7 +86,7 @@ def _server(
     return FoundServer(
         title=TITLES[kind],
         address=place.address,
-        finding="looking …" if result is None else result.text,
+        finding="searching …" if result is None else result.text,
         is_used=(place.host, place.port) in used,
     )
 

@@ -137,7 +137,7 @@ class LocalSource:
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
-            raise PermissionDeniedError("this dashboard is read-only")
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
         return await self._core.execute(command)
 
     async def refresh_costs(self) -> None:

@@ -75,7 +75,7 @@ class RemoteHttp:
             async with asyncio.timeout(seconds), self.opened(call, seconds) as answer:
                 told = parse(await _whole(answer, _MAX_ANSWER_BYTES))
         except TimeoutError as error:
-            raise RemoteError(f"no whole answer within {seconds:g} s") from error
+            raise RemoteError(f"no complete answer within {seconds:g} s") from error
         if not is_object(told):
             raise UnreadableError("an object is missing")
         return told
@@ -99,11 +99,11 @@ class RemoteHttp:
                 await _check(answer)
                 yield answer
         except httpx.ConnectError as error:
-            raise RemoteError("nothing answers there") from error
+            raise RemoteError("no answer: nothing listens there") from error
         except httpx.TimeoutException as error:
-            raise RemoteError(f"it says nothing for {seconds:g} s") from error
+            raise RemoteError(f"no data for {seconds:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise RemoteError("the connection broke") from error
+            raise RemoteError("connection lost") from error
 
 
 async def _check(answer: httpx.Response) -> None:
@@ -117,9 +117,7 @@ async def _check(answer: httpx.Response) -> None:
         return
     message, code = _problem(await _whole(answer, _MAX_ERROR_BYTES))
     if code is None or code in _UNKNOWN_ROUTE:
-        raise UnknownCallError(
-            f"what answers there ({answer.status_code}) is no Nexus, or one too old"
-        )
+        raise UnknownCallError(f"not a Nexus, or one too old (status {answer.status_code})")
     raise RefusedError(message, answer.status_code, code)
 
 

@@ -36,7 +36,7 @@ class RemoteLogs:
     def heard_of(self, newest: str | None) -> None:
         """The id of the other side's newest line; None where it tells none."""
         if newest is None:
-            self._tell("it tells none; it may be too old")
+            self._tell("not available; its version may be too old")
         elif newest != self._last:
             self._news.set()
 
@@ -62,7 +62,7 @@ class RemoteLogs:
         if not is_list(lines) or not isinstance(last, str) or not isinstance(skipped, int):
             raise UnreadableError("the lines of a log are missing")
         if skipped > 0:
-            log.info("%d lines of the log came too fast, and are not shown", skipped)
+            log.info("%d log lines skipped: too many at once", skipped)
         unreadable = 0
         for line in lines[-CAPACITY:]:
             try:
@@ -70,12 +70,12 @@ class RemoteLogs:
             except UnreadableError:
                 unreadable += 1
         if unreadable:
-            log.info("%d lines of the log can't be read, and are not shown", unreadable)
+            log.info("%d unreadable log lines skipped", unreadable)
         self._last = last[:_MAX_ID]
 
     def _tell(self, problem: str) -> None:
         if problem != self._problem:
-            log.warning("the log of the other Nexus: %s", problem)
+            log.warning("log of the attached Nexus: %s", problem)
         self._problem = problem
 
 

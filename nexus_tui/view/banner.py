@@ -24,11 +24,11 @@ def alarms(
     """One line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
-        lines.append(f"THE SERVER HAS STOPPED: {visible(server.problem)}   R starts it again")
+        lines.append(f"SERVER STOPPED: {visible(server.problem)}   R restarts it")
     if source.status == "stale":
-        lines.append("LINK LOST: values are of before that, and nothing can be changed")
+        lines.append("LINK LOST: values are stale, changes are disabled")
     if source.status == "closed":
-        lines.append("THE LINK IS CLOSED: values are of before that")
+        lines.append("LINK CLOSED: values are stale")
     if source.notice:
         lines.append(visible(source.notice))
     cut = [zone for zone in PrivacyZone if not source.is_zone_enabled(zone)]
@@ -39,7 +39,7 @@ def _cut(view: ViewModel, zone: PrivacyZone, *, is_short: bool) -> str:
     head = f"{zone.value.upper()} ZONE CUT"
     cut = view.zones.cuts.get(zone)
     if cut is None:
-        return f"{head}   it holds until it is opened again or the server restarts"
+        return f"{head}   until reopened or restarted"
     if is_short:
         counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"

@@ -101,7 +101,7 @@ class BackendDetail(ScrolledLines):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         backend = self._selected()
         if backend is None:
-            return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
+            return [rule(width, "Backend"), (), (("  No data.", "dim"),)]
         body = self._body(backend, width)
         title = rule(width, visible(backend.name), backend.type.location)
         seen = self.in_sight(body, height - self.head_lines)

@@ -356,7 +356,7 @@ class BackendTable(RowList):
             width,
             "Backends",
             f"{usable} of {self.row_count()} usable",
-            "on/off holds until restart",
+            "on/off lasts until restart",
             *([] if self._sort == "configuration" else [f"sorted by {self._sort}"]),
         )
         return [title, ((heading(layout(_TABLE, width)), "head"),)]

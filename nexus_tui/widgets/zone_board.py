@@ -35,7 +35,7 @@ class ZoneBoard(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         return [
-            rule(width, "Zones", "on/off holds until restart of the server, not of this screen"),
+            rule(width, "Zones", "on/off lasts until the server restarts"),
             (),
             *(line for zone in _ZONES for line in self._zone(zone)),
             (),
@@ -56,7 +56,7 @@ class ZoneBoard(LineWidget):
         source = self._source
         backends = [one for one in source.backends() if one.zone is zone]
         answered = sum(source.stats.backends[one.name].answers for one in backends)
-        state: Cell = ("● open for use", "good")
+        state: Cell = ("● on", "good")
         if not source.is_zone_enabled(zone):
             state = ("✗ cut", "bad")
         line: Line = (
@@ -67,7 +67,7 @@ class ZoneBoard(LineWidget):
         )
         if zone is PrivacyZone.RESTRICTED:
             away = sum(source.stats.backends[b.name].answers for b in backends if b.type.is_cloud)
-            note: Cell = (f"{count(away)} of them by a cloud", "warn" if away else "dim")
+            note: Cell = (f"{count(away)} of them from a cloud", "warn" if away else "dim")
         else:
             key = "[!] CUT NOW" if source.is_zone_enabled(zone) else "[!] REOPEN (asks)"
             note = (f" {key} ", "alarm")
@@ -89,15 +89,15 @@ class ZoneBoard(LineWidget):
         names = [one.name for one in source.backends() if one.zone is zone]
         running = sum(one.in_flight for one in source.backends() if one.zone is zone)
         if source.is_zone_enabled(zone):
-            head: Cell = (f" Cutting {zone.value.upper()} now hits", "head")
+            head: Cell = (f" Affected models if {zone.value.upper()} is cut now", "head")
             found = hits(names, source.backends(), source.config.routing)
-            tail = f"in flight there now: {running}"
+            tail = f"in flight: {running}"
         else:
             cut = self._view.zones.cuts.get(zone)
             since = "" if cut is None else f" since {clock(cut.at)}"
             head = (f" {zone.value.upper()} is cut{since}", "head")
             found = []
-            tail = f"still running there: {running}"
+            tail = f"still running: {running}"
             if cut is not None:
                 tail = (
                     f"{cut.ended} streams stopped, {cut.refused} refused since, "

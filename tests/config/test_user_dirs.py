@@ -90,7 +90,7 @@ def test_without_a_home_a_trace_goes_where_temporary_files_go(
     told = keep_trace(ValueError("x"))
 
     (file,) = tmp_path.iterdir()
-    assert told == f"the trace is in {file}"
+    assert told == f"crash report: {file}"
     assert file.stat().st_mode & 0o777 == 0o600
     assert "ValueError: x" in file.read_text()
 
@@ -105,7 +105,7 @@ def test_where_no_trace_can_be_kept_it_says_so(monkeypatch: pytest.MonkeyPatch) 
 
     told = keep_trace(ValueError("x"))
 
-    assert told == ("the trace could not be written: there is no folder for it; set HOME or TMPDIR")
+    assert told == ("crash report not written: no directory to write to; set HOME or TMPDIR")
 
 
 async def test_without_a_folder_the_demo_keeps_its_ledger_in_memory(

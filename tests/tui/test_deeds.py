@@ -53,7 +53,7 @@ _TWO_MARKED = ("2", *"jjj", "m", *"jjjj", "m")
 DEEDS: dict[str, Deed] = {
     "tab.dashboard": Deed(("2", SELF), "── Live ──"),
     "tab.requests": Deed((SELF,), "── Requests ──"),
-    "tab.backends": Deed((SELF,), "holds until restart"),
+    "tab.backends": Deed((SELF,), "lasts until restart"),
     "tab.zones": Deed((SELF,), "── Zones ──"),
     "tab.costs": Deed((SELF,), "── Costs ──"),
     "tab.logs": Deed((SELF,), "── Logs ──"),
@@ -70,7 +70,7 @@ DEEDS: dict[str, Deed] = {
     "zoom": Deed((SELF,), gone="── Backends ──"),
     "theme": Deed((SELF,), "theme nexus-light"),
     "reload": Deed((SELF,), "done", sent=ReloadConfig(only_plan=True)),
-    "again": Deed((SELF,), "nothing is looked for"),
+    "again": Deed((SELF,), "discovery is off"),
     "repaint": Deed((SELF,), "── Live ──"),
     "help": Deed((SELF,), "Cut the open zone at once"),
     "palette": Deed((SELF, *"tab.logs", "enter"), "── Logs ──"),
@@ -90,7 +90,7 @@ DEEDS: dict[str, Deed] = {
     "errors": Deed((SELF,), "errors only"),
     "mark": Deed(("2", SELF), "◆14:02:30"),
     "diff": Deed((*_TWO_MARKED, SELF), "+looks"),
-    "replay": Deed((*"2jjj", SELF), "Send a81f7c again"),
+    "replay": Deed((*"2jjj", SELF), "Replay a81f7c"),
     "copy": Deed((SELF, "i"), "Copied: id"),
     "export": Deed((SELF, "c"), "nexus-requests-20260109-140231.csv"),
     "capture": Deed((SELF,), "done", sent=CaptureBodies(enabled=False)),
@@ -110,7 +110,7 @@ DEEDS: dict[str, Deed] = {
         ("3", SELF, "backspace", "backspace", "7", "enter"),
         sent=SetPriority(backend="local-llama", priority=7),
     ),
-    "add": Deed(("3", SELF), "no cloud key was found"),
+    "add": Deed(("3", SELF), "no unused cloud key"),
     "save": Deed(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
     "level": Deed(("6", SELF, SELF), "warning and above", gone="listening on"),
     "copy_line": Deed(("6", SELF), "Copied: the log line"),
@@ -121,10 +121,10 @@ DEEDS: dict[str, Deed] = {
     "diff.swap": Deed((*_TWO_MARKED, "d", SELF), "+because"),
 }
 EMPTY_DEEDS: dict[str, Deed] = {
-    "again": Deed((SELF,), "looked for servers"),
+    "again": Deed((SELF,), "search for local servers finished"),
     "use_key": Deed((SELF,), "OPENAI_API_KEY is used until restart"),
     "save": Deed((SELF,), "done", sent=SaveConfig(only_plan=True)),
-    "copy_example": Deed((SELF,), "Copied: the request to try"),
+    "copy_example": Deed((SELF,), "Copied: the example request"),
 }
 
 
