@@ -1,4 +1,4 @@
-"""The `nexus` command: arguments, config and logging; the proxy with or without its dashboard."""
+"""The `nexus` command: arguments, config, logging; proxy with or without the dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is wrong with a config file: each problem with its place, its line and a caret below it.
+"""Problems of a config file: each with its place, its line and a caret below it.
 
 Of a line only the key and the value in question are shown, so that nothing around them is told; the
 value is masked where it may be a secret: by its looks, by its key's name, or as no key of ours.
@@ -27,7 +27,7 @@ _BEGINNING = re.compile(r"[ \t]*(\[*[A-Za-z0-9_. -]+\]*)([ \t]*=[ \t]*)?(.*)")
 
 
 class Problems:
-    """What is wrong so far: in the file, each with its place, and outside it."""
+    """Collected problems of a configuration: in the file, each with its place, and outside it."""
 
     def __init__(self, path: Path | None, text: str = "") -> None:
         self._name = str(path)
@@ -76,7 +76,7 @@ class Problems:
 
 
 def syntax_problem(path: Path, text: str, line: int, column: int, message: str) -> ConfigProblem:
-    """What is no TOML: there are no values yet, so nothing is shown but words of the format."""
+    """Problem of invalid TOML; only words of the format are shown, no values."""
     told = f"{path}:{line}:{column}: {message}"
     lines = text.split("\n")
     source = lines[line - 1] if line <= len(lines) else ""

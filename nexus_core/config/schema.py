@@ -1,4 +1,4 @@
-"""Every key of nexus.toml: its type, default and limits; what is wrong with a value, in words."""
+"""Schema of nexus.toml: type, default and limits of every key; validation messages."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _KEY_LIKE = re.compile(
 
 
 def may_be_a_key(text: str) -> bool:
-    """Whether `text` looks like a secret, so that no message may repeat it."""
+    """Whether `text` looks like a secret that messages must not repeat."""
     return _KEY_LIKE.search(text) is not None
 
 
@@ -111,7 +111,7 @@ ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
 class Section(BaseModel):
-    """A table of the file: unknown keys and values of another type are refused."""
+    """Base of config tables: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -131,7 +131,7 @@ class ServerConfig(Section):
 
 
 class ClientKey(Section):
-    """One key that clients may present."""
+    """A client key."""
 
     name: str  # as written before the colon, else key-1, key-2, …
     value: bytes = Field(repr=False)
@@ -222,7 +222,7 @@ class BackendConfig(Section):
 
 
 class UnusableBackend(Section):
-    """A backend of the file that was not registered."""
+    """A configured backend that can't be used."""
 
     name: str
     type: BackendType
@@ -231,7 +231,7 @@ class UnusableBackend(Section):
 
 
 class Config(Section):
-    """The whole configuration, checked, with keys read from the environment."""
+    """The checked configuration, with keys from the environment."""
 
     server: ServerConfig = ServerConfig()
     auth: AuthConfig = AuthConfig()
@@ -283,7 +283,7 @@ _PATTERNS = {
 
 
 class Fault(NamedTuple):
-    """A problem, in words for the person who wrote the file."""
+    """A problem of a value, as a message for the user."""
 
     path: KeyPath
     text: str
@@ -291,7 +291,7 @@ class Fault(NamedTuple):
 
 
 def explain(error: ValidationError) -> list[Fault]:
-    """Each problem with its place."""
+    """Turn validation errors into messages with their places."""
     return [
         Fault(*_in_words(one), one["type"] == "extra_forbidden" or "[key]" in one["loc"])
         for one in error.errors(include_url=False)
@@ -299,7 +299,7 @@ def explain(error: ValidationError) -> list[Fault]:
 
 
 def shown(value: object) -> str:
-    """A value of the file as a message may repeat it: one line, no control characters, no key."""
+    """Format a config value for messages: one line, no control characters, no secret."""
     if isinstance(value, str):
         if len(value) > 80 or may_be_a_key(value):
             return "this value"
@@ -310,7 +310,7 @@ def shown(value: object) -> str:
 
 
 def shown_path(path: KeyPath) -> str:
-    """backends[1].zone; a key that is not a bare one is quoted."""
+    """Format a config path such as backends[1].zone; keys are quoted where needed."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -323,7 +323,7 @@ def shown_path(path: KeyPath) -> str:
 
 
 def unknown_key(path: KeyPath) -> str:
-    """What is wrong with a key that the file must not have. Never repeats its value."""
+    """Message about an unknown key; never repeats its value."""
     name = str(path[-1])
     if _SECRET_NAME.search(name):
         variable = "api_keys_env or admin_key_env" if path[0] == "auth" else "api_key_env"
@@ -339,13 +339,13 @@ def unknown_key(path: KeyPath) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """A hint to append to a message; empty when nothing is near."""
+    """Suggestion to append to a message; empty without a similar name."""
     near = near_names(word, choices, limit=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def written_out(text: str) -> str:
-    """The text with control characters as escapes."""
+    """Escape control characters in a text."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text

@@ -1,4 +1,4 @@
-"""Check what a valid configuration asks for against what is there: each problem with its hint.
+"""Check a valid configuration against the environment: findings with a hint each.
 
 Pure but for the look at the disk."""
 
@@ -29,7 +29,7 @@ _MAX_NAMED = 5  # models in one line
 
 
 class Level(StrEnum):
-    """What a finding means for a start."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"  # it starts, and something in the configuration does nothing
@@ -38,7 +38,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """Finding of a configuration check."""
 
     level: Level
     about: str  # `backend "a"`, `routing.aliases."gpt-4"`, `storage`
@@ -49,7 +49,7 @@ class Finding:
 def check_config(
     config: Config, probes: Mapping[str, ProbeResult], fleet: Sequence[BackendSnapshot]
 ) -> Iterator[Finding]:
-    """Everything but the address.
+    """Check everything except the listen address.
 
     Args:
         probes: what each backend of the fleet that is on answered; by name.
@@ -229,7 +229,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 
 
 def check_storage(configured: str | None) -> Finding:
-    """Whether the ledger can be written there; nothing is created."""
+    """Check whether the ledger is writable; nothing is created."""
     if configured == ":memory:":
         return Finding(Level.OK, "storage", "in memory; no ledger is kept")
     # Who names no path asks for no ledger, and is served without.

@@ -1,4 +1,4 @@
-"""Cloud keys in the environment: whether they are set, and backends for whoever asks for them."""
+"""Cloud keys in the environment, and backends made from them on request."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VARIABLES = {
 
 @dataclass(frozen=True, slots=True)
 class CloudKey:
-    """A variable that may hold a provider's key; the key itself is not looked at."""
+    """An environment variable for a provider's key; the key itself is not read."""
 
     type: BackendType
     variable: str
@@ -38,7 +38,7 @@ class CloudKey:
 
 
 def cloud_keys(environ: Mapping[str, str]) -> tuple[CloudKey, ...]:
-    """One for each provider, in a fixed order."""
+    """Cloud keys of the environment, one per provider, in a fixed order."""
     return tuple(_key(kind, names, environ) for kind, names in _VARIABLES.items())
 
 
@@ -51,7 +51,7 @@ def _key(kind: BackendType, names: Iterable[str], environ: Mapping[str, str]) ->
 def cloud_backend(
     key: CloudKey, environ: Mapping[str, str], priority: int = CLOUD_PRIORITY
 ) -> BackendConfig | UnusableBackend:
-    """The backend behind a key, by the provider's name; only for whoever asks for it."""
+    """Backend for a cloud key, named after its provider."""
     backend = BackendConfig(
         name=key.type.value,
         url=key.url,
@@ -64,7 +64,7 @@ def cloud_backend(
 
 
 def with_cloud(config: Config, environ: Mapping[str, str]) -> Config:
-    """`config` and a backend for every key that is set, below anything local.
+    """Add a backend to `config` for every set cloud key, below local ones.
 
     A backend of the configuration wins over one of the same type or name.
     """

@@ -1,4 +1,4 @@
-"""What answers on the ports where local inference servers usually listen."""
+"""Probe the usual ports of local inference servers."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ _OWNERS = {
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to look, and for which kind of server."""
+    """An address to probe, and the expected kind of server."""
 
     kind: BackendType
     port: int
@@ -69,7 +69,7 @@ USUAL_PLACES = (
 
 
 class Sight(StrEnum):
-    """What a look at a place came to."""
+    """Kind of a probe's result."""
 
     FOUND = "found"
     REFUSED = "refused"  # nothing listens
@@ -79,7 +79,7 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryResult:
-    """What was seen at a place."""
+    """Result of probing one address."""
 
     place: Place
     sight: Sight
@@ -109,14 +109,14 @@ class DiscoveryResult:
 
 
 async def probe_all(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[DiscoveryResult, ...]:
-    """Look at all places at once. Nothing that is asked costs money, and no key is sent."""
+    """Probe all addresses at once; free of charge, and no key is sent."""
     async with asyncio.TaskGroup() as tasks:
         looks = [tasks.create_task(probe_place(place, engine)) for place in places]
     return tuple(look.result() for look in looks)
 
 
 async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
-    """See what listens there: by its /health if it is a Nexus, else by the models it lists."""
+    """Probe one address: /health of a Nexus, else the model list of a server."""
     try:
         if await _is_nexus(place, engine):
             return DiscoveryResult(place, Sight.NEXUS, place.kind)
@@ -133,7 +133,7 @@ async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
 
 
 def found_backend(result: DiscoveryResult, taken: Collection[str]) -> BackendConfig:
-    """A backend for what was found on this machine, with a name that is not taken."""
+    """Backend for a discovered server, with a unique name."""
     return BackendConfig(
         name=unique_name(result.kind, taken),
         url=f"http://{result.place.address}",
@@ -144,7 +144,7 @@ def found_backend(result: DiscoveryResult, taken: Collection[str]) -> BackendCon
 
 
 def unique_name(kind: BackendType, taken: Collection[str]) -> str:
-    """`ollama`, else `ollama-2`, …"""
+    """A unique backend name: `ollama`, else `ollama-2`, …"""
     name, number = kind.value, 1
     while name in taken:
         number += 1

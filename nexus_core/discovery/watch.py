@@ -1,4 +1,4 @@
-"""Look for servers again and again, and let the gateway use what is found."""
+"""Search for local servers repeatedly, and add the found ones to the gateway."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _MAX_ANNOUNCED = 64  # servers on the network that are kept in mind
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to look, in seconds."""
+    """Search intervals, in seconds."""
 
     empty: float = 5.0  # until the next look while there is no backend
     settled: float = 30.0
@@ -49,7 +49,7 @@ class Pace:
 
 
 class Core(Protocol):
-    """What discovery needs of the gateway."""
+    """The interface of the gateway for discovery."""
 
     @property
     def config(self) -> Config: ...
@@ -64,7 +64,7 @@ _PACE = Pace()
 
 
 class Discovery:
-    """Finds servers on the usual ports, and on the network if there is a browser."""
+    """Discovery of servers on their usual ports, and by mDNS with a browser."""
 
     def __init__(
         self,

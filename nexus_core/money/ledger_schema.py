@@ -1,4 +1,4 @@
-"""The ledger's tables, version by version, and the row that goes into them."""
+"""Ledger schema: tables, migrations by version, and the row of a request."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ SCHEMA_VERSION = len(MIGRATIONS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LedgerRow:
-    """One request, however it ended. Names and counts only, never a prompt or an answer."""
+    """Ledger row of one request: names and counts only, never a prompt or an answer."""
 
     request_id: str
     at: float  # when it ended, in seconds since the epoch; decides the month it is billed in
@@ -115,13 +115,13 @@ class NewerLedgerError(Exception):
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """0 for a new file."""
+    """Schema version of a ledger; 0 for a new file."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return found
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the present version: wholly or not at all.
+    """Migrate the ledger to the current schema version, in one transaction.
 
     The connection must be in autocommit mode (`isolation_level=None`).
 

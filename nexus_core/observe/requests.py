@@ -1,4 +1,4 @@
-"""The newest requests, each with its events: a bounded fold for whoever asks about one later."""
+"""Recent requests: a bounded store of the newest requests with their events."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Local inference servers: ollama, vllm, llamacpp, lmstudio, exo, generic, and how they differ."""
+"""Local inference servers and their differences: ollama, vllm, llamacpp, lmstudio, exo, generic."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
 
 @dataclass(frozen=True, slots=True)
 class LocalServer:
-    """Where one kind of local server differs from OpenAI."""
+    """Differences of one kind of local server from OpenAI."""
 
     models_paths: tuple[str, ...] = ("/v1/models",)  # the first that is there
     implied_tag: str | None = None  # a name that ends so may be asked for without it

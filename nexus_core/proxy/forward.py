@@ -1,4 +1,4 @@
-"""Try the candidates in order: slot, send, first byte, fail over; pass the answer on."""
+"""Forward a request: try the candidates in order, fail over, relay the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Explain a route: stages, candidates, choice or refusal, and what would change it. Pure."""
+"""Explain a route: stages, candidates, choice or refusal, possible changes. Pure."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _DRAWN = "the order is random for each request; this is one sample"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request that is only imagined: what is asked, and what it would be asked for with."""
+    """A hypothetical request to explain."""
 
     model: str
     hints: RoutingHints = NO_HINTS
@@ -86,7 +86,7 @@ class Situation:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A backend that went no further."""
+    """A dropped backend, and why."""
 
     backend: str
     why: str  # for people
@@ -94,7 +94,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class StageCount:
-    """One stage: how many backends came to it, and how many passed."""
+    """Numbers of backends before and after one routing stage."""
 
     stage: Stage
     before: int
@@ -104,7 +104,7 @@ class StageCount:
 
 @dataclass(frozen=True, slots=True)
 class ModelStages:
-    """The way of all backends through the stages, for the asked model or a fallback."""
+    """The routing stages of one model: the asked one or a fallback."""
 
     model: str
     resolved: tuple[str, ...]  # the name as asked or configured, then each alias it went through
@@ -115,7 +115,7 @@ class ModelStages:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One reason to prefer a backend; it adds weight times value to the score."""
+    """A score term; it adds weight times value to the score."""
 
     name: str
     weight: float
@@ -124,7 +124,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A backend that may serve the request now, in its place."""
+    """A candidate backend, with its position and score."""
 
     position: int  # 1 for the first choice
     backend: str
@@ -143,7 +143,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Where the request would go, in the words of the answer's X-Nexus-* headers."""
+    """The chosen route, as in the X-Nexus-* headers."""
 
     backend: str
     backend_type: str  # local or cloud
@@ -155,7 +155,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The error that the client would get."""
+    """The error of a refused request."""
 
     status: int
     code: str
@@ -165,7 +165,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TranslationReport:
-    """What becomes of the request's fields at a provider with an API of its own."""
+    """Translation of the request's fields for a provider with an API of its own."""
 
     dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
     ignored: tuple[str, ...] = ()  # without effect on the answer
@@ -175,7 +175,7 @@ class TranslationReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a request would go now, and why; exactly one of `chosen` and `refused` is set."""
+    """Explanation of a route; exactly one of `chosen` and `refused` is set."""
 
     model: str  # as asked
     resolved: tuple[str, ...]  # the asked model, then each alias it went through
@@ -200,7 +200,7 @@ class Explanation:
 def explain(
     decision: RouteDecision, situation: Situation, names: Iterable[str] | None = None
 ) -> Explanation:
-    """Put a decision into words; it was made in this situation.
+    """Explain a decision made in this situation.
 
     Args:
         names: where to look for names near to one that nobody serves; None: all that are known.

@@ -1,4 +1,4 @@
-"""Nobody can serve the request: which error that is, and what could be done about it."""
+"""Errors of requests without an eligible backend: their kind, reasons and retry time."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def refuse(
     *,
     may_use: Callable[[str], bool] | None = None,
 ) -> NexusError:
-    """The error for a decision without candidates.
+    """The error of a decision without candidates.
 
     Args:
         known_names: every model and alias that clients may ask for, for near names. Only looked
@@ -98,7 +98,7 @@ def refuse(
 
 
 def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None:
-    """Whole seconds until one of them may take the request; None when nothing is known.
+    """Estimated seconds until a busy backend is free; None if unknown.
 
     A slot frees after a service time, shared by all that are held: that is when one is expected
     where nothing is known of how far each has come. Those who wait already go first.

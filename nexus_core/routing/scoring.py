@@ -1,4 +1,4 @@
-"""In which order to try the candidates: smart, round_robin, priority_only, random."""
+"""Routing strategies: order candidates by smart, round_robin, priority_only, random."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _REMEMBERED = 8192  # scores
 
 
 class Ranked(NamedTuple):
-    """A backend in its place, and what put it there."""
+    """A ranked backend with its score terms."""
 
     backend: BackendSnapshot
     terms: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows no score
@@ -45,7 +45,7 @@ class Ranked(NamedTuple):
 
 @dataclass(slots=True)
 class Strategy:
-    """The configured order; holds what carries over from one decision to the next."""
+    """Routing strategy; holds its state between decisions."""
 
     routing: RoutingConfig
     random: Random
@@ -81,7 +81,7 @@ def rank_by_score(
     weights: WeightsConfig,
     familiar: str | None = None,
 ) -> list[Ranked]:
-    """By the weighted score; among equals local first, then the order of the configuration.
+    """Rank by weighted score; ties: local first, then configuration order.
 
     Args:
         familiar: the backend that served the beginning of this conversation before.
@@ -97,7 +97,7 @@ def rank_by_score(
 def score_terms(
     backend: BackendSnapshot, model: str, weights: WeightsConfig, *, is_familiar: bool = False
 ) -> tuple[ScoreTerm, ...]:
-    """What speaks for a backend, each between 0 and 1; a full one counts as with one slot free."""
+    """Score terms of a backend, each from 0 to 1; a full one counts as with one free slot."""
     return _scored(*_values(backend, model, weights, is_familiar))[0]
 
 

@@ -1,4 +1,4 @@
-"""Switch, drain, cut, probe and adjust backends; write what was switched into the file."""
+"""Backend actions: switch, drain, cut, probe, set tier and priority, save."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_TIER = -1  # stands for none: None means that the dialog was left
 
 
 class BackendActions:
-    """Every action works on the backend under the cursor."""
+    """Actions on the selected backend."""
 
     def __init__(self, context: AppContext, tab: BackendsTab) -> None:
         self._context = context
@@ -190,7 +190,7 @@ class BackendActions:
 
 
 def difference(lines: Sequence[str]) -> list[Line]:
-    """The lines of a unified diff in their colours, safe to draw; they wrap beside their sign."""
+    """Lines of a unified diff, coloured and safe to draw; wrapped beside their sign."""
     styles = {"+": "good", "-": "bad", "@": "dim"}
     named = [(line, styles.get(line[:1], "text")) for line in lines]
     return [((visible(line[:1]), name), (visible(line[1:]), name)) for line, name in named]

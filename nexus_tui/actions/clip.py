@@ -1,4 +1,4 @@
-"""Copy: by the terminal, by the desktop, and onto the screen where neither is sure."""
+"""Copy actions: clipboard of the terminal and the desktop, with the text shown if unsure."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _INTERRUPT_SECONDS = 2.0
 
 
 class ClipActions:
-    """What goes to the clipboard; ctrl+c, which copies a selection where there is one."""
+    """Clipboard actions; ctrl+c copies the selection, if any."""
 
     def __init__(self, app: App[Any], context: AppContext, logs: LogsTab) -> None:
         self._app = app  # the same as the context: for the terminal, the focus and the end

@@ -1,4 +1,4 @@
-"""What the actions need of the app."""
+"""AppContext: the interface of the app for action handlers."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Handlers: TypeAlias = Mapping[str, Deed]  # by the key's id
 
 
 class AppContext(Protocol):
-    """The app, as far as actions see it."""
+    """Interface of the app for action handlers."""
 
     @property
     def source(self) -> EventSource: ...

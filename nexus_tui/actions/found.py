@@ -1,4 +1,4 @@
-"""Use a cloud key that was found: when it is asked for, and the one that is meant."""
+"""Add a backend for a cloud key from the environment, on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _TEXT = "Local servers are used once discovered. Cloud keys are used on request:
 
 
 async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
-    """Use a found key until restart; of several, which one is asked, of one only where wanted.
+    """Add a backend for a cloud key until restart; asks which, if there are several.
 
     Raises:
         NexusError: it can't be used; the message is for the screen.

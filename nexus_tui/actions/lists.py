@@ -1,4 +1,4 @@
-"""Move, sort, filter, pause and follow: what a list shows, and where its cursor is."""
+"""List actions: move, sort, filter, pause and follow."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nexus_tui.text.numbers import clock
 
 
 class ListActions:
-    """The live list and the requests' list show the same rows, and follow or rest together."""
+    """Actions on lists; the live list and the request list show the same rows."""
 
     def __init__(
         self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab, logs: LogsTab

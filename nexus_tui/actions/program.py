@@ -1,4 +1,4 @@
-"""The app itself: tabs, help, palette, theme, configuration, and the end."""
+"""App actions: tabs, help, palette, theme, reload, quit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "log
 
 
 class Server(Protocol):
-    """The server in this process, whose life is tied to the screen's."""
+    """The server of this process, as far as actions control it."""
 
     @property
     def problem(self) -> str | None: ...  # what it died of; None while it runs
@@ -37,7 +37,7 @@ class Server(Protocol):
 
 
 class ProgramActions:
-    """What is not about one list or backend."""
+    """Actions on the app as a whole."""
 
     def __init__(
         self,

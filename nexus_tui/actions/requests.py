@@ -1,4 +1,4 @@
-"""Open, mark, compare, send again, copy and export requests; capture their bodies."""
+"""Request actions: open, mark, compare, replay, copy, export; body capture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
 
 
 class RequestActions:
-    """Every action works on the request under the cursor of the tab that is shown."""
+    """Actions on the selected request."""
 
     def __init__(self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab) -> None:
         self._context = context

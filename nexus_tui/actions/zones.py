@@ -1,4 +1,4 @@
-"""Cut a zone at once; open it again only after a question."""
+"""Zone actions: cut a zone at once; reopen it after a question."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nexus attach URL`: the dashboard of a Nexus that runs elsewhere."""
+"""`nexus attach URL`: the dashboard of another running Nexus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`nexus check`: whether the configuration can do what it asks for, each problem with its hint."""
+"""`nexus check`: check config, keys and backends, with a hint for each problem."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ask a running Nexus: what every command that does shares. Nothing here draws."""
+"""HTTP client of the commands for a running Nexus. Draws nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERSION = re.compile(r"[0-9A-Za-z.+-]{1,32}")
 
 
 class NoAnswerError(Exception):
-    """There is nothing to show; the text says why, for people."""
+    """No answer to show; the message says why."""
 
 
 # Options ------------------------------------------------------------------------------------------
@@ -37,7 +37,7 @@ class NoAnswerError(Exception):
 def add_target(
     parser: argparse.ArgumentParser, port: Callable[[str], int], *, url: bool = True
 ) -> None:
-    """Declare the options that say which Nexus is meant; `port` checks a port."""
+    """Declare the options for the address of the Nexus; `port` checks a port."""
     add = parser.add_argument
     if url:
         add(
@@ -83,7 +83,7 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
 def run_with_config(
     options: argparse.Namespace, environ: Mapping[str, str], act: Callable[[Config], int]
 ) -> int:
-    """Read the configuration, then act; what is wrong is told on stderr. Gives the exit code."""
+    """Load the configuration and run the command; gives the exit code."""
     from nexus_core.errors import ConfigError
 
     name = options.command
@@ -108,7 +108,7 @@ Kind: TypeAlias = Literal["nexus", "stranger", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who listens at an address, by what it says of itself."""
+    """A server at an address, by its /health answer."""
 
     kind: Kind
     version: str | None = None  # of a Nexus, where it tells
@@ -117,12 +117,12 @@ class Listener:
 
 
 def what_answers(url: str, timeout_seconds: float) -> Kind:
-    """What kind of server listens at `url`. No key is sent."""
+    """Kind of the server at `url`. No key is sent."""
     return who_answers(url, timeout_seconds).kind
 
 
 def who_answers(url: str, timeout_seconds: float) -> Listener:
-    """Who listens at `url`. No key is sent."""
+    """The server at `url`. No key is sent."""
     import httpx
 
     try:
@@ -148,20 +148,20 @@ def who_answers(url: str, timeout_seconds: float) -> Listener:
 
 
 def local_url(host: str, port: int) -> str:
-    """Where this machine reaches what listens there."""
+    """Local URL of a listen address."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def authorization(config: Config) -> str | None:
-    """The header for /nexus/*: the admin key, else the first client key; None without keys."""
+    """Authorization header for /nexus/*: admin key, else first client key; None without keys."""
     keys = [client.value for client in config.auth.api_keys]
     key = config.auth.admin_key or next(iter(keys), None)
     return None if key is None else f"Bearer {key.decode('ascii')}"
 
 
 def find_running(url: str | None, config: Config) -> str:
-    """The URL of the running Nexus that is meant: the one given, else the configured one.
+    """URL of the running Nexus: the given one, else the configured one.
 
     Raises:
         NoAnswerError: there is none.
@@ -184,7 +184,7 @@ def find_running(url: str | None, config: Config) -> str:
 
 
 def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:
-    """What the Nexus at `url` answers to GET `path`.
+    """GET `path` of the Nexus at `url`, as JSON.
 
     Raises:
         NoAnswerError: it does not answer, or with an error.
@@ -217,7 +217,7 @@ def content_of(answer: httpx.Response) -> Any:
 
 @contextlib.contextmanager
 def understood(status: int = 200) -> Generator[None]:
-    """What fails inside is an answer that is not understood.
+    """Turn errors of reading an answer into a NoAnswerError.
 
     Raises:
         NoAnswerError: instead.
@@ -233,7 +233,7 @@ def understood(status: int = 200) -> Generator[None]:
 
 
 def visible_json(value: Any) -> Any:
-    """The same value with every text in it made safe for the terminal."""
+    """Escape control characters in every text of a JSON value."""
     from nexus_tui.text.escape import visible
 
     if is_object(value):

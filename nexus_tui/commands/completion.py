@@ -1,4 +1,4 @@
-"""`nexus completion SHELL`: a completion script, made from the parser itself."""
+"""`nexus completion SHELL`: a completion script, generated from the parser."""
 
 from __future__ import annotations
 

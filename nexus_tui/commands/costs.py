@@ -1,4 +1,4 @@
-"""`nexus costs`: what a month's requests cost, read from the ledger."""
+"""`nexus costs`: the cost of a month's requests, from the ledger."""
 
 from __future__ import annotations
 

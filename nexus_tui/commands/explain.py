@@ -1,4 +1,4 @@
-"""`nexus explain`: ask a Nexus, or the configuration, where a request would go and why."""
+"""`nexus explain`: explain the route of a request, from a running Nexus or the config."""
 
 from __future__ import annotations
 

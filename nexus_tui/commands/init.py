@@ -1,4 +1,4 @@
-"""`nexus init`: write what answers on this machine as a commented nexus.toml."""
+"""`nexus init`: write a commented nexus.toml with the discovered servers."""
 
 from __future__ import annotations
 

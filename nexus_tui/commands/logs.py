@@ -1,4 +1,4 @@
-"""`nexus logs`: the newest log lines of a running Nexus as plain text, oldest first."""
+"""`nexus logs`: recent log lines of a running Nexus as plain text, oldest first."""
 
 from __future__ import annotations
 

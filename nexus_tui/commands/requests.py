@@ -28,7 +28,7 @@ _HEADS = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLine:
-    """One request, as GET /nexus/requests tells it."""
+    """A request, from GET /nexus/requests."""
 
     id: str
     at: float  # seconds since the epoch

@@ -1,4 +1,4 @@
-"""`nexus status`: the dashboard's numbers as plain text."""
+"""`nexus status`: statistics of the dashboard as plain text."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def _costs(asked: Asked) -> dict[str, Any]:
 
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
-    """The state as facts, one a line."""
+    """The status as text, one fact per line."""
     from nexus_tui.text.numbers import count, percent, uptime
 
     stats, backends = state["stats"], state["backends"]

@@ -1,4 +1,4 @@
-"""What a plain-text view shows, once or again and again: each time below the last."""
+"""The --watch option of plain-text views: print the view repeatedly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LONGEST_SECONDS = 86_400.0
 
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
-    """Declare --watch."""
+    """Declare the --watch option."""
     parser.add_argument(
         "--watch",
         nargs="?",
@@ -45,7 +45,7 @@ def show_blocks(
     is_plain: bool,
     missing: type[Exception] = NoAnswerError,
 ) -> None:
-    """Write the lines that `make` gives; with --watch until nobody reads them.
+    """Print the lines of `make`; with --watch repeatedly.
 
     Args:
         is_plain: text for people: each block has the time above it, and a gap before that.

@@ -1,4 +1,4 @@
-"""Every key of the dashboard in one table: bindings, hints, help and palette are made from it."""
+"""Key table of the dashboard: source of bindings, hints, help and palette."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Place = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing a person can do: `id` is stable, `keys` may be several."""
+    """An action with its keys; `id` is stable."""
 
     id: str
     keys: tuple[str, ...]  # a character, or the name of a key such as ctrl+r
@@ -166,7 +166,7 @@ _TOGETHER: tuple[frozenset[Place], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Keymap:
-    """The table with a person's own keys in it."""
+    """The key table, with the user's own keys applied."""
 
     keys: tuple[Key, ...] = KEYS
 
@@ -202,14 +202,14 @@ _EATEN = re.compile(r"ctrl\+[sqz]|f1[0-2]|alt\+.*|ctrl\+shift\+.*")
 
 
 def remapped(own: Mapping[str, str]) -> Keymap:
-    """The table with keys from the configuration, which `check_keys` has found no fault with."""
+    """The key table with keys of the configuration, checked by `check_keys`."""
     return Keymap(
         tuple(replace(key, keys=tuple(own.get(key.id, "").split()) or key.keys) for key in KEYS)
     )
 
 
 def check_keys(own: Mapping[str, str]) -> list[tuple[KeyPath, str]]:
-    """What is wrong with keys from the configuration: each problem with its place in the file."""
+    """Problems of keys in the configuration, each with its place in the file."""
     problems: list[tuple[KeyPath, str]] = []
     ids = [key.id for key in KEYS]
     for key_id, keys in own.items():

@@ -1,4 +1,4 @@
-"""The address that Nexus listens on, in words; and why it can't be used."""
+"""The listen address as text, and reasons why it can't be used."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def address(host: str, port: int) -> str:
 
 
 def why_not_bound(error: OSError, host: str, port: int) -> str:
-    """What is in the way, and the mend."""
+    """Reason why an address can't be bound, with a hint."""
     place = address(host, port)
     if isinstance(error, socket.gaierror):
         return f"{place}: unknown host; choose another with --host"

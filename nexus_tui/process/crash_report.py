@@ -1,4 +1,4 @@
-"""What an unexpected end leaves behind: one line for the user, the traceback in a file."""
+"""Crash reports: one line for the user, the traceback in a file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing_extensions import TypeIs
 
 
 def summary(error: BaseException) -> str:
-    """What it died of, in a line; of a group, its first part."""
+    """One-line summary of a crash; of a group, of its first error."""
     return f"ended by an unexpected {type(first_part(error)).__name__}"
 
 
 def first_part(error: BaseException) -> BaseException:
-    """The error; of a group, its first part that is none itself."""
+    """The error, or the first error of a group."""
     while _is_group(error):
         error = error.exceptions[0]
     return error

@@ -1,4 +1,4 @@
-"""Two answers side by side: changed words, and what differs in tokens, time and backend."""
+"""The diff screen: two answers side by side, with differences in tokens, time and backend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The help: every key, from the same table as the bindings."""
+"""The help screen: all keys, from the key table."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _FILTER = (
 
 
 def help_lines(keymap: Keymap) -> list[Line]:
-    """The keys by place, then the filter language."""
+    """Lines of the help screen: keys by place, then the filter language."""
     lines: list[Line] = []
     for title, keys in keymap.by_place():
         lines += [((f" {title}", "title"),)]
@@ -41,7 +41,7 @@ def help_lines(keymap: Keymap) -> list[Line]:
 
 
 class HelpScreen(Dialog[None]):
-    """Shown over the tab; any of its keys closes it."""
+    """The help screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1,q,enter", "dismiss", "Close", show=False),

@@ -1,4 +1,4 @@
-"""What a start without a configuration looked for and found, for the screen."""
+"""Discovery results for the screen: searched servers and cloud keys."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _CLOUDS = {
 
 
 class Looking(Protocol):
-    """What is needed of a gateway."""
+    """Interface of the gateway for discovery results."""
 
     @property
     def discovery(self) -> Discovery | None: ...
@@ -33,7 +33,7 @@ class Looking(Protocol):
 
 
 class DiscoverySource:
-    """The FoundSource of the gateway that runs now: a successor has a discovery of its own."""
+    """FoundSource of the running gateway."""
 
     def __init__(self, gateway: Callable[[], Looking]) -> None:
         self._gateway = gateway

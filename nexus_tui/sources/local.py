@@ -1,4 +1,4 @@
-"""The gateway in this process as the dashboard's source."""
+"""LocalSource: the gateway of this process as data source."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
 
 
 class Core(Protocol):
-    """What the dashboard needs of the gateway."""
+    """Interface of the gateway for the dashboard."""
 
     @property
     def config(self) -> Config: ...
@@ -56,7 +56,7 @@ class Core(Protocol):
 
 
 class LocalSource:
-    """The gateway in this process: references are handed over, nothing is copied.
+    """Data source on the gateway of this process; nothing is copied.
 
     Receives from the moment it is made, so events before the first drain are kept.
     """

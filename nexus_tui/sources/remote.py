@@ -1,4 +1,4 @@
-"""Another Nexus as the dashboard's source: its state, its events, its commands, over HTTP."""
+"""RemoteSource: an attached Nexus as data source, over HTTP."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ _KEPT_EVENTS = 10_000  # between two drains
 
 
 class RemoteSource:
-    """Within its context call `connect` once, then keep `run` running beside the dashboard."""
+    """Data source on an attached Nexus: call `connect` once, then keep `run` running."""
 
     is_remote = True
     discovery: FoundSource | None = None

@@ -1,4 +1,4 @@
-"""Commands and questions as calls of the control API."""
+"""Operator commands as HTTP calls of the control API."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class HttpCall:
 
 
 def call_for(command: Command) -> HttpCall:
-    """The call that carries out a command."""
+    """HTTP call of a command."""
     match command:
         case SwitchBackend():
             body: dict[str, Any] = {"enabled": command.enabled}
@@ -74,12 +74,12 @@ def call_for(command: Command) -> HttpCall:
 
 
 def one_request(request_id: str) -> str:
-    """The path of one request."""
+    """Path of one request in the control API."""
     return f"/nexus/requests/{_segment(request_id)}"
 
 
 def explain_call(question: Question) -> HttpCall:
-    """The call that answers a question; a request with the same traits stands for it."""
+    """HTTP call of a question, as a request with the same traits."""
     hints = question.hints
     headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
     # What stands for the request has no fields of its own whose translation could be told.

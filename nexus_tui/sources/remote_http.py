@@ -1,4 +1,4 @@
-"""Talk to another Nexus over HTTP: bounded answers, and every failure in words."""
+"""HTTP client for an attached Nexus: bounded answers, failures as messages."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _UNKNOWN_ROUTE = frozenset({"not_found", "method_not_allowed"})
 
 
 class RemoteError(Exception):
-    """The other side can't be used as it is; the text says why, for people."""
+    """The attached Nexus can't be used; the message says why."""
 
 
 class UnknownCallError(RemoteError):
-    """What answers does not know the call: it is no Nexus, or one too old."""
+    """Unknown call: the server is not a Nexus, or one too old."""
 
 
 class LinkLostError(NexusError):
-    """The link is broken, or what came over it can't be understood."""
+    """The link is lost, or an answer is incompatible."""
 
     status = 503
     code = "link_lost"
 
 
 class RefusedError(NexusError):
-    """The other Nexus said no, in its own words."""
+    """The attached Nexus refused a call, with its message."""
 
     def __init__(self, message: str, status: int, code: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class RefusedError(NexusError):
 
 
 class RemoteHttp:
-    """One connection pool to one Nexus."""
+    """HTTP client for one attached Nexus."""
 
     def __init__(self, url: str, authorization: str | None) -> None:
         headers = {"Accept-Encoding": "identity"}

@@ -1,4 +1,4 @@
-"""The log lines of another Nexus, taken into the ring that the screen draws."""
+"""Log lines of an attached Nexus, copied into the log ring of the screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_ID = 64
 
 
 class RemoteLogs:
-    """Asks for what is new whenever the other side says that there is something."""
+    """Reader of the log lines of an attached Nexus."""
 
     def __init__(self, ring: LogRing, ask: Callable[[HttpCall], Awaitable[dict[str, Any]]]) -> None:
         """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""

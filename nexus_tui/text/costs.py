@@ -1,4 +1,4 @@
-"""What one request cost, in words: an unknown price never reads as free."""
+"""Cost of one request as text: an unknown price is never shown as free."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a backend is like now, on this machine's clock."""
+"""Backend status for the screen, on this machine's clock."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from nexus_core.types import BackendState
 
 
 def state_of(backend: BackendSnapshot) -> BackendState:
-    """What it is like in one word."""
+    """Backend status in one word."""
     return backend.state(time.monotonic())
 
 
 def is_usable(backend: BackendSnapshot) -> bool:
-    """Whether requests are routed to it, if not for each of its models."""
+    """Whether requests are routed to the backend, if not for each of its models."""
     return backend.is_usable(time.monotonic())
 
 
 def models_cooling(backend: BackendSnapshot) -> dict[str, str]:
-    """Its models that are left alone or half-open, by its own names, and a note for people."""
+    """Models in cooldown or half-open, by upstream name, each with a note."""
     at = time.monotonic()
     return {
         model: cooldown.note(at)

@@ -1,4 +1,4 @@
-"""What is wrong for everybody to see: a cut zone, a dead server, a lost link."""
+"""Alarm banners: cut zone, stopped server, lost link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nexus_tui.view.model import ViewModel
 
 
 class Mortal(Protocol):
-    """Something that may have died."""
+    """Something that may have crashed."""
 
     @property
     def problem(self) -> str | None: ...
@@ -21,7 +21,7 @@ class Mortal(Protocol):
 def alarms(
     source: EventSource, view: ViewModel, server: Mortal | None, *, is_short: bool
 ) -> list[str]:
-    """One line each, the worst first."""
+    """Alarm banners, one line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
         lines.append(f"SERVER STOPPED: {visible(server.problem)}   R restarts it")

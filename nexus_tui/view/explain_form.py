@@ -1,4 +1,4 @@
-"""Imagined requests: what a request in the list would ask again, and the form's own."""
+"""Explain form: the values of a request to explain, also from a listed request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """What the explain screen asks about."""
+    """Values of the explain form."""
 
     model: str = ""
     restricted: bool = False
@@ -77,7 +77,7 @@ class Form:
 
 
 def form_of(row: RequestRow) -> Form:
-    """The same request once more, as far as its headers and its size tell."""
+    """Explain form of a listed request, from its headers and size."""
     headers = {name.lower(): value.strip() for name, value in row.request_headers}
     received = row.received
     return Form(

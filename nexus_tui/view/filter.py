@@ -1,4 +1,4 @@
-"""The filter language of the request list: bare words, `key:value`, `live`, and `!` to invert."""
+"""Filter language of the request list: words, `key:value`, `live`, and `!` to invert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nexus_core.types import PrivacyZone, RouteReason
 
 
 class Filterable(Protocol):
-    """What the terms look at: a row of the screen, or a line of `nexus requests`."""
+    """A request that can be filtered: a row of the screen, or a line of `nexus requests`."""
 
     @property
     def request_id(self) -> str: ...
@@ -45,7 +45,7 @@ _SLOW = re.compile(r">?(\d+(?:\.\d+)?)(ms|s)?")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the list shows: every term must hold. The empty filter shows everything."""
+    """A request filter: every term must match; the empty one matches everything."""
 
     text: str = ""
     tests: tuple[Test, ...] = ()
@@ -56,7 +56,7 @@ class Filter:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter; never fails, a term that makes no sense is told in `problem`."""
+    """Parse a filter; never fails, an invalid term is reported in `problem`."""
     tests: list[Test] = []
     problem = None
     for term in text.split():

@@ -1,4 +1,4 @@
-"""What the last line says for a while in place of the hints: outcomes, and what went wrong."""
+"""Notices in the last line: outcomes and problems, for a few seconds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however 
 
 
 class Notices:
-    """One at a time; the newest wins."""
+    """The notice in the last line: one at a time, the newest wins."""
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ __all__ = ["Headers", "RequestRow"]
 
 
 class RequestRow(RecentRequest):
-    """Has a place in the list; `version` changes with every event, so a drawn row can be kept."""
+    """A row of the request list; `version` changes with every event."""
 
     __slots__ = ("seq", "version")
 

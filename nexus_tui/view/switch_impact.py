@@ -1,4 +1,4 @@
-"""What switching something off would do: which models would be answered by whom, or by nobody."""
+"""Switch impact: models affected by switching off a backend or zone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nexus_tui.view.backend_status import is_usable
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A name that clients may ask for, and what answers it once the backends are off."""
+    """A model affected by switching off backends, and its remaining backend."""
 
     model: str
     backend: str | None  # who still answers; None: nobody, which is a 503
@@ -24,7 +24,7 @@ class Hit:
 def hits(
     off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[Hit]:
-    """Every model and alias that these backends serve now, those that nobody else serves first."""
+    """Models and aliases affected by switching off these backends, unserved ones first."""
     going = [backend for backend in backends if backend.name in off and is_usable(backend)]
     staying = [backend for backend in backends if backend.name not in off and is_usable(backend)]
     served = {model for backend in going for model in backend.models}
@@ -36,12 +36,12 @@ def hits(
 def lost(
     off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[str]:
-    """Of those the models that nobody would serve any more."""
+    """Models without a backend after switching off these backends."""
     return [hit.model for hit in hits(off, backends, routing) if hit.backend is None]
 
 
 def is_last_of_zone(name: str, backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> bool:
-    """Whether the backend is the zone's only one that is used now."""
+    """Whether the backend is the last usable one of the zone."""
     usable = [one.name for one in backends if one.zone is zone and is_usable(one)]
     return usable == [name]
 

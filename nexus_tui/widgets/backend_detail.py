@@ -1,4 +1,4 @@
-"""What is known of one backend: its address, models, numbers and last failures."""
+"""Backend detail: address, models, statistics and last failures."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _LABEL = 9
 
 
 def masked_url(url: str) -> str:
-    """Without a user's name and password."""
+    """A URL without user name and password."""
     return visible(_CREDENTIALS.sub("//…@", url))
 
 
@@ -65,7 +65,7 @@ def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
 
 
 class BackendFacts(LineWidget):
-    """A few lines on the backend under the cursor, below the table."""
+    """Facts about the selected backend, below the table."""
 
     def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
         super().__init__(id="backend-facts")

@@ -1,4 +1,4 @@
-"""Backends as rows: the table of the third tab and the panel of the dashboard."""
+"""Backend list: the table of the Backends tab and the panel of the dashboard."""
 
 from __future__ import annotations
 
@@ -66,12 +66,12 @@ _STATES: dict[BackendState, Cell] = {
 
 
 def state_cell(backend: BackendSnapshot) -> Cell:
-    """Glyph and word."""
+    """Status of a backend: glyph and word."""
     return _STATES[state_of(backend)]
 
 
 def note_cell(backend: BackendSnapshot, pending: dict[str, bool], now: float) -> Cell:
-    """What a person should know of it now; empty when all is well."""
+    """Note on a backend; empty when all is well."""
     if backend.name in pending:
         return f"switching {'on' if pending[backend.name] else 'off'}…", "live"
     if not backend.is_on:
@@ -188,7 +188,7 @@ def _cell(backend: BackendSnapshot, look: BackendView, column: str) -> Cell:
 
 
 def spent_cell(stats: BackendStats) -> Cell:
-    """Since the start; what has no price makes it more than is shown."""
+    """Spending of a backend since start-up; `≥` with unpriced requests."""
     if not stats.cost_nano_usd:
         return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
     spent = dollars(Cost(stats.cost_nano_usd, "").usd)
@@ -219,7 +219,7 @@ def _unusable(backend: UnusableBackend, columns: Layout) -> Line:
 
 
 class BackendPanel(LineWidget):
-    """The dashboard's part: one row each, or two to a line when there is little room."""
+    """Backend panel of the dashboard: one row each, or two per line if narrow."""
 
     class Chosen(Message):
         """A backend was clicked."""
@@ -302,7 +302,7 @@ SORTS: dict[str, Callable[[BackendSnapshot], float | str]] = {
 
 
 class BackendTable(RowList):
-    """Every backend with its numbers; the cursor stays on its backend when the order changes."""
+    """Backend table; the cursor stays on its backend when the order changes."""
 
     def __init__(self, look: BackendView) -> None:
         super().__init__(id="backend-table")

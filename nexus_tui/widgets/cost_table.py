@@ -1,4 +1,4 @@
-"""Costs: today against the limit, the burn of the day, and rows by model, backend or key."""
+"""Cost table: budget, spending of today, and rows by model, backend or key."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _SORTS: dict[str, Callable[[CostRow], Decimal | int | str]] = {
 
 
 class CostTable(RowList):
-    """Says instead why nothing is known, while nothing is."""
+    """Cost table; without data, the reason."""
 
     head_lines = 7
 

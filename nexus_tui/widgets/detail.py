@@ -1,4 +1,4 @@
-"""One request in full: its headers beside a pane with its route, answer, body or timing."""
+"""Request detail: headers beside a pane with route, answer, body or timing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An explanation as rows: stages, what each dropped, scores, the outcome, what would change it."""
+"""Explain result: stages, dropped backends, scores, outcome and possible changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class ExplainResult(RowList):
-    """The answer to the form's question; space works on the backend under the cursor."""
+    """Explanation rows; space treats the selected backend as usable."""
 
     can_focus = True
     head_lines = 2

@@ -1,4 +1,4 @@
-"""The panes of a request's detail: its route, its answer, its body, its timing."""
+"""Panes of the request detail: route, answer, body, timing."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _NOT_CAPTURED = "No captured body: the request came before capture started, or w
 
 
 def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
-    """A label and a text, which is wrapped under itself."""
+    """A labelled text, wrapped under itself."""
     parts = wrap(text, width - _LABEL - 2)
     return [
         ((f" {fit(label if index == 0 else '', _LABEL)} ", "dim"), (part, style))
@@ -50,7 +50,7 @@ def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
 
 
 def route_pane(row: RequestRow, now: Explanation | None, width: int) -> list[Line]:
-    """The decision, who was considered, what failed, and what would change it."""
+    """Pane of the route: decision, considered backends, failures, possible changes."""
     return [
         *_decision(row, width),
         (),
@@ -224,7 +224,7 @@ def timing_pane(row: RequestRow, width: int) -> list[Line]:
 def answer_pane(
     row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
-    """What the model said, where it was kept."""
+    """Pane of the captured answer."""
     if kept is None:
         return _not_kept(is_capturing, width)
     lines = [] if kept.is_whole else fact("so far", "incomplete or too long", width)
@@ -236,7 +236,7 @@ def answer_pane(
 def request_pane(
     row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
-    """What the client sent, as far as it was kept."""
+    """Pane of the captured request body."""
     lines: list[Line] = []
     if row.received is not None:
         shape = "stream" if row.received.is_streaming else "single answer"

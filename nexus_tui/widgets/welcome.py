@@ -1,4 +1,4 @@
-"""What a newcomer sees: no backend yet, what was looked for and found, and what to do next."""
+"""Welcome screen without backends: discovery results and next steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXAMPLE = (
 
 
 class Welcome(ScrolledLines):
-    """Stands in for the dashboard while there is no backend; closes up, then scrolls, if low."""
+    """Welcome screen, shown instead of the dashboard without backends."""
 
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="welcome")

@@ -1,4 +1,4 @@
-"""The zones: what is open for use, what was served, and what cutting the open one would hit."""
+"""Zone board: state, answers, and impact of cutting the open zone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDE = 100  # columns from which a zone takes one line, not two
 
 
 class ZoneBoard(LineWidget):
-    """A line or two for each zone, and below them what a cut does or did."""
+    """Zone board: one or two lines per zone, and the impact of a cut."""
 
     def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
         super().__init__(id="zone-board")
