@@ -32,7 +32,7 @@ from nexus_tui.commands import (
 )
 from nexus_tui.commands.client import load
 from nexus_tui.process.address import address, why_not_bound
-from nexus_tui.process.crash_report import keep_trace, summary
+from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.signals import SIGNAL_EXIT, Signals
 from nexus_tui.process.streams import give_up_on_closed_streams, is_terminal, say
 
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
-        say(f"{summary(error)}; {keep_trace(error)}")
+        say(f"{summary(error)}; {write_crash_report(error)}")
         return 1
     finally:
         give_up_on_closed_streams()
@@ -332,7 +332,7 @@ async def _show(
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format, ring)
-        say(f"dashboard: {summary(error)}; {keep_trace(error)}")
+        say(f"dashboard: {summary(error)}; {write_crash_report(error)}")
         if server.gateway.config.tui.on_crash == "exit":
             signals.end_code = 1
             signals.stop.set()

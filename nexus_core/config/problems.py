@@ -42,7 +42,7 @@ class Problems:
         self._sections.update(path[:1])
         message = f"{shown_path(path)}: {text}"
         place = self._places.get(path)
-        if place is None:  # a missing key is told where its table stands
+        if place is None:  # a missing key is reported where its table stands
             is_key = True
             while path and place is None:
                 path = path[:-1]
@@ -52,9 +52,9 @@ class Problems:
             return
         span = place.key if is_key or place.value is None else place.value
         line, column = _position(self._text, span.start)
-        told = f"{self._name}:{line}: {message}"
+        located = f"{self._name}:{line}: {message}"
         excerpt = _excerpt(self._text, place, message, is_key=is_key)
-        self._in_file.append((line, column, ConfigProblem(told, excerpt)))
+        self._in_file.append((line, column, ConfigProblem(located, excerpt)))
 
     def add_outside(self, text: str) -> None:
         """Something in the environment or on the command line."""
@@ -67,7 +67,7 @@ class Problems:
     def raise_if_any(self) -> None:
         """
         Raises:
-            ConfigError: there is one; each is told once, in the order of the file.
+            ConfigError: there is one; each is reported once, in the order of the file.
         """
         self._in_file.sort(key=lambda found: (*found[:2], found[2].text))
         found = [problem for _, _, problem in self._in_file] + self._outside
@@ -77,15 +77,15 @@ class Problems:
 
 def syntax_problem(path: Path, text: str, line: int, column: int, message: str) -> ConfigProblem:
     """Problem of invalid TOML; only words of the format are shown, no values."""
-    told = f"{path}:{line}:{column}: {message}"
+    located = f"{path}:{line}:{column}: {message}"
     lines = text.split("\n")
     source = lines[line - 1] if line <= len(lines) else ""
     found = _BEGINNING.fullmatch(source)
     if found is None:
-        return ConfigProblem(told)
+        return ConfigProblem(located)
     words, equals, rest = found.groups()
     if not set(re.findall(r"[^\[\]. ]+", words)) <= _known_words() or (rest and not equals):
-        return ConfigProblem(told)
+        return ConfigProblem(located)
     value = rest.strip()
     if value and (_PLAIN.fullmatch(value) is None or _SECRET_KEY.search(words)):
         value = _MASK
@@ -93,7 +93,7 @@ def syntax_problem(path: Path, text: str, line: int, column: int, message: str) 
     shown = before + value
     indent = len(source) - len(source.lstrip(" \t"))
     caret = min(max(0, column - 1 - indent), len(before if value == _MASK else shown))
-    return ConfigProblem(told, _with_caret(shown[:caret], shown[caret:]))
+    return ConfigProblem(located, _with_caret(shown[:caret], shown[caret:]))
 
 
 @cache

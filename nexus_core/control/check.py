@@ -92,7 +92,7 @@ def _backend(
         return
     if not probe.ok:
         text = probe.detail or "does not answer"
-        yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _mend(backend, probe, config))
+        yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _hint(backend, probe, config))
         return
     table = config.models if config is not None else None
     if (listed := probe.models) is None:
@@ -115,14 +115,14 @@ def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
 
 def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
     """It answers and takes the key, and tells no models."""
-    told, _, rest = (probe.detail or "no model list").partition("; ")
-    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    note, _, rest = (probe.detail or "no model list").partition("; ")
+    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {note}"
     if is_configured:
         return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
     return Finding(Level.WARNING, about, text, rest or None)
 
 
-def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
+def _hint(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
     if probe.cause is HealthCause.AUTH:
         variable = config.api_key_env if config is not None else None
         return (

@@ -26,7 +26,7 @@ _LIVE = ("server", "health_check", "routing", "budget", "pricing")
 _WORKED_OUT = {"api_key": "key", "via": "proxy"}  # what the environment says, for people
 
 _HINTS = (RoutingHints(), RoutingHints(zone=PrivacyZone.RESTRICTED))
-_MAX_ROUTES = 20  # lines for people; beyond these only the number is told
+_MAX_ROUTES = 20  # lines for people; beyond these only the number is given
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,11 +225,11 @@ def _routes(
 
 
 def _changes_of(model: str, then: _Router, now: _Router) -> Iterator[tuple[bool, str, str]]:
-    told: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for hints in _HINTS:
         before, after = then.first(model, hints), now.first(model, hints)
-        if before != after and (before, after) not in told:
-            told.add((before, after))
+        if before != after and (before, after) not in seen:
+            seen.add((before, after))
             yield hints.zone is PrivacyZone.RESTRICTED, before, after
 
 

@@ -127,8 +127,8 @@ async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
     agent = _Looker(place, engine)
     probe = await agent.probe(timeout_seconds=LOOK_SECONDS)
     if probe.models is None:
-        told = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
-        return DiscoveryResult(place, Sight.OTHER, place.kind, detail=told)
+        detail = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
+        return DiscoveryResult(place, Sight.OTHER, place.kind, detail=detail)
     return DiscoveryResult(place, Sight.FOUND, agent.kind, probe)
 
 

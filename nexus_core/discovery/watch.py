@@ -102,7 +102,7 @@ class Discovery:
             async with asyncio.TaskGroup() as tasks:
                 if self._browser is not None:
                     tasks.create_task(self._listen(self._browser), name="mdns")
-                await self.look()
+                await self.search()
                 if not self._core.registry.names:
                     log.info("no local server found; searching again every %g s", self._pace.empty)
                 while True:
@@ -113,17 +113,17 @@ class Discovery:
                         async with asyncio.timeout(seconds):
                             await self._wanted.wait()
                     self._wanted.clear()
-                    await self.look()
+                    await self.search()
         finally:
             for timer in self._leaving.values():
                 timer.cancel()
 
-    def look_again(self) -> None:
-        """Look now, not at the next interval."""
+    def search_now(self) -> None:
+        """Search now, not at the next interval."""
         self._wanted.set()
 
-    async def look(self) -> tuple[DiscoveryResult, ...]:
-        """Look everywhere once; tells what was seen at the usual places.
+    async def search(self) -> tuple[DiscoveryResult, ...]:
+        """Search everywhere once; gives the results of the usual places.
 
         What is new is used, unless a config file says what to use.
         """

@@ -74,7 +74,7 @@ async def _look(config: Config) -> list[Finding]:
     gateway = Gateway(config, is_read_only=True)
     try:
         if config.path is None:
-            await Discovery(gateway, gateway.engine, {}).look()
+            await Discovery(gateway, gateway.engine, {}).search()
         names = [b.name for b in gateway.registry.snapshots() if b.enabled]
         async with asyncio.TaskGroup() as tasks:
             probes = {name: tasks.create_task(gateway.health.probe(name)) for name in names}

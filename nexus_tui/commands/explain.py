@@ -156,7 +156,7 @@ class _Asking:
             self._say(unusable.why)
         gateway = Gateway(config, is_read_only=True)
         if config.path is None:
-            await Discovery(gateway, gateway.engine, {}).look()
+            await Discovery(gateway, gateway.engine, {}).search()
         transport = httpx.ASGITransport(FrontDoor(gateway))
         async with gateway.running():
             await gateway.health.first_round()

@@ -58,7 +58,7 @@ KEYS = (
     _key("tab.costs", "5", "costs", "Costs", "everywhere"),
     _key("tab.logs", "6", "logs", "Logs", "everywhere"),
     _key("panic", "!", "CUT OPEN ZONE", "Cut the open zone at once; reopening asks", "everywhere"),
-    _key("explain", "x", "explain", "Explain the route of such a request", "everywhere"),
+    _key("explain", "x", "explain", "Explain the route of a request", "everywhere"),
     _key("filter", "/", "filter", "Filter the list", "everywhere"),
     _key("back", "escape", "back", "Close the detail, else clear the filter",
          "everywhere", "explain", "diff"),

@@ -27,7 +27,7 @@ def _is_group(error: BaseException) -> TypeIs[BaseExceptionGroup[BaseException]]
     return isinstance(error, BaseExceptionGroup)
 
 
-def keep_trace(error: BaseException) -> str:
+def write_crash_report(error: BaseException) -> str:
     """Write the traceback to a file that only the user can read; says where."""
     folder, problem = None, "no directory to write to; set HOME or TMPDIR"
     for folder in _folders():

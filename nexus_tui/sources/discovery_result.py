@@ -58,7 +58,7 @@ class DiscoverySource:
 
     async def look(self) -> None:
         """Look again, now. What is found on this machine is used at once."""
-        await self._discovery.look()
+        await self._discovery.search()
 
     async def use_key(self, variable: str) -> Outcome:
         """Use a cloud's key until restart: somebody asked for it.
