@@ -1,3 +1,3 @@
-"""The gateway itself: configuration, routing, upstream calls, the HTTP surface. Draws nothing."""
+"""The core of the gateway: configuration, routing, proxy, HTTP API. Imports no user interface."""
 
 __version__ = "0.1.0"

@@ -1,4 +1,4 @@
-"""File descriptors: raise the process's limit, see how near it is, tell when it was reached."""
+"""File descriptors: raise the process limit, measure usage, recognise shortage errors."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINKER_SAYS = tuple(
 
 
 def raise_limit() -> int:
-    """Let this process have as many descriptors as it may; gives the limit that then holds."""
+    """Raise the file descriptor limit of this process to its maximum; returns the new limit."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY:
         return limit()
@@ -39,13 +39,13 @@ def raise_limit() -> int:
 
 
 def limit() -> int:
-    """How many descriptors this process may have now; it can change at any time."""
+    """The current file descriptor limit of this process."""
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return _CEILINGS[0] if soft == resource.RLIM_INFINITY else soft
 
 
 def is_shortage(error: BaseException | None) -> bool:
-    """Whether an error, or one that led to it, says that no descriptor was left."""
+    """Whether an error, or one that caused it, is a lack of file descriptors."""
     return any(_is_shortage(each) for each in _causes(error))
 
 
@@ -68,7 +68,7 @@ def are_short(wanted: int = 1) -> bool:
 
 
 def require(wanted: int) -> None:
-    """Make sure that so many descriptors are free.
+    """Check that this many descriptors are free.
 
     What is imported without any may not fail but go without a part of itself, and for good.
 

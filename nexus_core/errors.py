@@ -1,4 +1,4 @@
-"""What can go wrong, one class for each reaction of the caller."""
+"""Errors, one class for each reaction of the caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AvailabilityStatus = Literal["healthy", "unhealthy", "at_capacity", "disabled"]
 
 @dataclass(frozen=True, slots=True)
 class BackendStatus:
-    """One backend that could serve a refused request, and what it is like now."""
+    """Status of a backend that could serve a refused request."""
 
     name: str
     status: AvailabilityStatus
@@ -23,7 +23,7 @@ class BackendStatus:
 
 @dataclass(frozen=True, slots=True)
 class ActionableErrorContext:
-    """What a client or its user can do about a 503."""
+    """Context of a 503: what the client or its user can do."""
 
     required_tier: int | None
     available_backends: tuple[BackendStatus, ...]
@@ -31,7 +31,7 @@ class ActionableErrorContext:
 
 
 class NexusError(Exception):
-    """Base of every failure a client may be told about."""
+    """Base of all errors that may be reported to clients."""
 
     status = 500  # HTTP
     code = "internal_error"
@@ -54,7 +54,7 @@ _PASSING = frozenset({408, 409, 429})
 
 
 class InvalidRequestError(NexusError):
-    """The client sent something it has to change."""
+    """The request is invalid; the client has to change it."""
 
     status = 400
     code = "invalid_request"
@@ -71,7 +71,7 @@ class AuthenticationError(NexusError):
 
 
 class PermissionDeniedError(NexusError):
-    """The key or origin is not for this surface."""
+    """The key, Host or Origin is not allowed on this path."""
 
     status = 403
     code = "permission_denied"
@@ -87,7 +87,7 @@ class ModelNotFoundError(NexusError):
 
 
 class EndpointNotServedError(NexusError):
-    """Backends serve the model, and none of them is of a type that has the endpoint."""
+    """The model is served, but by no backend type with this endpoint."""
 
     status = 404
     code = "endpoint_not_supported"
@@ -95,7 +95,7 @@ class EndpointNotServedError(NexusError):
 
 
 class ContextLengthError(InvalidRequestError):
-    """The prompt is longer than the window of every backend that serves the model."""
+    """The prompt exceeds the context window of every backend that serves the model."""
 
     code = "context_length_exceeded"
 
@@ -115,7 +115,7 @@ class UnsupportedFieldsError(NexusError):
 
 
 class BackendNotFoundError(NexusError):
-    """There is no backend of that name."""
+    """No backend has this name."""
 
     status = 404
     code = "backend_not_found"
@@ -123,7 +123,7 @@ class BackendNotFoundError(NexusError):
 
 
 class RequestNotFoundError(NexusError):
-    """Nothing is known of a request of that id, or what is asked for was not kept."""
+    """No request with this id is kept, or its bodies were not captured."""
 
     status = 404
     code = "request_not_found"
@@ -131,14 +131,14 @@ class RequestNotFoundError(NexusError):
 
 
 class LedgerUnreadableError(NexusError):
-    """There should be a ledger, and it can't be read now."""
+    """The ledger exists but can't be read now."""
 
     status = 503
     code = "ledger_unreadable"
 
 
 class PayloadTooLargeError(NexusError):
-    """The body is over max_body_bytes."""
+    """The body is larger than max_body_bytes."""
 
     status = 413
     code = "payload_too_large"
@@ -146,7 +146,7 @@ class PayloadTooLargeError(NexusError):
 
 
 class ServiceUnavailableError(NexusError):
-    """Nobody can serve the request now; `context` says who could, and when."""
+    """No backend can serve the request now; `context` lists candidates and the retry time."""
 
     status = 503
     type = "service_unavailable"
@@ -171,7 +171,7 @@ class CapacityExceededError(ServiceUnavailableError):
 
 
 class OutOfDescriptorsError(ServiceUnavailableError):
-    """This process may open no further file or connection now: nobody's fault, soon over."""
+    """Nexus is out of file descriptors; usually over in a moment."""
 
     code = "capacity_exceeded"
 
@@ -185,25 +185,25 @@ class OutOfDescriptorsError(ServiceUnavailableError):
 
 
 class PrivacyConstraintError(ServiceUnavailableError):
-    """Only the restriction keeps the request from being served."""
+    """Only the privacy restriction keeps the request from being served."""
 
     code = "privacy_constraint_violation"
 
 
 class BudgetExceededError(ServiceUnavailableError):
-    """The month's budget is spent, and nobody else may serve the request."""
+    """The monthly budget blocks every backend that could serve the request."""
 
     code = "budget_exceeded"
 
 
 class NoCapableBackendError(ServiceUnavailableError):
-    """Every backend that serves the model is off, unhealthy or not what was asked for."""
+    """Every backend that serves the model is off, unhealthy or not capable."""
 
     code = "no_capable_backend"
 
 
 class UpstreamFailedError(NexusError):
-    """Every backend that was tried failed; the last failure in Nexus's own words."""
+    """Every tried backend failed; the last failure in Nexus's own words."""
 
     status = 502
     code = "upstream_error"
@@ -216,14 +216,14 @@ class UpstreamFailedError(NexusError):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One thing that is wrong with the configuration."""
+    """A problem of the configuration."""
 
     text: str  # one line: file:line: key: what is wrong, what is allowed
     excerpt: tuple[str, ...] = ()  # the line of the file and a caret below it; holds no secret
 
 
 class ConfigError(Exception):
-    """The configuration can't be used; tells everything that is wrong with it."""
+    """Invalid configuration; holds all of its problems."""
 
     def __init__(self, problems: Iterable[str | ConfigProblem]) -> None:
         self.found = tuple(

@@ -1,4 +1,4 @@
-"""Put the parts together from a Config; start and stop them."""
+"""The gateway: wires the parts together from a Config, starts and stops them."""
 
 from __future__ import annotations
 

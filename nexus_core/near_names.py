@@ -1,4 +1,4 @@
-"""Find the names that a mistyped one may have meant, among thousands, in a few milliseconds. Pure.
+"""Suggest similar names for a mistyped one, among thousands, in milliseconds. Pure.
 
 difflib compares whole texts with one another and takes seconds for ten thousand names. Here each
 name has a signature, an integer with a bit for every letter and pair of letters in it; comparing
@@ -36,7 +36,7 @@ def near_names(
     suits: Callable[[str], bool] | None = None,
     similarity: Similarity | None = None,
 ) -> list[str]:
-    """The names most like `word`, the most similar first; upper and lower case are the same.
+    """The names most similar to `word`, best first; case-insensitive.
 
     Takes half a microsecond a name, and ten the first time that it is seen, and then 3 milliseconds
     at the most. On an event loop ask for a `shortlist` before.
@@ -70,7 +70,7 @@ async def shortlist(word: str, names: Iterable[str]) -> list[str]:
 
 
 def likeness(one: str, other: str) -> float:
-    """Twice the length of the longest common subsequence, over both lengths: 0 to 1.
+    """Similarity from 0 to 1: twice the longest common subsequence over both lengths.
 
     Takes a quarter of a microsecond for each letter of `other`. Hyyrö's bit-parallel algorithm:
     https://doi.org/10.1007/978-3-540-27801-6_5

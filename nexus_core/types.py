@@ -1,4 +1,4 @@
-"""The words that everything else shares: zones, health, route reasons, operations, money."""
+"""Shared types: backend types, zones, health, route reasons, money."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ def is_list(value: object) -> TypeIs[list[Any]]:
 
 
 class PrivacyZone(StrEnum):
-    """Where a prompt may go: `restricted` stays with backends of that zone."""
+    """Privacy zone: `restricted` prompts stay with backends of that zone."""
 
     RESTRICTED = "restricted"
     OPEN = "open"
 
 
 class HealthStatus(StrEnum):
-    """What probes say of a backend; `unknown` until the first one, and used like healthy."""
+    """Health of a backend by probes; `unknown` until the first one, treated as healthy."""
 
     UNKNOWN = "unknown"
     HEALTHY = "healthy"
@@ -53,7 +53,7 @@ class BackendState(StrEnum):
 
 
 class HealthCause(StrEnum):
-    """Why a backend is unhealthy, where that changes what a person should do."""
+    """Cause of an unhealthy backend, where it changes the remedy."""
 
     NONE = "none"
     UNREACHABLE = "unreachable"
@@ -61,7 +61,7 @@ class HealthCause(StrEnum):
 
 
 class CooldownEnd(StrEnum):
-    """What ended a cooldown before its time, or closed an open circuit."""
+    """Reason for an early end of a cooldown, or for a closed circuit."""
 
     ANSWERED = "answered"  # by the backend, to a request
     PROBED = "probed"  # it can be reached again
@@ -71,7 +71,7 @@ class CooldownEnd(StrEnum):
 
 
 class RouteReason(StrEnum):
-    """Why this backend answered; the values of X-Nexus-Route-Reason."""
+    """Route reason; the values of X-Nexus-Route-Reason."""
 
     CAPABILITY_MATCH = "capability-match"
     CAPACITY_OVERFLOW = "capacity-overflow"
@@ -80,7 +80,7 @@ class RouteReason(StrEnum):
 
 
 class Endpoint(StrEnum):
-    """The data-plane calls that are forwarded; the value is the path."""
+    """Forwarded data-plane endpoints; the value is the path."""
 
     CHAT_COMPLETIONS = "/v1/chat/completions"
     COMPLETIONS = "/v1/completions"
@@ -96,7 +96,7 @@ class DialectName(StrEnum):
 
 
 class Capability(StrEnum):
-    """What a request may need of a model and its server, beside the model's name."""
+    """A capability that a request may require of a model and its server."""
 
     CHAT = "chat"
     COMPLETIONS = "completions"  # the legacy API
@@ -109,7 +109,7 @@ class Capability(StrEnum):
 
 
 class CountMethod(StrEnum):
-    """How a number of tokens came to be known, the surest first."""
+    """Source of a token count, the most accurate first."""
 
     REPORTED = "reported"  # by the backend itself
     EXACT = "exact"  # counted as the provider counts
@@ -118,7 +118,7 @@ class CountMethod(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TokenCount:
-    """How many tokens something has, and how that is known."""
+    """A token count and its source."""
 
     tokens: int
     method: CountMethod
@@ -133,7 +133,7 @@ NANO = 1_000_000_000  # nano-dollars in a dollar
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What an exchange costs: an integer, so that sums never drift, and where its price is from."""
+    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source."""
 
     nano_usd: int
     source: str  # "config", "reported", or the price list and the day its data were checked
@@ -149,7 +149,7 @@ def nano_usd(cost: Cost | None) -> int | None:
 
 
 class BudgetStatus(StrEnum):
-    """How much of a month's money is spoken for; the values of X-Nexus-Budget-Status."""
+    """Budget status of a month; the values of X-Nexus-Budget-Status."""
 
     NORMAL = "normal"  # the header is absent
     SOFT_LIMIT = "soft_limit"  # local backends are preferred
@@ -158,7 +158,7 @@ class BudgetStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueState:
-    """How full the waiting room for requests is."""
+    """State of the request queue."""
 
     waiting: int
     max_size: int
@@ -166,7 +166,7 @@ class QueueState:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelDetails:
-    """What a backend tells of one of its models, as far as it does."""
+    """Details of a model, as far as its backend reports them."""
 
     is_loaded: bool | None = None  # in memory: the first request need not wait for it
     context_tokens: int | None = None  # of the loaded window, not what the model could take
@@ -175,7 +175,7 @@ class ModelDetails:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
-    """What a health check found."""
+    """Result of a health probe."""
 
     elapsed_ms: float
     models: tuple[str, ...] | None = None  # what the backend lists; None when it did not

@@ -1,1 +1,1 @@
-"""The `nexus` command and its dashboard: draws what the core knows, decides nothing."""
+"""The `nexus` command and its dashboard: draws the state of the core, decides nothing."""

@@ -279,9 +279,9 @@ class NexusApp(App[None], inherit_bindings=False):
     def may_command(self) -> bool:
         """Whether commands are carried out; says why not."""
         if self.source.is_read_only:
-            self.notice("this dashboard is read-only")
+            self.notice("read-only dashboard: changes are disabled")
         elif self.source.status != "live":
-            self.notice("the link is lost: nothing can be changed")
+            self.notice("link lost: changes are disabled")
         else:
             return True
         return False

@@ -1,4 +1,4 @@
-"""The `nexus` command: its arguments, and what they and the environment make of a run."""
+"""The `nexus` command: arguments, config, logging; proxy with or without the dashboard."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from nexus_tui.commands import (
 )
 from nexus_tui.commands.client import load
 from nexus_tui.process.address import why_not_bound
-from nexus_tui.process.crash_report import keep_trace, summary
+from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.launch import Launch, serve
 from nexus_tui.process.signals import SIGNAL_EXIT
 from nexus_tui.process.streams import give_up_on_closed_streams, is_terminal, say
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return SIGNAL_EXIT + signal.SIGINT
     except Exception as error:  # noqa: BLE001 - the outermost edge: nobody should see a traceback
-        say(f"{summary(error)}; {keep_trace(error)}")
+        say(f"{summary(error)}; {write_crash_report(error)}")
         return 1
     finally:
         give_up_on_closed_streams()
@@ -60,18 +60,32 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nexus",
         description="One OpenAI-compatible endpoint for local inference servers and cloud APIs.",
-        epilog="An option wins over its NEXUS_* variable, and that over the config file.",
+        epilog="Precedence: option, NEXUS_* variable, config file.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--no-ui", action="store_true", help="run without the dashboard")
     add("--demo", action="store_true", help="simulated backends and traffic: no keys, no network")
-    add("--cloud", action="store_true", help="use the cloud keys that are set, below local servers")
-    add("--config", type=Path, metavar="FILE", help="default: ./nexus.toml, then the user's own")
+    add(
+        "--cloud",
+        action="store_true",
+        help="use cloud keys from the environment, after local servers",
+    )
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="config file (default: ./nexus.toml, then the user's)",
+    )
     add("--host", help="address to listen on (default 127.0.0.1)")
-    add("--port", type=_port, help="port to listen on (default 8000; 0: any free one)")
-    add("--log-level", type=str.lower, metavar="L", help="debug, info (default), warning, error")
-    add("--log-format", type=str.lower, metavar="F", help="pretty (default) or json")
+    add("--port", type=_port, help="port to listen on (default 8000; 0: any free port)")
+    add(
+        "--log-level",
+        type=str.lower,
+        metavar="L",
+        help="log level: debug, info (default), warning, error",
+    )
+    add("--log-format", type=str.lower, metavar="F", help="log format: pretty (default) or json")
     add("--version", action="version", version=f"nexus {__version__}")
     parser.set_defaults(run=_run)
     commands = parser.add_subparsers(dest="command", title="commands")

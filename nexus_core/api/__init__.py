@@ -1,1 +1,1 @@
-"""HTTP in and out: validation, headers, error bodies."""
+"""The HTTP API: validation, headers, error bodies."""

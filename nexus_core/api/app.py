@@ -1,4 +1,4 @@
-"""The ASGI front door (hot paths first) and create_app: every other route in one list."""
+"""The ASGI application: hot paths first, every other route in create_app."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ _CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuse
 
 
 class MethodNotAllowedError(NexusError):
-    """The path takes POST."""
+    """The path only accepts POST."""
 
     status = 405
     code = "method_not_allowed"
@@ -52,7 +52,7 @@ class MethodNotAllowedError(NexusError):
 
 
 class FrontDoor:
-    """Every request comes in here: the guard, then the hot paths, then FastAPI."""
+    """The ASGI application: authentication, then the hot paths, then FastAPI."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -134,7 +134,7 @@ def _noting_start(send: Send, begun: list[int]) -> Send:
 
 
 def create_app(gateway: Gateway) -> FastAPI:
-    """Everything that is not hot."""
+    """The FastAPI application of all routes off the hot path."""
     app = FastAPI(
         title="Nexus",
         version=__version__,

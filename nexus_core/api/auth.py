@@ -1,4 +1,4 @@
-"""Who may call: client and admin keys; without keys, loopback names and own origins only."""
+"""Authentication: client and admin keys; without keys, loopback hosts and own origins only."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ _FOREIGN_SITES = frozenset({"cross-site", "same-site"})
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who was let in."""
+    """An authenticated caller."""
 
     name: str | None  # of the client key; None where none is needed
 
 
 class Guard:
-    """Decides at the door, before a body is read."""
+    """Authentication of requests, before their body is read."""
 
     def __init__(self, auth: AuthConfig) -> None:
         self._clients = auth.api_keys
@@ -83,13 +83,13 @@ class Guard:
 
 
 def needs_key(path: str, auth: AuthConfig) -> bool:
-    """Whether the guard asks for one there."""
+    """Whether the path requires a key."""
     is_set = bool(auth.api_keys) or (bool(auth.admin_key) and _is_admin(path))
     return is_set and path != _OPEN_PATH
 
 
 def refusals(path: str, auth: AuthConfig) -> tuple[int, ...]:
-    """The statuses with which the guard may turn a request away there, two Hosts aside."""
+    """Statuses of refused authentication on a path, except for duplicate Host headers."""
     if needs_key(path, auth):
         has_other_keys = auth.admin_key is not None
         return (401, 403) if has_other_keys else (401,)
@@ -101,7 +101,7 @@ def _is_admin(path: str) -> bool:
 
 
 def is_from_here(scope: Scope) -> bool:
-    """Whether a program of this machine asks, and asks this machine: not through a proxy."""
+    """Whether the client is a program on this machine and not behind a proxy."""
     client = scope.get("client")
     hosts = header_values(scope, b"host")
     is_passed_on = any(header(scope, name) is not None for name in _PASSED_ON)

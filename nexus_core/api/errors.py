@@ -1,4 +1,4 @@
-"""Every error as OpenAI's envelope."""
+"""Error bodies in OpenAI's error envelope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FINAL = (b"x-should-retry", b"false")
 
 
 def error_body(error: NexusError) -> bytes:
-    """The envelope; a 503 carries the context that tells what can be done about it."""
+    """Error envelope as bytes; a 503 carries its ActionableErrorContext."""
     inner: dict[str, object] = {
         "message": error.message,
         "type": error.type,
@@ -26,7 +26,7 @@ def error_body(error: NexusError) -> bytes:
 
 
 def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
-    """The headers that an error of its kind carries besides X-Nexus-*."""
+    """Response headers of an error, besides X-Nexus-*."""
     headers = [JSON_TYPE, *((name.encode(), value.encode()) for name, value in error.headers)]
     if isinstance(error, ServiceUnavailableError) and error.context.eta_seconds is not None:
         headers.append((b"retry-after", str(error.context.eta_seconds).encode()))
@@ -36,5 +36,5 @@ def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
 
 
 def error_event(error: NexusError) -> bytes:
-    """The envelope as a server-sent event, for a stream that has begun."""
+    """Error envelope as a server-sent event, for a stream that has begun."""
     return b"data: " + error_body(error) + b"\n\n"

@@ -1,4 +1,4 @@
-"""X-Nexus-* headers: those that tell about an answer, and those that ask for something."""
+"""X-Nexus-* headers: routing hints of requests, and the route in responses."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _CREDENTIALS = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class NexusHeaders:
-    """Why a request went where it went, as response headers."""
+    """The X-Nexus-* response headers of an answer."""
 
     request_id: str
     selected: SelectedRoute | None  # None: no backend was reached
@@ -86,12 +86,12 @@ class NexusHeaders:
 
 
 def shown_cost(cost: Cost) -> str:
-    """US dollars, with as many digits as keep a small cost from reading as nothing."""
+    """Format a cost in US dollars, with enough digits for small costs."""
     return f"${cost.usd:.{9 if 0 < cost.nano_usd < 1000 else 6}f}"
 
 
 def passed_headers(upstream: Headers) -> RawHeaders:
-    """What passes of a backend's response headers, by allow-list; each once, the first one."""
+    """Response headers of a backend that pass, by allow-list; the first of each name."""
     passed: dict[str, str] = {}
     for name, value in upstream:
         if name in _PASSED or name.startswith(_PASSED_PREFIXES):
@@ -119,7 +119,7 @@ _shared = lru_cache(maxsize=1024)(_as_text)
 
 
 def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
-    """What the request's X-Nexus-* headers ask for; of two values the stricter counts.
+    """Read the routing hints in X-Nexus-* request headers; of two values the stricter counts.
 
     Raises:
         InvalidRequestError: a value is not allowed; `param` names the header.

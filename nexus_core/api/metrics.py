@@ -1,4 +1,4 @@
-"""GET /metrics: the fold of events and the backends' state as Prometheus text.
+"""GET /metrics: statistics and backend state in Prometheus text format.
 
 Import it late: prometheus_client costs start-up time, and many a Nexus is never scraped.
 
@@ -57,7 +57,7 @@ _HTTP_VALUES = ("POST", "http")  # all that is routed
 
 
 class GatewayCollector(Collector):
-    """Reads the numbers when it is asked; counts nothing itself."""
+    """Prometheus collector of the gateway's statistics; counts nothing itself."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -96,14 +96,14 @@ class _Read(Collector):
 
 
 def read(gateway: Gateway) -> CollectorRegistry:
-    """The numbers as they are now; to be called where the events are folded."""
+    """Read all metrics now; call it on the event loop."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Read(GatewayCollector(gateway).collect()))
     return registry
 
 
 def render(registry: CollectorRegistry) -> bytes:
-    """The text of what was read; safe in a thread."""
+    """Render metrics in Prometheus text format; safe in a thread."""
     return generate_latest(registry)
 
 

@@ -1,4 +1,4 @@
-"""What GET /v1/models lists: every model and alias that a backend serves which is on."""
+"""GET /v1/models: models and aliases served by the enabled backends."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SLICE = 500  # entries: about a millisecond of the loop
 
 
 async def list_models(gateway: Gateway) -> bytes:
-    """OpenAI's list as JSON, in the order of the backends, aliases last.
+    """The answer of GET /v1/models as JSON, in the order of the backends, aliases last.
 
     Made in slices: ten thousand entries take longer than a stream should have to wait.
     """
@@ -28,7 +28,7 @@ async def list_models(gateway: Gateway) -> bytes:
 
 
 def find_model(gateway: Gateway, name: str) -> dict[str, Any] | None:
-    """The entry of one of them; None where nobody serves it."""
+    """The entry of one model or alias; None if no backend serves it."""
     aliases = gateway.config.routing.aliases
     served = (name, resolve_aliases(name, aliases)[-1])
     for model in served:

@@ -1,4 +1,4 @@
-"""GET /health, /v1/models, /v1/stats, /metrics: what can be asked without a prompt."""
+"""GET /health, /v1/models, /v1/stats, /metrics: status endpoints."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nexus_core.types import NANO
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The routes."""
+    """Routes of the status endpoints."""
     router = APIRouter(tags=["status"])
 
     @router.get("/health")
@@ -82,7 +82,7 @@ def _load_metrics() -> None:
 
 
 def read_stats(gateway: Gateway) -> dict[str, Any]:
-    """The fold of events as JSON; durations in milliseconds.
+    """Statistics as JSON; durations in milliseconds.
 
     Until the ledger was read after the start no money is known: null, never 0.
     """

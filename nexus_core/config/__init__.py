@@ -1,1 +1,1 @@
-"""The configuration file: its keys, how it is found, read, checked and written."""
+"""The configuration file: its keys; finding, reading, checking and saving it."""

@@ -1,4 +1,4 @@
-"""Base URLs as vendors print them: where chat, models and a server's own paths are. Pure.
+"""Base URLs of backends: paths for chat, model lists and server-specific endpoints. Pure.
 
 OpenAI's SDK sends to `base_url + /chat/completions`, so vendors print a base that already ends in
 their version: `https://open.bigmodel.cn/api/paas/v4`. Others print the root and mean /v1 below it.
@@ -58,7 +58,7 @@ _GOOGLE_PUBLISHER = re.compile(r".*/v\d{1,2}(?:alpha|beta)?\d?(?:/[^/]+)*/publis
 
 @dataclass(frozen=True, slots=True)
 class BaseUrl:
-    """Where a backend's paths are, which the code writes as its provider's own host has them."""
+    """Base URL of a backend: maps the provider's standard paths to its own."""
 
     root: str  # beside it are a local server's own paths: /api/ps, /props
     api: str  # where `version` is: chat is at {api}/chat/completions
@@ -79,7 +79,7 @@ class BaseUrl:
 
 @lru_cache(maxsize=1024)
 def read_base_url(url: str, kind: BackendType) -> BaseUrl:
-    """What a backend's `url` means for its type.
+    """Read a backend's `url` for its type.
 
     A trailing slash, /v1 and /v1beta make no difference. A path that ends in another version, or
     in a suffix that a vendor is known for, is the base as it stands; so is what is left of a whole
@@ -170,5 +170,5 @@ def _without(endpoint: re.Pattern[str], path: str) -> str:
 
 
 def is_same_base(url: str, other: str, kind: BackendType) -> bool:
-    """Whether two URLs lead to the same API: `http://h` and `http://h/v1/` do."""
+    """Whether two URLs mean the same API: `http://h` and `http://h/v1/` do."""
     return url == other or read_base_url(url, kind) == read_base_url(other, kind)

@@ -1,4 +1,4 @@
-"""Find nexus.toml, read it, and find everything that is wrong with it."""
+"""Load nexus.toml: find it, read it, and report all of its problems."""
 
 from __future__ import annotations
 
@@ -44,20 +44,20 @@ _VARIABLES = ("NEXUS_HOST", "NEXUS_PORT", "NEXUS_CONFIG")
 
 @dataclass(frozen=True, slots=True)
 class Overrides:
-    """What the command line says; it wins over variables and the file."""
+    """Command-line options; they take precedence over variables and the file."""
 
     host: str | None = None
     port: int | None = None
 
 
 def search_path(cwd: Path) -> tuple[Path, ...]:
-    """Where a config file is looked for when none is named."""
+    """Default places of the config file, in order."""
     folders = [cwd, user_dirs.config_dir()]
     return tuple(folder / FILE_NAME for folder in folders if folder is not None)
 
 
 def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) -> Path | None:
-    """The config file to use; None when there is none.
+    """Path of the config file to use; None without one.
 
     Raises:
         ConfigError: the option or NEXUS_CONFIG names a file that does not exist.
@@ -87,7 +87,7 @@ def _is_file(path: Path) -> bool:
 def load_config(
     path: Path | None, environ: Mapping[str, str], overrides: Overrides | None = None
 ) -> Config:
-    """Read and check the file, then add what the environment and the command line say.
+    """Load the configuration: file, environment variables and command-line options.
 
     Raises:
         ConfigError: with every problem of the file, the environment and both together.
@@ -286,7 +286,7 @@ def _key_value(text: str) -> bytes:
 def with_environment(
     backend: BackendConfig, environ: Mapping[str, str]
 ) -> BackendConfig | UnusableBackend:
-    """The backend with its key and proxy from the environment, or why it can't be used."""
+    """Add key and proxy of the environment to a backend, or the reason why it is unusable."""
     why, via = None, None
     key = environ.get(backend.api_key_env, "").strip() if backend.api_key_env else None
     if key == "":

@@ -1,4 +1,4 @@
-"""Whether a name means this machine and no other, and where a URL leads."""
+"""Loopback addresses: recognise host names and endpoints of this machine."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 def is_loopback(host: str) -> bool:
-    """localhost in any case, 127.0.0.0/8 or ::1; without a port and without brackets."""
+    """Whether a host is loopback: localhost, 127.0.0.0/8 or ::1; no port, no brackets."""
     try:
         return host.lower() == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -15,7 +15,7 @@ def is_loopback(host: str) -> bool:
 
 
 def endpoint(url: str) -> tuple[str, int]:
-    """Host and port of a valid URL; the names of this machine are one."""
+    """Host and port of a valid URL; all loopback names count as one host."""
     parts = urlsplit(url)
     host = (parts.hostname or "").lower()
     port = parts.port or {"http": 80, "https": 443}[parts.scheme]

@@ -1,4 +1,4 @@
-"""The proxy through which a backend is reached: its URL, and what the environment says. Pure.
+"""Outbound proxies of backends: proxy URLs and proxy environment variables. Pure.
 
 The variables are curl's and httpx's: https_proxy, http_proxy, all_proxy and no_proxy, in small
 letters or in capitals. https://everything.curl.dev/usingcurl/proxies/env.html
@@ -32,7 +32,7 @@ _SHARED = ipaddress.ip_network("100.64.0.0/10")  # of carriers, and of Tailscale
 
 @dataclass(frozen=True, slots=True)
 class OutboundProxy:
-    """A proxy, as it may be shown: user name and password are no part of its text."""
+    """An outbound proxy; its text never contains user name and password."""
 
     scheme: str  # http, https, socks5 or socks5h; the last two are alike: the proxy resolves names
     host: str  # IPv6 without brackets
@@ -55,7 +55,7 @@ class OutboundProxy:
 
 
 def read_proxy_url(text: str) -> OutboundProxy:
-    """A proxy's URL.
+    """Parse a proxy URL.
 
     Raises:
         ValueError: it is none; the message never repeats it.
@@ -83,7 +83,7 @@ def read_proxy_url(text: str) -> OutboundProxy:
 
 
 def check_written(text: str) -> str:
-    """A proxy's URL as the config file may hold it.
+    """Check a proxy URL of the config file.
 
     Raises:
         ValueError: it may not; the message never repeats it.
@@ -98,7 +98,7 @@ def check_written(text: str) -> str:
 
 
 def proxy_of_environment(url: str, environ: Mapping[str, str]) -> OutboundProxy | None:
-    """Which proxy the environment names for a URL; None: it is reached directly.
+    """Proxy of the environment for a URL; None: direct connection.
 
     Never one for loopback and private addresses: what is near is reached without.
 
@@ -122,7 +122,7 @@ def proxy_of_environment(url: str, environ: Mapping[str, str]) -> OutboundProxy 
 
 
 def is_private_host(host: str) -> bool:
-    """Whether a host is this machine or stands in a private network, as far as its name tells."""
+    """Whether a host is this machine or in a private network, judged by its name."""
     try:
         address = ipaddress.ip_address(host.partition("%")[0])
     except ValueError:

@@ -1,4 +1,4 @@
-"""What is wrong with a config file: each problem with its place, its line and a caret below it.
+"""Problems of a config file: each with its place, its line and a caret below it.
 
 Of a line only the key and the value in question are shown, so that nothing around them is told; the
 value is masked where it may be a secret: by its looks, by its key's name, or as no key of ours.
@@ -28,7 +28,7 @@ _BEGINNING = re.compile(r"[ \t]*(\[*[A-Za-z0-9_. -]+\]*)([ \t]*=[ \t]*)?(.*)")
 
 
 class Problems:
-    """What is wrong so far: in the file, each with its place, and outside it."""
+    """Collected problems of a configuration: in the file, each with its place, and outside it."""
 
     def __init__(self, path: Path | None, text: str = "") -> None:
         self._name = str(path)
@@ -43,7 +43,7 @@ class Problems:
         self._sections.update(path[:1])
         message = f"{shown_path(path)}: {text}"
         place = self._places.get(path)
-        if place is None:  # a missing key is told where its table stands
+        if place is None:  # a missing key is reported where its table stands
             is_key = True
             while path and place is None:
                 path = path[:-1]
@@ -53,9 +53,9 @@ class Problems:
             return
         span = place.key if is_key or place.value is None else place.value
         line, column = _position(self._text, span.start)
-        told = f"{self._name}:{line}: {message}"
+        located = f"{self._name}:{line}: {message}"
         excerpt = _excerpt(self._text, place, message, is_key=is_key)
-        self._in_file.append((line, column, ConfigProblem(told, excerpt)))
+        self._in_file.append((line, column, ConfigProblem(located, excerpt)))
 
     def add_outside(self, text: str) -> None:
         """Something in the environment or on the command line."""
@@ -68,7 +68,7 @@ class Problems:
     def raise_if_any(self) -> None:
         """
         Raises:
-            ConfigError: there is one; each is told once, in the order of the file.
+            ConfigError: there is one; each is reported once, in the order of the file.
         """
         self._in_file.sort(key=lambda found: (*found[:2], found[2].text))
         found = [problem for _, _, problem in self._in_file] + self._outside
@@ -77,16 +77,16 @@ class Problems:
 
 
 def syntax_problem(path: Path, text: str, line: int, column: int, message: str) -> ConfigProblem:
-    """What is no TOML: there are no values yet, so nothing is shown but words of the format."""
-    told = f"{path}:{line}:{column}: {message}"
+    """Problem of invalid TOML; only words of the format are shown, no values."""
+    located = f"{path}:{line}:{column}: {message}"
     lines = text.split("\n")
     source = lines[line - 1] if line <= len(lines) else ""
     found = _BEGINNING.fullmatch(source)
     if found is None:
-        return ConfigProblem(told)
+        return ConfigProblem(located)
     words, equals, rest = found.groups()
     if not set(re.findall(r"[^\[\]. ]+", words)) <= _known_words() or (rest and not equals):
-        return ConfigProblem(told)
+        return ConfigProblem(located)
     value = rest.strip()
     if value and (_PLAIN.fullmatch(value) is None or _SECRET_KEY.search(words)):
         value = _MASK
@@ -94,7 +94,7 @@ def syntax_problem(path: Path, text: str, line: int, column: int, message: str) 
     shown = before + value
     indent = len(source) - len(source.lstrip(" \t"))
     caret = min(max(0, column - 1 - indent), len(before if value == _MASK else shown))
-    return ConfigProblem(told, _with_caret(shown[:caret], shown[caret:]))
+    return ConfigProblem(located, _with_caret(shown[:caret], shown[caret:]))
 
 
 @cache

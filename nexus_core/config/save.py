@@ -1,4 +1,4 @@
-"""Write changes into the config file: as asked, whole, with its comments and layout kept."""
+"""Save changes to the config file, with its comments and layout kept."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _BOM = "\ufeff"
 
 
 class ChangeRefusedError(Exception):
-    """The file is as it was; the text says why, for people."""
+    """A change was not saved; the file is unchanged, and the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class SetBackend:
-    """A key of one backend gets another value; None takes the key out."""
+    """Set a key of one backend; None removes the key."""
 
     backend: str
     key: Literal["enabled", "tier", "priority"]
@@ -39,14 +39,14 @@ class SetBackend:
 
 @dataclass(frozen=True, slots=True)
 class AddBackend:
-    """A backend that the file does not have, such as a found one."""
+    """Add a backend to the file, such as a discovered one."""
 
     backend: BackendConfig
 
 
 @dataclass(frozen=True, slots=True)
 class SetZone:
-    """A zone's switch, which the file has no key for: told in the notes, and not written."""
+    """A zone switch: reported in the notes, since the file has no key for it."""
 
     zone: PrivacyZone
     enabled: bool
@@ -57,7 +57,7 @@ Change: TypeAlias = SetBackend | AddBackend | SetZone
 
 @dataclass(frozen=True, slots=True)
 class ConfigDiff:
-    """What would be written, to be looked at first."""
+    """Planned change of the config file, as a diff to be confirmed."""
 
     path: Path
     before: bytes
@@ -67,7 +67,7 @@ class ConfigDiff:
 
 
 def plan_changes(path: Path, changes: Iterable[Change]) -> ConfigDiff:
-    """The file with these changes; nothing is written.
+    """Plan the changes of the file; nothing is written.
 
     Raises:
         ConfigError: the file can't be read.
@@ -97,7 +97,7 @@ def plan_changes(path: Path, changes: Iterable[Change]) -> ConfigDiff:
 
 
 def write(diff: ConfigDiff, environ: Mapping[str, str]) -> None:
-    """Put the new file in the old one's place, whole or not at all.
+    """Replace the config file atomically.
 
     Args:
         environ: as a start would have it: the new file must load with it.
@@ -113,7 +113,7 @@ def write(diff: ConfigDiff, environ: Mapping[str, str]) -> None:
 
 
 def write_new(path: Path, text: str, environ: Mapping[str, str], *, replace: bool) -> None:
-    """Write a whole new file.
+    """Write a new config file.
 
     Raises:
         ChangeRefusedError: there is one already and `replace` is false; or it can't be written.
@@ -132,7 +132,7 @@ def write_new(path: Path, text: str, environ: Mapping[str, str], *, replace: boo
 
 
 def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = None) -> str:
-    """A [[backends]] table with the keys that are not at their defaults; never a key's value.
+    """A [[backends]] table with its non-default keys; never contains an API key.
 
     Args:
         comments: for the end of a key's line.

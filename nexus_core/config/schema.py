@@ -1,4 +1,4 @@
-"""Every key of nexus.toml: its type, default and limits."""
+"""Schema of nexus.toml: type, default and limits of every key; validation messages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _KEY_LIKE = re.compile(
 
 
 def may_be_a_key(text: str) -> bool:
-    """Whether `text` looks like a secret, so that no message may repeat it."""
+    """Whether `text` looks like a secret that messages must not repeat."""
     return _KEY_LIKE.search(text) is not None
 
 
@@ -107,7 +107,7 @@ ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
 class Section(BaseModel):
-    """A table of the file: unknown keys and values of another type are refused."""
+    """Base of config tables: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -127,7 +127,7 @@ class ServerConfig(Section):
 
 
 class ClientKey(Section):
-    """One key that clients may present."""
+    """A client key."""
 
     name: str  # as written before the colon, else key-1, key-2, …
     value: bytes = Field(repr=False)
@@ -218,7 +218,7 @@ class BackendConfig(Section):
 
 
 class UnusableBackend(Section):
-    """A backend of the file that was not registered."""
+    """A configured backend that can't be used."""
 
     name: str
     type: BackendType
@@ -227,7 +227,7 @@ class UnusableBackend(Section):
 
 
 class Config(Section):
-    """The whole configuration, checked, with keys read from the environment."""
+    """The checked configuration, with keys from the environment."""
 
     server: ServerConfig = ServerConfig()
     auth: AuthConfig = AuthConfig()

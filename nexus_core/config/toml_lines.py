@@ -1,4 +1,4 @@
-"""Where in a TOML file each key and value stands: the parser does not tell."""
+"""Line numbers of the keys and values in a TOML file; the parser does not give them."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _OTHER_VALUE = re.compile(r"[^,\]}\n#]*")
 
 
 class Span(NamedTuple):
-    """A piece of the text, by its offsets."""
+    """A range of the text, by offsets."""
 
     start: int
     end: int
 
 
 class Place(NamedTuple):
-    """Where a key stands, and its value."""
+    """The place of a key and its value in the text."""
 
     line: int  # from 1
     key: Span  # dotted keys and headers as a whole; of a list's item the value

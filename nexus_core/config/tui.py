@@ -1,4 +1,4 @@
-"""The dashboard's section of nexus.toml: the core checks and carries it, and draws nothing."""
+"""The [tui] section of nexus.toml: checked by the core, used by the dashboard."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TuiConfig(BaseModel):
-    """As strict as every other section. Which ids `keys` may have is known to the dashboard."""
+    """The [tui] section; action names in `keys` are checked by the dashboard."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 

@@ -1,4 +1,4 @@
-"""The user's own folders for configuration, data and logs; None where there is no home.
+"""The user's directories for configuration, data and logs; None without a home directory.
 
 Containers run with an arbitrary uid that no passwd knows, and without HOME. Some versions of
 platformdirs raise then, others give a path that begins with a "~" nobody resolves.
@@ -13,22 +13,22 @@ import platformdirs
 
 
 def config_dir() -> Path | None:
-    """Where nexus.toml may lie."""
+    """The user's directory for nexus.toml."""
     return _found(lambda: platformdirs.user_config_path("nexus", appauthor=False))
 
 
 def data_dir() -> Path | None:
-    """Where the ledger lies."""
+    """The user's directory for the ledger."""
     return _found(lambda: platformdirs.user_data_path("nexus", appauthor=False))
 
 
 def log_dir() -> Path | None:
-    """Where the trace of a crash goes."""
+    """The user's directory for crash reports."""
     return _found(lambda: platformdirs.user_log_path("nexus", appauthor=False))
 
 
 def expanded(path: str) -> Path | None:
-    """A path with a "~" resolved; None where there is no home to resolve it to."""
+    """Expand "~" in a path; None without a home directory."""
     try:
         return Path(path).expanduser()
     except RuntimeError:

@@ -44,7 +44,7 @@ _PATTERNS = {
 
 
 class Fault(NamedTuple):
-    """A problem, in words for the person who wrote the file."""
+    """A problem of a value, as a message for the user."""
 
     path: KeyPath
     text: str
@@ -52,7 +52,7 @@ class Fault(NamedTuple):
 
 
 def faults_of(error: ValidationError) -> list[Fault]:
-    """Each problem with its place."""
+    """Turn validation errors into messages with their places."""
     return [
         Fault(*_in_words(one), one["type"] == "extra_forbidden" or "[key]" in one["loc"])
         for one in error.errors(include_url=False)
@@ -60,7 +60,7 @@ def faults_of(error: ValidationError) -> list[Fault]:
 
 
 def shown(value: object) -> str:
-    """A value of the file as a message may repeat it: one line, no control characters, no key."""
+    """Format a config value for messages: one line, no control characters, no secret."""
     if isinstance(value, str):
         if len(value) > 80 or may_be_a_key(value):
             return "this value"
@@ -71,7 +71,7 @@ def shown(value: object) -> str:
 
 
 def shown_path(path: KeyPath) -> str:
-    """backends[1].zone; a key that is not a bare one is quoted."""
+    """Format a config path such as backends[1].zone; keys are quoted where needed."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -84,7 +84,7 @@ def shown_path(path: KeyPath) -> str:
 
 
 def unknown_key(path: KeyPath) -> str:
-    """What is wrong with a key that the file must not have. Never repeats its value."""
+    """Message about an unknown key; never repeats its value."""
     name = str(path[-1])
     if _SECRET_NAME.search(name):
         variable = "api_keys_env or admin_key_env" if path[0] == "auth" else "api_key_env"
@@ -100,13 +100,13 @@ def unknown_key(path: KeyPath) -> str:
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:
-    """A hint to append to a message; empty when nothing is near."""
+    """Suggestion to append to a message; empty without a similar name."""
     near = near_names(word, choices, limit=1)
     return f'; did you mean "{near[0]}"?' if near else ""
 
 
 def written_out(text: str) -> str:
-    """The text with control characters as escapes."""
+    """Escape control characters in a text."""
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode("ascii")
         for char in text

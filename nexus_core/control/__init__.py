@@ -1,1 +1,1 @@
-"""What an operator may do with a running Nexus, and how it is carried out."""
+"""Operator commands on a running Nexus: their values and their execution."""

@@ -1,4 +1,4 @@
-"""Check what a valid configuration asks for against what is there: each problem with its hint.
+"""Check a valid configuration against the environment: findings with a hint each.
 
 Pure but for the look at the disk."""
 
@@ -22,7 +22,7 @@ _MAX_NAMED = 5  # models in one line
 
 
 class Level(StrEnum):
-    """What a finding means for a start."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARNING = "warning"  # it starts, and something in the configuration does nothing
@@ -31,7 +31,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at."""
+    """Finding of a configuration check."""
 
     level: Level
     about: str  # `backend "a"`, `routing.aliases."gpt-4"`, `storage`
@@ -42,7 +42,7 @@ class Finding:
 def check_config(
     config: Config, probes: Mapping[str, ProbeResult], fleet: Sequence[BackendSnapshot]
 ) -> Iterator[Finding]:
-    """Everything but the address.
+    """Check everything except the listen address.
 
     Args:
         probes: what each backend of the fleet that is on answered; by name.
@@ -85,7 +85,7 @@ def _backend(
         return
     if not probe.ok:
         text = probe.detail or "does not answer"
-        yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _mend(backend, probe, config))
+        yield Finding(Level.ERROR, about, f"{backend.url}: {text}", _hint(backend, probe, config))
         return
     table = config.models if config is not None else None
     if (listed := probe.models) is None:
@@ -108,14 +108,14 @@ def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
 
 def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
     """It answers and takes the key, and tells no models."""
-    told, _, rest = (probe.detail or "no model list").partition("; ")
-    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
+    note, _, rest = (probe.detail or "no model list").partition("; ")
+    text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {note}"
     if is_configured:
         return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
     return Finding(Level.WARNING, about, text, rest or None)
 
 
-def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
+def _hint(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
     if probe.cause is HealthCause.AUTH:
         variable = config.api_key_env if config is not None else None
         return (
@@ -222,7 +222,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 
 
 def check_storage(configured: str | None) -> Finding:
-    """Whether the ledger can be written there; nothing is created."""
+    """Check whether the ledger is writable; nothing is created."""
     if configured == ":memory:":
         return Finding(Level.OK, "storage", "in memory; no ledger is kept")
     # Who names no path asks for no ledger, and is served without.

@@ -1,4 +1,4 @@
-"""What an operator may ask of a running Nexus, as values: the dashboard's and the API's alike."""
+"""Operator commands as values, shared by the dashboard and the control API."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SwitchZone:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeBackend:
-    """Ask a backend now how it is; if it is well, its cooldowns end."""
+    """Probe a backend now; a successful probe ends its cooldowns."""
 
     backend: str
 
@@ -58,14 +58,14 @@ class SetPriority:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureBodies:
-    """Begin or end keeping the bodies of requests, in memory only."""
+    """Start or stop capturing bodies, in memory only."""
 
     enabled: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayRequest:
-    """Send a captured request again, pinned to a backend; every rule holds for it as before."""
+    """Replay a captured request, pinned to a backend; all routing rules still apply."""
 
     request_id: str
     backend: str
@@ -73,7 +73,7 @@ class ReplayRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
-    """Send a request of the operator's own, as a client with these X-Nexus-* headers would."""
+    """Send a request as the operator, with the given X-Nexus-* hints."""
 
     body: bytes = field(repr=False)  # as a client would send it
     endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
@@ -98,14 +98,14 @@ class SendRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadConfig:
-    """Read the file again and apply it, or say what that would change."""
+    """Reload the config file, or only plan it."""
 
     only_plan: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SaveConfig:
-    """Write what was switched into the file, or show the difference."""
+    """Save runtime changes to the config file, or only plan it."""
 
     only_plan: bool = False
 
@@ -127,7 +127,7 @@ Command: TypeAlias = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What a command did; one that failed raises a NexusError instead."""
+    """Outcome of a successful command; a failed one raises a NexusError."""
 
     message: str  # for people, one line
     lines: tuple[str, ...] = ()  # more of it: a plan, a difference

@@ -1,4 +1,4 @@
-"""Read the config file again, or write into it, on an operator's command."""
+"""Reload the config file, or save to it, on an operator's command."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from nexus_core.errors import ConfigError, InvalidRequestError
 
 
 class Configurable(Protocol):
-    """The configuration in force, as it is changed from a file."""
+    """The target of a reload: the gateway."""
 
     @property
     def config(self) -> Config: ...
@@ -35,7 +35,7 @@ class Configurable(Protocol):
 
 
 class ConfigControl:
-    """Reloads and saves; a file that is refused leaves everything as it was."""
+    """Reload and save of the config file; an invalid file changes nothing."""
 
     def __init__(
         self,

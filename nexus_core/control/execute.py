@@ -1,4 +1,4 @@
-"""Carry out the operator's commands: switches, ranks, probes, bodies, replays, files."""
+"""Execute operator commands: switches, tiers, priorities, probes, replays, config files."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ from nexus_core.upstream.base import Headers
 
 
 class Operator:
-    """Everything an operator may do; each change is published by whoever it is made to."""
+    """Executor of operator commands."""
 
     def __init__(
         self,

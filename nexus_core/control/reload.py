@@ -1,4 +1,4 @@
-"""Plan what another configuration changes: backends, other routes, what waits. Pure."""
+"""Plan a reload: changed backends, changed routes, keys that need a restart. Pure."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _LIVE = ("server", "health_check", "routing", "budget", "pricing")
 _WORKED_OUT = {"api_key": "key", "via": "proxy"}  # what the environment says, for people
 
 _HINTS = (RoutingHints(), RoutingHints(zone=PrivacyZone.RESTRICTED))
-_MAX_ROUTES = 20  # lines for people; beyond these only the number is told
+_MAX_ROUTES = 20  # lines for people; beyond these only the number is given
 
 
 @dataclass(frozen=True, slots=True)
 class BackendChange:
-    """A backend that stays and has another configuration."""
+    """A backend with changed configuration keys."""
 
     name: str
     keys: tuple[str, ...]  # of the file, such as priority; no values
@@ -38,7 +38,7 @@ class BackendChange:
 
 @dataclass(frozen=True, slots=True)
 class RouteChange:
-    """A model or alias whose next request has another first choice."""
+    """A model or alias with a changed first choice."""
 
     model: str
     is_restricted: bool  # of a request that says so itself; others are as before
@@ -48,7 +48,7 @@ class RouteChange:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadPlan:
-    """What another configuration changes."""
+    """The changes of a reload."""
 
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -77,7 +77,7 @@ class ReloadPlan:
 def plan_reload(
     old: Config, new: Config, fleet: Sequence[BackendSnapshot], strategy: Strategy, at: float
 ) -> ReloadPlan:
-    """Compare the configuration in force with another one.
+    """Plan a reload: compare the active configuration with another one.
 
     Args:
         fleet: the backends as they are now; those that `old` does not have were found.
@@ -111,7 +111,7 @@ def plan_reload(
 def fleet_after(
     old: Config, new: Config, fleet: Sequence[BackendSnapshot]
 ) -> tuple[BackendSnapshot, ...]:
-    """The backends as they would be: those of the file in its order, then the found ones.
+    """Backends after a reload: those of the file in order, then discovered ones.
 
     A backend of the file wins over a found one of the same name or address. What an operator
     changed until restart stays so unless the file itself says something else than before.
@@ -135,7 +135,7 @@ def fleet_after(
 def renewed(
     config: BackendConfig, now: BackendSnapshot | None, before: BackendConfig | None
 ) -> BackendSnapshot:
-    """A backend with another configuration; what was learnt stays if it is the same server.
+    """Snapshot of a reconfigured backend; learnt state stays if it is the same server.
 
     Args:
         now: the backend of that name as it is, if there is one.
@@ -224,11 +224,11 @@ def _routes(
 
 
 def _changes_of(model: str, then: _Router, now: _Router) -> Iterator[tuple[bool, str, str]]:
-    told: set[tuple[str, str]] = set()
+    seen: set[tuple[str, str]] = set()
     for hints in _HINTS:
         before, after = then.first(model, hints), now.first(model, hints)
-        if before != after and (before, after) not in told:
-            told.add((before, after))
+        if before != after and (before, after) not in seen:
+            seen.add((before, after))
             yield hints.zone is PrivacyZone.RESTRICTED, before, after
 
 

@@ -1,1 +1,1 @@
-"""The demo: simulated backends and a client that keeps them busy; no keys, no network."""
+"""The demo: simulated backends and a simulated client; no keys, no network."""

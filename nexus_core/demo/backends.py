@@ -1,4 +1,4 @@
-"""The demo's fleet: simulated backends, made so that every kind of routing can be seen."""
+"""Backends of the demo, chosen so that every kind of routing is shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's traffic: a client that uses Nexus over HTTP as people and programs do."""
+"""Demo traffic: a client that sends chats, tools and embeddings to Nexus over HTTP."""
 
 from __future__ import annotations
 

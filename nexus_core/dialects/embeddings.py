@@ -1,4 +1,4 @@
-"""The shape of an embeddings request, and of its answer: floats or base64.
+"""Embeddings requests and answers: validation, floats and base64.
 
 https://platform.openai.com/docs/api-reference/embeddings/create
 """

@@ -1,4 +1,4 @@
-"""Repair a chat history before it is translated: every tool call is followed by its one result.
+"""Repair a chat history before translation: exactly one result after every tool call.
 
 OpenAI's format says nothing of a call that was interrupted or a result that came twice, and many
 servers let such a history pass. Anthropic and Gemini refuse it, and since clients send the whole

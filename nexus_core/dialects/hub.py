@@ -1,4 +1,4 @@
-"""The shape of a chat request, and its check: what a translator may rely on.
+"""Chat requests in OpenAI's shape, validated: the input of every translator.
 
 Backends that speak OpenAI's format check for themselves, so their requests are not checked here.
 Shapes: https://platform.openai.com/docs/api-reference/chat/create and the `openai` package's types.

@@ -1,4 +1,4 @@
-"""Read what a message carries beside text: data: URLs, base64, and the types of files."""
+"""Media in messages: data: URLs, base64, and file types."""
 
 from __future__ import annotations
 

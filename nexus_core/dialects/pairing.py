@@ -1,4 +1,4 @@
-"""Find which result of a chat history answers which tool call. Pure; linear in the history."""
+"""Match tool calls and tool results in a chat history. Pure; linear in the history."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What translating a request gives: the provider's body, and what became of fields it lacks."""
+"""Translation report: the provider's body, with dropped, changed and unsupported fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read the cost that a vendor reports with its usage, exact to the nano-dollar. Pure."""
+"""Read the cost reported with a vendor's usage, exact to the nano-dollar. Pure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Read reported usage: token counts and cost, in every shape that OpenAI-compatible vendors send.
+"""Read reported usage: token counts and cost, in all shapes of OpenAI-compatible vendors.
 
 The shape decides, never the vendor's name. Pure: no network, no clock.
 

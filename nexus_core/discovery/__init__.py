@@ -1,4 +1,4 @@
-"""Zero-config: find servers that can be used, on this machine and on the network."""
+"""Discovery: find local servers without a configuration, on this machine and the network."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ __all__ = ["Discovery", "create"]
 
 
 def create(core: Discoverable, engine: UpstreamEngine, environ: Mapping[str, str]) -> Discovery:
-    """Discovery as a start without a configuration has it."""
+    """Create the discovery of a zero-config start."""
     return Discovery(core, engine, environ, browser=create_browser())

@@ -1,4 +1,4 @@
-"""Cloud keys in the environment: whether they are set, and backends for whoever asks for them."""
+"""Cloud keys in the environment, and backends made from them on request."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CLOUD_PRIORITY = 10  # below whatever is local
 
 @dataclass(frozen=True, slots=True)
 class CloudKey:
-    """A variable that may hold a provider's key; the key itself is not looked at."""
+    """An environment variable for a provider's key; the key itself is not read."""
 
     type: BackendType
     variable: str
@@ -34,8 +34,7 @@ class CloudKey:
 
 
 def cloud_keys(environ: Mapping[str, str]) -> tuple[CloudKey, ...]:
-    """Keys that can be used as they are, in the catalog's order: all that are set, and of the
-    major providers also those that are not."""
+    """Cloud keys of the environment, one per provider, in a fixed order."""
     keys = (_key(kind, environ) for kind in CLOUD_TYPES)
     return tuple(k for k in keys if not k.needs_url and (k.is_set or k.type.spec.is_major))
 
@@ -55,7 +54,7 @@ def _key(kind: BackendType, environ: Mapping[str, str]) -> CloudKey:
 def cloud_backend(
     key: CloudKey, environ: Mapping[str, str], priority: int = CLOUD_PRIORITY
 ) -> BackendConfig | UnusableBackend:
-    """The backend behind a key, by the provider's name; only for whoever asks for it."""
+    """Backend for a cloud key, named after its provider."""
     backend = BackendConfig(
         name=key.type.value,
         url=key.url,
@@ -68,7 +67,7 @@ def cloud_backend(
 
 
 def with_cloud(config: Config, environ: Mapping[str, str]) -> Config:
-    """`config` and a backend for every key that is set, below anything local.
+    """Add a backend to `config` for every set cloud key, below local ones.
 
     A backend of the configuration wins over one of the same type or name.
     """

@@ -1,4 +1,4 @@
-"""What answers on the ports where local inference servers usually listen."""
+"""Probe the usual ports of local inference servers."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _OWNERS = {kind.spec.owned_by: kind for kind in BackendType if kind.spec.owned_b
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where to look, and for which kind of server."""
+    """An address to probe, and the expected kind of server."""
 
     kind: BackendType
     port: int
@@ -49,7 +49,7 @@ USUAL_PLACES = tuple(Place(kind, kind.spec.port) for kind in BackendType if kind
 
 
 class Sight(StrEnum):
-    """What a look at a place came to."""
+    """Kind of a probe's result."""
 
     FOUND = "found"
     REFUSED = "refused"  # nothing listens
@@ -59,7 +59,7 @@ class Sight(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiscoveryResult:
-    """What was seen at a place."""
+    """Result of probing one address."""
 
     place: Place
     sight: Sight
@@ -89,14 +89,14 @@ class DiscoveryResult:
 
 
 async def probe_all(engine: UpstreamEngine, places: Iterable[Place]) -> tuple[DiscoveryResult, ...]:
-    """Look at all places at once. Nothing that is asked costs money, and no key is sent."""
+    """Probe all addresses at once; free of charge, and no key is sent."""
     async with asyncio.TaskGroup() as tasks:
         looks = [tasks.create_task(probe_place(place, engine)) for place in places]
     return tuple(look.result() for look in looks)
 
 
 async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
-    """See what listens there: by its /health if it is a Nexus, else by the models it lists."""
+    """Probe one address: /health of a Nexus, else the model list of a server."""
     try:
         if await _is_nexus(place, engine):
             return DiscoveryResult(place, Sight.NEXUS, place.kind)
@@ -107,13 +107,13 @@ async def probe_place(place: Place, engine: UpstreamEngine) -> DiscoveryResult:
     agent = _Looker(place, engine)
     probe = await agent.probe(timeout_seconds=LOOK_SECONDS)
     if probe.models is None:
-        told = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
-        return DiscoveryResult(place, Sight.OTHER, place.kind, detail=told)
+        detail = (probe.detail or "").partition("; ")[0]  # without what its owner would have to do
+        return DiscoveryResult(place, Sight.OTHER, place.kind, detail=detail)
     return DiscoveryResult(place, Sight.FOUND, agent.kind, probe)
 
 
 def found_backend(result: DiscoveryResult, taken: Collection[str]) -> BackendConfig:
-    """A backend for what was found on this machine, with a name that is not taken."""
+    """Backend for a discovered server, with a unique name."""
     return BackendConfig(
         name=unique_name(result.kind, taken),
         url=f"http://{result.place.address}",
@@ -124,7 +124,7 @@ def found_backend(result: DiscoveryResult, taken: Collection[str]) -> BackendCon
 
 
 def unique_name(kind: BackendType, taken: Collection[str]) -> str:
-    """`ollama`, else `ollama-2`, …"""
+    """A unique backend name: `ollama`, else `ollama-2`, …"""
     name, number = kind.value, 1
     while name in taken:
         number += 1

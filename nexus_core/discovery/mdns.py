@@ -1,4 +1,4 @@
-"""What announces itself on the local network by mDNS; needs zeroconf, the extra `discovery`."""
+"""Servers announced on the local network by mDNS; needs zeroconf, the extra `discovery`."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _MAX_WAITING = 256  # announcements not looked at yet: a flood on the network en
 
 
 class BrowseFailedError(Exception):
-    """Nothing can be heard here; the text says why, for people."""
+    """mDNS browsing is not possible; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Announced:
-    """A server says that it is there."""
+    """A server was announced."""
 
     name: str  # of the service on the network
     kind: BackendType
@@ -39,13 +39,13 @@ class Announced:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawn:
-    """It said that it leaves, or did not say any more that it is there."""
+    """A server's announcement was withdrawn or has expired."""
 
     name: str
 
 
 class Browser(Protocol):
-    """Listens to the network."""
+    """Browser of announced servers."""
 
     def changes(self) -> AsyncGenerator[Announced | Withdrawn]:
         """What comes and goes, until closed.
@@ -57,12 +57,12 @@ class Browser(Protocol):
 
 
 def create_browser() -> Browser | None:
-    """A browser; None where the extra `discovery` is not installed."""
+    """Create a browser; None without the extra `discovery`."""
     return ZeroconfBrowser() if importlib.util.find_spec("zeroconf") else None
 
 
 class ZeroconfBrowser:
-    """mDNS by zeroconf, which is imported when listening begins."""
+    """Browser on zeroconf, which is imported when browsing begins."""
 
     def __init__(self, interfaces: list[str] | None = None) -> None:
         self._interfaces = interfaces  # addresses; None: all
@@ -133,7 +133,7 @@ async def _resolve(zeroconf: AsyncZeroconf, service_type: str, name: str) -> Ann
 
 
 def is_on_this_network(host: str) -> bool:
-    """A private address: anybody may announce any address, and prompts are to stay near.
+    """Whether an address is private: announcements of other addresses are not trusted.
 
     A loopback address in an announcement means the machine that announced it.
     """
@@ -146,7 +146,7 @@ def is_on_this_network(host: str) -> bool:
 
 
 def is_this_machine(host: str) -> bool:
-    """Whether the address is one of this machine's own: only then can it be bound."""
+    """Whether an address belongs to this machine: only then it can be bound."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
         try:
             probe.bind((host, 0))

@@ -1,4 +1,4 @@
-"""A commented nexus.toml for what was found; keys are named by their variables only."""
+"""A commented nexus.toml from discovery results; keys only by their variable names."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _EXAMPLE = f"""\
 def config_text(
     results: Iterable[DiscoveryResult], keys: Iterable[CloudKey], *, use_cloud: bool
 ) -> str:
-    """The whole file.
+    """The text of a new config file.
 
     Args:
         use_cloud: name the providers whose keys are set as backends; else as comments.

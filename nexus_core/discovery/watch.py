@@ -1,4 +1,4 @@
-"""Look for servers again and again, and let the gateway use what is found."""
+"""Search for local servers repeatedly, and add the found ones to the gateway."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _MAX_ANNOUNCED = 64  # servers on the network that are kept in mind
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """How often to look, in seconds."""
+    """Search intervals, in seconds."""
 
     empty: float = 5.0  # until the next look while there is no backend
     settled: float = 30.0
@@ -50,7 +50,7 @@ class Pace:
 
 
 class Discoverable(Protocol):
-    """Where what is found is used: the configuration in force and its backends."""
+    """The interface of the gateway for discovery."""
 
     @property
     def config(self) -> Config: ...
@@ -65,7 +65,7 @@ _PACE = Pace()
 
 
 class Discovery:
-    """Finds servers on the usual ports, and on the network if there is a browser."""
+    """Discovery of servers on their usual ports, and by mDNS with a browser."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Discovery:
             async with asyncio.TaskGroup() as tasks:
                 if self._browser is not None:
                     tasks.create_task(self._listen(self._browser), name="mdns")
-                await self.look()
+                await self.search()
                 if not self._core.registry.names:
                     log.info("no local server found; searching again every %g s", self._pace.empty)
                 while True:
@@ -114,17 +114,17 @@ class Discovery:
                         async with asyncio.timeout(seconds):
                             await self._wanted.wait()
                     self._wanted.clear()
-                    await self.look()
+                    await self.search()
         finally:
             for timer in self._leaving.values():
                 timer.cancel()
 
-    def look_again(self) -> None:
-        """Look now, not at the next interval."""
+    def search_now(self) -> None:
+        """Search now, not at the next interval."""
         self._wanted.set()
 
-    async def look(self) -> tuple[DiscoveryResult, ...]:
-        """Look everywhere once; tells what was seen at the usual places.
+    async def search(self) -> tuple[DiscoveryResult, ...]:
+        """Search everywhere once; gives the results of the usual places.
 
         What is new is used, unless a config file says what to use.
         """

@@ -1,1 +1,1 @@
-"""What is known of the backends: switches, health, cooldowns, work in flight."""
+"""State of the backends: switches, health, cooldowns, requests in flight."""

@@ -1,4 +1,4 @@
-"""Circuit breakers: when a backend, or one model of it, is left alone, and when it is tried again.
+"""Circuit breakers of backends and their models: open after failures, then half-open.
 
 Pure: no clock, no network. All times are those of one monotonic clock, in seconds.
 """
@@ -25,7 +25,7 @@ _REMEMBERED_CONTENTS = 8
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cooldown:
-    """Why requests keep away from a backend or from one of its models, and until when."""
+    """A cooldown of a backend or of one of its models: its reason and its end."""
 
     until: float  # monotonic seconds: no request before then
     why: str  # for people
@@ -53,7 +53,7 @@ NO_COOLDOWNS: Mapping[str, Cooldown] = MappingProxyType({})
 
 @dataclass(slots=True)
 class Circuit:
-    """What failed requests say of a backend, or of one of its models."""
+    """Circuit breaker of a backend, or of one of its models."""
 
     failures: int = 0  # in a row; only an answer that came whole ends the row
     shared_failures: int = 0  # the same, of requests that failed elsewhere as well
@@ -145,7 +145,7 @@ class Circuit:
 
 @dataclass(slots=True)
 class Circuits:
-    """Those of one backend: one for all of it, and one for each model of it that failed.
+    """Circuit breakers of one backend: one for the whole backend, one per failed model.
 
     Models go by the backend's own names. What a model does changes nothing for another one.
     """

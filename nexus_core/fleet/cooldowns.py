@@ -1,4 +1,4 @@
-"""Which backends, and which models of them, have a cooldown now; every change is published."""
+"""Cooldowns of backends and their models; every change is published."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTHING: _Shown = (None, NO_COOLDOWNS)
 
 
 class Cooldowns:
-    """The circuits of every backend; models go by the backend's own names.
+    """Cooldowns of all backends; models go by their upstream names.
 
     A cooldown keeps requests away from what failed and from nothing else: from one model of a
     backend, or from the whole backend where it can't be reached or speaks of the account.

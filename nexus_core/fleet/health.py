@@ -1,4 +1,4 @@
-"""Ask each backend how it is and which models it serves; thresholds decide; tell the registry."""
+"""Health checks: probe each backend, apply thresholds, update the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _AFTER_SHORTAGE_SECONDS = 1.0  # a probe that could not be made is made up for s
 
 
 class HealthChecks:
-    """Probe every backend at an interval. A probe lists models and never costs money."""
+    """Probe all backends at an interval. A probe lists models and never costs money."""
 
     def __init__(
         self,

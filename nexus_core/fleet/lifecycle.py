@@ -1,4 +1,4 @@
-"""The backends while Nexus runs: they come, go and change, and agents and probes follow."""
+"""Add, remove and change backends at run time, with their agents and probes."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 
 class Fleet:
-    """Keeps registry, agents and health checks in step."""
+    """The backends of the gateway: registry, agents and health checks in step."""
 
     def __init__(self, config: Config, engine: UpstreamEngine, registry: Registry) -> None:
         self._engine = engine

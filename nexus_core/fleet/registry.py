@@ -1,4 +1,4 @@
-"""What is known of each backend now: switches, health, models, work in flight, latency."""
+"""Registry of backends: switches, health, models, requests in flight, latency."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class _Entry:
 
 
 class Registry:
-    """The one place that knows the state of the backends; every change is published."""
+    """Registry of the state of all backends; every change is published."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What is known of a backend at one moment, and what a look at it found: plain frozen values."""
+"""Backend snapshots: the state of a backend at one moment, as frozen values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetai
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BackendSnapshot:
-    """A backend as it is at one moment; routing and the screen read nothing else."""
+    """State of a backend at one moment; the input of routing and the screen."""
 
     name: str
     type: BackendType
@@ -79,7 +79,7 @@ class BackendSnapshot:
         return self.cooldown is not None and at < self.cooldown.until
 
     def is_usable(self, at: float) -> bool:
-        """Whether requests are routed to it, if not for each of its models."""
+        """Whether requests are routed to the backend, if not for each of its models."""
         is_well = self.health is not HealthStatus.UNHEALTHY and not self.has_cooldown(at)
         return self.is_on and is_well
 
@@ -100,12 +100,12 @@ class BackendSnapshot:
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
-    """Whether what is known of one holds for the other."""
+    """Whether two configurations mean the same server, so that its learnt state stays valid."""
     return one.type is other.type and is_same_base(one.url, other.url, one.type)
 
 
 def first_snapshot(config: BackendConfig) -> BackendSnapshot:
-    """A backend of which nothing is known but its configuration."""
+    """Snapshot of a new backend, from its configuration."""
     return BackendSnapshot(
         name=config.name,
         type=config.type,

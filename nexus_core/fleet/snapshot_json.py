@@ -1,4 +1,4 @@
-"""A backend's snapshot as JSON and back, for clocks that have nothing in common."""
+"""Backend snapshots as JSON and back, independent of the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _DERIVED = frozenset({"cooldown", "cooldowns", "state", "is_usable"})
 
 
 def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
-    """Every field; a cooldown says how many seconds it still lasts instead of until when.
+    """A snapshot as JSON; cooldowns have their remaining seconds.
 
     `state` and `is_usable` say in addition what it all comes to; they are not read back.
 
@@ -40,14 +40,14 @@ def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
 
 
 def cooldown_as_json(cooldown: Cooldown, at: float) -> dict[str, Any]:
-    """The cooldown, with the seconds that are left of it."""
+    """A cooldown as JSON, with its remaining seconds."""
     told = as_json(cooldown)
     del told["until"]
     return {"seconds": cooldown.seconds(at), **told}
 
 
 def read_snapshot(value: object, at: float) -> BackendSnapshot:
-    """The snapshot again, on the clock that says `at` now.
+    """A snapshot from JSON, on the clock that says `at` now.
 
     Raises:
         UnreadableError: it is not what `snapshot_as_json` gives.

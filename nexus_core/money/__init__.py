@@ -1,1 +1,1 @@
-"""Money: token prices, charges of requests, budgets, the ledger and what it says."""
+"""Money: token prices, charges of requests, budgets, ledger and reports."""

@@ -47,7 +47,7 @@ MoneyRule = Callable[[BackendSnapshot, str], str | None]
 
 
 class CostTracker:
-    """One for the life of the process; everything but `open`, `load` and `close` is quick."""
+    """Cost tracker, one per process; everything but `open`, `load` and `close` is quick."""
 
     def __init__(
         self, config: Config, now: Callable[[], float], *, is_read_only: bool = False

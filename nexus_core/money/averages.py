@@ -1,4 +1,4 @@
-"""How long a model's answers are on average: what is expected of one that has not begun."""
+"""Average completion length per model: the expected length of an answer."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MAX_MODELS = 1024
 
 
 class CompletionAverages:
-    """A moving average of completion tokens per model; the models longest unseen are forgotten."""
+    """Moving averages of completion tokens per model; models longest unseen are dropped."""
 
     def __init__(self, seed: Mapping[str, float] | None = None) -> None:
         self._averages: OrderedDict[str, float] = OrderedDict(seed or {})

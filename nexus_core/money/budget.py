@@ -1,4 +1,4 @@
-"""Hold a month's limits: money is reserved before a request is sent, settled when it is over.
+"""Monthly budget limits: reserve before a request is sent, settle when it is over.
 
 Months are UTC's. Pure: the clock is passed in, nothing is read or written.
 """
@@ -19,7 +19,7 @@ _ORDER = (BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
-    """Money set aside for one attempt; give it back to `Budget.settle` exactly once."""
+    """Money reserved for one attempt; pass it to `Budget.settle` exactly once."""
 
     client: str | None
     nano_usd: int
@@ -27,7 +27,7 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a client's next request may use, and how its route should lean."""
+    """The budget's verdict on a client's next request: allowed backends and preference."""
 
     status: BudgetStatus
     may_use_local: bool
@@ -48,7 +48,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class BudgetChange:
-    """A limit was reached, or left behind at the turn of a month."""
+    """A change of a budget's status, by spending or by the turn of a month."""
 
     client: str | None  # None: the limit of the whole gateway
     before: BudgetStatus
@@ -77,7 +77,7 @@ class _Account:
 
 @dataclass(slots=True)
 class Budget:
-    """What is spent and reserved this month: by the whole gateway, and by each limited client.
+    """Spent and reserved money of this month: of the whole gateway and each limited client.
 
     A request may start while less than the limit is spoken for; so each one that runs can overspend
     by its own estimate at the most, and by what the estimate was wrong. For one thread.

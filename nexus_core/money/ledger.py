@@ -1,4 +1,4 @@
-"""Keep one row per request in SQLite, written by a thread of its own: the proxy never waits."""
+"""The ledger: one row per request in SQLite, written by a thread of its own."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _ROW_ERRORS = (
 
 
 def ledger_path(config: Config) -> Path | None:
-    """Where the ledger is; None when nothing is to be kept, or there is no home to keep it in.
+    """Path of the ledger; None without a ledger or a home directory for it.
 
     A relative path is seen from the config file's folder, so that it is the same file wherever
     Nexus is started.
@@ -55,11 +55,11 @@ HINT = "set [storage] path to a writable file"
 
 
 class LedgerHeldError(Exception):
-    """Another process writes to the same file."""
+    """Another process writes to the ledger."""
 
 
 class Ledger:
-    """The file, and the thread that writes to it in batches.
+    """The ledger file, and the thread that writes to it in batches.
 
     Nothing that goes wrong with the file reaches a request: it is said once, rows wait up to
     `CAPACITY` while the file is tried again, and what does not fit is counted in `lost`.

@@ -1,4 +1,4 @@
-"""What the ledger says: costs by model, backend, key or day; what a month has cost so far."""
+"""Ledger queries: costs by model, backend, key or day; spending of a month."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _ANSWERS_AVERAGED = 50  # the last ones of each model
 
 
 class By(StrEnum):
-    """What the lines of a cost report stand for."""
+    """Grouping of a cost report."""
 
     MODEL = "model"
     BACKEND = "backend"
@@ -36,7 +36,7 @@ _GROUP = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostLine:
-    """What some requests cost. Reported and estimated amounts are never mixed."""
+    """Costs of a group of requests; reported and estimated amounts are never mixed."""
 
     name: str | None  # None: the requests that have no such thing
     requests: int
@@ -50,12 +50,12 @@ class CostLine:
 
 
 class NoLedgerError(Exception):
-    """There is no ledger to read, or it can't be read; the text says why, for people."""
+    """The ledger does not exist or can't be read; the message says why."""
 
 
 @contextmanager
 def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
-    """The ledger for reading only, also while another process writes to it.
+    """Open the ledger for reading, also while another process writes to it.
 
     Raises:
         NoLedgerError: there is none, or it can't be read.
@@ -74,7 +74,7 @@ def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
 
 
 def costs(connection: sqlite3.Connection, by: By, month: Month) -> list[CostLine]:
-    """A month's requests in groups, the dearest first; days in their order."""
+    """Costs of a month in groups, the highest first; days in order."""
     order = "1" if by is By.DAY else "cost + estimated DESC, requests DESC, 1"
     rows = connection.execute(
         f"""
@@ -91,7 +91,7 @@ def costs(connection: sqlite3.Connection, by: By, month: Month) -> list[CostLine
 
 
 def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | None, int]:
-    """What a month has cost so far, in nano-dollars, by the name of the client key."""
+    """Spending of a month in nano-dollars, by client key name."""
     rows = connection.execute(
         "SELECT client, sum(cost_nano_usd) FROM requests "
         "WHERE at >= ? AND at < ? AND cost_nano_usd IS NOT NULL GROUP BY client",
@@ -101,7 +101,7 @@ def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | 
 
 
 def completion_averages(connection: sqlite3.Connection) -> dict[str, float]:
-    """The mean length of each model's last whole answers, in tokens."""
+    """Mean completion tokens of each model's last whole answers."""
     rows = connection.execute(
         """
         SELECT model, avg(completion_tokens) FROM (

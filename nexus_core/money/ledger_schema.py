@@ -1,4 +1,4 @@
-"""The ledger's tables, version by version, and the row that goes into them."""
+"""Ledger schema: tables, migrations by version, and the row of a request."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _WRITTEN: tuple[tuple[str, ...], ...] = (
 
 
 def _added(version: int) -> tuple[str, ...]:
-    """The SQL of the columns that facts say to have come with this version."""
+    """SQL that adds the ledger columns introduced by this version."""
     return tuple(
         f"ALTER TABLE requests ADD COLUMN {key} {fact.column}"
         for key, fact in LEDGER
@@ -101,13 +101,13 @@ class NewerLedgerError(Exception):
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
-    """0 for a new file."""
+    """Schema version of a ledger; 0 for a new file."""
     found: int = connection.execute("PRAGMA user_version").fetchone()[0]
     return found
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the file to the present version: wholly or not at all.
+    """Migrate the ledger to the current schema version, in one transaction.
 
     The connection must be in autocommit mode (`isolation_level=None`).
 

@@ -1,4 +1,4 @@
-"""Calendar months in UTC: what a budget's limit and a report are for."""
+"""Calendar months in UTC: the period of budget limits and reports."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Month(NamedTuple):
-    """Compares by time."""
+    """A calendar month; ordered by time."""
 
     year: int
     number: int  # 1 to 12

@@ -1,4 +1,4 @@
-"""The prices that ship with the genai-prices package, as rates per token. Nothing is fetched."""
+"""Price list of the genai-prices package, as rates per token. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the list says of a model at a moment."""
+    """Entry of the price list for a model at a moment."""
 
     tiers: tuple[tuple[int, Rates], ...]  # (above so many prompt tokens, rates), the highest first
     by_the_hour: bool  # other prices hold at other times of the day

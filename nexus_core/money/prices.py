@@ -1,4 +1,4 @@
-"""What an exchange costs: prices from the config, else from a packaged list; never the network."""
+"""Price an exchange: prices from the config, else from the packaged list."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Price:
 
 
 class Prices:
-    """Looks each model's price up once; what it says is cheap afterwards.
+    """Prices of models; each lookup is cached.
 
     Before `load`, only the prices of the config are known.
     """
@@ -183,7 +183,7 @@ def estimate_cost(
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """What a local answer would have cost in the cloud: an estimate, since nobody billed it."""
+    """Estimated saving: the cloud price of a local answer."""
 
     model: str
     cost: Cost
@@ -192,7 +192,7 @@ class Saving:
 def savings(
     prices: Prices, asked: str, served: str, usage: TokenUsage, *, at: float
 ) -> Saving | None:
-    """What the cloud model that a client asked for would have cost.
+    """Estimate the price of the cloud model that the client asked for.
 
     Args:
         asked: the model as the client asked.

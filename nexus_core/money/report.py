@@ -1,4 +1,4 @@
-"""What today and this month have cost, from the ledger and the budget: one report to be drawn."""
+"""Cost report of today and this month, from the ledger and the budget."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostRow:
-    """What one model, backend or client key did this month, and what it cost."""
+    """Usage and cost of one model, backend or client key this month."""
 
     name: str | None  # None: the requests that have no such thing
     where: str | None = None  # the backend of a model's row
@@ -45,7 +45,7 @@ Rows: TypeAlias = Annotated[tuple[CostRow, ...], Field(max_length=_MAX_ROWS)]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostReport:
-    """Money in US dollars as of one moment. Days and months are UTC's."""
+    """Cost report in US dollars as of one moment. Days and months are UTC's."""
 
     at: float  # seconds since the epoch
     today: Usd
@@ -76,7 +76,7 @@ class CostReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveBudget:
-    """What the budget knows at a moment, in nano-dollars; the ledger lags by half a second."""
+    """State of the budget in nano-dollars; the ledger lags by half a second."""
 
     spent: int | None  # None: the month began before the ledger could be read
     reserved: int
@@ -86,7 +86,7 @@ class LiveBudget:
 def read_cost_report(
     connection: sqlite3.Connection, live: LiveBudget, at: float, problem: str | None = None
 ) -> CostReport:
-    """The report of a moment. Blocks, for as long as it takes to read the month: use a thread."""
+    """Read the cost report. Blocks while the month is read: use a thread."""
     month = Month.of(at)
     day = _Day(at, _minutes(connection, at))
     per_hour = day.pace(_first_row(connection))

@@ -1,1 +1,1 @@
-"""What happened: typed events, the bus, and the folds that remember them."""
+"""Observability: typed events, the event bus, and statistics folded from events."""

@@ -1,4 +1,4 @@
-"""The bus: hand each event to every subscriber, and never wait for one."""
+"""The event bus: publish each event to every subscriber without waiting for one."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nexus_core.observe.events import NexusEvent
 
 
 class Subscription:
-    """One watcher's own bounded queue; the oldest event is dropped and counted when it is full."""
+    """A subscriber's bounded queue; when full, the oldest event is dropped and counted."""
 
     def __init__(self, bus: EventBus, capacity: int) -> None:
         self._bus = bus
@@ -44,7 +44,7 @@ class Subscription:
 
 
 class EventBus:
-    """Hand each event to every subscriber; publishing never waits and never fails.
+    """Event bus: publishes each event to every subscriber, never waits and never fails.
 
     `folds` run inside `publish` and so miss nothing: they must be quick and must not raise.
     """

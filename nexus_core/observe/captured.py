@@ -1,4 +1,4 @@
-"""A request and its answer, as they are kept for a while: see `capture`."""
+"""A captured exchange: request and answer bodies, see `capture`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events as JSON and back: `{"type": "RouteDecided", …}`. Strict, but open to what is newer."""
+"""Events as JSON and back: `{"type": "RouteDecided", …}`; tolerant of newer fields."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _Value = TypeVar("_Value")
 
 
 class UnreadableError(ValueError):
-    """The JSON is not what it should be; the text names the place and never the value."""
+    """Invalid JSON of an event or value; the message names the place, never the value."""
 
 
 def event_name(event: NexusEvent) -> str:
@@ -26,14 +26,14 @@ def event_name(event: NexusEvent) -> str:
 
 
 def event_as_json(event: NexusEvent) -> dict[str, Any]:
-    """The event's fields as JSON values, with its `type`."""
+    """An event as JSON, with its class name as `type`."""
     name = event_name(event)
     fields: dict[str, Any] = _ADAPTERS[_KINDS[name]].dump_python((event,), mode="json")[0]
     return {"type": name, **fields}
 
 
 def read_event(value: object) -> NexusEvent | None:
-    """The event again; None for a type that this version does not know.
+    """An event from JSON; None for a type unknown to this version.
 
     Fields that it does not know are left out.
 
@@ -53,7 +53,7 @@ def as_json(value: object) -> dict[str, Any]:
 
 
 def read_json(kind: type[_Value], value: object) -> _Value:
-    """A dataclass from JSON values, checked strictly; unknown fields are left out.
+    """A dataclass from JSON, validated strictly; unknown fields are ignored.
 
     Raises:
         UnreadableError: a field is missing or of another kind.

@@ -1,4 +1,4 @@
-"""The newest events, numbered, for readers that come over HTTP and may fall behind."""
+"""Event log: the newest events, numbered, for readers over HTTP."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CAPACITY = 4096  # events kept; they share what RecentRequests keeps
 
 
 class EventLog:
-    """A bounded ring; reading it takes nothing out, so a reader costs no memory of its own.
+    """A bounded ring of events for any number of readers.
 
     The numbers of one run go on without a gap; another run has another `run` word.
     """

@@ -1,4 +1,4 @@
-"""What happened, as typed values; `bus` carries them to whoever watches."""
+"""Events of the gateway, as typed values published on the bus."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from nexus_core.types import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One try at one backend that did not end the request well."""
+    """A failed attempt at one backend."""
 
     backend: str
     error: str  # for people: never holds a key, a prompt or a body
@@ -30,7 +30,7 @@ class Attempt:
 
 
 class ScoreTerm(NamedTuple):
-    """One reason to prefer a backend; it adds weight times value to the score."""
+    """A score term; it adds weight times value to the score."""
 
     name: str
     weight: float
@@ -39,7 +39,7 @@ class ScoreTerm(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Considered:
-    """One backend as the decision saw it: where it ended in the stages, and why."""
+    """A considered backend: the stage that dropped it, or its position, and why."""
 
     backend: str
     zone: PrivacyZone

@@ -1,4 +1,4 @@
-"""Durations and token counts in logarithmic buckets: percentiles without keeping the values."""
+"""Histograms of durations and token counts, in logarithmic buckets."""
 
 from __future__ import annotations
 

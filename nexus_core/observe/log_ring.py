@@ -1,4 +1,4 @@
-"""The newest log lines of this process, numbered: for the screen, and for readers over HTTP."""
+"""Log ring: the newest log lines, numbered, for the dashboard and the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The newest requests, under way or over: the one store that the API, lists and screens read."""
+"""Recent requests: a bounded store of the newest requests with their events."""
 
 from __future__ import annotations
 

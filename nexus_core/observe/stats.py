@@ -1,4 +1,4 @@
-"""Fold events into numbers: the one source for /v1/stats, /metrics and the dashboard."""
+"""Statistics folded from events: the source of /v1/stats, /metrics and the dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""All of Stats as JSON and back, exactly: what a dashboard elsewhere goes on counting from."""
+"""Statistics as JSON and back, exactly, for attached dashboards."""
 
 from __future__ import annotations
 

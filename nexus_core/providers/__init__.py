@@ -1,4 +1,4 @@
-"""One adapter per kind of server: knows its addresses, keys and headers; nothing of routing."""
+"""Provider adapters: addresses, keys and headers of each kind of server; no routing."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"
 def create_agent(
     backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
 ) -> InferenceAgent:
-    """The agent for a configured backend, by the format of its chats."""
+    """Create the agent of a backend."""
     match backend.type.spec.dialect:
         case DialectName.OPENAI_CHAT:
             agent = OpenAIAgent if backend.type.is_cloud else LocalAgent

@@ -1,4 +1,4 @@
-"""What every agent promises, and what all of them share."""
+"""The interface of every agent (backend adapter), and shared values."""
 
 from __future__ import annotations
 

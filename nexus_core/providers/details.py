@@ -1,4 +1,4 @@
-"""What local servers tell of their models: which are in memory, with which window, what they do.
+"""Model details of local servers: loaded models, context windows, capabilities.
 
 Pure readers of the servers' own answers; what is not as expected tells nothing.
 """

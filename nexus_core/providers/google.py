@@ -1,4 +1,4 @@
-"""Google Gemini: :generateContent, :streamGenerateContent, :batchEmbedContents; translation."""
+"""Google Gemini: :generateContent, :streamGenerateContent, :batchEmbedContents."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What agents share that speak HTTP: requests with the backend's own key, and probes."""
+"""Base of HTTP agents: requests with the backend's own key, and probes."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _DEPLOYMENTS = "it lists base models, not deployments; the configured models are
 
 @dataclass(frozen=True, slots=True)
 class AgentSettings:
-    """What the configuration says of how backends are talked to."""
+    """Settings of agents, from the configuration."""
 
     connect_timeout_seconds: float = 5.0
     max_response_bytes: int = 32 * 1024 * 1024  # of an answer that is translated
@@ -54,14 +54,14 @@ class AgentSettings:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The models a backend has."""
+    """Model list of a backend."""
 
     names: tuple[str, ...]
     raw: bytes = b""  # its list as it came, where it was one answer
 
 
 class NoListError(Exception):
-    """A backend answered the question for its models with something else than a list."""
+    """The backend answered the model list request without a list."""
 
     def __init__(self, why: str, status: int, refusal: Refusal) -> None:
         super().__init__(why)
@@ -70,7 +70,7 @@ class NoListError(Exception):
 
 
 class HttpAgent:
-    """The part of an agent that is the same for every provider."""
+    """Base of HTTP agents."""
 
     own_headers: Headers = ()  # beside the key's
     list_query: Query = ()  # of that question
@@ -278,7 +278,7 @@ class HttpAgent:
 async def read_small(
     response: UpstreamResponse, max_bytes: int = _MAX_SMALL_BYTES
 ) -> tuple[int, bytes]:
-    """Status and whole body; closes the response.
+    """Read status and whole body; closes the response.
 
     Raises:
         UpstreamError: it ended early.
@@ -296,7 +296,7 @@ async def read_small(
 
 
 def usable_names(names: Iterable[object]) -> tuple[str, ...]:
-    """What may be the name of a model, each once; of a list beyond all measure the beginning."""
+    """Valid model names, each once; the beginning of an oversized list."""
     few = islice(names, _MAX_MODELS)
     usable = (n for n in few if isinstance(n, str) and 0 < len(n) <= MAX_MODEL_CHARS)
     return tuple(dict.fromkeys(usable))

@@ -1,4 +1,4 @@
-"""Local inference servers: OpenAI's API, and what some of them tell of their models beside it."""
+"""Local inference servers and their differences: ollama, vllm, llamacpp, lmstudio, exo, generic."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolEr
 
 @dataclass(frozen=True, slots=True)
 class DetailsSource:
-    """Where a kind of local server tells which models are in memory, and what they do."""
+    """Differences of one kind of local server from OpenAI."""
 
     path: str
     read: DetailsReader

@@ -1,4 +1,4 @@
-"""Read lists of models in every shape that servers give them, and what a refused one says. Pure.
+"""Read model lists of all server kinds, and the reasons of refused ones. Pure.
 
 Seen: OpenAI's {"data": […]} · Ollama's own package writes a nil list as null · {"models": […]} of
 Ollama, LM Studio, Cohere and xAI · a bare array of Together and GitHub Models · Cloudflare's
@@ -30,7 +30,7 @@ _MAX_ERROR_CHARS = 200
 
 @dataclass(frozen=True, slots=True)
 class ListPage:
-    """One answer to the question for the models, or a part of the list."""
+    """A page of a model list."""
 
     names: tuple[str, ...]
     entries: tuple[Entry, ...] = ()  # as they came
@@ -38,7 +38,7 @@ class ListPage:
 
 
 def read_page(answer: object, *, after: str = "after") -> ListPage:
-    """The models in an answer.
+    """Read the models of an answer.
 
     Args:
         answer: parsed JSON.
@@ -125,7 +125,7 @@ def _next_number(info: object) -> Query:
 
 
 class Refusal(Enum):
-    """What an answer without a list says of the key."""
+    """Meaning of a refused model list for the key."""
 
     KEY = auto()  # it is refused
     LISTING = auto()  # it is good, and may not list
@@ -149,7 +149,7 @@ _BAD_KEY = re.compile(
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:
-    """What an answer that holds no list says of the key, by its status and its words."""
+    """Classify a refused model list by status and words."""
     text = body[:4096].decode("utf-8", "replace")
     if status == 401:
         return Refusal.LISTING if _LACKS_SCOPE.search(text) else Refusal.KEY

@@ -1,4 +1,4 @@
-"""OpenAI and every server that speaks its API: relay bytes, list models."""
+"""OpenAI and compatible servers: relay bytes, list models."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A provider's answer read in OpenAI's format: whole, as a stream, or as an error."""
+"""Translated answers of a provider in OpenAI's format: whole, streamed, or an error."""
 
 from __future__ import annotations
 

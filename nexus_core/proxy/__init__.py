@@ -1,1 +1,1 @@
-"""Send a request to one backend after another until one answers, and pass the answer on."""
+"""The proxy: try one backend after another, and relay the answer."""

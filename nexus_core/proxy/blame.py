@@ -1,4 +1,4 @@
-"""Decide whom a request's failed attempts count against: one model of a backend, or nobody."""
+"""Attribute failed attempts to a model of a backend, a whole backend, or the request."""
 
 from __future__ import annotations
 

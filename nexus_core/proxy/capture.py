@@ -1,4 +1,4 @@
-"""Keep the bodies of requests and answers for a while: in memory only, and only when asked to."""
+"""Capture bodies of requests and answers: in memory only, and only on request."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class _Kept:
 
 
 class Captures:
-    """The newest exchanges by request id; the oldest go when they are too many or too big."""
+    """Captured exchanges by request id; the oldest are evicted at the limits."""
 
     def __init__(self, max_exchanges: int = MAX_EXCHANGES, max_bytes: int = MAX_BYTES) -> None:
         self.is_on = False

@@ -1,4 +1,4 @@
-"""What one attempt at a backend costs: estimated and reserved before, settled after."""
+"""The charge of one attempt: estimated and reserved before, settled after."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request at one backend: send it, wait for the answer to begin, judge what came."""
+"""One exchange with a backend: send, wait for the first byte, judge the answer."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Failure:
 
 
 class AttemptFailedError(Exception):
-    """The backend gave nothing that may be passed on; another one may."""
+    """A failed attempt: nothing may be passed on; another backend may answer."""
 
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.why)
@@ -86,7 +86,7 @@ class _AdditionRefusedError(Exception):
 
 
 class Exchange:
-    """One request at one backend, from the first byte sent to the connection given back."""
+    """One exchange with a backend, from the first byte sent to the released connection."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""Which candidate is tried next: deadline, queue, failover, and the refusal where none is left."""
+"""Forward a request: try the candidates in order, fail over, relay the answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The zone rule once more, at the moment of sending, whatever chose the backend."""
+"""The zone guard: checks the privacy zone again at the moment of sending."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nexus_core.routing.stages import is_in_allowed_zone
 
 
 def check_zone(need: Requirements, choice: Choice) -> None:
-    """Stop a request that is about to go where it must not.
+    """Check the privacy zone right before sending.
 
     Raises:
         NexusError: the request, or the fallback that was chosen for it, is restricted.

@@ -1,4 +1,4 @@
-"""Read from a passing stream what it costs: its usage wherever it stands, else its length."""
+"""Meter a relayed stream: its reported usage, else its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What has happened to one request so far, and the events and the log line that tell of it."""
+"""Progress of one request, and the events and the log line about it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The bounded waiting room for requests that find every backend busy."""
+"""The bounded queue of requests that wait for a busy backend."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_core.routing.router import RouteDecision
 
 
 class QueueFullError(Exception):
-    """As many requests wait as may."""
+    """The queue is full."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +23,7 @@ class _Waiter:
 
 
 class WaitingRoom:
-    """First in, first out within a priority, high before normal; woken by a freed slot.
+    """The queue: first in, first out within a priority, high before normal.
 
     A slot that becomes free is taken for the first who can use it in the same turn of the loop, so
     that no newcomer gets in between.

@@ -1,4 +1,4 @@
-"""Pass a stream on line by line, and know how it began and how it ended."""
+"""Relay a stream line by line, and detect its beginning and end."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begi
 
 
 class StreamFaultError(Exception):
-    """The stream told of an error in its middle, which the client has read by now."""
+    """The stream reported an error in its middle, already passed to the client."""
 
     def __init__(self, fault: Fault) -> None:
         super().__init__(fault.words)
@@ -38,7 +38,7 @@ class StreamFaultError(Exception):
 
 
 class StreamRelay:
-    """Pass a server-sent stream on as it comes, and know how it ended.
+    """Relay of a server-sent stream, which detects how it ended.
 
     Only whole lines are passed on, so that a stream that breaks can be ended with an event of our
     own that the client is able to read.

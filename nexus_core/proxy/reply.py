@@ -1,4 +1,4 @@
-"""What the proxy needs of whoever asked: where an answer goes, and what is told with it."""
+"""The reply interface of the proxy: destination of an answer and its headers."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class SelectedRoute:
 
 
 class Reply(Protocol):
-    """The client's end of an exchange."""
+    """The reply to a client."""
 
     async def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None

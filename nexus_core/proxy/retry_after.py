@@ -1,4 +1,4 @@
-"""Retry-After: how long a backend wants to be left alone, wherever it says so."""
+"""Retry-After: the requested wait, in headers and bodies of every vendor."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Decide which backend serves a request, and say why. Pure: snapshots in, a decision out."""
+"""Routing: decide which backend serves a request. Pure: snapshots in, a decision out."""

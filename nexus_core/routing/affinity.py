@@ -1,4 +1,4 @@
-"""Which backend served the beginning of a conversation before, and may still have it cached."""
+"""Conversation affinity: prefer the backend that may have the prompt prefix cached."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ CAPACITY = 20_000  # conversations remembered; the longest unused is forgotten f
 
 
 class Affinity:
-    """A bounded memory from the beginnings of conversations to backends."""
+    """Conversation affinity: a bounded map from prompt prefixes to backends."""
 
     def __init__(self, capacity: int = CAPACITY) -> None:
         self._capacity = capacity

@@ -1,4 +1,4 @@
-"""Explain a route: stages, candidates, choice or refusal. Pure."""
+"""Explain a route: stages, candidates, choice or refusal, possible changes. Pure."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _DRAWN = "the order is random for each request; this is one sample"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request described by its facts: what explain needs of it, and no prompt."""
+    """A hypothetical request to explain, described by its facts, without a prompt."""
 
     model: str
     hints: RoutingHints = NO_HINTS
@@ -33,7 +33,7 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Dropped:
-    """A backend that went no further."""
+    """A dropped backend, and why."""
 
     backend: str
     why: str  # for people
@@ -41,7 +41,7 @@ class Dropped:
 
 @dataclass(frozen=True, slots=True)
 class StageCount:
-    """One stage: how many backends came to it, and how many passed."""
+    """Numbers of backends before and after one routing stage."""
 
     stage: Stage
     before: int
@@ -51,7 +51,7 @@ class StageCount:
 
 @dataclass(frozen=True, slots=True)
 class ModelStages:
-    """The way of all backends through the stages, for the asked model or a fallback."""
+    """The routing stages of one model: the asked one or a fallback."""
 
     model: str
     resolved: tuple[str, ...]  # the name as asked or configured, then each alias it went through
@@ -62,7 +62,7 @@ class ModelStages:
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One reason to prefer a backend; it adds weight times value to the score."""
+    """A score term; it adds weight times value to the score."""
 
     name: str
     weight: float
@@ -71,7 +71,7 @@ class Term:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A backend that may serve the request now, in its place."""
+    """A candidate backend, with its position and score."""
 
     position: int  # 1 for the first choice
     backend: str
@@ -90,7 +90,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Where the request would go, in the words of the answer's X-Nexus-* headers."""
+    """The chosen route, as in the X-Nexus-* headers."""
 
     backend: str
     backend_type: str  # local or cloud
@@ -102,7 +102,7 @@ class Chosen:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """The error that the client would get."""
+    """The error of a refused request."""
 
     status: int
     code: str
@@ -112,7 +112,7 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class TranslationReport:
-    """What becomes of the request's fields at a provider with an API of its own."""
+    """Translation of the request's fields for a provider with an API of its own."""
 
     dropped: tuple[str, ...] = ()  # sampling hints that the model does not take
     ignored: tuple[str, ...] = ()  # without effect on the answer
@@ -122,7 +122,7 @@ class TranslationReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Explanation:
-    """Where a request would go now, and why; exactly one of `chosen` and `refused` is set."""
+    """Explanation of a route; exactly one of `chosen` and `refused` is set."""
 
     model: str  # as asked
     resolved: tuple[str, ...]  # the asked model, then each alias it went through
@@ -145,7 +145,7 @@ class Explanation:
 
 
 def explain(decision: RouteDecision, names: Iterable[str] | None = None) -> Explanation:
-    """Put a decision into words.
+    """Explain a decision in the context it was made in.
 
     Args:
         names: where to look for names near to one that nobody serves; None: all that are known.

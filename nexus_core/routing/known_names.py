@@ -1,4 +1,4 @@
-"""Which names clients may ask for, and which of them a refused request could use instead."""
+"""Known model names: served models and aliases, for lists and suggestions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_core.routing.stages import suits
 
 @dataclass(frozen=True, slots=True)
 class KnownNames:
-    """Every model and alias, each once; worked out only when somebody looks through them."""
+    """All served models and aliases, each once; computed on iteration."""
 
     context: RoutingContext
 

@@ -1,4 +1,4 @@
-"""Nobody can serve the request: which error that is, and what could be done about it."""
+"""Errors of requests without an eligible backend: their kind, reasons and retry time."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def asked_name(decision: RouteDecision) -> str:
 
 
 def refuse(decision: RouteDecision, known_names: Iterable[str]) -> NexusError:
-    """The error for a decision without candidates.
+    """The error of a decision without candidates.
 
     Args:
         known_names: the models and aliases that clients may ask for, for near names that this
@@ -83,7 +83,7 @@ def refuse(decision: RouteDecision, known_names: Iterable[str]) -> NexusError:
 
 
 def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None:
-    """Whole seconds until one of them may take the request; None when nothing is known.
+    """Estimated seconds until a busy backend is free; None if unknown.
 
     A slot frees after a service time, shared by all that are held: that is when one is expected
     where nothing is known of how far each has come. Those who wait already go first.

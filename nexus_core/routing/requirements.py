@@ -1,4 +1,4 @@
-"""What a request needs: its model after aliases, its zone, its tier, its pin."""
+"""Requirements of a request: resolved model, zone, tier, pin."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nexus_core.types import PrivacyZone
 
 @dataclass(frozen=True, slots=True)
 class RoutingHints:
-    """What the client's X-Nexus-* headers ask for."""
+    """Routing hints of a client, from X-Nexus-* headers."""
 
     zone: PrivacyZone = PrivacyZone.OPEN
     min_tier: int | None = None
@@ -29,7 +29,7 @@ _IMPLIED_TAG = ":latest"
 
 
 class Policies:
-    """The configured policies; remembers which one holds for a name."""
+    """Routing policies; caches the policy of each model name."""
 
     def __init__(self, policies: tuple[PolicyConfig, ...] = ()) -> None:
         self._policies = policies
@@ -60,7 +60,7 @@ _policies_of = lru_cache(maxsize=8)(Policies)  # one for each configuration
 
 @dataclass(frozen=True, slots=True)
 class Requirements:
-    """Everything that narrows down who may serve a request."""
+    """Requirements of a request on its backend."""
 
     model: str  # after aliases
     resolved: tuple[str, ...] = ()  # the asked model, then each alias it went through
@@ -90,7 +90,7 @@ class Requirements:
 def read_requirements(
     model: str, hints: RoutingHints, routing: RoutingConfig, traits: Traits = NO_TRAITS
 ) -> Requirements:
-    """Combine the asked model, the headers and the configured policies; the stricter wins.
+    """Requirements from model, hints and policies; the stricter wins.
 
     For each of the model's names the first matching policy counts, so that neither an alias nor
     the name behind it gets around a policy; `open` never loosens anything. A fallback model is
@@ -142,7 +142,7 @@ def _spellings(model: str) -> tuple[str, ...]:
 
 
 def resolve_aliases(model: str, aliases: dict[str, str]) -> tuple[str, ...]:
-    """The asked name and each alias after it; the last one is what backends are asked for."""
+    """The requested name and its aliases in order; the last one is the served model."""
     names = [model]
     while (target := aliases.get(names[-1])) is not None and len(names) <= MAX_ALIAS_STEPS:
         names.append(target)

@@ -1,4 +1,4 @@
-"""Decide which backend serves a request, and say why."""
+"""The router: decide which backend serves a request, and the reason."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _REMEMBERED = 8192  # backends as a decision saw them
 
 
 class Choice(NamedTuple):
-    """A backend that may serve the request now, and with which model."""
+    """A candidate backend and model."""
 
     backend: BackendSnapshot
     model: str  # the asked one or a fallback, as clients call it
@@ -39,7 +39,7 @@ class Choice(NamedTuple):
 
 @dataclass(frozen=True)  # no slots: the two properties below are worked out once
 class RouteDecision:
-    """Who may serve a request, in order of preference, and why the others may not."""
+    """Routing decision: candidates in order of preference, dropped backends with reasons."""
 
     need: Requirements
     order: tuple[Choice, ...]  # the best first; empty when nobody can
@@ -60,7 +60,7 @@ class RouteDecision:
 
 
 def route(need: Requirements, context: RoutingContext) -> RouteDecision:
-    """Choose among the backends as they are; the same call decides and explains.
+    """Route a request in a context; used for decisions and explanations.
 
     All candidates of the asked model come before those of its fallbacks, which may not be of a
     lower tier than the first choice unless the request is flexible. The first choice is whom the

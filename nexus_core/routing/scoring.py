@@ -1,4 +1,4 @@
-"""In which order to try the candidates: smart, round_robin, priority_only, random."""
+"""Routing strategies: order candidates by smart, round_robin, priority_only, random."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _REMEMBERED = 8192  # scores
 
 
 class Ranked(NamedTuple):
-    """A backend in its place, and what put it there."""
+    """A ranked backend with its score terms."""
 
     backend: BackendSnapshot
     terms: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows no score
@@ -57,7 +57,7 @@ class Term:
 
 @dataclass(slots=True)
 class Strategy:
-    """The configured order; holds what carries over from one decision to the next."""
+    """Routing strategy; holds its state between decisions."""
 
     routing: RoutingConfig
     random: Random
@@ -113,7 +113,7 @@ def rank_by_score(
     weights: Sequence[float],
     familiar: str | None = None,
 ) -> list[Ranked]:
-    """By the weighted score; among equals local first, then the order of the configuration.
+    """Rank by weighted score; ties: local first, then configuration order.
 
     Args:
         weights: of TERMS, as `weights_of` gives them.
@@ -133,7 +133,7 @@ def rank_by_score(
 
 
 def weights_of(weights: WeightsConfig) -> tuple[float, ...]:
-    """What each of TERMS weighs under a configuration."""
+    """Weights of TERMS under a configuration, in their order."""
     return tuple(term.weight(weights) for term in TERMS)
 
 

@@ -1,4 +1,4 @@
-"""The stages a backend must pass to serve a request, and the reason where it does not."""
+"""Routing stages: the checks of a backend, each with the reason for dropping it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_core.types import Capability, HealthStatus, PrivacyZone
 
 
 class Stage(StrEnum):
-    """The stages, in the order they are asked."""
+    """The routing stages, in order."""
 
     MODEL = "model"
     PIN = "pin"
@@ -37,7 +37,7 @@ REASONED = BUSY | {Stage.ZONE}
 
 
 class Drop(NamedTuple):
-    """A backend that can't serve the request, and where that was seen."""
+    """A dropped backend, its stage and the reason."""
 
     backend: BackendSnapshot
     stage: Stage
@@ -190,7 +190,7 @@ _DEMANDS = (serves_model, is_pinned, is_in_allowed_zone, meets_tier, is_capable)
 
 
 def suits(need: Requirements, backend: BackendSnapshot) -> bool:
-    """Whether the request may ever go there."""
+    """Whether the backend could ever serve the request."""
     for demand in _DEMANDS:  # noqa: SIM110  all() and its generator take longer
         if demand(need, backend) is not None:
             return False
@@ -198,7 +198,7 @@ def suits(need: Requirements, backend: BackendSnapshot) -> bool:
 
 
 def select(need: Requirements, context: RoutingContext) -> tuple[list[BackendSnapshot], list[Drop]]:
-    """Split the fleet into who may serve the request now and who may not, with the reason."""
+    """Split the fleet into eligible and dropped backends, with reasons."""
     kept: list[BackendSnapshot] = []
     dropped: list[Drop] = []
     for backend in context.fleet:

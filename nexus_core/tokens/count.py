@@ -1,4 +1,4 @@
-"""Count a request's tokens: exactly where OpenAI's vocabulary and framing are known, else an
+"""Count tokens of requests: exact for OpenAI's vocabularies and framing, else an
 estimate that says so."""
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ _FAMILIES: tuple[tuple[re.Pattern[str], _Family], ...] = tuple(
 
 
 def count_tokens(tokenizers: Tokenizers, model: str, fields: Mapping[str, object]) -> TokenCount:
-    """How many prompt tokens a request's parsed body has.
+    """Count the prompt tokens of a request's parsed body.
 
     Args:
         model: by the backend's own name; a prefix such as "openai/" is no part of it.
@@ -93,20 +93,20 @@ def count_tokens(tokenizers: Tokenizers, model: str, fields: Mapping[str, object
 async def count_tokens_async(
     tokenizers: Tokenizers, model: str, fields: Mapping[str, object], body_bytes: int
 ) -> TokenCount:
-    """The same; in a thread when the body is long."""
+    """Count prompt tokens, in a thread for long bodies."""
     if body_bytes < THREAD_FROM_BYTES:
         return count_tokens(tokenizers, model, fields)
     return await asyncio.to_thread(count_tokens, tokenizers, model, fields)
 
 
 def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
-    """How many tokens a piece of plain text is, such as an answer that broke off."""
+    """Count the tokens of plain text, such as an interrupted answer."""
     counter = _Counter(tokenizers, model)
     return counter.result(counter.text(text), counter.family.is_text_exact)
 
 
 def tokens_of(model: str, text_bytes: int) -> int:
-    """An estimate for text of which only the length is known."""
+    """Estimate tokens from the length of a text."""
     return math.ceil(text_bytes / _family(model).bytes_per_token)
 
 

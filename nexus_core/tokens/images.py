@@ -1,4 +1,4 @@
-"""Estimate what an image in a prompt counts, from its size and the provider's published rule."""
+"""Estimate the tokens of an image, from its size and the provider's published rule."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _GEMINI_SMALL = 384  # to this size an image is one tile
 
 
 def image_tokens(model: str, image: Mapping[str, object]) -> int:
-    """The tokens of an `image_url` part of OpenAI's format.
+    """Tokens of an `image_url` part in OpenAI's format.
 
     The size is read from a data URL (PNG, GIF, JPEG, WebP); any other image counts as 1024 x 1024.
     """

@@ -1,4 +1,4 @@
-"""Load OpenAI's vocabularies from the package, never from the network, and count with them."""
+"""Tokenizer vocabularies of OpenAI, loaded from the package, never from the network."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ _VOCABULARIES = (
 
 
 class Tokenizers:
-    """The encodings, once they are loaded. Until then there is none, and counts are estimates."""
+    """Loaded tokenizer encodings; before loading, counts are estimates."""
 
     def __init__(self) -> None:
         self._encodings: dict[str, tiktoken.Encoding] = {}

@@ -1,4 +1,4 @@
-"""HTTP towards backends: one small protocol, two engines."""
+"""HTTP to backends: one protocol, two engines."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ EngineKind = Literal["aiohttp", "httpx"]
 
 
 def create_engine(kind: EngineKind) -> UpstreamEngine:
-    """Make an engine; whoever calls this closes it. Its library is imported at the first use."""
+    """Create an upstream engine; the caller closes it. Its library is imported at first use."""
     return _EngineOnDemand(kind)
 
 
 def engine_for(proxy: OutboundProxy | None, chosen: EngineKind) -> EngineKind:
-    """The library that a request goes out with: the chosen one, or the one that can.
+    """The HTTP library for a request: the configured one, or the one that supports its proxy.
 
     Only httpx speaks SOCKS. HTTP proxies are aiohttp's: it makes a tunnel without repeating the
     request's path and headers to the proxy.

@@ -1,4 +1,4 @@
-"""Send requests to backends with aiohttp: the default engine, made to be fast."""
+"""The aiohttp upstream engine: the default, optimised for throughput."""
 
 from __future__ import annotations
 

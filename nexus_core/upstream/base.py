@@ -24,7 +24,7 @@ def always() -> bool:
 
 @dataclass(frozen=True, slots=True)
 class UpstreamRequest:
-    """One HTTP request to a backend."""
+    """An HTTP request to a backend."""
 
     method: str
     url: str
@@ -35,15 +35,15 @@ class UpstreamRequest:
 
 
 class UpstreamError(Exception):
-    """The transport failed; the message is for people and holds neither key nor URL query."""
+    """Transport error; the message holds neither a key nor a URL query."""
 
 
 class UpstreamConnectError(UpstreamError):
-    """No connection: refused, no such host, TLS failed."""
+    """Connection failed: refused, unknown host, TLS error."""
 
 
 class UpstreamConnectTimeoutError(UpstreamConnectError):
-    """No connection within the connect time-out."""
+    """Connect time-out."""
 
 
 class UpstreamProtocolError(UpstreamError):
@@ -51,15 +51,15 @@ class UpstreamProtocolError(UpstreamError):
 
 
 class UpstreamNotSentError(UpstreamError):
-    """There was a connection, and by then the request was not to be sent any more."""
+    """The request was withdrawn before it was sent, although a connection existed."""
 
 
 class UpstreamShortageError(UpstreamError):
-    """Nexus itself had no file descriptor left: nothing was sent, and it says nothing of others."""
+    """Nexus is out of file descriptors: nothing was sent, no backend is at fault."""
 
 
 class UpstreamResponse(Protocol):
-    """An answer whose head has come and whose body has not been read yet."""
+    """A response whose headers were received and whose body is unread."""
 
     @property
     def status(self) -> int: ...
@@ -85,7 +85,7 @@ class UpstreamResponse(Protocol):
 
 
 class UpstreamEngine(Protocol):
-    """A connection pool for the life of the process.
+    """Upstream engine: a connection pool for the life of the process.
 
     Never follows redirects, keeps no cookies, reads no proxy settings from the environment,
     adds no header but Host, Content-Length and what the request carries. A request that names a

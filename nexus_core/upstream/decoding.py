@@ -1,4 +1,4 @@
-"""Read a compressed answer that nobody asked for: gzip and deflate, piece by piece, bounded."""
+"""Decompress answers in an unrequested encoding: gzip and deflate, streamed and bounded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = (b"{", b"[", b"data:", b"event:", b": ", b"\xef\xbb\xbf", b"<!", b"<htm
 
 
 def decoded(response: UpstreamResponse, max_bytes: int) -> UpstreamResponse:
-    """The answer as it would be without a Content-Encoding; most are handed back as they are.
+    """Decode the Content-Encoding of a response; most are returned unchanged.
 
     Args:
         max_bytes: that may come out of it.
@@ -30,7 +30,7 @@ def decoded(response: UpstreamResponse, max_bytes: int) -> UpstreamResponse:
 
 
 class Decoded:
-    """An answer with a Content-Encoding, read plain."""
+    """A response with its Content-Encoding decoded."""
 
     def __init__(self, response: UpstreamResponse, encoding: str, max_bytes: int) -> None:
         self.status = response.status
@@ -78,7 +78,7 @@ async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[b
 async def inflated(
     first: bytes, rest: AsyncGenerator[bytes], kind: str, max_bytes: int
 ) -> AsyncGenerator[bytes]:
-    """What a compressed body says, in pieces of bounded size.
+    """Decompress a body in pieces of bounded size.
 
     Args:
         kind: gzip or deflate; the latter with zlib's frame, as it should be, or without.
@@ -99,7 +99,7 @@ async def inflated(
 
 
 def inflate_whole(body: bytes, max_bytes: int) -> bytes:
-    """What a whole gzip body says.
+    """Decompress a whole gzip body.
 
     Raises:
         UpstreamProtocolError: it is cut or damaged, or over `max_bytes`.

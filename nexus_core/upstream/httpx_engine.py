@@ -1,4 +1,4 @@
-"""Send requests to backends with httpx: HTTP/2, SOCKS and in-memory transports."""
+"""The httpx upstream engine: HTTP/2, SOCKS and in-memory transports."""
 
 from __future__ import annotations
 

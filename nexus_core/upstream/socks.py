@@ -1,4 +1,4 @@
-"""Connect through a SOCKS5 proxy: the network under httpx's connection pool.
+"""SOCKS5 connections: the network backend below httpx's connection pool.
 
 httpcore has a pool of its own for SOCKS. It sets no limit to what a proxy takes to answer, leaves
 the connection open when the proxy refuses, and keeps what was cancelled in the pool for good.
@@ -33,7 +33,7 @@ _REPLIES = {
 
 
 class SocksBackend(httpcore.AsyncNetworkBackend):
-    """Makes every connection through one proxy, which looks the names up."""
+    """Network backend of httpcore through one SOCKS5 proxy, which resolves host names."""
 
     def __init__(self, proxy: OutboundProxy) -> None:
         self._proxy = proxy

@@ -1,4 +1,4 @@
-"""What both engines say when a connection fails, and which headers they write themselves."""
+"""Transport errors of both upstream engines, and headers the engines write themselves."""
 
 from __future__ import annotations
 
@@ -37,22 +37,22 @@ _QUOTE = re.compile(r"\n|\bbytearray\(|\bb['\"]")  # where the libraries' messag
 
 
 def without_framing(headers: Headers) -> list[tuple[str, str]]:
-    """The headers that go out as they are."""
+    """Headers without those that engines write themselves."""
     return [pair for pair in headers if pair[0].lower() not in _FRAMING]
 
 
 def not_sent() -> UpstreamNotSentError:
-    """While the connection was made."""
+    """Error: withdrawn while connecting."""
     return UpstreamNotSentError("switched off, removed or changed before the request was sent")
 
 
 def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutError:
-    """No connection came about within the caller's limit."""
+    """Error: connect time-out."""
     return UpstreamConnectTimeoutError(f"no connection within {connect_timeout_seconds:g} s")
 
 
 def refused_by_proxy(proxy: OutboundProxy, status: int) -> UpstreamConnectError:
-    """The proxy answered itself, and not with a way to the backend."""
+    """Error: the proxy refused to connect."""
     if status != 407:
         why = "refuses to connect" if status == 403 else "could not connect: it answers"
         return UpstreamConnectError(f"the proxy {proxy} {why} ({status})")
@@ -64,12 +64,12 @@ def refused_by_proxy(proxy: OutboundProxy, status: int) -> UpstreamConnectError:
 
 
 def through(proxy: OutboundProxy, error: UpstreamConnectError) -> UpstreamConnectError:
-    """The same failure, with the proxy it came about at."""
+    """Add the proxy to a connect error."""
     return type(error)(f"{error}, through the proxy {proxy}")
 
 
 def is_of_proxy(url: str, answer: UpstreamResponse) -> bool:
-    """Whether a proxy answered in the backend's place; it can where there is no TLS to end at.
+    """Whether a proxy answered instead of the backend; only possible without TLS.
 
     https://www.rfc-editor.org/rfc/rfc9209 and what Squid says for longer.
     """
@@ -82,12 +82,12 @@ def is_of_proxy(url: str, answer: UpstreamResponse) -> bool:
 
 
 def out_of_descriptors() -> UpstreamShortageError:
-    """Nexus had none left for a connection, or for what a connection needs."""
+    """Error: Nexus is out of file descriptors."""
     return UpstreamShortageError("Nexus has no file descriptor left")
 
 
 def not_http(reason: str) -> UpstreamProtocolError:
-    """The answer could not be parsed.
+    """Error: the answer is not valid HTTP.
 
     `reason` is the parser's. It is cut where it begins to quote the answer, because a backend may
     write a key into that.
@@ -99,7 +99,7 @@ def not_http(reason: str) -> UpstreamProtocolError:
 def connect_failed(
     error: BaseException, connect_timeout_seconds: float
 ) -> UpstreamConnectError | UpstreamConnectTimeoutError | UpstreamShortageError:
-    """Say why there is no connection, from the operating system's error behind the library's."""
+    """Error of a failed connection, from the operating system's error behind the library's."""
     if descriptors.is_shortage(error) or _hides_a_shortage(error):
         return out_of_descriptors()
     for cause in _causes(error):

@@ -1,1 +1,1 @@
-"""What the keys do, one room per part of the screen; they reach the app through AppContext."""
+"""Action handlers of the dashboard, by part of the screen; the app is an AppContext."""

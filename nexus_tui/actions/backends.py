@@ -1,4 +1,4 @@
-"""Switch, drain, cut, probe and adjust backends; write what was switched into the file."""
+"""Backend actions: switch, drain, cut, probe, set tier and priority, save."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _NO_TIER = -1  # stands for none: None means that the dialog was left
 
 
 class BackendActions:
-    """Every action works on the backend under the cursor."""
+    """Actions on the selected backend."""
 
     def __init__(self, context: AppContext, tab: BackendsTab) -> None:
         self._context = context
@@ -50,7 +50,7 @@ class BackendActions:
             return None
         shown = self._tab.table.selected
         if shown is None:
-            self._context.notice("this backend can't be used; its note says why")
+            self._context.notice("this backend is unusable; see its note for the reason")
             return None
         # The one that is meant is the one that was drawn; what is decided goes by how it is now.
         name, backends = shown.snapshot.name, self._context.frames.renew().backends
@@ -74,7 +74,7 @@ class BackendActions:
             return
         if not backend.enabled:
             left = f", {backend.in_flight} left" if backend.in_flight else ""
-            self._context.notice(f"{visible(backend.name)} takes no requests already{left}")
+            self._context.notice(f"{visible(backend.name)} is already switched off{left}")
             return
         await self._switch_off(backend)
 
@@ -91,8 +91,8 @@ class BackendActions:
         text: list[str] = []
         models = lost([backend.name], frame.usable, frame.config.routing)
         if models:
-            text.append(f"It is the only one that serves {', '.join(models)}.")
-            text.append("Requests for these will be answered 503 while it is off.")
+            text.append(f"No other backend serves {', '.join(models)}.")
+            text.append("Requests for these models get a 503 while it is off.")
         if is_last_of_zone(backend.name, frame.usable, backend.zone):
             text.append(f"It is the last usable backend of the {backend.zone.value} zone.")
         return text
@@ -102,8 +102,8 @@ class BackendActions:
         if backend is None:
             return
         text = [
-            f"It is switched off, and what runs there ({backend.in_flight}) is stopped: "
-            "its clients get an error.",
+            f"The backend is switched off and its running requests ({backend.in_flight}) are "
+            "stopped: their clients get an error.",
             *self._loss(backend),
         ]
         if await self._context.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):
@@ -121,7 +121,7 @@ class BackendActions:
     async def _probe(self) -> None:
         backend = self._selected()
         if backend is not None:
-            self._context.notice(f"asking {visible(backend.name)} …")
+            self._context.notice(f"probing {visible(backend.name)} …")
             await self._context.command(ProbeBackend(backend=backend.name))
 
     async def _clear_cooldown(self) -> None:
@@ -134,9 +134,9 @@ class BackendActions:
         if backend is None:
             return
         options = [Option(tier, f"tier {tier}", str(tier)) for tier in range(5)]
-        options.append(Option(_NO_TIER, "no tier: fits no demanded one", "n"))
+        options.append(Option(_NO_TIER, "no tier: never matches X-Nexus-Min-Tier", "n"))
         cursor = len(options) - 1 if backend.tier is None else backend.tier
-        text = ["How capable it is. Holds until restart; S writes it into the configuration."]
+        text = ["Capability tier. Lasts until restart; S saves it to the config file."]
         tier = await self._context.ask(
             Choose(f"Tier of {backend.name}", text, options, cursor=cursor)
         )
@@ -150,7 +150,7 @@ class BackendActions:
             return
         dialog = AskLine(
             f"Priority of {backend.name}",
-            ["The higher one is asked first. Holds until restart; S writes it."],
+            ["Higher is preferred. Lasts until restart; S saves it to the config file."],
             value=str(backend.priority),
             check=_wrong_number,
         )
@@ -169,7 +169,7 @@ class BackendActions:
         if not plan.lines:
             context.notice(visible(plan.message))
             return
-        question = confirm("Write this into the configuration?", difference(plan.lines), "Write it")
+        question = confirm("Save this to the config file?", difference(plan.lines), "Save it")
         if await context.ask(question):
             await context.command(SaveConfig())
 
@@ -190,7 +190,7 @@ class BackendActions:
 
 
 def difference(lines: Sequence[str]) -> list[Line]:
-    """The lines of a unified diff in their colours, safe to draw; they wrap beside their sign."""
+    """Lines of a unified diff, coloured and safe to draw; wrapped beside their sign."""
     styles = {"+": "good", "-": "bad", "@": "dim"}
     named = [(line, styles.get(line[:1], "text")) for line in lines]
     return [((visible(line[:1]), name), (visible(line[1:]), name)) for line, name in named]

@@ -1,4 +1,4 @@
-"""Copy: by the terminal, by the desktop, and onto the screen where neither is sure."""
+"""Copy actions: clipboard of the terminal and the desktop, with the text shown if unsure."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.text.escape import visible
 
-_TOLD = "The terminal was asked to copy it. Terminals do not say whether they did."
+_TOLD = "Sent to the terminal's clipboard. Terminals do not confirm it."
 _INTERRUPT_SECONDS = 2.0
 
 
 class ClipActions:
-    """What goes to the clipboard; ctrl+c, which copies a selection where there is one."""
+    """Clipboard actions; ctrl+c copies the selection, if any."""
 
     def __init__(self, app: App[Any], context: AppContext, logs: LogsTab) -> None:
         self._app = app  # the same as the context: for the terminal, the focus and the end
@@ -47,7 +47,7 @@ class ClipActions:
         if copied.is_sure:
             self._context.notice(f"copied: {title}")
             return
-        where = [f"It is in {copied.path} too."] if copied.path else []
+        where = [f"Also saved in {copied.path}."] if copied.path else []
         await self._context.ask(ShowText(f"Copied: {title}", [_TOLD, *where], text))
 
     def _copy_line(self) -> None:
@@ -66,7 +66,7 @@ class ClipActions:
         if text := self._selected_text():
             self._app.copy_to_clipboard(text)
             self._app.run_worker(copy(text, os.environ, may_keep=False), name="copy")
-            self._context.notice("copied what is selected")
+            self._context.notice("copied the selection")
             return
         now = time.monotonic()
         if now - self._interrupted_at < _INTERRUPT_SECONDS:

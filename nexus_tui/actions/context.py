@@ -1,4 +1,4 @@
-"""What the actions need of the app."""
+"""AppContext: the interface of the app for action handlers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Tabs(NamedTuple):
 
 
 class AppContext(Protocol):
-    """The app, as far as actions see it. What an action has changed is painted when it is over."""
+    """Interface of the app for action handlers."""
 
     @property
     def source(self) -> EventSource: ...

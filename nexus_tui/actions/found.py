@@ -1,4 +1,4 @@
-"""Use a cloud key that was found: when it is asked for, and the one that is meant."""
+"""Add a backend for a cloud key from the environment, on request."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.sources.base import FoundKey, offered
 from nexus_tui.text.escape import visible
 
-_TEXT = "Local servers are used as soon as they are found. A cloud's key is used only now:"
+_TEXT = "Local servers are used once discovered. Cloud keys are used on request:"
 
 
 async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
-    """Use a found key until restart; of several, which one is asked, of one only where wanted.
+    """Add a backend for a cloud key until restart; asks which, if there are several.
 
     Raises:
         NexusError: it can't be used; the message is for the screen.
@@ -19,7 +19,7 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
     discovery = context.source.discovery
     keys = offered(discovery)
     if discovery is None or not keys:
-        context.notice("no cloud key was found that is not used already")
+        context.notice("no unused cloud key in the environment")
         return
     if not context.may_command:
         return

@@ -1,4 +1,4 @@
-"""Move, sort, filter, pause and follow: what a list shows, and where its cursor is."""
+"""List actions: move, sort, filter, pause and follow."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nexus_tui.text.numbers import clock
 
 
 class ListActions:
-    """The live list and the requests' list show the same rows, and follow or rest together."""
+    """Actions on lists; the live list and the request list show the same rows."""
 
     def __init__(self, context: AppContext, tabs: Tabs) -> None:
         self._context = context
@@ -43,7 +43,7 @@ class ListActions:
         if isinstance(tab, BackendsTab | CostsTab):
             self._context.notice(f"sorted by {tab.table.sort_by_next()}")
         elif isinstance(tab, LogsTab):
-            self._context.notice("log lines stay in the order in which they came")
+            self._context.notice("log lines can't be sorted")
         else:
             self._context.view.sort_by_next()
 
@@ -80,6 +80,6 @@ class ListActions:
             await self._context.ask(notice(title, line.text.split("\\x0a")))
 
     async def _clear(self) -> None:
-        text = ["Every request is taken out of the list. The numbers above it stay."]
-        if await self._context.ask(confirm("Empty the list?", text, "Empty it")):
+        text = ["All requests are removed from the list. The statistics stay."]
+        if await self._context.ask(confirm("Clear the list?", text, "Clear it")):
             self._context.view.clear()

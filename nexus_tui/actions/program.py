@@ -1,4 +1,4 @@
-"""The app itself: tabs, help, palette, theme, configuration, and the end."""
+"""App actions: tabs, help, palette, theme, reload, quit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "log
 
 
 class Server(Protocol):
-    """The server in this process, whose life is tied to the screen's."""
+    """The server of this process, as far as actions control it."""
 
     @property
     def problem(self) -> str | None: ...  # what it died of; None while it runs
@@ -37,7 +37,7 @@ class Server(Protocol):
 
 
 class ProgramActions:
-    """What is not about one list or backend."""
+    """Actions on the app as a whole."""
 
     def __init__(
         self,
@@ -97,22 +97,20 @@ class ProgramActions:
         try:
             plan = await context.source.command(ReloadConfig(only_plan=True))
         except ConfigError as error:
-            await context.ask(
-                notice("The file is refused; the configuration is as it was", error.lines)
-            )
+            await context.ask(notice("Config file rejected; nothing changed", error.lines))
             return
         except NexusError as error:
             lines = error.message.split("\n")
             if len(lines) == 1:
                 context.notice(visible(error.message))
             else:
-                await context.ask(notice("The configuration is as it was", lines))
+                await context.ask(notice("Nothing changed", lines))
             return
         if not plan.lines:
             await self._end_cooldowns()
             context.notice(visible(plan.message))
             return
-        if await context.ask(confirm("Put this in force?", plan.lines, "Put it in force")):
+        if await context.ask(confirm("Apply these changes?", plan.lines, "Apply them")):
             await context.command(ReloadConfig())
 
     async def _end_cooldowns(self) -> None:
@@ -127,20 +125,21 @@ class ProgramActions:
         context = self._context
         discovery = context.source.discovery
         if self._server is not None and self._server.problem is not None:
-            context.notice("starting the server again …")
+            context.notice("restarting the server …")
             self._server.restart()
         elif discovery is not None:
-            context.notice("looking for servers …")
+            context.notice("searching for local servers …")
             await discovery.look()
-            context.notice("looked for servers")
+            context.notice("search for local servers finished")
         else:
-            context.notice("the server runs, and nothing is looked for")
+            why = " because a config file is in use" if context.source.config.path else ""
+            context.notice(f"server is running; discovery is off{why}")
 
     async def _use_key(self) -> None:
         await add_found(self._context, uses_the_only_one=True)
 
     def _copy_example(self) -> None:
-        self._clip.put("the request to try", self._welcome.example)
+        self._clip.put("the example request", self._welcome.example)
 
     # --- the end -------------------------------------------------------------------------
 
@@ -151,11 +150,11 @@ class ProgramActions:
             self._quit_app()
             return
         options = [
-            Option("wait", "Quit, and let them finish", "enter", "ctrl+c stops them then"),
-            Option("cut", "Quit, and stop them now", "k"),
+            Option("wait", "Quit after they finish", "enter", "ctrl+c then stops them"),
+            Option("cut", "Quit now and stop them", "k"),
             Option("stay", "Stay", "esc"),
         ]
-        text = [f"{running:,} requests are under way. New ones are refused from now on."]
+        text = [f"{running:,} requests are running. New requests will be refused."]
         chosen = await self._context.ask(Choose("Quit?", text, options))
         if chosen == "cut":
             self._server.end_running()

@@ -1,4 +1,4 @@
-"""Open, mark, compare, send again, copy and export requests; capture their bodies."""
+"""Request actions: open, mark, compare, replay, copy, export; body capture."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ _FORMATS: dict[str, Callable[[Iterable[RecentRequest]], str]] = {
 
 
 class RequestActions:
-    """Every action works on the request under the cursor of the tab that is shown."""
+    """Actions on the selected request."""
 
     def __init__(
         self,
@@ -154,12 +154,12 @@ class RequestActions:
         if row is None or not context.may_command:
             return
         if await context.source.captured(row.request_id) is None:
-            context.notice(f"can't be sent again. {CAPTURE_IS_OFF}")
+            context.notice(f"can't be replayed. {CAPTURE_IS_OFF}")
             return
         backends = context.source.backends()
         options = [await self._target(row, backend) for backend in backends]
-        text = ["It is pinned to the backend you choose; zone rules hold for it as before."]
-        name = await context.ask(Choose(f"Send {row.request_id} again", text, options))
+        text = ["The replay is pinned to the chosen backend; zone rules still apply."]
+        name = await context.ask(Choose(f"Replay {row.request_id}", text, options))
         chosen = next((one for one in backends if one.name == name), None)
         if chosen is None or not await self._may_go_out(row, chosen):
             return
@@ -195,8 +195,8 @@ class RequestActions:
         usd = chosen.estimated_usd if chosen else None
         price = "" if usd is None else f": about {dollars(Decimal(str(usd)))}"
         if chosen and usd is None:
-            price = "; nobody knows its price"
-        text = f"{what} goes to a cloud over the internet, and the answer is billed{price}."
+            price = "; price unknown"
+        text = f"{what} is sent to a cloud provider and billed{price}."
         question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
         return await self._context.ask(question) or False
 
@@ -221,8 +221,8 @@ class RequestActions:
             Option("curl", "the request as curl", "c"),
             Option("id", "its id", "i"),
             Option("headers", "request and response headers", "h"),
-            Option("answer", "the answer, as far as it was kept", "a"),
-            Option("JSON", "all that is known of it, as JSON", "j"),
+            Option("answer", "the answer, as far as captured", "a"),
+            Option("JSON", "all details as JSON", "j"),
         ]
         what = await self._context.ask(Choose("Copy", [], options))
         if what is None:
@@ -230,7 +230,7 @@ class RequestActions:
         has_body = what in ("curl", "answer")
         kept = await self._context.source.captured(row.request_id) if has_body else None
         if what == "answer" and kept is None:
-            self._context.notice(f"there is no answer to copy. {CAPTURE_IS_OFF}")
+            self._context.notice(f"no answer to copy. {CAPTURE_IS_OFF}")
             return
         texts: dict[str, Callable[[], str]] = {
             "curl": lambda: copying.as_curl(
@@ -247,13 +247,13 @@ class RequestActions:
     async def _export(self) -> None:
         rows = list(reversed(self._context.view.view))
         options = [Option("jsonl", "JSON lines", "j"), Option("csv", "CSV", "c")]
-        text = [f"{len(rows):,} requests, as the list shows them; no bodies, no headers."]
+        text = [f"{len(rows):,} requests as listed, without bodies and headers."]
         kind = await self._context.ask(Choose("Export", text, options))
         if kind is None:
             return
         stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime(self._context.source.now()))
         name = await self._context.ask(
-            AskLine("Export to", ["A file that exists is not written over."],
+            AskLine("Export to", ["Existing files are not overwritten."],
                     value=f"nexus-requests-{stamp}.{kind}", check=_wrong_path)
         )  # fmt: skip
         if name is None:
@@ -264,7 +264,7 @@ class RequestActions:
             why = getattr(error, "strerror", None) or error
             self._context.notice(visible(f"{name}: {why}"))
         else:
-            self._context.notice(visible(f"{len(rows):,} requests are in {path}"))
+            self._context.notice(visible(f"exported {len(rows):,} requests to {path}"))
 
 
 def _form_to_send(row: RecentRequest) -> ExplainForm:
@@ -276,9 +276,9 @@ def _wrong_path(text: str) -> str | None:
     if not text:
         return "a file name"
     try:
-        return "it exists already" if Path(text).expanduser().exists() else None
+        return "file exists" if Path(text).expanduser().exists() else None
     except (OSError, RuntimeError, ValueError) as error:  # too long; no such user; a NUL
-        return f"no file can have that name: {getattr(error, 'strerror', None) or error}"
+        return f"invalid file name: {getattr(error, 'strerror', None) or error}"
 
 
 def _write_new(name: str, text: str) -> Path:

@@ -1,4 +1,4 @@
-"""Cut a zone at once; open it again only after a question."""
+"""Zone actions: cut a zone at once; reopen it after a question."""
 
 from __future__ import annotations
 
@@ -63,10 +63,12 @@ class ZoneActions:
         models = lost(names, frame.usable, frame.config.routing)
         text = [f"Requests will no longer go to {', '.join(names) or 'any backend'}."]
         if models:
-            text.append(f"Nobody else serves {', '.join(models)}: these will be answered 503.")
+            text.append(
+                f"No other backend serves {', '.join(models)}: requests for these get a 503."
+            )
         return confirm(f"Switch the {zone.value} zone off?", text, "Switch it off")
 
 
 def _reopen(zone: PrivacyZone) -> Choose[bool]:
-    text = ["Requests may go to its backends again at once, prompts and all."]
+    text = ["Requests, prompts included, may go to its backends again at once."]
     return confirm(f"Open the {zone.value} zone again?", text, "Open it")

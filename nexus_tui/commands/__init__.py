@@ -1,1 +1,1 @@
-"""The subcommands of `nexus`, one module each; none of them loads what draws the dashboard."""
+"""Subcommands of `nexus`, one module each; none of them imports the dashboard."""

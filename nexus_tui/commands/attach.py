@@ -1,4 +1,4 @@
-"""`nexus attach URL`: the dashboard of a Nexus that runs elsewhere."""
+"""`nexus attach URL`: the dashboard of another running Nexus."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; it takes a URL, and so no port."""
     parser = commands.add_parser(
         "attach",
-        help="the dashboard of a Nexus that runs elsewhere",
-        description="Show the dashboard of a running Nexus. The key is NEXUS_ADMIN_KEY, or else "
-        "the first of NEXUS_API_KEYS; none is sent where neither is set.",
-        epilog="Over ssh, better forward the port (ssh -L) and attach to that from here.",
+        help="dashboard of a running Nexus",
+        description="Show the dashboard of a running Nexus. Sends the key in NEXUS_ADMIN_KEY, or "
+        "else the first of NEXUS_API_KEYS, if set.",
+        epilog="Over ssh, forward the port (ssh -L) and attach to it locally.",
         allow_abbrev=False,
     )
-    parser.add_argument("url", type=root_url, metavar="URL", help="where it listens")
-    parser.add_argument("--read-only", action="store_true", help="watch, and change nothing")
+    parser.add_argument("url", type=root_url, metavar="URL", help="address of the Nexus")
+    parser.add_argument("--read-only", action="store_true", help="read-only dashboard")
     parser.set_defaults(run=run)
 
 
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     if not is_terminal(environ):
-        say("attach: there is no terminal to draw on; GET /nexus/state tells the same without one")
+        say("attach: no terminal for the dashboard; GET /nexus/state has the same data as JSON")
         return BAD
     try:
         config = load_config(None, environ, Overrides(None, None))

@@ -14,7 +14,7 @@ _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "pr
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("backends", "every backend and its state", _read, lines)
+    view = TextView("backends", "backends and their state", _read, lines)
     add_text_view(commands, port, view)
 
 
@@ -25,14 +25,14 @@ def _read(asked: Asked) -> Any:
 
 
 def lines(state: Any, _: Asked) -> list[str]:
-    """One line each, those that were left out of the configuration last."""
+    """Backends as text, one per line, unusable ones last."""
     rows = [_row(backend) for backend in state["backends"]]
     rows += [_left_out(unusable) for unusable in state.get("unusable_backends", [])]
-    return table(_HEADS, rows) if rows else [" there is no backend"]
+    return table(_HEADS, rows) if rows else [" no backend"]
 
 
 def cooldowns(backend: Mapping[str, Any]) -> list[str]:
-    """What keeps requests away from it and from its models, one for each."""
+    """Cooldowns of a backend and its models as text, one per line."""
     whole, models = backend.get("cooldown"), backend.get("cooldowns", {})
     notes = [] if whole is None else [_note(whole)]
     return [note for note in notes if note] + [

@@ -1,4 +1,4 @@
-"""`nexus check`: whether the configuration can do what it asks for, each problem with its hint."""
+"""`nexus check`: check config, keys and backends, with a hint for each problem."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "check",
-        help="check config, keys, backends, models, storage and port; with how to fix each problem",
+        help="check config, keys, backends, models, storage and port, and how to fix each problem",
         description="Check the configuration, the keys' presence, each backend's reachability, "
         "the models it is asked for, the storage path and the port. Each backend is asked for its "
         "list of models, as health checks do; that costs nothing.",
@@ -34,7 +34,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "2 when the configuration would be refused at the start.",
         allow_abbrev=False,
     )
-    parser.add_argument("--json", action="store_true", help="the findings as JSON")
+    parser.add_argument("--json", action="store_true", help="findings as JSON")
     add_target(parser, port, url=False)
     parser.set_defaults(run=run)
 
@@ -45,7 +45,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     if options.demo:
-        say("check: --demo has no effect on it; the demo needs no config")
+        say("check: --demo has no effect here; the demo needs no config")
         return BAD
     try:
         config = load(options, environ)
@@ -74,7 +74,7 @@ async def _look(config: Config) -> list[Finding]:
     gateway = Gateway(config, options=GatewayOptions(is_read_only=True))
     try:
         if config.path is None:
-            await Discovery(gateway.live, gateway.engine, {}).look()
+            await Discovery(gateway.live, gateway.engine, {}).search()
         names = [b.name for b in gateway.registry.snapshots() if b.enabled]
         async with asyncio.TaskGroup() as tasks:
             probes = {name: tasks.create_task(gateway.health.probe(name)) for name in names}

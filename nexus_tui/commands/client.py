@@ -1,4 +1,4 @@
-"""Ask a running Nexus: what every command that does shares. Nothing here draws."""
+"""HTTP client of the commands for a running Nexus. Draws nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _VERSION = re.compile(r"[0-9A-Za-z.+-]{1,32}")
 
 
 class NoAnswerError(Exception):
-    """There is nothing to show; the text says why, for people."""
+    """No answer to show; the message says why."""
 
 
 # Options ------------------------------------------------------------------------------------------
@@ -37,10 +37,14 @@ class NoAnswerError(Exception):
 def add_target(
     parser: argparse.ArgumentParser, port: Callable[[str], int], *, url: bool = True
 ) -> None:
-    """Declare the options that say which Nexus is meant; `port` checks a port."""
+    """Declare the options for the address of the Nexus; `port` checks a port."""
     add = parser.add_argument
     if url:
-        add("--url", type=root_url, help="the Nexus to ask (default: the configured host and port)")
+        add(
+            "--url",
+            type=root_url,
+            help="address of the Nexus (default: the configured host and port)",
+        )
     # These may also stand before the subcommand; a default here would win over what stood there.
     kept, name = argparse.SUPPRESS, parser.prog.rpartition(" ")[2]
     add("--config", type=Path, metavar="FILE", default=kept, help=f"as without {name}")
@@ -56,7 +60,9 @@ def root_url(text: str) -> str:
     except ValueError:
         is_whole = False
     if not is_whole or not text.isprintable() or set("?#@ ") & set(text):
-        raise argparse.ArgumentTypeError("must be http:// or https:// and a host, and no password")
+        raise argparse.ArgumentTypeError(
+            "must be http:// or https:// and a host, without a password"
+        )
     return text.rstrip("/").removesuffix("/v1")
 
 
@@ -77,12 +83,12 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
 def run_with_config(
     options: argparse.Namespace, environ: Mapping[str, str], act: Callable[[Config], int]
 ) -> int:
-    """Read the configuration, then act; what is wrong is told on stderr. Gives the exit code."""
+    """Load the configuration and run the command; gives the exit code."""
     from nexus_core.errors import ConfigError
 
     name = options.command
     if options.demo:
-        say(f"{name}: --demo has no effect on it; start `nexus --demo` and ask that one")
+        say(f"{name}: --demo has no effect here; start `nexus --demo` and query it with --url")
         return BAD
     try:
         return act(load(options, environ))
@@ -102,7 +108,7 @@ Kind: TypeAlias = Literal["nexus", "stranger", "nothing"]
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """Who listens at an address, by what it says of itself."""
+    """A server at an address, by its /health answer."""
 
     kind: Kind
     version: str | None = None  # of a Nexus, where it tells
@@ -111,12 +117,12 @@ class Listener:
 
 
 def what_answers(url: str, timeout_seconds: float) -> Kind:
-    """What kind of server listens at `url`. No key is sent."""
+    """Kind of the server at `url`. No key is sent."""
     return who_answers(url, timeout_seconds).kind
 
 
 def who_answers(url: str, timeout_seconds: float) -> Listener:
-    """Who listens at `url`. No key is sent."""
+    """The server at `url`. No key is sent."""
     import httpx
 
     try:
@@ -142,41 +148,43 @@ def who_answers(url: str, timeout_seconds: float) -> Listener:
 
 
 def local_url(host: str, port: int) -> str:
-    """Where this machine reaches what listens there."""
+    """Local URL of a listen address."""
     here = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://[{here}]:{port}" if ":" in here else f"http://{here}:{port}"
 
 
 def authorization(config: Config) -> str | None:
-    """The header for /nexus/*: the admin key, else the first client key; None without keys."""
+    """Authorization header for /nexus/*: admin key, else first client key; None without keys."""
     keys = [client.value for client in config.auth.api_keys]
     key = config.auth.admin_key or next(iter(keys), None)
     return None if key is None else f"Bearer {key.decode('ascii')}"
 
 
 def find_running(url: str | None, config: Config) -> str:
-    """The URL of the running Nexus that is meant: the one given, else the configured one.
+    """URL of the running Nexus: the given one, else the configured one.
 
     Raises:
         NoAnswerError: there is none.
     """
     if url is None and not config.server.port:
-        raise NoAnswerError("the configured port is any free one; name the Nexus with --url")
+        raise NoAnswerError(
+            "the configured port is 0 (any free port); set --url to the running Nexus"
+        )
     url = url or local_url(config.server.host, config.server.port)
     found = what_answers(url, config.server.connect_timeout_seconds)
     match found:
         case "nexus":
             return url
         case "stranger":
-            raise NoAnswerError(f"what answers at {url} is no Nexus")
+            raise NoAnswerError(f"the server at {url} is not a Nexus")
         case "nothing":
-            raise NoAnswerError(f"no Nexus answers at {url}")
+            raise NoAnswerError(f"no Nexus is running at {url}")
         case _:
             assert_never(found)
 
 
 def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]) -> Any:
-    """What the Nexus at `url` answers to GET `path`.
+    """GET `path` of the Nexus at `url`, as JSON.
 
     Raises:
         NoAnswerError: it does not answer, or with an error.
@@ -190,7 +198,7 @@ def get_json(url: str, path: str, config: Config, query: Mapping[str, str | int]
         with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
             answer = client.get(path, params=dict(query), headers=headers)
     except httpx.RequestError as error:
-        raise NoAnswerError(f"the Nexus at {url} does not answer") from error
+        raise NoAnswerError(f"no answer from the Nexus at {url}") from error
     return content_of(answer)
 
 
@@ -209,7 +217,7 @@ def content_of(answer: httpx.Response) -> Any:
 
 @contextlib.contextmanager
 def understood(status: int = 200) -> Generator[None]:
-    """What fails inside is an answer that is not understood.
+    """Turn errors of reading an answer into a NoAnswerError.
 
     Raises:
         NoAnswerError: instead.
@@ -217,7 +225,7 @@ def understood(status: int = 200) -> Generator[None]:
     try:
         yield
     except (ValueError, LookupError, TypeError, RecursionError) as error:
-        text = f"Nexus answers {status} with what this version does not understand"
+        text = f"incompatible Nexus version: unknown answer with status {status}"
         raise NoAnswerError(text) from error
 
 
@@ -225,7 +233,7 @@ def understood(status: int = 200) -> Generator[None]:
 
 
 def visible_json(value: Any) -> Any:
-    """The same value with every text in it made safe for the terminal."""
+    """Escape control characters in every text of a JSON value."""
     from nexus_tui.text.escape import visible
 
     if is_object(value):

@@ -1,4 +1,4 @@
-"""`nexus completion SHELL`: a completion script, made from the parser itself."""
+"""`nexus completion SHELL`: a completion script, generated from the parser."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def add_command(commands: Subcommands, root: argparse.ArgumentParser) -> None:
     """Declare the subcommand; `root` is the parser to complete."""
     parser = commands.add_parser(
         "completion",
-        help="print a completion script for a shell",
-        description="Print a completion script for a shell. For bash: "
+        help="print a shell completion script",
+        description="Print a shell completion script. For bash: "
         "nexus completion bash > ~/.local/share/bash-completion/completions/nexus",
         allow_abbrev=False,
     )

@@ -1,4 +1,4 @@
-"""`nexus costs`: what a month's requests cost, read from the ledger."""
+"""`nexus costs`: the cost of a month's requests, from the ledger."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "costs",
-        help="what a month's requests cost",
+        help="cost of a month's requests",
         description="What a month's requests cost, from the ledger. Works while Nexus runs and "
         "while it does not. Months and days are UTC's.",
         epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
@@ -53,8 +53,8 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--by", choices=_BY, default="model", help="what a line stands for (default: model)")
-    add("--month", type=_month, metavar="YYYY-MM", help="default: the present one")
+    add("--by", choices=_BY, default="model", help="group by (default: model)")
+    add("--month", type=_month, metavar="YYYY-MM", help="month (default: the current one)")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV")

@@ -1,4 +1,4 @@
-"""`nexus explain`: ask a Nexus, or the configuration, where a request would go and why."""
+"""`nexus explain`: explain the route of a request, from a running Nexus or the config."""
 
 from __future__ import annotations
 
@@ -52,19 +52,19 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "explain",
-        help="where a request would go, and why; nothing is sent",
-        description="Where a request would go, and why, without sending it. Asks a running Nexus; "
-        "where none answers, the configuration and one look at each backend.",
-        epilog="The exit code is 0 when it would be served, 1 when refused, 2 when nobody can say.",
+        help="explain the route of a request without sending it",
+        description="Explain the route of a request without sending it. Asks the running Nexus; "
+        "without one, uses the configuration and one probe of each backend.",
+        epilog="Exit code: 0 if the request would be served, 1 if refused, 2 if unknown.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--model", required=True, metavar="M", help="the model or alias to ask for")
+    add("--model", required=True, metavar="M", help="model or alias")
     add("--privacy", choices=("restricted", "open"), help="as X-Nexus-Privacy-Zone")
     add("--min-tier", choices=tuple("01234"), help="as X-Nexus-Min-Tier")
-    add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this one")
+    add("--backend", type=_backend, metavar="NAME", help="as X-Nexus-Backend: only this backend")
     add("--flexible", action="store_true", help="as X-Nexus-Flexible")
-    add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
+    add("--json", action="store_true", help="full answer as JSON; with --watch one per line")
     add_watch(parser)
     add_target(parser, port)
     parser.set_defaults(run=run)
@@ -78,7 +78,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 def _backend(text: str) -> str:
     if re.fullmatch(r"[A-Za-z0-9._-]{1,64}", text):
         return text
-    raise argparse.ArgumentTypeError("not the name of a backend")
+    raise argparse.ArgumentTypeError("not a valid backend name")
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -119,17 +119,17 @@ class _Explaining:
         """
         options, server = self._options, self._config.server
         url = options.url or local_url(server.host, server.port)
-        problem = f"no Nexus answers at {url}"
+        problem = f"no Nexus is running at {url}"
         # Where the configured port is any free one, a running Nexus can't be found by it.
         if options.url or server.port:
             found = what_answers(url, server.connect_timeout_seconds)
             if found == "nexus":
                 return self._ask_running(url)
             if found == "stranger":
-                problem = f"what answers at {url} is no Nexus"
+                problem = f"the server at {url} is not a Nexus"
             if options.url:
                 raise NoAnswerError(problem)
-        self._say(f"{problem}; explained from the configuration and one look at each backend")
+        self._say(f"{problem}; explaining from the configuration and one probe of each backend")
         return asyncio.run(self._ask_in_process())
 
     def _ask_running(self, url: str) -> httpx.Response:
@@ -142,7 +142,7 @@ class _Explaining:
             with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
                 return client.send(_request(client, self._options, config))
         except httpx.RequestError as error:
-            raise NoAnswerError(f"the Nexus at {url} does not answer") from error
+            raise NoAnswerError(f"no answer from the Nexus at {url}") from error
 
     async def _ask_in_process(self) -> httpx.Response:
         import httpx
@@ -156,7 +156,7 @@ class _Explaining:
             self._say(unusable.why)
         gateway = Gateway(config, options=GatewayOptions(is_read_only=True))
         if config.path is None:
-            await Discovery(gateway.live, gateway.engine, {}).look()
+            await Discovery(gateway.live, gateway.engine, {}).search()
         transport = httpx.ASGITransport(FrontDoor(gateway))
         async with gateway.running():
             await gateway.health.first_round()
@@ -170,8 +170,8 @@ class _Explaining:
             if backend.consecutive_failures and backend.health != "unhealthy":
                 threshold = gateway.config.health_check.failure_threshold
                 self._say(
-                    f'backend "{backend.name}" did not answer; as after a start, it counts as '
-                    f"usable until that happened {threshold} times"
+                    f'backend "{backend.name}" did not answer; as after start-up, it counts as '
+                    f"usable until {threshold} failed probes"
                 )
 
     def _say(self, text: str) -> None:
@@ -327,10 +327,10 @@ def _verdict(explanation: Explanation) -> list[str]:
 def _translated(report: TranslationReport | None) -> list[str]:
     if report is None:
         return []
-    texts = [f"{name} can't be done: {why} (422)" for name, why in report.unsupported.items()]
-    texts += [f"{name} left out: the model does not take it" for name in report.dropped]
+    texts = [f"{name} not supported: {why} (422)" for name, why in report.unsupported.items()]
+    texts += [f"{name} left out: not supported by the model" for name in report.dropped]
     texts += [f"{name} left out: without effect" for name in report.ignored]
-    return _column("translated", [*texts, *report.changed] or ["nothing is lost"])
+    return _column("translated", [*texts, *report.changed] or ["lossless"])
 
 
 def _statuses(refused: Refused) -> list[str]:
@@ -341,4 +341,4 @@ def _statuses(refused: Refused) -> list[str]:
         tier = "no tier" if backend.tier is None else f"tier {backend.tier}"
         texts.append(f"{backend.name}: {backend.status}, zone {backend.zone}, {tier}")
     eta = refused.context.eta_seconds
-    return texts if eta is None else [*texts, f"one is expected in {eta} s"]
+    return texts if eta is None else [*texts, f"capacity expected in {eta} s"]

@@ -1,4 +1,4 @@
-"""`nexus init`: write what answers on this machine as a commented nexus.toml."""
+"""`nexus init`: write a commented nexus.toml with the discovered servers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
     """Declare the subcommand."""
     parser = commands.add_parser(
         "init",
-        help="write a nexus.toml with the servers that answer here",
+        help="write a nexus.toml with the local servers found",
         description="Look for local servers on the usual ports and write a commented nexus.toml. "
         "Keys stay in the environment; the file names their variables.",
         epilog="The exit code is 0 when the file was written, 1 when not.",
@@ -34,12 +34,12 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
     )
     add = parser.add_argument
     add("--output", type=Path, default=_DEFAULT, metavar="FILE", help="default: ./nexus.toml")
-    add("--force", action="store_true", help="replace the file if there is one")
+    add("--force", action="store_true", help="replace an existing file")
     add(
         "--cloud",
         action="store_true",
         default=argparse.SUPPRESS,
-        help="name the providers whose keys are set as backends, not only in comments",
+        help="add providers with a key in the environment as backends, not only as comments",
     )
     parser.set_defaults(run=run)
 
@@ -52,7 +52,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.errors import ConfigError
 
     if options.demo:
-        say("init: --demo has no effect on it; the demo needs no config")
+        say("init: --demo has no effect here; the demo needs no config")
         return BAD
     path: Path = options.output
     if os.path.exists(path) and not options.force:

@@ -1,4 +1,4 @@
-"""`nexus logs`: the newest log lines of a running Nexus as plain text, oldest first."""
+"""`nexus logs`: recent log lines of a running Nexus as plain text, oldest first."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ _MAX_LIMIT = 2000  # as many are kept
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView(
-        "logs", "the newest log lines, oldest first", _Reader().read, lines, is_tail=True
-    )
+    view = TextView("logs", "recent log lines, oldest first", _Reader().read, lines, is_tail=True)
     parser = add_text_view(commands, port, view)
     add = parser.add_argument
-    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="begin with the last N")
-    add("--level", choices=LEVELS, default=LEVELS[0], help="this one and above")
-    add("--filter", default="", metavar="TEXT", help="words of the line; ! before one: without it")
+    add(
+        "--limit",
+        type=_limit,
+        default=_DEFAULT_LIMIT,
+        metavar="N",
+        help="start with the last N lines",
+    )
+    add("--level", choices=LEVELS, default=LEVELS[0], help="minimum level")
+    add("--filter", default="", metavar="TEXT", help="words to match; ! before a word excludes it")
 
 
 def _limit(text: str) -> int:
@@ -70,4 +74,4 @@ def lines(content: Any, asked: Asked) -> list[str]:
     if not found and asked.options.watch is None:
         return [" no line"]
     skipped = content.get("skipped")
-    return [f" {count(int(skipped))} lines were missed", *found] if skipped else found
+    return [f" {count(int(skipped))} lines skipped", *found] if skipped else found

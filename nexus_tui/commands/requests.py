@@ -22,7 +22,7 @@ _MAX_LIMIT = 1000  # as many are kept
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLine:
-    """One request, as GET /nexus/requests tells it; named is what is filtered by or combined."""
+    """A request, from GET /nexus/requests."""
 
     values: Mapping[str, Any]  # all of it, by the API's keys
     id: str
@@ -53,7 +53,7 @@ class RequestLine:
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("requests", "the latest requests, newest first", _read, lines)
+    view = TextView("requests", "recent requests, newest first", _read, lines)
     parser = add_text_view(commands, port, view)
     add = parser.add_argument
     add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")

@@ -1,4 +1,4 @@
-"""`nexus status`: the dashboard's numbers as plain text."""
+"""`nexus status`: statistics of the dashboard as plain text."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nexus_tui.commands.text_view import Asked, TextView, add_text_view, labelle
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("status", "the numbers since the start", _read, lines)
+    view = TextView("status", "statistics since start-up", _read, lines)
     add_text_view(commands, port, view)
 
 
@@ -36,7 +36,7 @@ def _costs(asked: Asked) -> dict[str, Any]:
 
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
-    """The state as facts, one a line."""
+    """The status as text, one fact per line."""
     from nexus_tui.text.numbers import count, percent, uptime
 
     stats, backends = state["stats"], state["backends"]
@@ -64,7 +64,7 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     if (costs := state["costs"]) is not None:
         yield labelled("cost", _spent(costs))
     elif state.get("is_reading_ledger"):
-        yield labelled("cost", "not known yet: the ledger is being read")
+        yield labelled("cost", "loading: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
 
@@ -75,7 +75,7 @@ def _spent(costs: Mapping[str, Any]) -> str:
     limit = costs["monthly_limit"]
     of = "" if limit is None else f" of {dollars(Decimal(limit))}"
     unpriced = costs["today_unpriced"]
-    also = f", {unpriced:,} requests of unknown price beside it" if unpriced else ""
+    also = f", plus {unpriced:,} unpriced requests" if unpriced else ""
     today, month = (_dollars(costs, name) for name in ("today", "month"))
     return f"{today} today{also}, {month}{of} this month"
 

@@ -1,4 +1,4 @@
-"""The type of what subcommands are declared to."""
+"""The type of argparse's subcommand collection."""
 
 from __future__ import annotations
 

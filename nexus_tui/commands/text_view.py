@@ -1,4 +1,4 @@
-"""The screens as plain text or JSON, for scripts and screen readers: once or again and again."""
+"""Plain-text views of the dashboard's tabs, or JSON, for scripts and screen readers."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ SHOWN = 0  # the exit code
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Where and what a view asks; `get` is GET with the key of the configuration."""
+    """The target of a view; `get` is an authorized GET."""
 
     url: str
     config: Config
@@ -44,7 +44,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class TextView:
-    """One screen as text: what it asks for, and how that is written."""
+    """A plain-text view of one tab: its calls and its format."""
 
     name: str
     help: str
@@ -62,12 +62,12 @@ def add_text_view(
     parser = commands.add_parser(
         view.name,
         help=view.help,
-        description=f"{view.help[:1].upper()}{view.help[1:]}, from a running Nexus.",
-        epilog="The exit code is 0 when it is shown, 2 when no Nexus answers.",
+        description=f"{view.help[:1].upper()}{view.help[1:]}, from the running Nexus.",
+        epilog="Exit code: 0 on success, 2 without a running Nexus.",
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--json", action="store_true", help="the whole answer as JSON; with --watch one a line")
+    add("--json", action="store_true", help="full answer as JSON; with --watch one per line")
     add_watch(parser)
     add_target(parser, port)
 
@@ -99,7 +99,7 @@ def _block(view: TextView, asked: Asked) -> list[str]:
 
 
 def labelled(label: str, text: str) -> str:
-    """A line of a list of facts."""
+    """A labelled line of text."""
     return f" {label:<11} {text}".rstrip()
 
 

@@ -1,4 +1,4 @@
-"""What a plain-text view shows, once or again and again: each time below the last."""
+"""The --watch option of plain-text views: print the view repeatedly."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _LONGEST_SECONDS = 86_400.0
 
 
 def add_watch(parser: argparse.ArgumentParser) -> None:
-    """Declare --watch."""
+    """Declare the --watch option."""
     parser.add_argument(
         "--watch",
         nargs="?",
         type=_seconds,
         const=SECONDS,
         metavar="SECONDS",
-        help="again and again, each time below the last (default: every 2 s); ctrl+c ends it",
+        help="repeat every SECONDS (default: 2); stop with ctrl+c",
     )
 
 
@@ -35,7 +35,7 @@ def _seconds(text: str) -> float:
         seconds = math.nan
     if 0.1 <= seconds <= _LONGEST_SECONDS:
         return seconds
-    raise argparse.ArgumentTypeError("not a time of 0.1 seconds or more")
+    raise argparse.ArgumentTypeError("must be 0.1 seconds or more")
 
 
 def show_blocks(
@@ -45,7 +45,7 @@ def show_blocks(
     is_plain: bool,
     missing: type[Exception] = NoAnswerError,
 ) -> None:
-    """Write the lines that `make` gives; with --watch until nobody reads them.
+    """Print the lines of `make`; with --watch repeatedly.
 
     Args:
         is_plain: text for people: each block has the time above it, and a gap before that.

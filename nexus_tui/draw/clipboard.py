@@ -1,4 +1,4 @@
-"""Copy text: by the terminal (OSC 52), and by the desktop's own tool where there is one."""
+"""The clipboard: OSC 52 of the terminal, and the desktop's own tool if there is one."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _TOOLS: tuple[tuple[str | None, str, tuple[str, ...]], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """Where a text went."""
+    """Destination of a copied text."""
 
     is_sure: bool  # a tool took it; a terminal never answers whether it did
     path: str | None = None  # the file that holds it too, where nothing is sure
 
 
 def native_tool(environ: Mapping[str, str]) -> tuple[str, ...] | None:
-    """The command that takes a text for the clipboard; None on a machine that is far away."""
+    """Clipboard command of the desktop; None on a remote machine."""
     if "SSH_CONNECTION" in environ or "SSH_TTY" in environ:
         return None
     for variable, name, arguments in _TOOLS:
@@ -41,7 +41,7 @@ def native_tool(environ: Mapping[str, str]) -> tuple[str, ...] | None:
 
 
 async def give_to_tool(command: tuple[str, ...], text: str) -> bool:
-    """Whether the tool took the text."""
+    """Pass a text to the clipboard command; whether it succeeded."""
     try:
         process = await asyncio.create_subprocess_exec(
             *command,
@@ -62,7 +62,7 @@ async def give_to_tool(command: tuple[str, ...], text: str) -> bool:
 
 
 def keep_in_file(text: str) -> str | None:
-    """Write the text to a file that only its user can read; None where that fails."""
+    """Write the text to a private file; None on failure."""
     try:
         descriptor, path = tempfile.mkstemp(prefix="nexus-copy-", suffix=".txt")
         with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:

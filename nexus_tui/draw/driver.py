@@ -1,4 +1,4 @@
-"""A terminal driver that never makes the event loop wait for the terminal."""
+"""A non-blocking terminal driver for Textual."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Take events in as they come, in small portions: what is drawn of them is the pacer's business."""
+"""Event intake: take events of the bus in small portions, between repaints."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ PAUSE = 0.03  # seconds between two portions; half a second's worth at once woul
 
 
 class Intake:
-    """Stands between a source and the pacer, which then finds next to nothing left to take."""
+    """Event intake between a source and the pacer."""
 
     def __init__(self, wait: Callable[[], Awaitable[None]], take: Callable[[], int]) -> None:
         self._wait = wait  # until there is something to take

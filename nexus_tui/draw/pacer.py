@@ -1,4 +1,4 @@
-"""Decide when to paint: at once when it is quiet, seldom and in turn when the proxy is busy."""
+"""The repaint pacer: at once while quiet, seldom while the proxy is busy."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ class Clocks:
 
 
 class Pacer:
-    """Turn batches of events into rounds of painting.
+    """Repaint pacer: turns batches of events into repaints.
 
     A round takes what is there and paints the groups that changed. When busy, each group has its
     own slot in the round, because the compositor paints the bounding box of all that is dirty.

@@ -1,4 +1,4 @@
-"""The colours of the dashboard: four themes, and the styles that its line widgets draw with."""
+"""Themes of the dashboard, and the styles of its line widgets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from textual.theme import BUILTIN_THEMES, Theme
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """One theme's colours, as `#rrggbb` or by the name of one of the terminal's own."""
+    """Colours of a theme, as `#rrggbb` or by a name of the terminal's own."""
 
     base: str
     raised: str  # bars and dialogs
@@ -103,7 +103,7 @@ THEMES = tuple(PALETTES)
 
 
 def themes() -> list[Theme]:
-    """The palettes as Textual takes them, for what it draws itself."""
+    """The palettes as Textual themes."""
     return [_theme(name, palette) for name, palette in PALETTES.items()]
 
 

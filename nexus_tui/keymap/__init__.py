@@ -1,1 +1,1 @@
-"""Every key of the dashboard: the table, the bindings, the check of the user's own."""
+"""Key bindings of the dashboard: table, Textual bindings, check of [tui.keys]."""

@@ -1,4 +1,4 @@
-"""The table of keys as Textual takes it."""
+"""Key bindings in Textual's form."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from nexus_tui.keymap.keys import Key, Keymap
 
 
 def as_bindings(keys: Iterable[Key], action: str = "do") -> list[Binding]:
-    """One binding for each key; its action gets the id, and says whether it is for here."""
+    """Textual bindings of the key table, one per key; the action gets the id."""
     return [
         Binding(
             ",".join(_names(key)),
@@ -30,14 +30,14 @@ def as_bindings(keys: Iterable[Key], action: str = "do") -> list[Binding]:
 
 @runtime_checkable
 class Keyed(Protocol):
-    """An app whose user may have keys of their own."""
+    """An app with a keymap."""
 
     @property
     def keymap(self) -> Keymap: ...
 
 
 def panic_keys(app: object) -> list[str]:
-    """The keys that cut the open zone, which work over everything, as Textual names them."""
+    """Keys that cut the open zone, in Textual's names; they work over everything."""
     return list(_names(app.keymap["panic"])) if isinstance(app, Keyed) else []
 
 

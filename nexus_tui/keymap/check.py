@@ -1,4 +1,4 @@
-"""Refuse a configuration whose [tui.keys] name what there is not, by file, line and key."""
+"""Check [tui.keys]: unknown action names are reported with file, line and key."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from nexus_tui.keymap.keys import KEYS, check_keys
 
 
 def require_known_keys(config: Config) -> None:
-    """Check the keys of a configuration that is right otherwise.
+    """Check [tui.keys] of a valid configuration.
 
     Raises:
         ConfigError: with every action that there is not, every key that is none, every clash.

@@ -1,4 +1,4 @@
-"""Every key of the dashboard in one table: bindings, hints, help and palette are made from it."""
+"""Key table of the dashboard: source of bindings, hints, help and palette."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Place = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """One thing a person can do: `id` is stable, `keys` may be several."""
+    """An action with its keys; `id` is stable."""
 
     id: str
     keys: tuple[str, ...]  # a character, or the name of a key such as ctrl+r
@@ -59,22 +59,22 @@ KEYS = (
     _key("tab.costs", "5", "costs", "Costs", "everywhere"),
     _key("tab.logs", "6", "logs", "Logs", "everywhere"),
     _key("panic", "!", "CUT OPEN ZONE", "Cut the open zone at once; reopening asks", "everywhere"),
-    _key("explain", "x", "explain", "Where would such a request go, and why", "everywhere"),
+    _key("explain", "x", "explain", "Explain the route of a request", "everywhere"),
     _key("filter", "/", "filter", "Filter the list", "everywhere"),
-    _key("back", "escape", "back", "Close the detail, else show everything again",
+    _key("back", "escape", "back", "Close the detail, else clear the filter",
          "everywhere", "explain", "diff"),
-    _key("pane.next", "tab", "pane", "The next pane or grouping", "everywhere", "explain"),
-    _key("pane.previous", "shift+tab", "pane", "The one before it", "everywhere", "explain"),
-    _key("zoom", "z", "zoom", "Give the list or pane the whole tab; again for all", "everywhere"),
-    _key("theme", "T", "theme", "The next theme: dark, light, contrast, ansi", "everywhere"),
-    _key("reload", "ctrl+r", "reload", "Read the configuration again, and show what would change",
+    _key("pane.next", "tab", "pane", "Next pane or cost grouping", "everywhere", "explain"),
+    _key("pane.previous", "shift+tab", "pane", "Previous pane", "everywhere", "explain"),
+    _key("zoom", "z", "zoom", "Maximize the list or pane; again to restore", "everywhere"),
+    _key("theme", "T", "theme", "Next theme: dark, light, contrast, ansi", "everywhere"),
+    _key("reload", "ctrl+r", "reload", "Reload the config file; shows the changes first",
          "everywhere"),
-    _key("again", "R", "again", "Start a server that has stopped; look for servers again",
+    _key("again", "R", "again", "Restart a stopped server; search for local servers again",
          "everywhere"),
-    _key("repaint", "ctrl+l", "repaint", "Draw the screen anew", "everywhere"),
+    _key("repaint", "ctrl+l", "repaint", "Redraw the screen", "everywhere"),
     _key("help", "? f1", "help", "This help", "everywhere"),
-    _key("palette", ": ctrl+p", "command", "Every action by its name", "everywhere"),
-    _key("quit", "q ctrl+q", "quit", "Quit; requests that run are finished first", "everywhere"),
+    _key("palette", ": ctrl+p", "command", "Command palette: every action by name", "everywhere"),
+    _key("quit", "q ctrl+q", "quit", "Quit; asks while requests are running", "everywhere"),
     _key("interrupt", "ctrl+c", "quit", "Twice within two seconds: quit", "everywhere"),
     _key("up", "up k", "up", "Up", *_MOVED),
     _key("down", "down j", "down", "Down", *_MOVED),
@@ -82,41 +82,41 @@ KEYS = (
     _key("page_down", "pagedown", "page down", "A page down", *_MOVED),
     _key("top", "g home", "top", "To the top", *_MOVED),
     _key("bottom", "G end", "bottom", "To the bottom", *_MOVED),
-    _key("open", "enter", "open", "Open what the cursor is on", "lists"),
+    _key("open", "enter", "open", "Open the selected row", "lists"),
     _key("sort", "s", "sort", "Sort by the next column", "lists"),
-    _key("follow", "f", "follow", "Stay at the newest; ends a pause", "lists"),
-    _key("reverse", "S", "reverse", "Turn the order around", "requests"),
-    _key("pause", "p", "pause", "Freeze the list; counters go on", "requests"),
-    _key("errors", "E", "errors", "Show only requests that failed; again for all", "requests"),
+    _key("follow", "f", "follow", "Follow the newest; ends a pause", "lists"),
+    _key("reverse", "S", "reverse", "Reverse the sort order", "requests"),
+    _key("pause", "p", "pause", "Pause the list; counters keep running", "requests"),
+    _key("errors", "E", "errors", "Show only failed requests; again for all", "requests"),
     _key("mark", "m space", "mark", "Mark a request, for the diff", "requests"),
     _key("diff", "d", "diff", "Compare the answers of two marked requests", "requests"),
-    _key("replay", "r", "replay", "Send the request again, to a backend of your choice",
+    _key("replay", "r", "replay", "Replay the request to a backend of your choice",
          "requests"),
     _key("copy", "y", "copy", "Copy as curl, id, headers, answer or JSON", "requests"),
-    _key("export", "e", "export", "Write the list to a file, as JSON lines or CSV", "requests"),
-    _key("capture", "B", "capture", "Begin or end keeping bodies, in memory only", "requests"),
-    _key("clear", "c", "clear", "Empty the list; asks first", "requests"),
-    _key("previous", "[", "newer", "The newer request", "detail"),
-    _key("next", "]", "older", "The older request", "detail"),
+    _key("export", "e", "export", "Export the list to a file, as JSON lines or CSV", "requests"),
+    _key("capture", "B", "capture", "Start or stop body capture, in memory only", "requests"),
+    _key("clear", "c", "clear", "Clear the list; asks first", "requests"),
+    _key("previous", "[", "newer", "Newer request", "detail"),
+    _key("next", "]", "older", "Older request", "detail"),
     _key("toggle", "space", "on/off",
-         "Switch on or off until restart; what runs is finished", "backends", "zones"),
-    _key("drain", "D", "drain", "Take no more requests; what runs is finished", "backends"),
-    _key("cut", "K", "cut", "Switch it off and stop what runs there; asks first", "backends"),
-    _key("probe", "P", "probe", "Ask the backend now how it is", "backends"),
-    _key("cooldown", "c", "cooldown", "End its cooldown, and those of its models", "backends"),
-    _key("tier", "t", "tier", "Set its tier until restart", "backends"),
-    _key("priority", "w", "priority", "Set its priority until restart", "backends"),
-    _key("add", "+", "add found", "Add a backend that was found", "backends"),
-    _key("save", "S", "save", "Write what was switched into the configuration; shows it first",
+         "Switch on or off until restart; running requests finish", "backends", "zones"),
+    _key("drain", "D", "drain", "Drain: no new requests; running requests finish", "backends"),
+    _key("cut", "K", "cut", "Cut: switch off and stop running requests; asks first", "backends"),
+    _key("probe", "P", "probe", "Probe the backend now", "backends"),
+    _key("cooldown", "c", "cooldown", "End cooldowns of the backend and its models", "backends"),
+    _key("tier", "t", "tier", "Set the tier until restart", "backends"),
+    _key("priority", "w", "priority", "Set the priority until restart", "backends"),
+    _key("add", "+", "add found", "Add a discovered backend", "backends"),
+    _key("save", "S", "save", "Save runtime changes to the config file; shows them first",
          "backends", "empty"),
-    _key("use_key", "o", "add cloud", "Use a cloud key that was found; asks which, of several",
+    _key("use_key", "o", "add cloud", "Use a cloud key of the environment; asks which of several",
          "empty"),
-    _key("copy_example", "y", "copy", "Copy the request to try", "empty"),
-    _key("level", "v", "level", "Show only lines of this level and above", "logs"),
+    _key("copy_example", "y", "copy", "Copy the example request", "empty"),
+    _key("level", "v", "level", "Change the minimum level of shown lines", "logs"),
     _key("copy_line", "y", "copy", "Copy the line", "logs"),
-    _key("simulate", "space", "what if", "Imagine a dropped backend usable; again for not",
+    _key("simulate", "space", "what if", "Treat a dropped backend as usable; again to undo",
          "explain"),
-    _key("explain.send", "enter", "send", "Send a short request that asks for this", "explain"),
+    _key("explain.send", "enter", "send", "Send a short request with these settings", "explain"),
     _key("explain.copy", "y", "curl", "Copy the request as curl", "explain"),
     _key("explain.json", "c", "JSON", "Copy the explanation as JSON", "explain"),
     _key("diff.swap", "s", "swap", "Swap the two sides", "diff"),
@@ -167,7 +167,7 @@ _TOGETHER: tuple[frozenset[Place], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Keymap:
-    """The table with a person's own keys in it."""
+    """The key table, with the user's own keys applied."""
 
     keys: tuple[Key, ...] = KEYS
     _by_id: dict[str, Key] = field(init=False, repr=False, compare=False)
@@ -207,14 +207,14 @@ _EATEN = re.compile(r"ctrl\+[sqz]|f1[0-2]|alt\+.*|ctrl\+shift\+.*")
 
 
 def remapped(own: Mapping[str, str]) -> Keymap:
-    """The table with keys from the configuration, which `check_keys` has found no fault with."""
+    """The key table with keys of the configuration, checked by `check_keys`."""
     return Keymap(
         tuple(replace(key, keys=tuple(own.get(key.id, "").split()) or key.keys) for key in KEYS)
     )
 
 
 def check_keys(own: Mapping[str, str]) -> list[tuple[KeyPath, str]]:
-    """What is wrong with keys from the configuration: each problem with its place in the file."""
+    """Problems of keys in the configuration, each with its place in the file."""
     problems: list[tuple[KeyPath, str]] = []
     ids = [key.id for key in KEYS]
     for key_id, keys in own.items():

@@ -1,4 +1,4 @@
-"""The address that Nexus listens on, in words; and why it can't be used."""
+"""The listen address as text, and reasons why it can't be used."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ def address(host: str, port: int) -> str:
 
 
 def why_not_bound(error: OSError, host: str, port: int) -> str:
-    """What is in the way, and how to fix it."""
+    """Reason why an address can't be bound, with a hint."""
     place = address(host, port)
     if isinstance(error, socket.gaierror):
-        return f"{place}: the host is not known; choose another with --host"
+        return f"{place}: unknown host; choose another with --host"
     match error.errno:
         case errno.EADDRINUSE:
             return f"{place} is in use{_by_whom(host, port)}"
         case errno.EACCES | errno.EPERM:
-            return f"{place} is not allowed to this user; choose a port above 1023 with --port"
+            return f"{place}: permission denied; choose a port above 1023 with --port"
         case errno.EADDRNOTAVAIL:
             return f"{place} is not an address of this machine; choose another with --host"
         case _:
@@ -39,8 +39,8 @@ def _by_whom(host: str, port: int) -> str:
         other = "another port with --port" if free is None else f"--port {free}"
         return f" by another Nexus{_told(found)}. Attach: nexus attach {url}  or  {other}"
     is_other = found.kind == "stranger" and not found.is_silent
-    what = ", and what answers there is no Nexus" if is_other else ""
-    return f"{what}; choose another with --port, or stop what listens there"
+    what = " by a server other than Nexus" if is_other else ""
+    return f"{what}; choose another with --port, or stop that server"
 
 
 def _told(found: Listener) -> str:

@@ -28,7 +28,7 @@ def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
     if launch.is_zero_config(config):
         notes += _offers(launch, config)
     elif not (config.backends or config.unusable):
-        complaints.append("there is no backend; name one in the config file")
+        complaints.append("no backend is configured; add one to the config file")
     for note in notes:
         if launch.is_headless:
             report(launch, ring, logging.INFO, note)
@@ -47,7 +47,7 @@ def _offers(launch: Launch, config: Config) -> list[str]:
     ports = ", ".join(f"{place.kind.spec.title} {place.port}" for place in USUAL_PLACES)
     used = {backend.type for backend in config.backends}
     keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
-    offers = [f"{key.variable} is set and not used; --cloud uses it" for key in keys]
+    offers = [f"{key.variable} is set but not used; --cloud uses it" for key in keys]
     return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
 
 
@@ -69,6 +69,6 @@ def _origin(launch: Launch, config: Config) -> str:
     if config.path is not None:
         return f"config {config.path}"
     if launch.is_demo:
-        return "no config file is read"
+        return "no config file in use"
     looked = ", ".join(str(path) for path in search_path(Path.cwd()))
-    return f"no config file found (looked for {looked})"
+    return f"no config file found (searched {looked})"

@@ -1,4 +1,4 @@
-"""What an unexpected end leaves behind: one line for the user, the traceback in a file."""
+"""Crash reports: one line for the user, the traceback in a file."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing_extensions import TypeIs
 
 
 def summary(error: BaseException) -> str:
-    """What it died of, in a line; of a group, its first part."""
+    """One-line summary of a crash; of a group, of its first error."""
     return f"ended by an unexpected {type(first_part(error)).__name__}"
 
 
 def first_part(error: BaseException) -> BaseException:
-    """The error; of a group, its first part that is none itself."""
+    """The error, or the first error of a group."""
     while _is_group(error):
         error = error.exceptions[0]
     return error
@@ -27,16 +27,16 @@ def _is_group(error: BaseException) -> TypeIs[BaseExceptionGroup[BaseException]]
     return isinstance(error, BaseExceptionGroup)
 
 
-def keep_trace(error: BaseException) -> str:
+def write_crash_report(error: BaseException) -> str:
     """Write the traceback to a file that only the user can read; says where."""
-    folder, problem = None, "there is no folder for it; set HOME or TMPDIR"
+    folder, problem = None, "no directory to write to; set HOME or TMPDIR"
     for folder in _folders():
         try:
-            return f"the trace is in {_write(folder, error)}"
+            return f"crash report: {_write(folder, error)}"
         except OSError as failed:
             problem = failed.strerror or str(failed)
     where = "" if folder is None else f" to {folder}"
-    return f"the trace could not be written{where}: {problem}"
+    return f"crash report not written{where}: {problem}"
 
 
 def _folders() -> Iterator[Path]:

@@ -1,4 +1,4 @@
-"""Run the dashboard on the loop that is already running, and leave the terminal as it was."""
+"""Run the dashboard on the running event loop, and restore the terminal after it."""
 
 from __future__ import annotations
 

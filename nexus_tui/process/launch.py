@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_tui.process.address import address
-from nexus_tui.process.crash_report import keep_trace, summary
+from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say
 
@@ -135,7 +135,7 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
-            log.warning("SIGHUP: the configuration is as it was: %s", why)
+            log.warning("SIGHUP: config not reloaded: %s", why)
         else:
             log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
 
@@ -178,16 +178,16 @@ async def _show(
     except TerminalLostError:
         # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
         # not, and whoever uses the proxy should not notice.
-        log.warning("the terminal is gone; the proxy goes on without it")
+        log.warning("terminal lost; the proxy keeps running without the dashboard")
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
         signals.is_headless = True
         log_to_stderr(launch.log_level, launch.log_format, ring)
-        say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
+        say(f"dashboard: {summary(error)}; {write_crash_report(error)}")
         if server.gateway.config.tui.on_crash == "exit":
             signals.end_code = 1
             signals.stop.set()
         else:
-            say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+            say(f"the proxy keeps running at {url}; ctrl+c to stop")
     else:
         signals.stop.set()
     finally:

@@ -1,4 +1,4 @@
-"""Where log records go: to stderr as text or JSON, or to memory while the dashboard is up."""
+"""Log handlers: stderr as text or JSON, or memory while the dashboard is shown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "a
 
 
 class RingHandler(logging.Handler):
-    """Keep the newest records in memory. Writes nothing, so that it may run under a screen."""
+    """Log handler that keeps the newest records in memory, and writes nothing."""
 
     def __init__(self, ring: LogRing, prefix: str = "") -> None:
         """`prefix` goes before each logger's name: the ring may hold another process's lines."""
@@ -42,7 +42,7 @@ class RingHandler(logging.Handler):
 
 
 class PrettyFormatter(logging.Formatter):
-    """One record is one line: whatever would break it or steer a terminal is escaped."""
+    """Log formatter for people: one line per record, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """`14:02:31 WARNING nexus_core.fleet.health: text`."""
@@ -51,7 +51,7 @@ class PrettyFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One record is one JSON object on one line, in ASCII."""
+    """Log formatter for programs: one JSON object per line, in ASCII."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Keys: time, level, logger, message, the record's fields, exception if there is one."""
@@ -69,14 +69,14 @@ class JsonFormatter(logging.Formatter):
 
 
 def log_to_stderr(level: str, log_format: str, ring: LogRing) -> None:
-    """For a headless process; the ring is for who asks over HTTP."""
+    """Log to stderr (headless), and to the ring for the API."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
     _use([handler, RingHandler(ring)], level)
 
 
 def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:
-    """For as long as the dashboard is up: no handler writes to the screen."""
+    """Log to memory only, while the dashboard is shown."""
     _use([RingHandler(ring, prefix)], level)
 
 

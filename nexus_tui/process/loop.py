@@ -1,4 +1,4 @@
-"""The event loop that proxy and dashboard share: uvloop on Linux and macOS, else asyncio's."""
+"""The shared event loop of proxy and dashboard: uvloop, else asyncio's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ else:
 
 
 class NexusLoop(_Loop):
-    """Refuses the eager task factory, which Textual sets on whatever loop it runs on.
+    """Event loop that refuses the eager task factory, which Textual sets.
 
     Eager tasks would change how the proxy's own tasks are scheduled, and some pairs of uvloop and
     Python raise TypeError for them.
@@ -35,7 +35,7 @@ def loop_factory() -> asyncio.AbstractEventLoop:
 
 
 def hold_gc() -> None:
-    """No collections while modules are imported: they find nothing, and take a fifth of a start."""
+    """Disable garbage collection during imports: it finds nothing and takes a fifth of start-up."""
     gc.disable()
 
 
@@ -48,7 +48,7 @@ _THRESHOLDS = (4_000, 8, 50)
 
 
 def resume_gc() -> None:
-    """Collect again, but not what start-up made: it stays for good."""
+    """Enable garbage collection, except for objects made at start-up."""
     gc.freeze()
     gc.set_threshold(*_THRESHOLDS)
     gc.enable()

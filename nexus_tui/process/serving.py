@@ -1,4 +1,4 @@
-"""The server beside the dashboard: one that died is started again when somebody asks for it."""
+"""The server task beside the dashboard; it can be restarted after a crash."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class ServerTask:
-    """Serves until told to stop. Without a screen to say so, a death is the end of the process."""
+    """The server task; without a screen a crash of it ends the process."""
 
     def __init__(
         self,
@@ -60,7 +60,7 @@ class ServerTask:
             except Exception as error:  # the edge of the server: with a screen, its user decides
                 if self._source is None:
                     raise
-                log.exception("the server died")
+                log.exception("server crashed")
                 self.problem = _summary(error)
             else:
                 return
@@ -111,4 +111,4 @@ class ServerTask:
 
 
 def _summary(error: BaseException) -> str:
-    return f"{type(first_part(error)).__name__}; the log (6) has its trace"
+    return f"{type(first_part(error)).__name__}; the log (6) has the traceback"

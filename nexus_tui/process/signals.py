@@ -1,4 +1,4 @@
-"""What SIGINT, SIGTERM and SIGHUP do to the process."""
+"""Signal handling: SIGINT, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LAST_CHANCE_SECONDS = 1.0  # for the terminal to be restored after that
 
 
 class Signals:
-    """SIGINT and SIGTERM end Nexus in good order, a second one at once.
+    """Signal handlers: SIGINT and SIGTERM drain and stop; a second one stops at once.
 
     SIGHUP ends it with the screen; without one it asks for the configuration to be read again.
     """

@@ -1,4 +1,4 @@
-"""The command's standard streams: whether there is a terminal, and lines for its user."""
+"""Standard streams of the command: terminal detection and messages to the user."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from typing import TextIO
 
 
 def is_terminal(environ: Mapping[str, str]) -> bool:
-    """Whether the dashboard can be drawn: it reads stdin and draws on stderr."""
+    """Whether stdin and stderr are terminals, as the dashboard requires."""
     streams = (sys.stdin, sys.stderr)
     return environ.get("TERM") != "dumb" and all(s is not None and s.isatty() for s in streams)
 
 
 def say(text: str, prefix: str = "nexus: ") -> None:
-    """Tell the user something on stderr; what could steer a terminal is written out."""
+    """Print a message for the user to stderr; control characters are escaped."""
     from nexus_tui.text.escape import visible
 
     write(sys.stderr, visible(prefix + text))
 
 
 def show(text: str) -> bool:
-    """A line on stdout; False once nobody reads it."""
+    """Print a line to stdout; False once it is closed."""
     return write(sys.stdout, text)
 
 
 def write(stream: TextIO | None, line: str) -> bool:
-    """A line, in what the stream can encode; False if it could not be written."""
+    """Write a line in the stream's encoding; False on failure."""
     if stream is None:  # closed before Python started
         return False
     encoding = stream.encoding or "utf-8"
@@ -42,7 +42,7 @@ def write(stream: TextIO | None, line: str) -> bool:
 
 
 def give_up_on_closed_streams() -> None:
-    """Keep what a closed terminal or pipe did not take from changing the exit code.
+    """Keep closed standard streams from changing the exit code.
 
     https://docs.python.org/3/library/signal.html#note-on-sigpipe
     """

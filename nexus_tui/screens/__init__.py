@@ -1,1 +1,1 @@
-"""The tabs and dialogs, put together from widgets."""
+"""Tabs and dialogs, composed of widgets."""

@@ -1,4 +1,4 @@
-"""The third tab: every backend, and the one under the cursor in brief or in full."""
+"""The Backends tab: all backends, and the selected one in brief or in full."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _TALL = 17  # lines from which the facts have room
 
 
 class BackendsTab(Tab):
-    """The table with a few facts below it, or one backend."""
+    """The Backends tab: the table with facts below it, or one backend."""
 
     def __init__(self, frames: Frames, troubles: Troubles) -> None:
         super().__init__(id="backends")

@@ -1,4 +1,4 @@
-"""The one screen under the dialogs."""
+"""The base screen under the dialogs."""
 
 from __future__ import annotations
 

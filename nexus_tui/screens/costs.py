@@ -1,4 +1,4 @@
-"""The fifth tab: what was spent, on what, and what is left."""
+"""The Costs tab: spending, its parts, and the rest of the budget."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_tui.widgets.cost_table import CostTable
 
 
 class CostsTab(Tab):
-    """Rows by model, backend or client key; tab turns them."""
+    """The Costs tab: rows by model, backend or client key."""
 
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="costs")

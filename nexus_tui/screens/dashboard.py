@@ -1,4 +1,4 @@
-"""The first tab: numbers, backends and the live list."""
+"""The Dashboard tab: statistics, backends and the live request list."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _LOW = 14
 
 
 class EnlargeHint(LineWidget):
-    """The last line of a small dashboard."""
+    """Hint to enlarge a small terminal."""
 
     def lines(self, width: int, height: int) -> list[Line]:
-        return [((" enlarge to 80x24 for the rest", "dim"),)]
+        return [((" enlarge to 80x24 for more", "dim"),)]
 
 
 class DashboardTab(Tab):
-    """Numbers, backends, and the list of requests; without backends, what a newcomer needs."""
+    """The Dashboard tab: statistics, backends, live list; without backends the welcome screen."""
 
     filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 

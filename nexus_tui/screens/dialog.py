@@ -1,4 +1,4 @@
-"""Dialogs over a tab: a text with a choice, a line to type, a text to read. The default is No."""
+"""Dialogs over a tab: a choice, a text entry, a notice. The default is No."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 
 class WrappedLines(LineWidget):
-    """A text that does not change, cut anew for each width and as high as that makes it."""
+    """Static text, wrapped to the width."""
 
     raised = True
 
@@ -45,7 +45,7 @@ class WrappedLines(LineWidget):
 
 
 class Problem(LineWidget):
-    """What is wrong with what was typed."""
+    """Problem of the entered text."""
 
     raised = True
 
@@ -109,7 +109,7 @@ class Dialog(ModalScreen[R], Generic[R]):
 
 @dataclass(frozen=True, slots=True)
 class Option(Generic[R]):
-    """One thing that can be chosen."""
+    """An option of a choice."""
 
     value: R
     label: str
@@ -119,7 +119,7 @@ class Option(Generic[R]):
 
 
 class Options(RowList, Generic[R]):
-    """The rows of a choice."""
+    """The options of a choice, as rows."""
 
     head_lines = 0
     raised = True
@@ -147,7 +147,7 @@ class Options(RowList, Generic[R]):
 
 
 class Choose(Dialog[R]):
-    """A text and what can be chosen; None when it was left."""
+    """Dialog with a choice of options; None when cancelled."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up,k", "move(-1)", show=False),
@@ -192,13 +192,13 @@ class Choose(Dialog[R]):
 
 
 def confirm(title: str, text: Sequence[str | Line], yes: str) -> Choose[bool]:
-    """A question whose default is No."""
+    """Confirmation dialog; the default is No."""
     options = [Option(False, "No, leave it as it is", "n"), Option(True, yes, "y")]
     return Choose(title, text, options)
 
 
 def notice(title: str, text: Sequence[str | Line]) -> Choose[bool]:
-    """Something to read."""
+    """Notice dialog."""
     return Choose(title, text, [Option(True, "Close", "enter")])
 
 
@@ -206,7 +206,7 @@ def notice(title: str, text: Sequence[str | Line]) -> Choose[bool]:
 
 
 class AskLine(Dialog[str]):
-    """A line to type; what is wrong with it is said below it and keeps the dialog open."""
+    """Dialog with a text entry; a problem is shown below it and keeps the dialog open."""
 
     def __init__(
         self,
@@ -240,7 +240,7 @@ class AskLine(Dialog[str]):
 
 
 class ShowText(Dialog[None]):
-    """A text that can be selected, for terminals that take no copy."""
+    """Dialog with selectable text, for terminals without clipboard support."""
 
     def __init__(self, title: str, text: Sequence[str | Line], content: str) -> None:
         super().__init__(title, text)

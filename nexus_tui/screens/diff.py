@@ -1,4 +1,4 @@
-"""Two answers side by side: changed words, and what differs in tokens, time and backend."""
+"""The diff screen: two answers side by side, with differences in tokens, time and backend."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Side = tuple[RecentRequest, CapturedExchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
-_BY_LINE = "So much differs that some lines are compared as a whole."
+_BY_LINE = "Too many differences: some lines are compared as a whole."
 
 
 class DiffText(ScrolledLines):
@@ -74,7 +74,7 @@ class DiffText(ScrolledLines):
             missing = (
                 "both" if left is right else "the left one" if left is None else "the right one"
             )
-            text = f"The answer of {missing} was not kept. {CAPTURE_IS_OFF}"
+            text = f"The answer of {missing} was not captured. {CAPTURE_IS_OFF}"
             return [(), *(((f" {part}", "warn"),) for part in wrap(text, width - 2))]
         if self._width != half:
             self._width = half
@@ -143,7 +143,7 @@ def _difference(left: RecentRequest, right: RecentRequest) -> str:
     if left.first_byte_ms is not None and right.first_byte_ms is not None:
         ms = right.first_byte_ms - left.first_byte_ms
         parts.append(f"Δ first byte {'-' if ms < 0 else '+'}{duration(abs(ms))}")
-    return "   ".join(parts) or "one of them has not ended"
+    return "   ".join(parts) or "one of them is still running"
 
 
 class DiffScreen(ModalScreen[None]):

@@ -1,4 +1,4 @@
-"""Explain: a form for an imagined request, and under it where it would go; enter sends it."""
+"""The explain screen: a form for a request, and below it the explained route."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PADDING = 2  # of the line, both sides
 
 
 class ChoiceField(LineWidget):
-    """One field of the form with a few values: space or a click takes the next."""
+    """Choice field of the form: space or a click takes the next value."""
 
     can_focus = True
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -85,7 +85,7 @@ class ChoiceField(LineWidget):
 
 
 class Label(LineWidget):
-    """The word before a field."""
+    """Label of a field."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -97,10 +97,10 @@ class Label(LineWidget):
 
 
 class Title(LineWidget):
-    """The first line."""
+    """Title line of the explain screen."""
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return [rule(width, "Explain", "where would it go, and why", "tab moves, space changes")]
+        return [rule(width, "Explain", "route of a request, and why", "tab moves, space changes")]
 
 
 class ExplainScreen(ModalScreen[ExplainForm]):

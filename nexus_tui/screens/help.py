@@ -1,4 +1,4 @@
-"""The help: every key, from the same table as the bindings."""
+"""The help screen: all keys, from the key table."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ _FILTER = (
     ("zone:open", "or zone:restricted"),
     ("reason:failover", "a part of the route reason"),
     ("backend:vllm", "a part of the backend's name; model:… likewise"),
-    ("slow:>2s", "took longer; ms and s"),
-    ("cost:>0.01", "cost more, in dollars; cost:unpriced"),
+    ("slow:>2s", "took longer than 2 s; also ms"),
+    ("cost:>0.01", "cost more than $0.01; also cost:unpriced"),
     ("live", "still running"),
     ("!zone:open", "an exclamation mark inverts a term"),
 )
 
 
 def help_lines(keymap: Keymap) -> list[Line]:
-    """The keys by place, then the filter language."""
+    """Lines of the help screen: keys by place, then the filter language."""
     lines: list[Line] = []
     for title, keys in keymap.by_place():
         lines += [((f" {title}", "title"),)]
         lines += [((f"   {fit(key.all_shown, 12)}", "key"), (key.help, "text")) for key in keys]
         lines += [()]
-    lines += [((" Filter of requests", "title"),)]
+    lines += [((" Request filter", "title"),)]
     lines += [((f"   {fit(term, 17)}", "key"), (meaning, "text")) for term, meaning in _FILTER]
-    lines += [(), ((" The action's names for [tui.keys]", "title"),)]
+    lines += [(), ((" Action names for [tui.keys]", "title"),)]
     names = [f"{key.id}" for key in keymap.keys]
     return [*lines, (("   ", "dim"), ("  ".join(names), "dim"))]
 
 
 class HelpScreen(Dialog[None]):
-    """Shown over the tab; any of its keys closes it."""
+    """The help screen."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("question_mark,f1,q,enter", "dismiss", "Close", show=False),

@@ -1,4 +1,4 @@
-"""The sixth tab: the log of the Nexus that is shown."""
+"""The Logs tab."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from nexus_tui.widgets.log_list import LogList
 
 
 class LogsTab(Tab):
-    """The ring's lines, by level and filter."""
+    """The Logs tab: log lines by level and filter."""
 
-    filter_example = "words in the line; ! before one: without it"
+    filter_example = "words to match; ! before a word excludes it"
 
     def __init__(self, ring: LogRing) -> None:
         super().__init__(id="logs")

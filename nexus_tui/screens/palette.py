@@ -1,4 +1,4 @@
-"""The command palette: every action by its name, filtered while typing."""
+"""The command palette: actions by name, filtered while typing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ROWS = 14
 
 
 class Actions(RowList):
-    """The actions that match."""
+    """Matching actions of the palette."""
 
     head_lines = 0
     raised = True
@@ -51,7 +51,7 @@ class Actions(RowList):
         return ()
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [(("  Nothing is called that.", "dim"),)]
+        return [(("  No action has this name.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         key = self.keys[index]
@@ -67,7 +67,7 @@ def _text(key: Key) -> str:
 
 
 class Palette(Dialog[str]):
-    """Gives the id of the action that was chosen."""
+    """The command palette; gives the id of the chosen action."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("up", "move(-1)", show=False),

@@ -1,4 +1,4 @@
-"""The second tab: the list of requests at full height, or one request in full."""
+"""The Requests tab: the request list, or one request in full."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from nexus_tui.widgets.request_list import RequestList
 
 
 class RequestsTab(Tab):
-    """The list, or one request; the list keeps its place meanwhile."""
+    """The Requests tab: the list, or one request."""
 
     filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 

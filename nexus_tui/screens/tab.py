@@ -1,4 +1,4 @@
-"""What every tab can do: say which keys work in it, move, turn panes, zoom, repaint."""
+"""Base of all tabs: their keys, cursor moves, panes, zoom, repaint."""
 
 from __future__ import annotations
 

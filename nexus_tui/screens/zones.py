@@ -1,4 +1,4 @@
-"""The fourth tab: the zones, with the panic switch."""
+"""The Zones tab, with the panic switch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_tui.widgets.zone_board import ZoneBoard
 
 
 class ZonesTab(Tab):
-    """What is open for use, and what cutting it would hit."""
+    """The Zones tab: zone states, and the impact of a cut."""
 
     def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="zones")

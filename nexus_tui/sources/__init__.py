@@ -1,1 +1,1 @@
-"""Where the dashboard's data comes from: the core in this process, or a Nexus elsewhere."""
+"""Data sources of the dashboard: the core in this process, or an attached Nexus."""

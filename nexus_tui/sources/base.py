@@ -1,4 +1,4 @@
-"""Where the dashboard's data comes from: one small protocol, and the values that it speaks in."""
+"""The EventSource protocol: the data source of the dashboard, and its values."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NO_LEDGER = "this Nexus has no ledger"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundServer:
-    """A usual port of a local server, and what was found there."""
+    """A usual port of a local server, with the result of its probe."""
 
     title: str  # Ollama
     address: str  # host:port
@@ -34,7 +34,7 @@ class FoundServer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FoundKey:
-    """A variable that may hold a cloud's key; only whether it is set was looked at."""
+    """An environment variable for a cloud key; only whether it is set is known."""
 
     title: str  # OpenAI
     variable: str
@@ -43,7 +43,7 @@ class FoundKey:
 
 
 class DiscoverySource(Protocol):
-    """Servers and cloud keys that were looked for: what a Nexus without a configuration shows."""
+    """Discovery results of a Nexus without a configuration."""
 
     @property
     def servers(self) -> Sequence[FoundServer]: ...
@@ -64,12 +64,12 @@ class DiscoverySource(Protocol):
 
 
 def offered(discovery: DiscoverySource | None) -> list[FoundKey]:
-    """The keys that are set and not used: those that somebody may ask for."""
+    """Cloud keys that are set but not used."""
     return [key for key in discovery.keys if key.is_set and not key.is_used] if discovery else []
 
 
 class EventSource(Protocol):
-    """One Nexus to watch. Events are taken in batches; state is asked for when it is drawn."""
+    """Data source of the dashboard: events in batches, state on demand."""
 
     @property
     def address(self) -> str: ...  # host:port

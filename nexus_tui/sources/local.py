@@ -1,4 +1,4 @@
-"""The gateway in this process as the dashboard's source."""
+"""LocalSource: the gateway of this process as data source."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Explains(Protocol):
 
 
 class Core(Protocol):
-    """What the dashboard needs of the gateway."""
+    """Interface of the gateway for the dashboard."""
 
     @property
     def config(self) -> Config: ...
@@ -87,7 +87,7 @@ class Core(Protocol):
 
 
 class LocalSource:
-    """The gateway in this process: references are handed over, nothing is copied.
+    """Data source on the gateway of this process; nothing is copied.
 
     Receives from the moment it is made, so events before the first drain are kept.
     """
@@ -176,7 +176,7 @@ class LocalSource:
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
-            raise PermissionDeniedError("this dashboard is read-only")
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
         return await self._core.operator.execute(command)
 
     async def refresh_costs(self) -> None:

@@ -1,4 +1,4 @@
-"""What the gateway in this process has discovered, as the screen shows it."""
+"""Discovery results for the screen: searched servers and cloud keys."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from nexus_tui.sources.base import FoundKey, FoundServer
 
 
 class DiscoveringGateway(Protocol):
-    """What is needed of a gateway."""
+    """Interface of the gateway for discovery results."""
 
     @property
     def discovery(self) -> Discovery | None: ...
@@ -26,7 +26,7 @@ class DiscoveringGateway(Protocol):
 
 
 class LocalDiscovery:
-    """What the gateway in this process discovers: the one that runs now, each with its own."""
+    """FoundSource of the running gateway."""
 
     def __init__(self, gateway: Callable[[], DiscoveringGateway]) -> None:
         self._gateway = gateway
@@ -34,7 +34,7 @@ class LocalDiscovery:
     @property
     def _discovery(self) -> Discovery:
         discovery = self._gateway().discovery
-        assert discovery is not None, "only for a gateway that looks for servers"  # noqa: S101
+        assert discovery is not None, "only with discovery"  # noqa: S101
         return discovery
 
     @property
@@ -51,7 +51,7 @@ class LocalDiscovery:
 
     async def look(self) -> None:
         """Look again, now. What is found on this machine is used at once."""
-        await self._discovery.look()
+        await self._discovery.search()
 
     async def use_key(self, variable: str) -> Outcome:
         """Use a cloud's key until restart: somebody asked for it.
@@ -62,14 +62,14 @@ class LocalDiscovery:
         discovery = self._discovery
         kinds = [key.type for key in discovery.cloud_keys if key.variable == variable]
         if not kinds:
-            raise InvalidRequestError(f"{variable} is no variable of a cloud's key")
+            raise InvalidRequestError(f"{variable} is not a cloud key variable")
         try:
             added = discovery.add_cloud(kinds[0])
         except ValueError as error:
             raise InvalidRequestError(str(error)) from error
         if isinstance(added, UnusableBackend):
             raise InvalidRequestError(added.why)
-        return Outcome(message=f"{added.name} is used by {variable}, until restart")
+        return Outcome(message=f"backend {added.name} added with {variable}, until restart")
 
 
 def _server(
@@ -79,7 +79,7 @@ def _server(
     return FoundServer(
         title=kind.spec.title,
         address=place.address,
-        finding="looking …" if result is None else result.text,
+        finding="searching …" if result is None else result.text,
         is_used=(place.host, place.port) in used,
     )
 

@@ -1,4 +1,4 @@
-"""Another Nexus as the dashboard's source: its state, its events, its commands, over HTTP."""
+"""RemoteSource: an attached Nexus as data source, over HTTP."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _KEPT_EVENTS = 10_000  # between two drains
 
 
 class RemoteSource:
-    """Within its context call `connect` once, then keep `run` running beside the dashboard."""
+    """Data source on an attached Nexus: call `connect` once, then keep `run` running."""
 
     is_remote = True
     discovery: DiscoverySource | None = None
@@ -126,14 +126,14 @@ class RemoteSource:
     @property
     def notice(self) -> str | None:
         if self.status == "stale":
-            return f"the link to {self.address} is lost: {self._why_stale}"
+            return f"link to {self.address} lost: {self._why_stale}"
         if self._state.version != __version__:
             return (
-                f"the Nexus at {self.address} is version {self._state.version}, this is "
-                f"{__version__}: what only one of them knows is left out"
+                f"the Nexus at {self.address} is version {self._state.version}, this one is "
+                f"{__version__}: newer features of either are not shown"
             )
         if self._unreadable:
-            return f"{self._unreadable} events could not be read"
+            return f"{self._unreadable} unreadable events skipped"
         return None
 
     def now(self) -> float:
@@ -186,8 +186,7 @@ class RemoteSource:
             await self._look()
         except UnreadableError as error:
             raise RemoteError(
-                f"it tells nothing of itself that this version ({__version__}) understands; it may "
-                "be too old or too new"
+                f"incompatible Nexus version at {self.address} (this one is {__version__})"
             ) from error
         self.status = "live"
 
@@ -211,7 +210,7 @@ class RemoteSource:
                             self._reconnected()
                             pauses = chain(self._pauses, repeat(self._pauses[-1]))
                         await self._take(message)
-                raise RemoteError("it ended the connection")
+                raise RemoteError("connection closed by the server")
             except (RemoteError, RefusedError, UnreadableError) as error:
                 self._lose(str(error))
             await asyncio.sleep(next(pauses))
@@ -231,7 +230,7 @@ class RemoteSource:
         try:
             state = read_state(await self._ask(HttpCall("GET", "/nexus/state")))
         except RefusedError as error:
-            key = "; NEXUS_ADMIN_KEY, else NEXUS_API_KEYS, holds the key that is sent"
+            key = "; set the key in NEXUS_ADMIN_KEY or NEXUS_API_KEYS"
             raise RemoteError(
                 error.message + (key if error.status in _KEY_PROBLEMS else "")
             ) from error
@@ -267,7 +266,7 @@ class RemoteSource:
                     for message in parser.feed(chunk):
                         yield message
         except ValueError as error:
-            raise RemoteError("what it sends is no stream of events") from error
+            raise RemoteError("invalid event stream") from error
 
     async def _take(self, message: SseEvent) -> None:
         """Take in one message of the stream.
@@ -306,7 +305,7 @@ class RemoteSource:
 
     def _miss(self, told: object) -> None:
         if not is_object(told) or (reason := told.get("reason")) == "restarted":
-            raise RemoteError("it was started anew")
+            raise RemoteError("server restarted")
         if event_number(told.get("until"), self._state.run) > self._state.event:
             self._is_uncounted = True
         if reason == "lapped" and self._last:
@@ -351,7 +350,7 @@ class RemoteSource:
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
-            raise PermissionDeniedError("this dashboard is read-only")
+            raise PermissionDeniedError("read-only dashboard: changes are disabled")
         told = await self._ask_or_tell(call_for(command))
         lines, data = told.get("lines"), told.get("data")
         return Outcome(
@@ -364,7 +363,7 @@ class RemoteSource:
         try:
             return read()
         except UnreadableError as error:
-            text = f"{self.address} answers with what this version does not understand: {error}"
+            text = f"incompatible answer from {self.address}: {error}"
             raise LinkLostError(text) from error
 
     async def _ask_or_tell(self, call: HttpCall) -> dict[str, Any]:
@@ -374,14 +373,14 @@ class RemoteSource:
             NexusError: there is none, for the screen.
         """
         if self.status != "live":
-            raise LinkLostError(f"the link to {self.address} is lost; nothing was sent")
+            raise LinkLostError(f"link to {self.address} lost; nothing was sent")
         try:
             return await self._ask(call)
         except UnknownCallError as error:
-            text = f"{self.address} does not know this: it may be too old; nothing was done"
+            text = f"not supported by {self.address}: its version may be too old; nothing was done"
             raise LinkLostError(text) from error
         except (RemoteError, UnreadableError) as error:
-            text = f"{self.address}: {error}; whether it was done shows once the link is back"
+            text = f"{self.address}: {error}; the result shows once the link is back"
             raise LinkLostError(text) from error
 
     async def _ask(self, call: HttpCall) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Commands as calls of the control API."""
+"""Operator commands as HTTP calls of the control API."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class HttpCall:
 
 
 def call_for(command: Command) -> HttpCall:
-    """The call that carries out a command."""
+    """HTTP call of a command."""
     match command:
         case SwitchBackend():
             body: dict[str, Any] = {"enabled": command.enabled}
@@ -70,7 +70,7 @@ def call_for(command: Command) -> HttpCall:
 
 
 def one_request(request_id: str) -> str:
-    """The path of one request."""
+    """Path of one request in the control API."""
     return f"/nexus/requests/{_segment(request_id)}"
 
 

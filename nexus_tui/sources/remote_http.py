@@ -1,4 +1,4 @@
-"""Talk to another Nexus over HTTP: bounded answers, and every failure in words."""
+"""HTTP client for an attached Nexus: bounded answers, failures as messages."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _UNKNOWN_ROUTE = frozenset({"not_found", "method_not_allowed"})
 
 
 class RemoteError(Exception):
-    """The other side can't be used as it is; the text says why, for people."""
+    """The attached Nexus can't be used; the message says why."""
 
 
 class UnknownCallError(RemoteError):
-    """What answers does not know the call: it is no Nexus, or one too old."""
+    """Unknown call: the server is not a Nexus, or one too old."""
 
 
 class LinkLostError(NexusError):
-    """The link is broken, or what came over it can't be understood."""
+    """The link is lost, or an answer is incompatible."""
 
     status = 503
     code = "link_lost"
 
 
 class RefusedError(NexusError):
-    """The other Nexus said no, in its own words."""
+    """The attached Nexus refused a call, with its message."""
 
     def __init__(self, message: str, status: int, code: str) -> None:
         super().__init__(message)
@@ -47,7 +47,7 @@ class RefusedError(NexusError):
 
 
 class RemoteHttp:
-    """One connection pool to one Nexus."""
+    """HTTP client for one attached Nexus."""
 
     def __init__(self, url: str, authorization: str | None) -> None:
         headers = {"Accept-Encoding": "identity"}
@@ -75,7 +75,7 @@ class RemoteHttp:
             async with asyncio.timeout(seconds), self.opened(call, seconds) as answer:
                 told = parse(await _whole(answer, _MAX_ANSWER_BYTES))
         except TimeoutError as error:
-            raise RemoteError(f"no whole answer within {seconds:g} s") from error
+            raise RemoteError(f"no complete answer within {seconds:g} s") from error
         if not is_object(told):
             raise UnreadableError("an object is missing")
         return told
@@ -99,11 +99,11 @@ class RemoteHttp:
                 await _check(answer)
                 yield answer
         except httpx.ConnectError as error:
-            raise RemoteError("nothing answers there") from error
+            raise RemoteError("no answer: nothing listens there") from error
         except httpx.TimeoutException as error:
-            raise RemoteError(f"it says nothing for {seconds:g} s") from error
+            raise RemoteError(f"no data for {seconds:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError) as error:
-            raise RemoteError("the connection broke") from error
+            raise RemoteError("connection lost") from error
 
 
 async def _check(answer: httpx.Response) -> None:
@@ -117,9 +117,7 @@ async def _check(answer: httpx.Response) -> None:
         return
     message, code = _problem(await _whole(answer, _MAX_ERROR_BYTES))
     if code is None or code in _UNKNOWN_ROUTE:
-        raise UnknownCallError(
-            f"what answers there ({answer.status_code}) is no Nexus, or one too old"
-        )
+        raise UnknownCallError(f"not a Nexus, or one too old (status {answer.status_code})")
     raise RefusedError(message, answer.status_code, code)
 
 

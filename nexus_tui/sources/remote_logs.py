@@ -1,4 +1,4 @@
-"""The log lines of another Nexus, taken into the ring that the screen draws."""
+"""Log lines of an attached Nexus, copied into the log ring of the screen."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAX_ID = 64
 
 
 class RemoteLogs:
-    """Asks for what is new whenever the other side says that there is something."""
+    """Reader of the log lines of an attached Nexus."""
 
     def __init__(self, ring: LogRing, ask: Callable[[HttpCall], Awaitable[dict[str, Any]]]) -> None:
         """`ask` gives the answer to a call; it raises as RemoteHttp.ask does."""
@@ -36,7 +36,7 @@ class RemoteLogs:
     def heard_of(self, newest: str | None) -> None:
         """The id of the other side's newest line; None where it tells none."""
         if newest is None:
-            self._report("it tells none; it may be too old")
+            self._report("not available; its version may be too old")
         elif newest != self._last:
             self._news.set()
 
@@ -62,7 +62,7 @@ class RemoteLogs:
         if not is_list(lines) or not isinstance(last, str) or not isinstance(skipped, int):
             raise UnreadableError("the lines of a log are missing")
         if skipped > 0:
-            log.info("%d lines of the log came too fast, and are not shown", skipped)
+            log.info("%d log lines skipped: too many at once", skipped)
         unreadable = 0
         for line in lines[-CAPACITY:]:
             try:
@@ -70,12 +70,12 @@ class RemoteLogs:
             except UnreadableError:
                 unreadable += 1
         if unreadable:
-            log.info("%d lines of the log can't be read, and are not shown", unreadable)
+            log.info("%d unreadable log lines skipped", unreadable)
         self._last = last[:_MAX_ID]
 
     def _report(self, problem: str) -> None:
         if problem != self._problem:
-            log.warning("the log of the other Nexus: %s", problem)
+            log.warning("log of the attached Nexus: %s", problem)
         self._problem = problem
 
 

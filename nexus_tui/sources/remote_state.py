@@ -1,4 +1,4 @@
-"""What another Nexus tells of itself, checked: nothing that it says is taken on trust."""
+"""State of an attached Nexus, read from JSON and validated."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def _refuse(_: str) -> float:
 
 @dataclass(slots=True)
 class RemoteState:
-    """The state of another Nexus as it was told last; `totals` messages change it."""
+    """State of an attached Nexus; `totals` messages update it."""
 
     version: str
     is_demo: bool
@@ -103,7 +103,7 @@ class RemoteState:
 
 
 def read_state(value: object) -> RemoteState:
-    """The answer of GET /nexus/state.
+    """Read the answer of GET /nexus/state.
 
     Raises:
         UnreadableError: it is not what a Nexus of about this version tells.

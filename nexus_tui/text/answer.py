@@ -1,4 +1,4 @@
-"""Read the words out of a captured answer, whole or streamed."""
+"""Extract the text of a captured answer, whole or streamed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STREAM = (b"data:", b":", b"event:", b"id:", b"retry:")
 
 
 def answer_text(answer: bytes) -> str:
-    """What the model said; the answer as it stands where that can't be found."""
+    """Text of the model's answer; the raw answer if it can't be found."""
     if answer.lstrip().startswith(_STREAM):
         said = "".join(_streamed(answer))
     else:

@@ -1,4 +1,4 @@
-"""What one request cost, in words: an unknown price never reads as free."""
+"""Cost of one request as text: an unknown price is never shown as free."""
 
 from __future__ import annotations
 
@@ -36,14 +36,14 @@ def cost_words(row: RecentRequest) -> str:
         return f"{expected}{UNPRICED}: add it to [pricing]"
     if row.cost_usd is None:
         return ""
-    how = "by Nexus's own count" if _sign(row) else _how(finished)
+    how = "counted by Nexus" if _sign(row) else _how(finished)
     partial = ", of what came until it broke off" if finished.is_partial else ""
     return f"{expected}{_sign(row)}{dollars(row.cost_usd)} {how}{partial}"
 
 
 def _how(finished: RequestFinished) -> str:
     is_reported = finished.cost is not None and finished.cost.source == REPORTED
-    return "as the backend reported" if is_reported else "actual"
+    return "as reported by the backend" if is_reported else "actual"
 
 
 def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:

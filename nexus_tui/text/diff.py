@@ -1,4 +1,4 @@
-"""Compare two texts word by word, as rows for two columns, within a bound on the work."""
+"""Text diff, word by word, as rows for two columns, with bounded work."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A short request for a model: to copy, and to send in place of an imagined one."""
+"""An example request for a model, to copy or to send."""
 
 from __future__ import annotations
 

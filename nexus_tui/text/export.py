@@ -1,4 +1,4 @@
-"""A request as text for somewhere else: curl, its id, its headers, JSON, CSV."""
+"""Export a request as text: curl, id, headers, JSON, CSV."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _KEY_VARIABLE = "$NEXUS_API_KEY"
 
 
 def as_curl(row: RecentRequest, address: str, body: bytes | None = None) -> str:
-    """The request as a command; without its body, one that asks the same model something short."""
+    """A request as curl command; without its body, a short example request."""
     received = row.received
     endpoint = received.endpoint if received else Endpoint.CHAT_COMPLETIONS
     is_streaming = received is not None and received.is_streaming
@@ -76,7 +76,7 @@ def as_headers(row: RecentRequest) -> str:
 
 
 def as_json(row: RecentRequest) -> str:
-    """What is known of the request, but for bodies."""
+    """Details of a request as JSON, without bodies."""
     return json.dumps(
         {
             **_record(row),

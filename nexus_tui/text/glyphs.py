@@ -1,4 +1,4 @@
-"""The dashboard's glyphs in ASCII, cell for cell, for terminals and fonts without them."""
+"""ASCII replacements of the dashboard's glyphs, cell for cell."""
 
 from __future__ import annotations
 

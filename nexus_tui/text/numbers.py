@@ -1,4 +1,4 @@
-"""Write numbers, times and cells the way the screen shows them: short, aligned, with a unit."""
+"""Number formatting for the screen: numbers, times and cells, short and aligned."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What the dashboard shows, as plain values."""
+"""View model of the dashboard, as plain values."""

@@ -1,4 +1,4 @@
-"""What is wrong for everybody to see: a cut zone, a dead server, a lost link."""
+"""Alarm banners: cut zone, stopped server, lost link."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from nexus_tui.view.zones import Cut, ZoneWatch
 
 
 class Mortal(Protocol):
-    """Something that may have died."""
+    """Something that may have crashed."""
 
     @property
     def problem(self) -> str | None: ...
 
 
 def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: bool) -> list[str]:
-    """One line each, the worst first."""
+    """Alarm banners, one line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
-        lines.append(f"THE SERVER HAS STOPPED: {visible(server.problem)}   R starts it again")
+        lines.append(f"SERVER STOPPED: {visible(server.problem)}   R restarts it")
     if frame.status == "stale":
-        lines.append("LINK LOST: values are of before that, and nothing can be changed")
+        lines.append("LINK LOST: values are stale, changes are disabled")
     if frame.status == "closed":
-        lines.append("THE LINK IS CLOSED: values are of before that")
+        lines.append("LINK CLOSED: values are stale")
     if frame.notice:
         lines.append(visible(frame.notice))
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
@@ -36,7 +36,7 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
 def _cut(zone: PrivacyZone, cut: Cut | None, *, is_short: bool) -> str:
     head = f"{zone.value.upper()} ZONE CUT"
     if cut is None:
-        return f"{head}   it holds until it is opened again or the server restarts"
+        return f"{head}   until reopened or restarted"
     if is_short:
         counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"

@@ -1,4 +1,4 @@
-"""Keep the costs on the screen no older than a few seconds, and read no more than that takes."""
+"""Poll the cost report, so that shown costs are at most a few seconds old."""
 
 from __future__ import annotations
 
@@ -22,11 +22,7 @@ async def keep_costs(
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Refresh until cancelled; what is drawn meanwhile is the last report.
-
-    Args:
-        refreshed: called after each time, to have it drawn.
-    """
+    """Refresh the cost report until cancelled."""
     # A request that has ended is in the ledger half a second later: so its round and the next one.
     ended: deque[tuple[int, int]] = deque(maxlen=2)
     read_at = float("-inf")

@@ -1,4 +1,4 @@
-"""The explain form: a request by its facts, typed in or taken from the list."""
+"""Explain form: the values of a request to explain, also from a listed request."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDS = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExplainForm:
-    """What the explain screen asks about."""
+    """Values of the explain form."""
 
     model: str = ""
     restricted: bool = False
@@ -40,7 +40,7 @@ class ExplainForm:
 
     @classmethod
     def of_request(cls, row: RecentRequest) -> ExplainForm:
-        """The same request once more, as far as its headers and its size tell."""
+        """Explain form of a listed request, from its headers and size."""
         headers = {name.lower(): value.strip() for name, value in row.request_headers}
         received = row.received
         return cls(

@@ -1,4 +1,4 @@
-"""The filter language of the request list: bare words, `key:value`, `live`, and `!` to invert."""
+"""Filter language of the request list: words, `key:value`, `live`, and `!` to invert."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nexus_core.types import PrivacyZone, RouteReason
 
 
 class Filterable(Protocol):
-    """What the terms look at: a row of the screen, or a line of `nexus requests`."""
+    """A request that can be filtered: a row of the screen, or a line of `nexus requests`."""
 
     @property
     def request_id(self) -> str: ...
@@ -45,7 +45,7 @@ _SLOW = re.compile(r">?(\d+(?:\.\d+)?)(ms|s)?")
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What the list shows: every term must hold. The empty filter shows everything."""
+    """A request filter: every term must match; the empty one matches everything."""
 
     text: str = ""
     tests: tuple[Test, ...] = ()
@@ -56,7 +56,7 @@ class Filter:
 
 
 def parse_filter(text: str) -> Filter:
-    """Read a filter; never fails, a term that makes no sense is told in `problem`."""
+    """Parse a filter; never fails, an invalid term is reported in `problem`."""
     tests: list[Test] = []
     problem = None
     for term in text.split():
@@ -93,14 +93,14 @@ def _word(word: str) -> Test:
 
 def _status(value: str) -> Test:
     if not _STATUS.fullmatch(value):
-        raise ValueError("status: wants a number or a class, as 503 or 5xx")
+        raise ValueError("status: must be a number or class, such as 503 or 5xx")
     prefix = value.replace("x", "")
     return lambda row: row.status is not None and str(row.status).startswith(prefix)
 
 
 def _zone(value: str) -> Test:
     if not value or not ("restricted".startswith(value) or "open".startswith(value)):
-        raise ValueError("zone: is restricted or open")
+        raise ValueError("zone: must be restricted or open")
     return lambda row: row.zone is not None and row.zone.value.startswith(value)
 
 
@@ -119,7 +119,7 @@ def _model(value: str) -> Test:
 def _slow(value: str) -> Test:
     found = _SLOW.fullmatch(value)
     if found is None:
-        raise ValueError("slow: wants a time, as slow:>2s or slow:500ms")
+        raise ValueError("slow: must be a time, such as slow:>2s or slow:500ms")
     limit = float(found[1]) * (1 if found[2] == "ms" else 1000)
     return lambda row: row.total_ms is not None and row.total_ms > limit
 
@@ -129,7 +129,7 @@ def _cost(value: str) -> Test:
         return lambda row: row.is_unpriced
     found = _COST.fullmatch(value)
     if found is None:
-        raise ValueError("cost: wants dollars, as cost:>0.01, or unpriced")
+        raise ValueError("cost: must be dollars, such as cost:>0.01, or unpriced")
     limit = Decimal(found[2])
     # What has no known cost is neither above nor below a limit.
     if found[1] == "<":

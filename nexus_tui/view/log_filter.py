@@ -1,4 +1,4 @@
-"""Which lines of the log are shown: by level and words."""
+"""Filter of log lines by level and words."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _RANK = {"critical": len(LEVELS) - 1} | {level: rank for rank, level in enumerat
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """Lines of a level and above that hold every word; `!` before one: it must not be there."""
+    """A log filter: minimum level and words; `!` before a word excludes it."""
 
     level: str = LEVELS[0]
     words: tuple[str, ...] = ()

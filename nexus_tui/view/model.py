@@ -1,4 +1,4 @@
-"""What the dashboard shows, as plain values: request rows, the rate, the filter, what changed."""
+"""View model: request rows, rates, filters and pending changes as plain values."""
 
 from __future__ import annotations
 

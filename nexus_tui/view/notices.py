@@ -1,4 +1,4 @@
-"""What the last line says for a while in place of the hints: outcomes, and what went wrong."""
+"""Notices in the last line: outcomes and problems, for a few seconds."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class NoticeLine(Protocol):
 
 
 class Notices:
-    """One at a time; the newest wins."""
+    """The notice in the last line: one at a time, the newest wins."""
 
     def __init__(
         self,

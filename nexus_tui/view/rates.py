@@ -1,4 +1,4 @@
-"""Counts over time, constant in memory: the rate of the last minute, sums of the last minutes."""
+"""Rates and sums over the last minutes, in constant memory."""
 
 from __future__ import annotations
 

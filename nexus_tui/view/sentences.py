@@ -1,4 +1,4 @@
-"""Say in one sentence what a typed event means for a person; most events need none. Pure."""
+"""Describe problem events in one sentence for the user; other events have none. Pure."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ _REFUSED = {
 
 
 def sentence(event: NexusEvent) -> str | None:
-    """What went wrong, safe to draw; None for what did not, and for what an operator just did.
+    """Sentence about a problem event, safe to draw; None for other events.
 
     A failed attempt has none of its own: the request may yet be answered, and its end tells.
     """

@@ -1,4 +1,4 @@
-"""What switching something off would do: which models would be answered by whom, or by nobody."""
+"""Switch impact: models affected by switching off a backend or zone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from nexus_core.types import PrivacyZone
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A name that clients may ask for, and what answers it once the backends are off."""
+    """A model affected by switching off backends, and its remaining backend."""
 
     model: str
     backend: str | None  # who still answers; None: nobody, which is a 503
@@ -23,12 +23,7 @@ class Hit:
 def hits(
     off: Collection[str], usable: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[Hit]:
-    """Every model and alias that these backends serve now, those that nobody else serves first.
-
-    Args:
-        off: names of backends, those that are not used now included.
-        usable: the backends that requests are routed to now.
-    """
+    """Models and aliases affected by switching off these backends, unserved ones first."""
     going = [backend for backend in usable if backend.name in off]
     staying = [backend for backend in usable if backend.name not in off]
     served = {model for backend in going for model in backend.models}
@@ -40,12 +35,12 @@ def hits(
 def lost(
     off: Collection[str], usable: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[str]:
-    """Of those the models that nobody would serve any more."""
+    """Models without a backend after switching off these backends."""
     return [hit.model for hit in hits(off, usable, routing) if hit.backend is None]
 
 
 def is_last_of_zone(name: str, usable: Sequence[BackendSnapshot], zone: PrivacyZone) -> bool:
-    """Whether the backend is the zone's only one that requests are routed to now."""
+    """Whether the backend is the last usable one of the zone."""
     return [backend.name for backend in usable if backend.zone is zone] == [name]
 
 

@@ -1,4 +1,4 @@
-"""What the zones did: answers and refusals of the last minutes, and what a cut has changed."""
+"""Zone statistics: answers and refusals of the last minutes, effects of a cut."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nexus_tui.view.rates import RecentSum
 
 @dataclass(slots=True)
 class Cut:
-    """A zone that was switched off, and what came of it since."""
+    """A cut zone, and the effects of the cut."""
 
     at: float
     ended: int  # streams that were stopped with it
@@ -21,7 +21,7 @@ class Cut:
 
 
 class ZoneWatch:
-    """Fold events into what the zones' tab and the banner say."""
+    """Zone statistics for the Zones tab and the banner, folded from events."""
 
     def __init__(self) -> None:
         self.answers = {zone: RecentSum() for zone in PrivacyZone}

@@ -1,1 +1,1 @@
-"""Line widgets: each draws its rows from the view model and repaints only those that changed."""
+"""Line widgets: rows of the view model; only changed rows are repainted."""

@@ -31,7 +31,7 @@ STATE_CELLS: dict[BackendState, Cell] = {
 
 
 def note_cell(backend: BackendView, frame: Frame) -> Cell:
-    """What a person should know of it now; empty when all is well."""
+    """Note on a backend; empty when all is well."""
     snapshot = backend.snapshot
     if backend.switching is not None:
         return f"switching {'on' if backend.switching else 'off'}…", "live"
@@ -132,7 +132,7 @@ def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
 
 
 def spent_cell(stats: BackendStats) -> Cell:
-    """Since the start; what has no price makes it more than is shown."""
+    """Spending of a backend since start-up; `≥` with unpriced requests."""
     if not stats.cost_nano_usd:
         return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
     spent = dollars(Cost(stats.cost_nano_usd, "").usd)

@@ -1,4 +1,4 @@
-"""What is known of one backend: its address, models, numbers and last failures."""
+"""Backend detail: address, models, statistics and last failures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _LABEL = 9
 
 
 def masked_url(url: str) -> str:
-    """Without a user's name and password."""
+    """A URL without user name and password."""
     return visible(_CREDENTIALS.sub("//…@", url))
 
 
@@ -66,7 +66,7 @@ def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
 
 
 class BackendFacts(LineWidget):
-    """A few lines on the backend under the cursor, below the table."""
+    """Facts about the selected backend, below the table."""
 
     def __init__(self, frames: Frames, selected: Callable[[], BackendView | None]) -> None:
         super().__init__(id="backend-facts")
@@ -106,7 +106,7 @@ class BackendDetail(ScrolledLines):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         selected = self._selected()
         if selected is None:
-            return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
+            return [rule(width, "Backend"), (), (("  No data.", "dim"),)]
         backend, cooling = selected.snapshot, selected.cooling
         body = self._body(selected, width)
         title = rule(width, visible(backend.name), backend.type.location)

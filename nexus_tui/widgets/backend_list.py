@@ -1,4 +1,4 @@
-"""Backends as rows: the table of the third tab and the panel of the dashboard."""
+"""Backend list: the table of the Backends tab and the panel of the dashboard."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _TABLE = (
 
 
 class BackendPanel(LineWidget):
-    """The dashboard's part: one row each, or two to a line when there is little room."""
+    """Backend panel of the dashboard: one row each, or two per line if narrow."""
 
     class Chosen(Message):
         """A backend was clicked."""
@@ -128,7 +128,7 @@ SORTS: dict[str, Callable[[BackendView], float | str]] = {
 
 
 class BackendTable(RowList):
-    """Every backend with its numbers; the cursor stays on its backend when the order changes."""
+    """Backend table; the cursor stays on its backend when the order changes."""
 
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="backend-table")
@@ -193,7 +193,7 @@ class BackendTable(RowList):
             width,
             "Backends",
             f"{len(frame.usable)} of {frame.total} usable",
-            "on/off holds until restart",
+            "on/off lasts until restart",
             *([] if self._sort == _AS_CONFIGURED else [f"sorted by {self._sort}"]),
         )
         return [title, ((heading(layout(_TABLE, width)), "head"),)]

@@ -1,4 +1,4 @@
-"""The lines around every tab: status, tabs, alarms and key hints."""
+"""Frame lines of every tab: status, tabs, alarms and key hints."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Costs: today against the limit, the burn of the day, and rows by model, backend or key."""
+"""Cost table: budget, spending of today, and rows by model, backend or key."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from nexus_tui.widgets.base.rowlist import RowList
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20
 _UNPRICED = "unpriced"
-_NOT_YET = "Not known yet: the ledger is being read …"
+_NOT_YET = "Loading: the ledger is being read …"
 _NOBODY: dict[Grouping, str] = {"model": "none", "backend": "no backend", "key": "no key"}
 _AT_LIMIT = {
-    "warn": "a warning, nothing is cut",
-    "block_cloud": "cloud is cut, local goes on",
-    "block_all": "every request is refused",
+    "warn": "warning only",
+    "block_cloud": "cloud blocked, local continues",
+    "block_all": "all requests refused",
 }
 _COLUMNS = (
     Column("name", "name", 18, 0, grows=34),
@@ -46,7 +46,7 @@ _SORTS: dict[str, Callable[[CostRow], Decimal | int | str]] = {
 
 
 class CostTable(RowList):
-    """Says instead why nothing is known, while nothing is."""
+    """Cost table; without data, the reason."""
 
     head_lines = 7
 
@@ -110,12 +110,12 @@ class CostTable(RowList):
             text = f"requests are not recorded: the ledger {visible(costs.problem)}"
             return joined([((text, "bad"),)], width)
         if costs.monthly_limit is None:
-            return joined([*_saved(costs), (("no monthly limit is set", "dim"),)], width)
+            return joined([*_saved(costs), (("no monthly limit", "dim"),)], width)
         action = _AT_LIMIT[frame.config.budget.hard_limit_action]
         return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [((" No request was recorded this month.", "dim"),)]
+        return [((" No recorded requests this month.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         row = self._rows[index]
@@ -142,11 +142,11 @@ def _spent(costs: CostReport, width: int) -> Line:
             (f" {share:.0f} %", "text"),
         ]
     if costs.reserved:
-        month.append((f" + {dollars(costs.reserved)} under way", "dim"))
+        month.append((f" + {dollars(costs.reserved)} in flight", "dim"))
     pace: Line = (
         ("pace ", "dim"),
         (f"{dollars(costs.pace_per_hour, 2)}/h", "text"),
-        (f" → {dollars(costs.month_forecast, 2)} by its end", "dim"),
+        (f" → {dollars(costs.month_forecast, 2)} by month's end", "dim"),
     )
     items: list[Line] = [tuple(month), pace]
     if limit is not None:
@@ -156,9 +156,9 @@ def _spent(costs: CostReport, width: int) -> Line:
 
 def _limit_reached(costs: CostReport, limit: Decimal) -> Cell:
     if costs.month >= limit:
-        return "the limit is reached", "bad"
+        return "limit reached", "bad"
     if costs.spent_at is None:
-        return "the limit holds", "dim"
+        return "within the limit", "dim"
     return f"limit reached {_moment(costs.spent_at, costs.at)}", "warn"
 
 

@@ -1,4 +1,4 @@
-"""One request in full: its headers beside a pane with its route, answer, body or timing."""
+"""Request detail: headers beside a pane with route, answer, body or timing."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class RequestDetail(ScrolledLines):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         row = self.request
         if row is None:
-            return [rule(width, "Request"), (), (("  Nothing is selected.", "dim"),)]
+            return [rule(width, "Request"), (), (("  No request selected.", "dim"),)]
         body = self._kept_body(row, width)
         room = height - self.head_lines
         shown = self.in_sight(body, room)

@@ -1,4 +1,4 @@
-"""An explanation as rows: stages, what each dropped, scores, the outcome, what would change it."""
+"""Explain result: stages, dropped backends, scores, outcome and possible changes."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Row(NamedTuple):
 
 
 class ExplainResult(RowList):
-    """The answer to the form's question; space works on the backend under the cursor."""
+    """Explanation rows; space treats the selected backend as usable."""
 
     can_focus = True
     head_lines = 2
@@ -64,7 +64,7 @@ class ExplainResult(RowList):
         return [rule(width, "Route", strategy, "nothing is sent"), ((title, "head"),)]
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [(("  Type a model.", "dim"),)]
+        return [(("  Enter a model.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         return self._rows[index].line
@@ -141,7 +141,7 @@ def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
         text = f"{refused.status} {refused.code}: {visible(refused.message)}"
         yield from _wrapped("refused", text, width, "bad")
         if explanation.wait_seconds is not None:
-            text = f"for up to {explanation.wait_seconds:.0f} s before it is refused"
+            text = f"up to {explanation.wait_seconds:.0f} s in the queue, then refused"
             yield from _wrapped("waits", text, width, "warn")
     elif explanation.chosen is not None:
         chosen = explanation.chosen

@@ -1,4 +1,4 @@
-"""The line in which a filter is typed; what is shown follows every letter."""
+"""Filter entry: the list is filtered while typing."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from textual.widgets import Input
 
 
 class FilterEntry(Input):
-    """Hidden but while it is used."""
+    """Filter entry, hidden while unused."""
 
     class Typed(Message):
         """The filter is another one now."""

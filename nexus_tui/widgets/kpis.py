@@ -1,4 +1,4 @@
-"""The numbers on top of the dashboard, straight from the core's Stats."""
+"""Key figures on top of the dashboard, from the core's Stats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: the newest line at the bottom, by level and filter, straight from the ring."""
+"""Log list: newest line at the bottom, by level and filter."""
 
 from __future__ import annotations
 

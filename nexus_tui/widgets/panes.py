@@ -1,4 +1,4 @@
-"""The panes of a request's detail: its route, its answer, its body, its timing."""
+"""Panes of the request detail: route, answer, body, timing."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ _HEALTH: dict[HealthStatus, Cell] = {
     HealthStatus.UNKNOWN: ("◇ unknown", "dim"),
 }
 CAPTURE_IS_OFF = (
-    "Bodies are not kept. B begins to keep them, in memory only: the last 200 requests or 16 MiB."
+    "Body capture is off. B starts it, in memory only: the last 200 requests or 16 MiB."
 )
-_NOT_CAPTURED = "This request's body was not kept: it came before capture began, or has gone since."
+_NOT_CAPTURED = "No captured body: the request came before capture started, or was evicted."
 
 
 def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
-    """A label and a text, which is wrapped under itself."""
+    """A labelled text, wrapped under itself."""
     parts = wrap(text, width - _LABEL - 2)
     return [
         ((f" {fit(label if index == 0 else '', _LABEL)} ", "dim"), (part, style))
@@ -50,7 +50,7 @@ def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
 
 
 def route_pane(row: RecentRequest, now: Explanation | None, width: int) -> list[Line]:
-    """The decision, who was considered, what failed, and what would change it."""
+    """Pane of the route: decision, considered backends, failures, possible changes."""
     return [
         *_decision(row, width),
         (),
@@ -75,7 +75,7 @@ def _decision(row: RecentRequest, width: int) -> list[Line]:
     if row.error is not None:
         lines += fact("error", visible(row.error), width, "bad")
     elif row.client_left:
-        lines += fact("outcome", "the client left before the end", width, "warn")
+        lines += fact("outcome", "client disconnected before the end", width, "warn")
     return lines
 
 
@@ -129,10 +129,10 @@ def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
 def _verdict(one: Considered, row: RecentRequest) -> Cell:
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
-        return f"out: {visible(one.why or one.dropped_by or 'not said why')}", "dim"
+        return f"out: {visible(one.why or one.dropped_by or 'unknown reason')}", "dim"
     if row.backend == one.backend:
         if row.status is None:
-            return "… waiting for it", "live"
+            return "… waiting", "live"
         return (f"✗ {row.status}", "bad") if row.failed else (f"✓ {row.status}", "good")
     if failed:
         return f"✗ {_outcome(failed[-1])}", "bad"
@@ -224,19 +224,19 @@ def timing_pane(row: RecentRequest, width: int) -> list[Line]:
 def answer_pane(
     row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
-    """What the model said, where it was kept."""
+    """Pane of the captured answer."""
     if kept is None:
         return _not_kept(is_capturing, width)
-    lines = [] if kept.is_whole else fact("so far", "the answer is not over, or too long", width)
+    lines = [] if kept.is_whole else fact("so far", "incomplete or too long", width)
     if row.is_live and not kept.answer:
-        return [*lines, ((" Nothing has come yet.", "dim"),)]
-    return lines + _text(answer_text(kept.answer), width, "y, then a, copies all of it")
+        return [*lines, ((" No data yet.", "dim"),)]
+    return lines + _text(answer_text(kept.answer), width, "y, then a, copies the full answer")
 
 
 def request_pane(
     row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
-    """What the client sent, as far as it was kept."""
+    """Pane of the captured request body."""
     lines: list[Line] = []
     if row.received is not None:
         shape = "stream" if row.received.is_streaming else "single answer"
@@ -245,7 +245,7 @@ def request_pane(
     if kept is None:
         return [*lines, (), *_not_kept(is_capturing, width)]
     body = kept.body.decode(errors="replace")
-    return [*lines, (), *_text(body, width, "y, then c, copies all of it as curl")]
+    return [*lines, (), *_text(body, width, "y, then c, copies the full request as curl")]
 
 
 def _not_kept(is_capturing: bool, width: int) -> list[Line]:
@@ -261,6 +261,6 @@ def _text(text: str, width: int, how_to_get_it: str) -> list[Line]:
         lines += [((f" {part}", "text"),) for part in wrap(visible(line), width - 2)]
     more = len(text) - sum(map(len, shown)) - (len(shown) - 1)
     if more:
-        told = f"{more:,} more characters are not shown: {how_to_get_it}."
+        told = f"{more:,} more characters not shown: {how_to_get_it}."
         lines += [(), *(((f" {part}", "warn"),) for part in wrap(told, width - 2))]
     return lines

@@ -1,4 +1,4 @@
-"""The list of requests: newest on top, columns dropped by priority, cursor kept on its request."""
+"""Request list: newest on top, columns by priority, cursor kept on its request."""
 
 from __future__ import annotations
 

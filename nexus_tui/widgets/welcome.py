@@ -1,4 +1,4 @@
-"""What a newcomer sees: no backend yet, what was looked for and found, and what to do next."""
+"""Welcome screen without backends: discovery results and next steps."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _EXAMPLE = (
 
 
 class Welcome(ScrolledLines):
-    """Stands in for the dashboard while there is no backend; closes up, then scrolls, if low."""
+    """Welcome screen, shown instead of the dashboard without backends."""
 
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="welcome")
@@ -69,7 +69,7 @@ class Welcome(ScrolledLines):
             (" Nexus is running at ", "text"),
             (f"http://{visible(self._source.address)}/v1", "bright"),
         )
-        tail = " and has no usable backend."
+        tail = " without a usable backend."
         if sum(len(text) for text, _ in head) + len(tail) > width:
             return [head, ((tail, "text"),)]
         return [(*head, (tail, "text"))]
@@ -77,11 +77,11 @@ class Welcome(ScrolledLines):
     def _config(self, width: int, *, is_discovering: bool) -> list[Line]:
         config = self._source.config
         if config.path is not None:
-            text = f"Configuration: {visible(str(config.path))}. It names no usable backend."
+            text = f"Config file: {visible(str(config.path))}. It has no usable backend."
         elif is_discovering:
-            text = "Configuration: none was found. S writes nexus.toml with what was found."
+            text = "No config file found. S writes nexus.toml with the discovered servers."
         else:
-            text = "Configuration: none was found. Write nexus.toml and start Nexus again."
+            text = "No config file found. Write a nexus.toml and restart Nexus."
         lines: list[Line] = [((f" {part}", "text"),) for part in wrap(text, width - 2)]
         for backend in config.unusable:
             why = f"{visible(backend.name)}: {visible(backend.why)}"
@@ -109,7 +109,7 @@ def _by_hand() -> list[Line]:
 
 
 def _found(discovery: DiscoverySource, width: int) -> list[list[Line]]:
-    servers: list[Line] = [((" Looked for local servers (R looks again)", "head"),)]
+    servers: list[Line] = [((" Local servers (R searches again)", "head"),)]
     for server in discovery.servers:
         glyph = ("✓", "good") if server.is_used else ("✗", "dim")
         used = "  used" if server.is_used else ""
@@ -122,7 +122,7 @@ def _found(discovery: DiscoverySource, width: int) -> list[list[Line]]:
             )
         )
     verb = "adds" if len(offered(discovery)) == 1 else "offers"  # of several, it asks which
-    keys: list[Line] = [((" Looked for keys in the environment", "head"),)]
+    keys: list[Line] = [((" Cloud keys in the environment", "head"),)]
     for key in discovery.keys:
         glyph = ("✓", "good") if key.is_set else ("✗", "dim")
         offer = f"set    o {verb} {visible(key.title)}, zone open" if key.is_set else "not set"
@@ -134,7 +134,7 @@ def _found(discovery: DiscoverySource, width: int) -> list[list[Line]]:
                 ("used" if key.is_used else offer, "live" if key.is_set else "dim"),
             )
         )
-    keys.append((("  only whether a key is set is looked at; nothing is sent", "dim"),))
+    keys.append((("  keys are not sent anywhere until added", "dim"),))
     if width < _SIDE_BY_SIDE:
         return [servers, keys]
     half = width // 2

@@ -1,4 +1,4 @@
-"""The zones: what is open for use, what was served, and what cutting the open one would hit."""
+"""Zone board: state, answers, and impact of cutting the open zone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WIDE = 100  # columns from which a zone takes one line, not two
 
 
 class ZoneBoard(LineWidget):
-    """A line or two for each zone, and below them what a cut does or did."""
+    """Zone board: one or two lines per zone, and the impact of a cut."""
 
     def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="zone-board")
@@ -34,7 +34,7 @@ class ZoneBoard(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         return [
-            rule(width, "Zones", "on/off holds until restart of the server, not of this screen"),
+            rule(width, "Zones", "on/off lasts until the server restarts"),
             (),
             *(line for zone in _ZONES for line in self._zone(zone)),
             (),
@@ -55,7 +55,7 @@ class ZoneBoard(LineWidget):
         frame = self._frames.current
         backends, is_on = frame.of_zone(zone), zone in frame.zones_on
         answered = sum(one.stats.answers for one in backends)
-        state: Cell = ("● open for use", "good") if is_on else ("✗ cut", "bad")
+        state: Cell = ("● on", "good") if is_on else ("✗ cut", "bad")
         line: Line = (
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),
@@ -64,7 +64,7 @@ class ZoneBoard(LineWidget):
         )
         if zone is PrivacyZone.RESTRICTED:
             away = sum(one.stats.answers for one in backends if one.snapshot.type.is_cloud)
-            note: Cell = (f"{count(away)} of them by a cloud", "warn" if away else "dim")
+            note: Cell = (f"{count(away)} of them from a cloud", "warn" if away else "dim")
         else:
             key = "[!] CUT NOW" if is_on else "[!] REOPEN (asks)"
             note = (f" {key} ", "alarm")
@@ -86,16 +86,16 @@ class ZoneBoard(LineWidget):
         backends, is_on = [one.snapshot for one in frame.of_zone(zone)], zone in frame.zones_on
         running = sum(backend.in_flight for backend in backends)
         if is_on:
-            head: Cell = (f" Cutting {zone.value.upper()} now hits", "head")
+            head: Cell = (f" Affected models if {zone.value.upper()} is cut now", "head")
             names = [backend.name for backend in backends]
             found = hits(names, frame.usable, frame.config.routing)
-            tail = f"in flight there now: {running}"
+            tail = f"in flight: {running}"
         else:
             cut = self._view.zones.cuts.get(zone)
             since = "" if cut is None else f" since {clock(cut.at)}"
             head = (f" {zone.value.upper()} is cut{since}", "head")
             found = []
-            tail = f"still running there: {running}"
+            tail = f"still running: {running}"
             if cut is not None:
                 tail = (
                     f"{cut.ended} streams stopped, {cut.refused} refused since, "

@@ -15,7 +15,7 @@ from nexus_core.control.check import Level, check_storage
 from nexus_core.demo.backends import DemoFleet
 from nexus_core.money.ledger import ledger_path
 from nexus_core.money.ledger_queries import NoLedgerError, read_ledger
-from nexus_tui.process.crash_report import keep_trace
+from nexus_tui.process.crash_report import write_crash_report
 
 FOLDERS = [user_dirs.config_dir, user_dirs.data_dir, user_dirs.log_dir]
 
@@ -87,10 +87,10 @@ def test_without_a_home_a_trace_goes_where_temporary_files_go(
 ) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
 
-    told = keep_trace(ValueError("x"))
+    told = write_crash_report(ValueError("x"))
 
     (file,) = tmp_path.iterdir()
-    assert told == f"the trace is in {file}"
+    assert told == f"crash report: {file}"
     assert file.stat().st_mode & 0o777 == 0o600
     assert "ValueError: x" in file.read_text()
 
@@ -103,9 +103,9 @@ def _no_folder() -> str:
 def test_where_no_trace_can_be_kept_it_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", _no_folder)
 
-    told = keep_trace(ValueError("x"))
+    told = write_crash_report(ValueError("x"))
 
-    assert told == ("the trace could not be written: there is no folder for it; set HOME or TMPDIR")
+    assert told == ("crash report not written: no directory to write to; set HOME or TMPDIR")
 
 
 async def test_without_a_folder_the_demo_keeps_its_ledger_in_memory(

@@ -124,7 +124,7 @@ async def test_looking_again_does_not_wait_for_the_interval(upstream: ScriptedUp
         await until(lambda: bool(gateway.discovery and gateway.discovery.results))
         upstream.listing = listing("m")
 
-        gateway.discovery.look_again()
+        gateway.discovery.search_now()
 
         await until(lambda: "ollama" in gateway.registry.names)
 

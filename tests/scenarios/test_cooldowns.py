@@ -303,7 +303,7 @@ async def by_zone_off_and_on(nexus: Nexus) -> None:
 
 async def by_reload_of_the_same(nexus: Nexus) -> None:
     told = await nexus.switch("reload")
-    assert told["message"].endswith("nothing changes; cooldowns ended: 1")
+    assert told["message"].endswith("active configuration; cooldowns ended: 1")
 
 
 async def by_reload(nexus: Nexus) -> None:

@@ -104,7 +104,7 @@ def quiet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Terminal]:
 
 
 def test_an_idle_screen_sends_nothing_and_a_log_line_only_the_last_line(quiet: Terminal) -> None:
-    quiet.read_until_it_shows(b"has no usable backend")
+    quiet.read_until_it_shows(b"without a usable backend")
     quiet.bytes_within(1.5)  # the first rounds are over
 
     # The uptime grows once a minute: one of these seconds may have that one change.

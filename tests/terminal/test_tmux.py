@@ -196,7 +196,7 @@ def test_a_crash_of_the_screen_may_be_the_end(empty_pane: Pane) -> None:
     pane = empty_pane
     (pane.directory / "nexus.toml").write_text('[tui]\non_crash = "exit"\n')
     pane.start(CRASHING.format(arguments="['--port', '0']"))
-    pane.shows("has no usable backend")
+    pane.shows("without a usable backend")
 
     pane.keys("C-l")
 

@@ -108,10 +108,10 @@ async def test_a_killed_server_is_stale_on_the_screen_and_live_again_once_it_is_
 
             await nexus.kill()
             await until(lambda: "[STALE" in screen_text(app))
-            await until(lambda: "nothing answers" in screen_text(app))
+            await until(lambda: "nothing listens" in screen_text(app))
             assert "first" in screen_text(app)
             app.action_do("toggle")
-            await until(lambda: "nothing can be changed" in screen_text(app))
+            await until(lambda: "changes are disabled" in screen_text(app))
 
             async with nexus_process(tmp_path, upstream, "--port", port) as again:
                 assert again.url == nexus.url

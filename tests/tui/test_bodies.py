@@ -49,8 +49,10 @@ def test_of_a_long_body_a_bounded_part_is_laid_out(body: str) -> None:
 
     assert len(asked) < 5000
     assert len(answered) < 5000
-    assert asked[-1].endswith("more characters are not shown: y, then c, copies all of it as curl.")
-    assert answered[-1].endswith("more characters are not shown: y, then a, copies all of it.")
+    assert asked[-1].endswith(
+        "more characters not shown: y, then c, copies the full request as curl."
+    )
+    assert answered[-1].endswith("more characters not shown: y, then a, copies the full answer.")
 
 
 def test_what_is_not_shown_is_counted() -> None:
@@ -91,7 +93,7 @@ async def test_a_long_body_is_on_the_screen_with_how_to_get_the_rest() -> None:
 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, *"jjj", "enter", "tab", "tab", "G")
-        await until(lambda: "more characters are not shown" in screen_text(app))
+        await until(lambda: "more characters not shown" in screen_text(app))
 
 
 async def test_the_answer_is_copied_whole(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,4 +116,4 @@ async def test_an_answer_that_was_not_kept_can_not_be_copied() -> None:
 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "y", "a")
-        await until(lambda: "there is no answer to copy" in screen_text(app))
+        await until(lambda: "no answer to copy" in screen_text(app))

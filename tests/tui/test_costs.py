@@ -47,10 +47,10 @@ async def test_money_is_shown_with_limit_pace_and_forecast() -> None:
     assert "≈ $0.0219 of it estimated" in text
     assert "month $31.20 of $100.00" in text
     assert "31 %" in text
-    assert "pace $0.29/h → $96.00 by its end" in text
-    assert "the limit holds" in text
+    assert "pace $0.29/h → $96.00 by month's end" in text
+    assert "within the limit" in text
     assert "saved ≈ $4.10" in text
-    assert "at the limit: cloud is cut, local goes on" in text
+    assert "at the limit: cloud blocked, local continues" in text
 
 
 async def test_an_unknown_price_never_reads_as_free() -> None:
@@ -104,11 +104,11 @@ async def test_rows_are_sorted_by_the_next_column() -> None:
     [
         ({"spent_at": NOW + 3600}, "limit reached 15:02"),
         ({"spent_at": NOW + 3 * 86_400}, "limit reached 01-12 14:02"),
-        ({"spent_at": NOW, "month": Decimal(101)}, "the limit is reached"),
+        ({"spent_at": NOW, "month": Decimal(101)}, "limit reached"),
         ({"monthly_limit": Decimal(0)}, "of $0.00"),
-        ({"reserved": Decimal("0.02")}, "+ $0.0200 under way"),
+        ({"reserved": Decimal("0.02")}, "+ $0.0200 in flight"),
         ({"problem": "is in use by another Nexus"}, "the ledger is in use by another Nexus"),
-        ({"month_forecast": Decimal("0.00001")}, "→ <$0.01 by its end"),
+        ({"month_forecast": Decimal("0.00001")}, "→ <$0.01 by month's end"),
     ],
 )
 async def test_what_people_should_know_is_said(changes: dict[str, object], says: str) -> None:
@@ -250,7 +250,7 @@ async def test_what_is_not_known_yet_is_never_0() -> None:
         text = screen_text(app)
 
     assert "$… today" in text.splitlines()[0]
-    assert "Not known yet: the ledger is being read …" in text
+    assert "Loading: the ledger is being read …" in text
     assert "$0" not in text
 
 

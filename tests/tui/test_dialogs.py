@@ -16,9 +16,10 @@ from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import make_stage
 
 CUT = (
-    "It is switched off, and what runs there (2) is stopped: its clients get an error. "
-    "It is the only one that serves qwen2.5:7b. "
-    "Requests for these will be answered 503 while it is off."
+    "The backend is switched off and its running requests (2) are stopped: "
+    "their clients get an error. "
+    "No other backend serves qwen2.5:7b. "
+    "Requests for these models get a 503 while it is off."
 )
 
 

@@ -47,7 +47,7 @@ async def test_the_zones_tell_what_left_the_machine_and_how_to_cut(size: tuple[i
         app.painter.paint()
         cut = await press(pilot)
 
-    assert "0 of them by a cloud" in text
+    assert "0 of them from a cloud" in text
     assert "[!] CUT NOW" in text
     assert "[!] REOPEN (asks)" in cut
 

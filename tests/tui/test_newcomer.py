@@ -137,7 +137,7 @@ async def test_a_single_cloud_key_is_used_by_o_and_offered_by_plus() -> None:
         again = await press(pilot, "o")
 
     assert "by OPENAI_API_KEY" in asked
-    assert "no cloud key was found that is not used already" in again
+    assert "no unused cloud key in the environment" in again
 
 
 async def test_a_found_backend_takes_the_newcomer_s_screen_away(
@@ -150,8 +150,8 @@ async def test_a_found_backend_takes_the_newcomer_s_screen_away(
 
     async with app.run_test(size=(120, 36)) as pilot:
         await pilot.pause()
-        assert "Looked for local servers" in screen_text(app)
+        assert "Local servers (R" in screen_text(app)
         found = make_stage().source.backends()
         app.painter.paint()
         await until(lambda: "── Live ──" in screen_text(app))
-        assert "Looked for" not in screen_text(app)
+        assert "Local servers (R" not in screen_text(app)

@@ -55,7 +55,7 @@ async def test_a_small_screen_says_what_it_wants() -> None:
 
     async with app.run_test(size=(60, 15)) as pilot:
         await pilot.pause()
-        assert "enlarge to 80x24 for the rest" in screen_text(app)
+        assert "enlarge to 80x24 for more" in screen_text(app)
         await pilot.resize_terminal(120, 36)
         await until(lambda: "capability-match" in screen_text(app))
         assert "enlarge" not in screen_text(app)
@@ -72,7 +72,7 @@ async def test_space_switches_a_backend_and_the_row_follows_the_registry() -> No
         assert gateway.switched == [("local-llama", False)]
         assert "○ off" not in text
         assert "switching off…" in text
-        assert "holds until restart" in text
+        assert "lasts until restart" in text
 
         gateway.registry.set_enabled("local-llama", False)
         await until(lambda: "○ off" in screen_text(app))
@@ -212,9 +212,9 @@ async def test_the_filter_narrows_while_it_is_typed_and_escape_clears_it() -> No
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("!status:9xx", "status: wants a number or a class"),
-        ("!zone:", "zone: is restricted or open"),
-        ("status:9xx !zone:", "status: wants a number or a class"),
+        ("!status:9xx", "status: must be a number or class"),
+        ("!zone:", "zone: must be restricted or open"),
+        ("status:9xx !zone:", "status: must be a number or class"),
     ],
 )
 @pytest.mark.parametrize("width", [60, 80, 120])
@@ -358,7 +358,7 @@ async def test_without_backends_a_newcomer_is_told_what_to_do() -> None:
 
     assert "http://127.0.0.1:8000/v1" in text
     assert "curl http://127.0.0.1:8000/v1/chat/completions" in text
-    assert "none was found" in text
+    assert "No config file found" in text
 
 
 async def test_without_colours_the_selection_is_in_reverse(
@@ -414,7 +414,7 @@ async def test_a_click_moves_the_cursor_and_a_second_one_opens() -> None:
         await until(lambda: "◐ drain" in screen_text(app))
 
     assert "Request a81f7c" in opened
-    assert "holds until restart" in backends
+    assert "lasts until restart" in backends
 
 
 async def test_the_wheel_moves_the_cursor_and_stops_at_both_ends() -> None:

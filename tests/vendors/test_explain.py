@@ -127,8 +127,8 @@ async def test_the_command_prints_the_report(
         hints = adapter.validate_python(await explain(nexus, logit_bias={"1": 1}, store=True))
         bad = adapter.validate_python(await explain(nexus, **UNSUPPORTED))
 
-    assert " translated  nothing is lost" in as_text(plain)
+    assert " translated  lossless" in as_text(plain)
     told = "\n".join(as_text(hints))
-    assert "logit_bias left out: the model does not take it" in told
+    assert "logit_bias left out: not supported by the model" in told
     assert "store left out: without effect" in told
-    assert "logprobs can't be done: " in "\n".join(as_text(bad))
+    assert "logprobs not supported: " in "\n".join(as_text(bad))

@@ -1,4 +1,4 @@
-"""POST /nexus/*: the operator's commands. Each answer is the command's Outcome, and some state."""
+"""POST /nexus/*: operator commands. Each answer is the command's Outcome and the changed state."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class _Wanted(BaseModel):
 
 
 class BackendChange(_Wanted):
-    """What POST /nexus/backends/{name} takes: one of the first five."""
+    """Body of POST /nexus/backends/{name}: exactly one of the first five fields."""
 
     model_config = ConfigDict(
         json_schema_extra={
@@ -78,26 +78,26 @@ class BackendChange(_Wanted):
 
 
 class ZoneChange(_Wanted):
-    """What POST /nexus/zones/{zone} takes."""
+    """Body of POST /nexus/zones/{zone}."""
 
     enabled: bool
     end_running: bool = False  # end what is under way there, too
 
 
 class CaptureChange(_Wanted):
-    """What POST /nexus/capture takes."""
+    """Body of POST /nexus/capture."""
 
     enabled: bool
 
 
 class FileChange(_Wanted):
-    """What POST /nexus/reload and /nexus/save take."""
+    """Body of POST /nexus/reload and /nexus/save."""
 
     only_plan: bool = False  # say what it would do, and do nothing
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The routes."""
+    """Routes of the operator commands."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.get("/state")
@@ -150,7 +150,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 def answer(outcome: Outcome) -> dict[str, Any]:
-    """What became of a command, as JSON."""
+    """The outcome of a command as JSON."""
     return {"message": outcome.message, "lines": list(outcome.lines), "data": outcome.data}
 
 

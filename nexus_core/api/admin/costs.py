@@ -1,4 +1,4 @@
-"""GET /nexus/costs: what today and this month have cost, as the dashboard shows it."""
+"""GET /nexus/costs: the cost report of today and this month, as on the dashboard."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nexus_core.observe.event_json import as_json
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The routes."""
+    """Route of GET /nexus/costs."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.get("/costs")

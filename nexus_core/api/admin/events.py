@@ -1,4 +1,4 @@
-"""GET /nexus/events: every event of the bus over SSE, in batches that no flood makes larger."""
+"""GET /nexus/events: all events of the bus over SSE, in bounded batches."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ _HEADERS = [
 
 
 class TooManyReadersError(NexusError):
-    """Each reader costs something at every event."""
+    """The limit of event readers is reached: each one costs time at every event."""
 
     status = 503
     code = "too_many_readers"
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The route."""
+    """Route of GET /nexus/events."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.get("/events", response_class=Response)
@@ -112,7 +112,7 @@ async def _pump(gateway: Gateway, stream: EventStream, send: Send) -> None:
 
 
 class EventStream:
-    """What one reader was sent, and what it gets next; holds no events of its own."""
+    """The event stream of one reader: its position in the event log; holds no events itself."""
 
     def __init__(self, gateway: Gateway, last_event_id: str | None = None) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""POST /nexus/explain: where a request would go, and why; POST /nexus/send: send one."""
+"""POST /nexus/explain: explain the route of a request; POST /nexus/send: send a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _QUESTION = b'"question"'
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The route."""
+    """Routes of POST /nexus/explain and POST /nexus/send."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.post("/explain")

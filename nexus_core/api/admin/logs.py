@@ -15,7 +15,7 @@ MAX_TEXT_BYTES = 1024 * 1024  # of one answer's texts together
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The route."""
+    """Route of GET /nexus/logs."""
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.get("/logs")

@@ -1,4 +1,4 @@
-"""GET /nexus/requests and one of them; its bodies while they are kept; POST to send it again."""
+"""GET /nexus/requests: recent requests, their details and captured bodies; POST to replay one."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from nexus_core.observe.requests import CAPACITY, RecentRequest
 
 
 class Replay(BaseModel):
-    """What POST /nexus/requests/{id}/replay takes."""
+    """Body of POST /nexus/requests/{id}/replay."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -28,7 +28,7 @@ class Replay(BaseModel):
 
 
 def create_router(gateway: Gateway) -> APIRouter:
-    """The routes."""
+    """Routes of recent requests and their replay."""
     router = APIRouter(prefix="/nexus/requests", tags=["control"])
 
     @router.get("")

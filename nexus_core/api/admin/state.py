@@ -1,4 +1,4 @@
-"""GET /nexus/state: all that a dashboard elsewhere needs to draw what one in here would."""
+"""GET /nexus/state: the full state for an attached dashboard."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusab
 
 
 def read_state(gateway: Gateway) -> dict[str, Any]:
-    """Everything at one moment: that after the event `last_event`."""
+    """The full state at one moment, after the event `last_event`."""
     at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
     return {**_without_backends(gateway), "backends": [snapshot_as_json(one, at) for one in fleet]}
 
 
 async def write_state(gateway: Gateway) -> bytes:
-    """The same as JSON; thousands of models are written in slices, beside what else is to do."""
+    """The full state as JSON bytes; long model lists are written in slices between other work."""
     at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
     rest = json.dumps(_without_backends(gateway))
     backends: list[str] = []
@@ -81,7 +81,7 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
 
 
 class Totals:
-    """What events don't tell, for one reader: the plain numbers, and the backends that changed."""
+    """State without events, for one reader: plain numbers, and changed backends."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway

@@ -1,4 +1,4 @@
-"""Take in a request's body: bounded in size, time and memory, the same on every path."""
+"""Read request bodies: bounded in size, time and memory, the same on every path."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of t
 async def read_body(
     scope: Scope, receive: Receive, max_bytes: int, what: str = _CONFIGURED
 ) -> bytes:
-    """The whole request body, inflated where it is compressed, without a byte order mark.
+    """Read a whole request body, decompressed, without a byte order mark.
 
     Args:
         what: the limit's name, for people.
@@ -46,7 +46,7 @@ async def read_body(
 
 
 async def pass_over_body(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
-    """Receive a body that nobody reads, and throw it away as it comes.
+    """Receive and discard an unused request body.
 
     Raises:
         PayloadTooLargeError, InvalidRequestError, ClientLeftError: as read_body.

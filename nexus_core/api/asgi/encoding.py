@@ -1,4 +1,4 @@
-"""Compressed request bodies: which encodings are read, and inflating them within a limit."""
+"""Compressed request bodies: supported encodings, and decompression within a limit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BEGINNINGS = {
 
 
 class UnsupportedEncodingError(NexusError):
-    """The body is compressed in a way that is not read here."""
+    """The Content-Encoding of the body is not supported."""
 
     status = 415
     code = "unsupported_content_encoding"
@@ -41,7 +41,7 @@ class UnsupportedEncodingError(NexusError):
 
 
 class Inflater:
-    """A compressed body, taken in as it comes; how much comes out is its reader's to count."""
+    """Decompress a request body as it arrives; the caller bounds its size."""
 
     def __init__(self, encoding: str) -> None:
         self._encoding = encoding
@@ -98,7 +98,7 @@ class Inflater:
 
 
 def inflater(scope: Scope) -> Inflater | None:
-    """What reads a request's body; None where it comes as it is.
+    """The decompressor of a request's body; None for an uncompressed one.
 
     Raises:
         UnsupportedEncodingError: nothing here does.
@@ -120,7 +120,7 @@ def inflater(scope: Scope) -> Inflater | None:
 
 
 def as_utf8(body: bytes) -> bytes:
-    """The body without the byte order mark that some programs write before UTF-8.
+    """Remove a byte order mark before UTF-8 from a body.
 
     A parser may pass over it (RFC 8259 section 8.1), and not every backend's does.
 

@@ -1,4 +1,4 @@
-"""The ASGI types, and the few steps of the protocol that several rooms take."""
+"""ASGI types and shared steps of the ASGI protocol."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ LINGER_SECONDS = 2  # for reading on after an early answer
 
 
 class ClientLeftError(Exception):
-    """The client closed its connection; nobody is there to be answered."""
+    """The client closed its connection."""
 
 
 def header(scope: Scope, name: bytes) -> str | None:
-    """The first header of that name (lower case)."""
+    """The first header with this name (lower case)."""
     return next((v.decode("latin-1") for n, v in scope["headers"] if n == name), None)
 
 
 def header_values(scope: Scope, name: bytes) -> list[str]:
-    """Every header of that name (lower case), in order."""
+    """All headers with this name (lower case), in order."""
     return [v.decode("latin-1") for n, v in scope["headers"] if n == name]
 
 
 class Incoming:
-    """A request's messages, and whether its body has come to its end."""
+    """ASGI receive that knows whether the request body is complete."""
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
@@ -48,7 +48,7 @@ class Incoming:
 
 
 async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:
-    """Answer with a body that is all there."""
+    """Send a complete answer."""
     length = (b"content-length", str(len(body)).encode())
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     await send({"type": "http.response.body", "body": body})
@@ -57,7 +57,7 @@ async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) 
 async def send_early(
     incoming: Incoming, send: Send, status: int, headers: RawHeaders, body: bytes
 ) -> None:
-    """Answer although the client may still be sending, so that it can read the answer.
+    """Send an answer while the client may still be sending, so that it can read the answer.
 
     Closing a connection with unread bytes resets it, and the reset may overtake the answer: what
     still comes is read and thrown away for a moment.

@@ -1,1 +1,1 @@
-"""GET /docs and /openapi.json: what the API takes and sends."""
+"""API documentation: GET /docs and /openapi.json."""

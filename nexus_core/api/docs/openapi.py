@@ -1,4 +1,4 @@
-"""The OpenAPI schema: FastAPI's own, the inference paths, and every status that is really sent."""
+"""OpenAPI schema: FastAPI's, plus the inference paths and the statuses of each path."""
 
 from __future__ import annotations
 
@@ -135,7 +135,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
 
 
 def build(app: FastAPI, auth: AuthConfig) -> Json:
-    """The whole schema. Which statuses a caller may meet depends on whether keys are set."""
+    """Build the OpenAPI schema; the statuses of a path depend on whether keys are configured."""
     schema = get_openapi(
         title=app.title, version=app.version, description=_DESCRIPTION, routes=app.routes
     )

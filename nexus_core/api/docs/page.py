@@ -1,4 +1,4 @@
-"""GET /docs: the routes as one plain page that loads nothing from elsewhere; GET /openapi.json."""
+"""GET /docs: the routes as one plain page without external resources; GET /openapi.json."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-in
 
 
 def add_docs(app: FastAPI, auth: AuthConfig) -> None:
-    """Serve the page, and the schema that it is made from."""
+    """Serve /docs and /openapi.json."""
 
     @cache
     def schema() -> dict[str, Any]:

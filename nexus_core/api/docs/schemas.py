@@ -1,4 +1,4 @@
-"""The parts of the OpenAPI schema: headers, and bodies as far as Nexus itself looks at them."""
+"""Components of the OpenAPI schema: headers, and the body fields that Nexus reads."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from nexus_core.upstream.base import Headers
 
 
 class Completions:
-    """The hot path: plain ASGI from the socket to the forwarder."""
+    """The hot path of inference requests: plain ASGI from the socket to the forwarder."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
@@ -95,7 +95,7 @@ async def _watch(receive: Receive, reply: AsgiReply) -> None:
 
 
 class AsgiReply:
-    """The client's end of an exchange, as ASGI messages."""
+    """Reply to a client as ASGI messages."""
 
     def __init__(self, send: Send, request_id: str) -> None:
         self._send = send

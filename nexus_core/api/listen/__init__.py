@@ -1,1 +1,1 @@
-"""Listen and serve: HTTP/1 as it is spoken, connections within their limits."""
+"""The HTTP/1 server: listening sockets, parsing, connection limits."""

@@ -1,4 +1,4 @@
-"""Client connections: take them, hold their number to a limit, go on when descriptors run out.
+"""Client connections: accept them up to a limit, and keep serving without free descriptors.
 
 The event loops' own servers do neither: out of descriptors asyncio logs a traceback for each
 attempt, uvloop drops whoever asks without a word.
@@ -44,12 +44,12 @@ _RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM}
 
 
 def spare_descriptors(limit: int) -> int:
-    """How many are kept from clients, for files, imports and requests under way."""
+    """Number of file descriptors reserved for files, imports and running requests."""
     return max(8, min(32, limit // 8))
 
 
 def most_connections(configured: int | None, limit: int) -> int:
-    """How many connections there may be under a limit of descriptors.
+    """Maximum number of client connections under a limit of file descriptors.
 
     A request needs one to its client and one to its backend: without a setting, half of what the
     process does not need itself. A setting may take all of that.
@@ -61,7 +61,7 @@ def most_connections(configured: int | None, limit: int) -> int:
 
 
 class Connections(ServerState):
-    """uvicorn's state of a server, and which connections can go without anybody's loss."""
+    """uvicorn's server state, with the idle connections that may be closed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -143,7 +143,7 @@ class CountedProtocol(HttpToolsProtocol):
 
 
 class Acceptor:
-    """Accepts connections for as long as there are descriptors, and says once when there are none.
+    """Accept connections while file descriptors are available; shortages are logged once.
 
     Stands where uvicorn has the loop's own server.
     """

@@ -1,4 +1,4 @@
-"""HTTP/1 as clients speak it: declined upgrades, HTTP/1.0, absolute targets, what is no HTTP."""
+"""HTTP/1 details: declined upgrades, HTTP/1.0, absolute targets, invalid requests."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # RFC 9112 sect
 
 
 class Http1Protocol(HttpToolsProtocol):
-    """What uvicorn's protocol leaves out of HTTP/1, or leaves to the application."""
+    """HTTP/1 protocol of uvicorn, completed."""
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes.

@@ -1,4 +1,4 @@
-"""What is said on a connection too many: a 503, but how Nexus is can still be asked."""
+"""The answer on connections over the limit: a 503, except for /health and the control API."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _NO_ROOM_BYTES = b"".join(
 
 
 class NoRoom:
-    """Answers /health and what operators ask, and a 503 to all others; then the connection ends."""
+    """ASGI application over the connection limit: /health, /nexus/*, a 503 for the rest."""
 
     def __init__(self, app: Application) -> None:
         self._app = app
@@ -62,7 +62,7 @@ def _closing(send: Send) -> Send:
 
 
 def turn_away(connection: socket.socket) -> None:
-    """Say that there is no room, at once; what has come is read, or closing would be a reset."""
+    """Send the 503 at once and close; received bytes are read first to avoid a reset."""
     with suppress(OSError):
         connection.recv(64 * 1024)
     with suppress(OSError):

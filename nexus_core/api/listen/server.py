@@ -1,4 +1,4 @@
-"""Listen, serve and drain: uvicorn without its signals, its logs and its open-ended waits."""
+"""Listen, serve and drain: uvicorn without its signals, logs and unbounded waits."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _HEAD_TOO_LARGE = (
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket.
+    """Bind a listening socket.
 
     Raises:
         OSError: the address is in use, not ours, or does not exist.
@@ -57,7 +57,7 @@ async def serve(
     stop: asyncio.Event,
     ready: asyncio.Event | None = None,
 ) -> None:
-    """Serve until `stop` is set; then take no more, and let what runs end within the grace time.
+    """Serve until `stop` is set, then drain running requests within the grace time.
 
     Takes over the listener and closes it. `ready` is set once requests are answered.
     """
@@ -157,7 +157,7 @@ class _Server(uvicorn.Server):
 
 # In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
 class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
-    """A request's head may neither trickle in for ever nor grow without bound.
+    """HTTP protocol with limits on the time and size of request headers.
 
     uvicorn limits only the time between two requests. What stands around a body's chunks has the
     head's limit: the parser keeps a trailer until it is whole, and copies it with each read.

@@ -1,4 +1,4 @@
-"""Simulated servers: made-up answers, faults and pace in each provider's wire format."""
+"""Simulated servers: generated answers, faults and pace in each provider's wire format."""
 
 from nexus_core.demo.simulated.anthropic import AnthropicFormat
 from nexus_core.demo.simulated.google import GoogleFormat

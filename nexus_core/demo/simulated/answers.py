@@ -1,4 +1,4 @@
-"""What a simulated backend says, before any wire format has a hand in it. Pure: no network."""
+"""Generated answers of simulated backends, before any wire format. Pure: no network."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _DEEPEST = 8  # levels of a schema that are filled in
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """A function on offer."""
+    """A function tool of a request."""
 
     name: str
     schema: JsonObject  # of its arguments
@@ -40,7 +40,7 @@ class Tool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
-    """What of a request shapes its answer, whatever format it came in."""
+    """Features of a request that determine its answer, independent of its format."""
 
     model: str
     prompt: object  # JSON; only its length counts
@@ -53,7 +53,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Embeddable:
-    """What of a request for embeddings shapes its answer."""
+    """Features of an embeddings request that determine its answer."""
 
     model: str
     inputs: tuple[str, ...]
@@ -61,7 +61,7 @@ class Embeddable:
 
 
 class Ending(Enum):
-    """Why an answer ends."""
+    """Finish reason of an answer."""
 
     DONE = auto()
     CALLS = auto()
@@ -71,7 +71,7 @@ class Ending(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stretch of an answer, token by token."""
+    """A part of an answer, token by token."""
 
     kind: Literal["thinking", "text", "call"]
     pieces: tuple[str, ...]  # of a call: its arguments, none where it has none
@@ -175,7 +175,7 @@ def _pieces(text: str) -> tuple[str, ...]:
 
 
 def made_up(schema: JsonObject, random: Random) -> object:
-    """A value that fits a schema of the common kinds; {} where it says nothing."""
+    """A generated value for a schema of the common kinds; {} for others."""
     return _Filler(schema, random).value(schema, _DEEPEST)
 
 
@@ -241,11 +241,11 @@ def _vector(text: str, dimensions: int) -> list[float]:
 
 
 def count_tokens(prompt: object) -> int:
-    """About how many tokens a prompt is."""
+    """Approximate token count of a prompt."""
     return 1 + int(len(json.dumps(prompt).split()) * TOKENS_PER_WORD)
 
 
 def sign(*said: object) -> str:
-    """What vouches that a simulated model said this; the same words have the same signature."""
+    """Signature of simulated text; the same text has the same signature."""
     text = json.dumps(said, sort_keys=True)
     return base64.b64encode(sha256(text.encode()).digest()).decode()

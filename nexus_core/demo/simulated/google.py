@@ -1,4 +1,4 @@
-"""Gemini's wire format from a server's side, with the refusals that clients run into most."""
+"""A simulated Gemini API, server side, with its most common errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""OpenAI's wire format from a server's side, and how Ollama's embeddings differ."""
+"""A simulated OpenAI API, server side, and the differences of Ollama's embeddings."""
 
 from __future__ import annotations
 

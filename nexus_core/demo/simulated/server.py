@@ -45,7 +45,7 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Fault(Enum):
-    """What goes wrong with one request."""
+    """A simulated fault of one request."""
 
     NONE = auto()
     UNAVAILABLE = auto()  # an error of the server at once
@@ -63,7 +63,7 @@ _ENDS_MIDWAY = frozenset({Fault.DROP, Fault.CUT, Fault.ERROR_EVENT})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behaviour:
-    """What a simulated server serves, how fast, and how it fails."""
+    """Behaviour of a simulated server: models, speed and failures."""
 
     models: tuple[str, ...]
     tokens_per_second: float = 45
@@ -76,7 +76,7 @@ class Behaviour:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReceivedRequest:
-    """One request as it came in."""
+    """A request received by a simulated server."""
 
     method: str
     path: str  # with its query

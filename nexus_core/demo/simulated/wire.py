@@ -1,4 +1,4 @@
-"""What a simulated server asks of a provider's wire format, and what goes between the two."""
+"""The protocol between a simulated server and its wire formats."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from nexus_core.types import JsonObject
 
 
 class Kind(Enum):
-    """What a POST asks for."""
+    """Kind of a POST request."""
 
     CHAT = auto()
     CHAT_STREAM = auto()  # where the address says that it is one
@@ -22,7 +22,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Incoming:
-    """A request as a format reads it."""
+    """A request, read by a wire format."""
 
     kind: Kind
     body: JsonObject
@@ -32,7 +32,7 @@ class Incoming:
 
 
 class Problem(Enum):
-    """Why a server answers with an error."""
+    """Kind of an error answer."""
 
     BAD_REQUEST = auto()
     WRONG_KEY = auto()
@@ -46,7 +46,7 @@ RETRY_SECONDS = 7  # that a busy server asks to wait
 
 @dataclass(frozen=True, slots=True)
 class ErrorAnswer:
-    """An error as its provider words it."""
+    """An error in the provider's wording."""
 
     status: int
     body: JsonObject
@@ -61,7 +61,7 @@ Listing = Callable[[tuple[str, ...], Mapping[str, str]], JsonObject]  # of model
 
 
 class WireFormat(Protocol):
-    """How one provider's API looks from outside."""
+    """Wire format of one provider's API, server side."""
 
     posts: Mapping[str, Kind]  # by path; {model} in it stands for one
     gets: Mapping[str, Listing]

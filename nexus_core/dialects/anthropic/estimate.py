@@ -1,4 +1,4 @@
-"""Estimate the prompt tokens of an Anthropic request, for routing and for costs before the fact.
+"""Estimate the prompt tokens of an Anthropic request, for routing and cost estimates.
 
 Anthropic's tokenizer is not public. Its documentation says that a million tokens hold about 2.5
 million characters of English with the tokenizer of Opus 4.7 and later, and some 3.4 million with

@@ -1,4 +1,4 @@
-"""What each family of Anthropic's models takes and refuses: the one table to correct.
+"""Capabilities and limits of each family of Anthropic models, in one table.
 
 Sources: the model pages, migration guides and "Troubleshooting thinking" of
 https://platform.claude.com/docs, and public bug reports where those are silent.

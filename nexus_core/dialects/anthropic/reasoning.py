@@ -1,4 +1,4 @@
-"""Translate reasoning_effort into a thinking budget or an effort level, as the family has it."""
+"""Translate reasoning_effort into a thinking budget or an effort level, per model family."""
 
 from __future__ import annotations
 

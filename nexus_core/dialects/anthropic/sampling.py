@@ -1,4 +1,4 @@
-"""Translate sampling hints; what the model refuses is dropped and named, not sent."""
+"""Translate sampling parameters; those the model does not support are dropped and reported."""
 
 from __future__ import annotations
 

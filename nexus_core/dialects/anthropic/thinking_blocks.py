@@ -1,4 +1,4 @@
-"""Carry thinking and its signatures through OpenAI's messages, so that the next turn has them.
+"""Keep thinking and its signatures in OpenAI's messages, for the next turn.
 
 Anthropic wants its thinking blocks back unchanged, above all beside the results of tools. OpenAI's
 format has no place for them, but its clients return what they were given. So an answer has them

@@ -1,4 +1,4 @@
-"""Carry tool call ids of other providers through Anthropic's."""
+"""Map tool call ids of other providers to ids valid for Anthropic, and back."""
 
 from __future__ import annotations
 

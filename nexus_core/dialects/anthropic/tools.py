@@ -1,4 +1,4 @@
-"""Translate tools and the choice among them, in today's form and as legacy functions."""
+"""Translate tools and tool_choice, current form and legacy functions."""
 
 from __future__ import annotations
 

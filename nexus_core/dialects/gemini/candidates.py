@@ -1,4 +1,4 @@
-"""Read what Gemini answers: the pieces of a candidate, and why it ended.
+"""Read Gemini's candidates: their parts and finish reasons.
 
 Whole answers and the events of streams have one shape, so both are read here. Everything comes
 from outside and may be anything: what makes no sense is a ValueError.

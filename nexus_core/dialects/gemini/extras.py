@@ -1,4 +1,4 @@
-"""What Gemini says about its answer beside the answer: log probabilities and sources."""
+"""Log probabilities, citations and grounding sources of Gemini's answers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which Gemini models there are, and what each family takes. One table, easy to correct.
+"""Gemini models: capabilities and limits of each family, in one table.
 
 Sources: https://ai.google.dev/gemini-api/docs/models, …/thinking and …/thought-signatures; for
 what is refused also the errors that people report ("Penalty is not enabled for this model").

@@ -1,4 +1,4 @@
-"""What a message holds beside text, as Gemini's parts: images, audio, files."""
+"""Translate non-text content into Gemini's parts: images, audio, files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A chat request in Gemini's form: POST /v1beta/models/MODEL:generateContent and its stream.
+"""Translate a chat request for POST /v1beta/models/MODEL:generateContent and its stream.
 
 The model and whether the answer is streamed stand in the address, not in the body.
 """

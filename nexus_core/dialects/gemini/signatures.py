@@ -1,4 +1,4 @@
-"""Where thought signatures travel in OpenAI's messages: `extra_content.google.thought_signature`.
+"""Thought signatures in OpenAI's messages: `extra_content.google.thought_signature`.
 
 Google's own OpenAI endpoint puts them there, and the `openai` client keeps and returns the field.
 https://ai.google.dev/gemini-api/docs/thought-signatures

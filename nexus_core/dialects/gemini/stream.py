@@ -1,4 +1,4 @@
-"""Gemini's stream as OpenAI's chunks: one state per stream, however long the stream is."""
+"""Translate Gemini's streams into OpenAI's chunks, with constant memory."""
 
 from __future__ import annotations
 

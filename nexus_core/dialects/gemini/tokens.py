@@ -1,4 +1,4 @@
-"""An estimate of the tokens that a body costs, made before Google counts them.
+"""Estimate the prompt tokens of a Gemini request before Google counts them.
 
 Rules: https://ai.google.dev/gemini-api/docs/tokens and …/image-understanding. A token is about four
 characters of English; bytes of UTF-8 are counted instead, which is near for other scripts too. An

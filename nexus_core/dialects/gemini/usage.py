@@ -1,4 +1,4 @@
-"""What an answer of Gemini cost in tokens."""
+"""Read the token usage of Gemini's answers."""
 
 from __future__ import annotations
 

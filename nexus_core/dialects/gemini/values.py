@@ -1,4 +1,4 @@
-"""Values of JSON from outside: check what they are; objects inside strings, as OpenAI has them."""
+"""Checks for JSON values from outside; JSON objects inside strings."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""OpenAI's chat completions: requests, answers, and what a request shows of its needs."""
+"""OpenAI chat completions: requests, answers, traits of requests."""

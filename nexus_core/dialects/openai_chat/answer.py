@@ -1,4 +1,4 @@
-"""Build OpenAI's answers: completions, chunks, usage and error envelopes. For every translator."""
+"""Build OpenAI answers for translators: completions, chunks, usage and error envelopes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tell a whole completion as a stream: for servers that ignore `stream: true`. Pure."""
+"""Turn a whole completion into a stream, for servers that ignore `stream: true`. Pure."""
 
 from __future__ import annotations
 

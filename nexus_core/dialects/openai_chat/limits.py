@@ -1,4 +1,4 @@
-"""How long and how many answers a request asks for: read here once, for all who reckon with it."""
+"""Completion token limit and number of choices of a request: read in one place."""
 
 from __future__ import annotations
 

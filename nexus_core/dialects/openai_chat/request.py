@@ -1,4 +1,4 @@
-"""Read and check OpenAI requests and answers without changing a byte that need not change."""
+"""Read and check OpenAI requests and answers; renaming the model changes no other byte."""
 
 from __future__ import annotations
 

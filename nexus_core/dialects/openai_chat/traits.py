@@ -1,4 +1,4 @@
-"""What a request itself shows of its needs: images, tools, JSON, its length, its conversation."""
+"""Traits of a request: capabilities, prompt tokens, limits, conversation prefixes."""
 
 from __future__ import annotations
 

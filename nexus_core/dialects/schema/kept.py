@@ -1,4 +1,4 @@
-"""Remember what became of the latest schemas: clients send the same tools with every turn."""
+"""Cache of translated schemas: clients send the same tools with every turn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bring the schema of a tool's arguments to what every provider wants: one object.
+"""Make the schema of tool arguments one object, as every provider requires.
 
 Clients may send any schema: a reference, a union, a list, nothing at all. What a union of objects
 says beyond their properties is told in words; arguments that are no object are put into one.

@@ -1,4 +1,4 @@
-"""Tell in a description what a provider's schemas can't say; the model reads it there."""
+"""Describe schema keywords unsupported by a provider in the description, for the model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What writing a schema in a provider's dialect gives, and what is told about it."""
+"""Result of translating a schema into a provider's dialect, and its report."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Names and arguments of tool calls, mapped to what a provider takes, and back. Pure."""
+"""Names and arguments of tool calls, mapped for a provider and back. Pure."""

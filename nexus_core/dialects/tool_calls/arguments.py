@@ -1,4 +1,4 @@
-"""The arguments of a call: under the keys that a provider takes, and under the client's again."""
+"""Map the argument keys of tool calls for a provider, and back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the calls in an answer become calls of the client's tools again."""
+"""Map the tool calls of an answer back to the client's tools."""
 
 from __future__ import annotations
 

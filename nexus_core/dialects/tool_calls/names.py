@@ -1,4 +1,4 @@
-"""Names that a provider takes, for names that it does not, and the way back."""
+"""Map tool names to names valid for a provider, and back."""
 
 from __future__ import annotations
 

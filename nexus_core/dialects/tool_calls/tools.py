@@ -1,4 +1,4 @@
-"""The tools of a request: what is sent of them, and how calls find their way back."""
+"""Tools of a request: the sent tools, and the mapping of their calls back."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What counts as an answer: status and body, whole answers and the beginnings of streams. Pure."""
+"""Judge answers of backends: statuses, bodies, beginnings of streams. Pure."""

@@ -1,4 +1,4 @@
-"""Judge whether what a backend sends is an answer: whole bodies and events of streams. Pure.
+"""Judge whole bodies and stream events: valid answer, or error. Pure.
 
 What counts is content. A 200 may hold an error, or nothing; a stream may begin with comments,
 pings and chunks that say no more than that somebody is there.
@@ -20,7 +20,7 @@ _MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 def judge_whole(
     fields: object, endpoint: Endpoint, model: str, asked: JsonObject | None = None
 ) -> Fault | None:
-    """Why a body that came with a good status is no answer; None where it is one.
+    """Judge a whole body with a good status: its fault, or None for a valid answer.
 
     An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
     embedded), and the model did not end it with an error.
@@ -57,12 +57,12 @@ def _failed_choice(choices: list[object]) -> JsonObject | None:
 
 
 def judge_status(status: int, body: bytes, model: str) -> Fault:
-    """What an answer with an error status says."""
+    """Judge an answer with an error status."""
     return judge_report(read_error_body(body), status, model)
 
 
 def read_error_body(body: bytes) -> ErrorReport:
-    """The error in a body that an error status announced: JSON, an event, or plain text."""
+    """Read the error of a body with an error status: JSON, an event, or plain text."""
     text = body[:_MAX_SCANNED]
     if text.lstrip().startswith((b"data:", b"event:")):
         _, _, rest = text.partition(b"data:")
@@ -88,7 +88,7 @@ class Weight(Enum):
 
 
 def judge_event(event: str, data: str, model: str) -> Weight | Fault:
-    """Weigh one event of a stream of OpenAI's format.
+    """Judge one event of a stream in OpenAI's format.
 
     Args:
         event: its type; "message" unless the stream names another.

@@ -1,4 +1,4 @@
-"""Label an answer by what its body is: exactly one Content-Type goes out, and it is true."""
+"""Content-Type of an answer by its body: exactly one is sent, and it is correct."""
 
 from __future__ import annotations
 

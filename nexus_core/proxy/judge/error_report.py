@@ -1,4 +1,4 @@
-"""Read an error that a backend reports, whatever its vendor's shape. Pure.
+"""Read error bodies of backends, in any vendor's shape. Pure.
 
 A status line is one place where an error may stand. Others are the body of a 200 and an event of a
 stream; there the status is told as a number or a word, or not at all.
@@ -16,7 +16,7 @@ _MAX_CODE = 100
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """An error as a body or an event words it."""
+    """An error as reported by a backend."""
 
     words: str = ""  # the provider's message; empty: it gives none
     code: str = ""  # its types and codes, as words: "rate_limit_error rate_limit_exceeded"
@@ -62,7 +62,7 @@ ANSWER_KEYS = frozenset({"choices", "data", "output"})
 
 
 def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None:
-    """The error that a parsed body or event is; None where it is none.
+    """Read the error in a parsed body or event; None without one.
 
     `error: null` and other empty values are no error, and neither is a mere `message` in something
     that may be an answer: that counts with `is_error`, where the framing (an error status, an

@@ -1,4 +1,4 @@
-"""Say of what kind an error of a backend is, and whether another backend may do better. Pure."""
+"""Classify errors of backends, and whether a failover may help. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nexus_core.proxy.judge.error_report import ErrorReport
 
 
 class FailureKind(Enum):
-    """What a failure says, and of what: see `Blame.learn` for what follows from each."""
+    """Kind of a failure; `Blame.learn` has the consequence of each."""
 
     FAILED = auto()  # of this model at this backend
     UNREACHABLE = auto()  # no connection: of the whole backend
@@ -25,7 +25,7 @@ class FailureKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A reported error, judged."""
+    """A classified error of a backend."""
 
     status: int  # told, or what its words amount to
     kind: FailureKind
@@ -107,7 +107,7 @@ _NO_WORD = re.compile(r"[^a-z0-9]+")
 
 
 def judge_report(report: ErrorReport, status: int | None = None, model: str = "") -> Fault:
-    """Which status and kind an error has.
+    """Classify a reported error: its status and kind.
 
     Args:
         status: of the status line, where that is an error's; it counts before what the body tells.

@@ -1,4 +1,4 @@
-"""Read how a streamed answer begins until it is known what it is. Pure: bytes in, a verdict out."""
+"""Judge the opening of a streamed answer. Pure: bytes in, a verdict out."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOTHING_CAME = Fault(502, FailureKind.FAILED, "the stream ended without any con
 
 
 class OpeningState(Enum):
-    """How far the beginning has come."""
+    """State of a stream's opening."""
 
     WAITING = auto()  # nothing but comments and pings
     PREFACE = auto()  # somebody is there, and has said nothing yet

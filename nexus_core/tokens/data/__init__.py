@@ -1,1 +1,1 @@
-"""Files that ship with the package: the vocabularies by which OpenAI's models count tokens."""
+"""Data files of the package: OpenAI's tokenizer vocabularies."""

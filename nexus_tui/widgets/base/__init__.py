@@ -1,1 +1,1 @@
-"""What widgets are made of: lines that repaint, lists, columns, bars."""
+"""Base widgets: repainting lines, lists, columns, bars."""

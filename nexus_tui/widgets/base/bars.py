@@ -1,4 +1,4 @@
-"""Sparklines and gauges, drawn by hand from block glyphs."""
+"""Sparklines and gauges of block glyphs."""
 
 from __future__ import annotations
 

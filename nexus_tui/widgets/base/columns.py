@@ -1,4 +1,4 @@
-"""Columns of a table: which of them fit a width, and how wide each is."""
+"""Table columns: selection by available width, and widths."""
 
 from __future__ import annotations
 

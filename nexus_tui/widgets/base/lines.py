@@ -1,4 +1,4 @@
-"""The base of everything that ticks: lines of styled text, compared before they are painted."""
+"""LineWidget: styled lines of text, compared before they are painted."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def rule(width: int, title: str, *parts: str, warning: str = "") -> Line:
 
 
 def joined(items: Iterable[Line], width: int, gap: str = "   ") -> Line:
-    """As many items as fit, the first ones first, with a gap between them."""
+    """Items joined to a line, as many as fit, the first ones first."""
     cells: list[Cell] = [(" ", "text")]
     used = 1
     for item in items:

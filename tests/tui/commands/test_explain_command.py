@@ -115,7 +115,7 @@ def test_where_nobody_answers_the_configuration_is_explained(tmp_path: Path) -> 
 
     assert done.returncode == 0
     assert "goes to" in done.stdout
-    assert "explained from the configuration and one look at each backend" in done.stderr
+    assert "explaining from the configuration and one probe of each backend" in done.stderr
     assert 'backend "a" did not answer' in done.stderr
     assert "C_KEY is not set" in done.stderr
     assert "Traceback" not in done.stderr
@@ -212,9 +212,9 @@ def test_a_stranger_gets_no_key(tmp_path: Path) -> None:
 
     assert keys == [None, None]
     assert named.returncode == 2
-    assert f"what answers at {url} is no Nexus" in named.stderr
+    assert f"the server at {url} is not a Nexus" in named.stderr
     assert found.returncode == 1
-    assert "explained from the configuration" in found.stderr
+    assert "explaining from the configuration" in found.stderr
 
 
 @pytest.mark.parametrize(
@@ -225,7 +225,7 @@ def test_rubbish_for_an_answer_is_told(tmp_path: Path, content: bytes) -> None:
         done = run(tmp_path, "explain", "--model", "m", "--url", url)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this version does not understand" in done.stderr
+    assert "incompatible Nexus version" in done.stderr
 
 
 def test_demo_is_not_for_it(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_watching_asks_again_and_tells_once_what_it_answers_from(tmp_path: Path)
 
     assert [answer["model"] for answer in answers] == ["m", "m"]
     assert code == 130
-    assert stderr.count("explained from the configuration") == 1
+    assert stderr.count("explaining from the configuration") == 1
 
 
 def test_watching_a_route_shows_what_changes(tmp_path: Path) -> None:

@@ -48,14 +48,13 @@ def test_status_shows_the_numbers(tmp_path: Path) -> None:
     [
         (
             {"costs": None, "is_reading": True},
-            " cost        not known yet: the ledger is being read",
+            " cost        loading: the ledger is being read",
         ),
         ({"costs": None}, None),
         (None, None),  # one that is too old to know
         (
             {"costs": {**COSTS, "today_unpriced": 3, "monthly_limit": None}},
-            " cost        $1.8342 today, 3 requests of unknown price beside it, "
-            "$31.2000 this month",
+            " cost        $1.8342 today, plus 3 unpriced requests, $31.2000 this month",
         ),
         (
             {"costs": {**COSTS, "today_estimated": "0.02", "month_estimated": "1"}},
@@ -149,9 +148,9 @@ def test_watching_logs_shows_each_line_once(tmp_path: Path) -> None:
 
     assert [line.split()[-1] for line in lines] == [
         *("now=healthy", r"\x1b[2J", "request=r1"),
-        *("missed", "new"),
+        *("skipped", "new"),
     ]
-    assert lines[3] == " 6 lines were missed\n"
+    assert lines[3] == " 6 lines skipped\n"
     assert "limit=2000&after=ab-2" in asked[2][0]
     assert (code, stderr) == (130, "")
 
@@ -223,7 +222,7 @@ def test_the_key_of_the_environment_is_sent_to_a_nexus_only(tmp_path: Path, twin
     assert {key for path, key in asked if path == "/health"} == {None}
     assert keys == [None]
     assert other.returncode == 2
-    assert f"{twin}: what answers at {url} is no Nexus" in other.stderr
+    assert f"{twin}: the server at {url} is not a Nexus" in other.stderr
 
 
 @pytest.mark.parametrize("twin", TWINS)
@@ -265,7 +264,7 @@ def test_rubbish_for_an_answer_is_told(tmp_path: Path, twin: str, content: Any) 
         done = run(tmp_path, twin, "--url", url)
 
     assert (done.returncode, done.stdout) == (2, "")
-    assert "this version does not understand" in done.stderr
+    assert "incompatible Nexus version" in done.stderr
 
 
 # Again and again

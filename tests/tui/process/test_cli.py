@@ -119,7 +119,7 @@ def test_version_and_help_answer(tmp_path: Path) -> None:
 def test_a_config_file_that_is_missing_is_named(tmp_path: Path) -> None:
     lines = expect_a_refusal(run(tmp_path, "--no-ui", "--config", "gone.toml"))
 
-    assert lines == ["gone.toml: no such file; --config names it"]
+    assert lines == ["gone.toml: no such file; set by --config"]
 
 
 def test_bad_toml_is_told_with_its_place(tmp_path: Path) -> None:
@@ -173,7 +173,7 @@ def test_a_port_in_use_is_told_with_the_mend(tmp_path: Path) -> None:
         port = taken.getsockname()[1]
         lines = expect_a_refusal(run(tmp_path, "--no-ui", "--port", str(port)))
 
-    mend = "choose another with --port, or stop what listens there"
+    mend = "choose another with --port, or stop that server"
     assert lines == [f"nexus: 127.0.0.1:{port} is in use; {mend}"]
 
 
@@ -210,7 +210,7 @@ def test_a_stranger_on_the_port_is_not_taken_for_nexus(tmp_path: Path) -> None:
         (line,) = expect_a_refusal(run(tmp_path, "--no-ui", "--port", port))
         stranger.shutdown()
 
-    assert " is in use, and what answers there is no Nexus; choose another with --port" in line
+    assert " is in use by a server other than Nexus; choose another with --port" in line
 
 
 def test_an_address_of_another_machine_is_refused(tmp_path: Path) -> None:
@@ -253,7 +253,7 @@ def test_without_a_config_it_looks_for_servers_and_offers_keys_without_using_the
 
     url = nexus.url()
     nexus.line(r"looking for local servers \(Ollama 11434, LM Studio 1234, vLLM 8000, ")
-    nexus.line("OPENAI_API_KEY is set and not used; --cloud uses it")
+    nexus.line("OPENAI_API_KEY is set but not used; --cloud uses it")
     with urllib.request.urlopen(f"{url}/nexus/state") as answer:  # noqa: S310 - ours
         state = json.load(answer)
 
@@ -293,7 +293,7 @@ def test_sighup_with_a_refused_file_changes_nothing(start: Start) -> None:
 
     nexus.process.send_signal(signal.SIGHUP)
 
-    nexus.line("SIGHUP: the configuration is as it was: .*nexus.toml:1: nonsense: unknown key")
+    nexus.line("SIGHUP: config not reloaded: .*nexus.toml:1: nonsense: unknown key")
     assert nexus.end() == 0
 
 
@@ -401,7 +401,7 @@ def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:
     done = run(tmp_path, "attach", "http://127.0.0.1:9")
 
     assert done.returncode == 2
-    assert done.stderr.startswith("nexus: attach: there is no terminal")
+    assert done.stderr.startswith("nexus: attach: no terminal")
 
 
 @pytest.mark.parametrize(

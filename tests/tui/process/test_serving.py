@@ -95,12 +95,12 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
             await server.gateway.operator.execute(SetTier(backend="cloud", tier=4))
             ready.clear()
             death.now.set()
-            await until(lambda: "THE SERVER HAS STOPPED: OSError" in screen_text(app))
+            await until(lambda: "SERVER STOPPED: OSError" in screen_text(app))
             assert not await answers(port)
             first = server.gateway
 
             await pilot.press("R")
-            await until(lambda: "HAS STOPPED" not in screen_text(app))
+            await until(lambda: "SERVER STOPPED" not in screen_text(app))
             await until(ready.is_set)
             assert await answers(port)
             assert server.gateway is not first
@@ -141,4 +141,4 @@ async def test_quitting_ends_a_server_that_died(monkeypatch: pytest.MonkeyPatch)
         await until(lambda: server.problem is not None)
         stop.set()
 
-    assert server.problem == "OSError; the log (6) has its trace"
+    assert server.problem == "OSError; the log (6) has the traceback"

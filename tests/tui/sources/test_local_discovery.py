@@ -51,7 +51,7 @@ async def test_before_the_first_look_it_says_that_it_looks() -> None:
     async with finding(Place(BackendType.OLLAMA, free_port())) as (discovery, _):
         (found,) = discovery.servers
 
-    assert (found.title, found.finding, found.is_used) == ("Ollama", "looking …", False)
+    assert (found.title, found.finding, found.is_used) == ("Ollama", "searching …", False)
 
 
 async def test_what_answers_is_used_and_what_does_not_is_told() -> None:
@@ -90,7 +90,7 @@ async def test_a_key_is_offered_and_used_only_when_asked_for() -> None:
 
 @pytest.mark.parametrize(
     ("variable", "says"),
-    [("PATH", "no variable of a cloud's key"), ("ANTHROPIC_API_KEY", "not set")],
+    [("PATH", "is not a cloud key variable"), ("ANTHROPIC_API_KEY", "not set")],
 )
 async def test_a_key_that_cannot_be_used_says_why(variable: str, says: str) -> None:
     async with finding() as (discovery, gateway):

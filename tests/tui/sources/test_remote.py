@@ -196,7 +196,7 @@ async def test_a_lost_link_leaves_the_costs_as_they_were(tmp_path: Path) -> None
         await gateway.cost_tracker.ready(wants_prices=False)
         await source.refresh_costs()
         before = source.costs
-        source._lose("it ended the connection")
+        source._lose("connection closed by the server")
         await source.refresh_costs()
 
     assert before is not None
@@ -386,7 +386,7 @@ async def test_what_another_version_does_not_know_is_told_as_such(
         "nexus_tui.sources.remote.call_for", lambda _: HttpCall("POST", "/nexus/of-tomorrow", {})
     )
     async with linked(make_gateway()) as source:
-        with pytest.raises(NexusError, match="it may be too old; nothing was done"):
+        with pytest.raises(NexusError, match="may be too old; nothing was done"):
             await source.command(ProbeBackend(backend="a"))
         assert source.status == "live"
 
@@ -418,14 +418,14 @@ OLD_STATE = json.dumps({"version": "0.1.0", "backends": [], "stats": {}}).encode
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (http(b"<html>", "404 Not Found"), "no Nexus"),
-        (http(b'{"error": {"message": "x", "code": "not_found"}}', "404 x"), "no Nexus"),
-        (http(b"<html>"), "too old or too new"),
-        (http(OLD_STATE), "too old or too new"),
-        (http(b"[" * 100_000), "too old or too new"),
-        (http(b"", "302 Found"), "no Nexus"),
-        (b"SSH-2.0-OpenSSH_9.9\r\n", "connection broke"),
-        (b"", "connection broke"),
+        (http(b"<html>", "404 Not Found"), "not a Nexus"),
+        (http(b'{"error": {"message": "x", "code": "not_found"}}', "404 x"), "not a Nexus"),
+        (http(b"<html>"), "incompatible Nexus version"),
+        (http(OLD_STATE), "incompatible Nexus version"),
+        (http(b"[" * 100_000), "incompatible Nexus version"),
+        (http(b"", "302 Found"), "not a Nexus"),
+        (b"SSH-2.0-OpenSSH_9.9\r\n", "connection lost"),
+        (b"", "connection lost"),
     ],
 )
 async def test_what_is_no_nexus_of_this_kind_is_told(answer: bytes, why: str) -> None:
@@ -440,7 +440,7 @@ async def test_an_answer_that_makes_no_sense_is_told_to_who_asked() -> None:
         source._known, source.status = read_state(STATE), "live"
 
         for ask in (source.captured("r1"), source.explain(Question(model="m"))):
-            with pytest.raises(NexusError, match="does not understand"):
+            with pytest.raises(NexusError, match="incompatible answer"):
                 await ask
 
 
@@ -448,7 +448,7 @@ async def test_where_nobody_listens_that_is_told() -> None:
     async with says(b"") as url:
         pass
     async with RemoteSource(url) as source:
-        with pytest.raises(RemoteError, match="nothing answers"):
+        with pytest.raises(RemoteError, match="nothing listens"):
             await source.connect()
 
 
@@ -535,7 +535,7 @@ async def test_while_the_link_is_lost_values_stay_and_commands_are_refused() -> 
     assert refused.value.code == "link_lost"
     assert source.stale_since == pytest.approx(source.now(), abs=5)
     assert [backend.name for backend in source.backends()] == ["a", "b"]
-    assert "ended the connection" in (source.notice or "")
+    assert "connection closed by the server" in (source.notice or "")
     link.cancel()
     await asyncio.wait([link])
     await source._http.close()
@@ -553,4 +553,4 @@ def test_an_event_that_can_not_be_read_is_left_out_and_counted() -> None:
 
     assert source.drain() == [BackendToggled(at=1.0, backend="a", enabled=True)]
     source.status = "live"
-    assert source.notice == "1 events could not be read"
+    assert source.notice == "1 unreadable events skipped"

@@ -62,9 +62,7 @@ def test_what_nexus_counted_itself_is_never_called_actual() -> None:
 
     assert cost_cell(row)[0] == "≈$0.0030"
     assert "actual" not in cost_words(row)
-    assert cost_words(row).endswith(
-        "≈$0.0030 by Nexus's own count, of what came until it broke off"
-    )
+    assert cost_words(row).endswith("≈$0.0030 counted by Nexus, of what came until it broke off")
 
 
 def test_tokens_and_differences_of_what_nexus_counted_itself_say_so() -> None:
@@ -82,7 +80,7 @@ def test_a_cost_that_the_backend_reported_says_so() -> None:
     assert row.outcome is not None
     row.outcome = replace(row.outcome, cost=Cost(3_000_000, "reported"))
 
-    assert cost_words(row) == "$0.0060 est, $0.0030 as the backend reported"
+    assert cost_words(row) == "$0.0060 est, $0.0030 as reported by the backend"
 
 
 @pytest.mark.parametrize(
