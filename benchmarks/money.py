@@ -20,6 +20,7 @@ from pathlib import Path
 
 import genai_prices
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
@@ -33,15 +34,7 @@ from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
-from nexus_core.types import (
-    BackendType,
-    Cost,
-    CountMethod,
-    Endpoint,
-    HealthStatus,
-    PrivacyZone,
-    RouteReason,
-)
+from nexus_core.types import Cost, CountMethod, Endpoint, HealthStatus, PrivacyZone, RouteReason
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)

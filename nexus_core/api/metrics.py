@@ -29,7 +29,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import BackendStats, Operation, Stats
-from nexus_core.types import NANO, BackendType, Endpoint, HealthStatus, RouteReason
+from nexus_core.types import NANO, Endpoint, HealthStatus, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -46,7 +46,6 @@ _OPERATION_NAMES = {
     Endpoint.COMPLETIONS: "text_completion",
     Endpoint.EMBEDDINGS: "embeddings",
 }
-_PROVIDER_NAMES = {BackendType.GOOGLE: "gcp.gemini"}  # the others are called as their type is
 _OPERATION_LABELS = (
     "gen_ai_operation_name",
     "gen_ai_provider_name",
@@ -256,7 +255,7 @@ def _operation_values(operation: Operation) -> tuple[str, ...]:
     kind = operation.backend_type
     return (
         _OPERATION_NAMES[operation.endpoint],
-        _PROVIDER_NAMES.get(kind, kind.value),
+        kind.spec.otel_name or kind.value,
         _plain(operation.model),
         operation.backend,
     )

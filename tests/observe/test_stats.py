@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
@@ -16,14 +17,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import Operation, Stats, known_status
-from nexus_core.types import (
-    BackendType,
-    Cost,
-    CountMethod,
-    Endpoint,
-    PrivacyZone,
-    RouteReason,
-)
+from nexus_core.types import Cost, CountMethod, Endpoint, PrivacyZone, RouteReason
 
 ATTEMPT = Attempt(backend="a", error="answered 503", status=503, elapsed_ms=3)
 

@@ -6,12 +6,13 @@ import time
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.observe.events import RequestFinished
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import BackendType, Endpoint, PrivacyZone
+from nexus_core.types import Endpoint, PrivacyZone
 from nexus_core.upstream.base import Headers
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.world import World

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import (
     BackendConfig,
     QueueConfig,
@@ -35,14 +36,7 @@ from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
-from nexus_core.types import (
-    BackendType,
-    Endpoint,
-    HealthStatus,
-    PrivacyZone,
-    ProbeResult,
-    RouteReason,
-)
+from nexus_core.types import Endpoint, HealthStatus, PrivacyZone, ProbeResult, RouteReason
 from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
