@@ -93,8 +93,8 @@ async def _look() -> tuple[DiscoveryResult, ...]:
 
 def _told(results: Sequence[DiscoveryResult]) -> list[str]:
     from nexus_core.discovery.local import TITLES
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
     return [
-        visible(f" {TITLES[seen.kind]} at {seen.place.address}: {seen.text}") for seen in results
+        escaped(f" {TITLES[seen.kind]} at {seen.place.address}: {seen.text}") for seen in results
     ]

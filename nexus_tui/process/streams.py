@@ -17,9 +17,9 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 
 def say(text: str, prefix: str = "nexus: ") -> None:
     """Tell the user something on stderr; what could steer a terminal is written out."""
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
-    write(sys.stderr, visible(prefix + text))
+    write(sys.stderr, escaped(prefix + text))
 
 
 def show(text: str) -> bool:

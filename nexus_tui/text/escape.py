@@ -1,4 +1,4 @@
-"""Make outside text safe to draw: what would steer a terminal is shown as a visible escape."""
+"""Escape control characters, so that outside text is safe to draw: none can steer a terminal."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import lru_cache
 _MAX_REMEMBERED = 512  # characters: names and messages, but no bodies
 
 
-def visible(text: str) -> str:
-    """The same text with everything unprintable written out, as `\\x1b` or `\\u202e`.
+def escaped(text: str) -> str:
+    """Escape control characters: whatever can't be printed is written out, as `\\x1b` or `\\u202e`.
 
     Covers C0, DEL and C1 controls, bidi controls, zero-width and other format characters, line
     separators, lone surrogates and unassigned code points. The result is one line of plain text;
