@@ -41,7 +41,7 @@ from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
 from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.sources.base import EventSource
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
 from nexus_tui.view.cost_poller import keep_costs
 from nexus_tui.view.frame import Frames
@@ -272,7 +272,7 @@ class NexusApp(App[None], inherit_bindings=False):
         try:
             await action()
         except NexusError as error:
-            self.notice(visible(error.message))
+            self.notice(escaped(error.message))
         self.paint_soon()
 
     @property
@@ -292,10 +292,10 @@ class NexusApp(App[None], inherit_bindings=False):
         try:
             outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
-            self.notice(visible(str(error).partition("\n")[0]))  # of a file's faults, the first
+            self.notice(escaped(str(error).partition("\n")[0]))  # of a file's faults, the first
             return None
         self.painter.take_in()
-        self.notice(visible(outcome.message))
+        self.notice(escaped(outcome.message))
         return outcome
 
     async def ask(self, dialog: Screen[T]) -> T | None:

@@ -18,7 +18,7 @@ from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.actions.found import add_found
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.view.switch_impact import is_last_of_zone, lost
 from nexus_tui.widgets.base.lines import Line
 
@@ -74,7 +74,7 @@ class BackendActions:
             return
         if not backend.enabled:
             left = f", {backend.in_flight} left" if backend.in_flight else ""
-            self._context.notice(f"{visible(backend.name)} is already switched off{left}")
+            self._context.notice(f"{escaped(backend.name)} is already switched off{left}")
             return
         await self._switch_off(backend)
 
@@ -121,7 +121,7 @@ class BackendActions:
     async def _probe(self) -> None:
         backend = self._selected()
         if backend is not None:
-            self._context.notice(f"probing {visible(backend.name)} …")
+            self._context.notice(f"probing {escaped(backend.name)} …")
             await self._context.command(ProbeBackend(backend=backend.name))
 
     async def _clear_cooldown(self) -> None:
@@ -167,7 +167,7 @@ class BackendActions:
         if plan is None:
             return
         if not plan.lines:
-            context.notice(visible(plan.message))
+            context.notice(escaped(plan.message))
             return
         question = confirm("Save this to the config file?", difference(plan.lines), "Save it")
         if await context.ask(question):
@@ -193,7 +193,7 @@ def difference(lines: Sequence[str]) -> list[Line]:
     """Lines of a unified diff, coloured and safe to draw; wrapped beside their sign."""
     styles = {"+": "good", "-": "bad", "@": "dim"}
     named = [(line, styles.get(line[:1], "text")) for line in lines]
-    return [((visible(line[:1]), name), (visible(line[1:]), name)) for line, name in named]
+    return [((escaped(line[:1]), name), (escaped(line[1:]), name)) for line, name in named]
 
 
 def _wrong_number(text: str) -> str | None:

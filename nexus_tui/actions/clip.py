@@ -13,7 +13,7 @@ from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.draw.clipboard import copy
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 
 _TOLD = "Sent to the terminal's clipboard. Terminals do not confirm it."
 _INTERRUPT_SECONDS = 2.0
@@ -37,7 +37,7 @@ class ClipActions:
         Args:
             may_keep: a file may hold it where nobody can be sure that it arrived.
         """
-        text = "\n".join(map(visible, text.split("\n")))  # what is pasted steers no terminal
+        text = "\n".join(map(escaped, text.split("\n")))  # what is pasted steers no terminal
         self._app.copy_to_clipboard(text)  # OSC 52, through the driver
         self._app.run_worker(self._finish(title, text, may_keep=may_keep), name="copy")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from nexus_tui.actions.context import AppContext
 from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.sources.base import FoundKey, offered
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 
 _TEXT = "Local servers are used once discovered. Cloud keys are used on request:"
 
@@ -31,7 +31,7 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
     if variable is None:
         return
     outcome = await discovery.use_key(variable)
-    context.notice(visible(outcome.message))
+    context.notice(escaped(outcome.message))
 
 
 def _option(number: int, key: FoundKey) -> Option[str]:

@@ -14,7 +14,7 @@ from nexus_tui.keymap.keys import Keymap, Place
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
 from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.palette import Palette
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.chrome import TABS
 
 # The places of tabs, whose actions the palette offers from everywhere.
@@ -102,13 +102,13 @@ class ProgramActions:
         except NexusError as error:
             lines = error.message.split("\n")
             if len(lines) == 1:
-                context.notice(visible(error.message))
+                context.notice(escaped(error.message))
             else:
                 await context.ask(notice("Nothing changed", lines))
             return
         if not plan.lines:
             await self._end_cooldowns()
-            context.notice(visible(plan.message))
+            context.notice(escaped(plan.message))
             return
         if await context.ask(confirm("Apply these changes?", plan.lines, "Apply them")):
             await context.command(ReloadConfig())

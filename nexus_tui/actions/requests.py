@@ -23,7 +23,7 @@ from nexus_tui.screens.diff import DiffScreen, Side
 from nexus_tui.screens.explain import ExplainScreen
 from nexus_tui.text import export as copying
 from nexus_tui.text.answer import answer_text
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import dollars
 from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
@@ -197,7 +197,7 @@ class RequestActions:
         if chosen and usd is None:
             price = "; price unknown"
         text = f"{what} is sent to a cloud provider and billed{price}."
-        question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
+        question = confirm(f"Send it to {escaped(name)}?", [text], "Send it")
         return await self._context.ask(question) or False
 
     def _mark_both(self, row: RecentRequest, request_id: str) -> None:
@@ -262,9 +262,9 @@ class RequestActions:
             path = await asyncio.to_thread(_write_new, name, _FORMATS[kind](rows))
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
-            self._context.notice(visible(f"{name}: {why}"))
+            self._context.notice(escaped(f"{name}: {why}"))
         else:
-            self._context.notice(visible(f"exported {len(rows):,} requests to {path}"))
+            self._context.notice(escaped(f"exported {len(rows):,} requests to {path}"))
 
 
 def _form_to_send(row: RecentRequest) -> ExplainForm:

@@ -109,12 +109,12 @@ def _show_json(findings: Sequence[Finding]) -> None:
 
 
 def _show_text(findings: Sequence[Finding]) -> None:
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
     for finding in findings:
-        show(visible(f"{finding.level:<9} {finding.about}: {finding.text}"))
+        show(escaped(f"{finding.level:<9} {finding.about}: {finding.text}"))
         if finding.hint:
-            show(visible(f"{_INDENT}→ {finding.hint}"))
+            show(escaped(f"{_INDENT}→ {finding.hint}"))
     levels = [finding.level.value for finding in findings]
     errors, warnings = levels.count("error"), levels.count("warning")
     show("")

@@ -234,13 +234,13 @@ def understood(status: int = 200) -> Generator[None]:
 
 def visible_json(value: Any) -> Any:
     """Escape control characters in every text of a JSON value."""
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
     if is_object(value):
-        return {visible(str(key)): visible_json(item) for key, item in value.items()}
+        return {escaped(str(key)): visible_json(item) for key, item in value.items()}
     if is_list(value):
         return [visible_json(item) for item in value]
-    return visible(value) if isinstance(value, str) else value
+    return escaped(value) if isinstance(value, str) else value
 
 
 def json_text(value: object, *, indent: int | None = 2) -> str:

@@ -142,13 +142,13 @@ def _as_csv(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
 
 
 def _as_table(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
     if not lines:
         return [f"no requests in {month}"]
     head = (by.upper(), "REQUESTS", "FAILED", "TOKENS IN", "TOKENS OUT", "COST", "ESTIMATED",
             "UNPRICED", "SAVED")  # fmt: skip
-    rows = [(visible(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
+    rows = [(escaped(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
     rows.append((f"total {month}", *_shown(_total(lines))))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
     texts: list[str] = []
@@ -220,7 +220,7 @@ def _total(lines: Sequence[CostLine]) -> CostLine:
 
 def _cell(name: str) -> str:
     """A name for a spreadsheet: nothing that steers a terminal, nothing that it would calculate."""
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
-    shown = visible(name)
+    shown = escaped(name)
     return f"'{shown}" if shown.startswith(("=", "+", "-", "@")) else shown

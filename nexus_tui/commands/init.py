@@ -100,8 +100,8 @@ async def _look() -> tuple[DiscoveryResult, ...]:
 
 
 def _told(results: Sequence[DiscoveryResult]) -> list[str]:
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
     return [
-        visible(f" {seen.kind.spec.title} at {seen.place.address}: {seen.text}") for seen in results
+        escaped(f" {seen.kind.spec.title} at {seen.place.address}: {seen.text}") for seen in results
     ]

@@ -11,7 +11,7 @@ from nexus_core.config.schema import Config
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.process.launch import Launch
 from nexus_tui.process.streams import say
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def report(launch: Launch, ring: LogRing, level: int, text: str) -> None:
 
 def _keep(ring: LogRing, level: int, text: str) -> None:
     """For whoever reads the log on a screen."""
-    ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, visible(text)))
+    ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, escaped(text)))
 
 
 def _origin(launch: Launch, config: Config) -> str:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from nexus_core.observe.log_ring import LogLine, LogRing, shortened
 from nexus_core.types import is_object
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")
 
@@ -36,8 +36,8 @@ class RingHandler(logging.Handler):
         try:
             text = _text(record)
         except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
-            text = visible(str(record.msg))
-        level, logger = record.levelname.lower(), self._prefix + visible(record.name)
+            text = escaped(str(record.msg))
+        level, logger = record.levelname.lower(), self._prefix + escaped(record.name)
         self._ring.add(LogLine(record.created, level, logger, shortened(text)))
 
 
@@ -47,7 +47,7 @@ class PrettyFormatter(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """`14:02:31 WARNING nexus_core.fleet.health: text`."""
         clock = time.strftime("%H:%M:%S", time.localtime(record.created))
-        return f"{clock} {record.levelname:<7} {visible(record.name)}: {_text(record)}"
+        return f"{clock} {record.levelname:<7} {escaped(record.name)}: {_text(record)}"
 
 
 class JsonFormatter(logging.Formatter):
@@ -106,7 +106,7 @@ def _one_line(record: logging.LogRecord) -> str:
     text = " ".join((record.getMessage(), *map(_pair, _fields(record).items())))
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
-    return visible(text)
+    return escaped(text)
 
 
 def _fields(record: logging.LogRecord) -> dict[str, object]:

@@ -17,9 +17,9 @@ def is_terminal(environ: Mapping[str, str]) -> bool:
 
 def say(text: str, prefix: str = "nexus: ") -> None:
     """Print a message for the user to stderr; control characters are escaped."""
-    from nexus_tui.text.escape import visible
+    from nexus_tui.text.escape import escaped
 
-    write(sys.stderr, visible(prefix + text))
+    write(sys.stderr, escaped(prefix + text))
 
 
 def show(text: str) -> bool:

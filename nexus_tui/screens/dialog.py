@@ -15,7 +15,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, TextArea
 
 from nexus_tui.keymap.bindings import panic_keys
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.glyphs import AsciiBar
 from nexus_tui.text.numbers import fit
 from nexus_tui.widgets.base.lines import Line, LineWidget, app_of, draws_ascii, folded
@@ -55,7 +55,7 @@ class Problem(LineWidget):
         self.styles.height = 1
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        return [((visible(self.text), "bad"),)]
+        return [((escaped(self.text), "bad"),)]
 
 
 class Dialog(ModalScreen[R], Generic[R]):
@@ -78,9 +78,9 @@ class Dialog(ModalScreen[R], Generic[R]):
         event.stop()  # the tab behind it would open something, too
 
     def compose(self) -> ComposeResult:
-        lines = [one if isinstance(one, tuple) else ((visible(one), "text"),) for one in self._text]
+        lines = [one if isinstance(one, tuple) else ((escaped(one), "text"),) for one in self._text]
         with Vertical(id="box"):
-            yield WrappedLines([((visible(self._title), "title"),), ()], id="dialog-title")
+            yield WrappedLines([((escaped(self._title), "title"),), ()], id="dialog-title")
             if lines:
                 with VerticalScroll(id="text", can_focus=False):
                     yield WrappedLines([*lines, ()])
@@ -140,10 +140,10 @@ class Options(RowList, Generic[R]):
         option = self._options[index]
         key = f" {option.key or ' ':<5} "
         if option.why_not:
-            text = f"{visible(option.label)}  {visible(option.why_not)}"
+            text = f"{escaped(option.label)}  {escaped(option.why_not)}"
             return ((key, "dim"), (fit(text, width - len(key)), "dim"))
-        label = fit(visible(option.label), min(len(option.label) + 2, width - len(key)))
-        return ((key, "key"), (label, "text"), (visible(option.note), "dim"))
+        label = fit(escaped(option.label), min(len(option.label) + 2, width - len(key)))
+        return ((key, "key"), (label, "text"), (escaped(option.note), "dim"))
 
 
 class Choose(Dialog[R]):
@@ -247,7 +247,7 @@ class ShowText(Dialog[None]):
         self._content = content
 
     def compose_below(self) -> ComposeResult:
-        content = "\n".join(visible(line) for line in self._content.split("\n"))
+        content = "\n".join(escaped(line) for line in self._content.split("\n"))
         yield TextArea(content, read_only=True, soft_wrap=True)
 
     def on_mount(self) -> None:

@@ -18,7 +18,7 @@ from nexus_tui.keymap.keys import Keymap
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_cell, cost_difference, tokens_words
 from nexus_tui.text.diff import Comparison, Pair, compare
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit, wrap
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
@@ -115,11 +115,11 @@ def _joined(left: Line, right: Line, half: int) -> Line:
 
 
 def _name(row: RecentRequest) -> Line:
-    backend = visible(row.backend or NOTHING)
+    backend = escaped(row.backend or NOTHING)
     return (
-        (f"{fit(visible(row.request_id), 12)} ", "title"),
+        (f"{fit(escaped(row.request_id), 12)} ", "title"),
         (f"{backend}  ", "bright"),
-        (visible(row.model), "text"),
+        (escaped(row.model), "text"),
     )
 
 

@@ -19,7 +19,7 @@ from nexus_core.routing.explain import Explanation, as_json
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.sources.base import EventSource
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.export import curl_for, dumped
 from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
@@ -130,7 +130,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
         )
         self.result = ExplainResult()
         self._asked = form.model  # as it came; the field shows it safe to draw
-        self._model = _input(visible(form.model), "model")
+        self._model = _input(escaped(form.model), "model")
         self._tokens = _input(str(form.tokens), "tokens")
         tiers = ["any", "0", "1", "2", "3", "4"]
         pins = ["any", *(one.name for one in source.backends())]
@@ -194,7 +194,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
 
     def _typed_model(self) -> str:
         typed = self._model.value
-        return self._asked if typed == visible(self._asked) else typed.strip()
+        return self._asked if typed == escaped(self._asked) else typed.strip()
 
     @work(exclusive=True)
     async def _answer(self) -> None:

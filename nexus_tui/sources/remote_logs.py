@@ -13,7 +13,7 @@ from nexus_core.observe.log_ring import CAPACITY, LogLine, LogRing, shortened
 from nexus_core.types import is_list, is_object
 from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ def _read_line(told: object) -> LogLine:
     line = read_json(LogLine, {key: told.get(key) for key in ("at", "level", "logger", "text")})
     return LogLine(
         at=line.at,
-        level=visible(line.level[:_MAX_NAME]),
-        logger=visible(line.logger[:_MAX_NAME]),
-        text=shortened(visible(shortened(line.text))),
+        level=escaped(line.level[:_MAX_NAME]),
+        logger=escaped(line.logger[:_MAX_NAME]),
+        text=shortened(escaped(shortened(line.text))),
     )

@@ -7,7 +7,7 @@ from decimal import Decimal
 from nexus_core.money.prices import REPORTED
 from nexus_core.observe.events import RequestFinished
 from nexus_core.observe.requests import RecentRequest
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, dollars
 from nexus_tui.widgets.base.lines import Cell
 
@@ -29,7 +29,7 @@ def cost_words(row: RecentRequest) -> str:
     if finished is None:
         return ""
     if finished.saved is not None:
-        instead = visible(finished.saved_model or "a cloud")
+        instead = escaped(finished.saved_model or "a cloud")
         return f"local, saved ≈ {dollars(finished.saved.usd)} ({instead})"
     expected = f"{dollars(finished.estimated.usd)} est, " if finished.estimated else ""
     if row.is_unpriced:

@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeVar
 
 from rich.cells import cell_len
 
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import wrap
 from nexus_tui.widgets.base.lines import Cell, Line
 
@@ -111,7 +111,7 @@ def _folded(cells: Sequence[Cell], width: int) -> Iterator[Line]:
             yield tuple(line)
             line, used = [], 0
             continue
-        text = " " if word.isspace() else visible(word)
+        text = " " if word.isspace() else escaped(word)
         for part in wrap(text, width):
             size = cell_len(part)
             if used + size > width:

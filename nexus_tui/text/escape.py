@@ -7,7 +7,7 @@ from functools import lru_cache
 _MAX_REMEMBERED = 512  # characters: names and messages, but no bodies
 
 
-def visible(text: str) -> str:
+def escaped(text: str) -> str:
     """Escape control characters and other unprintable text, as `\x1b` or `\u202e`.
 
     Covers C0, DEL and C1 controls, bidi controls, zero-width and other format characters, line

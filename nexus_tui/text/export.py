@@ -14,7 +14,7 @@ from typing import Any
 from nexus_core.observe.outcome import EXPORT
 from nexus_core.observe.requests import Headers, RecentRequest
 from nexus_core.types import Endpoint
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body
 
 # What curl sets itself, or what says nothing about the request.
@@ -134,7 +134,7 @@ def _harmless(value: object) -> object:
         return str(value).lower()  # as in JSON
     if not isinstance(value, str):
         return value
-    return f"'{visible(value)}" if value.startswith(_FORMULA) else visible(value)
+    return f"'{escaped(value)}" if value.startswith(_FORMULA) else escaped(value)
 
 
 def dumped(value: object) -> str:

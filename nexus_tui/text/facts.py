@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from nexus_core.observe.outcome import Fact, Unit
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, duration
 
 
@@ -23,7 +23,7 @@ def fact_text(fact: Fact, value: object) -> str:
         case Unit.PLAIN:
             if isinstance(value, bool):
                 return "yes" if value else "no"
-            return visible(str(value)) or NOTHING
+            return escaped(str(value)) or NOTHING
         case Unit.TIME:
             return clock(_number(value))
         case Unit.MS:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count
 from nexus_tui.view.frame import Frame
 from nexus_tui.view.zones import Cut, ZoneWatch
@@ -22,13 +22,13 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
     """Alarm banners, one line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
-        lines.append(f"SERVER STOPPED: {visible(server.problem)}   R restarts it")
+        lines.append(f"SERVER STOPPED: {escaped(server.problem)}   R restarts it")
     if frame.status == "stale":
         lines.append("LINK LOST: values are stale, changes are disabled")
     if frame.status == "closed":
         lines.append("LINK CLOSED: values are stale")
     if frame.notice:
-        lines.append(visible(frame.notice))
+        lines.append(escaped(frame.notice))
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
     return lines + [_cut(zone, zones.cuts.get(zone), is_short=is_short) for zone in cut]
 

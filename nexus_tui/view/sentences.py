@@ -29,7 +29,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.routing.stages import Stage
 from nexus_core.types import BudgetStatus, HealthCause, HealthStatus
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip
 
 _MAX_NAME = 32  # cells of a name, so that what happened is seen beside it
@@ -49,7 +49,7 @@ def sentence(event: NexusEvent) -> str | None:
         case RequestFinished():
             return _finished(event) if event.failed else None
         case RequestRefused():
-            why = _REFUSED.get(event.status, visible(event.code).replace("_", " "))
+            why = _REFUSED.get(event.status, escaped(event.code).replace("_", " "))
             return f"a request was refused ({event.status}): {why}"
         case BackendHealthChanged():
             return _health(event)
@@ -83,10 +83,10 @@ def _finished(event: RequestFinished) -> str:
         last = event.attempts[-1]
         before = len(event.attempts) - 1
         after = f", after {before} other{'s' if before > 1 else ''}" if before else ""
-        return f"{model} failed at {_name(last.backend)}{after}: {visible(last.error)}"
-    error = visible(event.error or f"answered {event.status}")
+        return f"{model} failed at {_name(last.backend)}{after}: {escaped(last.error)}"
+    error = escaped(event.error or f"answered {event.status}")
     if event.backend is not None:
-        error = error.removeprefix(f'backend "{visible(event.backend)}": ')  # it is named here
+        error = error.removeprefix(f'backend "{escaped(event.backend)}": ')  # it is named here
         return f"{model} broke off at {_name(event.backend)}: {error}"
     why = _why_nobody(event.considered)
     return f"{model} failed: {error}" if why is None else f"{model} refused: {why}"
@@ -111,7 +111,7 @@ def _why_nobody(considered: Iterable[Considered]) -> str | None:
     if stages == {Stage.ZONE}:
         return f"restricted request, and only open backends serve the model ({_names(drops)})"
     if stages == {Stage.BUDGET} and len(whys) == 1:
-        return visible(whys.pop() or "the monthly budget is spent")
+        return escaped(whys.pop() or "the monthly budget is spent")
     return "; ".join(f"{_name(one.backend)} is {_short(one)}" for one in drops.values())
 
 
@@ -130,7 +130,7 @@ _SHORT: dict[str, Callable[[str], str]] = {
 
 def _short(drop: Considered) -> str:
     """What is in the way, to go on from `NAME is`."""
-    why = visible(drop.why or "not capable")
+    why = escaped(drop.why or "not capable")
     if (words := _SHORT.get(drop.dropped_by or "")) is not None:
         return words(why)
     what, _, more = why.partition(": ")
@@ -140,7 +140,7 @@ def _short(drop: Considered) -> str:
 def _health(event: BackendHealthChanged) -> str | None:
     if event.health is not HealthStatus.UNHEALTHY:
         return None
-    name, detail = _name(event.backend), visible(event.detail or "")
+    name, detail = _name(event.backend), escaped(event.detail or "")
     if event.cause is HealthCause.AUTH:
         return f"{name}: {detail}"
     return f"{name} is unhealthy: {detail}" if detail else f"{name} is unhealthy"
@@ -149,7 +149,7 @@ def _health(event: BackendHealthChanged) -> str | None:
 def _cooldown(event: CooldownBegan) -> str:
     what = f" for {_name(event.model)}" if event.model else ""
     return f"{_name(event.backend)} keeps failing{what}, tried again in {event.seconds:.0f} s: " + (
-        visible(event.why)
+        escaped(event.why)
     )
 
 
@@ -167,7 +167,7 @@ def _budget(event: BudgetStatusChanged) -> str | None:
 
 
 def _name(name: str) -> str:
-    return clip(visible(name), _MAX_NAME)
+    return clip(escaped(name), _MAX_NAME)
 
 
 def _names(drops: Iterable[str]) -> str:

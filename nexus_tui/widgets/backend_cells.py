@@ -9,7 +9,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.stats import BackendStats
 from nexus_core.types import BackendState, Cost, HealthStatus
 from nexus_tui.text.costs import sum_sign
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent
 from nexus_tui.view.frame import BackendView, Frame
 from nexus_tui.widgets.base.bars import gauge
@@ -38,11 +38,11 @@ def note_cell(backend: BackendView, frame: Frame) -> Cell:
     if not snapshot.is_on:
         return _off(snapshot, frame.now)
     if snapshot.health is HealthStatus.UNHEALTHY:
-        return visible(snapshot.detail or "does not answer"), "bad"
+        return escaped(snapshot.detail or "does not answer"), "bad"
     if note := _cooldown_note(backend, frame.at):
-        return visible(note), "warn"
+        return escaped(note), "warn"
     # It is well, and lists no models: of importance where none are configured.
-    return visible(snapshot.detail or ""), "dim" if snapshot.models else "warn"
+    return escaped(snapshot.detail or ""), "dim" if snapshot.models else "warn"
 
 
 def _cooldown_note(backend: BackendView, at: float) -> str:
@@ -102,7 +102,7 @@ def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
         case "note":
             return note_cell(backend, frame)
         case "name":
-            return visible(snapshot.name), "text" if backend.is_usable else "dim"
+            return escaped(snapshot.name), "text" if backend.is_usable else "dim"
         case "type":
             return snapshot.type.value, "dim"
         case "zone":
@@ -153,10 +153,10 @@ def unusable_row(backend: UnusableBackend, columns: Layout) -> Line:
     for column, width in columns:
         known = {
             "state": ("✗ unused", "bad"),
-            "name": (visible(backend.name), "dim"),
+            "name": (escaped(backend.name), "dim"),
             "type": (backend.type.value, "dim"),
             "zone": (backend.zone.value[0].upper(), "dim"),
-            "note": (visible(backend.why), "bad"),
+            "note": (escaped(backend.why), "bad"),
         }
         text, style = known.get(column.id, (NOTHING, "dim"))
         cells.append((column.cell(text, width), style))

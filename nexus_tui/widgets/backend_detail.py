@@ -8,7 +8,7 @@ from itertools import islice
 from typing import NamedTuple
 
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
 from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.view.model import Troubles
@@ -22,7 +22,7 @@ _LABEL = 9
 
 def masked_url(url: str) -> str:
     """A URL without user name and password."""
-    return visible(_CREDENTIALS.sub("//…@", url))
+    return escaped(_CREDENTIALS.sub("//…@", url))
 
 
 def _numbers(backend: BackendView, width: int) -> Line:
@@ -56,11 +56,11 @@ class _Model(NamedTuple):
 
 def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
     name, own = row
-    shown = visible(name) if name == own else f"{visible(name)} → {visible(own)}"
+    shown = escaped(name) if name == own else f"{escaped(name)} → {escaped(own)}"
     note = cooling.get(own)
     if note is None:
         return ((f"  {fit(shown, width - 3)}", "text"),)
-    told = f": cooldown, {visible(note)}"
+    told = f": cooldown, {escaped(note)}"
     name_width = max(width // 3, width - 3 - len(told))  # a long name leaves room for the note
     return ((f"  {fit(clip(shown, name_width) + told, width - 3)}", "warn"),)
 
@@ -81,9 +81,9 @@ class BackendFacts(LineWidget):
         few = islice(backend.models, width)  # more don't fit, and there may be thousands
         models = ", ".join(few)[:width] or "none known"
         return [
-            rule(width, visible(backend.name), backend.type.location),
+            rule(width, escaped(backend.name), backend.type.location),
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
-            ((" models  ", "dim"), (fit(visible(models), width - _LABEL), "text")),
+            ((" models  ", "dim"), (fit(escaped(models), width - _LABEL), "text")),
             _numbers(selected, width),
             _state(selected, self._frames.current),
         ]
@@ -109,7 +109,7 @@ class BackendDetail(ScrolledLines):
             return [rule(width, "Backend"), (), (("  No data.", "dim"),)]
         backend, cooling = selected.snapshot, selected.cooling
         body = self._body(selected, width)
-        title = rule(width, visible(backend.name), backend.type.location)
+        title = rule(width, escaped(backend.name), backend.type.location)
         seen = self.in_sight(body, height - self.head_lines)
         shown = (_model(row, width, cooling) if isinstance(row, _Model) else row for row in seen)
         return [title, *shown]
@@ -147,12 +147,12 @@ class BackendDetail(ScrolledLines):
         lines: list[Line] = [((" Last failures", "head"),)]
         kinds = backend.stats.errors
         if kinds:
-            text = "   ".join(f"{visible(kind)} {number:,}" for kind, number in kinds.most_common())
+            text = "   ".join(f"{escaped(kind)} {number:,}" for kind, number in kinds.most_common())
             lines.append(((f"  since the start: {text}", "dim"),))
         troubles = self._troubles.get(backend.snapshot.name, ())
         for at, attempt in reversed(troubles):
             status = "no answer" if attempt.status is None else str(attempt.status)
-            parts = wrap(f"{status}: {visible(attempt.error)}", width - 13)
+            parts = wrap(f"{status}: {escaped(attempt.error)}", width - 13)
             lines.append(((f"  {clock(at)} ", "dim"), (parts[0], "bad")))
             lines += [((f"{'':11}{part}", "bad"),) for part in parts[1:]]
         return lines if len(lines) > 1 else [*lines, (("  none", "dim"),)]

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.message import Message
 
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit
 from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.widgets.backend_cells import STATE_CELLS, BackendRows, unusable_row
@@ -97,7 +97,7 @@ def _short(backend: BackendView, width: int) -> Line:
     latency = duration(snapshot.latency_ms)
     return (
         (f" {glyph[0]} ", style),
-        (fit(visible(snapshot.name), width - 24), "text" if backend.is_usable else "dim"),
+        (fit(escaped(snapshot.name), width - 24), "text" if backend.is_usable else "dim"),
         (f" {snapshot.zone.value[0].upper()}{tier:<2}", "dim"),
         (f"{fit(f'{snapshot.in_flight}/{limit}', 6)} ", "text"),
         (fit(note or latency, 9), style if note else "text"),

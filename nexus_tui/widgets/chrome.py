@@ -14,7 +14,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.keymap.keys import Key
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import sum_sign
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clip, count, dollars, fit, uptime
 from nexus_tui.view.frame import Frame, Frames
 from nexus_tui.view.model import ViewModel
@@ -112,7 +112,7 @@ class StatusBar(LineWidget):
         if source.is_read_only:
             flags.append(("[RO]" if is_short else "[READ-ONLY]", "flag"))
         if source.is_remote:
-            host = fit(visible(source.address.rpartition(":")[0]), _HOST).rstrip()
+            host = fit(escaped(source.address.rpartition(":")[0]), _HOST).rstrip()
             flags.append(("[ATT]" if is_short else f"[ATTACHED {host}]", "flag"))
         return flags
 
@@ -126,7 +126,7 @@ class StatusBar(LineWidget):
         if width < _WIDE:
             host, _, port = source.address.rpartition(":")
             is_here = not source.is_remote
-            shown = f":{port}" if is_here else f"{fit(visible(host), _HOST).rstrip()}:{port}"
+            shown = f":{port}" if is_here else f"{fit(escaped(host), _HOST).rstrip()}:{port}"
             return [
                 (("NEXUS ", "title"), (shown, "bright")),
                 (zones[0], (" ", "text"), zones[1]),
@@ -137,7 +137,7 @@ class StatusBar(LineWidget):
                 (("up ", "dim"), (up, "text")),
             ]
         return [
-            (("NEXUS ", "title"), (visible(source.address), "bright")),
+            (("NEXUS ", "title"), (escaped(source.address), "bright")),
             (("up ", "dim"), (up, "text")),
             (("zones ", "dim"), zones[0], (" ", "text"), zones[1]),
             (("backends ", "dim"), (f"{usable}/{total} ok", health)),

@@ -9,7 +9,7 @@ from typing import get_args
 
 from nexus_core.money.report import CostReport, CostRow, Grouping
 from nexus_core.types import NANO
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.widgets.base.bars import gauge, spark
@@ -73,7 +73,7 @@ class CostTable(RowList):
         if costs is None:
             self._rows = []
             problem = self._frames.current.costs_problem
-            text = _NOT_YET if problem is None else f"No costs: {visible(problem)}."
+            text = _NOT_YET if problem is None else f"No costs: {escaped(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
         is_number = self._sort != "name"
         self._rows = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
@@ -104,10 +104,10 @@ class CostTable(RowList):
         """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
         frame = self._frames.current
         if frame.costs_problem is not None:
-            text = f"as of {clock(costs.at)}: {visible(frame.costs_problem)}"
+            text = f"as of {clock(costs.at)}: {escaped(frame.costs_problem)}"
             return joined([((text, "warn"),)], width)
         if costs.problem is not None:
-            text = f"requests are not recorded: the ledger {visible(costs.problem)}"
+            text = f"requests are not recorded: the ledger {escaped(costs.problem)}"
             return joined([((text, "bad"),)], width)
         if costs.monthly_limit is None:
             return joined([*_saved(costs), (("no monthly limit", "dim"),)], width)
@@ -191,9 +191,9 @@ def _saved(costs: CostReport) -> list[Line]:
 def _cell(row: CostRow, column: str, by: Grouping) -> Cell:
     match column:
         case "name":
-            return visible(row.name or _NOBODY[by]), "text" if row.name else "dim"
+            return escaped(row.name or _NOBODY[by]), "text" if row.name else "dim"
         case "where":
-            return visible(row.where or NOTHING), "dim"
+            return escaped(row.where or NOTHING), "dim"
         case "requests":
             return count(row.requests), "text"
         case "prompt":
@@ -227,4 +227,4 @@ def _price_from(row: CostRow) -> Cell:
         return f"+ {count(row.unpriced)} {_UNPRICED}", "warn"
     if row.saved is not None:
         return f"local, saved ≈ {dollars(row.saved, 2)}", "good"
-    return (NOTHING if row.price_from is None else visible(row.price_from)), "dim"
+    return (NOTHING if row.price_from is None else escaped(row.price_from)), "dim"

@@ -14,7 +14,7 @@ from nexus_core.observe.requests import Headers, RecentRequest
 from nexus_core.routing.explain import Explanation
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import cost_words
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
@@ -57,7 +57,7 @@ class RequestDetail(ScrolledLines):
         shown = self.in_sight(body, room)
         hidden = len(body) - self._top - room
         more = [f"{hidden} more lines below"] if hidden > 0 else []
-        title = rule(width, f"Request {visible(row.request_id)}", *more)
+        title = rule(width, f"Request {escaped(row.request_id)}", *more)
         return [title, _summary(row), self._pane_titles(width), *shown]
 
     def _pane_titles(self, width: int) -> Line:
@@ -142,9 +142,9 @@ def _summary(row: RecentRequest) -> Line:
     status, style = status_cell(row)
     path = row.received.endpoint.value if row.received else ""
     if row.refused is not None:
-        path = visible(row.refused.path)
+        path = escaped(row.refused.path)
     return (
-        (f" {visible(row.model) or NOTHING}", "bright"),
+        (f" {escaped(row.model) or NOTHING}", "bright"),
         ("   ", "text"),
         (status, style),
         (f"   {duration(row.total_ms) if not row.is_live else 'running'}", "text"),
@@ -172,11 +172,11 @@ def _header_block(title: str, headers: Headers, width: int, none: str) -> list[L
     lines: list[Line] = [((f" {title}", "head"),)]
     if not headers:
         return [*lines, ((f"  {none}", "dim"),)]
-    names = [visible(name) for name, _ in headers]
+    names = [escaped(name) for name, _ in headers]
     column = min(max(map(cell_len, names)), width // 2)
     for name, (_, value) in zip(names, headers, strict=True):
         is_ours = name.lower().startswith("x-nexus-")
-        parts = wrap(visible(value), width - column - 4)
+        parts = wrap(escaped(value), width - column - 4)
         for index, part in enumerate(parts):
             label = fit(name if index == 0 else "", column)
             lines.append(((f"  {label}  ", "title" if is_ours else "dim"), (part, "text")))

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from nexus_core.routing.explain import Candidate, Explanation, ModelStages
 from nexus_core.routing.stages import Stage
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, dollars, fit, packed, wrap
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
@@ -71,7 +71,7 @@ class ExplainResult(RowList):
 
     def _make(self, width: int) -> Iterator[Row]:
         if self._problem:
-            yield Row(((f"  {visible(self._problem)}", "bad"),))
+            yield Row(((f"  {escaped(self._problem)}", "bad"),))
         explanation = self._explanation
         if explanation is None:
             return
@@ -81,10 +81,10 @@ class ExplainResult(RowList):
             yield from _candidate(candidate, explanation, width)
         yield from _outcome(explanation, width)
         if self._usable:
-            names = ", ".join(map(visible, self._usable))
+            names = ", ".join(map(escaped, self._usable))
             yield Row(((f" {fit('what if', _STAGE)}  ", "live"), (f"{names} usable", "live")))
         for change in explanation.would_change:
-            yield from _wrapped("what if", visible(change), width, "dim")
+            yield from _wrapped("what if", escaped(change), width, "dim")
 
 
 def _label(stage: str, flow: str = "") -> Cell:
@@ -98,24 +98,24 @@ def _wrapped(label: str, text: str, width: int, style: str) -> Iterator[Row]:
 
 def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterator[Row]:
     if model.model != explanation.models[0].model:
-        yield Row(((f" fallback  {visible(model.model)}", "head"),))
+        yield Row(((f" fallback  {escaped(model.model)}", "head"),))
     if len(model.resolved) > 1:
-        yield from _wrapped("alias", " → ".join(map(visible, model.resolved)), width, "text")
+        yield from _wrapped("alias", " → ".join(map(escaped, model.resolved)), width, "text")
     if model.policies:
-        yield from _wrapped("policy", ", ".join(map(visible, model.policies)), width, "privacy")
+        yield from _wrapped("policy", ", ".join(map(escaped, model.policies)), width, "privacy")
     for stage in model.stages:
         name, flow = stage.stage.value, f"{stage.before} → {stage.after}"
         if not stage.dropped:
             if stage.before and stage.stage not in _UNASKED:
                 yield Row((_label(name, flow),))
         elif stage.stage is Stage.MODEL:  # nothing can be imagined of these
-            names = ", ".join(visible(one.backend) for one in stage.dropped)
-            text = f"{names}: {visible(stage.dropped[0].why)}"
+            names = ", ".join(escaped(one.backend) for one in stage.dropped)
+            text = f"{names}: {escaped(stage.dropped[0].why)}"
             for index, part in enumerate(wrap(text, width - _STAGE - _FLOW - 8)):
                 yield Row((_label("" if index else name, "" if index else flow), (part, "text")))
         else:
             for index, dropped in enumerate(stage.dropped):
-                text = f"{visible(dropped.backend)}: {visible(dropped.why)}"
+                text = f"{escaped(dropped.backend)}: {escaped(dropped.why)}"
                 label = _label("" if index else name, "" if index else flow)
                 yield Row((label, (text, "text")), dropped.backend)
 
@@ -123,8 +123,8 @@ def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterato
 def _candidate(one: Candidate, explanation: Explanation, width: int) -> Iterator[Row]:
     is_chosen = explanation.chosen is not None and one.position == 1
     score = "" if one.score is None else f"{one.score:3.0f} ="
-    model = f" ({visible(one.model)})" if one.model != explanation.models[0].model else ""
-    name = f"{one.position} {visible(one.backend)}{model}"
+    model = f" ({escaped(one.model)})" if one.model != explanation.models[0].model else ""
+    name = f"{one.position} {escaped(one.backend)}{model}"
     glyph: Cell = ("✓ ", "good") if is_chosen else ("  ", "text")
     cell: Cell = (f"{fit(name, _NAME)} {score:5} ", "bright" if is_chosen else "text")
     parts = packed(score_terms(one.terms), width - _STAGE - _FLOW - _NAME - 14)
@@ -135,17 +135,17 @@ def _candidate(one: Candidate, explanation: Explanation, width: int) -> Iterator
 
 def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
     if explanation.note:
-        yield from _wrapped("note", visible(explanation.note), width, "warn")
+        yield from _wrapped("note", escaped(explanation.note), width, "warn")
     if explanation.refused is not None:
         refused = explanation.refused
-        text = f"{refused.status} {refused.code}: {visible(refused.message)}"
+        text = f"{refused.status} {refused.code}: {escaped(refused.message)}"
         yield from _wrapped("refused", text, width, "bad")
         if explanation.wait_seconds is not None:
             text = f"up to {explanation.wait_seconds:.0f} s in the queue, then refused"
             yield from _wrapped("waits", text, width, "warn")
     elif explanation.chosen is not None:
         chosen = explanation.chosen
-        text = f"{visible(chosen.backend)} with {visible(chosen.model) or NOTHING}, {chosen.reason}"
+        text = f"{escaped(chosen.backend)} with {escaped(chosen.model) or NOTHING}, {chosen.reason}"
         yield from _wrapped("goes to", f"{text}, zone {chosen.zone}", width, "good")
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd

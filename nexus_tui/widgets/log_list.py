@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit
 from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
 from nexus_tui.widgets.base.lines import Line, rule
@@ -81,7 +81,7 @@ class LogList(RowList):
         if self._wanted.level != LEVELS[0]:
             states.append(f"{self._wanted.level} and above")
         if self._wanted.words:
-            states.append(f"filter: {visible(self.filter)}")
+            states.append(f"filter: {escaped(self.filter)}")
         if len(self._shown) < len(self._ring):
             states.append(f"{count(len(self._shown))} of {count(len(self._ring))}")
         return [rule(width, "Logs", *states)]

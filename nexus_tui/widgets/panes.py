@@ -14,7 +14,7 @@ from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_words, tokens_words
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.lines import Cell, Line
@@ -64,16 +64,16 @@ def route_pane(row: RecentRequest, now: Explanation | None, width: int) -> list[
 
 def _decision(row: RecentRequest, width: int) -> list[Line]:
     if row.refused is not None:
-        text = f"refused before routing: {visible(row.refused.code)}"
+        text = f"refused before routing: {escaped(row.refused.code)}"
         return fact("outcome", text, width, "warn")
-    asked = " → ".join(map(visible, row.resolved)) or visible(row.asked_model) or NOTHING
+    asked = " → ".join(map(escaped, row.resolved)) or escaped(row.asked_model) or NOTHING
     lines = fact("asked", asked, width)
-    lines += fact("backend", visible(row.backend or "none answered"), width, "bright")
+    lines += fact("backend", escaped(row.backend or "none answered"), width, "bright")
     zone = row.zone.value if row.zone else NOTHING
     reason = row.reason.value if row.reason else NOTHING
     lines += fact("reason", f"{reason}, zone {zone}", width)
     if row.error is not None:
-        lines += fact("error", visible(row.error), width, "bad")
+        lines += fact("error", escaped(row.error), width, "bad")
     elif row.client_left:
         lines += fact("outcome", "client disconnected before the end", width, "warn")
     return lines
@@ -83,7 +83,7 @@ def _considered(row: RecentRequest, width: int) -> list[Line]:
     lines: list[Line] = [((" Backends considered, in order", "head"),)]
     if not row.considered:
         return [*lines, (("  none", "dim"),)]
-    names = max(cell_len(visible(one.backend)) for one in row.considered)
+    names = max(cell_len(escaped(one.backend)) for one in row.considered)
     column = min(max(names, 8), max(8, width - 38))
     for one in row.considered:
         lines += _considered_lines(one, row, column, width)
@@ -100,7 +100,7 @@ def _considered_lines(one: Considered, row: RecentRequest, column: int, width: i
     parts = wrap(verdict, width - used)
     first: Line = (
         (f" {position:>2} ", "text" if one.position else "dim"),
-        (f"{fit(visible(one.backend), column)} ", "text" if one.position else "dim"),
+        (f"{fit(escaped(one.backend), column)} ", "text" if one.position else "dim"),
         (f"{fit(health, 9)} ", health_style),
         (f"{one.zone.value[0].upper()} {tier} ", "dim"),
         (f"{score}  ", "text"),
@@ -121,7 +121,7 @@ def _total(score: Sequence[ScoreTerm]) -> float:
 def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
     """Each as its weight times its value, and what that adds."""
     return [
-        f"{visible(term.name)} {term.weight:g}×{term.value:.2f}={term.weight * term.value:.0f}"  # noqa: RUF001
+        f"{escaped(term.name)} {term.weight:g}×{term.value:.2f}={term.weight * term.value:.0f}"  # noqa: RUF001
         for term in score
     ]
 
@@ -129,7 +129,7 @@ def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
 def _verdict(one: Considered, row: RecentRequest) -> Cell:
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
-        return f"out: {visible(one.why or one.dropped_by or 'unknown reason')}", "dim"
+        return f"out: {escaped(one.why or one.dropped_by or 'unknown reason')}", "dim"
     if row.backend == one.backend:
         if row.status is None:
             return "… waiting", "live"
@@ -149,9 +149,9 @@ def _failed(row: RecentRequest, width: int) -> list[Line]:
         return []
     lines: list[Line] = [(), ((" Failed attempts", "head"),)]
     for number, attempt in enumerate(row.attempts, 1):
-        head = f" {number:>2} {visible(attempt.backend)} "
+        head = f" {number:>2} {escaped(attempt.backend)} "
         lines.append(((head, "text"), (_outcome(attempt), "warn")))
-        lines += [((f"    {part}", "bad"),) for part in wrap(visible(attempt.error), width - 5)]
+        lines += [((f"    {part}", "bad"),) for part in wrap(escaped(attempt.error), width - 5)]
     return lines
 
 
@@ -159,13 +159,13 @@ def _would_change(now: Explanation | None, width: int) -> list[Line]:
     if now is None:
         return []
     if now.chosen is not None:
-        goes = f"{visible(now.chosen.backend)}, {now.chosen.reason.value}"
+        goes = f"{escaped(now.chosen.backend)}, {now.chosen.reason.value}"
     else:
-        goes = visible(now.refused.message) if now.refused else NOTHING
+        goes = escaped(now.refused.message) if now.refused else NOTHING
     lines: list[Line] = [(), ((" Asked again now", "head"),)]
     lines += fact("goes to", goes, width)
     for index, change in enumerate(now.would_change):
-        lines += fact("or, if" if index == 0 else "", visible(change), width, "dim")
+        lines += fact("or, if" if index == 0 else "", escaped(change), width, "dim")
     return lines
 
 
@@ -240,7 +240,7 @@ def request_pane(
     lines: list[Line] = []
     if row.received is not None:
         shape = "stream" if row.received.is_streaming else "single answer"
-        lines += fact("client", visible(row.received.client or "no client keys"), width)
+        lines += fact("client", escaped(row.received.client or "no client keys"), width)
         lines += fact("body", f"{row.received.body_bytes:,} bytes in, {shape} out", width)
     if kept is None:
         return [*lines, (), *_not_kept(is_capturing, width)]
@@ -258,7 +258,7 @@ def _text(text: str, width: int, how_to_get_it: str) -> list[Line]:
     lines: list[Line] = []
     shown = text[:_MAX_SHOWN].split("\n")[:_MAX_LINES]
     for line in shown:
-        lines += [((f" {part}", "text"),) for part in wrap(visible(line), width - 2)]
+        lines += [((f" {part}", "text"),) for part in wrap(escaped(line), width - 2)]
     more = len(text) - sum(map(len, shown)) - (len(shown) - 1)
     if more:
         told = f"{more:,} more characters not shown: {how_to_get_it}."

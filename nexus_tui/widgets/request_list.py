@@ -8,7 +8,7 @@ from nexus_core.observe.outcome import SCREEN_LIST, Fact
 from nexus_core.observe.requests import RecentRequest
 from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
 from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count
 from nexus_tui.view.model import ViewModel
@@ -108,7 +108,7 @@ class RequestList(RowList):
 
     def head(self, width: int) -> Sequence[Line]:
         titles = ((heading(_layout(width)), "head"),)
-        problem = visible(self._view.filter.problem or "")
+        problem = escaped(self._view.filter.problem or "")
         return [rule(width, self._title, *self._states(), warning=problem), titles]
 
     def _states(self) -> list[str]:
@@ -124,14 +124,14 @@ class RequestList(RowList):
         if view.errors_only:
             states.append("errors only")
         if view.filter.text:
-            states.append(f"filter: {visible(view.filter.text)}")
+            states.append(f"filter: {escaped(view.filter.text)}")
         if view.filter.text or view.errors_only:
             states.append(f"{count(len(view.view))} of {count(view.kept)}")
         return states
 
     def empty(self, width: int) -> Sequence[Line]:
         if self._view.filter.problem:
-            return [(), ((f"  {visible(self._view.filter.problem)}", "warn"),)]
+            return [(), ((f"  {escaped(self._view.filter.problem)}", "warn"),)]
         if self._view.kept:
             return [(), (("  Nothing matches. ", "dim"), ("esc", "key"), (" shows all", "dim"))]
         return [(), (("  No request yet.", "dim"),)]
@@ -166,11 +166,11 @@ def _cell(row: RecentRequest, column: str) -> Cell:
         case "at":
             return clock(row.at), "dim"
         case "request_id":
-            return short_id(visible(row.request_id)), "dim"
+            return short_id(escaped(row.request_id)), "dim"
         case "asked_model":
-            return visible(row.model) or NOTHING, "text"
+            return escaped(row.model) or NOTHING, "text"
         case "backend":
-            return visible(row.backend or NOTHING), "text"
+            return escaped(row.backend or NOTHING), "text"
         case "zone":
             return (row.zone.value[0].upper() if row.zone else NOTHING), "text"
         case "reason":
@@ -201,7 +201,7 @@ def _reason(row: RecentRequest) -> Cell:
     if row.reason is not None:
         return row.reason.value, _REASONS[row.reason][1]
     if row.refused is not None:
-        return visible(row.refused.code), "warn"
+        return escaped(row.refused.code), "warn"
     return NOTHING, "text"
 
 

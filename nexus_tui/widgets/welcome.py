@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 from nexus_tui.sources.base import DiscoverySource, EventSource, offered
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import curl_for
 from nexus_tui.text.numbers import fit, wrap
@@ -56,8 +56,8 @@ class Welcome(ScrolledLines):
         """What is wrong and what there is to do comes first: the end may be out of sight."""
         discovery = self._source.discovery
         example: list[Line] = [((" Then try it (y copies)", "head"),)]
-        for line in visible_lines(self.example):
-            example += [((f"   {part}", "live"),) for part in wrap(line, width - 4)]
+        for line in self.example.split("\n"):
+            example += [((f"   {part}", "live"),) for part in wrap(escaped(line), width - 4)]
         return [
             [*self._address(width), *self._config(width, is_discovering=discovery is not None)],
             *(_found(discovery, width) if discovery else [_by_hand()]),
@@ -67,7 +67,7 @@ class Welcome(ScrolledLines):
     def _address(self, width: int) -> list[Line]:
         head: Line = (
             (" Nexus is running at ", "text"),
-            (f"http://{visible(self._source.address)}/v1", "bright"),
+            (f"http://{escaped(self._source.address)}/v1", "bright"),
         )
         tail = " without a usable backend."
         if sum(len(text) for text, _ in head) + len(tail) > width:
@@ -77,22 +77,17 @@ class Welcome(ScrolledLines):
     def _config(self, width: int, *, is_discovering: bool) -> list[Line]:
         config = self._source.config
         if config.path is not None:
-            text = f"Config file: {visible(str(config.path))}. It has no usable backend."
+            text = f"Config file: {escaped(str(config.path))}. It has no usable backend."
         elif is_discovering:
             text = "No config file found. S writes nexus.toml with the discovered servers."
         else:
             text = "No config file found. Write a nexus.toml and restart Nexus."
         lines: list[Line] = [((f" {part}", "text"),) for part in wrap(text, width - 2)]
         for backend in config.unusable:
-            why = f"{visible(backend.name)}: {visible(backend.why)}"
+            why = f"{escaped(backend.name)}: {escaped(backend.why)}"
             first, *rest = wrap(why, width - 6)
             lines += [((f"   ✗ {first}", "bad"),), *(((f"     {part}", "bad"),) for part in rest)]
         return lines
-
-
-def visible_lines(text: str) -> list[str]:
-    """Each line of a text, safe to draw."""
-    return [visible(line) for line in text.split("\n")]
 
 
 def _spaced(parts: Sequence[Sequence[Line]]) -> list[Line]:
@@ -117,20 +112,20 @@ def _found(discovery: DiscoverySource, width: int) -> list[list[Line]]:
             (
                 ("  ", "text"),
                 glyph,
-                (f" {fit(visible(server.title), 10)} {fit(visible(server.address), 16)} ", "text"),
-                (f"{visible(server.finding)}{used}", "good" if server.is_used else "dim"),
+                (f" {fit(escaped(server.title), 10)} {fit(escaped(server.address), 16)} ", "text"),
+                (f"{escaped(server.finding)}{used}", "good" if server.is_used else "dim"),
             )
         )
     verb = "adds" if len(offered(discovery)) == 1 else "offers"  # of several, it asks which
     keys: list[Line] = [((" Cloud keys in the environment", "head"),)]
     for key in discovery.keys:
         glyph = ("✓", "good") if key.is_set else ("✗", "dim")
-        offer = f"set    o {verb} {visible(key.title)}, zone open" if key.is_set else "not set"
+        offer = f"set    o {verb} {escaped(key.title)}, zone open" if key.is_set else "not set"
         keys.append(
             (
                 ("  ", "text"),
                 glyph,
-                (f" {fit(visible(key.variable), 18)} ", "text"),
+                (f" {fit(escaped(key.variable), 18)} ", "text"),
                 ("used" if key.is_used else offer, "live" if key.is_set else "dim"),
             )
         )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from textual import events
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit, packed, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
@@ -126,6 +126,6 @@ class ZoneBoard(LineWidget):
 
 def _hit(hit: Hit) -> str:
     if hit.backend is None:
-        return f"{visible(hit.model)} (→ 503)"
-    how = f", {visible(hit.how)}" if hit.how else ""
-    return f"{visible(hit.model)} (→ {visible(hit.backend)}{how})"
+        return f"{escaped(hit.model)} (→ 503)"
+    how = f", {escaped(hit.how)}" if hit.how else ""
+    return f"{escaped(hit.model)} (→ {escaped(hit.backend)}{how})"

@@ -4,7 +4,7 @@ import pytest
 
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.app import NexusApp
-from nexus_tui.text.escape import visible
+from nexus_tui.text.escape import escaped
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text
 from tests.tui.staged import captured, make_stage
@@ -45,7 +45,7 @@ HOSTILE = (
     ],
 )
 def test_what_steers_a_terminal_is_written_out(text: str, shown: str) -> None:
-    assert visible(text) == shown
+    assert escaped(text) == shown
 
 
 @pytest.mark.parametrize("model", HOSTILE)
@@ -63,7 +63,7 @@ async def test_a_hostile_model_name_is_drawn_as_text_in_list_and_detail(model: s
         in_detail = screen_text(app)
 
     for text in (in_list, in_detail):
-        assert visible(model) in text
+        assert escaped(model) in text
         assert not any(char != "\n" and not char.isprintable() for char in text)
     assert app.crash is None
 
@@ -75,7 +75,7 @@ async def test_hostile_names_are_text_in_every_dialog_and_tab(name: str) -> None
     stage.kept["id-1"] = captured("id-1", name.encode(errors="replace"))
     stage.source.notice = name
     logs = LogRing()
-    logs.add(LogLine(0, "error", "x", visible(name)))
+    logs.add(LogLine(0, "error", "x", escaped(name)))
     app = NexusApp(stage.source, now=fixed_now, logs=logs)
 
     async with app.run_test(size=(120, 36)) as pilot:
