@@ -100,6 +100,20 @@ class ContextLengthError(InvalidRequestError):
     code = "context_length_exceeded"
 
 
+class UnsupportedFieldsError(NexusError):
+    """The chosen provider can't do what fields of the request ask for."""
+
+    status = 422
+    code = "unsupported_parameter"
+    type = "invalid_request_error"
+
+    def __init__(self, fields: dict[str, str]) -> None:
+        """`fields` says of each field, by its path, why it can't be done; at least one."""
+        reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
+        super().__init__(reasons, param=next(iter(fields)))
+        self.fields = fields
+
+
 class BackendNotFoundError(NexusError):
     """There is no backend of that name."""
 

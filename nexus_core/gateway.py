@@ -16,9 +16,8 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.execute import Operator
 from nexus_core.control.reload import ReloadPlan, plan_reload
 from nexus_core.dialects.openai_chat.request import OpenAIRequest
-from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.discovery.watch import Discovery
-from nexus_core.errors import NexusError
+from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker

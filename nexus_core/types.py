@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from typing_extensions import TypeIs
 
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
+# Parsed JSON of any kind: `isinstance` narrows it, where `is_object` would cost too much.
+JsonValue: TypeAlias = "JsonObject | list[JsonValue] | str | float | bool | None"
 
 
 def is_object(value: object) -> TypeIs[JsonObject]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
-from nexus_core.errors import NexusError
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.types import JsonObject
 
 
@@ -18,20 +18,6 @@ class Translation:
     ignored: tuple[str, ...] = ()  # fields without effect on the answer that were left out
     changed: tuple[str, ...] = ()  # for people: "temperature 1.4 → 1.0"; never text of a prompt
     calls: CallMapping = field(default=UNCHANGED, repr=False)  # for the calls in the answer
-
-
-class UnsupportedFieldsError(NexusError):
-    """The chosen provider can't do what fields of the request ask for."""
-
-    status = 422
-    code = "unsupported_parameter"
-    type = "invalid_request_error"
-
-    def __init__(self, fields: dict[str, str]) -> None:
-        """`fields` says of each field, by its path, why it can't be done; at least one."""
-        reasons = "; ".join(f"{name}: {why}" for name, why in fields.items())
-        super().__init__(reasons, param=next(iter(fields)))
-        self.fields = fields
 
 
 class ModelFailedError(ValueError):

@@ -14,15 +14,16 @@ from nexus_core.dialects.anthropic import (
     translate_request,
     translate_response,
 )
-from nexus_core.dialects.hub import check_chat_request
-from nexus_core.dialects.openai_chat.request import JsonValue, OpenAIRequest, parse_json
+from nexus_core.dialects.hub.request import check_chat_request
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject, is_list, is_object
+from nexus_core.types import Endpoint, JsonObject, JsonValue, is_list, is_object
 from nexus_core.upstream.base import Headers
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, read_whole
 from nexus_core.providers.details import (

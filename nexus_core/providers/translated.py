@@ -8,7 +8,7 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import ModelFailedError, StreamFailedError
 from nexus_core.dialects.sse import (
     DONE,
@@ -21,7 +21,7 @@ from nexus_core.dialects.sse import (
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import ReportedError, Response, read_whole
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import JsonObject, JsonValue, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflated
 

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.openai_chat.answer import error_envelope
+from nexus_core.dialects.hub.answer import error_envelope
+from nexus_core.dialects.hub.limits import number_of_choices
 from nexus_core.dialects.openai_chat.chunks import as_chunks
-from nexus_core.dialects.openai_chat.limits import number_of_choices
-from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
+from nexus_core.dialects.openai_chat.request import read_service_tier
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.sse import Shape
 from nexus_core.dialects.usage import find_usage, read_usage
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError

@@ -8,8 +8,12 @@ from collections.abc import Awaitable, Callable, Mapping
 
 from nexus_core import descriptors
 from nexus_core.config.schema import RoutingConfig, ServerConfig
-from nexus_core.dialects.report import UnsupportedFieldsError
-from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
+from nexus_core.errors import (
+    NexusError,
+    OutOfDescriptorsError,
+    UnsupportedFieldsError,
+    UpstreamFailedError,
+)
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.near_names import shortlist

@@ -6,7 +6,7 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Response
 from nexus_core.providers.base import KeyCutter

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.types import JsonObject, is_list, is_object
 from nexus_core.upstream.base import Headers
 

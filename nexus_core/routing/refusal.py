@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
@@ -20,6 +19,7 @@ from nexus_core.errors import (
     NoCapableBackendError,
     PrivacyConstraintError,
     ServiceUnavailableError,
+    UnsupportedFieldsError,
 )
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import near_names

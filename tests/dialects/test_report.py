@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nexus_core.dialects.report import Findings, Translation, UnsupportedFieldsError
+from nexus_core.dialects.report import Findings, Translation
+from nexus_core.errors import UnsupportedFieldsError
 
 
 def test_what_was_found_is_told() -> None:

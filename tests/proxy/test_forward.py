@@ -13,7 +13,7 @@ from nexus_core.config.schema import (
     ServerConfig,
 )
 from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeAlias
 
-from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS
+from nexus_core.dialects.request import MAX_MODEL_CHARS
 from nexus_core.types import BudgetStatus, PrivacyZone, RouteReason
 
 Json: TypeAlias = dict[str, Any]

@@ -6,17 +6,13 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, TypeAlias, assert_never
+from typing import Any, assert_never
 
+from nexus_core.dialects.parsing import refuse_constant
+from nexus_core.dialects.request import MAX_MODEL_CHARS
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import Endpoint, JsonObject
+from nexus_core.types import Endpoint, JsonObject, JsonValue
 
-# Parsed JSON of any kind: `isinstance` narrows it, where `is_object` would cost too much.
-JsonValue: TypeAlias = "JsonObject | list[JsonValue] | str | float | bool | None"
-
-MAX_MODEL_CHARS = 256
-MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 _REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
@@ -124,47 +120,7 @@ def read_service_tier(fields: Mapping[str, object]) -> str | None:
     return tier if isinstance(tier, str) else None
 
 
-def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
-    """Parse JSON from outside.
-
-    Args:
-        allows_nan: NaN and infinities are numbers, as Python's servers and clients have them.
-
-    Raises:
-        ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
-    """
-    try:
-        value: JsonValue = json.loads(text, parse_constant=None if allows_nan else _refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    return value
-
-
-def parse_finite_json(text: str | bytes) -> JsonValue:
-    """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
-
-    Raises:
-        ValueError: as `parse_json`, or a number is beyond what a float holds.
-    """
-    try:
-        value: JsonValue = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not isfinite(value):
-        raise ValueError("a number is out of range")
-    return value
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:

@@ -6,9 +6,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nexus_core.dialects.openai_chat.limits import completion_limit, number_of_choices
-from nexus_core.dialects.openai_chat.request import JsonValue
-from nexus_core.types import Capability, Endpoint, JsonObject
+from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
+from nexus_core.types import Capability, Endpoint, JsonObject, JsonValue
 
 CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
 _TOKENS_PER_IMAGE = 85  # the least that a model takes for one

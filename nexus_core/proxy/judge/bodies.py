@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from enum import Enum, auto
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
 from nexus_core.types import Endpoint, JsonObject, is_list, is_object

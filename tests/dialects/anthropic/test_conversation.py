@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nexus_core.dialects.anthropic.tool_ids import to_anthropic_id
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.build import (
     HAIKU_3,
     HAIKU_4_5,

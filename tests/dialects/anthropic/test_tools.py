@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.build import OPUS_5, SONNET_4, function, translate
 
 TWO = [function("a"), function("b")]

@@ -12,7 +12,8 @@ from nexus_core.dialects.gemini import (
     translate_embeddings_request,
     translate_embeddings_response,
 )
-from nexus_core.dialects.report import Translation, UnsupportedFieldsError
+from nexus_core.dialects.report import Translation
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.gemini.oracles import BatchEmbedContentsBody
 
 ANSWER = {"embeddings": [{"values": [0.5, -1]}, {"values": [0.25, 2]}]}

@@ -16,9 +16,10 @@ from nexus_core.dialects.gemini import (
     translate_request,
     translate_response,
 )
-from nexus_core.dialects.hub import check_chat_request
-from nexus_core.dialects.report import StreamFailedError, UnsupportedFieldsError
+from nexus_core.dialects.hub.request import check_chat_request
+from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
+from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.types import JsonObject
 from tests.dialects.gemini.bodies import PNG, answer
 from tests.dialects.gemini.oracles import check_answer, check_body, check_chunk

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.report import UnsupportedFieldsError
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.gemini.bodies import CLOCK, USER, WEATHER, translate
 from tests.dialects.gemini.oracles import check_body
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus_core.dialects.report import UnsupportedFieldsError
 from nexus_core.dialects.tool_calls.mapping import CallMapping
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.schema.requests import (
     STRING,
     declarations,

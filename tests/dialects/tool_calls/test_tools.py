@@ -12,8 +12,9 @@ from nexus_core.dialects.anthropic import AnthropicStream
 from nexus_core.dialects.anthropic import translate_response as from_anthropic
 from nexus_core.dialects.gemini import AnswerForm, GoogleStream
 from nexus_core.dialects.gemini import translate_response as from_google
-from nexus_core.dialects.report import Translation, UnsupportedFieldsError
+from nexus_core.dialects.report import Translation
 from nexus_core.dialects.sse import SseParser
+from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.sdk import check_chunk
 from tests.dialects.schema.requests import (
     ARGUMENTS,

@@ -6,7 +6,7 @@ import pytest
 
 from nexus_core.dialects.anthropic import translate_request as to_anthropic
 from nexus_core.dialects.gemini import translate_request as to_gemini
-from nexus_core.dialects.openai_chat.limits import completion_limit, number_of_choices
+from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
 from nexus_core.dialects.openai_chat.traits import read_traits
 from nexus_core.types import Endpoint
 
