@@ -32,7 +32,7 @@ from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
-from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, HealthStatus, Operation, PrivacyZone
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)
@@ -106,9 +106,7 @@ def append() -> None:
 def bill() -> None:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
     request = ProxyRequest(
-        id="0123456789abcdef",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "0123456789abcdef"),
         need=Requirements("gpt-4o", ("gpt-4o",)),
         client="laptop",
         headers=(),
@@ -141,7 +139,7 @@ def bill() -> None:
 
         reference = microseconds(row)
         counting = microseconds(
-            lambda: count_tokens(cost_tracker.tokenizers, "gpt-4o", request.openai.fields)
+            lambda: count_tokens(cost_tracker.tokenizers, "gpt-4o", request.envelope.parsed)
         )
         taken = microseconds(attempt) - counting
         cost_tracker.ledger.close()

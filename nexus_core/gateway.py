@@ -15,7 +15,7 @@ from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.execute import Operator
 from nexus_core.control.reload import ReloadPlan, plan_reload
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.request import Request
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.fleet.lifecycle import Fleet
@@ -46,7 +46,7 @@ from nexus_core.routing.explain import (
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, CooldownEnd, Endpoint, ProbeResult, QueueState
+from nexus_core.types import BackendType, CooldownEnd, ProbeResult, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 
@@ -229,7 +229,7 @@ class Gateway:
             wants_prices=False
         )  # as the forwarder does: what is spent counts
         need = read_requirements(
-            question.model, question.hints, self.config.routing, question.traits
+            question.model, question.hints, self.config.routing, question.demand
         )
         situation = self._situation(question.usable)
         decision = situation.decide(need)
@@ -245,7 +245,7 @@ class Gateway:
         if chosen is None:
             return explanation
         backend = self.registry.snapshot(chosen.backend)
-        cost = await self.cost_tracker.expected_cost(backend, chosen.model, question.traits)
+        cost = await self.cost_tracker.expected_cost(backend, chosen.model, question.demand)
         if cost is not None:
             explanation = replace(
                 explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
@@ -254,15 +254,13 @@ class Gateway:
             return explanation
         return replace(
             explanation,
-            translation=await self._translation(question.request, question.endpoint, chosen),
+            translation=await self._translation(question.request, chosen),
         )
 
-    async def _translation(
-        self, request: OpenAIRequest, endpoint: Endpoint, chosen: Chosen
-    ) -> TranslationReport | None:
+    async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:
         try:
             agent = self.fleet.agents[chosen.backend]
-            call = await prepared(agent, endpoint, request, chosen.model)
+            call = await prepared(agent, request, chosen.model)
         except UnsupportedFieldsError as error:
             return TranslationReport(unsupported=error.fields)
         made = call.translation
@@ -324,7 +322,7 @@ class Gateway:
         """
         if self._tasks is None:
             raise NexusError("Nexus is not running")
-        size = len(request.openai.body)
+        size = len(request.envelope.body)
         waiting = sum(self._own.values())
         is_full = waiting and waiting + size > self.config.server.max_body_bytes
         if len(self._own) >= MAX_OWN_REQUESTS or is_full:
@@ -332,14 +330,16 @@ class Gateway:
                 f"{len(self._own)} requests of the dashboard or the control API are under way; "
                 "send it when some of them are over"
             )
-        self._own[request.id] = size
+        self._own[request.envelope.id] = size
         kept = self.captures.record(request, reply)
-        self._tasks.create_task(self._forward(request, kept), name=f"operator-{request.id}")
+        self._tasks.create_task(
+            self._forward(request, kept), name=f"operator-{request.envelope.id}"
+        )
 
     async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
         try:
             await self.forwarder.forward(request, reply)
         except Exception:
-            log.exception("failed request=%s", request.id)  # told by its events, too
+            log.exception("failed request=%s", request.envelope.id)  # told by its events, too
         finally:
-            del self._own[request.id]
+            del self._own[request.envelope.id]

@@ -107,12 +107,20 @@ class RouteReason(StrEnum):
     BACKEND_FAILOVER = "backend-failover"
 
 
-class Endpoint(StrEnum):
-    """The data-plane calls that are forwarded; the value is the path."""
+class Operation(StrEnum):
+    """What a client asks for, whatever the wire format."""
 
-    CHAT_COMPLETIONS = "/v1/chat/completions"
-    COMPLETIONS = "/v1/completions"
-    EMBEDDINGS = "/v1/embeddings"
+    CHAT = "chat"
+    COMPLETIONS = "completions"  # the legacy API
+    EMBEDDINGS = "embeddings"
+
+
+class DialectName(StrEnum):
+    """The wire formats that backends speak."""
+
+    OPENAI_CHAT = "openai_chat"
+    ANTHROPIC = "anthropic"
+    GEMINI = "gemini"
 
 
 class Capability(StrEnum):

@@ -30,14 +30,13 @@ from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
 from nexus_core.api.headers import REQUEST_ID
 from nexus_core.api.inference.serve import Completions
+from nexus_core.dialects.inbound import INBOUND
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestRefused
-from nexus_core.types import Endpoint
 
 log = logging.getLogger(__name__)
 
-_HOT = {endpoint.value: endpoint for endpoint in Endpoint}
 _DATA_PLANE = "/v1/"
 _CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
 
@@ -92,13 +91,13 @@ class FrontDoor:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         caller = self._guard.admit(scope)
-        endpoint = _HOT.get(scope["path"])
-        if endpoint is None:
+        asked = INBOUND.get(scope["path"])
+        if asked is None:
             await self._rest(scope, await self._take_in(scope, receive), send)
         elif scope["method"] != "POST":
-            raise MethodNotAllowedError(f"{endpoint.value} takes POST, not {scope['method']}")
+            raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}")
         else:
-            await self._completions.serve(endpoint, scope, receive, send, caller, request_id)
+            await self._completions.serve(asked, scope, receive, send, caller, request_id)
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
         """The body before FastAPI sees the request: it would wait for any, of any size."""

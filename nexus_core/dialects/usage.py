@@ -351,9 +351,6 @@ def _plain(prompt: int, completion: int, cached: int = 0) -> TokenUsage | None:
     )
 
 
-# Numbers ------------------------------------------------------------------------------------------
-
-
 def _whole(usage: Mapping[str, JsonValue], names: Iterable[str]) -> int | None:
     """The first of these counts that is above 0, else 0; None where all are absent or null.
 

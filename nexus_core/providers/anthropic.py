@@ -15,15 +15,15 @@ from nexus_core.dialects.anthropic import (
     translate_response,
 )
 from nexus_core.dialects.hub.request import check_chat_request
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
+from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject, JsonValue, is_list, is_object
+from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 from nexus_core.upstream.base import Headers
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
@@ -41,25 +41,22 @@ class AnthropicAgent(HttpAgent):
         """The key goes in a header of its own."""
         return (("x-api-key", key), ("anthropic-version", VERSION))
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The chat request as Anthropic's message.
 
         Raises:
             InvalidRequestError: a field has not its shape.
             UnsupportedFieldsError: names every field that can't be done.
         """
-        fields = check_chat_request(request.fields)
+        fields = check_chat_request(request.parsed)
         hints = self._settings.rejects_hints
         translation = translate_request(fields, model, reject_hints=hints)
         return Call(
-            endpoint=endpoint,
             path="/v1/messages",
             body=dump_body(translation.body),
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
             translation=translation,
         )
 
@@ -98,7 +95,7 @@ class AnthropicAnswer:
     counts_unended_event = False
 
     def __init__(self, call: Call) -> None:
-        asked = call.asked
+        asked = call.request.parsed
         options = asked.get("stream_options")
         self._model = call.model
         self._created = int(time.time())

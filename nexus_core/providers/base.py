@@ -9,12 +9,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
 from nexus_core.dialects.report import Translation
+from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import Endpoint, JsonObject, ProbeResult
+from nexus_core.types import ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
@@ -31,14 +31,13 @@ class WayBack:
 class Call:
     """A request in the form that one backend takes."""
 
-    endpoint: Endpoint  # that the client asked
     path: str
     body: bytes = field(repr=False)
     is_streaming: bool
     model: str  # by the backend's own name
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
     way_back: WayBack | None = field(default=None, repr=False)  # where something was added
-    asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
+    request: Request  # of the client: what it wants the answer to be
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
 
 
@@ -95,9 +94,7 @@ class InferenceAgent(Protocol):
         """What to check when the backend refuses the key; names the variable, never the key."""
         ...
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Put a request into this backend's form; nothing is sent.
 
         Args:
@@ -124,8 +121,7 @@ class InferenceAgent(Protocol):
 
 async def prepared(
     agent: InferenceAgent,
-    endpoint: Endpoint,
-    request: OpenAIRequest,
+    request: Request,
     model: str,
     *,
     wants_usage: bool = False,
@@ -139,8 +135,8 @@ async def prepared(
         UnsupportedFieldsError: the provider can't do what it asks for.
     """
     if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
-        return agent.prepare(endpoint, request, model, wants_usage=wants_usage)
-    return await asyncio.to_thread(agent.prepare, endpoint, request, model, wants_usage=wants_usage)
+        return agent.prepare(request, model, wants_usage=wants_usage)
+    return await asyncio.to_thread(agent.prepare, request, model, wants_usage=wants_usage)
 
 
 class KeyCutter:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.openai_chat.request import PATHS, write_request
+from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import HttpAgent
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 from nexus_core.upstream.base import UpstreamResponse
 
 log = logging.getLogger(__name__)
@@ -30,31 +31,28 @@ class OpenAIAgent(HttpAgent):
 
     _takes_additions = True  # until it refuses them: then until its configuration changes
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The request as it came, but for the model's name and a stream's wish for its usage."""
         adds_usage = (
             wants_usage
             and self._takes_additions
             and request.is_streaming
-            and endpoint is not Endpoint.EMBEDDINGS
-            and not request.wants_usage
+            and request.operation is not Operation.EMBEDDINGS
+            and not request.demand.wants_usage
         )
         return Call(
-            endpoint=endpoint,
-            path=endpoint.value,
-            body=request.body_for(model, adds_usage=adds_usage),
+            path=PATHS[request.operation],
+            body=write_request(request, model, adds_usage=adds_usage),
             is_streaming=request.is_streaming,
             model=model,
             adds_usage=adds_usage,
-            way_back=self._way_back(endpoint, request, model) if adds_usage else None,
-            asked=request.fields,
+            way_back=self._way_back(request, model) if adds_usage else None,
+            request=request,
         )
 
-    def _way_back(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> WayBack:
+    def _way_back(self, request: Request, model: str) -> WayBack:
         def plain() -> Call:
-            return self.prepare(endpoint, request, model)
+            return self.prepare(request, model)
 
         def remember() -> None:
             self._takes_additions = False

@@ -10,9 +10,8 @@ from dataclasses import dataclass, replace
 
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.hub.answer import error_envelope
-from nexus_core.dialects.hub.limits import number_of_choices
+from nexus_core.dialects.openai_chat.answers import read_service_tier
 from nexus_core.dialects.openai_chat.chunks import as_chunks
-from nexus_core.dialects.openai_chat.request import read_service_tier
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.sse import Shape
 from nexus_core.dialects.usage import find_usage, read_usage
@@ -194,7 +193,7 @@ class Exchange:
             response,
             self.agent.keys,
             hides_usage=call.adds_usage,
-            choices=number_of_choices(call.asked),
+            choices=call.request.demand.choices,
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
@@ -219,7 +218,7 @@ class Exchange:
         )
         if not is_object(fields):
             raise self._failed("answered a request for a stream without one")
-        body = as_chunks(fields, include_usage=_wants_usage(call.asked))
+        body = as_chunks(fields, include_usage=call.request.demand.wants_usage)
         return replace(whole, headers=as_events(headers), body=body)
 
     async def _rest(self, relay: StreamRelay, size: int) -> bytes:
@@ -239,7 +238,7 @@ class Exchange:
         fields = self._read(body)
         if fields is None:
             return Answer(status, as_json(headers), body, None, self._usage or find_usage(body))
-        found = judge_whole(fields, call.endpoint, call.model, call.asked)
+        found = judge_whole(fields, call.request.operation, call.model, call.request.parsed)
         if found is not None:
             return self._faulty(found, headers, body, call, is_inside=True)
         usage = self._usage or read_usage(fields)
@@ -355,18 +354,7 @@ def without_echo(fault: Fault, call: Call) -> Fault:
 
 
 def _holds(call: Call, phrase: str) -> bool:
-    if phrase.encode() in call.body:
-        return True
-    if b"\\u" not in call.body:
-        return False
-    # Letters may be escaped one by one. What is too long to be looked at may hold anything.
-    is_long = len(call.body) > _MAX_PARSED_BYTES
-    return is_long or phrase in json.dumps(call.asked, ensure_ascii=False)
-
-
-def _wants_usage(asked: JsonObject) -> bool:
-    options = asked.get("stream_options")
-    return is_object(options) and options.get("include_usage") is True
+    return phrase.encode() in call.body or call.request.mentions(phrase)
 
 
 def _error_body(fault: Fault, body: bytes) -> bytes:

@@ -186,7 +186,7 @@ class Forwarder:
         failure: Failure | None = None
         blamed: SelectedRoute | None = None  # whose failure it is
         await self._wait_for_spending(record)
-        blame = Blame(self._registry, record.request.openai.body, self._doubt, self._now)
+        blame = Blame(self._registry, record.request.envelope.body, self._doubt, self._now)
         try:
             attempt, most = 1, self._routing.max_retries + 1
             while (decision := await self._decide(record, tried)).order:
@@ -312,8 +312,7 @@ class Forwarder:
             try:
                 call = await prepared(
                     agent,
-                    request.endpoint,
-                    request.openai,
+                    request.envelope,
                     selected.model,
                     wants_usage=self._cost_tracker.is_priced(backend, selected.model),
                 )
@@ -352,7 +351,7 @@ class Forwarder:
             if answer.status >= 400:
                 blame.forgive()
             blame.answered()
-            self._strategy.affinity.remember(record.request.need.traits.prefixes, name)
+            self._strategy.affinity.remember(record.request.envelope.demand.prefixes, name)
             await self._deliver(record, answer, reply, blame)
             if answer.status < 400:
                 self._registry.cooldowns.succeed(name, model)

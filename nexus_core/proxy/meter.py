@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.openai_chat.request import read_service_tier
+from nexus_core.dialects.openai_chat.answers import read_service_tier
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.usage import UsageTally, may_tell_usage
 from nexus_core.observe.events import TokenUsage

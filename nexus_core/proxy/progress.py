@@ -83,13 +83,13 @@ class RequestRecord:
         self.bus.publish(
             RequestReceived(
                 at=self.now(),
-                request_id=request.id,
-                endpoint=request.endpoint,
-                model=request.openai.model,
-                is_streaming=request.openai.is_streaming,
+                request_id=request.envelope.id,
+                endpoint=request.envelope.path,
+                model=request.envelope.model,
+                is_streaming=request.envelope.is_streaming,
                 client=request.client,
                 headers=request.headers,
-                body_bytes=len(request.openai.body),
+                body_bytes=len(request.envelope.body),
                 replay_of=request.replay_of,
             )
         )
@@ -100,7 +100,7 @@ class RequestRecord:
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
-                request_id=self.request.id,
+                request_id=self.request.envelope.id,
                 backend=selected.backend.name,
                 backend_type=selected.backend.type,
                 zone=selected.backend.zone,
@@ -159,7 +159,9 @@ class RequestRecord:
         )
         self.attempts.append(attempt)
         self.drop_charge()
-        self.bus.publish(AttemptFailed(at=self.now(), request_id=self.request.id, attempt=attempt))
+        self.bus.publish(
+            AttemptFailed(at=self.now(), request_id=self.request.envelope.id, attempt=attempt)
+        )
 
     def begin(self, backend: str, status: int, headers: Headers) -> None:
         """The client's answer begins."""
@@ -168,7 +170,7 @@ class RequestRecord:
         self.bus.publish(
             FirstByteReceived(
                 at=self.now(),
-                request_id=self.request.id,
+                request_id=self.request.envelope.id,
                 backend=backend,
                 status=status,
                 first_byte_ms=self.first_byte_ms,
@@ -184,12 +186,12 @@ class RequestRecord:
         account = self._settle(at)
         event = RequestFinished(
             at=at,
-            request_id=self.request.id,
+            request_id=self.request.envelope.id,
             backend=selected.backend.name if selected else None,
             backend_type=selected.backend.type if selected else None,
             zone=selected.backend.zone if selected else None,
             reason=selected.reason if selected else None,
-            model=selected.model if selected else self.request.openai.model,
+            model=selected.model if selected else self.request.envelope.model,
             status=self.status,
             failed=self.failed,
             client_left=self.client_left,
@@ -237,7 +239,7 @@ class RequestRecord:
         level = logging.WARNING if event.failed else logging.INFO
         if log.isEnabledFor(level):
             upstream_ms = round(self.upstream_seconds * 1000, 2)
-            fields = _fields(event, self.request.openai.model, upstream_ms)
+            fields = _fields(event, self.request.envelope.model, upstream_ms)
             log.log(level, "finished", extra={"fields": fields})
 
     def _overhead_ms(self, elapsed_ms: float) -> float:
@@ -290,15 +292,15 @@ def ledger_row(event: RequestFinished, request: ProxyRequest) -> LedgerRow:
         request_id=event.request_id,
         at=event.at,
         client=request.client,
-        endpoint=request.endpoint,
-        asked_model=request.openai.model,
+        endpoint=request.envelope.path,
+        asked_model=request.envelope.model,
         model=event.model if event.backend else None,
         backend=event.backend,
         backend_type=event.backend_type,
         zone=event.zone,
         reason=event.reason,
         attempts=len(event.attempts) + (event.backend is not None and not _is_last_failed(event)),
-        is_streaming=request.openai.is_streaming,
+        is_streaming=request.envelope.is_streaming,
         status=event.status,
         failed=event.failed,
         client_left=event.client_left,

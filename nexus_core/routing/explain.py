@@ -8,8 +8,7 @@ from copy import copy
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
-from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
+from nexus_core.dialects.request import NO_DEMAND, Demand, Request
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.registry import BackendSnapshot
@@ -23,9 +22,9 @@ from nexus_core.routing.stages import Drop, Moment, Stage
 from nexus_core.types import (
     BackendType,
     Capability,
-    Endpoint,
     HealthCause,
     HealthStatus,
+    Operation,
     PrivacyZone,
     RouteReason,
 )
@@ -39,9 +38,9 @@ class Question:
 
     model: str
     hints: RoutingHints = NO_HINTS
-    traits: Traits = NO_TRAITS
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    request: OpenAIRequest | None = None  # to be translated for whoever is chosen
+    demand: Demand = NO_DEMAND
+    operation: Operation = Operation.CHAT
+    request: Request | None = None  # to be translated for whoever is chosen
     usable: tuple[str, ...] = ()  # backends to imagine on, healthy, free and without cooldown
 
 
@@ -215,8 +214,8 @@ def explain(
         min_tier=need.min_tier,
         backend=need.backend,
         is_flexible=need.is_flexible,
-        needs=tuple(sorted(need.traits.needs)),
-        prompt_tokens=need.traits.prompt_tokens,
+        needs=tuple(sorted(need.demand.capabilities)),
+        prompt_tokens=need.demand.prompt_tokens,
         strategy=situation.strategy.routing.strategy,
         note=_DRAWN if situation.is_drawn and len(decision.order) > 1 else None,
         models=tuple(_model_stages(decision)),

@@ -32,7 +32,7 @@ class KnownNames:
         hints = RoutingHints(zone=need.zone, min_tier=need.min_tier, backend=need.backend)
 
         def is_usable(name: str) -> bool:
-            other = read_requirements(name, hints, self.routing, need.traits)
+            other = read_requirements(name, hints, self.routing, need.demand)
             return any(
                 backend.is_on and suits(leg, backend)
                 for leg in (other, *other.fallbacks)

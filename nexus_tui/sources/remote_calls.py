@@ -23,9 +23,11 @@ from nexus_core.control.commands import (
     SwitchZone,
     asked_headers,
 )
-from nexus_core.dialects.openai_chat.traits import CHARS_PER_TOKEN, Traits, read_traits
+from nexus_core.dialects.openai_chat.demand import CHARS_PER_TOKEN, read_demand
+from nexus_core.dialects.openai_chat.request import PATHS
+from nexus_core.dialects.request import Demand
 from nexus_core.routing.explain import Question
-from nexus_core.types import Capability, Endpoint
+from nexus_core.types import Capability, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ def call_for(command: Command) -> HttpCall:
             path = one_request(command.request_id) + "/replay"
             return HttpCall("POST", path, {"backend": command.backend})
         case SendRequest():
-            path = f"/nexus/send?{urlencode({'endpoint': command.endpoint.value})}"
+            path = f"/nexus/send?{urlencode({'endpoint': command.endpoint})}"
             return HttpCall("POST", path, json.loads(command.body), dict(command.headers))
         case ReloadConfig():
             return HttpCall("POST", "/nexus/reload", {"only_plan": command.only_plan})
@@ -79,21 +81,21 @@ def one_request(request_id: str) -> str:
 
 
 def explain_call(question: Question) -> HttpCall:
-    """The call that answers a question; a request with the same traits stands for it."""
+    """The call that answers a question; a request with the same demand stands for it."""
     hints = question.hints
     headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
     # What stands for the request has no fields of its own whose translation could be told.
     query = urlencode(
         [
             ("translate", "false"),
-            ("endpoint", question.endpoint.value),
+            ("endpoint", PATHS[question.operation]),
             *(("usable", name) for name in question.usable),
         ]
     )
     return HttpCall(
         "POST",
         f"/nexus/explain?{query}",
-        {"model": question.model, **_body_with(question.endpoint, question.traits)},
+        {"model": question.model, **_body_with(question.operation, question.demand)},
         dict(headers),
     )
 
@@ -105,34 +107,34 @@ _PARTS: Mapping[Capability, dict[str, Any]] = {
 }
 
 
-def _body_with(endpoint: Endpoint, traits: Traits) -> dict[str, Any]:
-    """A request that shows these traits; its text is as long as it has to be."""
-    body = _with_text(endpoint, traits, "")
-    if traits.max_tokens and endpoint is not Endpoint.EMBEDDINGS:
-        is_chat = endpoint is Endpoint.CHAT_COMPLETIONS
-        body["max_completion_tokens" if is_chat else "max_tokens"] = traits.max_tokens
-    shown = read_traits(endpoint, {"model": "", **body}).prompt_tokens
-    missing = max(0, traits.prompt_tokens - shown)
-    return body | _with_text(endpoint, traits, " " * (missing * CHARS_PER_TOKEN))
+def _body_with(operation: Operation, demand: Demand) -> dict[str, Any]:
+    """A request that makes these demands; its text is as long as it has to be."""
+    body = _with_text(operation, demand, "")
+    if demand.completion_limit and operation is not Operation.EMBEDDINGS:
+        is_chat = operation is Operation.CHAT
+        body["max_completion_tokens" if is_chat else "max_tokens"] = demand.completion_limit
+    shown = read_demand(operation, {"model": "", **body}).prompt_tokens
+    missing = max(0, demand.prompt_tokens - shown)
+    return body | _with_text(operation, demand, " " * (missing * CHARS_PER_TOKEN))
 
 
-def _with_text(endpoint: Endpoint, traits: Traits, text: str) -> dict[str, Any]:
-    match endpoint:
-        case Endpoint.COMPLETIONS:
+def _with_text(operation: Operation, demand: Demand, text: str) -> dict[str, Any]:
+    match operation:
+        case Operation.COMPLETIONS:
             return {"prompt": text}
-        case Endpoint.EMBEDDINGS:
+        case Operation.EMBEDDINGS:
             return {"input": text}
-        case Endpoint.CHAT_COMPLETIONS:
-            parts = [part for need, part in _PARTS.items() if need in traits.needs]
+        case Operation.CHAT:
+            parts = [part for need, part in _PARTS.items() if need in demand.capabilities]
             content = [*parts, {"type": "text", "text": text}]
             body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
-            if Capability.TOOLS in traits.needs:
+            if Capability.TOOLS in demand.capabilities:
                 body["tools"] = [{}]
-            if Capability.JSON in traits.needs:
+            if Capability.JSON in demand.capabilities:
                 body["response_format"] = {"type": "json_object"}
             return body
         case _:
-            assert_never(endpoint)
+            assert_never(operation)
 
 
 def _backend(name: str, body: dict[str, Any]) -> HttpCall:

@@ -139,7 +139,7 @@ class RequestDetail(ScrolledLines):
 
 def _summary(row: RequestRow) -> Line:
     status, style = status_cell(row)
-    path = row.received.endpoint.value if row.received else ""
+    path = row.received.endpoint if row.received else ""
     if row.refused is not None:
         path = visible(row.refused.path)
     return (

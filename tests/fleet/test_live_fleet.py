@@ -24,7 +24,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.events import BackendAdded, BackendRemoved, ConfigReloaded
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.types import BackendType, Endpoint, HealthStatus, PrivacyZone
+from nexus_core.types import BackendType, HealthStatus, Operation, PrivacyZone
 from tests.contract import bodies
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.proxy.fakes import RecordingReply
@@ -71,13 +71,11 @@ async def serving(config: Config) -> AsyncIterator[Gateway]:
 
 
 async def ask(gateway: Gateway, *, restricted: bool = False) -> RecordingReply:
-    openai = read_request(Endpoint.CHAT_COMPLETIONS, BODY)
+    envelope = read_request(Operation.CHAT, BODY)
     zone = PrivacyZone.RESTRICTED if restricted else PrivacyZone.OPEN
     need = read_requirements("m", RoutingHints(zone=zone), gateway.config.routing)
     request = ProxyRequest(
-        id="r",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=openai,
+        envelope=envelope,
         need=need,
         client=None,
         headers=(),

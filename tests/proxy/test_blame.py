@@ -15,7 +15,7 @@ from nexus_core.proxy.exchange import AttemptFailedError, Failure
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, HealthStatus
+from nexus_core.types import HealthStatus, Operation
 from nexus_core.upstream.base import Headers, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ScriptedAgent, World, whole
@@ -41,13 +41,11 @@ async def ask(
 ) -> RecordingReply:
     messages = [{"role": "user", "content": text}]
     body = {"model": model, "stream": stream, "messages": messages}
-    read = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+    read = read_request(Operation.CHAT, json.dumps(body).encode(), f"r{text}")
     reply = RecordingReply()
     await world.forwarder.forward(
         ProxyRequest(
-            id=f"r{text}",
-            endpoint=Endpoint.CHAT_COMPLETIONS,
-            openai=read,
+            envelope=read,
             need=Requirements(model, (model,)),
             client=None,
             headers=(),

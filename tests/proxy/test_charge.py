@@ -11,7 +11,7 @@ from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.observe.events import RequestFinished
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import BackendType, Endpoint, PrivacyZone
+from nexus_core.types import BackendType, Operation, PrivacyZone
 from nexus_core.upstream.base import Headers
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.world import World
@@ -32,9 +32,7 @@ async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
     world.cost_tracker.prices.load()
     body = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
     request = ProxyRequest(
-        id="r1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
         need=Requirements("m", ("m",)),
         client=None,
         headers=(),

@@ -12,7 +12,8 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.openai_chat.request import read_request, write_request
+from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.observe.bus import EventBus
@@ -34,8 +35,8 @@ from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
 from nexus_core.types import (
     BackendType,
-    Endpoint,
     HealthStatus,
+    Operation,
     PrivacyZone,
     ProbeResult,
     RouteReason,
@@ -65,16 +66,13 @@ class ScriptedAgent:
         self.bodies: list[bytes] = []
         self.script = list(script)
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         return Call(
-            endpoint=endpoint,
-            path=endpoint.value,
-            body=request.body_for(model),
+            path=request.path,
+            body=write_request(request, model),
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
         )
 
     async def send(self, call: Call) -> ScriptedResponse:
@@ -162,9 +160,7 @@ class World:
 def request(stream: bool, high: bool = False) -> ProxyRequest:
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     return ProxyRequest(
-        id="r1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
         need=Requirements("m", ("m",), is_high_priority=high),
         client=None,
         headers=(),
@@ -492,9 +488,7 @@ async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
 class Picky(ScriptedAgent):
     """Can't do what a field asks for."""
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         raise UnsupportedFieldsError({"n": "one answer at a time"})
 
 

@@ -13,7 +13,7 @@ from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.progress import RequestRecord
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, RouteReason
+from nexus_core.types import Operation, RouteReason
 from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
 from tests.made_up_backends import decide, no_ledger, snapshot
 
@@ -44,9 +44,7 @@ PROMPT = "the secret of the prompt"
 def request(model: str = "fast") -> ProxyRequest:
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
     return ProxyRequest(
-        id="r1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
         need=Requirements(model, (model,)),
         client=None,
         headers=(),

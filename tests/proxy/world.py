@@ -19,7 +19,8 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.openai_chat.request import read_request, write_request
+from nexus_core.dialects.request import Request
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
@@ -31,7 +32,7 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, Endpoint, PrivacyZone, ProbeResult
+from nexus_core.types import BackendType, Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
@@ -187,17 +188,14 @@ class Agent:
         self._behaviours = behaviours
         self._count = 0
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
-        body = request.body_for(model)
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
+        body = write_request(request, model)
         return Call(
-            endpoint=endpoint,
-            path=endpoint.value,
+            path=request.path,
             body=body,
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
         )
 
     async def send(self, call: Call) -> Script:
@@ -283,12 +281,10 @@ class World:
         body = {"model": step.model, "stream": step.stream, "messages": messages}
         self.restricted[number] = step.zone is RESTRICTED or self.policy_restricts(step.model)
         hints = RoutingHints(zone=step.zone, priority="high" if step.high else "normal")
-        asked = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+        asked = read_request(Operation.CHAT, json.dumps(body).encode(), number)
         need = read_requirements(step.model, hints, self.routing)
         request = ProxyRequest(
-            id=number,
-            endpoint=Endpoint.CHAT_COMPLETIONS,
-            openai=asked,
+            envelope=asked,
             need=need,
             client=step.client,
             headers=(),

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from nexus_core.config.schema import PolicyConfig, RoutingConfig
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.explain import Situation, explain
 from nexus_core.routing.known_names import KnownNames
@@ -20,7 +20,7 @@ from nexus_core.types import BackendType, Capability, PrivacyZone
 from tests.made_up_backends import decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
-EMBEDDING = Traits(needs=frozenset({Capability.EMBEDDINGS}))
+EMBEDDING = Demand(capabilities=frozenset({Capability.EMBEDDINGS}))
 
 
 def named(*names: str) -> dict[str, str]:
@@ -49,7 +49,7 @@ def message(need: Requirements, *fleet: BackendSnapshot, **routing: Any) -> str:
         ({"min_tier": 4}, {"llama3:72b"}),
         ({"backend": "local"}, {"llama3:70b"}),
         (
-            {"traits": EMBEDDING},
+            {"demand": EMBEDDING},
             {"llama3:70b", "llama3:72b"},
         ),
     ],

@@ -50,7 +50,7 @@ class FakeGateway:
         strategy = Strategy(self.config.routing, Random(0))
         situation = Situation(self.registry.snapshots(), strategy, 0.0)
         need = read_requirements(
-            question.model, question.hints, self.config.routing, question.traits
+            question.model, question.hints, self.config.routing, question.demand
         )
         situation = situation.with_usable(question.usable)
         return explain(situation.decide(need), situation)

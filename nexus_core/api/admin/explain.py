@@ -3,19 +3,31 @@
 from __future__ import annotations
 
 import json
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
 
 from nexus_core.api.admin.control import answer
 from nexus_core.api.headers import read_hints
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.dialects.inbound import CHAT_PATH, INBOUND
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.routing.explain import Question, as_json
-from nexus_core.types import Endpoint
+
+
+def _inbound(path: str) -> str:
+    if path not in INBOUND:
+        *others, last = map(repr, INBOUND)
+        raise ValueError(f"Input should be {', '.join(others)} or {last}")
+    return path
+
+
+InboundPath = Annotated[
+    str, AfterValidator(_inbound), Query(json_schema_extra={"enum": [*INBOUND]})
+]
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -23,9 +35,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.post("/explain")
-    async def explain_request(
-        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    ) -> Response:
+    async def explain_request(request: Request, endpoint: InboundPath = CHAT_PATH) -> Response:
         """Where this request would go, and why; it is not sent.
 
         `?usable=NAME`, once or more, imagines that backend on, healthy and with a free slot.
@@ -36,9 +46,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         return Response(content, media_type="application/json")
 
     @router.post("/send")
-    async def send_request(
-        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    ) -> Response:
+    async def send_request(request: Request, endpoint: InboundPath = CHAT_PATH) -> Response:
         """Send a request of the operator's own; events and GET /nexus/requests tell of it.
 
         Body and X-Nexus-* headers are those of the data plane, whose every rule holds. Its answer
@@ -61,7 +69,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-async def _read_question(gateway: Gateway, request: Request, endpoint: Endpoint) -> Question:
+async def _read_question(gateway: Gateway, request: Request, endpoint: str) -> Question:
     """What the data plane would make of the request.
 
     Raises:
@@ -72,12 +80,13 @@ async def _read_question(gateway: Gateway, request: Request, endpoint: Endpoint)
     for name in usable:
         if name not in names:
             raise InvalidRequestError(f"usable: there is no backend {name!r}", param="usable")
-    asked = read_request(endpoint, await request.body())
+    dialect, operation = INBOUND[endpoint]
+    asked = dialect.read_request(operation, await request.body())
     return Question(
         model=asked.model,
         hints=read_hints(request.scope, names),
-        traits=read_traits(endpoint, asked.fields),
-        endpoint=endpoint,
+        demand=asked.demand,
+        operation=operation,
         request=None if request.query_params.get("translate") == "false" else asked,
         usable=usable,
     )

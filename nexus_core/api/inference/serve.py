@@ -23,13 +23,11 @@ from nexus_core.api.headers import (
     read_hints,
     shown_headers,
 )
-from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.dialects.inbound import Inbound
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
 
@@ -41,7 +39,7 @@ class Completions:
 
     async def serve(
         self,
-        endpoint: Endpoint,
+        asked: Inbound,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -58,17 +56,15 @@ class Completions:
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
         body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
-        openai = read_request(endpoint, body)
+        envelope = asked.dialect.read_request(asked.operation, body, request_id)
         hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
-            id=request_id,
-            endpoint=endpoint,
-            openai=openai,
+            envelope=envelope,
             need=read_requirements(
-                openai.model,
+                envelope.model,
                 hints,
                 self._gateway.config.routing,
-                read_traits(endpoint, openai.fields),
+                envelope.demand,
             ),
             client=caller.name,
             headers=shown_headers(scope["headers"]),

@@ -12,13 +12,13 @@ from enum import Enum, auto
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.proxy.judge.error_report import ErrorReport, read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.types import Endpoint, JsonObject, is_list, is_object
+from nexus_core.types import JsonObject, Operation, is_list, is_object
 
 _MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 
 
 def judge_whole(
-    fields: object, endpoint: Endpoint, model: str, asked: JsonObject | None = None
+    fields: object, operation: Operation, model: str, asked: JsonObject | None = None
 ) -> Fault | None:
     """Why a body that came with a good status is no answer; None where it is one.
 
@@ -29,7 +29,7 @@ def judge_whole(
         asked: the request's fields.
     """
     answer = fields if is_object(fields) else {}
-    wanted = "data" if endpoint is Endpoint.EMBEDDINGS else "choices"
+    wanted = "data" if operation is Operation.EMBEDDINGS else "choices"
     held = answer.get(wanted)
     if is_list(held):
         if (ended := _failed_choice(held)) is not None:

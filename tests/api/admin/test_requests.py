@@ -11,7 +11,6 @@ from nexus_core.types import (
     BackendType,
     Cost,
     CountMethod,
-    Endpoint,
     PrivacyZone,
     RouteReason,
 )
@@ -63,7 +62,7 @@ def end(gateway: Gateway, request_id: str, **money: Any) -> None:
         RequestReceived(
             at=1.0,
             request_id=request_id,
-            endpoint=Endpoint.CHAT_COMPLETIONS,
+            endpoint="/v1/chat/completions",
             model="m",
             is_streaming=False,
             client=None,

@@ -21,8 +21,9 @@ from nexus_core.api.app import create_app
 from nexus_core.api.docs.openapi import ROUTES, build
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
+from nexus_core.dialects.inbound import INBOUND
 from nexus_core.gateway import Gateway
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
 from tests.api.in_thread import in_thread
@@ -50,7 +51,7 @@ def test_the_schema_is_valid_openapi(auth: dict[str, Any]) -> None:
 
 
 def test_every_path_is_told_and_known() -> None:
-    hot = {("post", endpoint.value) for endpoint in Endpoint}
+    hot = {("post", path) for path in INBOUND}
 
     told = {(method, path) for method, path, _ in operations(schema_with())}
 
@@ -101,14 +102,14 @@ def test_only_inference_answers_422_and_nothing_a_validation_error() -> None:
 
     with_422 = {path for _, path, one in operations(schema) if "422" in one["responses"]}
 
-    assert with_422 == {endpoint.value for endpoint in Endpoint}
+    assert with_422 == INBOUND.keys()
     assert "HTTPValidationError" not in str(schema)
 
 
 def test_inference_tells_its_headers_and_bodies() -> None:
     schema = schema_with()
-    for endpoint in Endpoint:
-        operation = schema["paths"][endpoint.value]["post"]
+    for path, inbound in INBOUND.items():
+        operation = schema["paths"][path]["post"]
         asked = {one["$ref"].rpartition("/")[2] for one in operation["parameters"]}
         told = operation["responses"]["200"]["headers"]
 
@@ -116,7 +117,7 @@ def test_inference_tells_its_headers_and_bodies() -> None:
         assert {"X-Nexus-Backend", "X-Nexus-Cost-Estimated", "X-Nexus-Request-Id"} <= set(told)
         assert operation["requestBody"]["required"]
         assert ("text/event-stream" in operation["responses"]["200"]["content"]) == (
-            endpoint is not Endpoint.EMBEDDINGS
+            inbound.operation is not Operation.EMBEDDINGS
         )
 
 

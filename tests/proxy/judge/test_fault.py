@@ -10,13 +10,13 @@ import pytest
 from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_addition
 from nexus_core.proxy.judge.error_report import read_report
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 
 FAILED, BUSY, ACCOUNT_BUSY = FailureKind.FAILED, FailureKind.BUSY, FailureKind.ACCOUNT_BUSY
 NO_CREDIT, REFUSED_KEY = FailureKind.NO_CREDIT, FailureKind.REFUSED_KEY
 FORBIDDEN, REFUSED_CONTENT = FailureKind.FORBIDDEN, FailureKind.REFUSED_CONTENT
 
-CHAT, EMBEDDINGS = Endpoint.CHAT_COMPLETIONS, Endpoint.EMBEDDINGS
+CHAT, EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
 
 
 def e(message: str, **more: Any) -> dict[str, Any]:

@@ -44,7 +44,8 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.dialects.openai_chat.traits import Traits, read_traits
+from nexus_core.dialects.openai_chat.demand import read_demand
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import UnreadableError
@@ -52,7 +53,7 @@ from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceive
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
+from nexus_core.types import BackendType, Capability, Operation, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_calls import HttpCall, explain_call
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
@@ -103,7 +104,7 @@ def received(number: int) -> RequestReceived:
     return RequestReceived(
         at=1.0,
         request_id=f"r{number}",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="m",
         is_streaming=False,
         client=None,
@@ -312,7 +313,7 @@ COMMANDS: list[Command] = [
     SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
     SendRequest(
         body=b'{"model": "m", "input": "hi"}',
-        endpoint=Endpoint.EMBEDDINGS,
+        endpoint="/v1/embeddings",
         zone=PrivacyZone.RESTRICTED,
         min_tier=0,
         backend="a",
@@ -371,25 +372,25 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
     question = Question(
         model="gpt-4",
         hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
-        traits=Traits(needs=frozenset({Capability.CHAT}), prompt_tokens=300),
+        demand=Demand(capabilities=frozenset({Capability.CHAT}), prompt_tokens=300),
         usable=("a",),
     )
     async with linked(gateway) as source:
         assert await source.explain(question) == await gateway.explain(question)
 
 
-@pytest.mark.parametrize("endpoint", Endpoint)
+@pytest.mark.parametrize("operation", Operation)
 async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
-    endpoint: Endpoint,
+    operation: Operation,
 ) -> None:
     gateway = make_gateway()
-    bodies: dict[Endpoint, dict[str, Any]] = {
-        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
-        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
-        Endpoint.EMBEDDINGS: {"input": "x" * 900},
+    bodies: dict[Operation, dict[str, Any]] = {
+        Operation.CHAT: {"messages": [{"role": "user", "content": "x" * 900}]},
+        Operation.COMPLETIONS: {"prompt": "x" * 900},
+        Operation.EMBEDDINGS: {"input": "x" * 900},
     }
-    traits = replace(read_traits(endpoint, {"model": "m", **bodies[endpoint]}), prefixes=())
-    question = Question(model="m", traits=traits, endpoint=endpoint)
+    demand = replace(read_demand(operation, {"model": "m", **bodies[operation]}), prefixes=())
+    question = Question(model="m", demand=demand, operation=operation)
     async with linked(gateway) as source:
         assert await source.explain(question) == await gateway.explain(question)
 
@@ -409,19 +410,20 @@ async def test_what_another_version_does_not_know_is_told_as_such(
 @given(
     needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
     tokens=st.integers(200, 3000),
-    limit=st.integers(0, 100),
+    limit=st.none() | st.integers(1, 100),
 )
-def test_a_question_is_asked_by_a_request_with_the_same_traits(
-    needs: set[Capability], tokens: int, limit: int
+def test_a_question_is_asked_by_a_request_with_the_same_demand(
+    needs: set[Capability], tokens: int, limit: int | None
 ) -> None:
     wanted = frozenset(needs | {Capability.CHAT})
-    traits = Traits(needs=wanted, prompt_tokens=tokens, max_tokens=limit)
+    demand = Demand(capabilities=wanted, prompt_tokens=tokens, completion_limit=limit)
 
-    body = explain_call(Question(model="m", traits=traits)).body
+    body = explain_call(Question(model="m", demand=demand)).body
 
     assert body is not None
-    shown = read_traits(Endpoint.CHAT_COMPLETIONS, dict(body))
-    assert (shown.needs, shown.prompt_tokens, shown.max_tokens) == (wanted, tokens, limit)
+    shown = read_demand(Operation.CHAT, dict(body))
+    assert (shown.capabilities, shown.prompt_tokens) == (wanted, tokens)
+    assert shown.completion_limit == limit
 
 
 # What is not as it should be ----------------------------------------------------------------------
