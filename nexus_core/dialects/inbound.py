@@ -16,6 +16,8 @@ class Inbound(NamedTuple):
     operation: Operation
 
 
+DEFAULT: Dialect = OPENAI_CHAT  # in which is told what no inbound API was asked for
+
 DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT,)  # that clients may speak
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
@@ -31,3 +33,9 @@ def operation_at(path: str) -> Operation:
     """The operation a path asks for; chat where only another version of Nexus knows the path."""
     known = INBOUND.get(path)
     return Operation.CHAT if known is None else known.operation
+
+
+def dialect_of(path: str) -> Dialect:
+    """In whose format what is asked at a path is told"""
+    known = INBOUND.get(path)
+    return DEFAULT if known is None else known.dialect

@@ -15,6 +15,7 @@ from nexus_core.dialects.anthropic import (
     translate_response,
 )
 from nexus_core.dialects.hub.request import check_chat_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
@@ -57,6 +58,7 @@ class AnthropicAgent(HttpAgent):
             is_streaming=request.is_streaming,
             model=model,
             request=request,
+            dialect=OPENAI_CHAT,
             translation=translation,
         )
 

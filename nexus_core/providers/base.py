@@ -9,6 +9,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
@@ -24,6 +25,7 @@ class WayBack:
     """What to do where a backend refuses what Nexus added to a call for its own accounting."""
 
     plain: Callable[[], Call]  # the call as the client sent it
+    is_refusal: Callable[[int, bytes], bool]  # whether an error, by status and body, may be one
     remember: Callable[[], None]  # that this backend takes no additions
 
 
@@ -38,6 +40,7 @@ class Call:
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
     way_back: WayBack | None = field(default=None, repr=False)  # where something was added
     request: Request  # of the client: what it wants the answer to be
+    dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
 
 
@@ -47,7 +50,7 @@ def call_mapping(call: Call) -> CallMapping:
 
 
 class Response(Protocol):
-    """A backend's answer in OpenAI's format; its head has come, its body has not been read yet."""
+    """A backend's answer in its call's dialect; its head has come, its body is still to be read."""
 
     @property
     def status(self) -> int: ...

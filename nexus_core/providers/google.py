@@ -23,6 +23,7 @@ from nexus_core.dialects.gemini import (
     translate_response,
 )
 from nexus_core.dialects.hub.request import ChatRequest, check_chat_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError, Translation
 from nexus_core.dialects.request import Request
@@ -64,6 +65,7 @@ class GoogleAgent(HttpAgent):
             is_streaming=request.is_streaming,
             model=model,
             request=request,
+            dialect=OPENAI_CHAT,
             translation=translation,
         )
 

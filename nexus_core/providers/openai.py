@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from nexus_core.dialects.openai_chat.additions import refuses_addition
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
@@ -48,6 +50,7 @@ class OpenAIAgent(HttpAgent):
             adds_usage=adds_usage,
             way_back=self._way_back(request, model) if adds_usage else None,
             request=request,
+            dialect=OPENAI_CHAT,
         )
 
     def _way_back(self, request: Request, model: str) -> WayBack:
@@ -58,7 +61,7 @@ class OpenAIAgent(HttpAgent):
             self._takes_additions = False
             log.info("backend %s refuses stream_options; its streams are estimated", self.name)
 
-        return WayBack(plain, remember)
+        return WayBack(plain, refuses_addition, remember)
 
     async def send(self, call: Call) -> Response:
         """Send it and wait for the answer's head.

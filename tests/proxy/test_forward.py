@@ -12,6 +12,7 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
@@ -73,6 +74,7 @@ class ScriptedAgent:
             is_streaming=request.is_streaming,
             model=model,
             request=request,
+            dialect=OPENAI_CHAT,
         )
 
     async def send(self, call: Call) -> ScriptedResponse:

@@ -15,7 +15,7 @@ from nexus_core.api.asgi.messages import (
     send_whole,
 )
 from nexus_core.api.auth import Caller
-from nexus_core.api.errors import error_body, error_event, error_headers
+from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     NexusHeaders,
@@ -23,6 +23,7 @@ from nexus_core.api.headers import (
     read_hints,
     shown_headers,
 )
+from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.inbound import Inbound
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
@@ -70,7 +71,7 @@ class Completions:
             headers=shown_headers(scope["headers"]),
             received=received,
         )
-        reply = AsgiReply(send, request_id)
+        reply = AsgiReply(send, request_id, asked.dialect)
         try:
             async with asyncio.TaskGroup() as tasks:
                 watcher = tasks.create_task(_watch(receive, reply), name="client-watch")
@@ -93,8 +94,10 @@ async def _watch(receive: Receive, reply: AsgiReply) -> None:
 class AsgiReply:
     """The client's end of an exchange, as ASGI messages."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, dialect: Dialect) -> None:
         self._send = send
+        self._dialect = dialect
+        self._stream_type = dialect.stream_type.encode()
         self._request_id = request_id
         self._last = b"\n\n"
         self._is_stream = False
@@ -108,7 +111,7 @@ class AsgiReply:
         self._is_stream = length is None
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
-        if dict(headers).get(b"content-type", b"").startswith(b"text/event-stream"):
+        if dict(headers).get(b"content-type", b"").startswith(self._stream_type):
             headers += STREAM_HEADERS
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -130,7 +133,7 @@ class AsgiReply:
         Nothing fits behind a whole answer, which has been handed over by then.
         """
         if self._is_stream:
-            await self.send(self._border() + error_event(error))
+            await self.send(self._border() + self._dialect.error_event(error))
         await self.finish()
 
     async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
@@ -138,7 +141,7 @@ class AsgiReply:
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
         self.is_finished = True
-        await send_whole(self._send, error.status, headers, error_body(error))
+        await send_whole(self._send, error.status, headers, self._dialect.error(error))
         return shown_headers(headers)
 
     def _border(self) -> bytes:
