@@ -15,10 +15,10 @@ from types import MappingProxyType
 
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 
 FLEET = 50
@@ -56,20 +56,19 @@ def main() -> None:
     need = Requirements("m", ("m",), min_tier=1)
     reference = microseconds(lambda: sorted(backends, key=lambda b: (-b.priority, b.in_flight)))
     print(f"{'reference':15} {reference:7.1f} us   sorting {FLEET} snapshots")
-    strategies = {
-        name: Strategy(RoutingConfig.model_validate({"strategy": name}), Random(0))
+    contexts = {
+        name: RoutingContext(
+            backends, Strategy(RoutingConfig.model_validate({"strategy": name}), Random(0))
+        )
         for name in ("smart", "round_robin", "priority_only", "random")
     }
-    smart = strategies["smart"]
+    smart = contexts["smart"]
     both = replace(need, fallbacks=(Requirements("other", ("other",), min_tier=1),))
     measured = {
-        name: microseconds(lambda s=strategy: route(need, backends, s, Moment()))
-        for name, strategy in strategies.items()
+        name: microseconds(lambda c=context: route(need, c)) for name, context in contexts.items()
     }
-    measured["smart, 2 models"] = microseconds(lambda: route(both, backends, smart, Moment()))
-    measured["smart, told"] = microseconds(
-        lambda: route(need, backends, smart, Moment()).considered
-    )
+    measured["smart, 2 models"] = microseconds(lambda: route(both, smart))
+    measured["smart, told"] = microseconds(lambda: route(need, smart).considered)
     for name, taken in measured.items():
         print(f"{name:15} {taken:7.1f} us   {taken / reference:5.1f} x the reference")
 

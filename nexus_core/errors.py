@@ -181,7 +181,7 @@ class OutOfDescriptorsError(ServiceUnavailableError):
     @classmethod
     def now(cls) -> OutOfDescriptorsError:
         """The error in the usual words."""
-        return cls("Nexus has no file descriptor left for this request; send it again in a moment")
+        return cls("Nexus is out of file descriptors; retry the request in a moment")
 
 
 class PrivacyConstraintError(ServiceUnavailableError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
@@ -39,13 +39,15 @@ from nexus_core.routing.explain import (
     Chosen,
     Explanation,
     Question,
-    Situation,
     TranslationReport,
     explain,
 )
+from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.router import RouteDecision, foresee
 from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.what_if import with_usable
 from nexus_core.types import BackendType, CooldownEnd, ProbeResult, QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
@@ -129,7 +131,7 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Accounting, checks, discovery and replays run inside the block; all is closed after it."""
+        """Accounting, checks, discovery and replays run inside the block, and end with it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
@@ -223,24 +225,22 @@ class Gateway:
         """How many requests wait for a slot."""
         return 0 if self.queue is None else len(self.queue)
 
-    async def explain(self, question: Question) -> Explanation:
-        """Where such a request would go now, and why; nothing is sent and nothing counted."""
-        await self.cost_tracker.ready(
-            wants_prices=False
-        )  # as the forwarder does: what is spent counts
-        need = read_requirements(
-            question.model, question.hints, self.config.routing, question.demand
-        )
-        situation = self._situation(question.usable)
-        decision = situation.decide(need)
+    async def explain(self, question: Question, request: Request | None = None) -> Explanation:
+        """Where such a request would go now, and why; nothing is sent and nothing counted.
+
+        Args:
+            request: to be translated for whoever is chosen.
+        """
+        # As the forwarder does: what is spent counts.
+        await self.cost_tracker.ready(wants_prices=False)
+        decision = self._foresee(question)
         if not decision.order and not all(drop.backend.models_known for drop in decision.dropped):
             await self.health.first_round()  # as the forwarder does
-            situation = self._situation(question.usable)
-            decision = situation.decide(need)
+            decision = self._foresee(question)
         near: Sequence[str] = ()
         if is_unknown(decision):
-            near = await shortlist(asked_name(decision), situation.known_names)
-        explanation = explain(decision, situation, near)
+            near = await shortlist(asked_name(decision), KnownNames(decision.context))
+        explanation = explain(decision, near)
         chosen = explanation.chosen
         if chosen is None:
             return explanation
@@ -250,12 +250,17 @@ class Gateway:
             explanation = replace(
                 explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
             )
-        if question.request is None:
+        if request is None:
             return explanation
-        return replace(
-            explanation,
-            translation=await self._translation(question.request, chosen),
+        translation = await self._translation(request, chosen)
+        return replace(explanation, translation=translation)
+
+    def _foresee(self, question: Question) -> RouteDecision:
+        need = read_requirements(
+            question.model, question.hints, self.config.routing, question.demand
         )
+        context = self.forwarder.contexts.build(question.client)
+        return foresee(need, with_usable(context, question.usable))
 
     async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:
         try:
@@ -267,19 +272,6 @@ class Gateway:
         if made is None:
             return None
         return TranslationReport(made.dropped, made.ignored, made.changed)
-
-    def _situation(self, usable: Collection[str]) -> Situation:
-        has_room = self.queue is not None and self.queued < self.config.queue.max_size
-        return Situation(
-            fleet=self.registry.snapshots(),
-            strategy=self.strategy,
-            at=self.registry.clock(),
-            queued=self.queued,
-            wait_seconds=self.config.queue.max_wait_seconds if has_room else None,
-            money=self.cost_tracker.rule(None),
-            prefers_local=self.cost_tracker.prefers_local(None),
-            budget_resets_in_seconds=self.cost_tracker.resets_in_seconds(),
-        ).with_usable(usable)
 
     async def execute(self, command: Command) -> Outcome:
         """Carry out an operator's command; the screen and the control API have no other way.
@@ -327,8 +319,8 @@ class Gateway:
         is_full = waiting and waiting + size > self.config.server.max_body_bytes
         if len(self._own) >= MAX_OWN_REQUESTS or is_full:
             raise TooManyOwnRequestsError(
-                f"{len(self._own)} requests of the dashboard or the control API are under way; "
-                "send it when some of them are over"
+                f"{len(self._own)} requests from the dashboard or the control API are in progress; "
+                "retry when some of them have finished"
             )
         self._own[request.envelope.id] = size
         kept = self.captures.record(request, reply)

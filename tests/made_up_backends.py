@@ -13,11 +13,11 @@ from nexus_core.config.schema import Config, RoutingConfig, StorageConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.money.accounting import CostTracker
+from nexus_core.money.accounting import CostTracker, MoneyRule
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import BackendType, Capability, HealthStatus, ModelDetails, PrivacyZone
 
 MODEL = "llama3:70b"
@@ -29,16 +29,38 @@ def no_ledger(**sections: Any) -> CostTracker:
     return CostTracker(config, lambda: 0.0)
 
 
-def decide(
-    need: Requirements,
-    *fleet: BackendSnapshot,
-    strategy: str = "priority_only",
-    at: float = 0.0,
-    tried: dict[str, str] | None = None,
-) -> RouteDecision:
-    """A decision with what it depends on beside the fleet filled in."""
+def context_of(
+    *fleet: BackendSnapshot, strategy: str = "priority_only", **more: Any
+) -> RoutingContext:
+    """The context of these backends, with what is given besides."""
     routing = RoutingConfig.model_validate({"strategy": strategy})
-    return route(need, fleet, Strategy(routing, Random(0)), Moment(at, tried or {}))
+    return RoutingContext(fleet, Strategy(routing, Random(0)), **more)
+
+
+def contexts(fleet: tuple[BackendSnapshot, ...], strategy: Strategy) -> Any:
+    """Any moment of these backends: some tried, some too dear, a queue or none."""
+    names = st.sampled_from([backend.name for backend in fleet] or ["none"])
+
+    def rule(dear: frozenset[str]) -> MoneyRule:
+        return lambda backend, _: "the budget is spent" if backend.name in dear else None
+
+    return st.builds(
+        RoutingContext,
+        fleet=st.just(fleet),
+        strategy=st.just(strategy),
+        at=st.floats(0, 20),
+        tried=st.dictionaries(names, st.just("answered 500"), max_size=2),
+        money=st.none() | st.frozensets(names).map(rule),
+        prefers_local=st.booleans(),
+        budget_resets_in_seconds=st.none() | st.integers(1, 3_000_000),
+        queued=st.integers(0, 5),
+        wait_seconds=st.none() | st.just(30.0),
+    )
+
+
+def decide(need: Requirements, *fleet: BackendSnapshot, **more: Any) -> RouteDecision:
+    """A decision with what it depends on beside the fleet filled in."""
+    return route(need, context_of(*fleet, **more))
 
 
 def snapshot(name: str = "a", **changes: Any) -> BackendSnapshot:

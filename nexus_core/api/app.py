@@ -93,7 +93,7 @@ class FrontDoor:
             log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
             if begun:
                 raise  # the answer is cut off: the client must see that
-            failure = NexusError(f"Nexus failed; its log tells more under {request_id}")
+            failure = NexusError(f"internal error; search the Nexus log for {request_id}")
             headers = [JSON_TYPE, (REQUEST_ID, request_id.encode())]
             await send_early(incoming, send, 500, headers, dialect_of(scope["path"]).error(failure))
 

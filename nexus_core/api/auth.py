@@ -55,7 +55,7 @@ class Guard:
         path: str = scope["path"]
         hosts = header_values(scope, b"host")
         if len(hosts) > 1:
-            raise InvalidRequestError("Host: stands more than once", param="Host")
+            raise InvalidRequestError("duplicate Host header", param="Host")
         if not self._clients:
             _check_local(scope, hosts[0] if hosts else "")
         if path == _OPEN_PATH:
@@ -71,17 +71,15 @@ class Guard:
             return Caller(None)
         presented = _presented(scope)
         if presented is None:
-            raise AuthenticationError(
-                "a client key is needed: send it as Authorization: Bearer KEY"
-            )
+            raise AuthenticationError("missing client key; send it as Authorization: Bearer KEY")
         name = _match(presented, allowed)
         if name is not None:
             return Caller(name)
         if _match(presented, elsewhere) is not None:
             raise PermissionDeniedError(
-                "this key is not for this path: /nexus/* takes the admin key, the rest client keys"
+                "wrong key for this path: /nexus/* requires the admin key, the rest client keys"
             )
-        raise AuthenticationError("the client key is not known here")
+        raise AuthenticationError("invalid client key")
 
 
 def needs_key(path: str, auth: AuthConfig) -> bool:
@@ -138,17 +136,18 @@ def _check_local(scope: Scope, host: str) -> None:
     """Without keys the browser is the danger: DNS rebinding and cross-site posts."""
     if not _is_local(host):
         raise PermissionDeniedError(
-            "without client keys only 127.0.0.1, localhost or [::1] may stand in Host; "
-            "set NEXUS_API_KEYS to serve other names"
+            "Host must be 127.0.0.1, localhost or [::1] until client keys are configured "
+            "(NEXUS_API_KEYS)"
         )
     own = (f"http://{host}".lower(), f"https://{host}".lower())
     for origin in header_values(scope, b"origin"):
         if origin.lower() not in own:
             raise PermissionDeniedError(
-                "requests of other web pages are refused; set NEXUS_API_KEYS to let them in"
+                "requests from other web pages are refused until client keys are configured "
+                "(NEXUS_API_KEYS)"
             )
     if not _FOREIGN_SITES.isdisjoint(header_values(scope, b"sec-fetch-site")):
-        raise PermissionDeniedError("requests of other web pages are refused")
+        raise PermissionDeniedError("requests from other web pages are refused")
 
 
 def _is_local(host: str) -> bool:

@@ -131,7 +131,7 @@ def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
     flexible = _read(scope, "X-Nexus-Flexible", ("true", "false"), "true or false")
     if len(set(names)) > 1:
         raise InvalidRequestError(
-            "X-Nexus-Backend: stands twice with different names", param="X-Nexus-Backend"
+            "X-Nexus-Backend: sent twice with different names", param="X-Nexus-Backend"
         )
     priority: Literal["high", "normal"] = (
         "high" if priorities and "normal" not in priorities else "normal"
@@ -149,5 +149,5 @@ def _read(scope: Scope, name: str, allowed: Collection[str], words: str) -> list
     values = [value.strip() for value in header_values(scope, name.lower().encode())]
     for value in values:
         if value not in allowed:
-            raise InvalidRequestError(f"{name}: {value!r} is not {words}", param=name)
+            raise InvalidRequestError(f"{name}: must be {words}, not {value!r}", param=name)
     return values

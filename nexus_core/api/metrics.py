@@ -67,13 +67,15 @@ class GatewayCollector(Collector):
     def collect(self) -> Iterator[Metric]:
         """Every family, those without a sample included."""
         stats, snapshots = self._gateway.stats, self._gateway.registry.snapshots()
-        yield InfoMetricFamily("nexus_build", "The running Nexus.", {"version": __version__})
+        yield InfoMetricFamily(
+            "nexus_build", "Build information: the version of Nexus.", {"version": __version__}
+        )
         yield GaugeMetricFamily(
-            "nexus_queued_requests", "Requests that wait for a slot.", self._gateway.queued
+            "nexus_queued_requests", "Requests waiting in the queue.", self._gateway.queued
         )
         yield CounterMetricFamily(
             "nexus_ledger_rows_lost",
-            "Requests that the ledger could not record.",
+            "Requests missing from the ledger because of write errors.",
             self._gateway.cost_tracker.ledger.lost,
         )
         yield from _http(stats)
@@ -110,8 +112,8 @@ def render(registry: CollectorRegistry) -> bytes:
 def _http(stats: Stats) -> Iterator[Metric]:
     durations = HistogramMetricFamily(
         "http_server_request_duration_seconds",
-        "Routed requests, from the first byte in to the last byte out. "
-        "Bodies of requests that were turned away are not among them.",
+        "Duration of routed requests, from the first byte received to the last byte sent. "
+        "Refused requests are not counted.",
         labels=(*_HTTP_LABELS, "http_route", "http_response_status_code"),
     )
     for (endpoint, status), histogram in stats.durations.items():
@@ -119,7 +121,7 @@ def _http(stats: Stats) -> Iterator[Metric]:
         _add_durations(durations, labels, histogram)
     yield durations
     active = GaugeMetricFamily(
-        "http_server_active_requests", "Requests under way.", labels=_HTTP_LABELS
+        "http_server_active_requests", "Requests in progress.", labels=_HTTP_LABELS
     )
     active.add_metric(_HTTP_VALUES, stats.in_flight)
     yield active
@@ -128,17 +130,17 @@ def _http(stats: Stats) -> Iterator[Metric]:
 def _operations(stats: Stats) -> Iterator[Metric]:
     duration = HistogramMetricFamily(
         "gen_ai_client_operation_duration_seconds",
-        "Attempts at backends, each by itself, to their last byte; failed ones have an error_type.",
+        "Duration of attempts at backends, to the last byte; failed ones have an error_type.",
         labels=(*_OPERATION_LABELS, "error_type"),
     )
     first_token = HistogramMetricFamily(
         "gen_ai_server_time_to_first_token_seconds",
-        "Streams: from the request's arrival to the first bytes of its answer.",
+        "Time to first token of streams, from the arrival of the request.",
         labels=_OPERATION_LABELS,
     )
     tokens = HistogramMetricFamily(
         "gen_ai_client_token_usage",
-        "Tokens per answer, as backends reported them.",
+        "Tokens per answer, as reported by backends.",
         labels=(*_OPERATION_LABELS, "gen_ai_token_type"),
     )
     for operation, numbers in stats.operations.items():
@@ -156,26 +158,26 @@ def _operations(stats: Stats) -> Iterator[Metric]:
 def _totals(stats: Stats) -> Iterator[Metric]:
     overhead = HistogramMetricFamily(
         "nexus_overhead_seconds",
-        "Nexus's own share up to an answer's first byte: without waiting for backends.",
+        "Latency added by Nexus up to the first byte of the answer, without waiting for backends.",
         labels=(),
     )
     _add_durations(overhead, (), stats.overhead, _OVERHEADS)
     yield overhead
     for name, help_text, value in (
-        ("requests_received", "Valid requests.", stats.requests),
-        ("requests_failed", "Requests that Nexus or a backend failed.", stats.failed),
-        ("requests_abandoned", "Requests whose client left.", stats.client_left),
-        ("failovers", "Attempts after a request's first.", stats.failovers),
+        ("requests_received", "Valid requests received.", stats.requests),
+        ("requests_failed", "Requests failed by Nexus or a backend.", stats.failed),
+        ("requests_abandoned", "Requests abandoned by the client.", stats.client_left),
+        ("failovers", "Failovers: attempts after the first one of a request.", stats.failovers),
     ):
         yield CounterMetricFamily(f"nexus_{name}", help_text, value)
     refused = CounterMetricFamily(
-        "nexus_requests_refused", "Calls turned away before routing.", labels=("code",)
+        "nexus_requests_refused", "Requests refused before routing.", labels=("code",)
     )
     for code, count in stats.refusals.items():
         refused.add_metric((code,), count)
     yield refused
     reasons = CounterMetricFamily(
-        "nexus_route_reasons", "Finished requests by why their backend.", labels=("reason",)
+        "nexus_route_reasons", "Finished requests by route reason.", labels=("reason",)
     )
     for reason in RouteReason:
         reasons.add_metric((reason.value,), stats.reasons[reason])
@@ -184,11 +186,11 @@ def _totals(stats: Stats) -> Iterator[Metric]:
 
 def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
     attempts = CounterMetricFamily(
-        "nexus_backend_attempts", "Requests sent to a backend.", labels=("backend",)
+        "nexus_backend_attempts", "Attempts sent to a backend.", labels=("backend",)
     )
     errors = CounterMetricFamily(
         "nexus_backend_errors",
-        "Attempts that failed, and answers that broke off.",
+        "Failed attempts and interrupted answers.",
         labels=("backend", "error_type"),
     )
     for snapshot in snapshots:
@@ -201,15 +203,15 @@ def _backends(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Me
 
 def _costs(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
     cost = CounterMetricFamily(
-        "nexus_cost_usd", "What answers cost, where the price is known.", labels=("backend",)
+        "nexus_cost_usd", "Cost of answers with a known price.", labels=("backend",)
     )
     estimated = CounterMetricFamily(
         "nexus_cost_estimated_usd",
-        "The part of nexus_cost_usd that is by token counts of Nexus's own.",
+        "The part of nexus_cost_usd based on token counts estimated by Nexus.",
         labels=("backend",),
     )
     unpriced = CounterMetricFamily(
-        "nexus_unpriced_requests", "Answers whose price is not known.", labels=("backend",)
+        "nexus_unpriced_requests", "Answers without a known price.", labels=("backend",)
     )
     for snapshot in snapshots:
         name, numbers = (snapshot.name,), stats.backends.get(snapshot.name) or BackendStats()
@@ -221,19 +223,23 @@ def _costs(stats: Stats, snapshots: Sequence[BackendSnapshot]) -> Iterator[Metri
 
 def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
     info = InfoMetricFamily(
-        "nexus_backend", "What a backend is.", labels=("backend", "type", "zone")
+        "nexus_backend", "Backend type and zone.", labels=("backend", "type", "zone")
     )
     in_flight = GaugeMetricFamily(
-        "nexus_backend_in_flight", "Requests at a backend now.", labels=("backend",)
+        "nexus_backend_in_flight", "Requests in flight at a backend.", labels=("backend",)
     )
     limit = GaugeMetricFamily(
-        "nexus_backend_max_concurrent", "Its limit, where it has one.", labels=("backend",)
+        "nexus_backend_max_concurrent",
+        "Concurrency limit of a backend; absent without a limit.",
+        labels=("backend",),
     )
     enabled = GaugeMetricFamily(
-        "nexus_backend_enabled", "1 unless it was switched off.", labels=("backend",)
+        "nexus_backend_enabled", "1 if the backend is switched on, else 0.", labels=("backend",)
     )
     health = GaugeMetricFamily(
-        "nexus_backend_health", "1 for what probes say of it.", labels=("backend", "health")
+        "nexus_backend_health",
+        "Backend health by probes: 1 for the current status.",
+        labels=("backend", "health"),
     )
     for snapshot in snapshots:
         name = (snapshot.name,)

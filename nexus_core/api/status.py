@@ -28,9 +28,9 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/health")
     async def health(request: Request) -> dict[str, Any]:
-        """Ready to take requests; says nothing that needs a key.
+        """Readiness; needs no key.
 
-        Version and process are for this machine only: elsewhere they would help an attacker.
+        Version and process id are only included in answers to this machine.
         """
         snapshots = gateway.registry.snapshots()
         usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
@@ -44,28 +44,28 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/models")
     async def models() -> Response:
-        """Every model and alias that a backend serves which is switched on."""
+        """Models and aliases served by the enabled backends."""
         return Response(await list_models(gateway), media_type="application/json")
 
     @router.get("/v1/models/{model:path}")
     async def model(model: str) -> dict[str, Any]:
-        """One of them."""
+        """One model or alias."""
         found = find_model(gateway, model)
         if found is None:
             raise ModelNotFoundError(
-                f"the model {model!r} is not served here; GET /v1/models lists what is",
+                f"the model {model!r} is not served here; GET /v1/models lists the models",
                 param="model",
             )
         return found
 
     @router.get("/v1/stats")
     async def stats() -> dict[str, Any]:
-        """Numbers since the start: the same fold the dashboard draws."""
+        """Statistics since start-up, as on the dashboard."""
         return read_stats(gateway)
 
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
-        """The same numbers for Prometheus."""
+        """Metrics for Prometheus."""
         await asyncio.to_thread(_load_metrics)
         from nexus_core.api import metrics
 

@@ -74,7 +74,7 @@ def find_config(explicit: Path | None, environ: Mapping[str, str], cwd: Path) ->
         return named  # told when it is read
     if not is_there:
         origin = "--config" if explicit else "NEXUS_CONFIG"
-        raise ConfigError([f"{named}: no such file; {origin} names it"])
+        raise ConfigError([f"{named}: no such file; set by {origin}"])
     return named
 
 
@@ -174,10 +174,10 @@ def _check_backends(backends: list[dict[str, Any]], problems: Problems) -> None:
     for index, backend in enumerate(backends):
         name, kind = backend.get("name"), backend.get("type")
         if isinstance(name, str) and first_of.setdefault(name, index) != index:
-            text = f"{shown(name)} is already the name of backends[{first_of[name]}]"
+            text = f"duplicate name {shown(name)}, already used by backends[{first_of[name]}]"
             problems.add(("backends", index, "name"), text)
         if kind in CLOUD_TYPES and "api_key_env" not in backend:
-            text = f"is missing; type {kind} needs the name of the variable that holds its key"
+            text = f"is missing; type {kind} requires the environment variable of its API key"
             problems.add(("backends", index, "api_key_env"), text)
 
 
@@ -227,7 +227,7 @@ def _notes(environ: Mapping[str, str]) -> Iterator[str]:
         text = environ.get(name, "").strip()
         if _FOREIGN.match(text):
             yield (
-                f"{name} is passed over: {shown(text)} is what Kubernetes and Docker links set "
+                f"{name} is ignored: {shown(text)} is set by Kubernetes or Docker links "
                 'for a service called "nexus"'
             )
 
@@ -258,7 +258,7 @@ def _with_keys(auth: AuthConfig, environ: Mapping[str, str], problems: Problems)
 def _client_keys(text: str) -> tuple[ClientKey, ...]:
     """The keys of `key,name:key,…`. No message repeats any of it."""
     if not text.strip():
-        raise ValueError("is set and empty; put the client keys in it or unset it")
+        raise ValueError("is set but empty; set it to the client keys, or unset it")
     keys: list[ClientKey] = []
     for number, entry in enumerate(text.split(","), start=1):
         name, colon, value = entry.strip().partition(":")
@@ -273,18 +273,18 @@ def _client_keys(text: str) -> tuple[ClientKey, ...]:
         except ValueError as error:
             raise ValueError(f"entry {number} {error}") from None
     if len({key.name for key in keys}) < len(keys):
-        raise ValueError("has two entries with the same name")
+        raise ValueError("contains a duplicate name")
     if len({key.value for key in keys}) < len(keys):
-        raise ValueError("has the same key twice")
+        raise ValueError("contains a duplicate key")
     return tuple(keys)
 
 
 def _key_value(text: str) -> bytes:
     value = text.strip()
     if not value:
-        raise ValueError("is empty; put a key in it or unset it")
+        raise ValueError("is empty; set it to a key, or unset it")
     if not re.fullmatch(r"[!-~]+", value):
-        raise ValueError("holds a character that no header can carry")
+        raise ValueError("contains a character not allowed in HTTP headers")
     return value.encode("ascii")
 
 
@@ -298,7 +298,7 @@ def with_environment(
         state = "is empty" if backend.api_key_env in environ else "is not set"
         why = f"{backend.api_key_env} {state}; export it or remove the backend"
     elif key is not None and not re.fullmatch(r"[!-~]+", key):
-        why = f"{backend.api_key_env} holds a character that no header can carry"
+        why = f"{backend.api_key_env} contains a character not allowed in HTTP headers"
     else:
         try:
             via = _proxy(backend, environ)
@@ -331,7 +331,7 @@ def _refuse_open_door(
     if auth.api_keys or is_loopback(server.host) or not server.host.strip():
         return
     text = (
-        f"{shown(server.host)} can be reached from other machines and there are no client keys; "
+        f"{shown(server.host)} is reachable from other machines without client keys; "
         f"set {auth.api_keys_env} to one or more keys, separated by commas, or listen on 127.0.0.1"
     )
     if overrides.host is not None:

@@ -61,7 +61,7 @@ def read_proxy_url(text: str) -> OutboundProxy:
         ValueError: it is none; the message never repeats it.
     """
     if any(char.isspace() or not char.isprintable() for char in text):
-        raise ValueError("has a space or a control character in it")
+        raise ValueError("contains a space or control character")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -91,7 +91,7 @@ def check_written(text: str) -> str:
     proxy = read_proxy_url(text)
     if proxy.user is not None or proxy.password is not None:
         raise ValueError(
-            "must hold no user name or password; leave it out and name such a proxy in "
+            "must not contain a user name or password; remove it and set such a proxy in "
             "HTTPS_PROXY, in the environment"
         )
     return text

@@ -88,8 +88,7 @@ def plan_changes(path: Path, changes: Iterable[Change]) -> ConfigDiff:
             case SetZone():
                 state = "on" if change.enabled else "off"
                 notes.append(
-                    f"zone {change.zone}: stays {state} until restart; "
-                    "the file has no key for a zone's switch"
+                    f"zone {change.zone}: stays {state} until restart; zone switches can't be saved"
                 )
             case _:
                 assert_never(change)
@@ -109,7 +108,7 @@ def write(diff: ConfigDiff, environ: Mapping[str, str]) -> None:
     """
     path = diff.path.resolve()  # behind a symbolic link, not in its place
     if _read(path) != diff.before:
-        raise ChangeRefusedError(f"{diff.path} was changed meanwhile; look at the changes again")
+        raise ChangeRefusedError(f"{diff.path} was changed meanwhile; review the changes again")
     _replace(path, diff.after, environ, mode=path.stat().st_mode & 0o7777)
 
 
@@ -124,7 +123,7 @@ def write_new(path: Path, text: str, environ: Mapping[str, str], *, replace: boo
         if path.exists() and not replace:
             raise ChangeRefusedError(f"{path} exists already; --force replaces it")
         if path.exists() and not path.is_file():
-            raise ChangeRefusedError(f"{path} is no file")
+            raise ChangeRefusedError(f"{path} is not a file")
         target = path.resolve()
         mode = target.stat().st_mode & 0o7777 if target.exists() else 0o666 & ~_umask()
     except OSError as error:  # its folder may not be looked into

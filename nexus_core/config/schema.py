@@ -44,7 +44,7 @@ def _variable_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]{0,63}", name) or may_be_a_key(name):
         raise ValueError(
             "is not the name of an environment variable (letters, digits and _); "
-            "the key itself never stands in the file"
+            "keys must not be in the file"
         )
     return name
 
@@ -52,7 +52,7 @@ def _variable_name(name: str) -> str:
 def _base_url(url: str) -> str:
     """The URL as it is written: `base_url` reads it. Its problems never repeat it."""
     if any(char.isspace() or not char.isprintable() for char in url):
-        raise ValueError("has a space or a control character in it")
+        raise ValueError("contains a space or control character")
     try:
         parts = urlsplit(url)
         is_whole = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -62,7 +62,7 @@ def _base_url(url: str) -> str:
     if not is_whole:
         raise ValueError("must be http:// or https:// and a host, such as http://127.0.0.1:11434")
     if "@" in parts.netloc:
-        raise ValueError("must hold no user name or password; use api_key_env for a key")
+        raise ValueError("must not contain a user name or password; use api_key_env for a key")
     if "api-version=" in parts.query:
         raise ValueError(
             "must end with the host or path, without ? or #; "
@@ -82,15 +82,15 @@ def _model_table(models: object) -> object:
     if not (is_object(models) or _is_sequence(models)):
         raise ValueError("must be a list of names, or a table from served to upstream names")
     if not models:
-        raise ValueError("is empty; leave it out to ask the backend for its models")
+        raise ValueError("is empty; remove it to discover the models of the backend")
     if is_object(models):
         return models
     names: dict[str, str] = {}
     for name in models:
         if not isinstance(name, str) or not name:
-            raise ValueError("must hold names only")
+            raise ValueError("must contain names only")
         if name in names:
-            raise ValueError("names a model twice")
+            raise ValueError("contains a duplicate model")
         names[name] = name
     return names
 
@@ -327,7 +327,9 @@ def unknown_key(path: KeyPath) -> str:
     name = str(path[-1])
     if _SECRET_NAME.search(name):
         variable = "api_keys_env or admin_key_env" if path[0] == "auth" else "api_key_env"
-        return f"a key never stands in the file; name the variable that holds it in {variable}"
+        return (
+            f"keys must not be in the file; set {variable} to the name of an environment variable"
+        )
     parents = tuple(part for part in path[:-1] if isinstance(part, str))
     properties = _schema_at(path[:-1]).get("properties", {})
     allowed = [key for key in properties if (*parents, key) not in COMPUTED]

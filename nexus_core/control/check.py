@@ -63,8 +63,8 @@ def check_config(
         text, _, hint = unusable.why.removeprefix(f"{about}: ").partition("; ")
         yield Finding(Level.ERROR, about, text, hint or None)
     if not (fleet or config.unusable):
-        hint = "start a local server, or name a backend in a config file; `nexus init` writes one"
-        yield Finding(Level.ERROR, "backends", "there is none", hint)
+        hint = "start a local server, or add a backend to a config file; `nexus init` writes one"
+        yield Finding(Level.ERROR, "backends", "no backend is configured or found", hint)
     configured = {backend.name: backend for backend in config.backends}
     for backend in fleet:
         yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
@@ -74,7 +74,9 @@ def check_config(
 
 def _origin(config: Config) -> Finding:
     if config.path is None:
-        return Finding(Level.OK, "config", "no file; what answers on the usual local ports is used")
+        return Finding(
+            Level.OK, "config", "no file; local servers are discovered on their usual ports"
+        )
     return Finding(Level.OK, "config", str(config.path))
 
 
@@ -86,7 +88,7 @@ def _backend(
 ) -> Iterator[Finding]:
     about = f'backend "{backend.name}"'
     if probe is None:
-        yield Finding(Level.OK, about, "switched off; not asked")
+        yield Finding(Level.OK, about, "switched off; not probed")
         return
     if not probe.ok:
         text = probe.detail or "does not answer"
@@ -113,7 +115,7 @@ def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:
 
 def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool) -> Finding:
     """It answers and takes the key, and tells no models."""
-    told, _, rest = (probe.detail or "it lists no models").partition("; ")
+    told, _, rest = (probe.detail or "no model list").partition("; ")
     text = f"{place} answers, {probe.elapsed_ms:.0f} ms; {told}"
     if is_configured:
         return Finding(Level.OK, about, f"{text}; {rest}" if rest else text)
@@ -123,13 +125,17 @@ def _unlisted(place: str, probe: ProbeResult, about: str, *, is_configured: bool
 def _mend(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | None) -> str:
     if probe.cause is HealthCause.AUTH:
         variable = config.api_key_env if config is not None else None
-        return f"put a valid key in {variable}" if variable else "set api_key_env: it wants a key"
+        return (
+            f"set {variable} to a valid key"
+            if variable
+            else "set api_key_env: the backend requires a key"
+        )
     if config is not None and config.via is not None:
         return (
-            f"see to the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
+            f"check the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
             f"environment), correct the url ({backend.url}), or set enabled = false"
         )
-    return f"start it, correct its url ({backend.url}), or set enabled = false"
+    return f"start the server, correct its url ({backend.url}), or set enabled = false"
 
 
 # Models -------------------------------------------------------------------------------------------
@@ -174,8 +180,8 @@ def _has_fallback(alias: str, routing: RoutingConfig, served: _ServedNames) -> b
 
 
 def _unserved(path: str, model: str, served: _ServedNames) -> Finding:
-    text = f"nobody serves {shown(model)}{served.caveat}"
-    hint = f"name a model that is served{did_you_mean(model, served.names)}"
+    text = f"no backend serves {shown(model)}{served.caveat}"
+    hint = f"use a served model{did_you_mean(model, served.names)}"
     return Finding(Level.WARNING, path, text, hint)
 
 
@@ -186,7 +192,7 @@ def _policy(
     matched = sorted(name for name in known if fnmatchcase(name, policy.model_pattern))
     if not matched:
         text = f"{pattern} matches no model and no alias{served.caveat}"
-        return Finding(Level.WARNING, path, text, "correct the pattern, or leave the policy out")
+        return Finding(Level.WARNING, path, text, "correct the pattern, or remove the policy")
     targets = {name: resolve_aliases(name, routing.aliases)[-1] for name in matched}
     unmet = [
         name
@@ -201,8 +207,8 @@ def _policy(
     more = f" and {len(unmet) - _MAX_NAMED} more" if len(unmet) > _MAX_NAMED else ""
     names = ", ".join(shown(name) for name in unmet[:_MAX_NAMED])
     demand = " and ".join(_demands(policy))
-    text = f"{pattern} demands {demand}: nobody may serve {names}{more}{served.caveat}"
-    return Finding(Level.WARNING, path, text, "add a backend that may, or loosen the policy")
+    text = f"{pattern} requires {demand}: no backend may serve {names}{more}{served.caveat}"
+    return Finding(Level.WARNING, path, text, "add a matching backend, or loosen the policy")
 
 
 def _meets(policy: PolicyConfig, backend: BackendSnapshot) -> bool:
@@ -225,7 +231,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
-        return Finding(Level.OK, "storage", "in memory; nothing is kept")
+        return Finding(Level.OK, "storage", "in memory; lost at exit")
     # Who names no path asks for no ledger, and is served without.
     level = Level.ERROR if configured else Level.WARNING
     if configured:
@@ -234,12 +240,12 @@ def check_storage(configured: str | None) -> Finding:
         data = user_dirs.data_dir()
         path = None if data is None else data / "nexus.db"
     if path is None:
-        text = "there is no home folder to keep the ledger in: requests are not recorded"
-        return Finding(level, "storage", text, "set storage.path to a file that can be written")
+        text = "no home directory for the ledger: requests are not recorded"
+        return Finding(level, "storage", text, "set storage.path to a writable file")
     problem = _why_not_writable(path)
     if problem is None:
-        return Finding(Level.OK, "storage", f"{path} can be written")
-    hint = "correct its rights, or set storage.path to another file"
+        return Finding(Level.OK, "storage", f"{path} is writable")
+    hint = "correct its permissions, or set storage.path to another file"
     return Finding(level, "storage", f"{path}: {problem}", hint)
 
 
@@ -248,10 +254,10 @@ def _why_not_writable(path: Path) -> str | None:
         if path.is_dir():
             return "is a directory"
         if path.exists():
-            return None if os.access(path, os.R_OK | os.W_OK) else "may not be written"
+            return None if os.access(path, os.R_OK | os.W_OK) else "is not writable"
         parent = next(folder for folder in path.absolute().parents if folder.exists())
     except OSError as error:
-        return error.strerror or "can't be looked at"
+        return error.strerror or "can't be read"
     if not parent.is_dir():
-        return f"{parent} is no directory"
-    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} may not be written"
+        return f"{parent} is not a directory"
+    return None if os.access(parent, os.W_OK | os.X_OK) else f"{parent} is not writable"

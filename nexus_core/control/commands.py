@@ -86,33 +86,15 @@ class SendRequest:
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """Names and values, as a client would send them."""
-        return asked_headers(
-            self.zone,
-            self.min_tier,
-            self.backend,
-            flexible=self.flexible,
-            priority=self.priority,
-        )
-
-
-def asked_headers(
-    zone: PrivacyZone,
-    min_tier: int | None,
-    backend: str | None,
-    *,
-    flexible: bool,
-    priority: str = "normal",
-) -> tuple[tuple[str, str], ...]:
-    """The X-Nexus-* request headers that ask for this; what is not asked for has none."""
-    asked = {
-        "X-Nexus-Privacy-Zone": "restricted" if zone is PrivacyZone.RESTRICTED else None,
-        "X-Nexus-Min-Tier": None if min_tier is None else str(min_tier),
-        "X-Nexus-Backend": backend,
-        "X-Nexus-Flexible": "true" if flexible else None,
-        "X-Nexus-Priority": "high" if priority == "high" else None,
-    }
-    return tuple((name, value) for name, value in asked.items() if value is not None)
+        """Names and values, as a client would send them; what is not asked for has none."""
+        asked = {
+            "X-Nexus-Privacy-Zone": "restricted" if self.zone is PrivacyZone.RESTRICTED else None,
+            "X-Nexus-Min-Tier": None if self.min_tier is None else str(self.min_tier),
+            "X-Nexus-Backend": self.backend,
+            "X-Nexus-Flexible": "true" if self.flexible else None,
+            "X-Nexus-Priority": "high" if self.priority == "high" else None,
+        }
+        return tuple((name, value) for name, value in asked.items() if value is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,10 +69,10 @@ class ConfigControl:
         if plan.is_empty:
             ended = 0 if only_plan else self._target.clear_cooldowns()
             also = f"; cooldowns ended: {ended}" if ended else ""
-            message = f"the configuration is as it is in force; nothing changes{also}"
+            message = f"no changes: the config file matches the active configuration{also}"
             return Outcome(message=message)
         if only_plan:
-            return Outcome(message="what a reload changes", lines=plan.lines)
+            return Outcome(message="changes of a reload", lines=plan.lines)
         return Outcome(message="reloaded", lines=self._target.reload(config).lines)
 
     async def save(self, *, only_plan: bool) -> Outcome:
@@ -88,25 +88,25 @@ class ConfigControl:
             diff = await asyncio.to_thread(plan_changes, path, self._target.unsaved_changes())
             lines = (*diff.text.splitlines(), *diff.notes)
             if not diff.text:
-                return Outcome(message="there is nothing to save", lines=diff.notes)
+                return Outcome(message="nothing to save", lines=diff.notes)
             if only_plan:
-                return Outcome(message=f"what would be written to {path}", lines=lines)
+                return Outcome(message=f"changes to be saved to {path}", lines=lines)
             await asyncio.to_thread(self._write, diff)
-        return Outcome(message=f"written to {path}", lines=lines)
+        return Outcome(message=f"saved to {path}", lines=lines)
 
     def _write(self, diff: ConfigDiff) -> None:
         write(diff, self._environ)
 
     async def _save_first(self, *, only_plan: bool) -> Outcome:
         if self._write_first is None:
-            raise InvalidRequestError("there is no config file; `nexus init` writes one")
+            raise InvalidRequestError("no config file; `nexus init` writes one")
         path, text = self._write_first()
         lines = tuple(text.splitlines())
         if only_plan:
-            return Outcome(message=f"what would be written to {path}", lines=lines)
+            return Outcome(message=f"changes to be saved to {path}", lines=lines)
         with _in_lines():
             await asyncio.to_thread(write_new, path, text, self._environ, replace=False)
-        return Outcome(message=f"written to {path}", lines=lines)
+        return Outcome(message=f"saved to {path}", lines=lines)
 
 
 @contextmanager

@@ -104,7 +104,7 @@ class Operator:
 
     def _files(self) -> ConfigControl:
         if self.configuration is None:
-            raise InvalidRequestError("this Nexus has no configuration to read or write")
+            raise InvalidRequestError("no config file in use: nothing to reload or save")
         return self.configuration
 
     # --- switches ------------------------------------------------------------------------
@@ -142,7 +142,7 @@ class Operator:
 
     def _clear_cooldown(self, name: str) -> Outcome:
         ended = self._registry.cooldowns.clear(self._find(name).name, CooldownEnd.CLEARED)
-        done = f"{_cooldowns(ended)} ended" if ended else "there was no cooldown"
+        done = f"{_cooldowns(ended)} ended" if ended else "no cooldown to end"
         return Outcome(message=f"{name}: {done}", data={"ended": ended})
 
     def _set_tier(self, command: SetTier) -> Outcome:
@@ -169,24 +169,26 @@ class Operator:
             self._captures.is_on = enabled
             self._bus.publish(CaptureToggled(at=self._now(), enabled=enabled))
         if enabled:
-            return Outcome(message="bodies are kept from now on, in memory only, until restart")
+            return Outcome(message="body capture is on, in memory only, until restart")
         kept = len(self._captures)
-        return Outcome(message=f"no more bodies are kept; {kept} stay in memory until restart")
+        return Outcome(
+            message=f"body capture is off; {kept} captured bodies stay in memory until restart"
+        )
 
     def _replay(self, command: ReplayRequest) -> Outcome:
         """Begin the request anew; what becomes of it is told by events, as of any other."""
         original = self._captures.get(command.request_id)
         if original is None:
             raise RequestNotFoundError(
-                f"the body of request {command.request_id!r} is not kept; "
-                "only requests that came in while bodies are kept can be sent again",
+                f"the body of request {command.request_id!r} was not captured; "
+                "only requests received while body capture is on can be replayed",
                 param="request_id",
             )
         hints = _as_strict_as(self._captures.need(command.request_id), command.backend)
         request = self._prepare(original.endpoint, original.body, hints)
         _check_zone(request.need, self._find(command.backend))
         return self._begin(
-            replace(request, replay_of=original.request_id), f"sent again to {command.backend}"
+            replace(request, replay_of=original.request_id), f"replayed to {command.backend}"
         )
 
     def _send_request(self, command: SendRequest) -> Outcome:
@@ -241,8 +243,8 @@ def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
     """Say it at once; the router holds the same rule for whatever is sent."""
     if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
         raise PermissionDeniedError(
-            f'the request is restricted, and backend "{backend.name}" is of the {backend.zone} '
-            "zone: it can be sent again to restricted backends only",
+            f'restricted request can\'t be replayed to backend "{backend.name}" in the '
+            f"{backend.zone} zone; choose a restricted backend",
             param="backend",
         )
 
@@ -252,7 +254,7 @@ def _cooldowns(count: int) -> str:
 
 
 def _switched(what: str, enabled: bool, ended: int) -> str:
-    also = f"; {ended} running ended" if ended else ""
+    also = f"; {ended} running requests ended" if ended else ""
     return f"{what} is {'on' if enabled else 'off'} until restart{also}"
 
 

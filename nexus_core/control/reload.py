@@ -11,10 +11,10 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Policies, RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import ModelDetails, PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
@@ -244,10 +244,9 @@ class _Router:
         at: float,
     ) -> None:
         self._routing = routing
-        self._fleet = fleet
-        self._strategy = copy(strategy)
-        self._strategy.routing, self._strategy.random = routing, Random(0)  # noqa: S311 - unused
-        self._at = at
+        strategy = copy(strategy)
+        strategy.routing, strategy.random = routing, Random(0)  # noqa: S311 - unused
+        self._context = RoutingContext(tuple(fleet), strategy, at)  # an imagined one: no budget
         self._policies = Policies(routing.policies)
 
     def kind(self, model: str) -> Hashable:
@@ -256,7 +255,7 @@ class _Router:
         if model in routing.aliases or model in routing.fallbacks or self._policies.match(model):
             return None
         serving: list[tuple[str, ModelDetails | None]] = []
-        for backend in self._fleet:
+        for backend in self._context.fleet:
             own = backend.models.get(model)
             if own is not None and own != model:
                 return None
@@ -266,12 +265,12 @@ class _Router:
 
     def first(self, model: str, hints: RoutingHints) -> str:
         need = read_requirements(model, hints, self._routing)
-        return _outcome(route(need, self._fleet, self._strategy, Moment(self._at)))
+        return _outcome(route(need, self._context))
 
 
 def _outcome(decision: RouteDecision) -> str:
     if not decision.order:
-        return "nobody"
+        return "no backend"
     first = decision.order[0]
     other = f" with {first.model}" if first.model != decision.need.model else ""
     return f"{first.backend.name}{other}"
@@ -284,20 +283,20 @@ def _lines(plan: ReloadPlan) -> Iterator[str]:
     for name in plan.added:
         yield f'backend "{name}": added'
     for name in plan.removed:
-        yield f'backend "{name}": removed; what runs there finishes'
+        yield f'backend "{name}": removed; running requests finish'
     for change in plan.changed:
         yield f'backend "{change.name}": {", ".join(change.keys)} changed'
     yield from plan.unusable
     for section in plan.live:
         yield f"[{section}] changed"
     for key in plan.restart:
-        yield f"{key}: changes at the next start"
+        yield f"{key}: takes effect after a restart"
     for route_change in plan.routes[:_MAX_ROUTES]:
         who = " (restricted requests)" if route_change.is_restricted else ""
         yield f"{route_change.model}{who}: {route_change.before} → {route_change.after}"
     if (more := len(plan.routes) - _MAX_ROUTES) > 0:
-        yield f"and {more} more models go elsewhere"
+        yield f"and {more} more models with another route"
     if plan.is_drawn and (plan.added or plan.removed or plan.changed or plan.live):
-        yield "the order is drawn anew for each request: routes are not compared"
+        yield "the order is random for each request: routes are not compared"
     for name in plan.unknown:
-        yield f'backend "{name}": its models are known once it was asked'
+        yield f'backend "{name}": models are known after its first probe'

@@ -103,7 +103,7 @@ class DiscoveryResult:
             case Sight.NEXUS:
                 return "this is Nexus"
             case Sight.OTHER:
-                return f"answers something else: {self.detail}"
+                return f"not a known server: {self.detail}"
             case _:
                 assert_never(self.sight)
 

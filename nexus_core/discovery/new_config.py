@@ -15,23 +15,23 @@ _SHOWN_MODELS = 8  # names in a comment
 _HEAD = """\
 # Nexus: one OpenAI-compatible endpoint at http://127.0.0.1:8000/v1.
 # Nexus reads --config FILE, $NEXUS_CONFIG, ./nexus.toml or nexus.toml in your config folder.
-# `nexus check` says whether all of this works. What is left out has its default.
+# `nexus check` tests this configuration. Omitted keys have their defaults.
 
 [server]
-host = "127.0.0.1"  # any other needs client keys in NEXUS_API_KEYS
+host = "127.0.0.1"  # any other address requires client keys in NEXUS_API_KEYS
 port = 8000
 
-# Other names for models: clients ask for the left one and get the right one.
+# Model aliases: clients request the left name and get the right one.
 [routing.aliases]
 #"gpt-4" = "llama3:70b"
 
-# What must stay with restricted backends, by the model's name.
+# Policies: models served by restricted backends only.
 #[[routing.policies]]
 #model_pattern = "secret-*"
 #privacy = "restricted"
 """
 _EXAMPLE = """\
-# No local server answered on the usual ports. One looks like this:
+# No local server answered on the usual ports. Example:
 #[[backends]]
 #name = "ollama"
 #url = "http://127.0.0.1:11434"
@@ -60,7 +60,7 @@ def _local(results: Iterable[DiscoveryResult]) -> Iterator[str]:
         backend = found_backend(result, names)
         names.add(backend.name)
         comments = {
-            "zone": "restricted prompts may go here; open: they may not",
+            "zone": "receives restricted prompts; open: does not",
             "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
         }
         title = TITLES[result.kind]
@@ -81,8 +81,8 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         api_key_env=key.variable,
     )
     comments = {
-        "zone": "no restricted prompt goes here",
-        "priority": "below whatever is local (50)",
+        "zone": "never receives restricted prompts",
+        "priority": "below local backends (50)",
         "api_key_env": "the key itself stays in the environment",
     }
     table = backend_table(backend, comments)

@@ -104,7 +104,7 @@ class Discovery:
                     tasks.create_task(self._listen(self._browser), name="mdns")
                 await self.look()
                 if not self._core.registry.names:
-                    log.info("no local server answers; looking again every %g s", self._pace.empty)
+                    log.info("no local server found; searching again every %g s", self._pace.empty)
                 while True:
                     await asyncio.sleep(self._pace.at_least)
                     is_empty = not self._core.registry.names

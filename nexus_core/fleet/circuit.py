@@ -44,7 +44,7 @@ class Cooldown:
     def note(self, at: float) -> str:
         """One line for people."""
         if at < self.until:
-            return f"{ceil(self.until - at)} s more: {self.why}"
+            return f"{ceil(self.until - at)} s left: {self.why}"
         return f"half-open, one request at a time: {self.why}"
 
 

@@ -16,7 +16,7 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.averages import CompletionAverages
-from nexus_core.money.budget import Budget
+from nexus_core.money.budget import Budget, Verdict
 from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.money.ledger_queries import (
     NoLedgerError,
@@ -92,7 +92,7 @@ class CostTracker:
         names = [key.name for key in self._config.auth.api_keys]
         for client in self.budget.unknown_clients(names):
             log.warning(
-                "[budget.keys.%s]: there is no client key of that name, so the limit holds nobody",
+                "[budget.keys.%s]: no client key has this name; the limit has no effect",
                 client,
             )
 
@@ -100,7 +100,7 @@ class CostTracker:
         """What the month has cost, None where that can't be known, and how long answers are."""
         if self._path is None:
             if self._config.storage.path != ":memory:" and not self._is_read_only:
-                log.warning("%s: requests go on unrecorded; %s", NO_HOME, HINT)
+                log.warning("%s: requests are served but not recorded; %s", NO_HOME, HINT)
             return {}, {}
         try:
             with read_ledger(self._path) as connection:
@@ -108,7 +108,7 @@ class CostTracker:
         except NoLedgerError as error:
             descriptors.require(1)  # SQLite does not say why it can't open a file
             if self.ledger.path is not None and self.ledger.problem is None:
-                log.warning("the month's spending begins at zero: %s", error)
+                log.warning("budget: this month's spending starts at zero: %s", error)
             return None if self._path.exists() else {}, {}
 
     @property
@@ -149,9 +149,9 @@ class CostTracker:
             await self._until_read("the price list", lambda: self.prices.load())
         if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
             try:
-                await self._until_read("the vocabularies", self.tokenizers.load)
+                await self._until_read("the tokenizer vocabularies", self.tokenizers.load)
             except ValueError as error:
-                log.warning("tokens are only estimated: %s", error)
+                log.warning("token counts are only estimates: %s", error)
 
     async def load_prices(self) -> None:
         """Return once prices are known; at once if they are already.
@@ -229,14 +229,20 @@ class CostTracker:
         usage = self.expected_usage(model, demand.prompt_tokens, demand)
         return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
 
+    def verdict(self, client: str | None) -> Verdict:
+        """What the budget lets a client's next attempt use."""
+        return self.budget.verdict(client, self._now())
+
     def rule(self, client: str | None) -> MoneyRule | None:
         """What the budget says about the client's next attempt; None where nothing is limited."""
-        at = self._now()
-        verdict = self.budget.verdict(client, at)
+        return self.rule_of(self.verdict(client))
+
+    def rule_of(self, verdict: Verdict) -> MoneyRule | None:
+        """A verdict of this moment, asked about single backends; None: nothing is limited."""
         if verdict.may_use_cloud and verdict.may_use_local and verdict.may_use_unpriced:
             return None
         days = max(1, round(verdict.resets_in_seconds / 86_400))
-        spent = f"the month's budget is spent; it starts anew in {days} d"
+        spent = f"the monthly budget is spent; it resets in {days} d"
 
         def objection(backend: BackendSnapshot, model: str) -> str | None:
             if not backend.type.is_cloud:
@@ -246,17 +252,15 @@ class CostTracker:
             if verdict.may_use_unpriced:
                 return None
             is_priced = self.is_priced(backend, model)
-            return None if is_priced else f"no price is known for {model}, and a limit holds"
+            return (
+                None if is_priced else f"no price is known for {model}, and the budget requires one"
+            )
 
         return objection
 
-    def prefers_local(self, client: str | None) -> bool:
-        """Whether enough is spent that local backends should be tried first."""
-        return self.budget.verdict(client, self._now()).prefers_local
-
     def resets_in_seconds(self) -> int:
         """Until the month's limits start anew."""
-        return self.budget.verdict(None, self._now()).resets_in_seconds
+        return self.verdict(None).resets_in_seconds
 
     # --- what people ask -----------------------------------------------------------------
 

@@ -53,8 +53,8 @@ def ledger_path(config: Config) -> Path | None:
     return None if path is None else folder / path
 
 
-NO_HOME = "there is no home folder to keep the ledger in"
-HINT = "set [storage] path to a file that can be written"
+NO_HOME = "no home directory for the ledger"
+HINT = "set [storage] path to a writable file"
 
 
 class LedgerHeldError(Exception):
@@ -171,11 +171,13 @@ class Ledger:
             self._disconnect()
             hint = f"; {HINT}" if isinstance(error, OSError) or "readonly" in str(error) else ""
             if self.problem is None:
-                log.warning("ledger %s: %s; requests go on unrecorded%s", path, error, hint)
+                log.warning(
+                    "ledger %s: %s; requests are served but not recorded%s", path, error, hint
+                )
             self.problem = str(error)
         else:
             if self.problem is not None:
-                log.warning("ledger %s: is written again, %d lost", path, self.lost)
+                log.warning("ledger %s: recording again; %d requests were lost", path, self.lost)
             self.problem = None
 
     def _write(self, path: Path) -> None:
@@ -258,8 +260,8 @@ def _take_lock(path: Path) -> int:
         holder = os.read(lock, 32).decode("ascii", "replace").strip() or "unknown"
         os.close(lock)
         raise LedgerHeldError(
-            f"is written by another Nexus (process {holder}); stop that one, "
-            "or give this one a file of its own in [storage] path"
+            f"is in use by another Nexus (process {holder}); stop it, "
+            "or set another file in [storage] path"
         ) from None
     os.truncate(lock, 0)
     os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)

@@ -109,8 +109,8 @@ class NewerLedgerError(Exception):
 
     def __init__(self, version: int) -> None:
         super().__init__(
-            f"it has schema version {version}, and this Nexus knows {SCHEMA_VERSION}; "
-            "use the Nexus that wrote it, or name another file in [storage] path"
+            f"schema version {version} is newer than this Nexus supports ({SCHEMA_VERSION}); "
+            "use a newer Nexus, or set another file in [storage] path"
         )
 
 

@@ -99,7 +99,7 @@ class Prices:
         self._warned.add((provider, model))
         log.warning(
             'no price is known for %s model "%s": its requests count as unpriced '
-            "unless the backend reports what they cost; set it in [pricing.%s]",
+            "unless the backend reports their cost; set it in [pricing.%s]",
             provider,
             model,
             provider if provider in _OWN_FORMAT else _OPENAI,

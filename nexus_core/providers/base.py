@@ -207,7 +207,7 @@ async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> b
         async for chunk in chunks:
             size += len(chunk)
             if size > max_bytes:
-                raise UpstreamProtocolError(f"the answer is over {max_bytes} bytes")
+                raise UpstreamProtocolError(f"answer over {max_bytes} bytes")
             parts.append(chunk)
     body = b"".join(parts)
     return inflate_whole(body, max_bytes) if body.startswith(GZIP) else body

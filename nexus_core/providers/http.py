@@ -78,7 +78,9 @@ class HttpAgent:
         self.name = backend.name
         self.keys = KeyCutter(backend.api_key)
         variable = backend.api_key_env
-        self.auth_hint = f"check {variable}" if variable else "it wants a key: set api_key_env"
+        self.auth_hint = (
+            f"check {variable}" if variable else "the backend requires a key: set api_key_env"
+        )
         self._base = read_base_url(backend.url, backend.type)
         self._proxy = backend.via
         self._has_models = backend.models is not None
@@ -215,17 +217,17 @@ class HttpAgent:
         if status in _NOT_THERE:
             return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
         if self._has_models:
-            detail = f"{why}; the configured models are used"
+            detail = f"{why}; using the configured models"
             return ProbeResult(elapsed_ms=elapsed_ms, detail=detail)
         is_refusal = error.refusal is Refusal.LISTING or 400 <= status < 500
         if self.fallback_models and status in NO_LIST:
             return ProbeResult(elapsed_ms=elapsed_ms, models=self.fallback_models)
         if status in _NOT_NOW:
             return ProbeResult(
-                elapsed_ms=elapsed_ms, detail=f"{why}; its models are asked for again"
+                elapsed_ms=elapsed_ms, detail=f"{why}; models are requested again at the next probe"
             )
         if is_refusal or status in NO_LIST:
-            detail = f'{why}; no models are known: set models = ["…"], or correct its url'
+            detail = f'{why}; no known models: set models = ["…"], or correct its url'
             return ProbeResult(elapsed_ms=elapsed_ms, detail=detail, never_lists=True)
         return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
 
@@ -279,7 +281,7 @@ async def read_small(
         async for chunk in response.chunks():
             body += chunk
             if len(body) > max_bytes:
-                raise ValueError(f"the answer is over {max_bytes} bytes")
+                raise ValueError(f"answer over {max_bytes} bytes")
         return response.status, bytes(body)
     finally:
         await response.close()

@@ -92,7 +92,9 @@ class LocalAgent(OpenAIAgent):
         if request.operation is Operation.EMBEDDINGS and self._server.embeds_text_as_floats:
             check_embeddings_request(request.parsed)
             if not _is_text(request.parsed["input"]):
-                raise UnsupportedFieldsError({"input": f"{self._server.label} takes no tokens"})
+                raise UnsupportedFieldsError(
+                    {"input": f"{self._server.label} accepts texts, not tokens"}
+                )
         return super().prepare(request, model, wants_usage=wants_usage)
 
     async def send(self, call: Call) -> Response:
@@ -179,4 +181,4 @@ class ReencodedResponse:
                 raise ValueError("no object")
             yield json.dumps(with_encoding(answer, "base64")).encode()
         except ValueError as error:
-            raise UpstreamProtocolError(f"its embeddings make no sense: {error}") from error
+            raise UpstreamProtocolError(f"invalid embeddings answer: {error}") from error

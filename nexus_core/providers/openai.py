@@ -59,7 +59,10 @@ class OpenAIAgent(HttpAgent):
 
         def remember() -> None:
             self._takes_additions = False
-            log.info("backend %s refuses stream_options; its streams are estimated", self.name)
+            log.info(
+                "backend %s refuses stream_options; token counts of its streams are estimates",
+                self.name,
+            )
 
         return WayBack(plain, refuses_addition, remember)
 

@@ -251,7 +251,7 @@ class TranslatedStream:
         if self._translator.counts_unended_event and not stream.is_complete:
             self._translate(self._parser.finish(), made)
         if not stream.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
         yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
     async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
@@ -274,7 +274,7 @@ class TranslatedStream:
                 if len(body) > self._max_bytes:
                     break
             _raise_reported(bytes(body), self._translator)
-        raise UpstreamProtocolError("it answers a request for a stream without one")
+        raise UpstreamProtocolError("answered a streaming request without a stream")
 
     def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
         """Append what these events give to `made`, up to where something is wrong with them."""

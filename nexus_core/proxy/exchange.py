@@ -163,9 +163,9 @@ class Exchange:
         status = response.status
         headers = tuple((name, cut(value)) for name, value in response.headers)
         if not 200 <= status <= 599:
-            raise self._failed(f"answers with the status {status}, which is none of HTTP's")
+            raise self._failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
-            raise self._failed(f"answers {status}, and redirects are not followed")
+            raise self._failed(f"answered with a redirect ({status}); redirects are not followed")
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
         body = await read_whole(response, self._server.max_response_bytes)
@@ -189,7 +189,7 @@ class Exchange:
             fault = judge_report(opening.report, None, call.model)
             return self._faulty(fault, headers, opening.reported.encode(), call, is_inside=True)
         if state is OpeningState.NO_STREAM:
-            raise self._failed("answered with something that is neither a stream nor JSON")
+            raise self._failed("answered with neither an event stream nor JSON")
         if state is not OpeningState.WHOLE:
             shown = as_stream(headers, call.dialect.stream_type)
             return Answer(response.status, shown, held, relay)
@@ -200,7 +200,7 @@ class Exchange:
         try:
             body = call.dialect.as_stream(call.request, whole.body)
         except ValueError as error:
-            raise self._failed("answered a request for a stream without one") from error
+            raise self._failed("answered a streaming request without a stream") from error
         return replace(whole, headers=as_stream(headers, call.dialect.stream_type), body=body)
 
     async def _rest(self, relay: StreamRelay, size: int) -> bytes:
@@ -209,7 +209,9 @@ class Exchange:
             parts.append(chunk)
             size += len(chunk)
             if size > self._server.max_response_bytes:
-                raise self._failed(f"the answer is over {self._server.max_response_bytes} bytes")
+                raise self._failed(
+                    f"answer over max_response_bytes ({self._server.max_response_bytes})"
+                )
         return b"".join(parts)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
@@ -257,7 +259,7 @@ class Exchange:
             return answer
         why = f"answered {fault.status}"
         if is_inside:
-            why = f"answered with an error inside ({fault.status}): {fault.words}"
+            why = f"answered with an error in the body ({fault.status}): {fault.words}"
         raise AttemptFailedError(Failure(why, answer, fault.status, fault.kind, headers))
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
@@ -281,8 +283,7 @@ class Exchange:
     def _refused(self, status: int) -> AttemptFailedError:
         # In our own words: providers repeat the key, or a part of it, in theirs.
         error = UpstreamFailedError(
-            f'backend "{self.agent.name}" refused the key Nexus holds for it ({status}); '
-            f"{self.agent.auth_hint}",
+            f'backend "{self.agent.name}" refused its API key ({status}); {self.agent.auth_hint}',
             code="upstream_auth_failed",
         )
         return AttemptFailedError(

@@ -35,11 +35,11 @@ from nexus_core.proxy.progress import RequestRecord
 from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
+from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
-from nexus_core.routing.refusal import Outlook, asked_name, is_unknown, refuse
+from nexus_core.routing.refusal import asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
@@ -70,6 +70,7 @@ class Forwarder:
         self._strategy = strategy
         self._queue = queue
         self._cost_tracker = cost_tracker
+        self.contexts = ContextBuilder(registry, strategy, cost_tracker, queue)
         self._now = now
         self._models_known = models_known  # returns after the first look at every backend
         self._doubt = doubt  # has a probe find out whether a backend refuses the key
@@ -136,7 +137,7 @@ class Forwarder:
                 record.status = error.status
                 record.headers = await reply.refuse(error, record.selected)
         except Exception:
-            record.failed, record.error = True, "Nexus itself failed; see the log"
+            record.failed, record.error = True, "internal error; see the Nexus log"
             record.status = record.status if record.has_begun else 500
             raise
         finally:
@@ -165,7 +166,7 @@ class Forwarder:
     def _why_ended(self, record: RequestRecord) -> UpstreamFailedError:
         if self._is_ending:
             return UpstreamFailedError(
-                "Nexus is shutting down; send the request again once it is back",
+                "Nexus is shutting down; retry the request after the restart",
                 status=503,
                 code="shutting_down",
             )
@@ -179,7 +180,7 @@ class Forwarder:
 
     def _too_late(self) -> str:
         seconds = self._server.request_timeout_seconds
-        return f"no whole answer within request_timeout_seconds ({seconds:g})"
+        return f"no complete answer within request_timeout_seconds ({seconds:g})"
 
     async def _try_candidates(self, record: RequestRecord, reply: Reply) -> None:
         tried: dict[str, str] = {}
@@ -193,7 +194,7 @@ class Forwarder:
                 found = await self._attempt(record, decision, attempt, reply, blame)
                 if found is None:
                     return
-                tried[decision.order[0].backend.name] = found.why
+                tried = {**tried, decision.order[0].backend.name: found.why}
                 if failure is None or found.kind is not FailureKind.NOT_SENT:
                     failure, blamed = found, record.chosen
                 if attempt == most:
@@ -214,13 +215,6 @@ class Forwarder:
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
         await self._cost_tracker.ready(wants_prices=has_cloud)
         record.upstream_seconds += time.monotonic() - started
-
-    def _outlook(self) -> Outlook:
-        return Outlook(
-            at=self._registry.clock(),
-            queued=len(self._queue) if self._queue is not None else 0,
-            budget_resets_in_seconds=self._cost_tracker.resets_in_seconds(),
-        )
 
     async def _decide(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
         """A decision; if it has a candidate, the first one's slot is held for the caller.
@@ -277,14 +271,8 @@ class Forwarder:
         return decision
 
     def _route(self, record: RequestRecord, tried: dict[str, str]) -> RouteDecision:
-        client = record.request.client
-        moment = Moment(
-            self._registry.clock(),
-            tried,
-            money=self._cost_tracker.rule(client),
-            prefers_local=self._cost_tracker.prefers_local(client),
-        )
-        return route(record.request.need, self._registry.snapshots(), self._strategy, moment)
+        request = record.request
+        return route(request.need, self.contexts.build(request.client, tried))
 
     async def _attempt(
         self,
@@ -405,7 +393,7 @@ class Forwarder:
             blame.add(name, model, why)
             raise UpstreamFailedError(f'backend "{name}": {why}') from error
         except TimeoutError as error:
-            why = f"nothing came for {idle:g} s"
+            why = f"no data for {idle:g} s"
             blame.add(name, model, why)
             raise UpstreamFailedError(
                 f'backend "{name}": {why}', status=504, code="upstream_timeout"
@@ -432,9 +420,9 @@ class Forwarder:
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """Why nobody can serve it; near names are looked for a few at a time."""
-        known = KnownNames(self._registry.snapshots(), self._routing)
+        known = KnownNames(decision.context)
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
-        return refuse(decision, near, self._outlook(), may_use=known.usable_by(decision.need))
+        return refuse(decision, near)
 
 
 def _expire(deadline: asyncio.Timeout, at: float) -> bool:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from nexus_core.errors import NexusError
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import Choice
-from nexus_core.routing.stages import Moment, is_in_allowed_zone
+from nexus_core.routing.stages import is_in_allowed_zone
 
 
 def check_zone(need: Requirements, choice: Choice) -> None:
@@ -16,9 +16,9 @@ def check_zone(need: Requirements, choice: Choice) -> None:
     Raises:
         NexusError: the request, or the fallback that was chosen for it, is restricted.
     """
-    leg = next((leg for leg in need.fallbacks if leg.model == choice.model), need)
-    for bound in (need, leg):
+    wanted = next((one for one in need.fallbacks if one.model == choice.model), need)
+    for bound in (need, wanted):
         asked = replace(bound, model=choice.model)
-        if is_in_allowed_zone(asked, choice.backend, Moment()) is not None:
+        if is_in_allowed_zone(asked, choice.backend) is not None:
             name = choice.backend.name
-            raise NexusError(f'a restricted request was about to go to "{name}"; stopped')
+            raise NexusError(f'restricted request stopped before it reached open backend "{name}"')

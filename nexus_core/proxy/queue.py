@@ -40,6 +40,12 @@ class WaitingRoom:
     def __len__(self) -> int:
         return len(self._high) + len(self._normal)
 
+    @property
+    def wait_seconds(self) -> float | None:
+        """How long one more request may wait; None where there is no room."""
+        is_full = len(self) >= self._config.max_size
+        return None if is_full else self._config.max_wait_seconds
+
     async def wait(
         self,
         decision: RouteDecision,

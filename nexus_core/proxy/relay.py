@@ -133,7 +133,7 @@ class StreamRelay:
         if self._reader.report is not None:
             raise StreamFaultError(judge_report(self._reader.report, None, self._model))
         if not self.is_complete:
-            raise UpstreamProtocolError("the stream ended without its end mark")
+            raise UpstreamProtocolError("the stream ended without its end marker")
 
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that is the end mark, or of the stream."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from nexus_core.config.schema import RoutingConfig
-from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.routing.stages import suits
 
@@ -16,12 +15,11 @@ from nexus_core.routing.stages import suits
 class KnownNames:
     """Every model and alias, each once; worked out only when somebody looks through them."""
 
-    fleet: Sequence[BackendSnapshot]
-    routing: RoutingConfig
+    context: RoutingContext
 
     def __iter__(self) -> Iterator[str]:
-        served = (backend.models for backend in self.fleet if backend.is_on)
-        return iter(dict.fromkeys(chain(*served, self.routing.aliases)))
+        served = (backend.models for backend in self.context.fleet if backend.is_on)
+        return iter(dict.fromkeys(chain(*served, self.context.strategy.routing.aliases)))
 
     def usable_by(self, need: Requirements) -> Callable[[str], bool]:
         """Whether the same request could ever be served if it asked for a name.
@@ -30,13 +28,14 @@ class KnownNames:
         cloud's models.
         """
         hints = RoutingHints(zone=need.zone, min_tier=need.min_tier, backend=need.backend)
+        fleet, routing = self.context.fleet, self.context.strategy.routing
 
         def is_usable(name: str) -> bool:
-            other = read_requirements(name, hints, self.routing, need.demand)
+            other = read_requirements(name, hints, routing, need.demand)
             return any(
-                backend.is_on and suits(leg, backend)
-                for leg in (other, *other.fallbacks)
-                for backend in self.fleet
+                backend.is_on and suits(wanted, backend)
+                for wanted in other.candidate_models
+                for backend in fleet
             )
 
         return is_usable

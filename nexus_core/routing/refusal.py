@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
 
 from nexus_core.errors import (
     ActionableErrorContext,
@@ -23,6 +22,7 @@ from nexus_core.errors import (
 )
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import near_names
+from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.stages import BUSY, Drop, Stage, lacks_by_type
@@ -39,15 +39,6 @@ _PROMPT_FIELDS = {Capability.COMPLETIONS: "prompt", Capability.EMBEDDINGS: "inpu
 _MAX_SUGGESTED = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
-    """What else bears on when a refused request may be served."""
-
-    at: float  # monotonic seconds, as for the decision
-    queued: int = 0  # how many requests wait before this one
-    budget_resets_in_seconds: int | None = None
-
-
 def is_unknown(decision: RouteDecision) -> bool:
     """Whether no backend serves the model, and all have said what they serve."""
     return not decision.order and all(
@@ -61,40 +52,34 @@ def asked_name(decision: RouteDecision) -> str:
     return need.resolved[0] if need.resolved else need.model
 
 
-def refuse(
-    decision: RouteDecision,
-    known_names: Iterable[str],
-    outlook: Outlook,
-    *,
-    may_use: Callable[[str], bool] | None = None,
-) -> NexusError:
+def refuse(decision: RouteDecision, known_names: Iterable[str]) -> NexusError:
     """The error for a decision without candidates.
 
     Args:
-        known_names: every model and alias that clients may ask for, for near names. Only looked
-            through where the model is unknown; it takes milliseconds for thousands of them.
-        may_use: whether the request could ask for one of these names instead; None: for any.
+        known_names: the models and aliases that clients may ask for, for near names that this
+            request could use instead. Only looked through where the model is unknown; it takes
+            milliseconds for thousands of them.
     """
-    need = decision.need
+    need, context = decision.need, decision.context
     if is_unknown(decision):
         asked = asked_name(decision)
-        return _model_not_found(asked, near_names(asked, known_names, suits=may_use))
+        suits = KnownNames(context).usable_by(need)
+        return _model_not_found(asked, near_names(asked, known_names, suits=suits))
     able = [drop for drop in decision.dropped if drop.stage is not Stage.MODEL]
     if (never := _never(decision)) is not None:
         return never
     busy = [drop for drop in able if drop.stage in BUSY]
-    at = outlook.at
-    eta = estimate_eta(busy, at, outlook.queued)
+    eta = estimate_eta(busy, context.at, context.queued)
     if not busy and any(drop.stage is Stage.BUDGET for drop in able):
-        eta = outlook.budget_resets_in_seconds
-    context = ActionableErrorContext(
+        eta = context.budget_resets_in_seconds
+    actions = ActionableErrorContext(
         required_tier=need.min_tier,
-        available_backends=tuple(_statuses(able, at)),
+        available_backends=tuple(_statuses(able, context.at)),
         eta_seconds=eta,
     )
     kind, message = _kind(able, decision)
     may_pass = any(_passes(drop, need) for drop in decision.dropped)
-    return kind(message, context, may_pass=may_pass)
+    return kind(message, actions, may_pass=may_pass)
 
 
 def estimate_eta(busy: Sequence[Drop], at: float, queued: int = 0) -> int | None:
@@ -120,7 +105,7 @@ def _wait_seconds(drop: Drop, at: float, ahead: float) -> float | None:
 
 
 def _model_not_found(model: str, near: Sequence[str]) -> ModelNotFoundError:
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists what is"
+    hint = f"; did you mean {' or '.join(near)}?" if near else "; GET /v1/models lists the models"
     return ModelNotFoundError(f"the model {model!r} is not served here{hint}", param="model")
 
 
@@ -148,7 +133,7 @@ def _never(decision: RouteDecision) -> NexusError | None:
     who = ", ".join(dict.fromkeys(f"{d.backend.name} is of type {d.backend.type}" for d in lacking))
     if (endpoint := next(iter(lacks & _ENDPOINTS.keys()), None)) is not None:
         return _no_endpoint(endpoint, who, decision)
-    why = f"no backend that serves {need.model!r} takes {{}}: {who}"
+    why = f"no backend that serves {need.model!r} supports {{}}: {who}"
     demand = need.demand
     return UnsupportedFieldsError(
         {demand.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
@@ -184,7 +169,7 @@ def _too_long(window: int, decision: RouteDecision) -> ContextLengthError:
     )
     return ContextLengthError(
         f"the prompt has about {demand.prompt_tokens:,} tokens; "
-        f"{decision.need.model!r} takes {window:,} at most here",
+        f"the context window of {decision.need.model!r} is {window:,}",
         param=field or "messages",
     )
 
@@ -196,10 +181,10 @@ def _no_endpoint(wanted: Capability, who: str, decision: RouteDecision) -> Endpo
         for backend in {drop.backend.name: drop.backend for drop in decision.dropped}.values()
         if backend.is_on and backend.models and not lacks_by_type(decision.need, backend)
     ][:_MAX_SUGGESTED]
-    hint = f"; models of {' or '.join(others)} may have it" if others else ""
+    hint = f"; models of {' or '.join(others)} may support it" if others else ""
     return EndpointNotServedError(
-        f"no backend that serves {decision.need.model!r} has {path}: {who}; "
-        f"the model is served at {_ENDPOINTS[Capability.CHAT]}{hint}",
+        f"no backend that serves {decision.need.model!r} supports {path}: {who}; "
+        f"use {_ENDPOINTS[Capability.CHAT]}{hint}",
         param="model",
     )
 
@@ -219,7 +204,7 @@ def _kind(able: list[Drop], decision: RouteDecision) -> tuple[type[ServiceUnavai
     unaffordable = [drop for drop in able if drop.stage is Stage.BUDGET]
     if unaffordable:
         return BudgetExceededError, (
-            f"money keeps every backend that could serve {model!r} from it: "
+            f"the monthly budget blocks every backend that could serve {model!r}: "
             + _reasons(unaffordable)
         )
     return NoCapableBackendError, f"no backend can serve {model!r} now: " + (

@@ -74,6 +74,11 @@ class Requirements:
     rules: Policies = NO_POLICIES  # for the names that backends have
     fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
 
+    @property
+    def candidate_models(self) -> tuple[Requirements, ...]:
+        """The request for the asked model, then the same for each fallback, in order."""
+        return (self, *self.fallbacks)
+
     def rule_for(self, upstream_model: str) -> PolicyConfig | None:
         """The policy that matches a backend's own name of the model, where it is another name.
 

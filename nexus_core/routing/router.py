@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import NamedTuple, TypeAlias
 
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import Considered, ScoreTerm
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.scoring import Ranked, Strategy
-from nexus_core.routing.stages import BUSY, Drop, Moment, Stage, select, suits
+from nexus_core.routing.scoring import Ranked
+from nexus_core.routing.stages import BUSY, Drop, Stage, select, suits
 from nexus_core.types import CLOUD_TYPES, HealthStatus, PrivacyZone, RouteReason
 
 _REMEMBERED = 8192  # backends as a decision saw them
@@ -44,6 +45,7 @@ class RouteDecision:
     order: tuple[Choice, ...]  # the best first; empty when nobody can
     dropped: tuple[Drop, ...]
     reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
+    context: RoutingContext = field(repr=False, compare=False)  # what it was decided on
 
     @cached_property
     def waits_for(self) -> tuple[Drop, ...]:
@@ -57,12 +59,7 @@ class RouteDecision:
         return (*kept, *map(_dropped, self.dropped))
 
 
-def route(
-    need: Requirements,
-    fleet: Sequence[BackendSnapshot],
-    strategy: Strategy,
-    moment: Moment,
-) -> RouteDecision:
+def route(need: Requirements, context: RoutingContext) -> RouteDecision:
     """Choose among the backends as they are; the same call decides and explains.
 
     All candidates of the asked model come before those of its fallbacks, which may not be of a
@@ -72,38 +69,45 @@ def route(
     order: list[Choice] = []
     dropped: list[Drop] = []
     missed: set[Stage] = set()
-    for leg in _legs(need, fleet, strategy):
-        kept, out = select(leg, fleet, moment)
+    fleet, strategy = context.fleet, context.strategy
+    for wanted in _candidate_models(need, context):
+        kept, out = select(wanted, context)
         dropped += out
         alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
         names = {backend.name for backend in kept} | alone.keys()
-        ranking = strategy.rank([b for b in fleet if b.name in names], leg)
-        if moment.prefers_local:
+        ranking = strategy.rank([b for b in fleet if b.name in names], wanted)
+        if context.prefers_local:
             ranking.sort(key=lambda ranked: ranked.backend.type in CLOUD_TYPES)
         for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:
-                order.append(Choice(ranked.backend, leg.model, ranked.terms))
+                order.append(Choice(ranked.backend, wanted.model, ranked.terms))
             elif not order:
                 missed.add(stage)
-    reason = _reason(missed, has_failed=bool(moment.tried))
-    return RouteDecision(need, tuple(order), tuple(dropped), reason)
+    reason = _reason(missed, has_failed=bool(context.tried))
+    return RouteDecision(need, tuple(order), tuple(dropped), reason, context)
 
 
-def _legs(
-    need: Requirements, fleet: Sequence[BackendSnapshot], strategy: Strategy
-) -> list[Requirements]:
+def foresee(need: Requirements, context: RoutingContext) -> RouteDecision:
+    """The decision that `route` would give now; no random number is used up for it."""
+    strategy = copy(context.strategy)
+    strategy.random = copy(strategy.random)
+    return replace(route(need, replace(context, strategy=strategy)), context=context)
+
+
+def _candidate_models(need: Requirements, context: RoutingContext) -> tuple[Requirements, ...]:
     if not need.fallbacks or need.is_flexible:
-        return [need, *need.fallbacks]
-    first: list[Ranked] = strategy.rank([b for b in fleet if suits(need, b)], need)
+        return need.candidate_models
+    able = [backend for backend in context.fleet if suits(need, backend)]
+    first: list[Ranked] = context.strategy.rank(able, need)
     floor = first[0].backend.tier if first else None
-    return [need, *(_at_least(floor, leg) for leg in need.fallbacks)]
+    return (need, *(_at_least(floor, fallback) for fallback in need.fallbacks))
 
 
-def _at_least(tier: int | None, leg: Requirements) -> Requirements:
-    if tier is None or (leg.min_tier is not None and leg.min_tier >= tier):
-        return leg
-    return replace(leg, min_tier=tier)
+def _at_least(tier: int | None, fallback: Requirements) -> Requirements:
+    if tier is None or (fallback.min_tier is not None and fallback.min_tier >= tier):
+        return fallback
+    return replace(fallback, min_tier=tier)
 
 
 def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:

@@ -52,6 +52,11 @@ class Strategy:
     affinity: Affinity = field(default_factory=Affinity)
     _turn: int = field(default=0, init=False)
 
+    @property
+    def is_drawn(self) -> bool:
+        """The order is a matter of chance."""
+        return self.routing.strategy == "random"
+
     def next_turn(self) -> None:
         """A request was sent: round_robin goes on to the next backend."""
         self._turn += 1

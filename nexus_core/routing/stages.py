@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import NamedTuple
 
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
 
@@ -70,42 +70,34 @@ class Drop(NamedTuple):
         return self.stage in REASONED and BUSY.issuperset(self.also)
 
 
-@dataclass(frozen=True, slots=True)
-class Moment:
-    """What a decision depends on besides the request and the backends."""
-
-    at: float = 0.0  # monotonic seconds
-    # Backends that failed, and how.
-    tried: Mapping[str, str] = field(default_factory=dict[str, str])
-    # Why money keeps the request from a backend, for its upstream model; None: nothing is limited.
-    money: Callable[[BackendSnapshot, str], str | None] | None = None
-    prefers_local: bool = False  # so much is spent that local backends are tried first
-
-
-def serves_model(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+def serves_model(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
     if need.model in backend.models:
         return None
-    return f"does not serve {need.model}" if backend.models_known else "its models are not known"
+    return (
+        f"does not serve {need.model}" if backend.models_known else "its models are not known yet"
+    )
 
 
-def is_pinned(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+def is_pinned(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
     if need.backend is None or need.backend == backend.name:
         return None
     return f"the request is pinned to {need.backend}"
 
 
-def is_untried(_: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
-    failure = moment.tried.get(backend.name)
+def is_untried(_: Requirements, backend: BackendSnapshot, context: RoutingContext) -> str | None:
+    failure = context.tried.get(backend.name)
     return None if failure is None else f"tried: {failure}"
 
 
-def is_enabled(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+def is_enabled(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
     if not backend.enabled:
         return "switched off"
     return None if backend.zone_enabled else f"the {backend.zone} zone is switched off"
 
 
-def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+def is_in_allowed_zone(
+    need: Requirements, backend: BackendSnapshot, _: object = None
+) -> str | None:
     if backend.zone is PrivacyZone.RESTRICTED:
         return None
     if need.zone is PrivacyZone.RESTRICTED:
@@ -116,27 +108,27 @@ def is_in_allowed_zone(need: Requirements, backend: BackendSnapshot, _: Moment) 
     return f"zone open, and {backend.models[need.model]} is restricted by {rule.model_pattern}"
 
 
-def meets_tier(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+def meets_tier(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
     wanted, rule = need.min_tier, need.rule_for(backend.models[need.model])
     if rule is not None and rule.min_tier is not None:
         wanted = max(rule.min_tier, wanted or 0)
     if wanted is None or (backend.tier is not None and backend.tier >= wanted):
         return None
     has = "no tier" if backend.tier is None else f"tier {backend.tier}"
-    return f"{has}, {wanted} is demanded"
+    return f"{has}, minimum is {wanted}"
 
 
-def is_capable(need: Requirements, backend: BackendSnapshot, _: Moment) -> str | None:
+def is_capable(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
     demand = need.demand
     details = backend.details.get(backend.models[need.model])
     lacks = _TYPE_LACKS.get(backend.type, _NOTHING)
     if details is not None:
         lacks |= details.lacks
     if missing := lacks & demand.capabilities:
-        return "does not do " + ", ".join(sorted(missing))
+        return "does not support " + ", ".join(sorted(missing))
     window = details.context_tokens if details is not None else None
     if window is not None and demand.prompt_tokens > window:
-        return f"takes {window:,} tokens, the prompt has about {demand.prompt_tokens:,}"
+        return f"context window of {window:,} tokens, the prompt has about {demand.prompt_tokens:,}"
     return None
 
 
@@ -145,36 +137,40 @@ def lacks_by_type(need: Requirements, backend: BackendSnapshot) -> frozenset[Cap
     return _TYPE_LACKS.get(backend.type, _NOTHING) & need.demand.capabilities
 
 
-def is_healthy(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+def is_healthy(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
     if backend.health is not HealthStatus.UNHEALTHY:
         return None
     return f"unhealthy: {backend.detail}" if backend.detail else "unhealthy"
 
 
-def is_affordable(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
-    if moment.money is None:
+def is_affordable(
+    need: Requirements, backend: BackendSnapshot, context: RoutingContext
+) -> str | None:
+    if context.money is None:
         return None
-    return moment.money(backend, backend.models[need.model])
+    return context.money(backend, backend.models[need.model])
 
 
-def has_no_cooldown(need: Requirements, backend: BackendSnapshot, moment: Moment) -> str | None:
+def has_no_cooldown(
+    need: Requirements, backend: BackendSnapshot, context: RoutingContext
+) -> str | None:
     whole, models = backend.cooldown, backend.cooldowns
-    if whole is not None and whole.keeps_away(moment.at):
-        return f"cooldown, {whole.note(moment.at)}"
+    if whole is not None and whole.keeps_away(context.at):
+        return f"cooldown, {whole.note(context.at)}"
     if not models:
         return None
     model = backend.models[need.model]
     one = models.get(model)
-    if one is not None and one.keeps_away(moment.at):
-        return f"cooldown of {model}, {one.note(moment.at)}"
+    if one is not None and one.keeps_away(context.at):
+        return f"cooldown of {model}, {one.note(context.at)}"
     return None
 
 
-def has_free_slot(_: Requirements, backend: BackendSnapshot, __: Moment) -> str | None:
+def has_free_slot(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
     return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
 
 
-_Check = Callable[[Requirements, BackendSnapshot, Moment], str | None]
+_Check = Callable[[Requirements, BackendSnapshot, RoutingContext], str | None]
 
 _STAGES: Mapping[Stage, _Check] = {
     Stage.MODEL: serves_model,
@@ -198,30 +194,28 @@ _STEPS = tuple(
 )
 
 
-# What of them the request itself demands, whatever the backend is like at the moment.
+# What of them the request itself demands, whatever the backend is like now: these look at no
+# context.
 _DEMANDS = (serves_model, is_pinned, is_in_allowed_zone, meets_tier, is_capable)
-_ANY_MOMENT = Moment()
 
 
 def suits(need: Requirements, backend: BackendSnapshot) -> bool:
     """Whether the request may ever go there."""
     for demand in _DEMANDS:  # noqa: SIM110  all() and its generator take longer
-        if demand(need, backend, _ANY_MOMENT) is not None:
+        if demand(need, backend) is not None:
             return False
     return True
 
 
-def select(
-    need: Requirements, fleet: Iterable[BackendSnapshot], moment: Moment
-) -> tuple[list[BackendSnapshot], list[Drop]]:
+def select(need: Requirements, context: RoutingContext) -> tuple[list[BackendSnapshot], list[Drop]]:
     """Split the fleet into who may serve the request now and who may not, with the reason."""
     kept: list[BackendSnapshot] = []
     dropped: list[Drop] = []
-    for backend in fleet:
+    for backend in context.fleet:
         for stage, check, later in _STEPS:
-            why = check(need, backend, moment)
+            why = check(need, backend, context)
             if why is not None:
-                also = [name for name, check in later if check(need, backend, moment) is not None]
+                also = [name for name, check in later if check(need, backend, context) is not None]
                 dropped.append(Drop(backend, stage, why, tuple(also), need.model))
                 break
         else:

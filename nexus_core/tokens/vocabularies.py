@@ -113,7 +113,7 @@ def _encoding(vocabulary: _Vocabulary) -> tiktoken.Encoding:
     file = resources.files("nexus_core.tokens.data").joinpath(f"{vocabulary.name}.tiktoken")
     content = file.read_bytes()
     if hashlib.sha256(content).hexdigest() != vocabulary.sha256:
-        raise ValueError(f"{file} is damaged: install Nexus anew")
+        raise ValueError(f"{file} is damaged: reinstall Nexus")
     pairs = (line.split() for line in content.splitlines())
     return tiktoken.Encoding(
         name=vocabulary.name,

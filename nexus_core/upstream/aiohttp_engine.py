@@ -194,7 +194,7 @@ class AiohttpEngine:
             raise UpstreamConnectError(wording.CLOSED_ENGINE)
         proxy = request.proxy
         if proxy is not None and proxy.is_socks:
-            raise UpstreamConnectError("aiohttp speaks no SOCKS")
+            raise UpstreamConnectError("aiohttp does not support SOCKS")
         # The backend sees none of it: a tunnel is asked for before, and a proxy that passes a
         # request on takes it out.
         credentials = () if proxy is None else _credentials(proxy)
@@ -312,7 +312,7 @@ def _in_our_words(error: Exception, connect_timeout_seconds: float) -> UpstreamE
         case aiohttp.ClientConnectorError() | aiohttp.ClientConnectorCertificateError():
             return wording.connect_failed(error, connect_timeout_seconds)
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
-            return UpstreamConnectError("not an address to connect to")
+            return UpstreamConnectError("invalid address")
         case aiohttp.ClientResponseError():
             if "Got more than" in error.message or "Too many headers" in error.message:
                 return UpstreamProtocolError(wording.HEAD_TOO_LONG)

@@ -55,7 +55,7 @@ class Decoded:
         elif (kind := _READ.get(self._encoding)) is None:
             await chunks.aclose()
             shown = "".join(filter(str.isprintable, self._encoding))[:40]
-            raise UpstreamProtocolError(f"it answers in an encoding nobody asked for: {shown}")
+            raise UpstreamProtocolError(f"answer in an unrequested encoding: {shown}")
         else:
             plain = inflated(first, chunks, kind, self._max_bytes)
         try:
@@ -130,11 +130,11 @@ class _Inflater:
             try:
                 piece = self._inflater.decompress(data, _PIECE_BYTES)
             except zlib.error as error:
-                raise UpstreamProtocolError("its compressed answer can't be read") from error
+                raise UpstreamProtocolError("invalid compressed answer") from error
             data = self._inflater.unconsumed_tail
             self._left -= len(piece)
             if self._left < 0:
-                raise UpstreamProtocolError(f"the answer is over {self._max_bytes} bytes")
+                raise UpstreamProtocolError(f"answer over {self._max_bytes} bytes")
             if piece:
                 yield piece
             if self._inflater.eof:

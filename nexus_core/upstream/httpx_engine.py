@@ -211,7 +211,7 @@ def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamErr
         case httpx.ConnectError() | httpx.ProxyError():
             return wording.connect_failed(error, connect_timeout_seconds)
         case httpx.UnsupportedProtocol() | httpx.InvalidURL():
-            return UpstreamConnectError("not an address to connect to")
+            return UpstreamConnectError("invalid address")
         case httpx.RemoteProtocolError():
             reason = str(error)
             if "too long" in reason:

@@ -22,13 +22,13 @@ _VERSION, _CONNECT = b"\x05", b"\x01"
 _OPEN, _PASSWORD, _NONE = 0, 2, 255  # ways to say who one is
 _REPLIES = {
     1: "general failure",
-    2: "not allowed by its rules",
+    2: "not allowed by proxy rules",
     3: "network unreachable",
     4: "host unreachable",
     5: "connection refused",
     6: "time to live expired",
-    7: "it does not connect",
-    8: "it does not know this kind of address",
+    7: "command not supported",
+    8: "address type not supported",
 }
 
 
@@ -86,15 +86,15 @@ class SocksBackend(httpcore.AsyncNetworkBackend):
         if way == _NONE or way not in ways:
             if user is None:
                 raise httpcore.ProxyError(
-                    "wants a user name and password; name it with them in ALL_PROXY"
+                    "requires a user name and password; put them in the URL in ALL_PROXY"
                 )
-            raise httpcore.ProxyError("takes no user name and password")
+            raise httpcore.ProxyError("does not accept a user name and password")
         if way == _PASSWORD:
             pair = [(user or "").encode()[:255], (self._proxy.password or "").encode()[:255]]
             await stream.write(b"\x01" + b"".join(bytes([len(text)]) + text for text in pair))
             _, verdict = await _read(stream, 2)
             if verdict != 0:
-                raise httpcore.ProxyError("refuses the user name and password it is given")
+                raise httpcore.ProxyError("rejects the user name and password")
 
 
 async def _ask_for(stream: httpcore.AsyncNetworkStream, host: str, port: int) -> None:

@@ -27,7 +27,7 @@ KEEP_ALIVE_SECONDS = 15.0  # an idle connection older than this is not used agai
 ENDED_EARLY = "the answer ended early"
 NO_ANSWER = "the connection closed before an answer came"
 CLOSED_ENGINE = "the engine is closed"
-HEAD_TOO_LONG = f"the answer's head is longer than {MAX_HEAD_BYTES // 1024} KiB"
+HEAD_TOO_LONG = f"the answer's headers are larger than {MAX_HEAD_BYTES // 1024} KiB"
 SWITCHED = "not HTTP: the backend switched protocols unasked"
 
 # The engine frames the request: a length carried along from elsewhere could contradict the body.
@@ -43,7 +43,7 @@ def without_framing(headers: Headers) -> list[tuple[str, str]]:
 
 def not_sent() -> UpstreamNotSentError:
     """While the connection was made."""
-    return UpstreamNotSentError("switched off, removed or changed before anything was sent")
+    return UpstreamNotSentError("switched off, removed or changed before the request was sent")
 
 
 def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutError:
@@ -57,9 +57,9 @@ def refused_by_proxy(proxy: OutboundProxy, status: int) -> UpstreamConnectError:
         why = "refuses to connect" if status == 403 else "could not connect: it answers"
         return UpstreamConnectError(f"the proxy {proxy} {why} ({status})")
     if proxy.user is not None:
-        why = "refuses the user name and password it is given (407)"
+        why = "rejects the user name and password (407)"
     else:
-        why = "wants a user name and password (407); name it with them in HTTPS_PROXY"
+        why = "requires a user name and password (407); put them in the URL in HTTPS_PROXY"
     return UpstreamConnectError(f"the proxy {proxy} {why}")
 
 

@@ -24,7 +24,7 @@ from nexus_tui.text import export as copying
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import dollars
-from nexus_tui.view.explain_form import Form, form_of
+from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
@@ -80,10 +80,10 @@ class RequestActions:
     async def _learn(self, row: RequestRow) -> None:
         """What the detail shows and events do not tell: bodies, and where it would go now."""
         kept = await self._context.source.captured(row.request_id)
-        now = await self._explained(form_of(row)) if row.received else None
+        now = await self._explained(ExplainForm.of_request(row)) if row.received else None
         self._requests.detail.know(row, kept, now)
 
-    async def _explained(self, form: Form) -> Explanation | None:
+    async def _explained(self, form: ExplainForm) -> Explanation | None:
         try:
             return await self._context.source.explain(form.question())
         except NexusError:
@@ -91,7 +91,7 @@ class RequestActions:
 
     async def _explain(self) -> None:
         row = self._selected() if self._context.tab in (self._dashboard, self._requests) else None
-        form = form_of(row) if row is not None and row.received else Form()
+        form = _form_to_send(row) if row is not None and row.received else ExplainForm()
         context = self._context
         while True:
             screen = ExplainScreen(
@@ -105,7 +105,7 @@ class RequestActions:
                 return
             form = wanted
 
-    async def _may_send(self, form: Form) -> bool:
+    async def _may_send(self, form: ExplainForm) -> bool:
         """Ask before it leaves for a cloud; as things are, whatever was imagined."""
         answer = await self._context.source.explain(replace(form, tokens=_SHORT).question())
         types = {one.name: one.type for one in self._context.source.backends()}
@@ -166,7 +166,7 @@ class RequestActions:
         """The backend as a choice; one that would refuse the request says why."""
         note = f"zone {backend.zone.value}, {backend.type.location}"
         option = Option(backend.name, backend.name, note=note)
-        answer = await self._explained(replace(form_of(row), pin=backend.name))
+        answer = await self._explained(replace(_form_to_send(row), pin=backend.name))
         if answer is None or answer.chosen is not None:
             return option
         stages = (stage for model in answer.models for stage in model.stages)
@@ -177,7 +177,7 @@ class RequestActions:
     async def _may_go_out(self, row: RequestRow, backend: BackendSnapshot) -> bool:
         if not backend.type.is_cloud:
             return True
-        form = replace(form_of(row), pin=backend.name)
+        form = replace(_form_to_send(row), pin=backend.name)
         if row.usage:
             form = replace(form, tokens=row.usage.prompt_tokens)
         answer = await self._explained(form)
@@ -260,6 +260,11 @@ class RequestActions:
             self._context.notice(visible(f"{name}: {why}"))
         else:
             self._context.notice(visible(f"{len(rows):,} requests are in {path}"))
+
+
+def _form_to_send(row: RequestRow) -> ExplainForm:
+    """The request once more, sent by the operator: no client's budget counts."""
+    return replace(ExplainForm.of_request(row), client=None)
 
 
 def _wrong_path(text: str) -> str | None:

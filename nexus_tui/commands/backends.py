@@ -42,7 +42,7 @@ def cooldowns(backend: Mapping[str, Any]) -> list[str]:
 
 def _note(cooldown: Mapping[str, Any]) -> str:
     if seconds := cooldown["seconds"]:
-        return f"cooldown, {math.ceil(seconds)} s more: {cooldown['why']}"
+        return f"cooldown, {math.ceil(seconds)} s left: {cooldown['why']}"
     is_open = cooldown["is_circuit_open"]
     return f"half-open, one request at a time: {cooldown['why']}" if is_open else ""
 

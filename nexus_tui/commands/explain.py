@@ -72,7 +72,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Explain; gives the exit code."""
-    return run_with_config(options, environ, lambda config: _Asking(options, config).run())
+    return run_with_config(options, environ, lambda config: _Explaining(options, config).run())
 
 
 def _backend(text: str) -> str:
@@ -84,7 +84,7 @@ def _backend(text: str) -> str:
 # Asking -------------------------------------------------------------------------------------------
 
 
-class _Asking:
+class _Explaining:
     """One question, asked once or, with --watch, again and again."""
 
     def __init__(self, options: argparse.Namespace, config: Config) -> None:
@@ -183,18 +183,26 @@ class _Asking:
 def _request(
     client: httpx.Client | httpx.AsyncClient, options: argparse.Namespace, config: Config
 ) -> httpx.Request:
-    headers = {
-        "X-Nexus-Privacy-Zone": options.privacy,
-        "X-Nexus-Min-Tier": options.min_tier,
-        "X-Nexus-Backend": options.backend,
-        "X-Nexus-Flexible": "true" if options.flexible else None,
-        "Authorization": authorization(config),
-        "Content-Type": "application/json",
-    }
-    given = {name: value for name, value in headers.items() if value is not None}
-    body = {"model": options.model, "messages": [{"role": "user", "content": ""}]}
+    from nexus_core.control.question import question_as_json
+    from nexus_core.dialects.request import Demand
+    from nexus_core.routing.explain import Question
+    from nexus_core.routing.requirements import RoutingHints
+    from nexus_core.types import Capability, PrivacyZone
+
+    hints = RoutingHints(
+        zone=PrivacyZone(options.privacy or PrivacyZone.OPEN),
+        min_tier=None if options.min_tier is None else int(options.min_tier),
+        backend=options.backend,
+        flexible=options.flexible,
+    )
+    demand = Demand(capabilities=frozenset({Capability.CHAT}))
+    question = Question(model=options.model, hints=hints, demand=demand)
+    headers = {"Content-Type": "application/json"}
+    if (key := authorization(config)) is not None:
+        headers["Authorization"] = key
     # As ASCII, so that an argument that is not valid Unicode is Nexus's to refuse.
-    return client.build_request("POST", "/nexus/explain", content=json.dumps(body), headers=given)
+    body = json.dumps(question_as_json(question))
+    return client.build_request("POST", "/nexus/explain", content=body, headers=headers)
 
 
 # Showing ------------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from nexus_tui.keymap.keys import Keymap
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import visible
 from nexus_tui.text.export import curl_for, dumped
-from nexus_tui.view.explain_form import Form
+from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
 from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.explain_result import ExplainResult
@@ -33,7 +33,7 @@ _TOKENS_WIDTH = 19  # columns of that field with its label, as the style sheet h
 _PADDING = 2  # of the line, both sides
 
 
-class Choice(LineWidget):
+class ChoiceField(LineWidget):
     """One field of the form with a few values: space or a click takes the next."""
 
     can_focus = True
@@ -103,7 +103,7 @@ class Title(LineWidget):
         return [rule(width, "Explain", "where would it go, and why", "tab moves, space changes")]
 
 
-class ExplainScreen(ModalScreen[Form]):
+class ExplainScreen(ModalScreen[ExplainForm]):
     """Asks anew whenever the form changes, and every second. Gives the form that is to be sent."""
 
     AUTO_FOCUS = ""
@@ -112,7 +112,7 @@ class ExplainScreen(ModalScreen[Form]):
         self,
         source: EventSource,
         keymap: Keymap,
-        form: Form,
+        form: ExplainForm,
         copy: Callable[[str, str], None],
         alarms: Callable[[bool], list[str]],
     ) -> None:
@@ -134,12 +134,12 @@ class ExplainScreen(ModalScreen[Form]):
         self._tokens = _input(str(form.tokens), "tokens")
         tiers = ["any", "0", "1", "2", "3", "4"]
         pins = ["any", *(one.name for one in source.backends())]
-        self._zone = Choice("zone", ["any", "restricted"], int(form.restricted))
-        self._tier = Choice("tier", tiers, 0 if form.min_tier is None else form.min_tier + 1)
-        self._stream = Choice("stream", ["no", "yes"], int(form.stream))
-        self._tools = Choice("tools", ["no", "yes"], int(form.tools))
+        self._zone = ChoiceField("zone", ["any", "restricted"], int(form.restricted))
+        self._tier = ChoiceField("tier", tiers, 0 if form.min_tier is None else form.min_tier + 1)
+        self._stream = ChoiceField("stream", ["no", "yes"], int(form.stream))
+        self._tools = ChoiceField("tools", ["no", "yes"], int(form.tools))
         pin = form.pin or "any"
-        self._pin = Choice("backend", pins, pins.index(pin) if pin in pins else 0)
+        self._pin = ChoiceField("backend", pins, pins.index(pin) if pin in pins else 0)
         self.banner = Banner(alarms)
         self.hints = HintBar(lambda: keymap.hints("explain"))
 
@@ -177,7 +177,7 @@ class ExplainScreen(ModalScreen[Form]):
     # --- asking --------------------------------------------------------------------------
 
     @on(Input.Changed)
-    @on(Choice.Turned)
+    @on(ChoiceField.Turned)
     def _ask(self) -> None:
         tokens = self._tokens.value.replace(",", "").replace("_", "")
         self._form = replace(

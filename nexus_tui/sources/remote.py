@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from nexus_core import __version__
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
+from nexus_core.control.question import question_as_json
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.errors import PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot
@@ -29,7 +30,7 @@ from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
-from nexus_tui.sources.remote_calls import HttpCall, call_for, explain_call, one_request
+from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_http import (
     LinkLostError,
     RefusedError,
@@ -327,7 +328,8 @@ class RemoteSource:
     # --- asking --------------------------------------------------------------------------
 
     async def explain(self, question: Question) -> Explanation:
-        answer = await self._ask_or_tell(explain_call(question))
+        call = HttpCall("POST", "/nexus/explain", question_as_json(question))
+        answer = await self._ask_or_tell(call)
         return self._read(lambda: read_json(Explanation, answer))
 
     async def captured(self, request_id: str) -> CapturedExchange | None:

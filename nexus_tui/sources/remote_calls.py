@@ -1,4 +1,4 @@
-"""Commands and questions as calls of the control API."""
+"""Commands as calls of the control API."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ from nexus_core.control.commands import (
     SetTier,
     SwitchBackend,
     SwitchZone,
-    asked_headers,
 )
-from nexus_core.dialects.openai_chat.demand import CHARS_PER_TOKEN, read_demand
-from nexus_core.dialects.openai_chat.request import PATHS
-from nexus_core.dialects.request import Demand
-from nexus_core.routing.explain import Question
-from nexus_core.types import Capability, Operation
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,63 +72,6 @@ def call_for(command: Command) -> HttpCall:
 def one_request(request_id: str) -> str:
     """The path of one request."""
     return f"/nexus/requests/{_segment(request_id)}"
-
-
-def explain_call(question: Question) -> HttpCall:
-    """The call that answers a question; a request with the same demand stands for it."""
-    hints = question.hints
-    headers = asked_headers(hints.zone, hints.min_tier, hints.backend, flexible=hints.flexible)
-    # What stands for the request has no fields of its own whose translation could be told.
-    query = urlencode(
-        [
-            ("translate", "false"),
-            ("endpoint", PATHS[question.operation]),
-            *(("usable", name) for name in question.usable),
-        ]
-    )
-    return HttpCall(
-        "POST",
-        f"/nexus/explain?{query}",
-        {"model": question.model, **_body_with(question.operation, question.demand)},
-        dict(headers),
-    )
-
-
-_PARTS: Mapping[Capability, dict[str, Any]] = {
-    Capability.VISION: {"type": "image_url", "image_url": {"url": "data:,"}},
-    Capability.AUDIO: {"type": "input_audio", "input_audio": {}},
-    Capability.FILES: {"type": "file", "file": {}},
-}
-
-
-def _body_with(operation: Operation, demand: Demand) -> dict[str, Any]:
-    """A request that makes these demands; its text is as long as it has to be."""
-    body = _with_text(operation, demand, "")
-    if demand.completion_limit and operation is not Operation.EMBEDDINGS:
-        is_chat = operation is Operation.CHAT
-        body["max_completion_tokens" if is_chat else "max_tokens"] = demand.completion_limit
-    shown = read_demand(operation, {"model": "", **body}).prompt_tokens
-    missing = max(0, demand.prompt_tokens - shown)
-    return body | _with_text(operation, demand, " " * (missing * CHARS_PER_TOKEN))
-
-
-def _with_text(operation: Operation, demand: Demand, text: str) -> dict[str, Any]:
-    match operation:
-        case Operation.COMPLETIONS:
-            return {"prompt": text}
-        case Operation.EMBEDDINGS:
-            return {"input": text}
-        case Operation.CHAT:
-            parts = [part for need, part in _PARTS.items() if need in demand.capabilities]
-            content = [*parts, {"type": "text", "text": text}]
-            body: dict[str, Any] = {"messages": [{"role": "user", "content": content}]}
-            if Capability.TOOLS in demand.capabilities:
-                body["tools"] = [{}]
-            if Capability.JSON in demand.capabilities:
-                body["response_format"] = {"type": "json_object"}
-            return body
-        case _:
-            assert_never(operation)
 
 
 def _backend(name: str, body: dict[str, Any]) -> HttpCall:

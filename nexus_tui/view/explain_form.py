@@ -1,4 +1,4 @@
-"""Imagined requests: what a request in the list would ask again, and the form's own."""
+"""The explain form: a request by its facts, typed in or taken from the list."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NEEDS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Form:
+class ExplainForm:
     """What the explain screen asks about."""
 
     model: str = ""
@@ -37,6 +37,24 @@ class Form:
     pin: str | None = None
     flexible: bool = False
     endpoint: str = CHAT_PATH
+    client: str | None = None  # whose budget counts; None: the operator's own request
+
+    @classmethod
+    def of_request(cls, row: RequestRow) -> ExplainForm:
+        """The same request once more, as far as its headers and its size tell."""
+        headers = {name.lower(): value.strip() for name, value in row.request_headers}
+        received = row.received
+        return cls(
+            model=row.asked_model,
+            restricted=headers.get("x-nexus-privacy-zone") == "restricted",
+            min_tier=_tier(headers),
+            tokens=received.body_bytes // _BYTES_PER_TOKEN if received else 0,
+            stream=received is not None and received.is_streaming,
+            pin=headers.get("x-nexus-backend"),
+            flexible=headers.get("x-nexus-flexible") == "true",
+            endpoint=received.endpoint if received else CHAT_PATH,
+            client=received.client if received else None,
+        )
 
     def question(self, usable: tuple[str, ...] = ()) -> Question:
         """As the core takes it."""
@@ -51,8 +69,8 @@ class Form:
                 backend=self.pin,
                 flexible=self.flexible,
             ),
-            demand=Demand(frozenset(needs), self.tokens),
-            operation=operation_at(self.endpoint),
+            demand=Demand(capabilities=frozenset(needs), prompt_tokens=self.tokens),
+            client=self.client,
             usable=usable,
         )
 
@@ -77,22 +95,6 @@ class Form:
     @property
     def _zone(self) -> PrivacyZone:
         return PrivacyZone.RESTRICTED if self.restricted else PrivacyZone.OPEN
-
-
-def form_of(row: RequestRow) -> Form:
-    """The same request once more, as far as its headers and its size tell."""
-    headers = {name.lower(): value.strip() for name, value in row.request_headers}
-    received = row.received
-    return Form(
-        model=row.asked_model,
-        restricted=headers.get("x-nexus-privacy-zone") == "restricted",
-        min_tier=_tier(headers),
-        tokens=received.body_bytes // _BYTES_PER_TOKEN if received else 0,
-        stream=received is not None and received.is_streaming,
-        pin=headers.get("x-nexus-backend"),
-        flexible=headers.get("x-nexus-flexible") == "true",
-        endpoint=received.endpoint if received else CHAT_PATH,
-    )
 
 
 def _tier(headers: Mapping[str, str]) -> int | None:

@@ -34,9 +34,9 @@ from nexus_tui.text.numbers import clip
 
 _MAX_NAME = 32  # cells of a name, so that what happened is seen beside it
 _REFUSED = {
-    401: "no valid client key",
-    403: "its origin, host or key is not allowed here",
-    413: "its body is over max_body_bytes",
+    401: "missing or invalid client key",
+    403: "its Origin, Host or key is not allowed",
+    413: "body larger than max_body_bytes",
 }
 
 
@@ -109,19 +109,19 @@ def _why_nobody(considered: Iterable[Considered]) -> str | None:
         zones = {drop.zone for drop in drops.values()}
         return " and ".join(f"the {zone} zone is cut" for zone in sorted(zones))
     if stages == {Stage.ZONE}:
-        return f"it is restricted, and only the open zone serves it ({_names(drops)})"
+        return f"restricted request, and only open backends serve the model ({_names(drops)})"
     if stages == {Stage.BUDGET} and len(whys) == 1:
-        return visible(whys.pop() or "the budget is spent")
+        return visible(whys.pop() or "the monthly budget is spent")
     return "; ".join(f"{_name(one.backend)} is {_short(one)}" for one in drops.values())
 
 
 _SWITCHED_OFF = "switched off"  # itself; else its zone is
 
 _SHORT: dict[str, Callable[[str], str]] = {
-    Stage.ENABLED: lambda why: why if why == _SWITCHED_OFF else "in a zone that is cut",
+    Stage.ENABLED: lambda why: why if why == _SWITCHED_OFF else "in a zone that is off",
     Stage.ZONE: lambda _: "in the open zone",
-    Stage.TIER: lambda why: f"below the demanded tier ({why})",
-    Stage.CAPABLE: lambda why: f"not able ({why})",
+    Stage.TIER: lambda why: f"below the minimum tier ({why})",
+    Stage.CAPABLE: lambda why: f"not capable ({why})",
     Stage.BUDGET: lambda why: f"over budget ({why})",
     Stage.COOLDOWN: lambda why: f"in {why}",
     Stage.TRIED: lambda why: f"failing ({why})",
@@ -130,7 +130,7 @@ _SHORT: dict[str, Callable[[str], str]] = {
 
 def _short(drop: Considered) -> str:
     """What is in the way, to go on from `NAME is`."""
-    why = visible(drop.why or "not able")
+    why = visible(drop.why or "not capable")
     if (words := _SHORT.get(drop.dropped_by or "")) is not None:
         return words(why)
     what, _, more = why.partition(": ")

@@ -143,9 +143,7 @@ def test_a_zone_has_no_key_and_that_is_told(path: Path) -> None:
     diff = plan_changes(path, [SetZone(PrivacyZone.OPEN, enabled=False)])
 
     assert (diff.text, diff.after) == ("", diff.before)
-    assert diff.notes == (
-        "zone open: stays off until restart; the file has no key for a zone's switch",
-    )
+    assert diff.notes == ("zone open: stays off until restart; zone switches can't be saved",)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_the_users_folder_comes_last(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_named_file_that_is_missing_is_a_problem(
     tmp_path: Path, option: Path | None, environ: dict[str, str], origin: str
 ) -> None:
-    with pytest.raises(ConfigError, match=rf"gone\.toml: no such file; {origin} names it"):
+    with pytest.raises(ConfigError, match=rf"gone\.toml: no such file; set by {origin}"):
         find_config(option, environ, tmp_path)
 
 
@@ -99,14 +99,14 @@ ONE_PROBLEM = [
     (BACKEND + 'zone = "private"', '5: backends[0].zone: "private" is not one of restricted, open'),
     (BACKEND + "tier = 7", "5: backends[0].tier: 7 is not between 0 and 4"),
     (BACKEND + "models = []",
-     "5: backends[0].models: is empty; leave it out to ask the backend for its models"),
-    (BACKEND + 'models = ["m", "m"]', "5: backends[0].models: names a model twice"),
-    (BACKEND + "models = [1]", "5: backends[0].models: must hold names only"),
+     "5: backends[0].models: is empty; remove it to discover the models of the backend"),
+    (BACKEND + 'models = ["m", "m"]', "5: backends[0].models: contains a duplicate model"),
+    (BACKEND + "models = [1]", "5: backends[0].models: must contain names only"),
     (BACKEND + 'models = { "m" = 1 }', "5: backends[0].models.m: must be a string, not a number"),
-    (BACKEND + BACKEND, '6: backends[1].name: "a" is already the name of backends[0]'),
+    (BACKEND + BACKEND, '6: backends[1].name: duplicate name "a", already used by backends[0]'),
     (BACKEND + '[[backends]]\nname = "b"\ntype = "exo"', "5: backends[1].url: is missing"),
     (CLOUD.replace("api_key_env", "# "), "1: backends[0].api_key_env: is missing; type openai "
-     "needs the name of the variable that holds its key"),
+     "requires the environment variable of its API key"),
     ('[routing.aliases]\na = "a"', '2: routing.aliases.a: is a cycle: "a" -> "a"'),
     ('[routing.aliases]\nx = "a"\na = "b"\nb = "a"',
      '3: routing.aliases.a: is a cycle: "a" -> "b" -> "a"'),
@@ -243,7 +243,7 @@ def test_a_url_stays_as_it_is_written(tmp_path: Path, url: str) -> None:
             "https://h/openai/deployments/d?api-version=2024-10-21",
             "/openai/v1 needs no api-version",
         ),
-        ("https://me:abcdefg@h/v1", "no user name or password"),
+        ("https://me:abcdefg@h/v1", "not contain a user name or password"),
     ],
 )
 def test_a_url_holds_neither_query_nor_credentials(tmp_path: Path, url: str, told: str) -> None:
@@ -287,7 +287,7 @@ def test_three_aliases_in_a_row_are_allowed(tmp_path: Path) -> None:
     [
         ({}, "C_KEY is not set; export it or remove the backend"),
         ({"C_KEY": " "}, "C_KEY is empty; export it or remove the backend"),
-        ({"C_KEY": "a\nb"}, "C_KEY holds a character that no header can carry"),
+        ({"C_KEY": "a\nb"}, "C_KEY contains a character not allowed in HTTP headers"),
     ],
 )
 def test_a_backend_without_its_key_is_left_out(
@@ -339,14 +339,14 @@ def test_client_keys_may_have_names() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "is set and empty"),
-        (" ", "is set and empty"),
+        ("", "is set but empty"),
+        (" ", "is set but empty"),
         ("hush,", "entry 2 is empty"),
         ("hush,name:", "entry 2 is empty"),
         (":hush", "entry 1 has no usable name"),
-        ("hush hush", "entry 1 holds a character"),
-        ("a:hush,a:hush2", "two entries with the same name"),
-        ("a:hush,b:hush", "the same key twice"),
+        ("hush hush", "entry 1 contains a character"),
+        ("a:hush,a:hush2", "contains a duplicate name"),
+        ("a:hush,b:hush", "contains a duplicate key"),
     ],
 )
 def test_client_keys_that_are_no_keys_are_refused(text: str, expected: str) -> None:
@@ -380,7 +380,7 @@ def test_a_variable_that_is_not_meant_for_nexus_is_passed_over_with_a_note(
     (name,) = environ
     assert (config.server.host, config.server.port) == ("127.0.0.2", 7)
     assert len(config.notes) == 1
-    assert config.notes[0].startswith(f'{name} is passed over: "{environ[name]}" is what Kuber')
+    assert config.notes[0].startswith(f'{name} is ignored: "{environ[name]}" is set by Kuber')
 
 
 @pytest.mark.parametrize("empty", ["", " "])

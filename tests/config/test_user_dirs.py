@@ -68,7 +68,7 @@ def test_check_warns_and_says_what_to_do() -> None:
     finding = check_storage(None)
 
     assert finding.level is Level.WARNING
-    assert finding.hint == "set storage.path to a file that can be written"
+    assert finding.hint == "set storage.path to a writable file"
 
 
 def test_a_ledger_in_a_folder_of_somebody_else_is_none(monkeypatch: pytest.MonkeyPatch) -> None:

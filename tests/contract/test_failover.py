@@ -1,4 +1,4 @@
-"""A backend that fails before its first byte is passed over; after it, the stream says so."""
+"""A backend that fails before its first byte is ignored; after it, the stream says so."""
 
 from __future__ import annotations
 

@@ -197,7 +197,7 @@ async def test_a_proxy_that_refuses_is_named_to_client_log_and_check(
         async with asyncio.timeout(20):
             checked, _ = await checking.communicate()
 
-        told = f"the proxy {proxy.url} refuses the user name and password it is given (407)"
+        told = f"the proxy {proxy.url} rejects the user name and password (407)"
         assert answer.status_code == 502
         assert told in answer.text
         assert told in log

@@ -70,7 +70,7 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     assert finding.level is Level.ERROR
     assert finding.text == "http://127.0.0.1:1: connection refused"
     assert finding.hint is not None
-    assert "start it" in finding.hint
+    assert "start the server" in finding.hint
 
 
 def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
@@ -80,12 +80,12 @@ def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
 
     assert finding.hint is not None
     assert "the proxy http://proxy:3128" in finding.hint
-    assert "start it" not in finding.hint
+    assert "start the server" not in finding.hint
     assert "hush" not in str(finding)
 
 
 def test_without_a_list_configured_models_are_well() -> None:
-    detail = "/v1/models answers 404; the configured models are used"
+    detail = "/v1/models answers 404; using the configured models"
 
     found = findings(configured(backend()), a=ProbeResult(elapsed_ms=3, detail=detail))
 
@@ -94,14 +94,14 @@ def test_without_a_list_configured_models_are_well() -> None:
 
 
 def test_without_a_list_and_without_models_it_warns_and_says_what_to_do() -> None:
-    detail = '/v1/models answers 404; no models are known: set models = ["…"]'
+    detail = '/v1/models answers 404; no known models: set models = ["…"]'
     unlisted = ProbeResult(elapsed_ms=3, detail=detail, never_lists=True)
 
     (finding,) = bad(configured(backend(models=None)), a=unlisted)
 
     assert finding.level is Level.WARNING
     assert finding.text == "vllm at http://127.0.0.1:1 answers, 3 ms; /v1/models answers 404"
-    assert finding.hint == 'no models are known: set models = ["…"]'
+    assert finding.hint == 'no known models: set models = ["…"]'
 
 
 def test_a_refused_key_names_its_variable() -> None:
@@ -109,7 +109,7 @@ def test_a_refused_key_names_its_variable() -> None:
 
     (finding,) = bad(configured(backend(api_key_env="K", api_key="sk-1")), a=refused)
 
-    assert finding.hint == "put a valid key in K"
+    assert finding.hint == "set K to a valid key"
 
 
 def test_a_missing_key_is_an_error_with_its_mend() -> None:
@@ -184,7 +184,7 @@ def test_a_policy_that_nobody_can_meet_is_a_warning(policy: PolicyConfig, demand
 
     (finding,) = bad(configured(cloud, policies=(policy,)), a=UP)
 
-    assert finding.text == f'"m*" demands {demand}: nobody may serve "m"'
+    assert finding.text == f'"m*" requires {demand}: no backend may serve "m"'
 
 
 def test_what_is_not_known_is_told_with_a_warning() -> None:
@@ -192,7 +192,7 @@ def test_what_is_not_known_is_told_with_a_warning() -> None:
 
     warning = bad(config, a=DOWN)[1]
 
-    assert warning.text == 'nobody serves "m" (the models of a are not known)'
+    assert warning.text == 'no backend serves "m" (the models of a are not known)'
 
 
 # The disk

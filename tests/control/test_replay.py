@@ -173,7 +173,7 @@ async def test_what_was_not_kept_can_not_be_replayed() -> None:
         await nexus.gateway.execute(CaptureBodies(enabled=False))
         original = await nexus.ask()
 
-        with pytest.raises(RequestNotFoundError, match="not kept"):
+        with pytest.raises(RequestNotFoundError, match="not captured"):
             await nexus.replay(original, "spare")
         assert nexus.gateway.stats.requests == 1
 
@@ -276,7 +276,7 @@ async def test_no_more_of_them_run_at_once_than_somebody_can_watch() -> None:
             await nexus.gateway.execute(SendRequest(body=HI))
 
         assert refused.value.status == 503
-        assert f"{MAX_OWN_REQUESTS} requests of the dashboard" in refused.value.message
+        assert f"{MAX_OWN_REQUESTS} requests from the dashboard" in refused.value.message
         assert len(nexus.gateway.captures) == MAX_OWN_REQUESTS  # nothing is kept of a refused one
         assert nexus.gateway.stats.requests <= MAX_OWN_REQUESTS
 
@@ -291,7 +291,7 @@ async def test_their_bodies_together_are_no_larger_than_one_may_be() -> None:
         for _ in range(2):
             await nexus.gateway.execute(SendRequest(body=HI))
 
-        with pytest.raises(NexusError, match="are under way"):
+        with pytest.raises(NexusError, match="are in progress"):
             await nexus.gateway.execute(SendRequest(body=HI))
 
 

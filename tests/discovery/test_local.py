@@ -99,7 +99,7 @@ async def test_a_nexus_is_recognised_and_not_asked_for_models(
     [
         (answers({}, 404), "/v1/models answers 404"),
         (answers(b"<html>"), "/v1/models: "),
-        (answers({}, 401), "401: it wants a key"),
+        (answers({}, 401), "401: the backend requires a key"),
     ],
 )
 async def test_what_lists_no_models_is_something_else(

@@ -196,7 +196,7 @@ def test_a_file_that_is_no_ledger_is_left_alone(
     assert path.read_text().startswith("dear diary")
     assert ledger.lost == 1
     assert messages(caplog) == [
-        f"ledger {path}: file is not a database; requests go on unrecorded",
+        f"ledger {path}: file is not a database; requests are served but not recorded",
         "ledger: 1 requests were not recorded",
     ]
 
@@ -211,7 +211,7 @@ def test_a_folder_that_cannot_be_made_is_said_once(
             ledger.append(PLAIN)
 
     assert ledger.lost == 3
-    assert len([text for text in messages(caplog) if "unrecorded" in text]) == 1
+    assert len([text for text in messages(caplog) if "not recorded; set" in text]) == 1
 
 
 @pytest.mark.usefixtures("hasty")
@@ -230,8 +230,8 @@ def test_rows_wait_while_the_file_is_locked(
 
     assert stored(path) == ["req-1", "req-2"]
     assert [text.partition(": ")[2] for text in messages(caplog)] == [
-        "database is locked; requests go on unrecorded",
-        "is written again, 0 lost",
+        "database is locked; requests are served but not recorded",
+        "recording again; 0 requests were lost",
     ]
 
 
@@ -425,8 +425,8 @@ def test_a_second_process_is_told_which_one_writes(
             wait_for(lambda: ledger.problem is None)
 
     assert problem == (
-        f"is written by another Nexus (process {process.pid}); stop that one, "
-        "or give this one a file of its own in [storage] path"
+        f"is in use by another Nexus (process {process.pid}); stop it, "
+        "or set another file in [storage] path"
     )
     assert stored(path)[-1] == "the second's"
     assert len([text for text in messages(caplog) if "another Nexus" in text]) == 1

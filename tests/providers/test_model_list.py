@@ -219,17 +219,17 @@ async def test_a_configured_model_needs_no_list(kind: BackendType, status: int, 
     assert result.ok
     assert result.models is None
     assert result.detail is not None
-    assert result.detail.endswith("; the configured models are used")
+    assert result.detail.endswith("; using the configured models")
 
 
 @pytest.mark.parametrize(
     ("status", "ok", "never", "told"),
     [
-        (404, True, True, '/v4/models answers 404; no models are known: set models = ["…"]'),
+        (404, True, True, '/v4/models answers 404; no known models: set models = ["…"]'),
         (400, True, True, "set models"),
         (410, True, True, "set models"),
         (501, True, True, "set models"),
-        (429, True, False, "its models are asked for again"),
+        (429, True, False, "models are requested again"),
         (500, False, False, "/api/paas/v4/models answers 500"),
         (503, False, False, "answers 503"),
         (302, False, False, "answers 302"),

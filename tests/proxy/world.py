@@ -30,8 +30,9 @@ from nexus_core.providers.base import Call, KeyCutter
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.routing.explain import Situation, explain
+from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
+from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
@@ -292,8 +293,8 @@ class World:
             headers=(),
             received=0.0,
         )
-        situation = Situation(self.registry.snapshots(), self.strategy, self.seconds)
-        foretold = explain(situation.decide(need), situation)
+        context = self.forwarder.contexts.build(step.client)
+        foretold = explain(foresee(need, context))
 
         async def play() -> None:
             self.begun.append(number)

@@ -6,6 +6,7 @@ import json
 from dataclasses import replace
 from random import Random
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,15 +14,18 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from nexus_core.config.schema import RoutingConfig
+from nexus_core.errors import ServiceUnavailableError
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.explain import Explanation, Situation, as_json, explain
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.context import RoutingContext
+from nexus_core.routing.explain import Explanation, as_json, explain
+from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.router import RouteDecision, foresee, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment, Stage
-from nexus_core.types import HealthStatus, PrivacyZone
-from tests.made_up_backends import MODEL, cooldown, fleets, serving, snapshot
+from nexus_core.routing.stages import Stage
+from nexus_core.types import PrivacyZone
+from tests.made_up_backends import MODEL, context_of, contexts, fleets, serving, snapshot
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 AT = 10.0
@@ -53,10 +57,9 @@ def strategy(name: str = "priority_only", turns: int = 0) -> Strategy:
 
 
 def explained(
-    need: Requirements, *fleet: BackendSnapshot, by: str = "priority_only", **more: object
+    need: Requirements, *fleet: BackendSnapshot, by: str = "priority_only", **more: Any
 ) -> Explanation:
-    situation = replace(Situation(fleet, strategy(by), AT), **more)  # type: ignore[arg-type]
-    return explain(situation.decide(need), situation)
+    return explain(foresee(need, context_of(*fleet, strategy=by, at=AT, **more)))
 
 
 def rows(explanation: Explanation) -> list[tuple[object, ...]]:
@@ -86,16 +89,25 @@ def rows_of(decision: RouteDecision) -> list[tuple[object, ...]]:
     return kept + sorted(dropped)
 
 
-@given(fleet=fleets(), need=NEEDS, name=st.sampled_from(STRATEGIES), turns=st.integers(0, 5))
+@given(
+    data=st.data(),
+    fleet=fleets(),
+    need=NEEDS,
+    name=st.sampled_from(STRATEGIES),
+    turns=st.integers(0, 5),
+)
 def test_it_is_what_the_next_request_gets(
-    fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str, turns: int
+    data: st.DataObject,
+    fleet: tuple[BackendSnapshot, ...],
+    need: Requirements,
+    name: str,
+    turns: int,
 ) -> None:
-    real = strategy(name, turns)
-    situation = Situation(fleet, real, AT)
+    context = data.draw(contexts(fleet, strategy(name, turns)))
 
-    explanation = explain(situation.decide(need), situation)
+    explanation = explain(foresee(need, context))
 
-    decision = route(need, fleet, real, Moment(AT))
+    decision = route(need, context)
     assert rows(explanation) == rows_of(decision)
     if decision.order:
         assert explanation.refused is None
@@ -105,12 +117,15 @@ def test_it_is_what_the_next_request_gets(
         assert explanation.chosen.model == first.upstream_model
         assert explanation.chosen.reason is decision.reason
     else:
-        known = situation.known_names
-        error = refuse(decision, known, Outlook(AT), may_use=known.usable_by(need))
+        error = refuse(decision, KnownNames(context))
         assert explanation.chosen is None
         assert explanation.refused is not None
         assert explanation.refused.code == error.code
         assert explanation.refused.message == error.message
+        context_of_503 = error.context if isinstance(error, ServiceUnavailableError) else None
+        assert explanation.refused.context == context_of_503
+    waits = not decision.order and bool(decision.waits_for)
+    assert explanation.wait_seconds == (context.wait_seconds if waits else None)
 
 
 @given(fleet=fleets(), need=NEEDS, name=st.sampled_from(STRATEGIES), turns=st.integers(0, 5))
@@ -118,9 +133,8 @@ def test_explaining_uses_up_no_turn_and_no_random_number(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str, turns: int
 ) -> None:
     asked, unasked = strategy(name, turns), strategy(name, turns)
-    situation = Situation(fleet, asked, AT)
 
-    explain(situation.decide(need), situation)
+    explain(foresee(need, RoutingContext(fleet, asked, AT)))
 
     assert asked.random.getstate() == unasked.random.getstate()
     able = serving(fleet)
@@ -141,20 +155,6 @@ def test_every_stage_takes_in_what_the_one_before_it_let_through(
 
 
 @given(fleet=fleets(), need=NEEDS, name=st.sampled_from(STRATEGIES))
-def test_whatever_a_refused_request_could_wait_for_would_change_it(
-    fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str
-) -> None:
-    situation = Situation(fleet, strategy(name), AT)
-    decision = situation.decide(need)
-
-    explanation = explain(decision, situation)
-
-    if not decision.order:
-        changing = {sentence.partition(":")[0] for sentence in explanation.would_change}
-        assert {drop.backend.name for drop in decision.waits_for} <= changing
-
-
-@given(fleet=fleets(), need=NEEDS, name=st.sampled_from(STRATEGIES))
 def test_the_json_reads_back_as_the_same_explanation(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str
 ) -> None:
@@ -163,74 +163,6 @@ def test_the_json_reads_back_as_the_same_explanation(
     text = json.dumps(as_json(explanation))
 
     assert TypeAdapter(Explanation).validate_json(text) == explanation
-
-
-FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
-
-
-@pytest.mark.parametrize(
-    ("changes", "sentence"),
-    [
-        (FULL, "a: one slot free → a, capability-match"),
-        ({"enabled": False, "priority": 90}, "a: switched on → a, capability-match"),
-        (
-            {"health": HealthStatus.UNHEALTHY, "priority": 90},
-            "a: healthy → a, capability-match",
-        ),
-        (
-            {"cooldown": cooldown(AT + 20), "priority": 90},
-            "a: its cooldown over, in 20 s → a, capability-match",
-        ),
-        (
-            {"cooldowns": {MODEL: cooldown(AT + 19.1)}, "priority": 90},
-            "a: its cooldown over, in 20 s → a, capability-match",
-        ),
-        (
-            {"cooldown": cooldown(AT, is_circuit_open=True, is_tried=True), "priority": 90},
-            "a: its trial passed → a, capability-match",
-        ),
-        (
-            {"zone_enabled": False, "priority": 90},
-            "a: the restricted zone switched on → a, capability-match",
-        ),
-        (
-            {"enabled": False, "zone_enabled": False, "priority": 90},
-            "a: the restricted zone switched on, and itself → a, capability-match",
-        ),
-        (
-            FULL | {"enabled": False, "cooldown": cooldown(AT + 3)},
-            "a: switched on and its cooldown over, in 3 s and one slot free → a, capability-match",
-        ),
-    ],
-)
-def test_what_keeps_the_preferred_backend_away_would_change_it(
-    changes: dict[str, object], sentence: str
-) -> None:
-    explanation = explained(Requirements(MODEL), snapshot("a", **changes), snapshot("b"))
-
-    assert explanation.chosen is not None
-    assert explanation.chosen.backend == "b"
-    assert explanation.would_change == (sentence,)
-
-
-def test_what_makes_no_difference_is_not_told() -> None:
-    fleet = (snapshot("a"), snapshot("b", enabled=False, priority=1), snapshot("c", models={}))
-
-    assert explained(Requirements(MODEL), *fleet).would_change == ()
-
-
-@pytest.mark.parametrize(
-    ("need", "sentence"),
-    [
-        (Requirements(MODEL, zone=RESTRICTED), "the request: not restricted → a, capability-match"),
-        (Requirements(MODEL, min_tier=4), "the request: no tier demanded → a, capability-match"),
-        (Requirements(MODEL, backend="b"), "the request: not pinned → a, capability-match"),
-    ],
-)
-def test_a_demand_that_decides_is_told(need: Requirements, sentence: str) -> None:
-    fleet = (snapshot("a", zone=OPEN), snapshot("b", models=MappingProxyType({})))
-
-    assert explained(need, *fleet).would_change == (sentence,)
 
 
 def test_a_refusal_carries_the_context_of_the_503() -> None:
@@ -272,7 +204,7 @@ def test_a_drawn_order_says_that_it_is_one() -> None:
     explanation = explained(Requirements(MODEL), *fleet, by="random")
 
     assert explanation.note is not None
-    assert "drawn anew for each request" in explanation.note
+    assert "random for each request" in explanation.note
     assert explanation.would_change == ("c: switched on → a or b or c",)
 
 

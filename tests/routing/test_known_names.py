@@ -11,10 +11,12 @@ import pytest
 from nexus_core.config.schema import PolicyConfig, RoutingConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.explain import Situation, explain
+from nexus_core.routing.context import RoutingContext
+from nexus_core.routing.explain import explain
 from nexus_core.routing.known_names import KnownNames
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Capability, PrivacyZone
 from tests.made_up_backends import decide, snapshot
@@ -36,9 +38,8 @@ FLEET = (
 
 
 def message(need: Requirements, *fleet: BackendSnapshot, **routing: Any) -> str:
-    known = KnownNames(fleet, RoutingConfig(**routing))
-    may_use = known.usable_by(need)
-    return refuse(decide(need, *fleet), known, Outlook(0), may_use=may_use).message
+    context = RoutingContext(fleet, Strategy(RoutingConfig(**routing), Random(0)))
+    return refuse(route(need, context), KnownNames(context)).message
 
 
 @pytest.mark.parametrize(
@@ -108,10 +109,9 @@ def test_a_decision_does_not_look_through_the_models(strategy: str) -> None:
 
 
 def test_a_refusal_of_a_known_model_does_not_look_through_them_either() -> None:
-    fleet = [snapshot("a", models=Unlisted(), enabled=False)]
-    need = Requirements("m", ("m",))
+    decision = decide(Requirements("m", ("m",)), snapshot("a", models=Unlisted(), enabled=False))
 
-    error = refuse(decide(need, *fleet), KnownNames(fleet, RoutingConfig()), Outlook(0))
+    error = refuse(decision, KnownNames(decision.context))
 
     assert error.code == "no_capable_backend"
 
@@ -126,10 +126,9 @@ def test_an_explanation_looks_through_the_names_once() -> None:
     fleet = tuple(
         snapshot(f"b{number}", models=named("x"), enabled=number % 2 == 0) for number in range(20)
     )
-    situation = Situation(fleet, Strategy(RoutingConfig(), Random(0)), 0.0)
     need = Requirements("y", zone=RESTRICTED, min_tier=1, backend="b1")
 
-    explanation = explain(situation.decide(need), situation, Names(names))
+    explanation = explain(decide(need, *fleet), Names(names))
 
     assert explanation.refused is not None
     assert explanation.refused.status == 404

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from random import Random
 from types import MappingProxyType
 from typing import Any
 
@@ -12,7 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.api.errors import error_headers
-from nexus_core.config.schema import RoutingConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import (
     AuthenticationError,
@@ -24,11 +22,8 @@ from nexus_core.errors import (
 )
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import route
-from nexus_core.routing.scoring import Strategy
-from nexus_core.routing.stages import Moment
 from nexus_core.types import (
     BackendType,
     Capability,
@@ -64,7 +59,7 @@ def window(tokens: int) -> dict[str, Any]:
 
 def refused(demand: Demand, *fleet: BackendSnapshot, **needs: Any) -> NexusError:
     need = Requirements(MODEL, demand=demand, **needs)
-    return refuse(decide(need, *fleet, at=10), [MODEL], Outlook(10))
+    return refuse(decide(need, *fleet, at=10), [MODEL])
 
 
 @pytest.mark.parametrize(
@@ -134,8 +129,8 @@ def test_the_message_says_who_lacks_what_and_what_may_have_it() -> None:
     error = refused(EMBEDS, claude(), other)
 
     assert error.message == (
-        f"no backend that serves '{MODEL}' has /v1/embeddings: claude is of type anthropic; "
-        "the model is served at /v1/chat/completions; models of local may have it"
+        f"no backend that serves '{MODEL}' supports /v1/embeddings: claude is of type anthropic; "
+        "use /v1/chat/completions; models of local may support it"
     )
 
 
@@ -168,18 +163,12 @@ def test_a_refusal_that_no_retry_can_mend_says_so(
 
 
 def test_what_is_too_dear_is_not_asked_again() -> None:
-    moment = Moment(10, money=lambda *_: "the month's budget is spent")
-    need = Requirements(MODEL)
-    decision = route(need, [snapshot()], by_score(), moment)
+    spent = {"money": lambda *_: "the monthly budget is spent", "budget_resets_in_seconds": 60}
 
-    error = refuse(decision, [MODEL], Outlook(10, budget_resets_in_seconds=60))
+    error = refuse(decide(Requirements(MODEL), snapshot(), **spent), [MODEL])
 
     assert error.code == "budget_exceeded"
     assert {(b"x-should-retry", b"false"), (b"retry-after", b"60")} <= set(error_headers(error))
-
-
-def by_score() -> Strategy:
-    return Strategy(RoutingConfig(), Random(0))
 
 
 @pytest.mark.parametrize(
@@ -212,7 +201,7 @@ def test_it_is_a_4xx_exactly_if_every_backend_of_the_model_lacks_it_by_type(
     serving = [b for b in typed if MODEL in b.models]
     lacking = [b for b in may if b.type is BackendType.ANTHROPIC]
 
-    error = refuse(decision, [MODEL], Outlook(10))
+    error = refuse(decision, [MODEL])
 
     is_never = bool(serving) and lacking == may
     assert (error.code == "endpoint_not_supported") is is_never

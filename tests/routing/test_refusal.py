@@ -8,7 +8,7 @@ from nexus_core.errors import (
     ServiceUnavailableError,
 )
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.refusal import Outlook, refuse
+from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import HealthStatus, PrivacyZone
 from tests.made_up_backends import MODEL, cooldown, decide, snapshot
@@ -21,7 +21,7 @@ ELSEWHERE = {"cooldowns": {"another-model": cooldown(12.0)}}
 
 
 def refusal(need: Requirements, *fleet: BackendSnapshot) -> ServiceUnavailableError:
-    error = refuse(decide(need, *fleet, at=10), [MODEL], Outlook(10))
+    error = refuse(decide(need, *fleet, at=10), [MODEL])
     assert isinstance(error, ServiceUnavailableError)
     return error
 
@@ -69,7 +69,7 @@ def test_privacy_goes_before_capacity() -> None:
 
 
 def test_a_model_nobody_serves_is_a_404_with_near_names() -> None:
-    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"], Outlook(0))
+    error = refuse(decide(Requirements("lama3:70b"), snapshot()), [MODEL, "qwen"])
 
     assert isinstance(error, ModelNotFoundError)
     assert error.status == 404
@@ -81,7 +81,7 @@ def test_a_model_is_not_said_to_be_unknown_while_a_backend_has_not_listed_its_ow
     error = refusal(Requirements("other"), snapshot(models={}, models_known=False))
 
     assert error.code == "no_capable_backend"
-    assert "its models are not known" in error.message
+    assert "its models are not known yet" in error.message
 
 
 @pytest.mark.parametrize(

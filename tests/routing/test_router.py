@@ -36,11 +36,11 @@ def test_priority_goes_first_then_local_then_the_smaller_load_then_the_order_of_
     ("changes", "stage", "why"),
     [
         ({"models": MappingProxyType({})}, "model", "does not serve llama3:70b"),
-        ({"models": {}, "models_known": False}, "model", "its models are not known"),
+        ({"models": {}, "models_known": False}, "model", "its models are not known yet"),
         ({"enabled": False}, "enabled", "switched off"),
         ({"zone": OPEN}, "zone", "zone open, the request is restricted"),
-        ({"tier": 1}, "tier", "tier 1, 2 is demanded"),
-        ({"tier": None}, "tier", "no tier, 2 is demanded"),
+        ({"tier": 1}, "tier", "tier 1, minimum is 2"),
+        ({"tier": None}, "tier", "no tier, minimum is 2"),
         ({"health": HealthStatus.UNHEALTHY, "detail": "refused"}, "healthy", "unhealthy: refused"),
         ({"max_concurrent": 2, "in_flight": 2}, "capacity", "full: 2/2"),
     ],
@@ -163,10 +163,10 @@ def test_every_backend_is_either_in_the_order_or_dropped(
 @pytest.mark.parametrize(
     ("changes", "why"),
     [
-        ({"cooldown": cooldown(12.0)}, "cooldown, 2 s more: answered 429"),
+        ({"cooldown": cooldown(12.0)}, "cooldown, 2 s left: answered 429"),
         (
             {"cooldowns": {MODEL: cooldown(11.2)}},
-            f"cooldown of {MODEL}, 2 s more: answered 429",
+            f"cooldown of {MODEL}, 2 s left: answered 429",
         ),
         ({"cooldowns": {"another": cooldown(12.0)}}, None),
         (

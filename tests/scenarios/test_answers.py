@@ -91,7 +91,7 @@ BEGINNINGS: dict[str, tuple[Script, int, str]] = {
         "crashed",
     ),
     "a whole answer without choices": (answers({"id": "x", "choices": None}), 502, "choices"),
-    "html": (answers(b"<html>busy</html>"), 502, "neither a stream nor JSON"),
+    "html": (answers(b"<html>busy</html>"), 502, "neither an event stream nor JSON"),
     "nothing": (streams([]), 502, "before its first byte"),
 }
 

@@ -451,5 +451,5 @@ async def test_explain_says_what_keeps_the_request_away_and_when_it_ends() -> No
 
     (stage,) = [one for one in told["models"][0]["stages"] if one["stage"] == "cooldown"]
     (dropped,) = stage["dropped"]
-    assert dropped == {"backend": "only", "why": "cooldown of m, 3600 s more: answered 429"}
-    assert "only: its cooldown over, in 3600 s → only, capability-match" in told["would_change"]
+    assert dropped == {"backend": "only", "why": "cooldown of m, 3600 s left: answered 429"}
+    assert "only: cooldown over, in 3600 s → only, capability-match" in told["would_change"]

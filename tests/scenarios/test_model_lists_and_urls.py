@@ -46,7 +46,7 @@ async def test_without_a_list_configured_models_are_served(status: int) -> None:
 
             seen = nexus.backend("minimax")
             assert (seen.health, seen.cause) == (HealthStatus.HEALTHY, HealthCause.NONE)
-            assert seen.detail == f"/v1/models answers {status}; the configured models are used"
+            assert seen.detail == f"/v1/models answers {status}; using the configured models"
             assert told(answer)[:2] == (200, "minimax")
 
 

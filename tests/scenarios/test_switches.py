@@ -224,7 +224,7 @@ async def test_a_request_that_is_still_connecting_is_not_sent_once_a_switch_is_c
     assert told(after) == (200, "first", "capability-match")
     assert len(first.received) == 1
     assert [event.attempt.error for event in nexus.failed()] == [
-        "switched off, removed or changed before anything was sent"
+        "switched off, removed or changed before the request was sent"
     ]
 
 

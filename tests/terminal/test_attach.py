@@ -44,7 +44,7 @@ def test_the_screen_is_shown_until_q(nexus: NexusProcess, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     ("key", "says"),
-    [({}, b"a client key is needed"), ({"NEXUS_ADMIN_KEY": "wrong"}, b"not known here")],
+    [({}, b"missing client key"), ({"NEXUS_ADMIN_KEY": "wrong"}, b"invalid client key")],
 )
 def test_a_wrong_key_is_a_sentence_and_exit_code_2(
     nexus: NexusProcess, tmp_path: Path, key: dict[str, str], says: bytes

@@ -13,9 +13,12 @@ from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import ZoneToggled
 from nexus_core.observe.stats import Stats
-from nexus_core.routing.explain import Explanation, Question, Situation, explain
+from nexus_core.routing.context import RoutingContext
+from nexus_core.routing.explain import Explanation, Question, explain
 from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.what_if import with_usable
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import Exchange
 
@@ -48,12 +51,11 @@ class FakeGateway:
 
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))
-        situation = Situation(self.registry.snapshots(), strategy, 0.0)
+        context = RoutingContext(self.registry.snapshots(), strategy)
         need = read_requirements(
             question.model, question.hints, self.config.routing, question.demand
         )
-        situation = situation.with_usable(question.usable)
-        return explain(situation.decide(need), situation)
+        return explain(foresee(need, with_usable(context, question.usable)))
 
     async def cost_report(self) -> CostReport | None:
         return self.costs

@@ -169,9 +169,9 @@ async def test_a_read_only_screen_changes_nothing(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("key", "says"),
     [
-        (None, "a client key is needed"),
-        ("Bearer wrong", "not known here"),
-        ("Bearer client-1", "takes the admin key"),
+        (None, "missing client key"),
+        ("Bearer wrong", "invalid client key"),
+        ("Bearer client-1", "requires the admin key"),
     ],
 )
 async def test_a_wrong_key_is_told_before_there_is_a_screen(

@@ -107,7 +107,7 @@ async def test_rows_are_sorted_by_the_next_column() -> None:
         ({"spent_at": NOW, "month": Decimal(101)}, "the limit is reached"),
         ({"monthly_limit": Decimal(0)}, "of $0.00"),
         ({"reserved": Decimal("0.02")}, "+ $0.0200 under way"),
-        ({"problem": "is written by another Nexus"}, "the ledger is written by another Nexus"),
+        ({"problem": "is in use by another Nexus"}, "the ledger is in use by another Nexus"),
         ({"month_forecast": Decimal("0.00001")}, "→ <$0.01 by its end"),
     ],
 )

@@ -36,7 +36,10 @@ async def test_it_is_asked_when_there_is_a_connection_and_before_anything_is_sen
     engine: UpstreamEngine,
 ) -> None:
     async with RawServer(answer) as upstream:
-        with may_send(False), pytest.raises(UpstreamNotSentError, match="before anything was sent"):
+        with (
+            may_send(False),
+            pytest.raises(UpstreamNotSentError, match="before the request was sent"),
+        ):
             await send_to(engine, post(upstream.url))
 
         response = await send_to(engine, post(upstream.url))

@@ -130,7 +130,7 @@ async def test_a_proxy_that_wants_a_password_is_told_and_no_password_is(
 @pytest.mark.parametrize(
     ("refusal", "headers", "told"),
     [
-        (407, "", "wants a user name and password (407); name it with them in HTTPS_PROXY"),
+        (407, "", "requires a user name and password (407); put them in the URL in HTTPS_PROXY"),
         (403, "X-Squid-Error: ERR_ACCESS_DENIED 0\r\n", "refuses to connect (403)"),
         (502, "Proxy-Status: p; error=dns_error\r\n", "could not connect: it answers (502)"),
     ],
@@ -170,7 +170,7 @@ async def test_what_a_backend_answers_stays_its_answer(engine: UpstreamEngine) -
 
 @pytest.mark.parametrize(
     ("reply", "told"),
-    [(2, "not allowed by its rules"), (4, "host unreachable"), (5, "connection refused")],
+    [(2, "not allowed by proxy rules"), (4, "host unreachable"), (5, "connection refused")],
 )
 async def test_a_socks_proxy_says_why_it_does_not_connect(
     engine: UpstreamEngine, reply: int, told: str

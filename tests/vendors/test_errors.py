@@ -175,7 +175,7 @@ async def test_a_refused_key_is_a_502_in_nexus_own_words_and_ends_the_backends_s
 
     assert answer.status_code == 502
     assert error_of(answer)["code"] == "upstream_auth_failed"
-    assert f'backend "{provider.type.value}" refused the key' in error_of(answer)["message"]
+    assert f'backend "{provider.type.value}" refused its API key' in error_of(answer)["message"]
     assert "PROVIDER_KEY" in error_of(answer)["message"]
     assert KEY not in answer.text
     assert (snapshot().health, snapshot().cause) == (HealthStatus.UNHEALTHY, HealthCause.AUTH)

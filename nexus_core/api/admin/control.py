@@ -61,9 +61,9 @@ class BackendChange(_Wanted):
             raise ValueError("one of enabled, drain, tier, priority and cooldown is required")
         values = (self.enabled, self.drain, self.priority, self.cooldown)
         if all(value is None for value in values) and "tier" not in self.model_fields_set:
-            raise ValueError("null is no value for it")
+            raise ValueError("null is not allowed here")
         if self.end_running and self.enabled is not False:
-            raise ValueError("end_running goes with enabled = false only")
+            raise ValueError("end_running is only allowed with enabled = false")
         return self
 
     def command(self, name: str) -> Command:
@@ -102,14 +102,14 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/state")
     async def state() -> Response:
-        """Backends, zones and numbers: what a dashboard draws."""
+        """State of the gateway for dashboards: backends, zones and statistics."""
         return Response(await write_state(gateway), media_type="application/json")
 
     @router.post("/backends/{name}")
     async def change(name: str, wanted: BackendChange) -> dict[str, Any]:
-        """Switch a backend on or off, or give it another tier or priority; until restart.
+        """Switch a backend on or off, or set its tier or priority; lasts until restart.
 
-        `{"cooldown": false}` ends every cooldown of it and of its models.
+        `{"cooldown": false}` ends every cooldown of the backend and of its models.
         """
         outcome = await gateway.execute(wanted.command(name))
         lasts = {} if wanted.cooldown is False else _LASTS
@@ -126,24 +126,24 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/backends/{name}/probe")
     async def probe(name: str) -> dict[str, Any]:
-        """Ask a backend now how it is, never at a cost; if it is well, its cooldowns end."""
+        """Probe a backend now, free of charge; a successful probe ends its cooldowns."""
         outcome = await gateway.execute(ProbeBackend(backend=name))
         return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}
 
     @router.post("/capture")
     async def capture(wanted: CaptureChange) -> dict[str, Any]:
-        """Begin or end keeping bodies, in memory only; lasts until restart."""
+        """Start or stop capturing bodies, in memory only; lasts until restart."""
         outcome = await gateway.execute(CaptureBodies(enabled=wanted.enabled))
         return {**answer(outcome), "enabled": gateway.is_capturing, **_LASTS}
 
     @router.post("/reload")
     async def reload(wanted: FileChange) -> dict[str, Any]:
-        """Read the configuration again; a refused file changes nothing."""
+        """Reload the config file; an invalid file changes nothing."""
         return answer(await gateway.execute(ReloadConfig(only_plan=wanted.only_plan)))
 
     @router.post("/save")
     async def save(wanted: FileChange) -> dict[str, Any]:
-        """Write what was switched into the file, its comments kept."""
+        """Save runtime changes to the config file; its comments are kept."""
         return answer(await gateway.execute(SaveConfig(only_plan=wanted.only_plan)))
 
     return router

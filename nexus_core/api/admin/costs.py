@@ -16,9 +16,9 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/costs")
     async def costs() -> dict[str, Any]:
-        """US dollars as strings, so that no digit is lost; null where no ledger is kept.
+        """Costs of today and this month; US dollars as strings, null without a ledger.
 
-        Null and `is_reading` as long as it is read after the start: nothing is known yet.
+        While the ledger is being read after start-up: null, with `is_reading` true.
         """
         if not gateway.cost_tracker.is_read:
             return {"costs": None, "is_reading": True}

@@ -47,14 +47,14 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/events", response_class=Response)
     async def events(request: Request) -> Response:
-        """Every event as it happens, until the client leaves.
+        """Events as they happen (SSE), until the client disconnects.
 
-        Each message's `event` is the event's type, and its `id` goes into `Last-Event-ID` to go on
-        from there. `totals` messages tell what events do not. A `gap` message says that events are
-        missing: GET /nexus/state has what they led to.
+        Each message's `event` is the event's type; send its `id` as `Last-Event-ID` to resume
+        there. `totals` messages hold the statistics. A `gap` message means that events are
+        missing: GET /nexus/state has the current state.
         """
         if gateway.event_log.readers >= MAX_READERS:
-            raise TooManyReadersError(f"{MAX_READERS} readers of events are connected already")
+            raise TooManyReadersError(f"the limit of {MAX_READERS} event readers is reached")
         return _EventResponse(gateway, request.headers.get("last-event-id"))
 
     return router

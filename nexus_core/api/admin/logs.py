@@ -23,10 +23,10 @@ def create_router(gateway: Gateway) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 200,
         after: Annotated[str | None, Query(json_schema_extra={"pattern": PATTERN})] = None,
     ) -> dict[str, Any]:
-        """The newest lines of the log, oldest first; `after` an id, those that came after it.
+        """The newest log lines, oldest first; with `after`, the lines after that id.
 
-        `last` is the id to go on from. `skipped` counts the lines after that id that are not told:
-        too many for one answer, or no longer kept. An id of another run counts as none.
+        `last` is the id to resume after. `skipped` counts missing lines after `after`: too many
+        for one answer, or no longer kept. An id of another run is ignored.
         """
         ring = gateway.logs
         begin = _begin(ring, after)
@@ -47,7 +47,7 @@ def _begin(ring: LogRing, after: str | None) -> int | None:
         return None
     if not is_id(after):
         raise InvalidRequestError(
-            "after: must be the id of a line, or `last` of an earlier answer", param="after"
+            "after: must be a line's id, or `last` from an earlier answer", param="after"
         )
     return number_of(after, ring.run, ring.last)
 

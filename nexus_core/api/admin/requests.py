@@ -33,22 +33,22 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def requests(
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 100, before: str | None = None
     ) -> dict[str, Any]:
-        """The newest requests first; `before` an id, those that came before that one."""
+        """Recent requests, newest first; with `before`, older ones than that id."""
         return {"requests": [_row(one) for one in gateway.recent.newest(limit, before)]}
 
     @router.get("/{request_id}")
     async def request(request_id: str) -> dict[str, Any]:
-        """All that is known of one request: headers, candidates, attempts, timing."""
+        """Details of one request: headers, candidates, attempts, timing."""
         found = _find(gateway, request_id)
         return {**_row(found), **_detail(found), "has_body": request_id in gateway.captures}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
-        """The request and the beginning of its answer; only while they are kept."""
+        """Captured body of a request and the beginning of its answer, while they are kept."""
         exchange = gateway.captured(request_id)
         if exchange is None:
             raise RequestNotFoundError(
-                f"the bodies of request {request_id!r} are not kept", param="request_id"
+                f"the bodies of request {request_id!r} were not captured", param="request_id"
             )
         response.headers["cache-control"] = "no-store"
         return {
@@ -65,7 +65,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/{request_id}/replay")
     async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
-        """Send it again to a backend of one's choice; every rule holds for it as before."""
+        """Replay a captured request at the given backend; all routing rules still apply."""
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
         return answer(await gateway.execute(command))
 
@@ -76,7 +76,7 @@ def _find(gateway: Gateway, request_id: str) -> RecentRequest:
     found = gateway.recent.get(request_id)
     if found is None:
         raise RequestNotFoundError(
-            f"nothing is known of request {request_id!r}; the last {CAPACITY} are kept",
+            f"request {request_id!r} not found; the last {CAPACITY} requests are kept",
             param="request_id",
         )
     return found

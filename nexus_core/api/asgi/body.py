@@ -67,7 +67,7 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     _require_json(scope)
     if scope["path"] in _PROMPTS:
         return _Received(await read_body(scope, receive, max_bytes), receive)
-    what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit of a command"
+    what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit for commands"
     body = await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what)
     if body:
         _check_json(body)
@@ -89,7 +89,9 @@ class _Counted:
             raise self.too_large()
 
     def too_large(self) -> PayloadTooLargeError:
-        return PayloadTooLargeError(f"the body is over {self._what} ({self.max_bytes} bytes)")
+        return PayloadTooLargeError(
+            f"the body is larger than {self._what} ({self.max_bytes} bytes)"
+        )
 
 
 class _Kept(_Counted):
@@ -189,5 +191,5 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> None:
     seen: set[str] = set()
     for key, _ in pairs:
         if key in seen:
-            raise InvalidRequestError(f"the key {key[:100]!r} stands twice", param=key[:100])
+            raise InvalidRequestError(f"duplicate key {json.dumps(key[:100])}", param=key[:100])
         seen.add(key)

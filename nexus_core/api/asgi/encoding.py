@@ -22,12 +22,12 @@ _RAW_DEFLATE = -15
 
 # What a body begins with that is no UTF-8 text, whatever its labels say.
 _BEGINNINGS = {
-    b"\x1f\x8b": "is compressed with gzip; say so: Content-Encoding: gzip",
-    b"\x28\xb5": "is compressed with zstd, which is not read here; gzip and deflate are",
-    b"\xff\xfe": "is UTF-16; JSON travels as UTF-8",
-    b"\xfe\xff": "is UTF-16; JSON travels as UTF-8",
-    b"{\0": "is UTF-16; JSON travels as UTF-8",
-    b"\0{": "is UTF-16; JSON travels as UTF-8",
+    b"\x1f\x8b": "is compressed with gzip; send Content-Encoding: gzip with it",
+    b"\x28\xb5": "is compressed with zstd; use gzip or deflate",
+    b"\xff\xfe": "is UTF-16; send JSON as UTF-8",
+    b"\xfe\xff": "is UTF-16; send JSON as UTF-8",
+    b"{\0": "is UTF-16; send JSON as UTF-8",
+    b"\0{": "is UTF-16; send JSON as UTF-8",
 }
 
 
@@ -61,7 +61,7 @@ class Inflater:
                 part = self._member.decompress(data, STEP_BYTES)
             except zlib.error as error:
                 raise self._wrong(
-                    f"is not {self._encoding}, as its Content-Encoding says"
+                    f"is not valid {self._encoding}; correct its Content-Encoding"
                 ) from error
             yield part
             if self._member.eof:
@@ -78,16 +78,16 @@ class Inflater:
             InvalidRequestError: more was to come.
         """
         if self._member is not None:
-            raise self._wrong(f"is cut off: its {self._encoding} does not come to an end")
+            raise self._wrong(f"is truncated: its {self._encoding} data has no end")
 
     def _begin(self, data: bytes) -> Decompressor:
         bits = _WINDOWS[self._encoding]
         if self._encoding != "deflate":
             if self._members == MAX_MEMBERS:
-                raise self._wrong(f"is gzip in more than {MAX_MEMBERS} members")
+                raise self._wrong(f"has more than {MAX_MEMBERS} gzip members")
             return zlib.decompressobj(bits)
         if self._members:
-            raise self._wrong("goes on after its deflate has come to an end")
+            raise self._wrong("has data after the end of its deflate stream")
         # "Deflate" means zlib's format, and some clients send it without zlib's header, which
         # begins with an 8 for its method (RFC 9110 section 8.4.1.2, RFC 1950 section 2.2).
         return zlib.decompressobj(bits if data[0] & 0x0F == 8 else _RAW_DEFLATE)
@@ -113,7 +113,7 @@ def inflater(scope: Scope) -> Inflater | None:
     if len(encodings) > 1 or encodings[0] not in _WINDOWS:
         shown = ", ".join(encodings)[:100]
         raise UnsupportedEncodingError(
-            f"Content-Encoding: {shown!r} is not read here; gzip and deflate are",
+            f"Content-Encoding: {shown!r} is not supported; use gzip or deflate",
             param="Content-Encoding",
         )
     return Inflater(encodings[0])

@@ -14,26 +14,26 @@ from nexus_core.config.schema import AuthConfig
 
 Json: TypeAlias = dict[str, Any]
 
-_DESCRIPTION = """Point any OpenAI client at `/v1`. A body may come with `Content-Encoding: gzip` or
-`deflate`. Every error that is Nexus's own wears OpenAI's envelope; 405 on a path below names its
-methods in `Allow`."""
+_DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
+(`Content-Encoding: gzip` or `deflate`). Nexus's own errors use OpenAI's error envelope; a 405
+lists the allowed methods in `Allow`."""
 
 _ERRORS: dict[int, str] = {
-    400: "The request is at fault: its JSON, a field, a header; `param` names which.",
-    401: "A key is missing or not known.",
-    403: "Not for this caller: the key, the Host or the Origin is not for this surface.",
-    404: "There is none of that name.",
-    413: "The body is over `max_body_bytes`, as it comes or inflated.",
-    415: "A `Content-Encoding` that is not read here; `Accept-Encoding` names those that are.",
-    422: "The chosen provider can't do what a field asks; every such field is named.",
-    429: "Every backend that was tried is out of quota; the last one's words.",
-    431: "The request's head, or a trailer after its body, is over 64 KiB.",
-    502: "Every backend that was tried failed; the last failure.",
-    503: "Nobody can serve this now, or Nexus has as many connections as it may have.",
+    400: "Invalid request: JSON, a field or a header; `param` names it.",
+    401: "Missing or invalid key.",
+    403: "Forbidden: this key, Host or Origin is not allowed on this path.",
+    404: "Not found: nothing has this name.",
+    413: "Body larger than `max_body_bytes`, compressed or not.",
+    415: "Unsupported `Content-Encoding`; `Accept-Encoding` lists the supported ones.",
+    422: "Unsupported by the chosen provider; the message names every such field.",
+    429: "Every tried backend is out of quota; the error of the last one.",
+    431: "Request headers, or trailers after the body, over 64 KiB.",
+    502: "Every tried backend failed; the last error.",
+    503: "No backend can serve this now, or the connection limit of Nexus is reached.",
     504: "No backend answered in time.",
 }
-_REFUSED = "A backend's other refusal, as it came."
-_FAILED = "The last backend's other failure, as it came."
+_REFUSED = "Any other client error of a backend, passed through."
+_FAILED = "Any other server error of the last backend, passed through."
 
 _ALWAYS = (400, 413, 431, 503)
 # Each of these may also be a backend's own answer, passed on as it came.
@@ -60,7 +60,7 @@ _INFERENCES = (
         "/v1/chat/completions",
         "chat_completions",
         "Chat",
-        "Chat, streaming or not, as OpenAI's API. Fields that are not listed pass as they are.",
+        "OpenAI chat completions, streaming or not. Unlisted fields pass through unchanged.",
         "ChatRequest",
         "Choices",
         streams=True,
@@ -69,7 +69,7 @@ _INFERENCES = (
         "/v1/completions",
         "completions",
         "Text completion",
-        "Text completion, as OpenAI's legacy API; backends of that format only.",
+        "OpenAI's legacy text completions; only on backends with an OpenAI-compatible API.",
         "CompletionRequest",
         "Choices",
         streams=True,
@@ -78,7 +78,7 @@ _INFERENCES = (
         "/v1/embeddings",
         "embeddings",
         "Embeddings",
-        "Embeddings, as OpenAI's API.",
+        "OpenAI embeddings.",
         "EmbeddingsRequest",
         "EmbeddingsAnswer",
         streams=False,
@@ -131,7 +131,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/nexus/reload"): _Route(),
     ("post", "/nexus/save"): _Route(),
     ("post", "/nexus/explain"): _Route(
-        (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), _PROMPTS
+        (), _OBJECT, ("usable", "translate", *_PROMPT_HEADERS), (*_PROMPTS, "QuestionBody")
     ),
     ("post", "/nexus/send"): _Route((), _OBJECT, _PROMPT_HEADERS, _PROMPTS),
 }
@@ -162,19 +162,19 @@ _PARAMETERS: dict[str, Json] = {
     "Last-Event-ID": {
         "name": "Last-Event-ID",
         "in": "header",
-        "description": "The id of the last message that was read: go on after it.",
+        "description": "Id of the last message received: resume after it.",
         "schema": {"type": "string"},
     },
     "usable": {
         "name": "usable",
         "in": "query",
-        "description": "Imagine these backends on, healthy and with a free slot.",
+        "description": "Treat these backends as switched on, healthy and with a free slot.",
         "schema": {"type": "array", "items": {"type": "string"}},
     },
     "translate": {
         "name": "translate",
         "in": "query",
-        "description": "`false`: the provider's form of the request is not worked out.",
+        "description": "`false`: skip the translation into the provider's format.",
         "schema": {"type": "string", "enum": ["true", "false"]},
     },
 }

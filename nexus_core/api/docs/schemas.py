@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+from pydantic import TypeAdapter
+
+from nexus_core.control.question import QuestionBody
 from nexus_core.dialects.request import MAX_MODEL_CHARS
+from nexus_core.errors import ActionableErrorContext
 from nexus_core.types import BudgetStatus, PrivacyZone, RouteReason
 
 Json: TypeAlias = dict[str, Any]
@@ -30,23 +34,23 @@ REQUEST_HEADERS: dict[str, Json] = {
     for parameter in (
         _asked_by(
             "X-Nexus-Privacy-Zone",
-            "`restricted`: only restricted backends may see it.",
+            "`restricted`: only restricted backends may receive the request.",
             enum=[zone.value for zone in PrivacyZone],
         ),
         _asked_by(
             "X-Nexus-Min-Tier",
-            "Only backends of that tier or a higher one.",
+            "Minimum tier of the backend.",
             enum=["0", "1", "2", "3", "4"],
         ),
         _asked_by(
             "X-Nexus-Backend",
-            "This backend and no other, by its name.",
+            "Name of the only backend to use (pin).",
             pattern="^[A-Za-z0-9._-]{1,64}$",
         ),
-        _asked_by("X-Nexus-Priority", "The place in the queue.", enum=["high", "normal"]),
+        _asked_by("X-Nexus-Priority", "Priority in the queue.", enum=["high", "normal"]),
         _asked_by(
             "X-Nexus-Flexible",
-            "`true`: a fallback may go below the first choice's tier.",
+            "`true`: a fallback may have a lower tier than the first choice.",
             enum=["true", "false"],
         ),
     )
@@ -58,26 +62,33 @@ def _told_by(description: str, **schema: object) -> Json:
 
 
 RESPONSE_HEADERS: dict[str, Json] = {
-    "X-Nexus-Request-Id": _told_by("One id in headers, logs, events and ledger."),
-    "X-Nexus-Backend": _told_by("Who answered."),
-    "X-Nexus-Backend-Type": _told_by("Where it runs.", enum=["local", "cloud"]),
+    "X-Nexus-Request-Id": _told_by("Request id, the same in headers, logs, events and ledger."),
+    "X-Nexus-Backend": _told_by("Name of the backend."),
+    "X-Nexus-Backend-Type": _told_by("Location of the backend.", enum=["local", "cloud"]),
     "X-Nexus-Route-Reason": _told_by(
-        "Why this backend.", enum=[reason.value for reason in RouteReason]
+        "Reason for this backend.", enum=[reason.value for reason in RouteReason]
     ),
-    "X-Nexus-Privacy-Zone": _told_by("Its zone.", enum=[zone.value for zone in PrivacyZone]),
-    "X-Nexus-Model": _told_by("The model that answered, by the backend's own name."),
+    "X-Nexus-Privacy-Zone": _told_by(
+        "Zone of the backend.", enum=[zone.value for zone in PrivacyZone]
+    ),
+    "X-Nexus-Model": _told_by("Answering model, as the backend names it."),
     "X-Nexus-Cost-Estimated": _told_by(
-        "US dollars; cloud backends with a known price only.", pattern=r"^\$\d+\.\d{4,}$"
+        "Cost in US dollars; only for cloud backends with a known price.",
+        pattern=r"^\$\d+\.\d{4,}$",
     ),
     "X-Nexus-Budget-Status": _told_by(
-        "Absent while normal.",
+        "Budget status; absent while normal.",
         enum=[one.value for one in BudgetStatus if one is not BudgetStatus.NORMAL],
     ),
-    "X-Nexus-Dropped-Params": _told_by("Sampling hints that were left out, comma-separated."),
-    "X-Nexus-Overhead-Ms": _told_by("What Nexus itself took.", pattern=r"^\d+\.\d$"),
-    "Retry-After": _told_by("Seconds, where it is known."),
-    "WWW-Authenticate": _told_by("How to send a key."),
-    "Accept-Encoding": _told_by("The encodings that are read."),
+    "X-Nexus-Dropped-Params": _told_by(
+        "Sampling parameters left out for this provider, comma-separated."
+    ),
+    "X-Nexus-Overhead-Ms": _told_by(
+        "Latency added by Nexus, in milliseconds.", pattern=r"^\d+\.\d$"
+    ),
+    "Retry-After": _told_by("Seconds until a retry may succeed; absent if unknown."),
+    "WWW-Authenticate": _told_by("Authentication scheme for keys."),
+    "Accept-Encoding": _told_by("Supported request encodings."),
 }
 
 SECURITY: dict[str, Json] = {
@@ -106,20 +117,13 @@ def _envelope(**more: Json) -> Json:
     return _object(("error",), error=inner)
 
 
-_CONTEXT = _object(
-    ("required_tier", "available_backends", "eta_seconds"),
-    required_tier={"type": ["integer", "null"]},
-    available_backends=_list_of(
-        _object(
-            ("name", "status", "zone", "tier"),
-            name=_TEXT,
-            status={"enum": ["healthy", "unhealthy", "at_capacity", "disabled"]},
-            zone={"enum": [zone.value for zone in PrivacyZone]},
-            tier={"type": ["integer", "null"]},
-        )
-    ),
-    eta_seconds={"type": ["integer", "null"]},
-)
+def _derived(kind: type[Any], mode: Literal["validation", "serialization"]) -> dict[str, Json]:
+    """The schema of one of our own values, by its name, with those that it refers to."""
+    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
+    parts: dict[str, Json] = schema.pop("$defs", {})
+    return {kind.__name__: schema, **parts}
+
+
 _MODEL_ENTRY = _object(
     ("id", "object", "created", "owned_by"),
     id=_TEXT,
@@ -129,8 +133,12 @@ _MODEL_ENTRY = _object(
 )
 
 SCHEMAS: dict[str, Json] = {
+    **_derived(ActionableErrorContext, "serialization"),
+    **_derived(QuestionBody, "validation"),
     "Error": _envelope(),
-    "Unavailable": _envelope(context=_CONTEXT),
+    "Unavailable": _envelope(
+        context={"$ref": f"#/components/schemas/{ActionableErrorContext.__name__}"}
+    ),
     "Model": _MODEL_ENTRY,
     "ModelList": _object(("object", "data"), object={"const": "list"}, data=_list_of(_MODEL_ENTRY)),
     "ChatRequest": _object(

@@ -184,7 +184,7 @@ class Acceptor:
         allowed = most_connections(self._configured, limit)
         if self._configured is not None and allowed < self._configured:
             log.warning(
-                "[server] max_connections: %d is more than %d file descriptors allow; %d it is",
+                "[server] max_connections: %d is more than %d file descriptors allow; using %d",
                 self._configured,
                 limit,
                 allowed,
@@ -382,8 +382,8 @@ class _Trouble:
         if self._began is None:
             self._began, self._limit = at, limit
             log.warning(
-                "%s: idle connections are closed for new ones, and new ones get a 503 where none "
-                "is idle",
+                "%s: idle connections are closed to accept new ones; if none is idle, new ones "
+                "get a 503",
                 self._what % limit,
             )
 
@@ -392,7 +392,7 @@ class _Trouble:
         if self._began is None or at - self._last < _QUIET_SECONDS:
             return
         log.warning(
-            "%s: no longer; in %.0f s %d idle connections were closed and %d refused",
+            "%s: over; in %.0f s %d idle connections were closed and %d refused",
             self._what % self._limit,
             self._last - self._began,
             self.evicted,

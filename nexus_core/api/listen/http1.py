@@ -46,12 +46,12 @@ class Http1Protocol(HttpToolsProtocol):
                 else:
                     return
         except httptools.HttpParserError:
-            self.send_400_response("this is not a valid HTTP request")
+            self.send_400_response("invalid HTTP request")
 
     def on_headers_complete(self) -> None:
         """The head is in: begin to serve it, unless it is to be read again."""
         if self.parser.get_method() == b"CONNECT":
-            raise httptools.HttpParserInvalidMethodError("nothing is tunnelled here")
+            raise httptools.HttpParserInvalidMethodError("CONNECT is not supported")
         if self.parser.should_upgrade():
             return
         if not self.url.startswith(b"/"):

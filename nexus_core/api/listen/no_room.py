@@ -19,7 +19,7 @@ from nexus_core.dialects.inbound import DEFAULT
 from nexus_core.errors import OutOfDescriptorsError
 
 _NO_ROOM = OutOfDescriptorsError(
-    "Nexus has as many connections as it may have, and every one is in use; try again in a moment"
+    "the connection limit of Nexus is reached and no connection is idle; try again in a moment"
 )
 _NO_ROOM_BODY = DEFAULT.error(_NO_ROOM)
 _CLOSE = (b"connection", b"close")

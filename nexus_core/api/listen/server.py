@@ -94,7 +94,9 @@ async def _drain(gateway: Gateway, grace_seconds: float) -> None:
         async with asyncio.timeout(grace_seconds):
             await gateway.forwarder.idle()
     except TimeoutError:
-        log.warning("ending %s requests at the grace time's end", gateway.forwarder.in_flight)
+        log.warning(
+            "shutdown_grace_seconds are over; ending %s requests", gateway.forwarder.in_flight
+        )
     gateway.forwarder.end_all()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_MAX_CHOICES = 128  # more than any provider gives
+MAX_CHOICES = 128  # more than any provider gives
 
 
 def completion_limit(fields: Mapping[str, object]) -> int | None:
@@ -20,4 +20,4 @@ def completion_limit(fields: Mapping[str, object]) -> int | None:
 def number_of_choices(fields: Mapping[str, object]) -> int:
     """How many answers the request asks for (`n`); 1 where that makes no sense."""
     number = fields.get("n")
-    return min(number, _MAX_CHOICES) if isinstance(number, int) and number > 1 else 1
+    return min(number, MAX_CHOICES) if isinstance(number, int) and number > 1 else 1

@@ -40,12 +40,12 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
     """
     if len(body) > _MAX_PARSED_BYTES:
         if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
-            raise ValueError("answered with something that is not JSON")
+            raise ValueError("answered with a body that is not JSON")
         return AnswerReading(usage=find_usage(body) if wants_usage else None)
     try:
         fields = parse_json(body, allows_nan=True)
     except ValueError as error:
-        raise ValueError("answered with something that is not JSON") from error
+        raise ValueError("answered with a body that is not JSON") from error
     if is_list(fields) and read_report(fields) is not None:
         fields = fields[0]  # how Google's errors come at times
     if not is_object(fields):

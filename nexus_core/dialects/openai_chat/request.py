@@ -130,7 +130,7 @@ def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
                 start = _expect(text, _skip(text, at), ":")
                 value, end = _DECODER.raw_decode(text, start)
                 if key in fields:
-                    raise InvalidRequestError(f"the key {key!r} stands twice", param=key)
+                    raise InvalidRequestError(f"duplicate key {json.dumps(key)}", param=key)
                 fields[key] = value
                 if key in _REPLACED:
                     spans[key] = (start, end)
@@ -140,7 +140,7 @@ def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
                 at = _skip(text, at + 1)
         at = _expect(text, at, "}")
         if at != len(text):
-            raise ValueError(f"there is more after the object, at character {at}")
+            raise ValueError(f"data after the end of the object, at character {at}")
     except RecursionError as error:
         raise InvalidRequestError("the body is not valid JSON: nested too deep") from error
     except ValueError as error:

@@ -29,7 +29,7 @@ def test_all_well_is_exit_code_0(tmp_path: Path) -> None:
     assert lines[0] == f"ok        config: {tmp_path}/nexus.toml"
     assert lines[1].startswith(f'ok        backend "a": vllm at {url} lists 1 models, ')
     assert lines[2:] == [
-        f"ok        storage: {tmp_path}/nexus/nexus.db can be written",
+        f"ok        storage: {tmp_path}/nexus/nexus.db is writable",
         "ok        address: 127.0.0.1:0: any free port",
         "",
         "no errors, no warnings",
@@ -50,7 +50,7 @@ def test_errors_come_with_their_mends_and_exit_code_1(tmp_path: Path) -> None:
     assert 'error     backend "c": C_KEY is not set' in lines
     assert "          → export it or remove the backend" in lines
     assert any(line.startswith('error     backend "a": http://127.0.0.1:9: ') for line in lines)
-    assert 'warning   routing.aliases.x: nobody serves "gone"' in lines
+    assert 'warning   routing.aliases.x: no backend serves "gone"' in lines
     assert lines[-1] == "2 errors, 1 warning"
 
 
@@ -68,7 +68,7 @@ def test_json_holds_the_same(tmp_path: Path) -> None:
         ("ok", "storage"),
         ("ok", "address"),
     ]
-    assert "start it" in report["findings"][1]["hint"]
+    assert "start the server" in report["findings"][1]["hint"]
 
 
 @pytest.mark.parametrize("as_json", [False, True])

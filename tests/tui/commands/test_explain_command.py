@@ -8,18 +8,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from random import Random
 
 import httpx
 import pytest
 
-from nexus_core.config.schema import RoutingConfig
-from nexus_core.routing.explain import Situation, explain
+from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.scoring import Strategy
 from nexus_core.types import PrivacyZone
 from nexus_tui.commands.explain import as_text
-from tests.made_up_backends import MODEL, snapshot
+from tests.made_up_backends import MODEL, decide, snapshot
 from tests.tui.commands.watching import Watching
 from tests.tui.process.test_cli import BACKEND, OFFLINE, Running, run
 
@@ -102,7 +99,7 @@ def test_the_admin_key_of_the_configuration_is_used(tmp_path: Path) -> None:
 
     assert with_key.returncode == 0
     assert (without.returncode, without.stdout) == (2, "")
-    assert "401: a client key is needed" in without.stderr
+    assert "401: missing client key" in without.stderr
 
 
 def test_without_an_admin_key_the_first_client_key_is_used(tmp_path: Path) -> None:
@@ -248,9 +245,8 @@ def test_the_table_is_aligned() -> None:
         snapshot("openai", models={}),
         snapshot("vllm-slow", priority=5),
     )
-    situation = Situation(fleet, Strategy(RoutingConfig(), Random(0)), 0.0)
 
-    lines = as_text(explain(situation.decide(need), situation))
+    lines = as_text(explain(decide(need, *fleet, strategy="smart")))
 
     assert lines == [
         " asked       gpt-4 → llama3:70b",
@@ -262,7 +258,7 @@ def test_the_table_is_aligned() -> None:
         " model       7 → 5      google, openai: does not serve llama3:70b",
         " enabled     5 → 5",
         " zone        5 → 4      cloud: zone open, the request is restricted",
-        " tier ≥ 3    4 → 3      lmstudio: tier 2, 3 is demanded",
+        " tier ≥ 3    4 → 3      lmstudio: tier 2, minimum is 3",
         " capable     3 → 3",
         " healthy     3 → 3",
         " cooldown    3 → 3",
@@ -274,7 +270,7 @@ def test_the_table_is_aligned() -> None:
         "",
         " goes to     vllm (local, zone restricted) as llama3:70b: capacity-overflow",
         " what if…    local-llama: one slot free → local-llama, capability-match",
-        "             the request: no tier demanded → lmstudio, capability-match",
+        "             the request: no minimum tier → lmstudio, capability-match",
     ]
 
 

@@ -339,8 +339,8 @@ def test_what_has_a_cooldown_is_told_with_its_model() -> None:
     }
 
     assert cooldowns(backend) == [
-        "cooldown, 59 s more: the account has no credit",
-        "m: cooldown, 12 s more: answered 429",
+        "cooldown, 59 s left: the account has no credit",
+        "m: cooldown, 12 s left: answered 429",
         "n: half-open, one request at a time: answered 500",
     ]
     assert cooldowns({}) == []

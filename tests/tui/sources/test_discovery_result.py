@@ -111,7 +111,7 @@ async def test_the_newcomer_s_keys_look_again_and_use_what_is_set() -> None:
         app = NexusApp(LocalSource(gateway, discovery=discovery))
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("R")
-            await until(lambda: "answers something else" in screen_text(app))
+            await until(lambda: "not a known server" in screen_text(app))
             await pilot.press("o")
             await until(lambda: "openai" in gateway.registry.names)
 

@@ -44,7 +44,6 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.dialects.openai_chat.demand import read_demand
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.gateway import Gateway
@@ -53,9 +52,9 @@ from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceive
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import BackendType, Capability, Operation, PrivacyZone, QueueState
+from nexus_core.types import BackendType, Capability, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import HttpCall, explain_call
+from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
@@ -379,22 +378,6 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
         assert await source.explain(question) == await gateway.explain(question)
 
 
-@pytest.mark.parametrize("operation", Operation)
-async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
-    operation: Operation,
-) -> None:
-    gateway = make_gateway()
-    bodies: dict[Operation, dict[str, Any]] = {
-        Operation.CHAT: {"messages": [{"role": "user", "content": "x" * 900}]},
-        Operation.COMPLETIONS: {"prompt": "x" * 900},
-        Operation.EMBEDDINGS: {"input": "x" * 900},
-    }
-    demand = replace(read_demand(operation, {"model": "m", **bodies[operation]}), prefixes=())
-    question = Question(model="m", demand=demand, operation=operation)
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
-
-
 async def test_what_another_version_does_not_know_is_told_as_such(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -405,25 +388,6 @@ async def test_what_another_version_does_not_know_is_told_as_such(
         with pytest.raises(NexusError, match="it may be too old; nothing was done"):
             await source.command(ProbeBackend(backend="a"))
         assert source.status == "live"
-
-
-@given(
-    needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
-    tokens=st.integers(200, 3000),
-    limit=st.none() | st.integers(1, 100),
-)
-def test_a_question_is_asked_by_a_request_with_the_same_demand(
-    needs: set[Capability], tokens: int, limit: int | None
-) -> None:
-    wanted = frozenset(needs | {Capability.CHAT})
-    demand = Demand(capabilities=wanted, prompt_tokens=tokens, completion_limit=limit)
-
-    body = explain_call(Question(model="m", demand=demand)).body
-
-    assert body is not None
-    shown = read_demand(Operation.CHAT, dict(body))
-    assert (shown.capabilities, shown.prompt_tokens) == (wanted, tokens)
-    assert shown.completion_limit == limit
 
 
 # What is not as it should be ----------------------------------------------------------------------

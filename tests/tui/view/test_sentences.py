@@ -146,11 +146,11 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
     ),
     (
         nobody(dropped("openai", "enabled", CUT), dropped("vllm", "enabled", "switched off")),
-        "gpt-4o refused: openai is in a zone that is cut; vllm is switched off",
+        "gpt-4o refused: openai is in a zone that is off; vllm is switched off",
     ),
     (
         nobody(dropped("openai", "zone", "zone open, the request is restricted")),
-        "gpt-4o refused: it is restricted, and only the open zone serves it (openai)",
+        "gpt-4o refused: restricted request, and only open backends serve the model (openai)",
     ),
     (
         nobody(dropped("vllm", "healthy", "unhealthy: connection refused")),
@@ -158,16 +158,16 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
     ),
     (nobody(dropped("vllm", "capacity", "full: 4/4")), "gpt-4o refused: vllm is full (4/4)"),
     (
-        nobody(dropped("vllm", "tier", "no tier, 3 is demanded")),
-        "gpt-4o refused: vllm is below the demanded tier (no tier, 3 is demanded)",
+        nobody(dropped("vllm", "tier", "no tier, minimum is 3")),
+        "gpt-4o refused: vllm is below the minimum tier (no tier, minimum is 3)",
     ),
     (
-        nobody(dropped("vllm", "capable", "does not do vision")),
-        "gpt-4o refused: vllm is not able (does not do vision)",
+        nobody(dropped("vllm", "capable", "does not support vision")),
+        "gpt-4o refused: vllm is not capable (does not support vision)",
     ),
     (
-        nobody(dropped("vllm", "budget", "the month's budget is spent")),
-        "gpt-4o refused: the month's budget is spent",
+        nobody(dropped("vllm", "budget", "the monthly budget is spent")),
+        "gpt-4o refused: the monthly budget is spent",
     ),
     (
         nobody(dropped("vllm", "cooldown", "cooldown, 12 s left: answered 429")),
@@ -203,15 +203,15 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
         "gpt-4o broke off at openai: the answer ended early",
     ),
     (
-        finished(error="Nexus is shutting down; send the request again once it is back"),
-        "gpt-4o failed: Nexus is shutting down; send the request again once it is back",
+        finished(error="Nexus is shutting down; retry the request after the restart"),
+        "gpt-4o failed: Nexus is shutting down; retry the request after the restart",
     ),
     (finished(failed=False, status=404), None),
     (
         AttemptFailed(at=NOW, request_id="r", attempt=attempt("a", "answered 500")),
         None,
     ),
-    (refused(401, "invalid_api_key"), "a request was refused (401): no valid client key"),
+    (refused(401, "invalid_api_key"), "a request was refused (401): missing or invalid client key"),
     (refused(400, "invalid_request"), "a request was refused (400): invalid request"),
     (health(), "openai is unhealthy: connection refused"),
     (health(detail=None), "openai is unhealthy"),

@@ -1,0 +1,122 @@
+"""A question for explain as JSON, both ways: a request by its facts, without a prompt."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from nexus_core.config.schema import Tier
+from nexus_core.dialects.hub.limits import MAX_CHOICES
+from nexus_core.dialects.request import MAX_MODEL_CHARS, Demand
+from nexus_core.dialects.usage import MAX_TOKENS
+from nexus_core.errors import InvalidRequestError
+from nexus_core.routing.explain import Question
+from nexus_core.routing.requirements import RoutingHints
+from nexus_core.types import Capability, PrivacyZone
+
+_NAME_CHARS = 64
+_Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
+_Name = Annotated[str, Field(max_length=_NAME_CHARS)]
+# Words of a closed set come as text, and sets as lists: JSON has no others.
+_Word = Field(strict=False)
+
+
+class AskedQuestion(BaseModel):
+    """A request by its facts: all that routing looks at, each as if nothing were asked for."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    model: Annotated[
+        str,
+        Field(min_length=1, max_length=MAX_MODEL_CHARS, description="The model or alias."),
+    ]
+    needs: Annotated[
+        frozenset[Annotated[Capability, _Word]],
+        Field(strict=False, description="What it needs of the model and its server."),
+    ] = frozenset({Capability.CHAT})
+    prompt_tokens: Annotated[_Tokens, Field(description="About how long the prompt is.")] = 0
+    max_tokens: Annotated[
+        _Tokens, Field(description="The completion limit of one answer; 0: none.")
+    ] = 0
+    choices: Annotated[
+        int, Field(ge=1, le=MAX_CHOICES, description="How many answers it asks for.")
+    ] = 1
+    zone: Annotated[PrivacyZone, Field(strict=False, description="As `X-Nexus-Privacy-Zone`.")] = (
+        PrivacyZone.OPEN
+    )
+    min_tier: Annotated[Tier | None, Field(description="As `X-Nexus-Min-Tier`.")] = None
+    backend: Annotated[_Name | None, Field(description="As `X-Nexus-Backend`.")] = None
+    flexible: Annotated[bool, Field(description="As `X-Nexus-Flexible`.")] = False
+    priority: Annotated[Literal["high", "normal"], Field(description="As `X-Nexus-Priority`.")] = (
+        "normal"
+    )
+    client: Annotated[
+        _Name | None, Field(description="The client key, by its name, whose budget counts, too.")
+    ] = None
+    usable: Annotated[
+        tuple[_Name, ...],
+        Field(strict=False, description="Backends to imagine on, healthy and with a free slot."),
+    ] = ()
+
+
+class QuestionBody(BaseModel):
+    """The second form of what POST /nexus/explain takes."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    question: AskedQuestion
+
+
+def question_as_json(question: Question) -> dict[str, Any]:
+    """The body of a call that asks it."""
+    hints, demand = question.hints, question.demand
+    return {
+        "question": {
+            "model": question.model,
+            "needs": sorted(demand.capabilities),
+            "prompt_tokens": demand.prompt_tokens,
+            "max_tokens": demand.completion_limit or 0,
+            "choices": demand.choices,
+            "zone": hints.zone.value,
+            "min_tier": hints.min_tier,
+            "backend": hints.backend,
+            "flexible": hints.flexible,
+            "priority": hints.priority,
+            "client": question.client,
+            "usable": list(question.usable),
+        }
+    }
+
+
+def read_question(body: object) -> Question:
+    """The question of such a body, parsed JSON.
+
+    Raises:
+        InvalidRequestError: something of it is missing, unknown or of another kind; `param` names
+            the key, as in `question.min_tier`.
+    """
+    try:
+        asked = QuestionBody.model_validate(body).question
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise InvalidRequestError(f"{where}: {first['msg']}", param=where) from error
+    return Question(
+        model=asked.model,
+        hints=RoutingHints(
+            zone=asked.zone,
+            min_tier=asked.min_tier,
+            backend=asked.backend,
+            priority=asked.priority,
+            flexible=asked.flexible,
+        ),
+        demand=Demand(
+            capabilities=asked.needs,
+            prompt_tokens=asked.prompt_tokens,
+            completion_limit=asked.max_tokens or None,
+            choices=asked.choices,
+        ),
+        client=asked.client,
+        usable=asked.usable,
+    )

@@ -1,0 +1,76 @@
+"""The routing context: what a decision depends on besides the request; built in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Protocol
+
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.money.accounting import CostTracker, MoneyRule
+from nexus_core.routing.scoring import Strategy
+
+NOBODY_TRIED: Mapping[str, str] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingContext:
+    """Backends, order, budget and queue at one moment.
+
+    A decision, its explanation and its refusal read this value and nothing else, so that they
+    can't tell of different moments. `ContextBuilder.build` makes it of a running Nexus.
+    """
+
+    fleet: tuple[BackendSnapshot, ...]  # in the order of the configuration
+    strategy: Strategy
+    at: float = 0.0  # monotonic seconds
+    # Backends that failed this request, and how.
+    tried: Mapping[str, str] = field(default_factory=lambda: NOBODY_TRIED)
+    money: MoneyRule | None = None  # None: nothing is limited
+    prefers_local: bool = False  # so much is spent that local backends are tried first
+    budget_resets_in_seconds: int | None = None
+    queued: int = 0  # how many requests wait already
+    wait_seconds: float | None = None  # how long one more may wait; None: no queue, or no room
+
+
+class WaitingLine(Protocol):
+    """The queue, as far as routing tells of it."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def wait_seconds(self) -> float | None:
+        """How long one more request may wait; None where there is no room."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ContextBuilder:
+    """What contexts are made from; one for the life of the process."""
+
+    registry: Registry
+    strategy: Strategy
+    cost_tracker: CostTracker
+    queue: WaitingLine | None
+
+    def build(self, client: str | None, tried: Mapping[str, str] = NOBODY_TRIED) -> RoutingContext:
+        """The context of a request of this client now: for its decision and for explain alike.
+
+        Args:
+            client: the name of the client key, whose budget holds; None without client keys.
+            tried: the backends that failed this request before, and how; kept as it is given.
+        """
+        registry, queue = self.registry, self.queue
+        verdict = self.cost_tracker.verdict(client)
+        return RoutingContext(
+            registry.snapshots(),
+            self.strategy,
+            registry.clock(),
+            tried,
+            self.cost_tracker.rule_of(verdict),
+            verdict.prefers_local,
+            verdict.resets_in_seconds,
+            0 if queue is None else len(queue),
+            None if queue is None else queue.wait_seconds,
+        )
