@@ -68,9 +68,8 @@ class AnthropicAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
         return await translated(
-            await self.post(call.path, call.body, accept=accept),
+            await self.post(call.path, call.body, accept=call.accept),
             AnthropicAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

@@ -82,10 +82,9 @@ class GoogleAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
         is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
-            await self.post(call.path, call.body, accept=accept),
+            await self.post(call.path, call.body, accept=call.accept),
             EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

@@ -72,5 +72,4 @@ class OpenAIAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
-        return PlainResponse(await self.post(call.path, call.body, accept=accept))
+        return PlainResponse(await self.post(call.path, call.body, accept=call.accept))

@@ -12,6 +12,7 @@ from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import ModelFailedError, StreamFailedError
 from nexus_core.dialects.sse import (
     DONE,
+    MEDIA_TYPE,
     Shape,
     SseEvent,
     SseParser,
@@ -27,7 +28,7 @@ from nexus_core.upstream.decoding import GZIP, inflated
 
 _MAX_ERROR_BYTES = 1024 * 1024
 _JSON = ("content-type", "application/json")
-_EVENTS = ("content-type", "text/event-stream; charset=utf-8")
+_EVENTS = ("content-type", f"{MEDIA_TYPE}; charset=utf-8")
 
 
 class StreamTranslator(Protocol):

@@ -16,6 +16,7 @@ from nexus_core.dialects.openai_chat.errors import error_body, error_event
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.request import Request
+from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.types import DialectName
 
 
@@ -24,7 +25,7 @@ class OpenAIChat:
 
     name = DialectName.OPENAI_CHAT
     paths = PATHS
-    stream_type = "text/event-stream"
+    stream_type = MEDIA_TYPE
 
     read_request = staticmethod(read_request)
 
