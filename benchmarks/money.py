@@ -21,6 +21,7 @@ from pathlib import Path
 import genai_prices
 
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
@@ -107,6 +108,7 @@ def bill() -> None:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
     request = ProxyRequest(
         envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "0123456789abcdef"),
+        dialect=OPENAI_CHAT,
         need=Requirements("gpt-4o", ("gpt-4o",)),
         client="laptop",
         headers=(),
@@ -139,7 +141,9 @@ def bill() -> None:
 
         reference = microseconds(row)
         counting = microseconds(
-            lambda: count_tokens(cost_tracker.tokenizers, "gpt-4o", request.envelope.parsed)
+            lambda: count_tokens(
+                cost_tracker.tokenizers, "gpt-4o", OPENAI_CHAT.read_prompt(request.envelope)
+            )
         )
         taken = microseconds(attempt) - counting
         cost_tracker.ledger.close()

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from typing_extensions import TypeIs
 
@@ -154,6 +154,53 @@ class TokenCount:
     @property
     def is_exact(self) -> bool:
         return self.method is not CountMethod.ESTIMATED
+
+
+class PromptImage(NamedTuple):
+    """An image in a prompt."""
+
+    url: str  # https: or data:
+    is_low: bool = False  # a low resolution will do
+
+
+class PromptAudio(NamedTuple):
+    """A recording in a prompt."""
+
+    format: str
+    base64_chars: int
+
+
+class ToolProperty(NamedTuple):
+    """One argument of a tool that a model may call."""
+
+    text: str  # its name, type and description, in one
+    choices: tuple[str, ...] | None = None  # None: no closed set of values
+    rest: str | None = None  # of its schema, as JSON: nested and limited properties
+
+
+class PromptTool(NamedTuple):
+    """A tool that a model may call."""
+
+    text: str  # its name and description, in one
+    properties: tuple[ToolProperty, ...] = ()
+
+
+@dataclass(slots=True)
+class PromptParts:
+    """What the tokens of a prompt are counted by: its pieces, without the format they came in."""
+
+    is_chat: bool = False
+    texts: list[str] = field(default_factory=list[str])  # each is counted by itself
+    messages: int = 0
+    names: int = 0  # of those who speak
+    calls: int = 0  # of tools, made before; their words are among the texts
+    token_numbers: int = 0  # where a prompt is given as tokens
+    tools: list[PromptTool] = field(default_factory=list[PromptTool])
+    images: list[PromptImage] = field(default_factory=list[PromptImage])
+    audio: list[PromptAudio] = field(default_factory=list[PromptAudio])
+    file_chars: list[int] = field(default_factory=list[int])  # of each file's base64
+    schema: str | None = None  # of the answer, as JSON
+    has_others: bool = False  # pieces of which nobody knows what they count
 
 
 NANO = 1_000_000_000  # nano-dollars in a dollar

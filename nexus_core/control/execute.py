@@ -215,6 +215,7 @@ class Operator:
         envelope = dialect.read_request(operation, body, token_hex(8))
         return ProxyRequest(
             envelope=envelope,
+            dialect=dialect,
             need=read_requirements(envelope.model, hints, self._config().routing, envelope.demand),
             client=None,
             headers=(),

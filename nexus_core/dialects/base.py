@@ -14,7 +14,7 @@ from typing import Protocol
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import DialectName, Operation
+from nexus_core.types import DialectName, Operation, PromptParts
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +153,10 @@ class Dialect(Protocol):
         Raises:
             InvalidRequestError: it is not what the API takes; names the field.
         """
+        ...
+
+    def read_prompt(self, request: Request) -> PromptParts:
+        """What the tokens of its prompt are counted by."""
         ...
 
     # Answers ----------------------------------------------------------------------------------

@@ -82,12 +82,14 @@ class Charge:
             tokens = envelope.demand.prompt_tokens
             return TokenCount(tokens, CountMethod.ESTIMATED)
         if len(envelope.body) < THREAD_FROM_BYTES:
-            return count_tokens(self._cost_tracker.tokenizers, self._model, envelope.parsed)
+            return self._counted()
         loop = asyncio.get_running_loop()
-        self._counting = loop.run_in_executor(
-            None, count_tokens, self._cost_tracker.tokenizers, self._model, envelope.parsed
-        )
+        self._counting = loop.run_in_executor(None, self._counted)
         return TokenCount(len(envelope.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+
+    def _counted(self) -> TokenCount:
+        prompt = self._request.dialect.read_prompt(self._request.envelope)
+        return count_tokens(self._cost_tracker.tokenizers, self._model, prompt)
 
     def _expect(self, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""

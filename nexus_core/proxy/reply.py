@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
@@ -18,6 +19,7 @@ class ProxyRequest:
     """A checked request on its way to a backend, with what Nexus knows beside it."""
 
     envelope: Request
+    dialect: Dialect  # that the client speaks
     need: Requirements
     client: str | None  # the name of the client key
     headers: Headers  # for the screen: credentials masked

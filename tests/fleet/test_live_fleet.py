@@ -19,6 +19,7 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import BackendAdded, BackendRemoved, ConfigReloaded
@@ -76,6 +77,7 @@ async def ask(gateway: Gateway, *, restricted: bool = False) -> RecordingReply:
     need = read_requirements("m", RoutingHints(zone=zone), gateway.config.routing)
     request = ProxyRequest(
         envelope=envelope,
+        dialect=OPENAI_CHAT,
         need=need,
         client=None,
         headers=(),

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from nexus_core.config.schema import ServerConfig
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN, SHARED_FAILURES_TO_OPEN
@@ -46,6 +47,7 @@ async def ask(
     await world.forwarder.forward(
         ProxyRequest(
             envelope=read,
+            dialect=OPENAI_CHAT,
             need=Requirements(model, (model,)),
             client=None,
             headers=(),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.capture import MAX_ANSWER_BYTES, Captures
@@ -25,6 +26,7 @@ def request(request_id: str = "r", size: int = 0) -> ProxyRequest:
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * size}]})
     return ProxyRequest(
         envelope=read_request(Operation.CHAT, body.encode(), request_id),
+        dialect=OPENAI_CHAT,
         need=Requirements("m"),
         client=None,
         headers=(),

@@ -163,6 +163,7 @@ def request(stream: bool, high: bool = False) -> ProxyRequest:
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     return ProxyRequest(
         envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
+        dialect=OPENAI_CHAT,
         need=Requirements("m", ("m",), is_high_priority=high),
         client=None,
         headers=(),

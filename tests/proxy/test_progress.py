@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import pytest
 
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RequestFinished, TokenUsage
@@ -45,6 +46,7 @@ def request(model: str = "fast") -> ProxyRequest:
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
     return ProxyRequest(
         envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
+        dialect=OPENAI_CHAT,
         need=Requirements(model, (model,)),
         client=None,
         headers=(),

@@ -288,6 +288,7 @@ class World:
         need = read_requirements(step.model, hints, self.routing)
         request = ProxyRequest(
             envelope=asked,
+            dialect=OPENAI_CHAT,
             need=need,
             client=step.client,
             headers=(),

@@ -61,6 +61,7 @@ class Completions:
         hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
             envelope=envelope,
+            dialect=asked.dialect,
             need=read_requirements(
                 envelope.model,
                 hints,

@@ -13,6 +13,7 @@ from nexus_core.dialects.openai_chat.answers import (
     write_error,
 )
 from nexus_core.dialects.openai_chat.errors import error_body, error_event
+from nexus_core.dialects.openai_chat.prompt import read_prompt
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.request import Request
@@ -28,6 +29,7 @@ class OpenAIChat:
     stream_type = MEDIA_TYPE
 
     read_request = staticmethod(read_request)
+    read_prompt = staticmethod(read_prompt)
 
     read_answer = staticmethod(read_answer)
     text_bytes = staticmethod(text_length)
