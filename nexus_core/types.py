@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
@@ -185,22 +185,30 @@ class PromptTool(NamedTuple):
     properties: tuple[ToolProperty, ...] = ()
 
 
-@dataclass(slots=True)
 class PromptParts:
-    """What the tokens of a prompt are counted by: its pieces, without the format they came in."""
+    """What the tokens of a prompt are counted by: its pieces, without the format they came in.
 
-    is_chat: bool = False
-    texts: list[str] = field(default_factory=list[str])  # each is counted by itself
-    messages: int = 0
-    names: int = 0  # of those who speak
-    calls: int = 0  # of tools, made before; their words are among the texts
-    token_numbers: int = 0  # where a prompt is given as tokens
-    tools: list[PromptTool] = field(default_factory=list[PromptTool])
-    images: list[PromptImage] = field(default_factory=list[PromptImage])
-    audio: list[PromptAudio] = field(default_factory=list[PromptAudio])
-    file_chars: list[int] = field(default_factory=list[int])  # of each file's base64
-    schema: str | None = None  # of the answer, as JSON
-    has_others: bool = False  # pieces of which nobody knows what they count
+    Written by a dialect, for a request that is counted: so it is made by hand, and fast.
+    """
+
+    __slots__ = (
+        *("audio", "calls", "file_chars", "has_others", "images", "is_chat", "messages", "names"),
+        *("schema", "texts", "token_numbers", "tools"),
+    )
+
+    def __init__(self, *, is_chat: bool) -> None:
+        self.is_chat = is_chat
+        self.texts: list[str] = []  # each is counted by itself
+        self.messages = 0
+        self.names = 0  # of those who speak
+        self.calls = 0  # of tools, made before; their words are among the texts
+        self.token_numbers = 0  # where a prompt is given as tokens
+        self.tools: list[PromptTool] = []
+        self.images: list[PromptImage] = []
+        self.audio: list[PromptAudio] = []
+        self.file_chars: list[int] = []  # of each file's base64
+        self.schema: str | None = None  # of the answer, as JSON
+        self.has_others = False  # pieces of which nobody knows what they count
 
 
 NANO = 1_000_000_000  # nano-dollars in a dollar

@@ -171,7 +171,7 @@ class Dialect(Protocol):
         """
         ...
 
-    def text_bytes(self, body: bytes) -> int:
+    def text_bytes(self, body: bytes, /) -> int:
         """How much the model says in a whole answer."""
         ...
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from nexus_core.dialects.base import StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.openai_chat.answers import (
     as_error,
@@ -45,7 +46,7 @@ class OpenAIChat:
     @staticmethod
     def read_stream(
         request: Request, clean: Callable[[str], str], *, hides_usage: bool
-    ) -> ChatStreamReader:
+    ) -> StreamReader:
         """The reader of one streamed answer."""
         return ChatStreamReader(
             choices=request.demand.choices, hides_usage=hides_usage, clean=clean

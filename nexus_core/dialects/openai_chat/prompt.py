@@ -27,10 +27,9 @@ def read_prompt(request: Request) -> PromptParts:
 def prompt_of(fields: JsonObject) -> PromptParts:
     """The same of the fields of a chat (`messages`, `tools`, `functions`), a completion (`prompt`)
     or an embedding (`input`), as a client sent them."""
-    parts = PromptParts()
     messages: JsonValue = fields.get("messages")
     if isinstance(messages, list):
-        parts.is_chat = True
+        parts = PromptParts(is_chat=True)
         for message in messages:
             if isinstance(message, dict):
                 _message(message, parts)
@@ -39,6 +38,7 @@ def prompt_of(fields: JsonObject) -> PromptParts:
         if isinstance(form, dict) and is_object(schema := form.get("json_schema")):
             parts.schema = _dumped(schema)
         return parts
+    parts = PromptParts(is_chat=False)
     for name in ("prompt", "input"):
         if name in fields:
             _text(fields[name], parts)
