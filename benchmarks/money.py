@@ -26,14 +26,23 @@ from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
-from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.ledger_schema import LedgerRow, ledger_row
 from nexus_core.money.prices import Prices, estimate_cost
-from nexus_core.observe.events import TokenUsage
+from nexus_core.observe.events import RequestReceived, TokenUsage
+from nexus_core.observe.outcome import RequestOutcome
 from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
-from nexus_core.types import BackendType, HealthStatus, Operation, PrivacyZone
+from nexus_core.types import (
+    BackendType,
+    Cost,
+    CountMethod,
+    HealthStatus,
+    Operation,
+    PrivacyZone,
+    RouteReason,
+)
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)
@@ -59,30 +68,42 @@ def price() -> None:
         print(f"{model:14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
 
 
-def row() -> LedgerRow:
-    return LedgerRow(
-        request_id="0123456789abcdef",
+OVER = RequestOutcome(
+    request_id="0123456789abcdef",
+    at=time.time(),
+    received=RequestReceived(
         at=time.time(),
-        client="laptop",
+        request_id="0123456789abcdef",
         endpoint="/v1/chat/completions",
-        asked_model="gpt-4o",
-        model="gpt-4o-2024-11-20",
-        backend="openai",
-        backend_type="openai",
-        zone="open",
-        reason="capability-match",
-        attempts=1,
+        model="gpt-4o",
         is_streaming=True,
-        status=200,
-        failed=False,
-        client_left=False,
-        prompt_tokens=2000,
-        completion_tokens=300,
-        counted="reported",
-        cost_nano_usd=4_000_000,
-        price_source="config",
-        total_ms=512.5,
-    )
+        client="laptop",
+        headers=(),
+        body_bytes=1204,
+    ),
+    backend="openai",
+    backend_type=BackendType.OPENAI,
+    zone=PrivacyZone.OPEN,
+    reason=RouteReason.CAPABILITY_MATCH,
+    model="gpt-4o-2024-11-20",
+    status=200,
+    failed=False,
+    client_left=False,
+    error=None,
+    total_ms=512.5,
+    first_byte_ms=90.0,
+    overhead_ms=0.4,
+    usage=USAGE,
+    counted=CountMethod.REPORTED,
+    cost=Cost(4_000_000, "config"),
+    attempts=(),
+    considered=(),
+    headers=(),
+)
+
+
+def row() -> LedgerRow:
+    return ledger_row(OVER)
 
 
 def append() -> None:

@@ -86,7 +86,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.theme = tui.theme
         self.draws_ascii = tui.ascii
         self.source = source
-        self.view = ViewModel()
+        self.view = ViewModel(source.requests)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None
         self._now = now or source.now
@@ -228,7 +228,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _take(self) -> int:
         if self.source.epoch != self._epoch:
             self._epoch = self.source.epoch
-            self.view.clear()
+            self.view.follow(self.source.requests)
         events = self.source.drain()
         self.view.apply(events)
         self.view.rate.add(self.source.now(), self.source.unseen())

@@ -237,25 +237,26 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     """A gateway that looks for servers where nothing is configured, and knows its file."""
     from nexus_core import discovery
     from nexus_core.config.load import FILE_NAME
-    from nexus_core.control.config_file import ConfigControl
+    from nexus_core.control.config_file import ConfigControl, Configurable
     from nexus_core.discovery.new_config import config_text
-    from nexus_core.gateway import Gateway
+    from nexus_core.gateway import Gateway, GatewayOptions
 
-    gateway = Gateway(config, is_demo=launch.is_demo, logs=ring)
-    write_first: Callable[[], tuple[Path, str]] | None = None
-    if _is_zero_config(launch, config):
-        found = gateway.discovery = discovery.create(gateway, gateway.engine, launch.environ)
-
-        def first() -> tuple[Path, str]:
+    def files(live: Configurable, found: discovery.Discovery | None) -> ConfigControl:
+        def first(found: discovery.Discovery) -> tuple[Path, str]:
             text = config_text(found.results, found.cloud_keys, use_cloud=False)
             return Path(FILE_NAME), text
 
-        write_first = first
-    if not launch.is_demo:  # its backends are in no file
-        gateway.operator.configuration = ConfigControl(
-            gateway, launch.read, launch.environ, write_first=write_first
-        )
-    return gateway
+        write_first = None if found is None else partial(first, found)
+        return ConfigControl(live, launch.read, launch.environ, write_first=write_first)
+
+    looks = _is_zero_config(launch, config)
+    options = GatewayOptions(
+        is_demo=launch.is_demo,
+        logs=ring,
+        discover=partial(discovery.create, environ=launch.environ) if looks else None,
+        files=None if launch.is_demo else files,  # its backends are in no file
+    )
+    return Gateway(config, options=options)
 
 
 async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
@@ -267,7 +268,7 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
         await signals.hung_up.wait()
         signals.hung_up.clear()
         try:
-            outcome = await server.gateway.execute(ReloadConfig())
+            outcome = await server.gateway.operator.execute(ReloadConfig())
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message

@@ -18,7 +18,6 @@ from nexus_core.config.loopback import is_loopback
 from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.config.problems import Problems, syntax_problem
 from nexus_core.config.schema import (
-    A_DATE,
     COMPUTED,
     MAX_ALIAS_STEPS,
     AuthConfig,
@@ -28,10 +27,8 @@ from nexus_core.config.schema import (
     KeyPath,
     ServerConfig,
     UnusableBackend,
-    explain,
-    shown,
-    unknown_key,
 )
+from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
 from nexus_core.types import CLOUD_TYPES, PrivacyZone, is_list, is_object
 
@@ -133,7 +130,7 @@ def _checked(values: dict[str, Any], problems: Problems) -> Config:
     try:
         return Config.model_validate_json(json.dumps(prepared))
     except ValidationError as error:
-        found = explain(error)
+        found = faults_of(error)
         for fault in found:
             problems.add(fault.path, fault.text, is_key=fault.is_key)
         wrong = {fault.path[0] for fault in found}

@@ -11,8 +11,9 @@ import unicodedata
 from functools import cache
 from pathlib import Path
 
-from nexus_core.config.schema import Config, KeyPath, may_be_a_key, shown_path, written_out
+from nexus_core.config.schema import Config, KeyPath, may_be_a_key
 from nexus_core.config.toml_lines import Place, Span, places
+from nexus_core.config.wording import shown_path, written_out
 from nexus_core.errors import ConfigError, ConfigProblem
 
 _WIDTH = 72  # cells of a line; a dialog of the dashboard has 76

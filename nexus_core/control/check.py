@@ -12,15 +12,8 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from nexus_core.config import user_dirs
-from nexus_core.config.schema import (
-    BackendConfig,
-    Config,
-    PolicyConfig,
-    RoutingConfig,
-    did_you_mean,
-    shown,
-    shown_path,
-)
+from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, RoutingConfig
+from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
@@ -231,7 +224,7 @@ def _demands(policy: PolicyConfig) -> Iterator[str]:
 def check_storage(configured: str | None) -> Finding:
     """Whether the ledger can be written there; nothing is created."""
     if configured == ":memory:":
-        return Finding(Level.OK, "storage", "in memory; lost at exit")
+        return Finding(Level.OK, "storage", "in memory; no ledger is kept")
     # Who names no path asks for no ledger, and is served without.
     level = Level.ERROR if configured else Level.WARNING
     if configured:

@@ -23,9 +23,10 @@ from nexus_core.errors import ConfigError, InvalidRequestError
 
 
 class Configurable(Protocol):
-    """What a configuration is put in force in: the gateway."""
+    """The configuration in force, as it is changed from a file."""
 
-    config: Config
+    @property
+    def config(self) -> Config: ...
 
     def plan_reload(self, config: Config) -> ReloadPlan: ...
     def reload(self, config: Config) -> ReloadPlan: ...

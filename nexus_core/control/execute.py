@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 from secrets import token_hex
 from typing import assert_never
 
-from nexus_core.config.schema import Config
 from nexus_core.control.commands import (
     CaptureBodies,
     ClearCooldown,
@@ -25,6 +23,8 @@ from nexus_core.control.commands import (
     SwitchZone,
 )
 from nexus_core.control.config_file import ConfigControl
+from nexus_core.control.live_config import LiveConfig
+from nexus_core.control.own_requests import OwnRequests
 from nexus_core.dialects.inbound import INBOUND
 from nexus_core.errors import (
     BackendNotFoundError,
@@ -33,13 +33,12 @@ from nexus_core.errors import (
     PermissionDeniedError,
     RequestNotFoundError,
 )
-from nexus_core.fleet.health import HealthChecks
-from nexus_core.fleet.registry import BackendSnapshot, Registry
-from nexus_core.observe.bus import EventBus
+from nexus_core.fleet.lifecycle import Fleet
+from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
-from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
+from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.types import CooldownEnd, PrivacyZone
 from nexus_core.upstream.base import Headers
@@ -50,25 +49,20 @@ class Operator:
 
     def __init__(
         self,
-        registry: Registry,
+        live: LiveConfig,
         forwarder: Forwarder,
-        health: HealthChecks,
+        fleet: Fleet,
         captures: Captures,
-        bus: EventBus,
-        *,
-        now: Callable[[], float],
-        config: Callable[[], Config],
-        send: Callable[[ProxyRequest, Reply], None],
+        own: OwnRequests,
+        files: ConfigControl | None,
     ) -> None:
-        self._registry = registry
+        self._live = live
+        self._registry = live.registry
         self._forwarder = forwarder
-        self._health = health
+        self._health = fleet.health
         self._captures = captures
-        self._bus = bus
-        self._now = now
-        self._config = config  # what is in force
-        self._send = send  # begins a request, keeps its answer and does not wait for its end
-        self.configuration: ConfigControl | None = None  # None: nobody said where it is from
+        self._own = own
+        self._configuration = files  # None: nobody said where it is from
 
     async def execute(self, command: Command) -> Outcome:
         """Carry out a command.
@@ -103,9 +97,9 @@ class Operator:
                 assert_never(command)
 
     def _files(self) -> ConfigControl:
-        if self.configuration is None:
+        if self._configuration is None:
             raise InvalidRequestError("no config file in use: nothing to reload or save")
-        return self.configuration
+        return self._configuration
 
     # --- switches ------------------------------------------------------------------------
 
@@ -122,7 +116,9 @@ class Operator:
         ends = command.end_running and not enabled
         ended = self._forwarder.end_zone(zone) if ends else 0
         if changed or ended:
-            self._bus.publish(ZoneToggled(at=self._now(), zone=zone, enabled=enabled, ended=ended))
+            self._live.bus.publish(
+                ZoneToggled(at=self._live.now(), zone=zone, enabled=enabled, ended=ended)
+            )
         return Outcome(message=_switched(f"the {zone} zone", enabled, ended), data={"ended": ended})
 
     async def _probe(self, name: str) -> Outcome:
@@ -166,8 +162,8 @@ class Operator:
 
     def _capture(self, enabled: bool) -> Outcome:
         if self._captures.is_on != enabled:
-            self._captures.is_on = enabled
-            self._bus.publish(CaptureToggled(at=self._now(), enabled=enabled))
+            self._captures.switch(enabled)
+            self._live.bus.publish(CaptureToggled(at=self._live.now(), enabled=enabled))
         if enabled:
             return Outcome(message="body capture is on, in memory only, until restart")
         kept = len(self._captures)
@@ -216,17 +212,18 @@ class Operator:
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(envelope.model, hints, self._config().routing, envelope.demand),
+            need=read_requirements(
+                envelope.model, hints, self._live.config.routing, envelope.demand
+            ),
             client=None,
             headers=(),
             received=time.monotonic(),
         )
 
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:
-        self._send(request, _Unread())
-        return Outcome(
-            message=f"{done} as {request.envelope.id}", data={"request_id": request.envelope.id}
-        )
+        self._own.begin(request, _Unread())
+        request_id = request.envelope.id
+        return Outcome(message=f"{done} as {request_id}", data={"request_id": request_id})
 
 
 def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:

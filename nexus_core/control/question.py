@@ -1,4 +1,4 @@
-"""A question for explain as JSON, both ways: a request by its facts, without a prompt."""
+"""The question form of POST /nexus/explain as JSON, both ways: a request by its facts."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from nexus_core.types import Capability, PrivacyZone
 _NAME_CHARS = 64
 _Tokens = Annotated[int, Field(ge=0, le=MAX_TOKENS)]
 _Name = Annotated[str, Field(max_length=_NAME_CHARS)]
-# Words of a closed set come as text, and sets as lists: JSON has no others.
+# Words of a closed set come as text, and tuples as lists: JSON has no others.
 _Word = Field(strict=False)
 
 
 class AskedQuestion(BaseModel):
-    """A request by its facts: all that routing looks at, each as if nothing were asked for."""
+    """A request described by its facts, without a prompt; a fact left out is not asked for."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -32,15 +32,15 @@ class AskedQuestion(BaseModel):
         Field(min_length=1, max_length=MAX_MODEL_CHARS, description="The model or alias."),
     ]
     needs: Annotated[
-        frozenset[Annotated[Capability, _Word]],
-        Field(strict=False, description="What it needs of the model and its server."),
-    ] = frozenset({Capability.CHAT})
-    prompt_tokens: Annotated[_Tokens, Field(description="About how long the prompt is.")] = 0
+        tuple[Annotated[Capability, _Word], ...],
+        Field(strict=False, description="Capabilities the model and its server must have."),
+    ] = (Capability.CHAT,)
+    prompt_tokens: Annotated[_Tokens, Field(description="Estimated tokens of the prompt.")] = 0
     max_tokens: Annotated[
-        _Tokens, Field(description="The completion limit of one answer; 0: none.")
+        _Tokens, Field(description="Completion limit of one answer in tokens; 0: no limit.")
     ] = 0
     choices: Annotated[
-        int, Field(ge=1, le=MAX_CHOICES, description="How many answers it asks for.")
+        int, Field(ge=1, le=MAX_CHOICES, description="Number of answers, OpenAI's `n`.")
     ] = 1
     zone: Annotated[PrivacyZone, Field(strict=False, description="As `X-Nexus-Privacy-Zone`.")] = (
         PrivacyZone.OPEN
@@ -52,16 +52,19 @@ class AskedQuestion(BaseModel):
         "normal"
     )
     client: Annotated[
-        _Name | None, Field(description="The client key, by its name, whose budget counts, too.")
+        _Name | None, Field(description="Name of the client key; its budget counts too.")
     ] = None
     usable: Annotated[
         tuple[_Name, ...],
-        Field(strict=False, description="Backends to imagine on, healthy and with a free slot."),
+        Field(
+            strict=False,
+            description="Backends treated as switched on, healthy and with a free slot.",
+        ),
     ] = ()
 
 
 class QuestionBody(BaseModel):
-    """The second form of what POST /nexus/explain takes."""
+    """The body of POST /nexus/explain that asks about a request by its facts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -112,7 +115,7 @@ def read_question(body: object) -> Question:
             flexible=asked.flexible,
         ),
         demand=Demand(
-            capabilities=asked.needs,
+            capabilities=frozenset(asked.needs),
             prompt_tokens=asked.prompt_tokens,
             completion_limit=asked.max_tokens or None,
             choices=asked.choices,

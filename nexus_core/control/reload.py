@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from copy import copy
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -244,8 +243,7 @@ class _Router:
         at: float,
     ) -> None:
         self._routing = routing
-        strategy = copy(strategy)
-        strategy.routing, strategy.random = routing, Random(0)  # noqa: S311 - unused
+        strategy = strategy.under(routing, Random(0))  # noqa: S311 - unused
         self._context = RoutingContext(tuple(fleet), strategy, at)  # an imagined one: no budget
         self._policies = Policies(routing.policies)
 

@@ -86,7 +86,7 @@ def read_data_url(url: str) -> Media:
         raise ValueError("not a data: URL of the form data:TYPE;base64,CONTENT")
     claimed, *parameters = (part.strip().lower() for part in head.split(";"))
     if claimed and not _MIME_TYPE.fullmatch(claimed):
-        raise ValueError("the data: URL's media type is none")
+        raise ValueError("the data: URL has no valid media type")
     if "base64" in parameters:
         return read_base64(content, claimed or "text/plain")
     encoded = base64.b64encode(unquote_to_bytes(content)).decode()

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from nexus_core.discovery.mdns import create_browser
-from nexus_core.discovery.watch import Core, Discovery
+from nexus_core.discovery.watch import Discoverable, Discovery
 from nexus_core.upstream.base import UpstreamEngine
 
 __all__ = ["Discovery", "create"]
 
 
-def create(core: Core, engine: UpstreamEngine, environ: Mapping[str, str]) -> Discovery:
+def create(core: Discoverable, engine: UpstreamEngine, environ: Mapping[str, str]) -> Discovery:
     """Discovery as a start without a configuration has it."""
     return Discovery(core, engine, environ, browser=create_browser())

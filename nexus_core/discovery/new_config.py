@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from nexus_core.config.save import backend_table
-from nexus_core.config.schema import BackendConfig, shown
+from nexus_core.config.schema import BackendConfig
+from nexus_core.config.wording import shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
 from nexus_core.discovery.local import TITLES, DiscoveryResult, Sight, found_backend
 from nexus_core.types import BackendType, PrivacyZone

@@ -48,8 +48,8 @@ class Pace:
     grace: float = 30.0  # between a server's leaving the network and its removal
 
 
-class Core(Protocol):
-    """What discovery needs of the gateway."""
+class Discoverable(Protocol):
+    """Where what is found is used: the configuration in force and its backends."""
 
     @property
     def config(self) -> Config: ...
@@ -68,7 +68,7 @@ class Discovery:
 
     def __init__(
         self,
-        core: Core,
+        core: Discoverable,
         engine: UpstreamEngine,
         environ: Mapping[str, str],
         *,

@@ -25,7 +25,7 @@ class HealthChecks:
         registry: Registry,
         config: HealthCheckConfig,
     ) -> None:
-        self.config = config  # another one holds from the next probe on
+        self._config = config
         self._agents = agents  # changes with the backends
         self._registry = registry
         self._unasked = set(agents)
@@ -43,11 +43,15 @@ class HealthChecks:
                 await self._probe_all()
                 self._tell_if_all_were_asked()
                 while True:
-                    await asyncio.sleep(self.config.interval_seconds)
-                    if self.config.enabled:
+                    await asyncio.sleep(self._config.interval_seconds)
+                    if self._config.enabled:
                         await self._probe_all()
         finally:
             self._looks = None
+
+    def configure(self, config: HealthCheckConfig) -> None:
+        """Go by this from the next probe on."""
+        self._config = config
 
     async def first_round(self) -> None:
         """Return once every backend was asked for the first time."""
@@ -85,7 +89,7 @@ class HealthChecks:
         """
         before = self._registry.snapshot(name).health
         agent = self._agents[name]
-        result = await agent.probe(timeout_seconds=self.config.timeout_seconds)
+        result = await agent.probe(timeout_seconds=self._config.timeout_seconds)
         if self._agents.get(name) is not agent or name not in self._registry.names:
             return result  # removed or changed meanwhile: this says nothing of what is there now
         self.take_in(name, result)
@@ -102,8 +106,8 @@ class HealthChecks:
         self._registry.record_probe(
             name,
             result,
-            failure_threshold=self.config.failure_threshold,
-            recovery_threshold=self.config.recovery_threshold,
+            failure_threshold=self._config.failure_threshold,
+            recovery_threshold=self._config.recovery_threshold,
         )
 
     async def _probe_all(self) -> None:

@@ -91,7 +91,7 @@ class Fleet:
             if self._settings != before or backend not in old.backends
         }
         self.agents |= agents
-        self.health.config = new.health_check
+        self.health.configure(new.health_check)
         removed = [name for name in self._registry.names if name not in after]
         for name in removed:
             self._registry.remove(name)

@@ -76,7 +76,7 @@ class Registry:
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
         if self._view is None:
-            self._view = tuple(entry.snapshot for entry in self._entries.values())
+            self._view = tuple([entry.snapshot for entry in self._entries.values()])
         return self._view
 
     def snapshot(self, name: str) -> BackendSnapshot:
@@ -194,7 +194,7 @@ class Registry:
         self._listeners.append(listener)
 
     def acquire(self, name: str, half_open_model: str | None = None) -> None:
-        """Take one of the backend's slots; whoever does gives it back with `release` or `held`.
+        """Take one of the backend's slots; whoever does gives it back with `release`.
 
         Args:
             half_open_model: the model, by the backend's own name, if it is half-open for it.
@@ -218,14 +218,6 @@ class Registry:
             self._tell(name)
         elif not entry.taken:
             del self._leaving[name]
-
-    @contextmanager
-    def held(self, name: str, half_open_model: str | None = None) -> Generator[None]:
-        """Give an acquired slot back however the block ends."""
-        try:
-            yield
-        finally:
-            self.release(name, half_open_model)
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""

@@ -63,7 +63,7 @@ class _Account:
     soft: int  # from here on local is preferred
     spent: int = 0
     reserved: int = 0
-    told: BudgetStatus = BudgetStatus.NORMAL  # the status that `changes` gave last
+    reported: BudgetStatus = BudgetStatus.NORMAL  # the status that `changes` gave last
 
     @property
     def status(self) -> BudgetStatus:
@@ -98,15 +98,15 @@ class Budget:
 
     def configure(self, config: BudgetConfig) -> None:
         """Go by these limits from now on; what is spent and reserved counts towards them."""
-        told = {name: account.told for name, account in self._clients.items()}
-        told_of_all = self._all.told
+        reported = {name: account.reported for name, account in self._clients.items()}
+        reported_for_all = self._all.reported
         self.config = config
         self.__post_init__()
-        self._all.told = told_of_all
+        self._all.reported = reported_for_all
         self._all.spent = self._spent.total()
         self._all.reserved = sum(reservation.nano_usd for reservation in self._open)
         for name, account in self._clients.items():
-            account.told = told.get(name, BudgetStatus.NORMAL)
+            account.reported = reported.get(name, BudgetStatus.NORMAL)
             account.spent = self._spent[name]
             account.reserved = sum(r.nano_usd for r in self._open if r.client == name)
 
@@ -196,9 +196,9 @@ class Budget:
         found: list[BudgetChange] = []
         for client, account in ((None, self._all), *self._clients.items()):
             status = account.status
-            if status is not account.told:
-                found.append(BudgetChange(client, account.told, status))
-                account.told = status
+            if status is not account.reported:
+                found.append(BudgetChange(client, account.reported, status))
+                account.reported = status
         return tuple(found)
 
     def _spend(self, client: str | None, nano_usd: int) -> None:

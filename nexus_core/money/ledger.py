@@ -11,12 +11,11 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.ledger_schema import COLUMNS, INSERT, LedgerRow, NewerLedgerError, migrate
+from nexus_core.money.ledger_schema import INSERT, LedgerRow, NewerLedgerError, migrate
 
 log = logging.getLogger(__name__)
 
@@ -33,8 +32,6 @@ _ROW_ERRORS = (
     sqlite3.InterfaceError,
     sqlite3.ProgrammingError,
 )
-
-_values = attrgetter(*COLUMNS)
 
 
 def ledger_path(config: Config) -> Path | None:
@@ -182,7 +179,7 @@ class Ledger:
 
     def _write(self, path: Path) -> None:
         connection = self._connection or self._connect(path)
-        values = [tuple(map(_storable, _values(row))) for row in self._batch]
+        values = [tuple(map(_storable, row)) for row in self._batch]
         connection.execute("BEGIN IMMEDIATE")
         try:
             connection.executemany(INSERT, values)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from typing import TypeAlias
 
-# Each entry takes the file from one version (its index) to the next. Never change one that was
-# released; append another.
-MIGRATIONS: tuple[tuple[str, ...], ...] = (
+from nexus_core.observe.outcome import LEDGER, RequestOutcome, reader
+
+# Version by version. Never change one that was released; append another. A column that comes with
+# a fact of its own is not written here: its `since` adds it.
+_WRITTEN: tuple[tuple[str, ...], ...] = (
     (
         """
         CREATE TABLE requests (
@@ -54,54 +57,37 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
         "CREATE INDEX requests_model ON requests (model, at) WHERE completion_tokens IS NOT NULL",
     ),
 )
-SCHEMA_VERSION = len(MIGRATIONS)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LedgerRow:
-    """One request, however it ended. Names and counts only, never a prompt or an answer."""
-
-    request_id: str
-    at: float  # when it ended, in seconds since the epoch; decides the month it is billed in
-    client: str | None  # the name of the client key
-    endpoint: str
-    asked_model: str
-    model: str | None  # by the backend's own name; None when no backend answered, as the next four
-    backend: str | None
-    backend_type: str | None
-    zone: str | None
-    reason: str | None
-    attempts: int  # backends tried
-    is_streaming: bool
-    status: int
-    failed: bool
-    client_left: bool
-    is_partial: bool = False  # the answer broke off, and its tokens are those seen until then
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cached_tokens: int = 0
-    cache_write_tokens: int = 0
-    cache_write_1h_tokens: int = 0
-    reasoning_tokens: int = 0
-    prompt_audio_tokens: int = 0
-    completion_audio_tokens: int = 0
-    counted: str | None = None  # a CountMethod: how the tokens are known
-    estimated_nano_usd: int | None = None  # what was expected before it was sent
-    cost_nano_usd: int | None = None  # what it cost
-    price_source: str | None = None
-    is_unpriced: bool = False  # it cost something, and nobody knows how much
-    total_ms: float
-    first_byte_ms: float | None = None
-    overhead_ms: float | None = None
-    saved_nano_usd: int | None = None  # of a local answer: what the asked cloud model costs
-    saved_model: str | None = None
+def _added(version: int) -> tuple[str, ...]:
+    """The SQL of the columns that facts say to have come with this version."""
+    return tuple(
+        f"ALTER TABLE requests ADD COLUMN {key} {fact.column}"
+        for key, fact in LEDGER
+        if fact.since == version
+    )
 
 
-COLUMNS = tuple(field.name for field in fields(LedgerRow))
+SCHEMA_VERSION = max(len(_WRITTEN), *(fact.since or 0 for _, fact in LEDGER))
+# Each entry takes the file from one version (its index) to the next.
+MIGRATIONS: tuple[tuple[str, ...], ...] = tuple(
+    (*(_WRITTEN[version - 1] if version <= len(_WRITTEN) else ()), *_added(version))
+    for version in range(1, SCHEMA_VERSION + 1)
+)
+
+
+# One request, however it ended, in the order of COLUMNS. Names and counts, never a prompt or an
+# answer.
+LedgerRow: TypeAlias = tuple[object, ...]
+
+COLUMNS = tuple(key for key, _ in LEDGER)
 INSERT = (
     f"INSERT INTO requests ({', '.join(COLUMNS)}) "  # noqa: S608 - our own names
     f"VALUES ({', '.join('?' * len(COLUMNS))})"
 )
+
+# What the ledger keeps of a request.
+ledger_row: Callable[[RequestOutcome], LedgerRow] = reader(LEDGER)
 
 
 class NewerLedgerError(Exception):

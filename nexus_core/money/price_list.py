@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -47,7 +47,6 @@ class Rates:
         cache_write_1h: Decimal | None = None,
         reasoning: Decimal | None = None,
         audio: tuple[Decimal | None, Decimal | None] = (None, None),
-        request: Decimal = Decimal(0),
     ) -> Rates:
         """The kinds without a rate of their own are billed as plain tokens."""
         cache_write = read if cache_write is None else cache_write
@@ -60,7 +59,6 @@ class Rates:
             reasoning=written if reasoning is None else reasoning,
             input_audio=read if audio[0] is None else audio[0],
             output_audio=written if audio[1] is None else audio[1],
-            request=request,
         )
 
 
@@ -146,7 +144,7 @@ def _rates(prices: ModelPrice, start: int) -> Rates:
     def rate(key: str) -> Decimal | None:
         return _per_token(getattr(prices, key), start)
 
-    return Rates.of(
+    by_the_token = Rates.of(
         rate("input_mtok"),
         rate("output_mtok"),
         cached=rate("cache_read_mtok"),
@@ -154,8 +152,8 @@ def _rates(prices: ModelPrice, start: int) -> Rates:
         cache_write_1h=rate("cache_write_1h_mtok"),
         reasoning=rate("output_reasoning_mtok"),
         audio=(rate("input_audio_mtok"), rate("output_audio_mtok")),
-        request=(rate("requests_kcount") or Decimal(0)) * 1000,
     )
+    return replace(by_the_token, request=(rate("requests_kcount") or Decimal(0)) * 1000)
 
 
 def _per_token(price: Decimal | TieredPrices | None, start: int) -> Decimal | None:

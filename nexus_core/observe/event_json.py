@@ -8,7 +8,7 @@ from typing import Any, TypeVar, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.events import NexusEvent, RequestFinished
 from nexus_core.types import is_object
 
 _CONFIG = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
@@ -20,9 +20,16 @@ class UnreadableError(ValueError):
     """The JSON is not what it should be; the text names the place and never the value."""
 
 
+def event_name(event: NexusEvent) -> str:
+    """Its `type`: the name of the event's class, which an outcome is a kind of."""
+    return "RequestFinished" if isinstance(event, RequestFinished) else type(event).__name__
+
+
 def event_as_json(event: NexusEvent) -> dict[str, Any]:
-    """The event's fields as JSON values, with its class's name as `type`."""
-    return {"type": type(event).__name__, **as_json(event)}
+    """The event's fields as JSON values, with its `type`."""
+    name = event_name(event)
+    fields: dict[str, Any] = _ADAPTERS[_KINDS[name]].dump_python((event,), mode="json")[0]
+    return {"type": name, **fields}
 
 
 def read_event(value: object) -> NexusEvent | None:

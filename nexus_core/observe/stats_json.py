@@ -26,14 +26,14 @@ def counters(stats: Stats) -> dict[str, int]:
     return {name: value for name, value in vars(stats).items() if isinstance(value, int)}
 
 
-def set_counters(stats: Stats, told: object) -> None:
+def set_counters(stats: Stats, values: object) -> None:
     """Take over plain numbers; those that are not known here are left out.
 
     Raises:
         UnreadableError: one is not a whole number.
     """
     known = counters(stats).keys()
-    for name, value in _object(told).items():
+    for name, value in _object(values).items():
         if name in known:
             setattr(stats, name, _whole(value))
 
@@ -95,21 +95,21 @@ def read_stats(value: object) -> Stats:
     Raises:
         UnreadableError: it is not what `stats_as_json` writes.
     """
-    told, stats = _object(value), Stats()
+    values, stats = _object(value), Stats()
     try:
-        set_counters(stats, told["counters"])
-        stats.reasons = Counter(_counts(told["reasons"], RouteReason))
-        stats.statuses = Counter(_counts(told["statuses"], int))
-        stats.refusals = Counter(_counts(told["refusals"], str))
+        set_counters(stats, values["counters"])
+        stats.reasons = Counter(_counts(values["reasons"], RouteReason))
+        stats.statuses = Counter(_counts(values["statuses"], int))
+        stats.refusals = Counter(_counts(values["refusals"], str))
         for name in _HISTOGRAMS:
-            setattr(stats, name, Histogram.read(told[name]))
-        for name, numbers in _object(told["backends"]).items():
+            setattr(stats, name, Histogram.read(values[name]))
+        for name, numbers in _object(values["backends"]).items():
             stats.backends[name] = _read_backend(numbers)
-        for endpoint, status, histogram in told["durations"]:
+        for endpoint, status, histogram in values["durations"]:
             stats.durations[_text(endpoint), _whole(status)] = Histogram.read(histogram)
-        operations = [_read_operation(*pair) for pair in told["operations"]]
+        operations = [_read_operation(*pair) for pair in values["operations"]]
         stats.operations.update(operations)
-        for request_id, (endpoint, is_streaming, number) in _object(told["under_way"]).items():
+        for request_id, (endpoint, is_streaming, number) in _object(values["under_way"]).items():
             operation = None if number is None else operations[_whole(number)][1]
             stats.under_way[request_id] = OpenRequest(
                 _text(endpoint), bool(is_streaming), operation
@@ -120,25 +120,25 @@ def read_stats(value: object) -> Stats:
 
 
 def _read_backend(value: object) -> BackendStats:
-    told = _object(value)
+    values = _object(value)
     return BackendStats(
-        **{name: _whole(told[name]) for name in _BACKEND_COUNTS},
-        errors=Counter(_counts(told["errors"], str)),
-        first_byte=Histogram.read(told["first_byte"]),
-        total=Histogram.read(told["total"]),
-        models=set(_texts(told["models"])),
+        **{name: _whole(values[name]) for name in _BACKEND_COUNTS},
+        errors=Counter(_counts(values["errors"], str)),
+        first_byte=Histogram.read(values["first_byte"]),
+        total=Histogram.read(values["total"]),
+        models=set(_texts(values["models"])),
     )
 
 
 def _read_operation(key: Iterable[object], value: object) -> tuple[OperationKey, OperationStats]:
-    told = _object(value)
+    values = _object(value)
     endpoint, backend, backend_type, model = _texts(key)
-    duration = {error: Histogram.read(each) for error, each in _object(told["duration"]).items()}
+    duration = {error: Histogram.read(each) for error, each in _object(values["duration"]).items()}
     return OperationKey(endpoint, backend, BackendType(backend_type), model), OperationStats(
         duration=defaultdict(Histogram, duration),
-        first_token=Histogram.read(told["first_token"]),
-        prompt_tokens=TokenHistogram.read(told["prompt_tokens"]),
-        completion_tokens=TokenHistogram.read(told["completion_tokens"]),
+        first_token=Histogram.read(values["first_token"]),
+        prompt_tokens=TokenHistogram.read(values["prompt_tokens"]),
+        completion_tokens=TokenHistogram.read(values["completion_tokens"]),
     )
 
 

@@ -25,7 +25,7 @@ from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
 from nexus_core.types import JsonObject, JsonValue, is_list, is_object
-from nexus_core.upstream.base import Headers
+from nexus_core.upstream.base import Headers, MaySend
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
 
@@ -62,14 +62,14 @@ class AnthropicAgent(HttpAgent):
             translation=translation,
         )
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head, or all of an error.
 
         Raises:
             UpstreamError: there is no answer.
         """
         return await translated(
-            await self.post(call.path, call.body, accept=call.accept),
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
             AnthropicAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

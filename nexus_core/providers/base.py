@@ -17,7 +17,7 @@ from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
 from nexus_core.types import ProbeResult
-from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.base import Headers, MaySend, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
 
@@ -115,8 +115,11 @@ class InferenceAgent(Protocol):
         """
         ...
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
+
+        Args:
+            may_send: asked when there is a connection and nothing was written on it.
 
         Raises:
             UpstreamError: there is no answer.

@@ -33,7 +33,7 @@ from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
 from nexus_core.types import JsonObject, JsonValue, Operation, is_list, is_object
-from nexus_core.upstream.base import Headers
+from nexus_core.upstream.base import Headers, MaySend
 
 _PREFIX = "models/"
 
@@ -76,7 +76,7 @@ class GoogleAgent(HttpAgent):
         hints = self._settings.rejects_hints
         return translate_request(check_chat_request(request.parsed), model, reject_hints=hints)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head, or all of an error.
 
         Raises:
@@ -84,7 +84,7 @@ class GoogleAgent(HttpAgent):
         """
         is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
-            await self.post(call.path, call.body, accept=call.accept),
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
             EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

@@ -19,11 +19,13 @@ from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page
 from nexus_core.types import HealthCause, ModelDetails, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
+    MaySend,
     UpstreamEngine,
     UpstreamError,
     UpstreamRequest,
     UpstreamResponse,
     UpstreamShortageError,
+    always,
 )
 from nexus_core.upstream.decoding import decoded
 
@@ -239,7 +241,9 @@ class HttpAgent:
         except (TimeoutError, UpstreamError, ValueError):
             return None
 
-    async def post(self, path: str, body: bytes, *, accept: str) -> UpstreamResponse:
+    async def post(
+        self, path: str, body: bytes, *, accept: str, may_send: MaySend = always
+    ) -> UpstreamResponse:
         """Send a request and wait for the answer's head.
 
         Raises:
@@ -247,7 +251,7 @@ class HttpAgent:
         """
         headers = (*self._headers, ("content-type", "application/json"), ("accept", accept))
         return await self._send(
-            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy)
+            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy, may_send)
         )
 
     async def get_small(self, path: str) -> tuple[int, bytes]:

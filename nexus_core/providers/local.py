@@ -26,7 +26,7 @@ from nexus_core.providers.details import (
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import BackendType, Capability, Operation, is_list, is_object
-from nexus_core.upstream.base import UpstreamEngine, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +97,13 @@ class LocalAgent(OpenAIAgent):
                 )
         return super().prepare(request, model, wants_usage=wants_usage)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        response = await super().send(call)
+        response = await super().send(call, may_send)
         as_base64 = call.request.parsed.get("encoding_format") == "base64"
         is_limited = (
             call.request.operation is Operation.EMBEDDINGS and self._server.embeds_text_as_floats

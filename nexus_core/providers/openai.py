@@ -12,7 +12,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import HttpAgent
 from nexus_core.types import Operation
-from nexus_core.upstream.base import UpstreamResponse
+from nexus_core.upstream.base import MaySend, UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -66,10 +66,12 @@ class OpenAIAgent(HttpAgent):
 
         return WayBack(plain, refuses_addition, remember)
 
-    async def send(self, call: Call) -> Response:
+    async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        return PlainResponse(await self.post(call.path, call.body, accept=call.accept))
+        return PlainResponse(
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
+        )

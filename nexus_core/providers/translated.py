@@ -192,7 +192,7 @@ class TranslatedWhole:
         except ModelFailedError as error:
             raise ReportedError(f"the model failed: {error}", 502, error.kind) from error
         except ValueError as error:
-            raise UpstreamProtocolError(f"its answer can't be translated: {error}") from error
+            raise UpstreamProtocolError(f"answer can't be translated: {error}") from error
 
 
 class TranslatedStream:
@@ -286,7 +286,7 @@ class TranslatedStream:
         except StreamFailedError as error:
             raise _as_reported(error) from error
         except ValueError as error:
-            raise UpstreamProtocolError(f"its stream can't be translated: {error}") from error
+            raise UpstreamProtocolError(f"stream can't be translated: {error}") from error
 
 
 def _is_comment(chunk: bytes) -> bool:

@@ -57,7 +57,11 @@ class Blame:
         self._open: list[_Failed] = []  # not settled yet
         self._failed = 0  # backends that failed, settled or not
         self._is_forgiven = False
-        self.candidates: Sequence[Choice] = ()  # of the latest attempt, it itself the first
+        self._candidates: Sequence[Choice] = ()  # of the latest attempt, it itself the first
+
+    def begin(self, candidates: Sequence[Choice]) -> None:
+        """The first of them is tried; the others might be, if it fails."""
+        self._candidates = candidates
 
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
@@ -100,7 +104,7 @@ class Blame:
     @property
     def _has_others(self) -> bool:
         """Somebody else might be asked instead of the latest one."""
-        names = {choice.backend.name for choice in self.candidates}
+        names = {choice.backend.name for choice in self._candidates}
         return len(names) > 1
 
     def forgive(self) -> None:
@@ -109,7 +113,8 @@ class Blame:
 
     def answered(self) -> None:
         """Another backend answers: those that failed before it are known by that."""
-        self.settle(is_answered=True)
+        if self._open:
+            self.settle(is_answered=True)
 
     def settle(self, *, is_answered: bool = False) -> None:
         """Count what is not counted yet; the request is over, or answered."""

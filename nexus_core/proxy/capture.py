@@ -53,6 +53,10 @@ class Captures:
     def __contains__(self, request_id: object) -> bool:
         return request_id in self._kept
 
+    def switch(self, is_on: bool) -> None:
+        """Keep exchanges from now on, or no more of them."""
+        self.is_on = is_on
+
     def watch(self, request: ProxyRequest, reply: Reply) -> Reply:
         """The reply to hand to the forwarder: the same one while nothing is kept."""
         return self.record(request, reply) if self.is_on else reply

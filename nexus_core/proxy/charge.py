@@ -22,7 +22,7 @@ _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Account:
+class Settlement:
     """How an attempt ended, in tokens and money."""
 
     usage: TokenUsage | None = None
@@ -35,7 +35,7 @@ class Account:
     saved_model: str | None = None
 
 
-NOTHING = Account()
+NOTHING = Settlement()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,50 +117,54 @@ class Charge:
             self._counting = None
             self._estimate = self._expect(at)
 
-    def expected(self, answered: ReportedUsage | None, at: float) -> Cost | None:
+    def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
         if not self._is_cloud:
             return None
-        if answered is not None and answered.usage is not None:
-            return self._cost(answered.usage, at, answered.service_tier)
+        if reported is not None and reported.usage is not None:
+            return self._cost(reported.usage, at, reported.service_tier)
         return self._estimate
 
     def drop(self, at: float) -> None:
         """The attempt failed, and cost nothing that anybody knows of."""
         self._pay(None, at)
 
-    def settle(self, answered: ReportedUsage, at: float) -> Account:
+    def settle(self, reported: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
-        usage, counted = answered.usage, CountMethod.REPORTED
+        usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
-            completion = tokens_of(self._model, answered.text_bytes)
+            completion = tokens_of(self._model, reported.text_bytes)
             usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
-            counted = CountMethod.ESTIMATED if answered.text_bytes else self._count.method
-        elif not answered.is_whole and answered.text_bytes:
-            # It broke off after a usage that was told at its start only, as Anthropic's is.
-            completion = tokens_of(self._model, answered.text_bytes)
+            counted = CountMethod.ESTIMATED if reported.text_bytes else self._count.method
+        elif not reported.is_whole and reported.text_bytes:
+            # It broke off after a usage reported at its start only, as Anthropic's is.
+            completion = tokens_of(self._model, reported.text_bytes)
             if completion > usage.completion_tokens:
                 # What the backend reported to cost was less than this.
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
-        elif answered.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._request.envelope.demand.choices)
+        elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
+            each = round(usage.completion_tokens / self._request.need.demand.choices)
             self._cost_tracker.averages.observe(self._model, each)
-        account = Account(
-            usage=usage, counted=counted, estimated=self._estimate, is_partial=not answered.is_whole
+        if self._is_cloud:
+            cost, saving = self._cost(usage, at, reported.service_tier), None
+            self._pay(cost, at)
+        else:
+            asked = self._request.envelope.model
+            cost, saving = (
+                None,
+                savings(self._cost_tracker.prices, asked, self._model, usage, at=at),
+            )
+        return Settlement(
+            usage=usage,
+            counted=counted,
+            estimated=self._estimate,
+            cost=cost,
+            is_unpriced=self._is_cloud and cost is None,
+            is_partial=not reported.is_whole,
+            saved=saving.cost if saving else None,
+            saved_model=saving.model if saving else None,
         )
-        if not self._is_cloud:
-            return self._with_saving(account, usage, at)
-        cost = self._cost(usage, at, answered.service_tier)
-        self._pay(cost, at)
-        return replace(account, cost=cost, is_unpriced=cost is None)
-
-    def _with_saving(self, account: Account, usage: TokenUsage, at: float) -> Account:
-        asked = self._request.envelope.model
-        saving = savings(self._cost_tracker.prices, asked, self._model, usage, at=at)
-        if saving is None:
-            return account
-        return replace(account, saved=saving.cost, saved_model=saving.model)
 
     def _pay(self, cost: Cost | None, at: float) -> None:
         if self._counting is not None:

@@ -18,7 +18,6 @@ from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
 from nexus_core.upstream.base import (
-    MAY_SEND,
     Headers,
     UpstreamConnectError,
     UpstreamConnectTimeoutError,
@@ -97,7 +96,6 @@ class Exchange:
         """
         limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
         started = time.monotonic()
-        before = MAY_SEND.set(self._is_about_to_send)
         try:
             async with asyncio.timeout(limit):
                 return await self._ask(call)
@@ -125,7 +123,6 @@ class Exchange:
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
         finally:
-            MAY_SEND.reset(before)
             self.seconds = time.monotonic() - started
 
     @property
@@ -147,12 +144,14 @@ class Exchange:
     async def _ask(self, call: Call) -> Answer:
         """Send; and once more without what Nexus added, where that is refused."""
         try:
-            self._response = await self.agent.send(call)
+            self._response = await self.agent.send(call, self._is_about_to_send)
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
             self._relay = self._response = None
-            self._response = await self.agent.send(plain := refused.way_back.plain())
+            self._response = await self.agent.send(
+                plain := refused.way_back.plain(), self._is_about_to_send
+            )
             answer = await self._judge(self._response, plain)
             if answer.status < 400:  # else it was about something else
                 refused.way_back.remember()

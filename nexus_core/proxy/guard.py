@@ -16,9 +16,11 @@ def check_zone(need: Requirements, choice: Choice) -> None:
     Raises:
         NexusError: the request, or the fallback that was chosen for it, is restricted.
     """
-    wanted = next((one for one in need.fallbacks if one.model == choice.model), need)
-    for bound in (need, wanted):
-        asked = replace(bound, model=choice.model)
+    wanted = need
+    if need.fallbacks:
+        wanted = next((one for one in need.fallbacks if one.model == choice.model), need)
+    for bound in (need,) if wanted is need else (need, wanted):
+        asked = bound if bound.model == choice.model else replace(bound, model=choice.model)
         if is_in_allowed_zone(asked, choice.backend) is not None:
             name = choice.backend.name
             raise NexusError(f'restricted request stopped before it reached open backend "{name}"')

@@ -2,30 +2,30 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field
 
+from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
-from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.ledger_schema import ledger_row
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
     BudgetStatusChanged,
     FirstByteReceived,
-    RequestFinished,
     RequestReceived,
     RouteDecided,
 )
-from nexus_core.proxy.charge import NOTHING, Account, Charge, ReportedUsage
+from nexus_core.observe.outcome import RequestOutcome, log_fields
+from nexus_core.proxy.charge import NOTHING, Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.router import RouteDecision
-from nexus_core.types import nano_usd
+from nexus_core.types import Cost
 from nexus_core.upstream.base import Headers
 
 log = logging.getLogger(__name__)
@@ -34,69 +34,87 @@ CLIENT_LEFT = 499  # as nginx writes it in its log; nobody is there to receive i
 
 
 @dataclass(slots=True)
-class RequestRecord:
-    """One request's life; every change worth knowing is published as it happens."""
+class RequestProgress:
+    """One request from its arrival to its outcome; every change worth knowing is published.
+
+    Its methods are the request's phases and alone write to it: read it freely, set nothing.
+    """
 
     request: ProxyRequest
     bus: EventBus = field(repr=False)
     cost_tracker: CostTracker = field(repr=False)
     now: Callable[[], float] = field(repr=False)
+    question: RequestReceived | None = field(default=None, repr=False)
     decision: RouteDecision | None = None
+    route: SelectedRoute | None = None  # of the last attempt, as it was decided
+    dropped_hints: tuple[str, ...] = ()
+    expected_cost: Cost | None = None  # of the answer that is about to begin
     status: int = CLIENT_LEFT
     error: str | None = None
     failed: bool = False
     client_left: bool = False
     is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
-    deadline: asyncio.Timeout | None = field(default=None, repr=False)
-    ended_with: str | None = None  # for people: what the operator switched off under it
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     charge: Charge | None = None  # of the attempt under way, or of the one that answered
-    answered: ReportedUsage | None = None  # what came of that attempt, in tokens
+    reported_usage: ReportedUsage | None = None  # what came of that attempt, in tokens
     headers: Headers = ()
-    attempts: list[Attempt] = field(default_factory=list)
-    chosen: SelectedRoute | None = None  # last, as it was then
+    attempts: tuple[Attempt, ...] = ()  # the failed ones
+
+    # --- read ----------------------------------------------------------------------------
 
     @property
     def selected(self) -> SelectedRoute | None:
-        """Who was chosen last and why, with Nexus's own share of the time up to now."""
-        chosen = self.chosen
-        if chosen is None:
+        """Who was selected last and why, with Nexus's own share of the time up to now."""
+        route = self.route
+        if route is None:
             return None
-        status = self.cost_tracker.budget.status(self.request.client, self.now())
-        overhead_ms = self._overhead_ms(self._elapsed_ms())
-        return replace(chosen, overhead_ms=overhead_ms, budget=status)
-
-    @property
-    def has_run_out(self) -> bool:
-        """Its time is over, and not because an operator ended it."""
-        return self.ended_with is None and self.deadline is not None and self.deadline.expired()
+        return SelectedRoute(
+            route.backend,
+            route.model,
+            route.reason,
+            self._overhead_ms(self._elapsed_ms()),
+            self.dropped_hints,
+            self.expected_cost,
+            self.cost_tracker.budget.status(self.request.client, self.now()),
+        )
 
     @property
     def has_begun(self) -> bool:
         """The client's answer has begun: nothing fails over from here on."""
         return self.first_byte_ms is not None
 
-    def receive(self) -> None:
+    # --- towards an answer ---------------------------------------------------------------
+
+    def received(self) -> None:
         """The request is valid and in."""
         request = self.request
-        self.bus.publish(
-            RequestReceived(
-                at=self.now(),
-                request_id=request.envelope.id,
-                endpoint=request.envelope.path,
-                model=request.envelope.model,
-                is_streaming=request.envelope.is_streaming,
-                client=request.client,
-                headers=request.headers,
-                body_bytes=len(request.envelope.body),
-                replay_of=request.replay_of,
-            )
+        self.question = question = RequestReceived(
+            at=self.now(),
+            request_id=request.envelope.id,
+            endpoint=request.envelope.path,
+            model=request.envelope.model,
+            is_streaming=request.envelope.is_streaming,
+            client=request.client,
+            headers=request.headers,
+            body_bytes=len(request.envelope.body),
+            replay_of=request.replay_of,
         )
+        self.bus.publish(question)
 
-    def route(self, selected: SelectedRoute, decision: RouteDecision, attempt: int) -> None:
-        """A backend was chosen."""
-        self.chosen, self.decision = selected, decision
+    def waited(self, seconds: float) -> None:
+        """So long it was backends, or money, that it waited for, and not Nexus."""
+        self.upstream_seconds += seconds
+
+    def decided(self, decision: RouteDecision, seconds: float) -> None:
+        """The router has found candidates or none, after so long a wait for backends."""
+        self.decision = decision
+        self.upstream_seconds += seconds
+
+    def routed(self, selected: SelectedRoute, decision: RouteDecision, attempt: int) -> None:
+        """A backend was selected."""
+        self.route, self.decision = selected, decision
+        self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
@@ -112,44 +130,23 @@ class RequestRecord:
             )
         )
 
-    def drop(self, hints: tuple[str, ...]) -> None:
-        """The chosen backend is not told these sampling hints: its model does not take them."""
-        if self.chosen is not None and hints:
-            self.chosen = replace(self.chosen, dropped=hints)
-
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
-        """Count and reserve for the attempt that begins now; nothing may be awaited before it."""
+        """The attempt begins: count and reserve for it; nothing may be awaited before it."""
+        self.is_at_backend = True
         at = self.now()
         self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
-        self._tell_budget(at)
+        self._publish_budget(at)
+
+    def hints_dropped(self, hints: tuple[str, ...]) -> None:
+        """The selected backend is not sent these sampling hints: its model does not take them."""
+        self.dropped_hints = hints
 
     async def counted(self) -> None:
         """Wait until the prompt is counted: long done when an answer begins."""
         if self.charge is not None:
             await self.charge.counted(self.now())
 
-    def drop_charge(self) -> None:
-        """The attempt came to nothing, and costs nothing."""
-        if self.charge is not None:
-            self.charge.drop(self.now())
-            self.charge = None
-
-    def expect(self, answer: Answer) -> None:
-        """The answer is about to begin: tell what it costs, or is expected to cost."""
-        if answer.status >= 400:
-            self.drop_charge()
-            return
-        self.answered = ReportedUsage(
-            usage=answer.usage,
-            service_tier=answer.service_tier,
-            text_bytes=answer.text_bytes,
-            is_whole=answer.relay is None,
-        )
-        if self.chosen is not None and self.charge is not None:
-            cost = self.charge.expected(self.answered, self.now())
-            self.chosen = replace(self.chosen, cost=cost)
-
-    def fail_attempt(self, backend: str, failure: Failure, seconds: float) -> None:
+    def attempt_failed(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""
         attempt = Attempt(
             backend=backend,
@@ -157,13 +154,41 @@ class RequestRecord:
             status=failure.status,
             elapsed_ms=seconds * 1000,
         )
-        self.attempts.append(attempt)
-        self.drop_charge()
+        self.attempts = (*self.attempts, attempt)
+        self._drop_charge()
         self.bus.publish(
             AttemptFailed(at=self.now(), request_id=self.request.envelope.id, attempt=attempt)
         )
 
-    def begin(self, backend: str, status: int, headers: Headers) -> None:
+    def exchange_ended(self, *, is_free: bool) -> None:
+        """No backend has it any more; with `is_free` none took it on, so that it costs nothing."""
+        self.is_at_backend = False
+        if is_free:
+            self._drop_charge()
+
+    def fell_back_to(self, selected: SelectedRoute | None) -> None:
+        """Nobody answered: the failure that is passed on is this route's."""
+        self.route = selected
+        if selected is not None:
+            self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
+
+    # --- the answer ----------------------------------------------------------------------
+
+    def answered(self, answer: Answer) -> None:
+        """The answer is about to begin: learn what it costs, or is expected to cost."""
+        if answer.status >= 400:
+            self._drop_charge()
+            return
+        self.reported_usage = ReportedUsage(
+            usage=answer.usage,
+            service_tier=answer.service_tier,
+            text_bytes=answer.text_bytes,
+            is_whole=answer.relay is None,
+        )
+        if self.charge is not None:
+            self.expected_cost = self.charge.expected(self.reported_usage, self.now())
+
+    def began(self, backend: str, status: int, headers: Headers) -> None:
         """The client's answer begins."""
         self.status, self.headers = status, headers
         self.first_byte_ms = self._elapsed_ms()
@@ -178,20 +203,60 @@ class RequestRecord:
             )
         )
 
-    def finish(self) -> None:
-        """The request is over: settle it, tell of it, write it down."""
+    def relayed(self, usage: ReportedUsage) -> None:
+        """The stream is over, or broke off: what came of it."""
+        self.reported_usage = usage
+
+    # --- how it may end ------------------------------------------------------------------
+
+    def left(self) -> None:
+        """The client has gone."""
+        self.client_left = True
+
+    def broke(self, error: str) -> None:
+        """The answer is an error of a backend, or an error ended it."""
+        self.failed, self.error = True, error
+
+    def erred(self, error: NexusError) -> None:
+        """It ends with an error of ours, which is the client's answer if none has begun."""
+        self.failed, self.error = error.status >= 500, error.message
+        if not self.has_begun:
+            self.status = error.status
+
+    def refused(self, headers: Headers) -> None:
+        """The client got that error, with these headers."""
+        self.headers = headers
+
+    def crashed(self) -> None:
+        """Nexus itself failed, and the client gets its error page."""
+        self.failed, self.error = True, "internal error; see the Nexus log"
+        if not self.has_begun:
+            self.status = 500
+
+    def finished(self) -> None:
+        """The request is over: settle it, publish its outcome, write it down."""
         at = self.now()  # one moment for budget, event and ledger: a month may end here
-        total_ms = self._elapsed_ms()
-        selected, begun = self.chosen, self.first_byte_ms
-        account = self._settle(at)
-        event = RequestFinished(
+        outcome = self._outcome(at, self._elapsed_ms(), self._settlement(at))
+        self.bus.publish(outcome)
+        self.cost_tracker.ledger.append(ledger_row(outcome))
+        self._publish_budget(at)
+        level = logging.WARNING if outcome.failed else logging.INFO
+        if log.isEnabledFor(level):
+            log.log(level, "finished", extra={"fields": log_fields(outcome)})
+
+    def _outcome(self, at: float, total_ms: float, money: Settlement) -> RequestOutcome:
+        route, begun = self.route, self.first_byte_ms
+        if self.question is None:
+            raise RuntimeError("a request can't end before it was received")
+        return RequestOutcome(
             at=at,
             request_id=self.request.envelope.id,
-            backend=selected.backend.name if selected else None,
-            backend_type=selected.backend.type if selected else None,
-            zone=selected.backend.zone if selected else None,
-            reason=selected.reason if selected else None,
-            model=selected.model if selected else self.request.envelope.model,
+            received=self.question,
+            backend=route.backend.name if route else None,
+            backend_type=route.backend.type if route else None,
+            zone=route.backend.zone if route else None,
+            reason=route.reason if route else None,
+            model=route.model if route else self.question.model,
             status=self.status,
             failed=self.failed,
             client_left=self.client_left,
@@ -199,30 +264,33 @@ class RequestRecord:
             total_ms=total_ms,
             first_byte_ms=begun,
             overhead_ms=None if begun is None else self._overhead_ms(begun),
-            usage=account.usage,
-            counted=account.counted,
-            estimated=account.estimated,
-            cost=account.cost,
-            is_unpriced=account.is_unpriced,
-            is_partial=account.is_partial,
-            saved=account.saved,
-            saved_model=account.saved_model,
-            attempts=tuple(self.attempts),
+            upstream_ms=self.upstream_seconds * 1000,
+            usage=money.usage,
+            counted=money.counted,
+            estimated=money.estimated,
+            cost=money.cost,
+            is_unpriced=money.is_unpriced,
+            is_partial=money.is_partial,
+            saved=money.saved,
+            saved_model=money.saved_model,
+            attempts=self.attempts,
             considered=self.decision.considered if self.decision else (),
             headers=self.headers,
         )
-        self.bus.publish(event)
-        self.cost_tracker.ledger.append(ledger_row(event, self.request))
-        self._tell_budget(at)
-        self._log(event)
 
-    def _settle(self, at: float) -> Account:
+    def _settlement(self, at: float) -> Settlement:
         if self.charge is None:
             return NOTHING
-        answered = self.answered or ReportedUsage(usage=None, is_whole=False)
-        return self.charge.settle(answered, at)
+        reported = self.reported_usage or ReportedUsage(usage=None, is_whole=False)
+        return self.charge.settle(reported, at)
 
-    def _tell_budget(self, at: float) -> None:
+    def _drop_charge(self) -> None:
+        """The attempt came to nothing, and costs nothing."""
+        if self.charge is not None:
+            self.charge.drop(self.now())
+            self.charge = None
+
+    def _publish_budget(self, at: float) -> None:
         budget = self.cost_tracker.budget
         for change in budget.changes(at):
             self.bus.publish(
@@ -235,93 +303,8 @@ class RequestRecord:
                 )
             )
 
-    def _log(self, event: RequestFinished) -> None:
-        level = logging.WARNING if event.failed else logging.INFO
-        if log.isEnabledFor(level):
-            upstream_ms = round(self.upstream_seconds * 1000, 2)
-            fields = _fields(event, self.request.envelope.model, upstream_ms)
-            log.log(level, "finished", extra={"fields": fields})
-
     def _overhead_ms(self, elapsed_ms: float) -> float:
         return max(0.0, elapsed_ms - self.upstream_seconds * 1000)
 
     def _elapsed_ms(self) -> float:
         return (time.monotonic() - self.request.received) * 1000
-
-
-def _fields(event: RequestFinished, asked: str, upstream_ms: float) -> dict[str, object]:
-    """What the log tells of a request: always these keys, None where nothing is known."""
-    usage = event.usage
-    return {
-        "request": event.request_id,
-        "asked": asked,
-        "model": event.model if event.backend else None,
-        "backend": event.backend,
-        "zone": event.zone,
-        "reason": event.reason,
-        "status": event.status,
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "counted": event.counted,
-        "cost_usd": None if event.cost is None else float(event.cost.usd),
-        "is_unpriced": event.is_unpriced,
-        "total_ms": round(event.total_ms, 2),
-        "first_byte_ms": _rounded(event.first_byte_ms),
-        "overhead_ms": _rounded(event.overhead_ms),
-        "upstream_ms": upstream_ms,
-        "attempts": [
-            {
-                "backend": attempt.backend,
-                "status": attempt.status,
-                "error": attempt.error,
-                "ms": round(attempt.elapsed_ms, 2),
-            }
-            for attempt in event.attempts
-        ],
-        "client_left": event.client_left,
-        "error": event.error,
-    }
-
-
-def ledger_row(event: RequestFinished, request: ProxyRequest) -> LedgerRow:
-    """What the ledger keeps of a request: names and counts."""
-    usage = event.usage
-    counts = {} if usage is None else asdict(usage)
-    counts.pop("cost_nano_usd", None)  # the row's is what was charged in the end
-    return LedgerRow(
-        request_id=event.request_id,
-        at=event.at,
-        client=request.client,
-        endpoint=request.envelope.path,
-        asked_model=request.envelope.model,
-        model=event.model if event.backend else None,
-        backend=event.backend,
-        backend_type=event.backend_type,
-        zone=event.zone,
-        reason=event.reason,
-        attempts=len(event.attempts) + (event.backend is not None and not _is_last_failed(event)),
-        is_streaming=request.envelope.is_streaming,
-        status=event.status,
-        failed=event.failed,
-        client_left=event.client_left,
-        is_partial=event.is_partial,
-        counted=event.counted,
-        estimated_nano_usd=nano_usd(event.estimated),
-        cost_nano_usd=nano_usd(event.cost),
-        price_source=None if event.cost is None else event.cost.source,
-        is_unpriced=event.is_unpriced,
-        total_ms=event.total_ms,
-        first_byte_ms=event.first_byte_ms,
-        overhead_ms=event.overhead_ms,
-        saved_nano_usd=nano_usd(event.saved),
-        saved_model=event.saved_model,
-        **counts,
-    )
-
-
-def _is_last_failed(event: RequestFinished) -> bool:
-    return bool(event.attempts) and event.attempts[-1].backend == event.backend
-
-
-def _rounded(ms: float | None) -> float | None:
-    return None if ms is None else round(ms, 2)

@@ -21,7 +21,7 @@ _DRAWN = "the order is random for each request; this is one sample"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """A request by its facts alone: what is explained without a prompt."""
+    """A request described by its facts: what explain needs of it, and no prompt."""
 
     model: str
     hints: RoutingHints = NO_HINTS

@@ -25,7 +25,7 @@ _Fix = Callable[[BackendSnapshot, str, float], tuple[str, BackendSnapshot]]
 def _switched_on(backend: BackendSnapshot, _: str, __: float) -> tuple[str, BackendSnapshot]:
     words = "switched on" if backend.zone_enabled else f"the {backend.zone} zone switched on"
     if not (backend.enabled or backend.zone_enabled):
-        words = f"{words}, and itself"
+        words = f"{words}, the backend too"
     return words, replace(backend, enabled=True, zone_enabled=True)
 
 

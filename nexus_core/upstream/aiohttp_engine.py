@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
@@ -16,12 +16,13 @@ from nexus_core import descriptors
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
-    MAY_SEND,
     Headers,
+    MaySend,
     UpstreamConnectError,
     UpstreamError,
     UpstreamProtocolError,
     UpstreamRequest,
+    always,
 )
 
 if TYPE_CHECKING:
@@ -69,6 +70,27 @@ class _NoTunnelError(aiohttp.ClientError):
     """The proxy gave no answer to CONNECT, or one that is no HTTP."""
 
 
+class _Request(aiohttp.ClientRequest):
+    """A request that knows whether it may still be written."""
+
+    may_send: MaySend = staticmethod(always)
+
+
+class _Asking:
+    """aiohttp's way to hand something to one request: a middleware around its sending."""
+
+    __slots__ = ("_may_send",)
+
+    def __init__(self, may_send: MaySend) -> None:
+        self._may_send = may_send
+
+    def __call__(
+        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        cast("_Request", request).may_send = self._may_send
+        return handler(request)
+
+
 class _Connector(aiohttp.TCPConnector):
     """A pool that gives out no spoilt connection and leaves none behind."""
 
@@ -94,7 +116,7 @@ class _Connector(aiohttp.TCPConnector):
         """
         while True:
             connection = await self._connect(req, traces, timeout)
-            if not MAY_SEND.get()():
+            if not cast("_Request", req).may_send():
                 connection.close()
                 raise wording.not_sent()
             protocol = connection.protocol
@@ -214,6 +236,7 @@ class AiohttpEngine:
                 timeout=aiohttp.ClientTimeout(connect=connect_timeout_seconds),
                 proxy=None if proxy is None else URL(proxy.url),
                 proxy_headers=dict(to_tunnel) or None,
+                middlewares=() if request.may_send is always else (_Asking(request.may_send),),
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error, connect_timeout_seconds, proxy) from error
@@ -233,6 +256,7 @@ class AiohttpEngine:
     def _open(self) -> aiohttp.ClientSession:
         self._session = aiohttp.ClientSession(
             connector=_Connector(),
+            request_class=_Request,
             response_class=_Answer,
             cookie_jar=aiohttp.DummyCookieJar(),
             skip_auto_headers=_NOT_ADDED,
@@ -255,12 +279,14 @@ class AiohttpResponse:
         self._answer = answer
         self._session = session
         self.status = answer.status
-        self.headers: Headers = tuple(
-            (name.decode("latin-1").lower(), value.decode("latin-1"))
-            for name, value in answer.raw_headers
-        )
+        headers: list[tuple[str, str]] = []
+        size = 0
+        for name, value in answer.raw_headers:
+            headers.append((name.decode("latin-1").lower(), value.decode("latin-1")))
+            size += len(name) + len(value) + 4
+        self.headers: Headers = tuple(headers)
         # aiohttp limits each line, not their sum; 128 of them at most.
-        if sum(len(name) + len(value) + 4 for name, value in self.headers) > MAX_HEAD_BYTES:
+        if size > MAX_HEAD_BYTES:
             answer.abort()
             raise UpstreamProtocolError(wording.HEAD_TOO_LONG)
         if self.status == 101:

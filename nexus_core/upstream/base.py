@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -11,7 +10,16 @@ from nexus_core.config.outbound_proxy import OutboundProxy
 
 Headers = tuple[tuple[str, str], ...]
 
+# Whether a request may still be written: asked once, when it has a connection, since making one
+# takes long enough for an operator to switch the backend off.
+MaySend = Callable[[], bool]
+
 MAX_HEAD_BYTES = 64 * 1024  # of an answer's status line and headers together
+
+
+def always() -> bool:
+    """The MaySend of requests that no switch holds back: probes and other questions of our own."""
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +31,7 @@ class UpstreamRequest:
     headers: Headers = field(repr=False)  # holds the backend's key
     body: bytes = field(repr=False, default=b"")
     proxy: OutboundProxy | None = None  # the way there; None: directly
+    may_send: MaySend = field(repr=False, compare=False, default=always)
 
 
 class UpstreamError(Exception):
@@ -47,12 +56,6 @@ class UpstreamNotSentError(UpstreamError):
 
 class UpstreamShortageError(UpstreamError):
     """Nexus itself had no file descriptor left: nothing was sent, and it says nothing of others."""
-
-
-# Asked when there is a connection and nothing has been written on it: making one takes long enough
-# for an operator to switch the backend off. Whoever sends sets it for its own task; agents know
-# nothing of switches, and so do not hand it through.
-MAY_SEND: ContextVar[Callable[[], bool]] = ContextVar("MAY_SEND", default=lambda: True)
 
 
 class UpstreamResponse(Protocol):
@@ -87,6 +90,7 @@ class UpstreamEngine(Protocol):
     Never follows redirects, keeps no cookies, reads no proxy settings from the environment,
     adds no header but Host, Content-Length and what the request carries. A request that names a
     proxy goes through it or fails: what a proxy refuses is an UpstreamConnectError.
+    Asks the request's `may_send` when there is a connection and nothing was written on it.
     """
 
     async def send(

@@ -15,8 +15,8 @@ from nexus_core import descriptors
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
     MAX_HEAD_BYTES,
-    MAY_SEND,
     Headers,
+    MaySend,
     UpstreamConnectError,
     UpstreamError,
     UpstreamProtocolError,
@@ -25,7 +25,7 @@ from nexus_core.upstream.base import (
 from nexus_core.upstream.socks import SocksBackend
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from nexus_core.config.outbound_proxy import OutboundProxy
 
@@ -177,7 +177,7 @@ def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx
             "write": None,
             "pool": None,
         },
-        "trace": _look_once_more,
+        "trace": _asking(request.may_send),
     }
     url = httpx.URL(request.url)
     if url.scheme in {"http", "https"} and not url.host:
@@ -195,10 +195,14 @@ def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx
     )
 
 
-async def _look_once_more(event: str, _: dict[str, object]) -> None:
-    """What httpcore tells of each step; an error here ends the request."""
-    if event.endswith(".send_request_headers.started") and not MAY_SEND.get()():
-        raise wording.not_sent()
+def _asking(may_send: MaySend) -> Callable[[str, dict[str, object]], Awaitable[None]]:
+    """What httpcore tells of each step: before the first byte is written it is asked."""
+
+    async def look_once_more(event: str, _: dict[str, object]) -> None:
+        if event.endswith(".send_request_headers.started") and not may_send():
+            raise wording.not_sent()  # an error here ends the request
+
+    return look_once_more
 
 
 def _translated(error: Exception, connect_timeout_seconds: float) -> UpstreamError:

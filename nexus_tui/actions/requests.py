@@ -13,6 +13,7 @@ from pathlib import Path
 from nexus_core.control.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Chosen, Explanation
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dashboard import DashboardTab
@@ -25,11 +26,10 @@ from nexus_tui.text.answer import answer_text
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import dollars
 from nexus_tui.view.explain_form import ExplainForm
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 _SHORT = 8  # prompt tokens of a request that says hi
-_FORMATS: dict[str, Callable[[Iterable[RequestRow]], str]] = {
+_FORMATS: dict[str, Callable[[Iterable[RecentRequest]], str]] = {
     "jsonl": copying.to_jsonl,
     "csv": copying.to_csv,
 }
@@ -56,7 +56,7 @@ class RequestActions:
             "explain": self._explain,
         }
 
-    def _selected(self) -> RequestRow | None:
+    def _selected(self) -> RecentRequest | None:
         is_dashboard = self._context.tab is self._dashboard
         return self._dashboard.list.selected if is_dashboard else self._requests.selected
 
@@ -77,7 +77,7 @@ class RequestActions:
         if row is not None:
             await self._learn(row)
 
-    async def _learn(self, row: RequestRow) -> None:
+    async def _learn(self, row: RecentRequest) -> None:
         """What the detail shows and events do not tell: bodies, and where it would go now."""
         kept = await self._context.source.captured(row.request_id)
         now = await self._explained(ExplainForm.of_request(row)) if row.received else None
@@ -162,7 +162,7 @@ class RequestActions:
         if outcome is not None:
             self._mark_both(row, str(outcome.data.get("request_id", "")))
 
-    async def _target(self, row: RequestRow, backend: BackendSnapshot) -> Option[str]:
+    async def _target(self, row: RecentRequest, backend: BackendSnapshot) -> Option[str]:
         """The backend as a choice; one that would refuse the request says why."""
         note = f"zone {backend.zone.value}, {backend.type.location}"
         option = Option(backend.name, backend.name, note=note)
@@ -174,7 +174,7 @@ class RequestActions:
         why = next((drop.why for drop in drops if drop.backend == backend.name), "not usable now")
         return replace(option, why_not=why)
 
-    async def _may_go_out(self, row: RequestRow, backend: BackendSnapshot) -> bool:
+    async def _may_go_out(self, row: RecentRequest, backend: BackendSnapshot) -> bool:
         if not backend.type.is_cloud:
             return True
         form = replace(_form_to_send(row), pin=backend.name)
@@ -193,7 +193,7 @@ class RequestActions:
         question = confirm(f"Send it to {visible(name)}?", [text], "Send it")
         return await self._context.ask(question) or False
 
-    def _mark_both(self, row: RequestRow, request_id: str) -> None:
+    def _mark_both(self, row: RecentRequest, request_id: str) -> None:
         """Ready for the diff, as soon as the new one is over."""
         again = self._context.view.row(request_id)
         if again is not None:
@@ -262,7 +262,7 @@ class RequestActions:
             self._context.notice(visible(f"{len(rows):,} requests are in {path}"))
 
 
-def _form_to_send(row: RequestRow) -> ExplainForm:
+def _form_to_send(row: RecentRequest) -> ExplainForm:
     """The request once more, sent by the operator: no client's budget counts."""
     return replace(ExplainForm.of_request(row), client=None)
 

@@ -68,13 +68,13 @@ async def _look(config: Config) -> list[Finding]:
     """Ask every backend once, as a Nexus that has just started."""
     from nexus_core.control.check import check_config
     from nexus_core.discovery.watch import Discovery
-    from nexus_core.gateway import Gateway
+    from nexus_core.gateway import Gateway, GatewayOptions
 
     # Health checks by themselves would ask each backend a second time.
-    gateway = Gateway(config, is_read_only=True)
+    gateway = Gateway(config, options=GatewayOptions(is_read_only=True))
     try:
         if config.path is None:
-            await Discovery(gateway, gateway.engine, {}).look()
+            await Discovery(gateway.live, gateway.engine, {}).look()
         names = [b.name for b in gateway.registry.snapshots() if b.enabled]
         async with asyncio.TaskGroup() as tasks:
             probes = {name: tasks.create_task(gateway.health.probe(name)) for name in names}

@@ -149,14 +149,14 @@ class _Explaining:
 
         from nexus_core.api.app import FrontDoor
         from nexus_core.discovery.watch import Discovery
-        from nexus_core.gateway import Gateway
+        from nexus_core.gateway import Gateway, GatewayOptions
 
         config = self._config
         for unusable in config.unusable:
             self._say(unusable.why)
-        gateway = Gateway(config, is_read_only=True)
+        gateway = Gateway(config, options=GatewayOptions(is_read_only=True))
         if config.path is None:
-            await Discovery(gateway, gateway.engine, {}).look()
+            await Discovery(gateway.live, gateway.engine, {}).look()
         transport = httpx.ASGITransport(FrontDoor(gateway))
         async with gateway.running():
             await gateway.health.first_round()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,16 +20,11 @@ _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 1000  # as many are kept
 
 
-_HEADS = (
-    *("time", "id", "model", "backend", "zone", "reason", "status"),
-    *("first byte", "total", "tokens", "cost", "error"),
-)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestLine:
-    """One request, as GET /nexus/requests tells it."""
+    """One request, as GET /nexus/requests tells it; named is what is filtered by or combined."""
 
+    values: Mapping[str, Any]  # all of it, by the API's keys
     id: str
     at: float  # seconds since the epoch
     model: str = ""
@@ -38,7 +33,6 @@ class RequestLine:
     zone: PrivacyZone | None = None
     reason: RouteReason | None = None
     status: int | None = None
-    first_byte_ms: float | None = None
     total_ms: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -111,36 +105,43 @@ def read_line(entry: Any) -> RequestLine:
     if not is_object(entry):
         raise ValueError("a request must be an object")
     known = {key: value for key, value in entry.items() if value is not None}
-    return TypeAdapter(RequestLine).validate_python(known)
+    return TypeAdapter(RequestLine).validate_python({**known, "values": entry})
 
 
 def lines(content: Any, _: Asked) -> list[str]:
     """One line each."""
+    from nexus_core.observe.outcome import TEXT_LIST
+
     rows = [_row(read_line(entry)) for entry in content["requests"]]
-    return table(_HEADS, rows) if rows else [" no request"]
+    return table([fact.title for _, fact in TEXT_LIST], rows) if rows else [" no request"]
 
 
 def _row(line: RequestLine) -> list[str]:
-    from nexus_tui.text.numbers import NOTHING, clock, count, duration
+    from nexus_core.observe.outcome import TEXT_LIST
+    from nexus_tui.text.facts import fact_text
+    from nexus_tui.text.numbers import NOTHING
 
     served = line.served_model
-    renamed = f" → {served}" if served and served != line.model else ""
-    tokens = [line.prompt_tokens, line.completion_tokens]
-    is_counted = any(number is not None for number in tokens)
+    own = {
+        "asked_model": f"{line.model}{f' → {served}' if served and served != line.model else ''}",
+        "status": str(line.status or ("running" if line.is_live else NOTHING)),
+        "tokens": _tokens(line),
+        "cost_usd": _cost(line),
+        "error": line.error or "",
+    }
     return [
-        clock(line.at),
-        line.id,
-        f"{line.model}{renamed}",
-        line.backend or NOTHING,
-        line.zone or NOTHING,
-        line.reason or NOTHING,
-        str(line.status or ("running" if line.is_live else NOTHING)),
-        duration(line.first_byte_ms),
-        duration(line.total_ms),
-        _sign(line) + "+".join(count(number or 0) for number in tokens) if is_counted else NOTHING,
-        _cost(line),
-        line.error or "",
+        own[fact.name] if fact.name in own else fact_text(fact, line.values.get(key))
+        for key, fact in TEXT_LIST
     ]
+
+
+def _tokens(line: RequestLine) -> str:
+    from nexus_tui.text.numbers import NOTHING, count
+
+    counts = (line.prompt_tokens, line.completion_tokens)
+    if counts == (None, None):
+        return NOTHING
+    return _sign(line) + "+".join(count(number or 0) for number in counts)
 
 
 def _cost(line: RequestLine) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from nexus_core.config.schema import KeyPath, did_you_mean, shown
+from nexus_core.config.schema import KeyPath
+from nexus_core.config.wording import did_you_mean, shown
 
 Place = Literal[
     "everywhere",

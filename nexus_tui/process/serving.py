@@ -101,9 +101,9 @@ class ServerTask:
         before, after = self.gateway.registry, gateway.registry
         for zone in PrivacyZone:
             after.set_zone_enabled(zone, before.is_zone_enabled(zone))
-        for change in self.gateway.unsaved_changes():
+        for change in self.gateway.live.unsaved_changes():
             if isinstance(change, AddBackend):
-                gateway.add_backend(change.backend)
+                gateway.live.add_backend(change.backend)
         for backend in before.snapshots():
             after.set_enabled(backend.name, backend.enabled)
             after.set_rank(backend.name, tier=backend.tier, priority=backend.priority)

@@ -11,6 +11,7 @@ from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.sources.base import Exchange
@@ -19,13 +20,12 @@ from nexus_tui.text.costs import cost_cell, cost_difference, tokens_words
 from nexus_tui.text.diff import Comparison, Pair, compare
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, duration, fit, wrap
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.frame import Banner, HintBar
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
-Side = tuple[RequestRow, Exchange | None]
+Side = tuple[RecentRequest, Exchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
@@ -115,7 +115,7 @@ def _joined(left: Line, right: Line, half: int) -> Line:
     return ((" ", "text"), *left, (" " * max(0, half - used), "text"), ("│ ", "faint"), *right)
 
 
-def _name(row: RequestRow) -> Line:
+def _name(row: RecentRequest) -> Line:
     backend = visible(row.backend or NOTHING)
     return (
         (f"{fit(visible(row.request_id), 12)} ", "title"),
@@ -124,14 +124,14 @@ def _name(row: RequestRow) -> Line:
     )
 
 
-def _figures(row: RequestRow) -> Line:
+def _figures(row: RecentRequest) -> Line:
     status = NOTHING if row.status is None else str(row.status)
     tokens = tokens_words(row) or NOTHING
     cost, style = cost_cell(row)
     return ((f"{status}   {duration(row.total_ms)}   {tokens}   ", "dim"), (cost, style))
 
 
-def _difference(left: RequestRow, right: RequestRow) -> str:
+def _difference(left: RecentRequest, right: RecentRequest) -> str:
     parts: list[str] = []
     if left.usage is not None and right.usage is not None:
         more = right.usage.completion_tokens - left.usage.completion_tokens

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
 from nexus_tui.view.model import LIST, ViewModel
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.detail import RequestDetail
 from nexus_tui.widgets.request_list import RequestList
@@ -61,11 +61,11 @@ class RequestsTab(Tab):
         self.detail.redraw()
 
     @property
-    def selected(self) -> RequestRow | None:
+    def selected(self) -> RecentRequest | None:
         """The request that is shown in full, else the one under the cursor."""
         return self.detail.request if self.is_open else self.list.selected
 
-    def open(self, row: RequestRow, origin: str = "requests") -> None:
+    def open(self, row: RecentRequest, origin: str = "requests") -> None:
         """Show one request in full; the list keeps its place.
 
         Args:

@@ -11,6 +11,7 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
@@ -100,6 +101,8 @@ class EventSource(Protocol):
     def config(self) -> Config: ...  # of another process: the sections that it tells
     @property
     def stats(self) -> Stats: ...
+    @property
+    def requests(self) -> RecentRequests: ...  # the newest, as `drain` tells that they change
     @property
     def queue(self) -> QueueState | None: ...  # None: no request may wait
     @property

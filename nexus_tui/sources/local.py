@@ -9,12 +9,48 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.report import CostReport
-from nexus_core.observe.bus import EventBus
+from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
+
+
+class Kept(Protocol):
+    """The bodies that are kept."""
+
+    @property
+    def is_on(self) -> bool: ...
+
+    def get(self, request_id: str) -> Exchange | None:
+        """A request and its answer; None where their bodies are not kept."""
+        ...
+
+
+class Commands(Protocol):
+    """Who carries an operator's commands out."""
+
+    async def execute(self, command: Command) -> Outcome: ...
+
+
+class Costs(Protocol):
+    """Who knows what was spent."""
+
+    async def cost_report(self) -> CostReport | None:
+        """What was spent; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: it can't be read.
+        """
+        ...
+
+
+class Explains(Protocol):
+    """Who knows where a request would go."""
+
+    async def explain(self, question: Question) -> Explanation: ...
 
 
 class Core(Protocol):
@@ -27,31 +63,25 @@ class Core(Protocol):
     @property
     def stats(self) -> Stats: ...
     @property
+    def recent(self) -> RecentRequests: ...
+    @property
     def registry(self) -> Registry: ...
     @property
     def started_at(self) -> float: ...  # seconds since the epoch
     @property
     def queue_state(self) -> QueueState | None: ...
     @property
-    def is_capturing(self) -> bool: ...
+    def captures(self) -> Kept: ...
+    @property
+    def operator(self) -> Commands: ...
+    @property
+    def cost_tracker(self) -> Costs: ...
+
+    @property
+    def explainer(self) -> Explains: ...
 
     def now(self) -> float:
         """Seconds since the epoch."""
-        ...
-
-    def captured(self, request_id: str) -> Exchange | None:
-        """A request and its answer; None where their bodies are not kept."""
-        ...
-
-    async def execute(self, command: Command) -> Outcome: ...
-    async def explain(self, question: Question) -> Explanation: ...
-
-    async def cost_report(self) -> CostReport | None:
-        """What was spent; None where no ledger is kept.
-
-        Raises:
-            LedgerUnreadableError: it can't be read.
-        """
         ...
 
 
@@ -82,13 +112,17 @@ class LocalSource:
         self.costs_problem: str | None = None
         self.discovery = discovery
         self._core = gateway
-        self._subscription = gateway.bus.subscribe()
+        self._subscription = self._watch()
+
+    def _watch(self) -> Subscription:
+        self._core.recent.keep(SCREEN_CAPACITY)
+        return self._core.bus.subscribe()
 
     def follow(self, gateway: Core) -> None:
         """Go on with another gateway, which took the place of one that died."""
         self._subscription.close()
         self._core = gateway
-        self._subscription = gateway.bus.subscribe()
+        self._subscription = self._watch()
         self.epoch += 1
 
     @property
@@ -104,12 +138,16 @@ class LocalSource:
         return self._core.stats
 
     @property
+    def requests(self) -> RecentRequests:
+        return self._core.recent
+
+    @property
     def queue(self) -> QueueState | None:
         return self._core.queue_state
 
     @property
     def is_capturing(self) -> bool:
-        return self._core.is_capturing
+        return self._core.captures.is_on
 
     def now(self) -> float:
         return self._core.now()
@@ -130,19 +168,19 @@ class LocalSource:
         await self._subscription.wait()
 
     async def explain(self, question: Question) -> Explanation:
-        return await self._core.explain(question)
+        return await self._core.explainer.explain(question)
 
     async def captured(self, request_id: str) -> Exchange | None:
-        return self._core.captured(request_id)
+        return self._core.captures.get(request_id)
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
             raise PermissionDeniedError("this dashboard is read-only")
-        return await self._core.execute(command)
+        return await self._core.operator.execute(command)
 
     async def refresh_costs(self) -> None:
         try:
-            self.costs = await self._core.cost_report()
+            self.costs = await self._core.cost_tracker.cost_report()
         except LedgerUnreadableError as error:
             self.costs_problem = error.message
         else:

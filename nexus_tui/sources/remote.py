@@ -26,6 +26,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_event, read_json
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
@@ -72,6 +73,7 @@ class RemoteSource:
         self.status: Status = "stale"
         self.stale_since: float | None = None
         self.epoch = 0
+        self.requests = RecentRequests(SCREEN_CAPACITY)
         self.costs: CostReport | None = None
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
@@ -80,8 +82,7 @@ class RemoteSource:
         self._last = 0  # the number of the newest event that was taken in
         self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = asyncio.Event()
-        self._unseen = 0
-        self._unreadable = 0
+        self._unseen = self._unreadable = 0
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
         self._http = RemoteHttp(url, authorization)
@@ -244,6 +245,7 @@ class RemoteSource:
         self.epoch += 1
         self._last = self._unreadable = 0
         self._events.clear()
+        self.requests.clear()
 
     async def _messages(self) -> AsyncGenerator[SseEvent]:
         """The event stream from the last event on; from the oldest that is there at first.
@@ -293,6 +295,7 @@ class RemoteSource:
             return
         if number > self._state.event:
             self._state.stats.apply(event)
+        self.requests.apply(event)
         self._events.append(event)
         self._arrived.set()
 
@@ -382,9 +385,8 @@ class RemoteSource:
 
 
 def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
-    values = {**told, "body": "", "answer": ""}
     return replace(
-        read_json(CapturedExchange, values),
+        read_json(CapturedExchange, {**told, "body": "", "answer": ""}),
         body=_read_body(told.get("request")),
         answer=_read_body(told.get("answer")),
     )

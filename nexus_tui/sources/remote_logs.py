@@ -36,7 +36,7 @@ class RemoteLogs:
     def heard_of(self, newest: str | None) -> None:
         """The id of the other side's newest line; None where it tells none."""
         if newest is None:
-            self._tell("it tells none; it may be too old")
+            self._report("it tells none; it may be too old")
         elif newest != self._last:
             self._news.set()
 
@@ -50,7 +50,7 @@ class RemoteLogs:
             except RemoteError:
                 pass  # the events break off, too; the first news of a mended link asks again
             except (RefusedError, UnreadableError) as error:
-                self._tell(str(error))
+                self._report(str(error))
             await asyncio.sleep(PAUSE_SECONDS)
 
     def _call(self) -> HttpCall:
@@ -73,7 +73,7 @@ class RemoteLogs:
             log.info("%d lines of the log can't be read, and are not shown", unreadable)
         self._last = last[:_MAX_ID]
 
-    def _tell(self, problem: str) -> None:
+    def _report(self, problem: str) -> None:
         if problem != self._problem:
             log.warning("the log of the other Nexus: %s", problem)
         self._problem = problem

@@ -25,7 +25,7 @@ def cost_cell(row: RecentRequest) -> Cell:
 
 def cost_words(row: RecentRequest) -> str:
     """What was expected and what it came to, kept apart; empty where neither is known."""
-    finished = row.finished
+    finished = row.outcome
     if finished is None:
         return ""
     if finished.saved is not None:
@@ -62,7 +62,7 @@ def _spent(row: RecentRequest) -> Decimal | None:
     """A local answer costs nothing; None where nothing was answered yet, or at all."""
     if row.cost_usd is not None:
         return row.cost_usd
-    kind = row.finished.backend_type if row.finished else None
+    kind = row.outcome.backend_type if row.outcome else None
     return None if kind is None or kind.is_cloud else Decimal(0)
 
 

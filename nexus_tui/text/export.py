@@ -12,9 +12,10 @@ from decimal import Decimal
 from typing import Any
 
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
+from nexus_core.observe.outcome import EXPORT
+from nexus_core.observe.requests import Headers, RecentRequest
 from nexus_tui.text.escape import visible
 from nexus_tui.text.example import example_body
-from nexus_tui.view.rows import Headers, RequestRow
 
 # What curl sets itself, or what says nothing about the request.
 _NOT_COPIED = frozenset(
@@ -25,7 +26,7 @@ _MASKED = "***"
 _KEY_VARIABLE = "$NEXUS_API_KEY"
 
 
-def as_curl(row: RequestRow, address: str, body: bytes | None = None) -> str:
+def as_curl(row: RecentRequest, address: str, body: bytes | None = None) -> str:
     """The request as a command; without its body, one that asks the same model something short."""
     received = row.received
     endpoint = received.endpoint if received else CHAT_PATH
@@ -68,13 +69,13 @@ def _as_text(body: Mapping[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def as_headers(row: RequestRow) -> str:
+def as_headers(row: RecentRequest) -> str:
     """The request's headers, an empty line, the answer's."""
     blocks = (row.request_headers, row.response_headers)
     return "\n\n".join("\n".join(f"{name}: {value}" for name, value in one) for one in blocks)
 
 
-def as_json(row: RequestRow) -> str:
+def as_json(row: RecentRequest) -> str:
     """What is known of the request, but for bodies."""
     return json.dumps(
         {
@@ -101,39 +102,19 @@ def as_json(row: RequestRow) -> str:
     )  # fmt: skip
 
 
-def _record(row: RequestRow) -> dict[str, object]:
+def _record(row: RecentRequest) -> dict[str, object]:
     """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
     at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
-    finished = row.finished
-    estimated = finished.estimated if finished else None
-    return {
-        "time": at,
-        "id": row.request_id,
-        "model": row.asked_model,
-        "served_model": row.served_model,
-        "backend": row.backend,
-        "zone": row.zone,
-        "reason": row.reason,
-        "status": row.status,
-        "error": row.error,
-        "first_byte_ms": row.first_byte_ms,
-        "total_ms": row.total_ms,
-        "prompt_tokens": row.usage.prompt_tokens if row.usage else None,
-        "completion_tokens": row.usage.completion_tokens if row.usage else None,
-        "counted": finished.counted if finished else None,
-        "is_estimated": row.is_estimated,
-        "estimated_usd": estimated.usd if estimated else None,
-        "cost_usd": row.cost_usd,
-        "is_unpriced": row.is_unpriced,
-    }
+    values = {key: row.value(fact) for key, fact in EXPORT}
+    return {"time": at, **values, "model": row.asked_model}  # of a refused call empty
 
 
-def to_jsonl(rows: Iterable[RequestRow]) -> str:
+def to_jsonl(rows: Iterable[RecentRequest]) -> str:
     """One JSON object on each line."""
     return "".join(json.dumps(_record(row), default=float) + "\n" for row in rows)
 
 
-def to_csv(rows: Iterable[RequestRow]) -> str:
+def to_csv(rows: Iterable[RecentRequest]) -> str:
     """With a line of titles. A cell that a spreadsheet would run gets an apostrophe before it.
 
     https://owasp.org/www-community/attacks/CSV_Injection
@@ -141,7 +122,7 @@ def to_csv(rows: Iterable[RequestRow]) -> str:
     records = [_record(row) for row in rows]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(_record(RequestRow(0, "", 0.0)))
+    writer.writerow(["time", *(key for key, _ in EXPORT)])
     writer.writerows([_harmless(value) for value in record.values()] for record in records)
     return file.getvalue()
 

@@ -10,11 +10,11 @@ from typing import Any
 from nexus_core.control.commands import SendRequest
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
 from nexus_core.dialects.request import Demand
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import Capability, Operation, PrivacyZone
 from nexus_tui.text.example import example_body
-from nexus_tui.view.rows import RequestRow
 
 _BYTES_PER_TOKEN = 4  # of a body that was not kept: near enough to tell a long prompt
 _NEEDS = {
@@ -40,7 +40,7 @@ class ExplainForm:
     client: str | None = None  # whose budget counts; None: the operator's own request
 
     @classmethod
-    def of_request(cls, row: RequestRow) -> ExplainForm:
+    def of_request(cls, row: RecentRequest) -> ExplainForm:
         """The same request once more, as far as its headers and its size tell."""
         headers = {name.lower(): value.strip() for name, value in row.request_headers}
         received = row.received

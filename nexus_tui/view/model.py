@@ -31,12 +31,10 @@ from nexus_core.observe.events import (
     RouteDecided,
     ZoneToggled,
 )
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequest, RecentRequests
 from nexus_tui.view.filter import Filter, parse_filter
 from nexus_tui.view.rates import RateSeries
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.view.zones import ZoneWatch
-
-CAPACITY = 10_000  # rows kept
 
 KPI = "kpi"
 BACKENDS = "backends"
@@ -47,7 +45,7 @@ _by_seq = attrgetter("seq")
 
 
 # What the list can be sorted by: a request that has no such value yet comes last.
-SORTS: dict[str, Callable[[RequestRow], float | Decimal | str | None]] = {
+SORTS: dict[str, Callable[[RecentRequest], float | Decimal | str | None]] = {
     "time": lambda row: row.seq,
     "total": lambda row: row.total_ms,
     "first byte": lambda row: row.first_byte_ms,
@@ -65,29 +63,32 @@ _TROUBLES = 5  # failures kept of each backend
 
 
 class ViewModel:
-    """Fold events into rows. Totals are not counted here: they come from the core's Stats."""
+    """Which of the source's requests are shown, and in what order; it keeps references to them.
 
-    def __init__(self, capacity: int = CAPACITY) -> None:
+    Totals are not counted here: they come from the core's Stats.
+    """
+
+    def __init__(self, requests: RecentRequests, capacity: int = SCREEN_CAPACITY) -> None:
+        self.requests = requests  # changed by the source; `apply` hears of which
         self.rate = RateSeries()
         self.zones = ZoneWatch()
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: defaultdict[str, deque[tuple[float, Attempt]]] = defaultdict(
             lambda: deque(maxlen=_TROUBLES)
         )
-        self.marked: list[RequestRow] = []  # at most two, for the diff
+        self.marked: list[RecentRequest] = []  # at most two, for the diff
         self.sort = _BY_TIME
         self.reversed = False
         self.filter = Filter()
         self.errors_only = False
         self.pending: dict[str, bool] = {}  # switches asked for and not confirmed yet
-        self._ring: deque[RequestRow] = deque()
+        self._ring: deque[RecentRequest] = deque()
         self._capacity = capacity
-        self._rows: dict[str, RequestRow] = {}
-        self._next_seq = 0
-        self._matches: list[RequestRow] | None = None  # None: everything is shown
-        self._frozen: list[RequestRow] | None = None  # the ring as it was when paused
+        self.newest_seq = -1  # of the newest row; -1 when there is none
+        self._matches: list[RecentRequest] | None = None  # None: everything is shown
+        self._frozen: list[RecentRequest] | None = None  # the ring as it was when paused
         self._frozen_at = 0
-        self._sorted: list[RequestRow] | None = None  # the view in another order; None: not made
+        self._sorted: list[RecentRequest] | None = None  # the view in another order; None: not made
         self._places: dict[int, int] = {}  # in that order, by sequence number
         self._dirty: set[str] = set(GROUPS)
 
@@ -108,11 +109,9 @@ class ViewModel:
                     self.zones.count(event)
                 case RequestReceived():
                     self.rate.add(event.at)
-                    self._append(RequestRow(self._next_seq, event.request_id, event.at, event))
+                    self._append(event)
                 case RequestRefused():
-                    self._append(
-                        RequestRow(self._next_seq, event.request_id, event.at, refused=event)
-                    )
+                    self._append(event)
                 case AttemptFailed():
                     self.troubles[event.attempt.backend].append((event.at, event.attempt))
                     self._update(event)
@@ -143,7 +142,7 @@ class ViewModel:
     # --- what is shown -------------------------------------------------------------------
 
     @property
-    def view(self) -> Sequence[RequestRow]:
+    def view(self) -> Sequence[RecentRequest]:
         """The rows to show, after pause and filter: the last one is the top of the screen.
 
         That is the newest, or the largest in the order that was asked for.
@@ -156,12 +155,12 @@ class ViewModel:
         return self._sorted
 
     @property
-    def _in_time(self) -> Sequence[RequestRow]:
+    def _in_time(self) -> Sequence[RecentRequest]:
         if self._matches is not None:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
 
-    def _in_order(self) -> list[RequestRow]:
+    def _in_order(self) -> list[RecentRequest]:
         value = SORTS[self.sort]
         known = [row for row in self._in_time if value(row) is not None]
         unknown = [row for row in self._in_time if value(row) is None]
@@ -187,7 +186,7 @@ class ViewModel:
         self.reversed = not self.reversed
         self._changed_view()
 
-    def mark(self, row: RequestRow) -> None:
+    def mark(self, row: RecentRequest) -> None:
         """Mark a row, or take its mark away; of three the oldest mark goes."""
         if row in self.marked:
             self.marked.remove(row)
@@ -195,27 +194,26 @@ class ViewModel:
             self.marked = [*self.marked, row][-_MARKS:]
         self._dirty.add(LIST)
 
+    def follow(self, requests: RecentRequests) -> None:
+        """Show those of another run, from none on."""
+        self.requests, self.newest_seq = requests, -1
+        self.clear()
+
     def clear(self) -> None:
-        """Forget every row. Requests that run come back with none of their past."""
+        """Show nothing of what has come until now, nor what becomes of it."""
         self._ring.clear()
-        self._rows.clear()
         self.marked.clear()
         self._frozen = None
         self._changed_view()
 
-    def row(self, request_id: str) -> RequestRow | None:
+    def row(self, request_id: str) -> RecentRequest | None:
         """One request; None when it has not come or is no longer kept."""
-        return self._rows.get(request_id)
+        return self.requests.get(request_id)
 
     @property
     def kept(self) -> int:
         """How many rows there are in all."""
         return len(self._ring)
-
-    @property
-    def newest_seq(self) -> int:
-        """The sequence number of the newest row; -1 when there is none."""
-        return self._next_seq - 1
 
     # --- pause and filter ----------------------------------------------------------------
 
@@ -226,13 +224,13 @@ class ViewModel:
     @property
     def new_while_paused(self) -> int:
         """How many rows came since the list was frozen."""
-        return self._next_seq - self._frozen_at if self.paused else 0
+        return self.newest_seq - self._frozen_at if self.paused else 0
 
     def pause(self) -> None:
         """Freeze the list: the same rows stay, whatever the ring drops. Counters go on."""
         if not self.paused:
             self._frozen = list(self._ring)
-            self._frozen_at = self._next_seq
+            self._frozen_at = self.newest_seq
         self._changed_view()
 
     def resume(self) -> None:
@@ -257,36 +255,35 @@ class ViewModel:
             self._matches = [row for row in rows if self._shows(row)]
         self._dirty.update((KPI, LIST))
 
-    def _shows(self, row: RequestRow) -> bool:
+    def _shows(self, row: RecentRequest) -> bool:
         return (row.failed or not self.errors_only) and self.filter.matches(row)
 
     # --- rows ----------------------------------------------------------------------------
 
-    def _append(self, row: RequestRow) -> None:
-        self._next_seq += 1
+    def _append(self, event: RequestReceived | RequestRefused) -> None:
+        row = self.requests.get(event.request_id)
+        if row is None or row.seq <= self.newest_seq:
+            return  # so many came since the event that it is gone
+        self.newest_seq = row.seq
         self._ring.append(row)
-        self._rows[row.request_id] = row
         if len(self._ring) > self._capacity:
             self._drop(self._ring.popleft())
         self._index(row)
 
-    def _drop(self, row: RequestRow) -> None:
-        if self._rows.get(row.request_id) is row:
-            del self._rows[row.request_id]
+    def _drop(self, row: RecentRequest) -> None:
         if self._matches and not self.paused and self._matches[0] is row:
             del self._matches[0]
 
     def _update(
         self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
     ) -> None:
-        row = self._rows.get(event.request_id)
-        if row is not None:
-            row.add(event)
+        row = self.requests.get(event.request_id)
+        if row is not None and self._ring and self._ring[0].seq <= row.seq <= self.newest_seq:
             self._index(row)
 
-    def _index(self, row: RequestRow) -> None:
+    def _index(self, row: RecentRequest) -> None:
         """Keep the filter's result right for one row that is new or has changed."""
-        if self._matches is None or (self.paused and row.seq >= self._frozen_at):
+        if self._matches is None or (self.paused and row.seq > self._frozen_at):
             return
         at = bisect_left(self._matches, row.seq, key=_by_seq)
         is_in = at < len(self._matches) and self._matches[at] is row

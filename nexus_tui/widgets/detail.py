@@ -9,12 +9,12 @@ from typing import assert_never
 from rich.cells import cell_len
 from textual import events
 
+from nexus_core.observe.requests import Headers, RecentRequest
 from nexus_core.routing.explain import Explanation
 from nexus_tui.sources.base import EventSource, Exchange
 from nexus_tui.text.costs import cost_words
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
-from nexus_tui.view.rows import Headers, RequestRow
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.panes import (
@@ -40,7 +40,7 @@ class RequestDetail(ScrolledLines):
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="detail")
         self._source = source
-        self.request: RequestRow | None = None  # that is shown, wherever the list's cursor goes
+        self.request: RecentRequest | None = None  # that is shown, wherever the list's cursor goes
         self.pane: Pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
         self.kept: Exchange | None = None
@@ -71,7 +71,7 @@ class RequestDetail(ScrolledLines):
         is_alone = self.is_zoomed or width < _SIDE_BY_SIDE
         return 1 if is_alone else int(width * _LEFT_SHARE) + 2
 
-    def _kept_body(self, row: RequestRow, width: int) -> list[Line]:
+    def _kept_body(self, row: RecentRequest, width: int) -> list[Line]:
         """The body, laid out once for as long as what it shows is the same."""
         if self.pane not in _BODIES:
             self._laid_out = None
@@ -82,7 +82,7 @@ class RequestDetail(ScrolledLines):
             self._laid_out = (shown, self._body(row, width))
         return self._laid_out[1]
 
-    def _body(self, row: RequestRow, width: int) -> list[Line]:
+    def _body(self, row: RecentRequest, width: int) -> list[Line]:
         if self.is_zoomed:
             return self._pane(row, width - 2)
         if width < _SIDE_BY_SIDE:
@@ -92,7 +92,7 @@ class RequestDetail(ScrolledLines):
         pairs = zip_longest(_headers(row, left - 2), pane, fillvalue=())
         return [(*_padded(first, left), ("│ ", "faint"), *second) for first, second in pairs]
 
-    def _pane(self, row: RequestRow, width: int) -> list[Line]:
+    def _pane(self, row: RecentRequest, width: int) -> list[Line]:
         is_capturing = self._source.is_capturing
         match self.pane:
             case "ANSWER":
@@ -123,21 +123,21 @@ class RequestDetail(ScrolledLines):
         self._top = 0
         self.redraw()
 
-    def start(self, row: RequestRow | None) -> None:
+    def start(self, row: RecentRequest | None) -> None:
         """Show a request from its beginning."""
         self.request = row
         self._top = 0
         self.kept = self.now = self._laid_out = None
         self.redraw()
 
-    def know(self, row: RequestRow, kept: Exchange | None, now: Explanation | None) -> None:
+    def know(self, row: RecentRequest, kept: Exchange | None, now: Explanation | None) -> None:
         """Take in what had to be asked for; nothing if another request is shown by now."""
         if row is self.request:
             self.kept, self.now = kept, now
             self.redraw()
 
 
-def _summary(row: RequestRow) -> Line:
+def _summary(row: RecentRequest) -> Line:
     status, style = status_cell(row)
     path = row.received.endpoint if row.received else ""
     if row.refused is not None:
@@ -159,7 +159,7 @@ def _padded(line: Line, width: int) -> Line:
 # --- headers -----------------------------------------------------------------------------
 
 
-def _headers(row: RequestRow, width: int) -> list[Line]:
+def _headers(row: RecentRequest, width: int) -> list[Line]:
     return [
         *_header_block("Response headers", row.response_headers, width, "none yet"),
         (),

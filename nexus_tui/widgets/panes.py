@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, get_args
 from rich.cells import cell_len
 
 from nexus_core.observe.events import Attempt, Considered, ScoreTerm
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.sources.base import Exchange
@@ -15,7 +16,6 @@ from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_words, tokens_words
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.lines import Cell, Line
 
@@ -49,7 +49,7 @@ def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
 # The route ----------------------------------------------------------------------------------------
 
 
-def route_pane(row: RequestRow, now: Explanation | None, width: int) -> list[Line]:
+def route_pane(row: RecentRequest, now: Explanation | None, width: int) -> list[Line]:
     """The decision, who was considered, what failed, and what would change it."""
     return [
         *_decision(row, width),
@@ -62,7 +62,7 @@ def route_pane(row: RequestRow, now: Explanation | None, width: int) -> list[Lin
     ]
 
 
-def _decision(row: RequestRow, width: int) -> list[Line]:
+def _decision(row: RecentRequest, width: int) -> list[Line]:
     if row.refused is not None:
         text = f"refused before routing: {visible(row.refused.code)}"
         return fact("outcome", text, width, "warn")
@@ -79,7 +79,7 @@ def _decision(row: RequestRow, width: int) -> list[Line]:
     return lines
 
 
-def _considered(row: RequestRow, width: int) -> list[Line]:
+def _considered(row: RecentRequest, width: int) -> list[Line]:
     lines: list[Line] = [((" Backends considered, in order", "head"),)]
     if not row.considered:
         return [*lines, (("  none", "dim"),)]
@@ -90,7 +90,7 @@ def _considered(row: RequestRow, width: int) -> list[Line]:
     return lines
 
 
-def _considered_lines(one: Considered, row: RequestRow, column: int, width: int) -> list[Line]:
+def _considered_lines(one: Considered, row: RecentRequest, column: int, width: int) -> list[Line]:
     position = NOTHING if one.position is None else str(one.position)
     tier = " " if one.tier is None else str(one.tier)
     health, health_style = _HEALTH[one.health]
@@ -126,7 +126,7 @@ def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
     ]
 
 
-def _verdict(one: Considered, row: RequestRow) -> Cell:
+def _verdict(one: Considered, row: RecentRequest) -> Cell:
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
         return f"out: {visible(one.why or one.dropped_by or 'not said why')}", "dim"
@@ -144,7 +144,7 @@ def _outcome(attempt: Attempt) -> str:
     return f"{status} after {duration(attempt.elapsed_ms)}"
 
 
-def _failed(row: RequestRow, width: int) -> list[Line]:
+def _failed(row: RecentRequest, width: int) -> list[Line]:
     if not row.attempts:
         return []
     lines: list[Line] = [(), ((" Failed attempts", "head"),)]
@@ -172,15 +172,15 @@ def _would_change(now: Explanation | None, width: int) -> list[Line]:
 # Time ---------------------------------------------------------------------------------------------
 
 
-def _phases(row: RequestRow, width: int) -> list[Line]:
+def _phases(row: RecentRequest, width: int) -> list[Line]:
     """Everything in a line or two."""
     text = "   ".join(f"{label} {duration(ms)}" for label, _, ms in _steps(row))
     return [((f" {part.strip()}", "dim"),) for part in wrap(text, width - 2)]
 
 
-def _steps(row: RequestRow) -> list[tuple[str, float, float | None]]:
+def _steps(row: RecentRequest) -> list[tuple[str, float, float | None]]:
     """Each phase: its name, when it began, how long it took; the last one is the whole."""
-    own = row.finished.overhead_ms if row.finished else None
+    own = row.outcome.overhead_ms if row.outcome else None
     failed = sum(attempt.elapsed_ms for attempt in row.attempts)
     first, total = row.first_byte_ms, row.total_ms
     steps: list[tuple[str, float, float | None]] = [("nexus", 0.0, own)]
@@ -194,7 +194,7 @@ def _steps(row: RequestRow) -> list[tuple[str, float, float | None]]:
     return [*steps, ("total", 0.0, total)]
 
 
-def timing_pane(row: RequestRow, width: int) -> list[Line]:
+def timing_pane(row: RecentRequest, width: int) -> list[Line]:
     """The phases as bars on one scale, and the tokens."""
     lines: list[Line] = []
     whole = row.total_ms or row.first_byte_ms or 0.0
@@ -222,7 +222,7 @@ def timing_pane(row: RequestRow, width: int) -> list[Line]:
 
 
 def answer_pane(
-    row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
+    row: RecentRequest, kept: Exchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """What the model said, where it was kept."""
     if kept is None:
@@ -234,7 +234,7 @@ def answer_pane(
 
 
 def request_pane(
-    row: RequestRow, kept: Exchange | None, is_capturing: bool, width: int
+    row: RecentRequest, kept: Exchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """What the client sent, as far as it was kept."""
     lines: list[Line] = []

@@ -4,35 +4,50 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from nexus_core.observe.outcome import SCREEN_LIST, Fact
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import visible
+from nexus_tui.text.facts import fact_text
 from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.columns import Column, Layout, heading, layout
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
-_COLUMNS = (
-    Column("time", "time", 8, 3),
-    Column("id", "id", 8, 10),
-    Column("model", "model", 18, 1, grows=40),
-    Column("backend", "backend", 12, 4, grows=24),
-    Column("zone", "z", 1, 9, after=2),
-    Column("reason", "reason", 19, 11),
-    Column("letter", " ", 1, 6, after=1),
-    Column("status", "st", 3, 0),
-    Column("first", "first", 7, 7, right=True, after=1),
-    Column("total", "total", 8, 2, right=True, after=1),
-    Column("tokens", "tokens", 9, 8, right=True, after=1),
-    Column("cost", "cost", 8, 5, right=True),
-)
-_WIDE = tuple(column for column in _COLUMNS if column.id != "letter")
-_NARROW = tuple(column for column in _COLUMNS if column.id != "reason")
+# How much room the list gives to each fact; one that is not among them gets what its title takes.
+_COLUMNS = {
+    column.id: column
+    for column in (
+        Column("at", "time", 8, 3),
+        Column("request_id", "id", 8, 10),
+        Column("asked_model", "model", 18, 1, grows=40),
+        Column("backend", "backend", 12, 4, grows=24),
+        Column("zone", "z", 1, 9, after=2),
+        Column("reason", "reason", 19, 11),
+        Column("status", "st", 3, 0),
+        Column("first_byte_ms", "first", 7, 7, right=True, after=1),
+        Column("total_ms", "total", 8, 2, right=True, after=1),
+        Column("tokens", "tokens", 9, 8, right=True, after=1),
+        Column("cost_usd", "cost", 8, 5, right=True),
+    )
+}
+_LETTER = Column("letter", " ", 1, 6, after=1)  # for the reason, where that does not fit
+_LEAST_WIDTH, _LEAST_RANK = 8, 12
+_FACTS = {fact.name: fact for _, fact in SCREEN_LIST}
+
+
+def _column(fact: Fact) -> Column:
+    width = max(len(fact.title), _LEAST_WIDTH)
+    return _COLUMNS.get(fact.name) or Column(fact.name, fact.title, width, _LEAST_RANK)
+
+
+_WIDE = tuple(map(_column, _FACTS.values()))
+_NARROW = tuple(_LETTER if column.id == "reason" else column for column in _WIDE)
 _WIDE_FROM = 110
 
-# The letter stands in for the reason where that does not fit.
+# The letter, or the style of the whole reason.
 _REASONS: dict[RouteReason, tuple[str, str]] = {
     RouteReason.CAPABILITY_MATCH: (" ", "text"),
     RouteReason.CAPACITY_OVERFLOW: ("C", "live"),
@@ -53,7 +68,7 @@ class RequestList(RowList):
         self._drawn: dict[tuple[int, int, int, bool], Line] = {}
 
     @property
-    def selected(self) -> RequestRow | None:
+    def selected(self) -> RecentRequest | None:
         """The row under the cursor, also when newer ones came that are not drawn yet."""
         self.locate()
         rows = self._view.view
@@ -138,7 +153,7 @@ def _layout(width: int) -> Layout:
     return layout(_WIDE if width >= _WIDE_FROM else _NARROW, width)
 
 
-def request_line(row: RequestRow, columns: Layout, *, is_marked: bool = False) -> Line:
+def request_line(row: RecentRequest, columns: Layout, *, is_marked: bool = False) -> Line:
     """One request as cells."""
     cells: list[Cell] = [("◆", "key") if is_marked else (" ", "dim")]
     for column, width in columns:
@@ -147,13 +162,13 @@ def request_line(row: RequestRow, columns: Layout, *, is_marked: bool = False) -
     return tuple(cells)
 
 
-def _cell(row: RequestRow, column: str) -> Cell:
+def _cell(row: RecentRequest, column: str) -> Cell:
     match column:
-        case "time":
+        case "at":
             return clock(row.at), "dim"
-        case "id":
+        case "request_id":
             return short_id(visible(row.request_id)), "dim"
-        case "model":
+        case "asked_model":
             return visible(row.model) or NOTHING, "text"
         case "backend":
             return visible(row.backend or NOTHING), "text"
@@ -165,16 +180,17 @@ def _cell(row: RequestRow, column: str) -> Cell:
             return _REASONS[row.reason] if row.reason else (" ", "text")
         case "status":
             return status_cell(row)
-        case "first":
+        case "first_byte_ms":
             return duration(row.first_byte_ms), "text"
-        case "total":
+        case "total_ms":
             return _total(row)
         case "tokens":
             return _tokens(row), "text"
-        case "cost":
+        case "cost_usd":
             return cost_cell(row)
         case _:
-            raise AssertionError(column)
+            fact = _FACTS[column]
+            return fact_text(fact, row.value(fact)), "text"
 
 
 def short_id(request_id: str) -> str:
@@ -182,7 +198,7 @@ def short_id(request_id: str) -> str:
     return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
 
 
-def _reason(row: RequestRow) -> Cell:
+def _reason(row: RecentRequest) -> Cell:
     if row.reason is not None:
         return row.reason.value, _REASONS[row.reason][1]
     if row.refused is not None:
@@ -190,7 +206,7 @@ def _reason(row: RequestRow) -> Cell:
     return NOTHING, "text"
 
 
-def status_cell(row: RequestRow) -> Cell:
+def status_cell(row: RecentRequest) -> Cell:
     """The HTTP status, `left` for a client that went away, `…` while there is none."""
     if row.status is None:
         return "…", "live"
@@ -199,7 +215,7 @@ def status_cell(row: RequestRow) -> Cell:
     return str(row.status), "live" if row.is_live else "dim" if row.client_left else "good"
 
 
-def _total(row: RequestRow) -> Cell:
+def _total(row: RecentRequest) -> Cell:
     if row.total_ms is not None:
         return duration(row.total_ms), "text"
     if row.is_live and row.first_byte is not None:
@@ -207,7 +223,7 @@ def _total(row: RequestRow) -> Cell:
     return ("…", "live") if row.is_live else (NOTHING, "text")
 
 
-def _tokens(row: RequestRow) -> str:
+def _tokens(row: RecentRequest) -> str:
     if row.usage is None:
         return NOTHING
     prompt, completion = row.usage.prompt_tokens, row.usage.completion_tokens

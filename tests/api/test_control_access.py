@@ -105,4 +105,4 @@ async def test_every_change_is_a_post_of_json(gateway: Gateway, path: str) -> No
     assert as_text.status_code == 400
     assert others == [405, 405]
     assert seen.drain() == []
-    assert not gateway.is_capturing
+    assert not gateway.captures.is_on

@@ -103,7 +103,7 @@ async def test_the_state_is_json_for_its_reader() -> None:
 
 def test_a_probe_that_finds_the_same_models_keeps_the_same_value() -> None:
     nexus = gateway(("a",))
-    nexus.add_backend(
+    nexus.live.add_backend(
         BackendConfig(
             name="found", url="http://127.0.0.1:9", type=BackendType.VLLM, zone=PrivacyZone.OPEN
         )

@@ -15,6 +15,7 @@ import pytest
 
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.control.commands import CaptureBodies, Command, ReplayRequest, SendRequest
+from nexus_core.control.own_requests import MAX_OWN_REQUESTS
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.errors import (
     BackendNotFoundError,
@@ -23,7 +24,7 @@ from nexus_core.errors import (
     PermissionDeniedError,
     RequestNotFoundError,
 )
-from nexus_core.gateway import MAX_OWN_REQUESTS, Gateway
+from nexus_core.gateway import Gateway
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import RequestFinished, RequestReceived
 from nexus_core.types import BackendType, PrivacyZone
@@ -50,14 +51,14 @@ class World:
 
     async def carry_out(self, command: Command) -> str:
         """Send what the command asks for and wait for the end; gives its id."""
-        new_id = str((await self.gateway.execute(command)).data["request_id"])
+        new_id = str((await self.gateway.operator.execute(command)).data["request_id"])
         async with asyncio.timeout(5):
             while (one := self.gateway.recent.get(new_id)) is None or one.is_live:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
         return new_id
 
     def exchange(self, request_id: str) -> CapturedExchange:
-        found = self.gateway.captured(request_id)
+        found = self.gateway.captures.get(request_id)
         assert found is not None
         return found
 
@@ -94,7 +95,7 @@ async def world(**routing: Any) -> AsyncIterator[World]:
         config = Config(server=server, backends=backends, routing=RoutingConfig(**routing))
         gateway = Gateway(config)
         async with served(gateway) as url, httpx.AsyncClient(base_url=url) as http:
-            await gateway.execute(CaptureBodies(enabled=True))
+            await gateway.operator.execute(CaptureBodies(enabled=True))
             yield World(gateway, servers, http)
 
 
@@ -170,7 +171,7 @@ async def test_a_replay_to_a_backend_that_is_off_fails_and_goes_nowhere_else() -
 
 async def test_what_was_not_kept_can_not_be_replayed() -> None:
     async with world() as nexus:
-        await nexus.gateway.execute(CaptureBodies(enabled=False))
+        await nexus.gateway.operator.execute(CaptureBodies(enabled=False))
         original = await nexus.ask()
 
         with pytest.raises(RequestNotFoundError, match="not captured"):
@@ -190,7 +191,7 @@ async def test_a_replay_under_way_does_not_keep_nexus_from_stopping() -> None:
         original = await nexus.ask()
         nexus.servers["spare"]._speed = 1e-6
         command = ReplayRequest(request_id=original, backend="spare")
-        replayed = (await nexus.gateway.execute(command)).data["request_id"]
+        replayed = (await nexus.gateway.operator.execute(command)).data["request_id"]
 
     assert time.monotonic() - began < 5
     assert nexus.exchange(replayed).status == 503
@@ -204,7 +205,7 @@ HI = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
 
 async def test_a_request_of_the_operator_goes_the_way_of_a_clients_and_its_answer_is_kept() -> None:
     async with world() as nexus:
-        await nexus.gateway.execute(CaptureBodies(enabled=False))
+        await nexus.gateway.operator.execute(CaptureBodies(enabled=False))
         watched = nexus.gateway.bus.subscribe()
 
         sent = await nexus.carry_out(SendRequest(body=HI, min_tier=None, flexible=True))
@@ -260,7 +261,7 @@ async def test_what_can_not_be_sent_is_refused_at_once(
 ) -> None:
     async with world() as nexus:
         with pytest.raises(error):
-            await nexus.gateway.execute(command)
+            await nexus.gateway.operator.execute(command)
 
         assert nexus.gateway.stats.requests == 0
 
@@ -270,10 +271,10 @@ async def test_no_more_of_them_run_at_once_than_somebody_can_watch() -> None:
         for server in nexus.servers.values():
             server._speed = 1e-6
         for _ in range(MAX_OWN_REQUESTS):
-            await nexus.gateway.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI))
 
         with pytest.raises(NexusError) as refused:
-            await nexus.gateway.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI))
 
         assert refused.value.status == 503
         assert f"{MAX_OWN_REQUESTS} requests from the dashboard" in refused.value.message
@@ -285,14 +286,14 @@ async def test_their_bodies_together_are_no_larger_than_one_may_be() -> None:
     async with world() as nexus:
         config = nexus.gateway.config
         server = config.server.model_copy(update={"max_body_bytes": 2 * len(HI)})
-        nexus.gateway.config = config.model_copy(update={"server": server})
+        nexus.gateway.live.config = config.model_copy(update={"server": server})
         for one in nexus.servers.values():
             one._speed = 1e-6
         for _ in range(2):
-            await nexus.gateway.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI))
 
         with pytest.raises(NexusError, match="are in progress"):
-            await nexus.gateway.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI))
 
 
 async def test_one_that_is_over_makes_room_for_the_next() -> None:

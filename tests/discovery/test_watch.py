@@ -12,10 +12,11 @@ import pytest
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.discovery.local import Place, Sight
 from nexus_core.discovery.mdns import Announced, BrowseFailedError, Withdrawn
-from nexus_core.discovery.watch import Discovery, Pace
-from nexus_core.gateway import Gateway
+from nexus_core.discovery.watch import Discoverable, Discovery, Pace
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.events import BackendAdded, BackendRemoved
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.upstream.base import UpstreamEngine
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
 
@@ -68,10 +69,10 @@ async def looking(
     pace: Pace = BRISK,
     is_own: Callable[[str], bool] = lambda _: False,
 ) -> AsyncIterator[Gateway]:
-    gateway = Gateway(config or Config())
-    gateway.discovery = Discovery(
-        gateway, gateway.engine, {}, places=places, browser=network, pace=pace, is_own=is_own
-    )
+    def discover(live: Discoverable, engine: UpstreamEngine) -> Discovery:
+        return Discovery(live, engine, {}, places=places, browser=network, pace=pace, is_own=is_own)
+
+    gateway = Gateway(config or Config(), options=GatewayOptions(discover=discover))
     async with asyncio.timeout(20), gateway.running():
         yield gateway
 
@@ -160,7 +161,7 @@ async def test_a_configured_name_is_not_taken(upstream: ScriptedUpstream) -> Non
 
 async def test_a_key_is_used_when_somebody_asks_for_it() -> None:
     gateway = Gateway(Config())
-    discovery = Discovery(gateway, gateway.engine, {"OPENAI_API_KEY": "sk-1"}, places=())
+    discovery = Discovery(gateway.live, gateway.engine, {"OPENAI_API_KEY": "sk-1"}, places=())
     assert list(gateway.registry.names) == []
 
     discovery.add_cloud(BackendType.OPENAI)

@@ -93,7 +93,7 @@ async def test_an_added_backend_serves_at_once(upstream: ScriptedUpstream) -> No
         watched = gateway.bus.subscribe()
         assert (await ask(gateway)).status == 404
 
-        gateway.add_backend(backend("new", upstream))
+        gateway.live.add_backend(backend("new", upstream))
 
         assert (await ask(gateway)).status == 200
         events = [type(event) for event in watched.drain()]
@@ -107,7 +107,7 @@ async def test_an_added_backend_is_asked_for_its_models_without_waiting_for_the_
     async with serving(configured()) as gateway:
         await gateway.health.first_round()
 
-        gateway.add_backend(backend("new", upstream, models=None))
+        gateway.live.add_backend(backend("new", upstream, models=None))
 
         # The request waits for the look, as one that comes right after a start.
         assert (await ask(gateway)).status == 200
@@ -117,9 +117,9 @@ async def test_an_added_backend_is_asked_for_its_models_without_waiting_for_the_
 async def test_a_name_is_given_once(upstream: ScriptedUpstream) -> None:
     async with serving(configured(backend("a", upstream))) as gateway:
         with pytest.raises(ValueError, match='"a" already'):
-            gateway.add_backend(backend("a", upstream))
+            gateway.live.add_backend(backend("a", upstream))
         with pytest.raises(KeyError):
-            gateway.remove_backend("b")
+            gateway.live.remove_backend("b")
 
 
 async def test_a_removed_backend_gets_no_request_and_what_runs_finishes(
@@ -132,7 +132,7 @@ async def test_a_removed_backend_gets_no_request_and_what_runs_finishes(
         running = tasks.create_task(ask(gateway))
         await upstream.wait_for_requests(1)
 
-        gateway.remove_backend("a")
+        gateway.live.remove_backend("a")
         refused = await ask(gateway)
         more.set()
         reply = await running
@@ -155,7 +155,7 @@ async def test_a_backend_that_fails_after_its_removal_harms_nobody(
         running = tasks.create_task(ask(gateway))
         await upstream.wait_for_requests(1)
 
-        gateway.remove_backend("a")
+        gateway.live.remove_backend("a")
         more.set()
 
         assert (await running).status == 200
@@ -170,9 +170,9 @@ async def test_one_of_the_same_name_takes_over_the_slots_that_are_in_use(
     async with serving(configured(backend("a", upstream))) as gateway, asyncio.TaskGroup() as tasks:
         running = tasks.create_task(ask(gateway))
         await upstream.wait_for_requests(1)
-        gateway.remove_backend("a")
+        gateway.live.remove_backend("a")
 
-        gateway.add_backend(backend("a", other))
+        gateway.live.add_backend(backend("a", other))
 
         assert gateway.registry.snapshot("a").in_flight == 1
         assert (await ask(gateway)).status == 200
@@ -185,7 +185,7 @@ async def test_a_backend_added_to_a_zone_that_is_off_is_off(upstream: ScriptedUp
     async with serving(configured()) as gateway:
         gateway.registry.set_zone_enabled(PrivacyZone.RESTRICTED, enabled=False)
 
-        gateway.add_backend(backend("a", upstream))
+        gateway.live.add_backend(backend("a", upstream))
 
         assert (await ask(gateway)).status == 503
         assert upstream.received == []
@@ -197,7 +197,7 @@ async def test_removal_during_a_probe_is_no_error(upstream: ScriptedUpstream) ->
     async with serving(configured(backend("a", upstream))) as gateway:
         await upstream.wait_for_probes(1)
 
-        gateway.remove_backend("a")
+        gateway.live.remove_backend("a")
         asked.set()
         await gateway.health.first_round()
 
@@ -214,7 +214,7 @@ async def test_a_reload_holds_for_the_next_decision_and_is_told(
         watched = gateway.bus.subscribe()
         await ask(gateway)
 
-        plan = gateway.reload(configured(backend("b", other)))
+        plan = gateway.live.reload(configured(backend("b", other)))
         await ask(gateway)
 
         assert (plan.added, plan.removed) == (("b",), ("a",))
@@ -232,7 +232,7 @@ async def test_aliases_policies_and_strategy_are_live(upstream: ScriptedUpstream
             {"policies": (policy,), "strategy": "round_robin", "aliases": {"x": "m"}}
         )
 
-        gateway.reload(configured(cloud, routing=routing))
+        gateway.live.reload(configured(cloud, routing=routing))
 
         assert (await ask(gateway)).status == 503
         assert gateway.strategy.routing is routing
@@ -245,7 +245,7 @@ async def test_what_needs_a_restart_stays_and_is_named(upstream: ScriptedUpstrea
         server = ServerConfig(port=9, host="127.0.0.2", idle_timeout_seconds=7)
         new = config.model_copy(update={"server": server, "queue": QueueConfig(enabled=True)})
 
-        plan = gateway.reload(new)
+        plan = gateway.live.reload(new)
 
         assert plan.restart == ("server.host", "server.port", "queue")
         assert gateway.config.server == ServerConfig(idle_timeout_seconds=7)
@@ -263,7 +263,7 @@ async def test_what_was_learnt_stays_with_the_same_server_and_goes_with_another(
         changed = a.model_copy(update={"priority": 90, "tier": 4})
         moved = b.model_copy(update={"url": other.url})
 
-        gateway.reload(configured(moved, changed))
+        gateway.live.reload(configured(moved, changed))
 
         snapshots = gateway.registry.snapshots()
         assert [s.name for s in snapshots] == ["b", "a"]
@@ -280,7 +280,7 @@ async def test_a_switch_stays_turned_unless_the_file_says_something_new(
     async with serving(configured(a, b)) as gateway:
         gateway.registry.set_enabled("a", enabled=False)
 
-        gateway.reload(configured(a, b.model_copy(update={"enabled": True})))
+        gateway.live.reload(configured(a, b.model_copy(update={"enabled": True})))
 
         enabled = {s.name: s.enabled for s in gateway.registry.snapshots()}
         assert enabled == {"a": False, "b": True}
@@ -305,7 +305,7 @@ async def test_a_restricted_request_in_the_queue_does_not_follow_a_name_into_the
             await asyncio.sleep(0)
         # Its turn comes, and before it runs on, the name means another server.
         gateway.registry.release("a")
-        gateway.reload(configured(opened, queue=queue))
+        gateway.live.reload(configured(opened, queue=queue))
         gateway.registry.acquire("a")
         more.set()
         await first
@@ -325,7 +325,7 @@ async def test_a_reload_that_cannot_be_applied_leaves_all_as_it_was(
 
         monkeypatch.setattr("nexus_core.fleet.lifecycle.create_agent", refuse)
         with pytest.raises(ValueError, match="no agent"):
-            gateway.reload(configured(backend("b", upstream)))
+            gateway.live.reload(configured(backend("b", upstream)))
 
         assert (gateway.config, gateway.registry.snapshots()) == before
 
@@ -334,12 +334,12 @@ async def test_a_file_that_names_what_was_found_keeps_what_was_learnt(
     upstream: ScriptedUpstream,
 ) -> None:
     async with serving(configured()) as gateway:
-        gateway.add_backend(backend("ollama", upstream, models=None, type=BackendType.OLLAMA))
-        gateway.add_backend(backend("vllm", upstream))
+        gateway.live.add_backend(backend("ollama", upstream, models=None, type=BackendType.OLLAMA))
+        gateway.live.add_backend(backend("vllm", upstream))
         await gateway.health.first_round()
         named = backend("ollama", upstream, models=None, type=BackendType.OLLAMA, priority=70)
 
-        plan = gateway.reload(configured(named))
+        plan = gateway.live.reload(configured(named))
 
         snapshot = gateway.registry.snapshot("ollama")
         assert (plan.added, plan.removed) == ((), ("vllm",))
@@ -356,21 +356,21 @@ async def test_what_lasts_until_restart_can_be_saved_and_is_then_saved(
     path = tmp_path / "nexus.toml"
     path.write_text("# mine\n" + backend_table(a))
     async with serving(load_config(path, {})) as gateway:
-        assert gateway.unsaved_changes() == ()
+        assert gateway.live.unsaved_changes() == ()
         found = backend("found", upstream, models=None, type=BackendType.OLLAMA)
-        gateway.add_backend(found)
+        gateway.live.add_backend(found)
         gateway.registry.set_enabled("a", enabled=False)
         gateway.registry.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
 
-        diff = plan_changes(path, gateway.unsaved_changes())
+        diff = plan_changes(path, gateway.live.unsaved_changes())
         write(diff, {})
-        gateway.reload(load_config(path, {}))
+        gateway.live.reload(load_config(path, {}))
 
         assert "+enabled = false" in diff.text
         assert diff.notes[0].startswith("zone open: stays off until restart")
         assert [b.name for b in gateway.config.backends] == ["a", "found"]
         assert not gateway.registry.snapshot("a").enabled
-        assert gateway.unsaved_changes() == (SetZone(PrivacyZone.OPEN, enabled=False),)
+        assert gateway.live.unsaved_changes() == (SetZone(PrivacyZone.OPEN, enabled=False),)
 
 
 async def test_a_rank_that_was_given_by_hand_stays_until_the_file_gives_another(
@@ -380,7 +380,7 @@ async def test_a_rank_that_was_given_by_hand_stays_until_the_file_gives_another(
     async with serving(configured(a)) as gateway:
         gateway.registry._change("a", tier=4, priority=99)
 
-        gateway.reload(configured(a.model_copy(update={"priority": 7, "max_concurrent": 2})))
+        gateway.live.reload(configured(a.model_copy(update={"priority": 7, "max_concurrent": 2})))
 
         now = gateway.registry.snapshot("a")
         assert (now.tier, now.priority, now.max_concurrent) == (4, 7, 2)

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -19,9 +20,11 @@ import pytest
 from nexus_core.config.schema import Config, StorageConfig
 from nexus_core.money import ledger as ledger_module
 from nexus_core.money.ledger import BATCH_SECONDS, Ledger, ledger_path
-from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, LedgerRow, migrate
+from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, migrate
+from nexus_core.observe.outcome import LEDGER
 from nexus_core.types import PrivacyZone
 from tests.money.ledger_rows import AT, PLAIN, row, stored
+from tests.observe.test_outcome import OUTCOME
 
 DAY = 86_400
 ROOT = Path(__file__).parents[2]
@@ -60,7 +63,29 @@ def test_a_row_is_kept_as_it_was_given(tmp_path: Path) -> None:
         ledger.append(PLAIN)
 
     (kept,) = stored(path, ", ".join(COLUMNS))
-    assert LedgerRow(**dict(zip(COLUMNS, kept, strict=True))) == PLAIN
+    assert kept == PLAIN
+
+
+def test_the_file_has_the_columns_that_the_facts_name(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "n.db", isolation_level=None)) as connection:
+        migrate(connection)
+        found = connection.execute("PRAGMA table_info(requests)").fetchall()
+
+    types = {name: kind + " NOT NULL" * required for _, name, kind, required, *_ in found}
+    assert set(types) == set(COLUMNS)
+    assert {key: fact.column for key, fact in LEDGER} == {key: types[key] for key, _ in LEDGER}
+
+
+def test_a_request_is_a_row_in_the_order_of_the_columns() -> None:
+    row = dict(zip(COLUMNS, ledger_row(OUTCOME), strict=True))
+    nobody = replace(OUTCOME, backend=None, usage=None, cost=None, attempts=())
+    refused = dict(zip(COLUMNS, ledger_row(nobody), strict=True))
+
+    assert (row["at"], row["client"], row["asked_model"]) == (2.0, "laptop", "fast")
+    assert (row["model"], row["attempts"], row["cost_nano_usd"]) == ("gpt-4o", 2, 2_900_000)
+    assert (row["prompt_tokens"], row["cached_tokens"]) == (3, 1)
+    assert (refused["model"], refused["attempts"], refused["price_source"]) == (None, 0, None)
+    assert (refused["prompt_tokens"], refused["cached_tokens"]) == (None, 0)
 
 
 def test_a_row_is_in_the_file_within_a_second(tmp_path: Path) -> None:

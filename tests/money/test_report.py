@@ -251,7 +251,7 @@ async def test_a_ledger_that_cannot_be_read_is_no_report_of_nothing(tmp_path: Pa
     assert answer.status_code == 503
     assert answer.json()["error"]["code"] == "ledger_unreadable"
     with pytest.raises(LedgerUnreadableError):
-        await nexus.cost_report()
+        await nexus.cost_tracker.cost_report()
 
 
 async def test_a_new_month_begins_at_zero_though_nothing_was_asked(tmp_path: Path) -> None:
@@ -260,9 +260,9 @@ async def test_a_new_month_begins_at_zero_though_nothing_was_asked(tmp_path: Pat
     nexus = Gateway(Config(storage=StorageConfig(path=str(path))), now=lambda: moments[0])
     nexus.cost_tracker.budget.recall({None: 5 * DOLLAR}, MONTH)
 
-    before = await nexus.cost_report()
+    before = await nexus.cost_tracker.cost_report()
     moments[0] = MONTH.end + 1
-    after = await nexus.cost_report()
+    after = await nexus.cost_tracker.cost_report()
 
     assert before is not None
     assert after is not None

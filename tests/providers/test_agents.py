@@ -18,6 +18,7 @@ from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.base import InferenceAgent
 from nexus_core.providers.http import MAX_PAGES
 from nexus_core.types import BackendType, HealthCause, Operation, PrivacyZone
+from nexus_core.upstream.base import UpstreamNotSentError, UpstreamRequest, UpstreamResponse, always
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 KEY = "sk-0123456789abcdef"
@@ -113,12 +114,43 @@ async def test_a_request_in_openais_format_is_sent_as_it_is(
     body = b'{"x": 1.0, "model": "m", "messages": [{"role": "user"}], "prompt": "x", "input": "x"}'
     agent = agent_for(kind, backend)
 
-    response = await agent.send(agent.prepare(read_request(operation, body), "m"))
+    call = agent.prepare(read_request(operation, body), "m")
+    response = await agent.send(call, always)
     await response.close()
 
     (request,) = backend.requests
     assert str(request.url) == f"http://backend.test{PATHS[operation]}"
     assert request.content == body
+
+
+class Asking:
+    """An engine that asks whether it may send, as soon as it is told to."""
+
+    async def send(
+        self, request: UpstreamRequest, *, connect_timeout_seconds: float
+    ) -> UpstreamResponse:
+        assert not request.may_send()
+        raise UpstreamNotSentError
+
+    async def close(self) -> None: ...
+
+
+@apis
+async def test_the_engine_can_ask_whether_the_request_may_still_be_sent(
+    kind: BackendType, api: Api
+) -> None:
+    backend = BackendConfig(name="b", url="http://b.test", type=kind, zone=PrivacyZone.OPEN)
+    agent = create_agent(backend, Asking(), AgentSettings())
+    asked: list[str] = []
+
+    def may_send() -> bool:
+        asked.append("once")
+        return False
+
+    with pytest.raises(UpstreamNotSentError):
+        await agent.send(agent.prepare(chat(), "m"), may_send)
+
+    assert asked == ["once"]
 
 
 @apis
@@ -130,7 +162,7 @@ async def test_the_backends_own_key_goes_in_its_header_and_never_in_the_url(
     agent = agent_for(kind, backend)
 
     call = agent.prepare(chat(stream=stream), "m")
-    response = await agent.send(call)
+    response = await agent.send(call, always)
     await response.close()
 
     (request,) = backend.requests
@@ -340,7 +372,8 @@ async def test_a_models_name_is_one_segment_of_googles_path() -> None:
     agent = agent_for(BackendType.GOOGLE, backend)
 
     for name in ("models/m", "a/../b?c#d"):
-        response = await agent.send(agent.prepare(chat(), name))
+        call = agent.prepare(chat(), name)
+        response = await agent.send(call, always)
         await response.close()
 
     assert [request.url.raw_path.decode() for request in backend.requests] == [

@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import cast
@@ -27,8 +28,10 @@ from nexus_core.observe.events import (
     RouteDecided,
     TokenUsage,
 )
+from nexus_core.observe.outcome import RequestOutcome
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
@@ -42,7 +45,7 @@ from nexus_core.types import (
     ProbeResult,
     RouteReason,
 )
-from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
+from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 
@@ -77,7 +80,7 @@ class ScriptedAgent:
             dialect=OPENAI_CHAT,
         )
 
-    async def send(self, call: Call) -> ScriptedResponse:
+    async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         self.bodies.append(call.body)
         step = self.script.pop(0)
         if isinstance(step, asyncio.Event):
@@ -101,6 +104,7 @@ class World:
         max_concurrent: int | None = 1,
         queue: QueueConfig | None = None,
         models: tuple[str, ...] = ("m",),
+        strategy: Strategy | None = None,
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
@@ -127,19 +131,18 @@ class World:
         self.queue = WaitingRoom(queue, self.registry) if queue else None
         self.cost_tracker = no_ledger()
         self.doubted: list[str] = []
-        self.forwarder = Forwarder(
-            self.agents,
-            self.registry,
-            self.bus,
-            server or ServerConfig(),
-            RoutingConfig(),
-            Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
-            self.queue,
-            self.cost_tracker,
+        self.server = server or ServerConfig()
+        self.parts = ProxyParts(
+            agents=self.agents,
+            registry=self.registry,
+            strategy=strategy or Strategy(RoutingConfig(strategy="priority_only"), Random(0)),
+            cost_tracker=self.cost_tracker,
+            bus=self.bus,
             now=lambda: 0.0,
             models_known=self._never,
             doubt=self.doubted.append,
         )
+        self.forwarder = Forwarder(self.parts, self.queue, self.server, RoutingConfig())
 
     async def _never(self) -> None:
         raise AssertionError("every model is known here")
@@ -179,7 +182,7 @@ async def test_an_answer_is_told_step_by_step() -> None:
     assert (reply.status, reply.body) == (200, ANSWER)
     assert json.loads(world.agents["a"].bodies[0])["model"] == "m-at-a"
     events, last = world.finished()
-    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestFinished]
+    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestOutcome]
     assert [type(event) for event in events] == kinds
     assert last.usage == TokenUsage(prompt_tokens=1, completion_tokens=2)
     assert (last.backend, last.model, last.status, last.failed) == ("a", "m-at-a", 200, False)
@@ -462,13 +465,10 @@ async def test_a_zone_switched_on_again_serves_as_before() -> None:
 
 
 class Careless:
-    """A strategy that hands out a backend of its own choice, whatever it was asked to rank."""
+    """A strategy that hands out another backend than the one it was asked to rank: an open one."""
 
-    def __init__(self, backend: BackendSnapshot) -> None:
-        self.backend = backend
-
-    def rank(self, backends: object, need: object) -> list[Ranked]:
-        return [Ranked(self.backend)]
+    def rank(self, backends: Sequence[BackendSnapshot], need: object) -> list[Ranked]:
+        return [Ranked(replace(backends[0], zone=PrivacyZone.OPEN))]
 
     def next_turn(self) -> None:
         pass
@@ -476,9 +476,7 @@ class Careless:
 
 async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
     agent = ScriptedAgent("a", whole())
-    world = World(agent)
-    stray = replace(world.registry.snapshot("a"), zone=PrivacyZone.OPEN)
-    world.forwarder._strategy = cast("Strategy", Careless(stray))
+    world = World(agent, strategy=cast("Strategy", Careless()))
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nexus_core.config.schema import BudgetConfig, PriceConfig
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
-from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.ledger_schema import COLUMNS
 from nexus_core.money.prices import Prices
 from nexus_core.types import BackendType
 from tests.made_up_backends import no_ledger
@@ -42,9 +42,9 @@ class Rows(Ledger):
 
     def __init__(self) -> None:
         super().__init__(None)
-        self.rows: list[LedgerRow] = []
+        self.rows: list[tuple[Any, ...]] = []
 
-    def append(self, row: LedgerRow) -> None:
+    def append(self, row: tuple[Any, ...]) -> None:
         self.rows.append(row)
 
 
@@ -90,7 +90,8 @@ def check_books(world: World) -> None:
     assert isinstance(cost_tracker.ledger, Rows)
     spent: Counter[str | None] = Counter()
     for row in cost_tracker.ledger.rows:
-        spent[row.client] += row.cost_nano_usd or 0
+        told = dict(zip(COLUMNS, row, strict=True))
+        spent[told["client"]] += told["cost_nano_usd"] or 0
     budget = cost_tracker.budget
     assert budget.spent_nano_usd == spent.total()
     assert budget._clients["laptop"].spent == spent["laptop"]

@@ -1,17 +1,21 @@
+import ast
 import json
 import logging
 import time
-from dataclasses import replace
+from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 
+import nexus_core
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RequestFinished, TokenUsage
 from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import Failure
-from nexus_core.proxy.progress import RequestRecord
+from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import Operation, RouteReason
@@ -54,27 +58,27 @@ def request(model: str = "fast") -> ProxyRequest:
     )
 
 
-def new_record(model: str = "fast") -> RequestRecord:
-    record = RequestRecord(request(model), EventBus(), no_ledger(), lambda: 0.0)
-    record.receive()
+def new_record(model: str = "fast") -> RequestProgress:
+    record = RequestProgress(request(model), EventBus(), no_ledger(), lambda: 0.0)
+    record.received()
     return record
 
 
-def serve(record: RequestRecord, name: str, attempt: int = 1) -> None:
+def serve(record: RequestProgress, name: str, attempt: int = 1) -> None:
     selected = SelectedRoute(snapshot(name), "llama3:70b", RouteReason.BACKEND_FAILOVER)
-    record.route(selected, decide(record.request.need, selected.backend), attempt)
+    record.routed(selected, decide(record.request.need, selected.backend), attempt)
 
 
-def after_a_failover() -> RequestRecord:
+def after_a_failover() -> RequestProgress:
     record = new_record()
     serve(record, "a")
     verdict = ValueError  # never read
-    record.fail_attempt("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
+    record.attempt_failed("a", Failure("answered 503", verdict, 503), 0.0125)  # type: ignore[arg-type]
     serve(record, "b", 2)
-    record.begin("b", 200, ())
+    record.began("b", 200, ())
     record.open_charge(snapshot("b"), "llama3:70b")
-    record.answered = ReportedUsage(
-        usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True
+    record.relayed(
+        ReportedUsage(usage=TokenUsage(prompt_tokens=3, completion_tokens=4), is_whole=True)
     )
     return record
 
@@ -98,7 +102,7 @@ def as_pretty(caplog: pytest.LogCaptureFixture) -> str:
 
 
 def test_a_finished_request_is_one_line_with_real_keys(told: pytest.LogCaptureFixture) -> None:
-    after_a_failover().finish()
+    after_a_failover().finished()
 
     line = as_json(told)
     assert list(line) == ["time", "level", "logger", "message", *KEYS]
@@ -115,9 +119,9 @@ def test_a_finished_request_is_one_line_with_real_keys(told: pytest.LogCaptureFi
 
 def test_the_keys_are_the_same_when_nobody_answered(told: pytest.LogCaptureFixture) -> None:
     record = new_record()
-    record.status, record.error = 404, "no backend serves it"
+    record.erred(ModelNotFoundError("no backend serves it"))
 
-    record.finish()
+    record.finished()
 
     line = as_json(told)
     assert list(line)[4:] == KEYS
@@ -127,7 +131,7 @@ def test_the_keys_are_the_same_when_nobody_answered(told: pytest.LogCaptureFixtu
 
 
 def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> None:
-    after_a_failover().finish()
+    after_a_failover().finished()
 
     line = as_pretty(told)
     assert "nexus_core.proxy.progress: finished request=r1 asked=fast model=llama3:70b" in line
@@ -139,7 +143,7 @@ def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> 
 def test_a_hostile_model_name_forges_neither_a_key_nor_a_line(
     told: pytest.LogCaptureFixture, model: str
 ) -> None:
-    new_record(model).finish()
+    new_record(model).finished()
 
     assert as_json(told)["asked"] == model
     line = as_pretty(told)
@@ -149,9 +153,9 @@ def test_a_hostile_model_name_forges_neither_a_key_nor_a_line(
 
 def test_a_failed_request_is_a_warning(told: pytest.LogCaptureFixture) -> None:
     record = new_record()
-    record.failed = True
+    record.broke("the answer broke off")
 
-    record.finish()
+    record.finished()
 
     assert as_json(told)["level"] == "warning"
 
@@ -160,7 +164,7 @@ def test_nexus_own_share_is_what_backends_did_not_take() -> None:
     record = new_record()
     record.request = replace(record.request, received=time.monotonic() - 10)
     serve(record, "b")
-    record.upstream_seconds = 9.5
+    record.waited(9.5)
 
     selected = record.selected
 
@@ -171,12 +175,13 @@ def test_nexus_own_share_is_what_backends_did_not_take() -> None:
 def test_the_header_and_the_event_tell_the_same_share() -> None:
     bus = EventBus()
     events = bus.subscribe()
-    record = RequestRecord(request(), bus, no_ledger(), lambda: 0.0)
+    record = RequestProgress(request(), bus, no_ledger(), lambda: 0.0)
+    record.received()
     serve(record, "b")
     selected = record.selected
-    record.begin("b", 200, ())
+    record.began("b", 200, ())
 
-    record.finish()
+    record.finished()
 
     last = events.drain()[-1]
     assert isinstance(last, RequestFinished)
@@ -184,3 +189,22 @@ def test_the_header_and_the_event_tell_the_same_share() -> None:
     assert selected.overhead_ms is not None
     assert last.overhead_ms is not None
     assert 0 <= last.overhead_ms - selected.overhead_ms < 100
+
+
+def test_nobody_else_writes_to_it() -> None:
+    """Its phases are its methods: what is set from outside is seen by nobody who reads them."""
+    own = {field.name for field in fields(RequestProgress)}
+    others = [
+        path for path in Path(nexus_core.__file__).parent.rglob("*.py")
+        if path.name != "progress.py" and "import RequestProgress" in path.read_text()
+    ]  # fmt: skip
+    written = [
+        f"{path.name}:{node.lineno}"
+        for path in others
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
+        if node.attr in own and not (isinstance(node.value, ast.Name) and node.value.id == "self")
+    ]
+
+    assert others
+    assert written == []

@@ -12,7 +12,12 @@ from hypothesis import strategies as st
 from nexus_core.config.schema import ServerConfig
 from nexus_core.providers.base import Call
 from nexus_core.types import HealthStatus
-from nexus_core.upstream.base import UpstreamConnectError, UpstreamError, UpstreamProtocolError
+from nexus_core.upstream.base import (
+    MaySend,
+    UpstreamConnectError,
+    UpstreamError,
+    UpstreamProtocolError,
+)
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_blame import ask
 from tests.proxy.test_forward import ScriptedAgent, World, whole
@@ -95,7 +100,7 @@ class Moody(ScriptedAgent):
         self.moods = moods
         self.asked: list[str] = []
 
-    async def send(self, call: Call) -> ScriptedResponse:
+    async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         model = call.model.partition("-")[0]
         self.asked.append(model)
         if model == "good":
@@ -196,7 +201,7 @@ def test_one_prompt_never_takes_the_model_from_others(
 
 
 class Unreachable(Moody):
-    async def send(self, call: Call) -> ScriptedResponse:
+    async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         raise UpstreamConnectError("connection refused")
 
 

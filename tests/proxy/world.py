@@ -27,6 +27,7 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RouteDecided, TokenUsage
 from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
@@ -35,7 +36,12 @@ from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import BackendType, Operation, PrivacyZone, ProbeResult
-from nexus_core.upstream.base import Headers, UpstreamConnectError, UpstreamProtocolError
+from nexus_core.upstream.base import (
+    Headers,
+    MaySend,
+    UpstreamConnectError,
+    UpstreamProtocolError,
+)
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
 
@@ -201,7 +207,7 @@ class Agent:
             dialect=OPENAI_CHAT,
         )
 
-    async def send(self, call: Call) -> Script:
+    async def send(self, call: Call, may_send: MaySend) -> Script:
         self.sent.append(json.loads(call.body))
         behaviour = self._behaviours[self._count % len(self._behaviours)]
         self._count += 1
@@ -247,19 +253,18 @@ class World:
         self.strategy = Strategy(self.routing, Random(0))
         queue = WaitingRoom(QueueConfig(enabled=True, max_size=2), self.registry)
         self.doubted: list[str] = []
-        self.forwarder = Forwarder(
-            self.agents,
-            self.registry,
-            self.bus,
-            ServerConfig(),
-            self.routing,
-            self.strategy,
-            queue if self.has_queue else None,
-            self.cost_tracker,
+        parts = ProxyParts(
+            agents=self.agents,
+            registry=self.registry,
+            strategy=self.strategy,
+            cost_tracker=self.cost_tracker,
+            bus=self.bus,
             now=lambda: self.seconds,
             models_known=self._never,
             doubt=self.doubted.append,
         )
+        room = queue if self.has_queue else None
+        self.forwarder = Forwarder(parts, room, ServerConfig(), self.routing)
 
     async def _never(self) -> None:
         raise AssertionError("every model is known here")

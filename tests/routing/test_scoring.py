@@ -9,11 +9,11 @@ from nexus_core.config.schema import RoutingConfig, WeightsConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.scoring import Strategy, rank_by_score, score_terms
+from nexus_core.routing.scoring import Strategy, rank_by_score, weights_of
 from nexus_core.types import BackendType, ModelDetails
 from tests.made_up_backends import MODEL, fleets, serving, snapshot
 
-WEIGHTS = WeightsConfig()
+WEIGHTS = weights_of(WeightsConfig())
 NEED = Requirements(MODEL)
 WARM = {MODEL: ModelDetails(is_loaded=True)}
 COLD = {MODEL: ModelDetails(is_loaded=False)}
@@ -30,8 +30,10 @@ def best(name: str, *backends: BackendSnapshot) -> str:
 def test_the_terms_of_the_score_are_kept() -> None:
     backend = snapshot(priority=80, max_concurrent=4, in_flight=1, latency_ms=500.0)
 
-    terms = {term.name: (term.weight, term.value) for term in score_terms(backend, MODEL, WEIGHTS)}
+    (ranked,) = rank_by_score([backend], MODEL, WEIGHTS)
 
+    terms = {term.name: (term.weight, term.value) for term in ranked.terms}
+    assert ranked.score == sum(weight * value for weight, value in terms.values())
     assert terms == {
         "priority": (50, 0.8),
         "load": (30, 0.75),

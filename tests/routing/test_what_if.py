@@ -64,7 +64,7 @@ FULL = {"max_concurrent": 2, "in_flight": 2, "priority": 90}
         ),
         (
             {"enabled": False, "zone_enabled": False, "priority": 90},
-            "a: the restricted zone switched on, and itself → a, capability-match",
+            "a: the restricted zone switched on, the backend too → a, capability-match",
         ),
         (
             FULL | {"enabled": False, "cooldown": cooldown(AT + 3)},

@@ -13,8 +13,9 @@ import httpx
 
 from nexus_core.api.listen.server import bind, serve
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
+from nexus_core.control.config_file import ConfigControl, Configurable
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.bus import Subscription
 from nexus_core.observe.events import AttemptFailed, NexusEvent, RequestFinished, RouteDecided
 from nexus_core.types import BackendType, PrivacyZone
@@ -101,6 +102,11 @@ class Nexus:
         return [event for event in self.events() if isinstance(event, AttemptFailed)]
 
 
+def _in_force(live: Configurable, _: object) -> ConfigControl:
+    """A file that says what is in force already."""
+    return ConfigControl(live, lambda _: live.config, {})
+
+
 @asynccontextmanager
 async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Nexus]:
     """Serve these backends; whatever a test left under way is ended, and every slot is free."""
@@ -111,7 +117,7 @@ async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Ne
         storage=sections.pop("storage", StorageConfig(path=":memory:")),
         **sections,
     )
-    gateway = Gateway(config, now=clock.wall, clock=clock)
+    gateway = Gateway(config, now=clock.wall, clock=clock, options=GatewayOptions(files=_in_force))
     watching = gateway.bus.subscribe()
     listener = bind("127.0.0.1", 0)
     url = "http://127.0.0.1:{1}".format(*listener.getsockname())

@@ -291,7 +291,7 @@ async def test_a_reload_keeps_what_is_spent(tmp_path: Path) -> None:
         seen.append((await nexus.ask()).status_code)
         for usd in (1.0, 2.5, None, 0.5):
             await settled(nexus, len(seen))
-            gateway.reload(gateway.config.model_copy(update={"budget": limit(usd)}))
+            gateway.live.reload(gateway.config.model_copy(update={"budget": limit(usd)}))
             seen.append((await nexus.ask()).status_code)
         spent = gateway.cost_tracker.budget.spent_nano_usd
 
@@ -306,7 +306,7 @@ async def test_a_reload_takes_new_prices(tmp_path: Path) -> None:
     ):
         twice = PRICE.model_copy(update={"output_per_1k": 4.0})
         config = nexus.gateway.config.model_copy(update={"pricing": {"openai": {"m": twice}}})
-        nexus.gateway.reload(config)
+        nexus.gateway.live.reload(config)
         answer = await nexus.ask()
 
     assert answer.headers["x-nexus-cost-estimated"] == "$2.000000"

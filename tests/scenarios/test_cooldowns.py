@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from nexus_core.config.schema import QueueConfig
-from nexus_core.control.config_file import ConfigControl
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN
 from nexus_core.observe.events import CooldownBegan, CooldownEnded
 from nexus_core.types import CooldownEnd, HealthStatus
@@ -275,9 +274,6 @@ async def cooling(**sections: Any) -> AsyncIterator[tuple[Nexus, ScriptedUpstrea
         upstreams(in_turn(busy(3600), say)) as (only,),
         running(cloud("only", only.url), **sections) as nexus,
     ):
-        nexus.gateway.operator.configuration = ConfigControl(
-            nexus.gateway, lambda _: nexus.gateway.config, {}
-        )
         assert (await nexus.ask()).status_code == 429
         assert (await nexus.ask()).status_code == 503
         yield nexus, only
@@ -312,7 +308,7 @@ async def by_reload_of_the_same(nexus: Nexus) -> None:
 
 async def by_reload(nexus: Nexus) -> None:
     routing = nexus.gateway.config.routing.model_copy(update={"max_retries": 1})
-    nexus.gateway.reload(nexus.gateway.config.model_copy(update={"routing": routing}))
+    nexus.gateway.live.reload(nexus.gateway.config.model_copy(update={"routing": routing}))
 
 
 @pytest.mark.parametrize(

@@ -244,7 +244,9 @@ async def test_ending_a_whole_answer_that_its_client_reads_slowly_does_not_spoil
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await until(lambda: nexus.gateway.stats.first_byte.count == 1)
 
-        await nexus.gateway.execute(SwitchBackend(backend="only", enabled=False, end_running=True))
+        await nexus.gateway.operator.execute(
+            SwitchBackend(backend="only", enabled=False, end_running=True)
+        )
         received = await reader.read()
         writer.close()
         await writer.wait_closed()

@@ -12,6 +12,7 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import Explanation, Question, explain
@@ -26,6 +27,10 @@ NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
 
 
+class KeptBodies(dict[str, Exchange]):
+    is_on = False
+
+
 class FakeGateway:
     """The gateway's surface, with a real registry, bus and stats behind it."""
 
@@ -33,10 +38,11 @@ class FakeGateway:
         self.config = config
         self.started_at = STARTED
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.recent = RecentRequests()
+        self.bus = EventBus(self.stats.apply, self.recent.apply)
         self.now = now
-        self.is_capturing = False
-        self.kept: dict[str, Exchange] = {}
+        self.captures = self.kept = KeptBodies()
+        self.operator = self.cost_tracker = self.explainer = self
         self.costs: CostReport | None = None
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
@@ -45,9 +51,6 @@ class FakeGateway:
         self.commands: list[Command] = []
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
-
-    def captured(self, request_id: str) -> Exchange | None:
-        return self.kept.get(request_id)
 
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))

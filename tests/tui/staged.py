@@ -208,7 +208,7 @@ def keep_two(stage: Stage) -> None:
     """Bodies of two requests of the fixed minute, as if capture had been on."""
     for request_id, answer in zip(("a81f7c", "a81f78"), ANSWERS, strict=True):
         stage.kept[request_id] = Kept(request_id, streamed(answer))
-    stage.gateway.is_capturing = True
+    stage.gateway.captures.is_on = True
 
 
 def make_logs() -> LogRing:

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_tui.app import NexusApp
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
@@ -16,7 +16,7 @@ from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import ANSWERS, Kept, keep_two, make_stage, streamed
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
-ROW = RequestRow(0, "a81f7c", 0.0)
+ROW = RecentRequest("a81f7c", 0.0)
 
 
 @dataclass

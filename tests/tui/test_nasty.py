@@ -266,7 +266,7 @@ async def test_a_backend_of_the_dashboard_is_opened_by_a_click(size: tuple[int, 
 async def test_the_status_line_keeps_its_numbers_beside_every_flag_at_80_columns() -> None:
     stage = make_stage()
     stage.source.is_remote = stage.source.is_read_only = True
-    stage.gateway.is_capturing = True
+    stage.gateway.captures.is_on = True
     stage.gateway.cut_open_zone()
     app = make_app(stage)
 

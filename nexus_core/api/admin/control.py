@@ -111,14 +111,14 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         `{"cooldown": false}` ends every cooldown of the backend and of its models.
         """
-        outcome = await gateway.execute(wanted.command(name))
+        outcome = await gateway.operator.execute(wanted.command(name))
         lasts = {} if wanted.cooldown is False else _LASTS
         return {**answer(outcome), "backend": _backend(gateway, name), **lasts}
 
     @router.post("/zones/{zone}")
     async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
         """Switch a zone on or off; lasts until restart."""
-        outcome = await gateway.execute(
+        outcome = await gateway.operator.execute(
             SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
         )
         enabled = gateway.registry.is_zone_enabled(zone)
@@ -127,24 +127,24 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.post("/backends/{name}/probe")
     async def probe(name: str) -> dict[str, Any]:
         """Probe a backend now, free of charge; a successful probe ends its cooldowns."""
-        outcome = await gateway.execute(ProbeBackend(backend=name))
+        outcome = await gateway.operator.execute(ProbeBackend(backend=name))
         return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}
 
     @router.post("/capture")
     async def capture(wanted: CaptureChange) -> dict[str, Any]:
         """Start or stop capturing bodies, in memory only; lasts until restart."""
-        outcome = await gateway.execute(CaptureBodies(enabled=wanted.enabled))
-        return {**answer(outcome), "enabled": gateway.is_capturing, **_LASTS}
+        outcome = await gateway.operator.execute(CaptureBodies(enabled=wanted.enabled))
+        return {**answer(outcome), "enabled": gateway.captures.is_on, **_LASTS}
 
     @router.post("/reload")
     async def reload(wanted: FileChange) -> dict[str, Any]:
         """Reload the config file; an invalid file changes nothing."""
-        return answer(await gateway.execute(ReloadConfig(only_plan=wanted.only_plan)))
+        return answer(await gateway.operator.execute(ReloadConfig(only_plan=wanted.only_plan)))
 
     @router.post("/save")
     async def save(wanted: FileChange) -> dict[str, Any]:
         """Save runtime changes to the config file; its comments are kept."""
-        return answer(await gateway.execute(SaveConfig(only_plan=wanted.only_plan)))
+        return answer(await gateway.operator.execute(SaveConfig(only_plan=wanted.only_plan)))
 
     return router
 

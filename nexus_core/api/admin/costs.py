@@ -22,7 +22,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """
         if not gateway.cost_tracker.is_read:
             return {"costs": None, "is_reading": True}
-        report = await gateway.cost_report()
+        report = await gateway.cost_tracker.cost_report()
         return {"costs": None if report is None else as_json(report)}
 
     return router

@@ -15,7 +15,7 @@ from nexus_core.api.admin.state import Totals
 from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.observe.event_json import event_as_json
+from nexus_core.observe.event_json import event_as_json, event_name
 from nexus_core.observe.events import NexusEvent, RequestFinished, RequestReceived
 
 BATCH_SECONDS = 0.25
@@ -150,32 +150,32 @@ class EventStream:
         return self._batch() if is_due else b""
 
     def _batch(self) -> bytes:
-        """The newest events, what became of requests that were told of, and totals at that point.
+        """The newest events, the end of requests whose beginning was sent, and totals then.
 
         The totals are of the moment after the last event, whatever was left out before it.
         """
         parts = list(self._skip_lost())
         events = self._log.after(self._sent)
-        chosen, messages = self._choose(events)
-        if skipped := len(events) - len(chosen):
+        selected, messages = self._select(events)
+        if skipped := len(events) - len(selected):
             parts.append(self._gap("flood", skipped, self._log.last))
-        for number, event in chosen:
+        for number, event in selected:
             self._note(number, event)
         self._sent = self._log.last
         return b"".join([*parts, *messages, _sse(self._totals.take(), "totals")])
 
-    def _choose(self, events: list[Numbered]) -> tuple[list[Numbered], list[bytes]]:
+    def _select(self, events: list[Numbered]) -> tuple[list[Numbered], list[bytes]]:
         """Which events to send, and their messages; both oldest first."""
-        chosen: list[Numbered] = []
+        selected: list[Numbered] = []
         messages: list[bytes] = []
         size = 0
         for number, event in reversed(events):
             ends = isinstance(event, RequestFinished) and event.request_id in self._running
-            if ends or (len(chosen) < BATCH_EVENTS and size < BATCH_BYTES):
-                chosen.append((number, event))
+            if ends or (len(selected) < BATCH_EVENTS and size < BATCH_BYTES):
+                selected.append((number, event))
                 messages.append(self._message(number, event))
                 size += len(messages[-1])
-        return chosen[::-1], messages[::-1]
+        return selected[::-1], messages[::-1]
 
     def _note(self, number: int, event: NexusEvent) -> None:
         self._sent = number
@@ -193,7 +193,7 @@ class EventStream:
             self._running.clear()
 
     def _message(self, number: int, event: NexusEvent) -> bytes:
-        return _sse(event_as_json(event), type(event).__name__, numbered(self._log.run, number))
+        return _sse(event_as_json(event), event_name(event), numbered(self._log.run, number))
 
     def _gap(self, reason: str, skipped: int | None = None, until: int | None = None) -> bytes:
         """Events are missing: so many, the newest of them not newer than `until`."""

@@ -48,12 +48,12 @@ def create_router(gateway: Gateway) -> APIRouter:
         `?usable=NAME` (repeatable) treats that backend as switched on, healthy and with a free
         slot. `?translate=false` skips the translation into the provider's format.
 
-        The other form of the body is `{"question": {...}}`: the facts of a request, without its
-        prompt. X-Nexus-* headers and parameters are refused then; the question holds all of it.
+        Or the body is `{"question": {...}}`: a request described by its facts, without a prompt.
+        Everything stands in the question then; headers and query parameters are refused.
         """
         body = await request.body()
         if (asked := _parsed_question(body)) is not None:
-            explanation = await gateway.explain(_read_question(gateway, request, asked))
+            explanation = await gateway.explainer.explain(_read_question(gateway, request, asked))
         else:
             explanation = await _explain_body(gateway, request, endpoint, body)
         return Response(json.dumps(as_json(explanation)), media_type="application/json")
@@ -66,7 +66,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         captured in memory: GET /nexus/requests/{id}/bodies.
         """
         hints = read_hints(request.scope, gateway.registry.names)
-        outcome = await gateway.execute(
+        outcome = await gateway.operator.execute(
             SendRequest(
                 body=await request.body(),
                 endpoint=endpoint,
@@ -102,7 +102,7 @@ async def _explain_body(
         usable=usable,
     )
     wants_translation = request.query_params.get("translate") != "false"
-    return await gateway.explain(question, asked if wants_translation else None)
+    return await gateway.explainer.explain(question, asked if wants_translation else None)
 
 
 def _parsed_question(body: bytes) -> JsonObject | None:

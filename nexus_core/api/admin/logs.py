@@ -31,12 +31,12 @@ def create_router(gateway: Gateway) -> APIRouter:
         ring = gateway.logs
         begin = _begin(ring, after)
         found = ring.after(begin or 0)
-        told = _newest(found, limit)
+        shown = _newest(found, limit)
         last = found[-1][0] if found else begin or 0
         return {
-            "lines": [_line(ring, number, line) for number, line in told],
+            "lines": [_line(ring, number, line) for number, line in shown],
             "last": numbered(ring.run, last),
-            "skipped": 0 if begin is None else last - begin - len(told),
+            "skipped": 0 if begin is None else last - begin - len(shown),
         }
 
     return router

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
-from typing import Annotated, Any
+from dataclasses import is_dataclass
+from decimal import Decimal
+from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
@@ -13,8 +15,8 @@ from nexus_core.control.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import as_json
+from nexus_core.observe.outcome import DETAIL, LISTED, Facts
 from nexus_core.observe.requests import CAPACITY, RecentRequest
-from nexus_core.types import Cost
 
 
 class Replay(BaseModel):
@@ -34,18 +36,19 @@ def create_router(gateway: Gateway) -> APIRouter:
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 100, before: str | None = None
     ) -> dict[str, Any]:
         """Recent requests, newest first; with `before`, older ones than that id."""
-        return {"requests": [_row(one) for one in gateway.recent.newest(limit, before)]}
+        return {"requests": [_values(one, LISTED) for one in gateway.recent.newest(limit, before)]}
 
     @router.get("/{request_id}")
     async def request(request_id: str) -> dict[str, Any]:
         """Details of one request: headers, candidates, attempts, timing."""
         found = _find(gateway, request_id)
-        return {**_row(found), **_detail(found), "has_body": request_id in gateway.captures}
+        has_body = request_id in gateway.captures
+        return {**_values(found, (*LISTED, *DETAIL)), "has_body": has_body}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
         """Captured body of a request and the beginning of its answer, while they are kept."""
-        exchange = gateway.captured(request_id)
+        exchange = gateway.captures.get(request_id)
         if exchange is None:
             raise RequestNotFoundError(
                 f"the bodies of request {request_id!r} were not captured", param="request_id"
@@ -67,73 +70,33 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
         """Replay a captured request at the given backend; all routing rules still apply."""
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
-        return answer(await gateway.execute(command))
+        return answer(await gateway.operator.execute(command))
 
     return router
 
 
 def _find(gateway: Gateway, request_id: str) -> RecentRequest:
-    found = gateway.recent.get(request_id)
+    requests = gateway.recent
+    found = requests.get(request_id)
     if found is None:
         raise RequestNotFoundError(
-            f"request {request_id!r} not found; the last {CAPACITY} requests are kept",
+            f"request {request_id!r} not found; the last {requests.capacity} requests are kept",
             param="request_id",
         )
     return found
 
 
-def _row(request: RecentRequest) -> dict[str, Any]:
-    usage = request.usage
-    return {
-        "id": request.request_id,
-        "at": request.at,
-        "model": request.asked_model or None,
-        "served_model": request.served_model,
-        "backend": request.backend,
-        "zone": request.zone,
-        "reason": request.reason,
-        "status": request.status,
-        "first_byte_ms": request.first_byte_ms,
-        "total_ms": request.total_ms,
-        "prompt_tokens": usage.prompt_tokens if usage else None,
-        "completion_tokens": usage.completion_tokens if usage else None,
-        "counted": request.finished.counted if request.finished else None,
-        "is_estimated": request.is_estimated,
-        "cost_usd": _usd(request.finished.cost if request.finished else None),
-        "is_unpriced": request.is_unpriced,
-        "error": request.error,
-        "is_running": request.is_live,
-    }
+def _values(request: RecentRequest, facts: Facts) -> dict[str, Any]:
+    return {key: _as_json(request.value(fact)) for key, fact in facts}
 
 
-def _detail(request: RecentRequest) -> dict[str, Any]:
-    received, finished = request.received, request.finished
-    return {
-        "endpoint": received.endpoint if received else None,
-        "path": request.refused.path if request.refused else None,
-        "is_streaming": received.is_streaming if received else None,
-        "client": received.client if received else None,
-        "body_bytes": received.body_bytes if received else None,
-        "replay_of": received.replay_of if received else None,
-        "resolved": request.resolved,
-        "request_headers": request.request_headers,
-        "response_headers": request.response_headers,
-        "considered": [as_json(one) for one in request.considered],
-        "attempts": [as_json(one) for one in request.attempts],
-        "estimated_usd": _usd(finished.estimated if finished else None),
-        "price_from": finished.cost.source if finished and finished.cost else None,
-        "saved_usd": _usd(finished.saved if finished else None),
-        "saved_model": finished.saved_model if finished else None,
-        "is_partial": finished.is_partial if finished else False,
-        "overhead_ms": finished.overhead_ms if finished else None,
-        "usage": as_json(request.usage) if request.usage else None,
-        "client_left": request.client_left,
-    }
-
-
-def _usd(cost: Cost | None) -> float | None:
-    """None is unknown, or of an answer that costs nothing: never 0."""
-    return None if cost is None else float(cost.usd)
+def _as_json(value: object) -> object:
+    """Dollars as a number, what has fields as an object; headers and names as they are."""
+    if isinstance(value, tuple):
+        return [_as_json(one) for one in cast("tuple[object, ...]", value)]
+    if isinstance(value, Decimal):
+        return float(value)
+    return as_json(value) if is_dataclass(value) else value
 
 
 def _body(content: bytes) -> dict[str, str]:

@@ -34,14 +34,14 @@ def read_state(gateway: Gateway) -> dict[str, Any]:
 async def write_state(gateway: Gateway) -> bytes:
     """The same as JSON; thousands of models are written in slices, beside what else is to do."""
     at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
-    told = json.dumps(_without_backends(gateway))
+    rest = json.dumps(_without_backends(gateway))
     backends: list[str] = []
     for backend in fleet:
         plain = snapshot_as_json(replace(backend, models={}), at)
         del plain["models"]
         models = await _written(backend.models)
         backends.append(f'{{"models":{models},{json.dumps(plain)[1:]}')
-    return f'{{"backends":[{",".join(backends)}],{told[1:]}'.encode()
+    return f'{{"backends":[{",".join(backends)}],{rest[1:]}'.encode()
 
 
 async def _written(models: Mapping[str, str]) -> str:
@@ -75,7 +75,7 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
         "last_event": numbered(gateway.event_log.run, gateway.event_log.last),
         "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
         "queue": None if queue is None else as_json(queue),
-        "capture": gateway.is_capturing,
+        "capture": gateway.captures.is_on,
         "last_log": numbered(gateway.logs.run, gateway.logs.last),
     }
 
@@ -85,29 +85,32 @@ class Totals:
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
-        self._told: tuple[BackendSnapshot, ...] | None = None
-        self._told_log = 0  # the number of the newest log line
+        self._reported: tuple[BackendSnapshot, ...] | None = None
+        self._reported_log = 0  # the number of the newest log line
 
     @property
     def is_due(self) -> bool:
-        """Whether a backend changed, or the log has grown, since the reader was last told."""
+        """Whether a backend changed, or the log has grown, since the last report."""
         gateway = self._gateway
-        return gateway.registry.snapshots() is not self._told or gateway.logs.last != self._told_log
+        return (
+            gateway.registry.snapshots() is not self._reported
+            or gateway.logs.last != self._reported_log
+        )
 
     def take(self) -> dict[str, Any]:
-        """What to tell the reader now. A backend's models are left out where they are the same."""
+        """What to report now. A backend's models are left out where they are the same."""
         registry = self._gateway.registry
-        known = {backend.name: backend for backend in self._told or ()}
-        self._told = registry.snapshots()
-        self._told_log = self._gateway.logs.last
+        known = {backend.name: backend for backend in self._reported or ()}
+        self._reported = registry.snapshots()
+        self._reported_log = self._gateway.logs.last
         at = registry.clock()
         return {
             **_moment(self._gateway),
             "counters": counters(self._gateway.stats),
-            "names": [backend.name for backend in self._told],
+            "names": [backend.name for backend in self._reported],
             "backends": [
                 _change(backend, known, at)
-                for backend in self._told
+                for backend in self._reported
                 if known.get(backend.name) is not backend
             ],
         }
@@ -119,6 +122,6 @@ def _change(
     before = known.get(backend.name)
     if before is None or before.models is not backend.models:
         return snapshot_as_json(backend, at)
-    told = snapshot_as_json(replace(backend, models={}), at)
-    del told["models"]
-    return told
+    changed = snapshot_as_json(replace(backend, models={}), at)
+    del changed["models"]
+    return changed

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from types import GenericAlias
 from typing import Any, Literal, TypeAlias
 
-from pydantic import TypeAdapter
+from pydantic import ConfigDict, TypeAdapter
 
 from nexus_core.control.question import QuestionBody
 from nexus_core.dialects.request import MAX_MODEL_CHARS
@@ -117,11 +118,17 @@ def _envelope(**more: Json) -> Json:
     return _object(("error",), error=inner)
 
 
+_REFERENCE = "#/components/schemas/{model}"
+_ALL_IS_SENT = ConfigDict(json_schema_serialization_defaults_required=True)
+
+
 def _derived(kind: type[Any], mode: Literal["validation", "serialization"]) -> dict[str, Json]:
     """The schema of one of our own values, by its name, with those that it refers to."""
-    schema = TypeAdapter(kind).json_schema(mode=mode, ref_template="#/components/schemas/{model}")
-    parts: dict[str, Json] = schema.pop("$defs", {})
-    return {kind.__name__: schema, **parts}
+    # A dataclass takes no configuration from outside; one within a list does.
+    one: Any = GenericAlias(list, (kind,))
+    adapter: TypeAdapter[Any] = TypeAdapter(one, config=_ALL_IS_SENT)
+    parts: dict[str, Json] = adapter.json_schema(mode=mode, ref_template=_REFERENCE)["$defs"]
+    return parts
 
 
 _MODEL_ENTRY = _object(
@@ -137,7 +144,7 @@ SCHEMAS: dict[str, Json] = {
     **_derived(QuestionBody, "validation"),
     "Error": _envelope(),
     "Unavailable": _envelope(
-        context={"$ref": f"#/components/schemas/{ActionableErrorContext.__name__}"}
+        context={"$ref": _REFERENCE.format(model=ActionableErrorContext.__name__)}
     ),
     "Model": _MODEL_ENTRY,
     "ModelList": _object(("object", "data"), object={"const": "list"}, data=_list_of(_MODEL_ENTRY)),

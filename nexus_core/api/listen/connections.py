@@ -21,6 +21,7 @@ from uvicorn.server import ServerState
 from nexus_core import descriptors
 from nexus_core.api.asgi.messages import Application
 from nexus_core.api.listen.no_room import NoRoom, turn_away
+from nexus_core.api.listen.trouble import Trouble
 from nexus_core.upstream.transport_errors import is_readable
 
 log = logging.getLogger(__name__)
@@ -39,7 +40,6 @@ _STANDING_SECONDS = 1.0  # the same for one that is refused
 _MOMENT_SECONDS = 0.005  # until a connection is no longer new, or one that is refused has left
 _PAUSE_SECONDS = 0.1  # between attempts to accept while there is no descriptor
 _TICK_SECONDS = 1.0
-_QUIET_SECONDS = 5.0  # after the last trouble it is over
 _RESOURCES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
@@ -170,13 +170,13 @@ class Acceptor:
         self._was_in_vain = False  # connections were closed, and still none can be accepted
         self._is_closed = False
         self._timers: dict[str, asyncio.TimerHandle] = {}
-        self._crowd = _Trouble(
+        self._crowd = Trouble(
             "the limit of %d connections is reached (raise it with ulimit -n, or set "
             "[server] max_connections)"
             if configured is None
             else "[server] max_connections (%d) is reached"
         )
-        self._want = _Trouble("out of file descriptors (limit %d; raise it with ulimit -n)")
+        self._want = Trouble("out of file descriptors (limit %d; raise it with ulimit -n)")
 
     def start(self) -> None:
         """Accept from now on."""
@@ -273,7 +273,7 @@ class Acceptor:
             self._want.refused += 1
             turn_away(connection)
 
-    def _begin(self, connection: socket.socket, trouble: _Trouble, *, has_room: bool) -> None:
+    def _begin(self, connection: socket.socket, trouble: Trouble, *, has_room: bool) -> None:
         if has_room:
             trouble.evicted += 1
         else:
@@ -363,39 +363,3 @@ class Acceptor:
         for trouble in (self._crowd, self._want):
             trouble.end_if_over(at)
         self._timers["tick"] = self._loop.call_later(_TICK_SECONDS, self._tick)
-
-
-class _Trouble:
-    """A time in which connections are closed or refused: its begin and its end are logged."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-        self._limit = 0
-        self._began: float | None = None
-        self._last = 0.0
-        self.evicted = 0
-        self.refused = 0
-
-    def note(self, at: float, limit: int) -> None:
-        """It is there."""
-        self._last = at
-        if self._began is None:
-            self._began, self._limit = at, limit
-            log.warning(
-                "%s: idle connections are closed to accept new ones; if none is idle, new ones "
-                "get a 503",
-                self._what % limit,
-            )
-
-    def end_if_over(self, at: float) -> None:
-        """It is over when nothing happened for a while."""
-        if self._began is None or at - self._last < _QUIET_SECONDS:
-            return
-        log.warning(
-            "%s: over; in %.0f s %d idle connections were closed and %d refused",
-            self._what % self._limit,
-            self._last - self._began,
-            self.evicted,
-            self.refused,
-        )
-        self._began, self.evicted, self.refused = None, 0, 0

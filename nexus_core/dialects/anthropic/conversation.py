@@ -135,7 +135,9 @@ class _Reader:
     def _assistant(self, placed: Placed) -> list[JsonObject]:
         path, message = placed
         if message.get("audio"):
-            self._findings.unsupported[f"{path}.audio"] = "Anthropic's models hear no audio"
+            self._findings.unsupported[f"{path}.audio"] = (
+                "Anthropic's models do not support audio input"
+            )
         texts = self._content(message, path)
         refusal = message.get("refusal")
         if refusal and refusal.strip():

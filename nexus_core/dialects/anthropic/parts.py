@@ -81,7 +81,7 @@ def _block(part: Part, family: Family, findings: Findings) -> JsonObject | None:
         case "file":
             return _file(part, family)
         case _:
-            raise _CannotError("Anthropic's models hear no audio")
+            raise _CannotError("Anthropic's models do not support audio input")
 
 
 def _image(part: ImagePart, family: Family, findings: Findings) -> JsonObject:
@@ -92,7 +92,7 @@ def _image(part: ImagePart, family: Family, findings: Findings) -> JsonObject:
     if is_data_url(url):
         return _media(_read(url), family, None)
     if not family.images:
-        raise _CannotError("the model sees no images")
+        raise _CannotError("the model does not support images")
     _check_https(url)
     return {"type": "image", "source": {"type": "url", "url": url}}
 
@@ -130,12 +130,12 @@ def _file(part: FilePart, family: Family) -> JsonObject:
 def _media(media: Media, family: Family, name: str | None) -> JsonObject:
     if media.mime_type in IMAGE_TYPES:
         if not family.images:
-            raise _CannotError("the model sees no images")
+            raise _CannotError("the model does not support images")
         source = {"type": "base64", "media_type": media.mime_type, "data": media.data}
         return {"type": "image", "source": source}
     if media.mime_type == "application/pdf":
         if not family.pdfs:
-            raise _CannotError("the model reads no PDFs")
+            raise _CannotError("the model does not support PDFs")
         source = {"type": "base64", "media_type": media.mime_type, "data": media.data}
         return _document(source, name)
     if not media.is_text:

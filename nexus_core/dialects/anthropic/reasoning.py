@@ -66,7 +66,7 @@ def read_reasoning(
         return Reasoning()
     if family.thinking == "none":
         if effort != "none":
-            findings.dropped["reasoning_effort"] = "the model does not think"
+            findings.dropped["reasoning_effort"] = "the model does not support reasoning"
         return Reasoning()
     if family.thinking == "budget":
         return _budget(effort, around, findings)
@@ -90,7 +90,7 @@ def _obstacle(around: Circumstances) -> str | None:
     if around.is_forced:
         return "a tool call is forced"
     if around.is_prefilled:
-        return "the answer's beginning is given"
+        return "the answer is prefilled"
     if around.lacks_thinking:
         return "the tool call that goes on came back without its thinking"
     if around.max_tokens < 2 * _MIN_BUDGET:
@@ -114,7 +114,7 @@ def _adaptive(effort: str, family: Family, around: Circumstances, findings: Find
 
 def _off(family: Family, findings: Findings) -> Reasoning:
     if family.thinking_off == "never":
-        findings.changed.append("reasoning_effort none → low: the model always thinks")
+        findings.changed.append("reasoning_effort none → low: the model always reasons")
         return Reasoning(effort="low")
     return Reasoning({"type": family.thinking_off})
 

@@ -41,8 +41,8 @@ _WITHOUT_EFFECT = (
 
 # Whatever they hold. `prediction` speeds an answer up on one provider alone and is billed there.
 _NEVER = {
-    "audio": "Anthropic's models do not speak",
-    "prediction": "Anthropic has no predicted outputs",
+    "audio": "Anthropic's models do not support audio output",
+    "prediction": "Anthropic does not support predicted outputs",
     "web_search_options": "Anthropic's searches are billed apart and are not offered here",
     "moderation": "Anthropic moderates by its own rules only",
 }
@@ -141,7 +141,7 @@ def _answer_schema(fields: ChatRequest, family: Family, findings: Findings) -> J
             "Anthropic has no JSON mode without a schema; use json_schema with one"
         )
     elif not family.structured:
-        findings.unsupported["response_format"] = "the model can't be held to a schema"
+        findings.unsupported["response_format"] = "the model does not support structured outputs"
     else:
         return _written(schema, findings)
     return None
@@ -162,7 +162,7 @@ def _stop_sequences(fields: ChatRequest, findings: Findings) -> JsonObject:
     stop = fields.get("stop") or []
     sequences = [sequence for sequence in ([stop] if isinstance(stop, str) else stop) if sequence]
     if any(not sequence.strip() for sequence in sequences):
-        findings.unsupported["stop"] = "Anthropic refuses to stop at blanks alone"
+        findings.unsupported["stop"] = "Anthropic rejects stop sequences of whitespace only"
     return {"stop_sequences": sequences} if sequences else {}
 
 
@@ -192,7 +192,7 @@ def _check_turns(
     if not conversation.messages:
         if "messages" not in {path.partition("[")[0] for path in findings.unsupported}:
             findings.unsupported["messages"] = (
-                "Anthropic needs a message that is neither blank nor the system's"
+                "Anthropic requires a message with text besides the system prompt"
             )
         return
     last = conversation.messages[-1]["content"][-1]
@@ -233,7 +233,7 @@ def _check_rest(fields: ChatRequest, findings: Findings) -> None:
         findings.unsupported["n"] = "Anthropic gives one answer to a request"
     if fields.get("logprobs") or fields.get("top_logprobs"):
         name = "logprobs" if fields.get("logprobs") else "top_logprobs"
-        findings.unsupported[name] = "Anthropic tells no probabilities"
+        findings.unsupported[name] = "Anthropic does not support logprobs"
     for name, why in _NEVER.items():
         if name in given:
             findings.unsupported[name] = why

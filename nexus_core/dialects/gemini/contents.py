@@ -36,7 +36,7 @@ class Conversation:
             parts.sort(key=lambda part: "functionResponse" not in part)
         if not self.contents and not self._findings.unsupported:
             self._findings.unsupported["messages"] = (
-                "Gemini needs a message beside the instructions"
+                "Gemini requires a message besides the instructions"
             )
 
     def _take(self, placed: Placed) -> None:

@@ -24,7 +24,7 @@ def translate_embeddings_request(fields: JsonObject, model: str) -> Translation:
     given = fields["input"]
     texts = [given] if isinstance(given, str) else given
     if not all(isinstance(text, str) for text in texts):
-        findings.unsupported["input"] = "Gemini takes texts, no tokens"
+        findings.unsupported["input"] = "Gemini accepts texts, not tokens"
     elif len(texts) > _MAX_TEXTS:
         findings.unsupported["input"] = f"Gemini takes at most {_MAX_TEXTS} texts at once"
     one: JsonObject = {"model": f"models/{model}"}

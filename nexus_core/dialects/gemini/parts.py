@@ -122,7 +122,7 @@ def _link(url: str, allowed: frozenset[str]) -> JsonObject:
     try:
         address = urlsplit(url)
     except ValueError as error:
-        raise ValueError("the URL makes no sense") from error
+        raise ValueError("invalid URL") from error
     if address.scheme != "https" or not address.netloc:
         raise ValueError("Gemini takes https: and data: URLs")
     mime_type = mime_type_of(address.path)

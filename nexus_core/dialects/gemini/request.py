@@ -123,7 +123,7 @@ def _sampling(request: JsonObject, family: Family, findings: Findings) -> JsonOb
             if family.takes_penalties:
                 config[key] = penalty
             else:
-                findings.dropped[name] = "the model takes no penalties"
+                findings.dropped[name] = "the model does not support penalties"
     if request.get("logit_bias"):
         findings.dropped["logit_bias"] = "Gemini has none"
     if request.get("verbosity") is not None:
@@ -178,7 +178,7 @@ def _thinking(request: JsonObject, family: Family, findings: Findings) -> JsonOb
         return {}
     if not family.levels and family.budget is None:
         if effort != "none":
-            findings.dropped["reasoning_effort"] = "the model does not think"
+            findings.dropped["reasoning_effort"] = "the model does not support reasoning"
         return {}
     setting: JsonObject = (
         {"thinkingLevel": _level(effort, family)}
@@ -210,10 +210,10 @@ def _budget(effort: str, family: Family) -> int:
 def _note_the_rest(request: JsonObject, findings: Findings) -> None:
     modalities = request.get("modalities")
     if any(modality != "text" for modality in modalities or ()):
-        findings.unsupported["modalities"] = "only text comes back from Gemini here"
+        findings.unsupported["modalities"] = "only text output is supported with Gemini"
     for name, why in (
-        ("audio", "only text comes back from Gemini here"),
-        ("prediction", "Gemini takes no predicted output"),
+        ("audio", "only text output is supported with Gemini"),
+        ("prediction", "Gemini does not support predicted outputs"),
     ):
         if request.get(name) is not None:
             findings.unsupported[name] = why

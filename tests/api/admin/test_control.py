@@ -171,7 +171,7 @@ async def test_a_call_is_the_command_that_the_dashboard_gives(
         given.append(wanted)
         return Outcome(message="done", lines=("one", "two"), data={"x": 1})
 
-    monkeypatch.setattr(gateway, "execute", execute)
+    monkeypatch.setattr(gateway.operator, "execute", execute)
     async with client(gateway) as http:
         answer = (await http.post(path, json=body)).json()
 

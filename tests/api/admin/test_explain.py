@@ -12,6 +12,7 @@ from nexus_core.config.schema import Config
 from nexus_core.gateway import Gateway
 from nexus_core.money.averages import FIRST_GUESS
 from nexus_core.observe.events import RouteDecided
+from nexus_core.types import NANO
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.contract.bodies import ANSWER
 
@@ -212,3 +213,106 @@ async def test_it_tells_about_what_a_cloud_would_cost(
     assert 100 <= told["prompt_tokens"] <= 110
     usd = None if completion is None else (told["prompt_tokens"] + 2 * completion) / 1000
     assert told["chosen"]["estimated_usd"] == (None if usd is None else pytest.approx(usd))
+
+
+# A question: a request by its facts -----------------------------------------------------------
+
+
+def asks(**facts: Any) -> dict[str, Any]:
+    return {"question": {"model": "m", **facts}}
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "body", "headers", "facts"),
+    [
+        (CHAT, {"messages": [{"role": "user", "content": "x" * 4000}]}, {}, {}),
+        (
+            CHAT,
+            BODY | {"max_tokens": 50, "n": 3, "tools": [{}]},
+            {"X-Nexus-Min-Tier": "4", "X-Nexus-Flexible": "true", "X-Nexus-Priority": "high"},
+            {
+                "needs": ["chat", "tools"],
+                "max_tokens": 50,
+                "choices": 3,
+                "min_tier": 4,
+                "flexible": True,
+                "priority": "high",
+            },
+        ),
+        (
+            "/v1/embeddings",
+            {"input": "x" * 400},
+            {"X-Nexus-Privacy-Zone": "restricted", "X-Nexus-Backend": "b"},
+            {"needs": ["embeddings"], "zone": "restricted", "backend": "b"},
+        ),
+    ],
+)
+async def test_a_question_is_answered_as_a_request_with_these_facts(
+    endpoint: str, body: dict[str, Any], headers: dict[str, str], facts: dict[str, Any]
+) -> None:
+    gateway = make_gateway(*FLEET)
+    async with client_of(gateway) as client:
+        query = f"?endpoint={endpoint}&usable=d&translate=false"
+        whole = await client.post(EXPLAIN + query, json={"model": "m", **body}, headers=headers)
+        tokens = whole.json()["prompt_tokens"]
+        by_facts = await client.post(
+            EXPLAIN, json=asks(prompt_tokens=tokens, usable=["d"], **facts)
+        )
+
+    assert (whole.status_code, by_facts.status_code) == (200, 200)
+    assert by_facts.json() == whole.json()
+
+
+async def test_the_budget_of_the_client_that_is_asked_about_counts() -> None:
+    budget = {"keys": {"laptop": {"monthly_limit_usd": 1.0}}, "hard_limit_action": "block_all"}
+    gateway = make_gateway({"name": "a"}, budget=budget)
+    spent = gateway.cost_tracker.budget
+    spent.settle(spent.reserve("laptop", 0, gateway.now()), 2 * NANO, gateway.now())
+    async with client_of(gateway) as client:
+        own = (await client.post(EXPLAIN, json=asks(client="laptop"))).json()
+        others = (await client.post(EXPLAIN, json=asks(client="phone"))).json()
+
+    assert own["refused"]["code"] == "budget_exceeded"
+    assert others["chosen"]["backend"] == "a"
+
+
+@pytest.mark.parametrize(
+    ("query", "headers", "body", "param"),
+    [
+        ("", {}, asks(min_tier=7), "question.min_tier"),
+        ("", {}, asks(backend="nobody"), "question.backend"),
+        ("", {}, asks(usable=["a", "nobody"]), "question.usable"),
+        ("", {}, {"question": {}}, "question.model"),
+        ("", {}, {"question": "m"}, "question"),
+        ("", {}, asks() | {"stream": True}, "stream"),
+        ("", {"X-Nexus-Privacy-Zone": "restricted"}, asks(), "X-Nexus-Privacy-Zone"),
+        ("?usable=a", {}, asks(), "usable"),
+        ("?endpoint=/v1/embeddings", {}, asks(), "endpoint"),
+    ],
+)
+async def test_a_question_that_can_t_be_understood_names_the_key(
+    query: str, headers: dict[str, str], body: dict[str, Any], param: str
+) -> None:
+    async with client_of(make_gateway({"name": "a"})) as client:
+        answered = await client.post(EXPLAIN + query, json=body, headers=headers)
+
+    assert answered.status_code == 400
+    assert answered.json()["error"]["param"] == param
+    assert answered.json()["error"]["message"].startswith(f"{param}: ")
+
+
+async def test_a_request_may_have_a_field_of_that_name() -> None:
+    async with client_of(make_gateway({"name": "a"})) as client:
+        answered = await client.post(EXPLAIN, json=BODY | {"question": {"model": "other"}})
+
+    assert answered.json()["model"] == "m"
+
+
+@pytest.mark.parametrize("body", [b'{"question"', b'"question"', b'{"question": ' + b"[" * 100_000])
+async def test_what_is_no_json_is_told_as_such(body: bytes) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with client_of(make_gateway({"name": "a"})) as client:
+        answered = await client.post(EXPLAIN, content=body, headers=headers)
+
+    assert answered.status_code == 400
+    assert "not valid JSON" in answered.json()["error"]["message"]

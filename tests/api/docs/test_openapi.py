@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import unescape
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -21,9 +22,15 @@ from nexus_core.api.app import create_app
 from nexus_core.api.docs.openapi import ROUTES, build
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
-from nexus_core.dialects.inbound import INBOUND
-from nexus_core.gateway import Gateway
-from nexus_core.types import Operation
+from nexus_core.dialects.inbound import DEFAULT, INBOUND
+from nexus_core.errors import (
+    ActionableErrorContext,
+    AvailabilityStatus,
+    BackendStatus,
+    CapacityExceededError,
+)
+from nexus_core.gateway import Gateway, GatewayOptions
+from nexus_core.types import Operation, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
 from tests.api.in_thread import in_thread
@@ -106,6 +113,32 @@ def test_only_inference_answers_422_and_nothing_a_validation_error() -> None:
     assert "HTTPValidationError" not in str(schema)
 
 
+def test_the_context_of_a_503_has_the_fields_that_are_sent() -> None:
+    status = BackendStatus("a", "at_capacity", PrivacyZone.OPEN, 1)
+    sent = json.loads(
+        DEFAULT.error(CapacityExceededError("m", ActionableErrorContext(1, (status,), 2)))
+    )
+
+    schemas = schema_with()["components"]["schemas"]
+    told, listed = schemas["ActionableErrorContext"], schemas["BackendStatus"]
+
+    assert set(told["required"]) == sent["error"]["context"].keys()
+    assert set(listed["required"]) == sent["error"]["context"]["available_backends"][0].keys()
+    assert set(listed["properties"]["status"]["enum"]) == set(get_args(AvailabilityStatus))
+
+
+def test_explain_takes_a_question_in_place_of_a_request() -> None:
+    schema = schema_with()
+
+    body = schema["paths"]["/nexus/explain"]["post"]["requestBody"]
+    (asked,) = schema["components"]["schemas"]["QuestionBody"]["required"]
+
+    kinds = body["content"]["application/json"]["schema"]["anyOf"]
+    assert {"$ref": "#/components/schemas/QuestionBody"} in kinds
+    assert asked == "question"
+    assert schema["components"]["schemas"]["AskedQuestion"]["required"] == ["model"]
+
+
 def test_inference_tells_its_headers_and_bodies() -> None:
     schema = schema_with()
     for path, inbound in INBOUND.items():
@@ -171,8 +204,8 @@ def make_gateway() -> Gateway:
         },
         strict=False,
     )
-    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)))
-    gateway.operator.configuration = ConfigControl(gateway, lambda _: config, {})
+    files = GatewayOptions(files=lambda live, _: ConfigControl(live, lambda _: config, {}))
+    gateway = Gateway(config, engine=HttpxEngine(httpx.MockTransport(answer)), options=files)
     gateway.event_log.close()  # so that the stream of events comes to an end
     return gateway
 

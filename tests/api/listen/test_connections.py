@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 
 import pytest
 
-from nexus_core.api.listen import connections
+from nexus_core.api.listen import connections, trouble
 from nexus_core.api.listen.connections import most_connections, spare_descriptors
 from nexus_core.config.schema import Config, ServerConfig, StorageConfig
 from nexus_core.gateway import Gateway
@@ -168,7 +168,7 @@ async def test_a_request_may_take_longer_than_a_connection_may_be_idle(
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "_TICK_SECONDS", 0.01)
-    monkeypatch.setattr(connections, "_QUIET_SECONDS", 0.1)
+    monkeypatch.setattr(trouble, "_QUIET_SECONDS", 0.1)
 
 
 async def test_a_crowd_is_logged_once_and_so_is_its_end(

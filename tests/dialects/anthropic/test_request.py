@@ -269,7 +269,7 @@ def test_a_422_names_every_field_at_once() -> None:
         (SONNET_4, {"temperature": 1.4}, "temperature 1.4 → 1.0"),
         (HAIKU_4_5, {"max_tokens": 99_999}, "max_tokens 99999 → 64000"),
         (NEWEST, {"reasoning_effort": "minimal"}, "reasoning_effort minimal → low"),
-        (NEWEST, {"reasoning_effort": "none"}, "the model always thinks"),
+        (NEWEST, {"reasoning_effort": "none"}, "the model always reasons"),
         (HAIKU_4_5, {"reasoning_effort": "medium"}, "8192 tokens"),
         (HAIKU_4_5, {"reasoning_effort": "low", "max_tokens": 9}, "no room"),
     ],

@@ -89,9 +89,9 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
         async with app.run_test(size=(120, 36)) as pilot:
             await pilot.press("!")
             await until(lambda: "OPEN ZONE CUT" in screen_text(app))
-            server.gateway.add_backend(FOUND)
-            await server.gateway.execute(SwitchBackend(backend="found", enabled=False))
-            await server.gateway.execute(SetTier(backend="cloud", tier=4))
+            server.gateway.live.add_backend(FOUND)
+            await server.gateway.operator.execute(SwitchBackend(backend="found", enabled=False))
+            await server.gateway.operator.execute(SetTier(backend="cloud", tier=4))
             ready.clear()
             death.now.set()
             await until(lambda: "THE SERVER HAS STOPPED: OSError" in screen_text(app))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 
 import pytest
 
@@ -11,7 +12,7 @@ from nexus_core.config.schema import Config, StorageConfig
 from nexus_core.discovery.local import Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.types import BackendType, PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.sources.discovery_result import DiscoverySource
@@ -28,8 +29,9 @@ async def finding(
     *places: Place, environ: Mapping[str, str] = KEY
 ) -> AsyncIterator[tuple[DiscoverySource, Gateway]]:
     """A gateway without a backend, whose discovery looks only when it is told to."""
-    gateway = Gateway(Config(storage=StorageConfig(path=":memory:")))
-    gateway.discovery = Discovery(gateway, gateway.engine, environ, places=places)
+    config = Config(storage=StorageConfig(path=":memory:"))
+    options = GatewayOptions(discover=partial(Discovery, environ=environ, places=places))
+    gateway = Gateway(config, options=options)
     try:
         yield DiscoverySource(lambda: gateway), gateway
     finally:

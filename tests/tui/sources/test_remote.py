@@ -143,7 +143,7 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         assert (source.is_capturing, source.is_demo, source.notice) == (False, False, None)
 
         gateway.registry.release("a")
-        await gateway.execute(CaptureBodies(enabled=True))
+        await gateway.operator.execute(CaptureBodies(enabled=True))
         await until(lambda: source.is_capturing and source.backends()[0].in_flight == 0)
 
 
@@ -155,7 +155,7 @@ async def test_costs_are_those_that_the_other_side_shows(tmp_path: Path) -> None
     async with linked(gateway) as source:
         while source.costs is None or not source.costs.by_model:
             await source.refresh_costs()
-        here = await gateway.cost_report()
+        here = await gateway.cost_tracker.cost_report()
 
         assert here is not None
         assert source.costs.by_model == here.by_model
@@ -336,7 +336,7 @@ async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
         given.append(wanted)
         return outcome
 
-    monkeypatch.setattr(gateway, "execute", execute)
+    monkeypatch.setattr(gateway.operator, "execute", execute)
     async with linked(gateway) as source:
         assert await source.command(command) == outcome
 
@@ -375,7 +375,7 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
         usable=("a",),
     )
     async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
+        assert await source.explain(question) == await gateway.explainer.explain(question)
 
 
 async def test_what_another_version_does_not_know_is_told_as_such(

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import pytest
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_core.observe.stats import BackendStats
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
-from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.backend_list import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
@@ -24,7 +24,7 @@ RUNNING = Story(1, "gpt-4o", "openai", total_ms=None, tokens=None)
 REFUSED = Story(1, "gpt-4o", None, None, status=503, first_ms=None, tokens=None)
 
 
-def row_of(story: Story) -> RequestRow:
+def row_of(story: Story) -> RecentRequest:
     source, gateway = make_source(plays=False)
     app = NexusApp(source, now=fixed_now)
     publish(gateway, "r", story)
@@ -33,9 +33,9 @@ def row_of(story: Story) -> RequestRow:
     return app.view.view[0]
 
 
-def counted_here(row: RequestRow, *, is_partial: bool = False) -> RequestRow:
-    assert row.finished is not None
-    row.finished = replace(row.finished, counted=CountMethod.ESTIMATED, is_partial=is_partial)
+def counted_here(row: RecentRequest, *, is_partial: bool = False) -> RecentRequest:
+    assert row.outcome is not None
+    row.outcome = replace(row.outcome, counted=CountMethod.ESTIMATED, is_partial=is_partial)
     return row
 
 
@@ -79,8 +79,8 @@ def test_tokens_and_differences_of_what_nexus_counted_itself_say_so() -> None:
 
 def test_a_cost_that_the_backend_reported_says_so() -> None:
     row = row_of(PRICED)
-    assert row.finished is not None
-    row.finished = replace(row.finished, cost=Cost(3_000_000, "reported"))
+    assert row.outcome is not None
+    row.outcome = replace(row.outcome, cost=Cost(3_000_000, "reported"))
 
     assert cost_words(row) == "$0.0060 est, $0.0030 as the backend reported"
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.observe.requests import RecentRequest
 from nexus_tui.draw import clipboard
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.rows import RequestRow
 from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
 
 
-def make_row(story: Story) -> RequestRow:
+def make_row(story: Story) -> RecentRequest:
     gateway = make_gateway()
     subscription = gateway.bus.subscribe()
     publish(gateway, "a81f7c", story)
-    view = ViewModel()
+    view = ViewModel(gateway.recent)
     view.apply(subscription.drain())
     return view.view[0]
 
@@ -89,6 +89,14 @@ def test_lists_are_exported_as_json_lines_and_csv() -> None:
     assert [line["status"] for line in lines] == [200, 503]
     assert [row["status"] for row in table] == ["200", "503"]
     assert table[1]["backend"] == ""
+
+
+def test_a_table_has_the_same_headings_whatever_is_in_it() -> None:
+    assert to_csv([]).strip().split(",") == [
+        *("time", "id", "model", "served_model", "backend", "zone", "reason", "status", "error"),
+        *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "counted"),
+        *("is_estimated", "estimated_usd", "cost_usd", "is_unpriced"),
+    ]
 
 
 LOCAL = Story(0, "gpt-4", "local-llama", served="llama3:70b")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Collection
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.observe.events import Attempt, BackendToggled, NexusEvent, ZoneToggled
+from nexus_core.observe.requests import RecentRequests
 from nexus_core.types import PrivacyZone
 from nexus_tui.view.filter import parse_filter
 from nexus_tui.view.model import BACKENDS, KPI, LIST, SORTS, ViewModel
@@ -25,9 +27,20 @@ def events_of(*stories: Story) -> list[NexusEvent]:
     return subscription.drain()
 
 
+def new_view(capacity: int = 1000) -> ViewModel:
+    """With a store of its own, which `feed` changes as a source does."""
+    return ViewModel(RecentRequests(), capacity)
+
+
+def feed(view: ViewModel, events: Collection[NexusEvent]) -> None:
+    for event in events:
+        view.requests.apply(event)
+    view.apply(events)
+
+
 def view_of(*stories: Story, capacity: int = 100) -> ViewModel:
-    view = ViewModel(capacity)
-    view.apply(events_of(*stories))
+    view = new_view(capacity)
+    feed(view, events_of(*stories))
     return view
 
 
@@ -42,12 +55,12 @@ FAILED = Story(1, "secret-gpt", None, None, status=503, first_ms=None, total_ms=
 
 def test_a_request_grows_with_its_events() -> None:
     events = events_of(OK)
-    view = ViewModel()
+    view = new_view()
 
-    view.apply(events[:1])
+    feed(view, events[:1])
     row = view.view[0]
     first = (row.is_live, row.backend, row.status, row.version)
-    view.apply(events[1:])
+    feed(view, events[1:])
 
     assert first == (True, None, None, 0)
     assert (row.is_live, row.backend, row.status) == (False, "vllm-a", 200)
@@ -62,9 +75,9 @@ def test_the_ring_drops_the_oldest_row() -> None:
 
 
 def test_events_of_an_unknown_request_change_nothing() -> None:
-    view = ViewModel()
+    view = new_view()
 
-    view.apply(events_of(OK)[1:])
+    feed(view, events_of(OK)[1:])
 
     assert view.kept == 0
 
@@ -73,10 +86,10 @@ def test_events_of_an_unknown_request_change_nothing() -> None:
 def test_any_order_of_events_leaves_a_view_that_can_be_read(shuffle: random.Random) -> None:
     events = events_of(OK, LIVE, FAILED, *STORIES[-6:])
     shuffle.shuffle(events)
-    view = ViewModel(capacity=4)
+    view = new_view(capacity=4)
     view.set_filter("live")
 
-    view.apply(events)
+    feed(view, events)
 
     assert all(row.is_live for row in view.view)
     assert view.kept == 4
@@ -86,9 +99,9 @@ def test_any_order_of_events_leaves_a_view_that_can_be_read(shuffle: random.Rand
 
 def test_totals_come_from_the_core() -> None:
     source, gateway = make_source()
-    view = ViewModel()
+    view = new_view()
 
-    view.apply(source.drain())
+    feed(view, source.drain())
 
     assert view.kept == gateway.stats.requests + gateway.stats.refused
     assert sum(row.is_live for row in view.view) == gateway.stats.in_flight
@@ -121,19 +134,19 @@ def test_the_rate_forgets_after_a_minute_and_ignores_what_is_older() -> None:
 
 
 def test_groups_are_dirty_once() -> None:
-    view = ViewModel()
+    view = new_view()
 
     assert view.take_dirty() == {KPI, BACKENDS, LIST}
     assert view.take_dirty() == set()
-    view.apply([BackendToggled(at=NOW, backend="openai", enabled=False)])
+    feed(view, [BackendToggled(at=NOW, backend="openai", enabled=False)])
     assert view.take_dirty() == {KPI, BACKENDS}
 
 
 def test_a_switch_is_pending_until_its_event() -> None:
-    view = ViewModel()
+    view = new_view()
     view.pending["openai"] = False
 
-    view.apply([BackendToggled(at=NOW, backend="openai", enabled=False)])
+    feed(view, [BackendToggled(at=NOW, backend="openai", enabled=False)])
 
     assert view.pending == {}
 
@@ -145,7 +158,7 @@ def test_a_paused_list_keeps_its_rows_whatever_the_ring_drops() -> None:
     view = view_of(Story(1, "old", "openai"), capacity=2)
     view.pause()
 
-    view.apply(events_of(*(Story(1, f"m{n}", "openai") for n in range(5))))
+    feed(view, events_of(*(Story(1, f"m{n}", "openai") for n in range(5))))
 
     assert models(view) == ["old"]
     assert view.new_while_paused == 5
@@ -156,7 +169,7 @@ def test_a_paused_list_keeps_its_rows_whatever_the_ring_drops() -> None:
 def test_a_filter_on_a_paused_list_searches_the_frozen_rows() -> None:
     view = view_of(OK, FAILED)
     view.pause()
-    view.apply(events_of(OK, OK, OK))
+    feed(view, events_of(OK, OK, OK))
 
     view.set_filter("vllm")
 
@@ -242,13 +255,13 @@ def test_the_dearest_is_on_top_and_what_has_no_known_cost_below() -> None:
 
 
 def test_rows_enter_and_leave_a_filter_as_they_change() -> None:
-    view = ViewModel()
+    view = new_view()
     view.set_filter("live")
     events = events_of(OK)
 
-    view.apply(events[:2])
+    feed(view, events[:2])
     while_running = len(view.view)
-    view.apply(events[2:])
+    feed(view, events[2:])
 
     assert (while_running, len(view.view)) == (1, 0)
 
@@ -276,12 +289,12 @@ def test_a_cleared_view_forgets_its_rows_and_begins_anew() -> None:
     gateway = make_gateway()
     watched = gateway.bus.subscribe()
     publish(gateway, "old", STORIES[0])
-    view = ViewModel()
-    view.apply(watched.drain())
+    view = new_view()
+    feed(view, watched.drain())
 
     view.clear()
     publish(gateway, "new", STORIES[0])
-    view.apply(watched.drain())
+    feed(view, watched.drain())
 
     assert [row.request_id for row in view.view] == ["new"]
     assert view.kept == 1
@@ -313,7 +326,7 @@ def test_a_sorted_list_takes_in_what_comes() -> None:
     gateway = make_gateway()
     subscription = gateway.bus.subscribe()
     publish(gateway, "late", Story(0, "m250", "openai", total_ms=250))
-    view.apply(subscription.drain())
+    feed(view, subscription.drain())
 
     assert models(view)[-2:] == ["m250", "m300"]
 
@@ -348,7 +361,7 @@ def test_a_cleared_list_is_empty_and_goes_on() -> None:
     view.mark(view.view[0])
 
     view.clear()
-    view.apply(events_of(OK))
+    feed(view, events_of(OK))
 
     assert models(view) == ["llama3:70b"]
     assert view.marked == []
@@ -373,12 +386,12 @@ def test_the_newest_failures_of_a_backend_are_kept() -> None:
 def test_whatever_is_done_to_the_list_its_rows_are_all_different_and_all_match(
     handlers: list[str], shuffle: random.Random
 ) -> None:
-    view = ViewModel(capacity=8)
+    view = new_view(capacity=8)
     events = events_of(*(STORIES[number * 7] for number in range(12)), FAILED, LIVE)
     for deed in handlers:
         for _ in range(shuffle.randrange(4)):
             if events:
-                view.apply([events.pop(0)])
+                feed(view, [events.pop(0)])
         {
             "sort": view.sort_by_next,
             "reverse": view.reverse,
@@ -416,24 +429,25 @@ def refusal(stage: str) -> Story:
 
 
 def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
-    view = ViewModel()
-    view.apply(
+    view = new_view()
+    feed(
+        view,
         [
             *events_of(OK, refusal("enabled")),
             toggled(NOW, enabled=False),
             *events_of(OK, OK, refusal("enabled"), refusal("tier")),
-        ]
+        ],
     )
 
     assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
 
-    view.apply([toggled(NOW, enabled=True)])
+    feed(view, [toggled(NOW, enabled=True)])
     assert view.zones.cuts == {}
 
 
 def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
-    view = ViewModel()
-    view.apply(events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
+    view = new_view()
+    feed(view, events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
     watch = view.zones
 
     assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2

@@ -1,0 +1,83 @@
+"""Where a request would go now, and why: asked of what is in force; nothing is sent or counted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from nexus_core.control.live_config import LiveConfig
+from nexus_core.dialects.request import Request
+from nexus_core.errors import UnsupportedFieldsError
+from nexus_core.near_names import shortlist
+from nexus_core.providers.base import prepared
+from nexus_core.proxy.attempt import ProxyParts
+from nexus_core.routing.context import ContextBuilder
+from nexus_core.routing.explain import (
+    Chosen,
+    Explanation,
+    Question,
+    TranslationReport,
+    explain,
+)
+from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.refusal import asked_name, is_unknown
+from nexus_core.routing.requirements import read_requirements
+from nexus_core.routing.router import RouteDecision, foresee
+from nexus_core.routing.what_if import with_usable
+
+
+class Explainer:
+    """Explains requests by the same context that decides them."""
+
+    def __init__(self, live: LiveConfig, parts: ProxyParts, contexts: ContextBuilder) -> None:
+        self._live = live
+        self._parts = parts
+        self._contexts = contexts
+
+    async def explain(self, question: Question, request: Request | None = None) -> Explanation:
+        """Where such a request would go now, and why; nothing is sent and nothing counted.
+
+        Args:
+            request: to be translated for whoever is chosen.
+        """
+        # As the forwarder does: what is spent counts.
+        await self._parts.cost_tracker.ready(wants_prices=False)
+        decision = self._foresee(question)
+        if not decision.order and not all(drop.backend.models_known for drop in decision.dropped):
+            await self._parts.models_known()  # as the forwarder does
+            decision = self._foresee(question)
+        near: Sequence[str] = ()
+        if is_unknown(decision):
+            near = await shortlist(asked_name(decision), KnownNames(decision.context))
+        explanation = explain(decision, near)
+        chosen = explanation.chosen
+        if chosen is None:
+            return explanation
+        backend = self._live.registry.snapshot(chosen.backend)
+        cost = await self._parts.cost_tracker.expected_cost(backend, chosen.model, question.demand)
+        if cost is not None:
+            explanation = replace(
+                explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
+            )
+        if request is None:
+            return explanation
+        translation = await self._translation(request, chosen)
+        return replace(explanation, translation=translation)
+
+    def _foresee(self, question: Question) -> RouteDecision:
+        need = read_requirements(
+            question.model, question.hints, self._live.config.routing, question.demand
+        )
+        context = self._contexts.build(question.client)
+        return foresee(need, with_usable(context, question.usable))
+
+    async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:
+        try:
+            agent = self._parts.agents[chosen.backend]
+            call = await prepared(agent, request, chosen.model)
+        except UnsupportedFieldsError as error:
+            return TranslationReport(unsupported=error.fields)
+        made = call.translation
+        if made is None:
+            return None
+        return TranslationReport(made.dropped, made.ignored, made.changed)

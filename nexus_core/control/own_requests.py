@@ -1,0 +1,76 @@
+"""Requests that an operator sends or repeats: carried beside those of clients, answers kept."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from nexus_core.control.live_config import LiveConfig
+from nexus_core.errors import NexusError
+from nexus_core.proxy.capture import Captures
+from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.reply import ProxyRequest, Reply
+
+log = logging.getLogger(__name__)
+
+MAX_OWN_REQUESTS = 16  # under way at once
+
+
+class TooManyOwnRequestsError(NexusError):
+    """Nobody waits at the other end of an operator's request, so their number is bounded."""
+
+    status = 503
+    code = "too_many_requests"
+
+
+class OwnRequests:
+    """Begins an operator's requests and looks after them until they end."""
+
+    def __init__(self, live: LiveConfig, forwarder: Forwarder, captures: Captures) -> None:
+        self._live = live
+        self._forwarder = forwarder
+        self._captures = captures
+        self._tasks: asyncio.TaskGroup | None = None
+        self._open: dict[str, int] = {}  # under way, and the bytes of each
+
+    @contextmanager
+    def carried_by(self, tasks: asyncio.TaskGroup) -> Generator[None]:
+        """Requests may begin inside the block; the group waits for their end."""
+        self._tasks = tasks
+        try:
+            yield
+        finally:
+            self._tasks = None
+
+    def begin(self, request: ProxyRequest, reply: Reply) -> None:
+        """Carry a request and keep its answer; nobody waits for its end.
+
+        Raises:
+            NexusError: nobody would look after it, or too much of the kind is under way: there is
+                no connection of whose client that could be said.
+        """
+        if self._tasks is None:
+            raise NexusError("Nexus is not running")
+        size = len(request.envelope.body)
+        waiting = sum(self._open.values())
+        is_full = waiting and waiting + size > self._live.config.server.max_body_bytes
+        if len(self._open) >= MAX_OWN_REQUESTS or is_full:
+            raise TooManyOwnRequestsError(
+                f"{len(self._open)} requests from the dashboard or the control API are in "
+                "progress; retry when some of them have finished"
+            )
+        self._open[request.envelope.id] = size
+        kept = self._captures.record(request, reply)
+        self._tasks.create_task(
+            self._forward(request, kept), name=f"operator-{request.envelope.id}"
+        )
+
+    async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
+        try:
+            await self._forwarder.forward(request, reply)
+        except Exception:
+            log.exception("failed request=%s", request.envelope.id)  # told by its events, too
+        finally:
+            del self._open[request.envelope.id]

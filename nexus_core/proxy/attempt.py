@@ -1,0 +1,192 @@
+"""One try at one backend: its slot, its charge, the exchange, the answer passed on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+
+from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
+from nexus_core.fleet.registry import Registry
+from nexus_core.money.accounting import CostTracker
+from nexus_core.observe.bus import EventBus
+from nexus_core.providers import InferenceAgent
+from nexus_core.providers.base import Call, prepared
+from nexus_core.proxy.charge import ReportedUsage
+from nexus_core.proxy.exchange import (
+    Answer,
+    AttemptFailedError,
+    Exchange,
+    Failure,
+    reported_failure,
+)
+from nexus_core.proxy.guard import check_zone
+from nexus_core.proxy.in_flight import InFlight
+from nexus_core.proxy.judge.fault import FailureKind
+from nexus_core.proxy.relay import StreamFaultError, StreamRelay
+from nexus_core.proxy.reply import SelectedRoute
+from nexus_core.routing.router import RouteDecision
+from nexus_core.routing.scoring import Strategy
+from nexus_core.upstream.base import UpstreamError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProxyParts:
+    """What it takes to carry requests to backends; the same for all of them."""
+
+    agents: Mapping[str, InferenceAgent]  # by the backend's name
+    registry: Registry
+    strategy: Strategy
+    cost_tracker: CostTracker
+    bus: EventBus
+    now: Callable[[], float]  # seconds since the epoch
+    models_known: Callable[[], Awaitable[None]]  # returns after the first look at every backend
+    doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
+
+
+@dataclass(frozen=True, slots=True)
+class FailedAttempt:
+    """A try that gave the client nothing: another backend may be tried."""
+
+    failure: Failure
+    route: SelectedRoute  # whose failure it is
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One exchange with the first candidate of a decision, whose slot is held already."""
+
+    parts: ProxyParts
+    flight: InFlight
+    decision: RouteDecision
+    number: int  # 1 for the first backend tried
+
+    async def run(self) -> FailedAttempt | None:
+        """Try it; how it failed, or None if the client was answered. Gives the slot back.
+
+        Raises:
+            NexusError: the request is over, whatever other backends there are.
+        """
+        parts, record, choice = self.parts, self.flight.record, self.decision.order[0]
+        request, backend = record.request, choice.backend
+        agent = parts.agents[backend.name]
+        selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
+        may_send = partial(parts.registry.still_holds, backend)
+        exchange = Exchange(agent, self.flight.server, may_send, parts.now)
+        try:
+            check_zone(request.need, choice)
+            self.flight.blame.begin(self.decision.order)
+            record.routed(selected, self.decision, self.number)
+            record.open_charge(backend, selected.model)
+            parts.strategy.next_turn()
+            call = await prepared(
+                agent,
+                request.envelope,
+                selected.model,
+                wants_usage=parts.cost_tracker.is_priced(backend, selected.model),
+            )
+            record.hints_dropped(call.translation.dropped if call.translation else ())
+            failure = await self._exchange(exchange, call, selected)
+        except UnsupportedFieldsError as error:
+            if self.number == 1:
+                raise
+            # It only stands in for one that failed: another one may be able to.
+            failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
+            record.attempt_failed(backend.name, failure, 0.0)
+        finally:
+            is_unused = exchange.is_refused or not exchange.is_sent
+            record.exchange_ended(is_free=record.reported_usage is None and is_unused)
+            try:
+                await exchange.close()
+            finally:
+                parts.registry.release(backend.name, choice.half_open_model)
+        return None if failure is None else FailedAttempt(failure, record.selected or selected)
+
+    async def _exchange(
+        self, exchange: Exchange, call: Call, selected: SelectedRoute
+    ) -> Failure | None:
+        """Send the call and pass its answer on; what the registry learns of the backend by it."""
+        record, blame, registry = self.flight.record, self.flight.blame, self.parts.registry
+        agent, name, model = exchange.agent, selected.backend.name, selected.model
+        try:
+            answer = await exchange.open(call)
+            await record.counted()
+            record.waited(exchange.seconds)
+            registry.record_success(name, exchange.seconds * 1000)
+            registry.cooldowns.begin(name, model)
+            if answer.status >= 400:
+                blame.forgive()
+            blame.answered()
+            self.parts.strategy.affinity.remember(record.request.need.demand.prefixes, name)
+            await deliver(self.flight, answer)
+            if answer.status < 400:
+                registry.cooldowns.succeed(name, model)
+        except AttemptFailedError as failed:
+            record.waited(exchange.seconds)
+            record.attempt_failed(name, failed.failure, exchange.seconds)
+            blame.learn(agent, model, failed.failure)
+            return failed.failure
+        except StreamFaultError as reported:
+            blame.learn(agent, model, reported_failure(reported, name, call))
+            record.broke(f'backend "{name}": {reported}')
+            await self.flight.reply.finish()
+        except asyncio.CancelledError:
+            # A whole answer may take any time: only of a stream it is said when it begins.
+            is_silent = call.is_streaming and not record.has_begun
+            if is_silent and self.flight.has_run_out:
+                blame.add(name, model, self.flight.too_late)
+            raise
+        return None
+
+
+async def deliver(flight: InFlight, answer: Answer) -> None:
+    """Pass an answer on to the client, from the route chosen last.
+
+    Raises:
+        UpstreamFailedError: its stream ended early, or nothing came for too long.
+        StreamFaultError: the backend reported an error in the middle of its stream.
+    """
+    record, reply = flight.record, flight.reply
+    record.answered(answer)
+    selected = record.selected
+    assert selected is not None  # noqa: S101 - set with the route, for the type checker
+    length = len(answer.body) if answer.relay is None else None
+    headers = await reply.start(answer.status, answer.headers, selected, length=length)
+    record.began(selected.backend.name, answer.status, headers)
+    if answer.relay is None:
+        await reply.send(answer.body)
+    else:
+        await _relay(flight, selected, answer.body, answer.relay)
+    await reply.finish()
+
+
+async def _relay(
+    flight: InFlight, selected: SelectedRoute, first: bytes, relay: StreamRelay
+) -> None:
+    """Pass a stream on to its end, and note what it reports of its usage."""
+    name, model = selected.backend.name, selected.model
+    idle, is_whole = flight.server.idle_timeout_seconds, False
+    try:
+        await relay.pass_on(first, flight.reply, idle)
+    except UpstreamError as error:
+        why = relay.cut_text(str(error))
+        flight.blame.add(name, model, why)
+        raise UpstreamFailedError(f'backend "{name}": {why}') from error
+    except TimeoutError as error:
+        why = f"no data for {idle:g} s"
+        flight.blame.add(name, model, why)
+        raise UpstreamFailedError(
+            f'backend "{name}": {why}', status=504, code="upstream_timeout"
+        ) from error
+    else:
+        is_whole = True
+    finally:
+        flight.record.relayed(
+            ReportedUsage(
+                usage=relay.usage,
+                service_tier=relay.service_tier,
+                text_bytes=relay.text_bytes,
+                is_whole=is_whole,
+            )
+        )

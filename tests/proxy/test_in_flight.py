@@ -1,0 +1,36 @@
+"""What ends a request under way, and what is said of it."""
+
+import asyncio
+from contextlib import suppress
+
+from nexus_core.errors import UpstreamFailedError
+from tests.proxy.test_attempt import attempt
+from tests.proxy.test_forward import ScriptedAgent, World
+
+
+async def test_a_request_ends_with_the_error_of_who_ended_it() -> None:
+    flight = attempt(World(ScriptedAgent("a"))).flight
+    error = UpstreamFailedError("switched off")
+
+    with suppress(TimeoutError):
+        async with flight.deadline:
+            is_ended = flight.end(error, at=0.0)
+            await asyncio.Event().wait()
+
+    assert is_ended
+    assert flight.deadline.expired()
+    assert flight.ended_with is error
+    assert not flight.has_run_out
+
+
+async def test_a_request_whose_time_is_over_can_not_be_ended_by_others() -> None:
+    flight = attempt(World(ScriptedAgent("a"))).flight
+
+    with suppress(TimeoutError):
+        async with flight.deadline:
+            flight.deadline.reschedule(0.0)
+            await asyncio.Event().wait()
+
+    assert flight.has_run_out
+    assert not flight.end(UpstreamFailedError("switched off"), at=0.0)
+    assert flight.ended_with is None

@@ -1,0 +1,80 @@
+"""The explain form: what a request of the list would ask again, as a question."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from nexus_core.observe.events import RequestReceived
+from nexus_core.observe.requests import RecentRequest
+from nexus_core.types import Capability, PrivacyZone
+from nexus_tui.view.explain_form import ExplainForm
+
+HEADERS = (
+    ("X-Nexus-Privacy-Zone", "restricted"),
+    ("x-nexus-min-tier", " 2 "),
+    ("X-Nexus-Backend", "a"),
+    ("X-Nexus-Flexible", "true"),
+)
+
+
+def received(
+    endpoint: str = "/v1/chat/completions",
+    headers: tuple[tuple[str, str], ...] = HEADERS,
+) -> RecentRequest:
+    event = RequestReceived(
+        at=1.0,
+        request_id="r",
+        endpoint=endpoint,
+        model="m",
+        is_streaming=True,
+        client="laptop",
+        headers=headers,
+        body_bytes=4000,
+    )
+    return RecentRequest("r", 1.0, event)
+
+
+def test_a_request_of_the_list_is_asked_about_by_its_headers_and_its_size() -> None:
+    form = ExplainForm.of_request(received())
+
+    question = form.question(usable=("b",))
+
+    assert (question.model, question.client, question.usable) == ("m", "laptop", ("b",))
+    assert question.demand.prompt_tokens == 1000
+    assert question.demand.capabilities == {Capability.CHAT}
+    assert question.hints.zone is PrivacyZone.RESTRICTED
+    assert (question.hints.min_tier, question.hints.backend) == (2, "a")
+    assert question.hints.flexible
+    assert form.stream
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "need"),
+    [
+        ("/v1/chat/completions", Capability.CHAT),
+        ("/v1/completions", Capability.COMPLETIONS),
+        ("/v1/embeddings", Capability.EMBEDDINGS),
+    ],
+)
+def test_what_is_asked_depends_on_the_endpoint(endpoint: str, need: Capability) -> None:
+    question = ExplainForm.of_request(received(endpoint=endpoint)).question()
+
+    assert question.demand.capabilities == {need}
+
+
+def test_tools_are_a_need_and_stand_in_the_request_that_is_sent() -> None:
+    form = ExplainForm(model="m", tools=True, restricted=True, pin="a")
+
+    assert form.question().demand.capabilities == {Capability.CHAT, Capability.TOOLS}
+    sent = form.request()
+    assert "tools" in json.loads(sent.body)
+    assert (sent.zone, sent.backend) == (PrivacyZone.RESTRICTED, "a")
+
+
+@pytest.mark.parametrize("tier", ["", "5", "x", "-1"])
+def test_a_tier_that_is_none_is_not_asked_for(tier: str) -> None:
+    row = received(headers=(("X-Nexus-Min-Tier", tier),))
+
+    assert ExplainForm.of_request(row).min_tier is None
