@@ -55,6 +55,7 @@ screenshots: $(READY)
 
 bench: $(READY)
 	$(BIN)/python benchmarks/startup.py
+	$(BIN)/python benchmarks/calls.py
 	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/names.py
 	$(BIN)/python benchmarks/passthrough.py

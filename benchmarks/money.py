@@ -20,6 +20,7 @@ from pathlib import Path
 
 import genai_prices
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
@@ -35,7 +36,6 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
 from nexus_core.types import (
-    BackendType,
     Cost,
     CountMethod,
     HealthStatus,

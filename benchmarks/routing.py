@@ -13,13 +13,14 @@ from dataclasses import replace
 from random import Random
 from types import MappingProxyType
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, PrivacyZone
 
 FLEET = 50
 NUMBER = 2000

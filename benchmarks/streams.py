@@ -18,9 +18,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
 from nexus_core.api.listen.server import bind, serve
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 STREAMS = 50
 CHUNKS_PER_SECOND = 50  # of each stream, as a quick model has it

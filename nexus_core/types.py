@@ -1,4 +1,4 @@
-"""The words that everything else shares: backend types, zones, health, route reasons, money."""
+"""The words that everything else shares: zones, health, route reasons, operations, money."""
 
 from __future__ import annotations
 
@@ -23,32 +23,6 @@ def is_object(value: object) -> TypeIs[JsonObject]:
 def is_list(value: object) -> TypeIs[list[Any]]:
     """Whether parsed JSON is a list."""
     return isinstance(value, list)
-
-
-class BackendType(StrEnum):
-    """Which kind of server a backend is; decides its agent and whether it is local."""
-
-    OLLAMA = "ollama"
-    VLLM = "vllm"
-    LLAMACPP = "llamacpp"
-    LMSTUDIO = "lmstudio"
-    EXO = "exo"
-    GENERIC = "generic"
-    OPENAI = "openai"
-    ANTHROPIC = "anthropic"
-    GOOGLE = "google"
-
-    @property
-    def is_cloud(self) -> bool:
-        return self in CLOUD_TYPES
-
-    @property
-    def location(self) -> str:
-        """The value of X-Nexus-Backend-Type."""
-        return "cloud" if self in CLOUD_TYPES else "local"
-
-
-CLOUD_TYPES = frozenset({BackendType.OPENAI, BackendType.ANTHROPIC, BackendType.GOOGLE})
 
 
 class PrivacyZone(StrEnum):

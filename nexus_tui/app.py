@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
 from typing import Any, TypeVar
 
 from textual import on, work
@@ -15,19 +14,20 @@ from textual.driver import Driver
 from textual.filter import Monochrome, NoColor
 from textual.screen import Screen
 
+from nexus_core.config.tui import TuiConfig
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
-from nexus_tui.actions.context import Handlers
+from nexus_tui.actions.context import Handlers, Tabs
+from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
-from nexus_tui.draw.intake import Intake
-from nexus_tui.draw.pacer import Pacer
+from nexus_tui.draw.painter import Painter
 from nexus_tui.draw.theme import THEMES, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
@@ -44,13 +44,14 @@ from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import visible
 from nexus_tui.view.banner import alarms
 from nexus_tui.view.cost_poller import keep_costs
-from nexus_tui.view.model import BACKENDS, GROUPS, KPI, LIST, ViewModel
+from nexus_tui.view.frame import Frames
+from nexus_tui.view.model import ViewModel
 from nexus_tui.view.notices import Notices
-from nexus_tui.widgets.backend_list import BackendPanel, BackendView
+from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.filter_entry import FilterEntry
-from nexus_tui.widgets.frame import Banner, HintBar, StatusBar, TabBar
 
 T = TypeVar("T")
 
@@ -78,6 +79,36 @@ class NexusApp(App[None], inherit_bindings=False):
     ) -> None:
         super().__init__(driver_class=driver_class)
         tui = source.config.tui
+        self._look_as(tui)
+        self.source = source
+        self.view = view = ViewModel(source.requests)
+        self.frames = frames = Frames(source, view, now or source.now)
+        self.keymap = remapped(tui.keys)
+        self.lost: TerminalLostError | None = None
+        self._stop = stop
+        self._logs = LogRing() if logs is None else logs
+        self._server = server
+        self._bindings = BindingsMap(as_bindings(self.keymap.keys))
+        self.tabs = Tabs(
+            DashboardTab(source, view, frames),
+            RequestsTab(source, view),
+            BackendsTab(frames, view.troubles),
+            ZonesTab(frames, view),
+            CostsTab(frames),
+            LogsTab(self._logs),
+        )
+        self._tabs_by_id = {str(tab.id): tab for tab in self.tabs}
+        self.bars = Bars(
+            StatusBar(source, view, frames), TabBar(), Banner(self.alarms), HintBar(self._hints)
+        )
+        self._entry = FilterEntry()
+        self._notices = Notices(self._all_hint_bars, self.set_timer, self._logs, now or source.now)
+        self.painter = Painter(self, source, view, frames, self._notices)
+        self.pacer = self.painter.pacer
+        self._filtering = FilterActions(self, self.tabs, self._entry)
+        self._handlers = self._make_handlers()
+
+    def _look_as(self, tui: TuiConfig) -> None:
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
@@ -85,74 +116,35 @@ class NexusApp(App[None], inherit_bindings=False):
             self.register_theme(theme)
         self.theme = tui.theme
         self.draws_ascii = tui.ascii
-        self.source = source
-        self.view = ViewModel(source.requests)
-        self.keymap = remapped(tui.keys)
-        self.lost: TerminalLostError | None = None
-        self._now = now or source.now
-        self._stop = stop
-        self._logs = LogRing() if logs is None else logs
-        self._epoch = source.epoch
-        self._server = server
-        self._bindings = BindingsMap(as_bindings(self.keymap.keys))
-        self._make_frame(self._now)
-        self._clip = ClipActions(self, self, self._log_tab)
-        self._deeds = self._make_handlers()
-        self._intake = Intake(source.wait, self._take)
-        self.pacer = Pacer(
-            wait=self._intake.wait,
-            collect=self._collect,
-            dirty=self.view.take_dirty,
-            paint={group: partial(self._paint, group) for group in GROUPS},
-            busy_interval=1 / tui.refresh_hz,
-        )
-
-    def _make_frame(self, now: Callable[[], float]) -> None:
-        source, view = self.source, self.view
-        look = BackendView(source, view, now)
-        self._status = StatusBar(source, view, now)
-        self._tab_bar = TabBar()
-        self._banner = Banner(self.alarms)
-        self._hint_bar = HintBar(self._hints)
-        self._notices = Notices(self._all_hint_bars, self.set_timer, self._logs, now)
-        self._entry = FilterEntry()
-        self._dashboard = DashboardTab(source, view, look, now)
-        self._requests = RequestsTab(source, view)
-        self._backends = BackendsTab(look)
-        self._zones = ZonesTab(source, view, now)
-        self._log_tab = LogsTab(self._logs)
-        tabs = (
-            self._dashboard,
-            self._requests,
-            self._backends,
-            self._zones,
-            CostsTab(source),
-            self._log_tab,
-        )
-        self._tabs: dict[str, Tab] = {str(tab.id): tab for tab in tabs}
 
     def _make_handlers(self) -> Handlers:
-        requests = RequestActions(self, self._dashboard, self._requests)
-        backends = BackendActions(self, self._backends)
-        zones = ZoneActions(self, self._zones)
-        lists = ListActions(self, self._dashboard, self._requests, self._log_tab)
-        program = ProgramActions(self, self._dashboard, self._server, self.exit)
+        """What each key does, by its id."""
+        tabs = self.tabs
+        clip = ClipActions(self, self, tabs.logs)
+        requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
+        backends = BackendActions(self, tabs.backends)
+        zones = ZoneActions(self, tabs.zones)
+        lists = ListActions(self, tabs)
+        program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
         async def toggle() -> None:
-            await (zones.toggle() if self.tab is self._zones else backends.toggle())
+            await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
 
         async def open_row() -> None:
             opens: dict[Tab, Callable[[], Awaitable[None]]] = {
-                self._backends: backends.open,
-                self._log_tab: lists.open_line,
+                tabs.dashboard: requests.open,
+                tabs.requests: requests.open,
+                tabs.backends: backends.open,
+                tabs.logs: lists.open_line,
             }
-            if self.tab in (self._dashboard, self._requests, *opens):
-                await opens.get(self.tab, requests.open)()
+            if self.tab in opens:
+                await opens[self.tab]()
 
         async def palette() -> None:
             if (chosen := await program.choose_action()) is not None:
                 if not self.check_action("do", (chosen,)):
-                    self.show_tab(next(p for p in self.keymap[chosen].places if p in self._tabs))
+                    places = self.keymap[chosen].places
+                    self.show_tab(next(place for place in places if place in self._tabs_by_id))
                 self.action_do(chosen)
 
         return {
@@ -161,12 +153,11 @@ class NexusApp(App[None], inherit_bindings=False):
             **requests.handlers(),
             **backends.handlers(),
             **zones.handlers(),
-            **self._clip.handlers(),
+            **clip.handlers(),
+            **self._filtering.handlers(),
             "toggle": toggle,
             "open": open_row,
             "palette": palette,
-            "back": self._back,
-            "filter": self._open_entry,
             "theme": self._next_theme,
             "repaint": self.refresh_everything,
         }
@@ -177,20 +168,20 @@ class NexusApp(App[None], inherit_bindings=False):
         return BaseScreen(id="_default", classes="-ascii" if self.draws_ascii else None)
 
     def compose(self) -> ComposeResult:
-        yield self._status
-        yield self._tab_bar
-        yield self._banner
-        yield from self._tabs.values()
+        yield self.bars.status
+        yield self.bars.tabs
+        yield self.bars.banner
+        yield from self.tabs
         yield self._entry
-        yield self._hint_bar
+        yield self.bars.hints
 
     def on_mount(self) -> None:
-        self._collect()
+        self.painter.intake.collect()
         self._notices.forget()
         self.show_tab("dashboard")
-        self.run_worker(self._intake.run(), name="intake")
+        self.run_worker(self.painter.intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")
-        self.run_worker(keep_costs(self.source), name="costs")
+        self.run_worker(keep_costs(self.source, self.paint_soon), name="costs")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
@@ -214,54 +205,41 @@ class NexusApp(App[None], inherit_bindings=False):
         # Textual would print its own trace over the shell; the supervisor reports instead.
         self._close_messages_no_wait()
 
-    # --- painting ------------------------------------------------------------------------
+    # --- what is on the screen -----------------------------------------------------------
 
     @property
     def tab(self) -> Tab:
         """The tab that is shown."""
-        return self._tabs[self._tab_bar.tab]
+        return self._tabs_by_id[self.bars.tabs.tab]
 
-    def _collect(self) -> int:
-        self.view.mark_dirty(KPI, BACKENDS)  # clock, rate and rests move by themselves
-        return self._intake.collect()
+    def show_tab(self, name: str) -> None:
+        """Open a tab."""
+        self._entry.close()
+        self.bars.tabs.tab = name
+        for tab_name, tab in self._tabs_by_id.items():
+            tab.display = tab_name == name
+        self.paint_soon()
 
-    def _take(self) -> int:
-        if self.source.epoch != self._epoch:
-            self._epoch = self.source.epoch
-            self.view.follow(self.source.requests)
-        events = self.source.drain()
-        self.view.apply(events)
-        self.view.rate.add(self.source.now(), self.source.unseen())
-        self._notices.tell_of(events)
-        return len(events)
+    def notice(self, text: str) -> None:
+        """Say something short in the last line; it is drawn as text."""
+        self._notices.say(text)
+        self.paint_soon()
 
-    def _paint(self, group: str) -> None:
-        if group == KPI:
-            self._redraw_frame()
-            self._notices.warn()
-        if len(self.screen_stack) != 1:
-            self.view.mark_dirty(group)  # painted when the dialog is closed
-            return
-        for widget in self.tab.widgets_of(group):
-            widget.redraw()
+    def alarms(self, is_short: bool) -> list[str]:
+        """What every screen has to say, one line each."""
+        return alarms(self.frames.current, self.view.zones, self._server, is_short=is_short)
 
-    def _redraw_frame(self) -> None:
-        screens = self.screen_stack
-        if not screens:
-            return  # the app is ending, and a round of painting was under way
-        screens[0].set_class(self.source.status != "live", "-stale")
-        self._banner.share_room()
-        for widget in (self._status, self._tab_bar, self._banner, self._hint_bar):
-            widget.redraw()
-        if len(screens) > 1:
-            for banner in screens[-1].query(Banner):  # of a screen that covers all of it
-                banner.share_room()
-                banner.redraw()
+    def _hints(self) -> tuple[Key, ...]:
+        is_cut = PrivacyZone.OPEN not in self.frames.current.zones_on
+        return self.keymap.hints(self.tab.place, is_cut=is_cut)
 
-    def redraw(self) -> None:
-        """Paint what a key changed, at once."""
-        self._redraw_frame()
-        self.tab.redraw()
+    def _all_hint_bars(self) -> Iterable[HintBar]:
+        on_top = [bar for screen in self.screen_stack[1:][-1:] for bar in screen.query(HintBar)]
+        return [self.bars.hints, *on_top]
+
+    def paint_soon(self) -> None:
+        """Paint what has changed, once, as soon as what runs now has made way."""
+        self.painter.soon()
 
     def refresh_everything(self) -> None:
         """Paint every line anew, whatever is on the screen."""
@@ -269,23 +247,9 @@ class NexusApp(App[None], inherit_bindings=False):
             widget.redraw_all()
         self.refresh()
 
-    def _hints(self) -> list[Key]:
-        is_cut = not self.source.is_zone_enabled(PrivacyZone.OPEN)
-        return self.keymap.hints(self.tab.place, is_cut=is_cut)
-
-    def alarms(self, is_short: bool) -> list[str]:
-        """What every screen has to say, one line each."""
-        return alarms(self.source, self.view, self._server, is_short=is_short)
-
-    def _all_hint_bars(self) -> Iterable[HintBar]:
-        on_top = [bar for screen in self.screen_stack[-1:] for bar in screen.query(HintBar)]
-        return {self._hint_bar, *on_top}
-
-    def notice(self, text: str) -> None:
-        """Say something short in the last line; it is drawn as text."""
-        self._notices.say(text)
-
     # --- keys ----------------------------------------------------------------------------
+    # A key's way: Textual asks `check_action` whether it is for here, and calls `action_do`; its
+    # action changes the view, or calls `command`; then all is painted, once.
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key means something on the tab that is shown."""
@@ -294,30 +258,22 @@ class NexusApp(App[None], inherit_bindings=False):
         places = self.keymap[str(parameters[0])].places
         return "everywhere" in places or not set(self.tab.places).isdisjoint(places)
 
-    @on(HintBar.Chosen)
-    def _hint_clicked(self, message: HintBar.Chosen) -> None:
-        self.action_do(message.key_id)
-
     def action_do(self, key_id: str) -> None:
-        """Do what a key is for; what has to ask or wait goes on beside the screen."""
-        deed = self._deeds[key_id]
-        if inspect.iscoroutinefunction(deed):
-            self._finish(deed)
+        """Do what a key is for, and paint; what has to ask or wait goes on beside the screen."""
+        action = self._handlers[key_id]
+        if inspect.iscoroutinefunction(action):
+            self._finish(action)
         else:
-            deed()
+            action()
+            self.paint_soon()
 
     @work
-    async def _finish(self, deed: Callable[[], Awaitable[None]]) -> None:
+    async def _finish(self, action: Callable[[], Awaitable[None]]) -> None:
         try:
-            await deed()
+            await action()
         except NexusError as error:
             self.notice(visible(error.message))
-
-    async def ask(self, dialog: Screen[T]) -> T | None:
-        """Show a dialog; its value, or None when it was left."""
-        result = await self.push_screen_wait(dialog)
-        self.redraw()
-        return result
+        self.paint_soon()
 
     @property
     def may_command(self) -> bool:
@@ -331,26 +287,33 @@ class NexusApp(App[None], inherit_bindings=False):
         return False
 
     async def command(self, command: Command) -> Outcome | None:
-        """Say what became of it; what it changed is drawn from the events that follow."""
+        """Say what became of it; the view knows by then what it changed here."""
+        self.paint_soon()  # another process takes its time: what was asked for is seen meanwhile
         try:
             outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
             self.notice(visible(str(error).partition("\n")[0]))  # of a file's faults, the first
             return None
+        self.painter.take_in()
         self.notice(visible(outcome.message))
-        self._collect()
-        self.redraw()
         return outcome
 
-    # --- keys: tabs and filter -----------------------------------------------------------
+    async def ask(self, dialog: Screen[T]) -> T | None:
+        """Show a dialog; its value, or None when it was left."""
+        result = await self.push_screen_wait(dialog)
+        self.paint_soon()
+        return result
 
-    def show_tab(self, name: str) -> None:
-        """Open a tab."""
-        self._entry.close()
-        self._tab_bar.tab = name
-        for tab_name, tab in self._tabs.items():
-            tab.display = tab_name == name
-        self.redraw()
+    def _next_theme(self) -> None:
+        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self.refresh_everything()
+        self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+
+    # --- clicks, and what is typed -------------------------------------------------------
+
+    @on(HintBar.Chosen)
+    def _hint_clicked(self, message: HintBar.Chosen) -> None:
+        self.action_do(message.key_id)
 
     @on(TabBar.Chosen)
     def _tab_clicked(self, message: TabBar.Chosen) -> None:
@@ -358,56 +321,18 @@ class NexusApp(App[None], inherit_bindings=False):
 
     @on(BackendPanel.Chosen)
     def _backend_clicked(self, message: BackendPanel.Chosen) -> None:
-        self._backends.table.select(message.name)
+        self.tabs.backends.table.select(message.name)
         self.show_tab("backends")
 
     @on(RowList.Opened)
     def _row_clicked(self) -> None:
         self.action_do("open")
 
-    def _back(self) -> None:
-        if self._entry.display:
-            self._entry.close()
-            self._filter("")
-        elif self.tab.close():
-            if self.tab is self._requests:
-                self.show_tab(self._requests.origin)
-        elif self.tab.filter_example:
-            self._filter("")
-            self.view.set_errors_only(False)
-        self.redraw()
-
-    def _filter(self, text: str) -> None:
-        if self.tab is self._log_tab:
-            self._log_tab.list.set_filter(text)
-        else:
-            self.view.set_filter(text)
-
-    def _open_entry(self) -> None:
-        if not self.tab.filter_example:
-            self.show_tab("requests")
-        self.tab.close()
-        logs = self._log_tab
-        text = logs.list.filter if self.tab is logs else self.view.filter.text
-        self._entry.open(text, self.tab.filter_example)
-
     @on(FilterEntry.Typed)
     def _filter_typed(self, message: FilterEntry.Typed) -> None:
-        self._filter(message.text)
-        self._paint(LIST)
+        self._filtering.apply(message.text)
+        self.paint_soon()
 
     @on(FilterEntry.Done)
     def _filter_done(self) -> None:
-        self.redraw()
-
-    # --- keys: the app -------------------------------------------------------------------
-
-    def _next_theme(self) -> None:
-        name = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
-        self.theme = name
-        self.refresh_everything()
-        self.notice(f"theme {name}; theme in [tui] keeps it")
-
-    def put_on_clipboard(self, title: str, text: str, *, may_keep: bool = True) -> None:
-        """Copy by the terminal and the desktop; where neither is sure, show the text too."""
-        self._clip.put(title, text, may_keep=may_keep)
+        self.paint_soon()

@@ -9,6 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, RoutingConfig, StorageConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.circuit import Cooldown
@@ -18,7 +19,7 @@ from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, Capability, HealthStatus, ModelDetails, PrivacyZone
+from nexus_core.types import Capability, HealthStatus, ModelDetails, PrivacyZone
 
 MODEL = "llama3:70b"
 
@@ -123,11 +124,12 @@ COOLDOWNS = st.builds(
 
 @st.composite
 def fleets(draw: st.DrawFn) -> tuple[BackendSnapshot, ...]:
-    """Up to six backends in any state."""
+    """Up to six backends of any type in any state."""
     names = draw(st.lists(st.sampled_from("abcdef"), unique=True))
     return tuple(
         snapshot(
             name,
+            type=draw(st.sampled_from(BackendType)),
             zone=draw(st.sampled_from(PrivacyZone)),
             tier=draw(st.none() | st.integers(0, 4)),
             priority=draw(st.integers(0, 3)),

@@ -30,7 +30,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import BackendStats, OperationKey, Stats
-from nexus_core.types import NANO, BackendType, HealthStatus, Operation, RouteReason
+from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -47,7 +47,6 @@ _OPERATION_NAMES = {
     Operation.COMPLETIONS: "text_completion",
     Operation.EMBEDDINGS: "embeddings",
 }
-_PROVIDER_NAMES = {BackendType.GOOGLE: "gcp.gemini"}  # the others are called as their type is
 _OPERATION_LABELS = (
     "gen_ai_operation_name",
     "gen_ai_provider_name",
@@ -257,7 +256,7 @@ def _operation_values(operation: OperationKey) -> tuple[str, ...]:
     kind = operation.backend_type
     return (
         _OPERATION_NAMES[operation_at(operation.endpoint)],
-        _PROVIDER_NAMES.get(kind, kind.value),
+        kind.spec.otel_name or kind.value,
         _plain(operation.model),
         operation.backend,
     )

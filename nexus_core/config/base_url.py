@@ -9,9 +9,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import assert_never
 from urllib.parse import urlsplit
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
+from nexus_core.types import DialectName
 
 _VERSION = re.compile(r"v\d{1,2}(?:[.p]\d{1,2})?(?:(?:alpha|beta|preview)\d{0,2})?", re.IGNORECASE)
 
@@ -48,8 +50,9 @@ _ANTHROPIC_ENDPOINT = re.compile(
     r"/messages(?:/count_tokens|/batches)?|(?<=/v1)/(?:models|complete)"
 )
 _GOOGLE_ENDPOINT = re.compile(r"/models(?:/[^/:]+(?::\w+)?)?")
-_OLLAMA_ENDPOINT = re.compile(r"/api(?:/(?:chat|generate|tags|show|ps|embed|embeddings|version))?")
-_LMSTUDIO_ENDPOINT = re.compile(r"/api/v[01](?:/(?:chat|models))?")
+_OWN_ENDPOINTS = {kind: re.compile(kind.spec.own_endpoints or "(?!)") for kind in BackendType}
+# Azure's from before its /openai/v1.
+_DEPLOYMENT = re.compile(r"/openai(?:/(?:deployments|models)(?:/[^/]+)*)?")
 _GOOGLE_PUBLISHER = re.compile(r".*/v\d{1,2}(?:alpha|beta)?\d?(?:/[^/]+)*/publishers/google")
 
 
@@ -60,12 +63,18 @@ class BaseUrl:
     root: str  # beside it are a local server's own paths: /api/ps, /props
     api: str  # where `version` is: chat is at {api}/chat/completions
     version: str  # /v1, or Google's /v1beta
+    query: str = ""  # of every URL: api-version=2024-10-21
+    is_by_deployment: bool = False  # chat is at {api}/deployments/{model}/chat/completions
 
     def of(self, path: str) -> str:
         """The whole URL of `/v1/chat/completions`, `/api/ps`, …; a query stays as it is."""
         if path.startswith(self.version) and path[len(self.version) : len(self.version) + 1] == "/":
-            return self.api + path[len(self.version) :]
-        return self.root + path
+            url = self.api + path[len(self.version) :]
+        else:
+            url = self.root + path
+        if not self.query:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{self.query}"
 
 
 @lru_cache(maxsize=1024)
@@ -74,30 +83,34 @@ def read_base_url(url: str, kind: BackendType) -> BaseUrl:
 
     A trailing slash, /v1 and /v1beta make no difference. A path that ends in another version, or
     in a suffix that a vendor is known for, is the base as it stands; so is what is left of a whole
-    endpoint (`…/chat/completions`).
+    endpoint (`…/chat/completions`). Below a bare host is what the type's own URL has there.
 
     Args:
-        url: valid, without query, fragment and credentials.
+        url: valid, without fragment and credentials; a query is Azure's api-version.
     """
     parts = urlsplit(url)
     origin = f"{parts.scheme}://{parts.netloc.lower()}"
     path = re.sub("/{2,}", "/", parts.path).rstrip("/")
-    match kind:
-        case BackendType.ANTHROPIC:
+    match kind.spec.dialect:
+        case DialectName.ANTHROPIC:
             root, api, version = *_anthropic(path), "/v1"
-        case BackendType.GOOGLE:
+        case DialectName.GEMINI:
             root, api, version = *_google(path), "/v1beta"
-        case _:
+        case DialectName.OPENAI_CHAT:
+            if kind.spec.has_deployments:
+                path = _without(_DEPLOYMENT, _without(_OPENAI_ENDPOINT, path))
+                if parts.query and not path.endswith("/v1"):  # which takes a version of its own
+                    api = f"{origin}{path}/openai"
+                    return BaseUrl(origin + path, api, "/v1", parts.query, is_by_deployment=True)
             root, api, version = *_openai(parts.hostname or "", path, kind), "/v1"
-    return BaseUrl(origin + root, origin + api, version)
+        case _:
+            assert_never(kind.spec.dialect)
+    return BaseUrl(origin + root, origin + api, version, parts.query)
 
 
 def _openai(host: str, path: str, kind: BackendType) -> tuple[str, str]:
-    # The native API of these servers stands beside the one that Nexus speaks.
-    if kind is BackendType.OLLAMA:
-        path = _without(_OLLAMA_ENDPOINT, path)
-    elif kind is BackendType.LMSTUDIO:
-        path = _without(_LMSTUDIO_ENDPOINT, path)
+    # The native API of some servers stands beside the one that Nexus speaks.
+    path = _without(_OWN_ENDPOINTS[kind], path)
     base = _without(_OPENAI_ENDPOINT, path)
     if base == path:
         base = base.removesuffix("/v1beta")
@@ -107,8 +120,9 @@ def _openai(host: str, path: str, kind: BackendType) -> tuple[str, str]:
     if base not in (path, path.removesuffix("/v1beta")):
         return base, base  # of a whole endpoint
     if not base:
-        below = _bare(host)
-        return below.removesuffix("/v1"), below
+        below = urlsplit(kind.spec.url or kind.spec.url_example or "").path or _bare(host)
+        last = below.rpartition("/")[2]
+        return below.removesuffix(f"/{last}") if _VERSION.fullmatch(last) else below, below
     if any(suffix.fullmatch(base) for suffix in _SUFFIXES) and not _is_of(host, _VERSIONED_BELOW):
         return base, base
     return base, f"{base}/v1"

@@ -14,6 +14,7 @@ import tomli
 from pydantic import ValidationError
 
 from nexus_core.config import user_dirs
+from nexus_core.config.by_type import faults_by_type, implied_by_type
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment, read_proxy_url
 from nexus_core.config.problems import Problems, syntax_problem
@@ -30,7 +31,7 @@ from nexus_core.config.schema import (
 )
 from nexus_core.config.wording import A_DATE, faults_of, shown, unknown_key
 from nexus_core.errors import ConfigError
-from nexus_core.types import CLOUD_TYPES, PrivacyZone, is_list, is_object
+from nexus_core.types import is_list, is_object
 
 FILE_NAME = "nexus.toml"
 
@@ -147,12 +148,10 @@ def _without_computed(table: dict[str, Any], path: KeyPath, problems: Problems) 
 
 
 def _prepared_backend(backend: object, path: KeyPath, problems: Problems) -> object:
-    """A backend as written, with the zone that its type implies."""
+    """A backend as written, with the zone and the URL that its type implies."""
     if not is_object(backend):
         return backend
-    is_cloud = backend.get("type") in CLOUD_TYPES
-    zone = PrivacyZone.OPEN if is_cloud else PrivacyZone.RESTRICTED
-    return {"zone": zone} | _without_computed(backend, path, problems)
+    return implied_by_type(backend) | _without_computed(backend, path, problems)
 
 
 def _check_together(values: dict[str, Any], problems: Problems) -> None:
@@ -169,13 +168,12 @@ def _check_together(values: dict[str, Any], problems: Problems) -> None:
 def _check_backends(backends: list[dict[str, Any]], problems: Problems) -> None:
     first_of: dict[str, int] = {}
     for index, backend in enumerate(backends):
-        name, kind = backend.get("name"), backend.get("type")
+        name = backend.get("name")
         if isinstance(name, str) and first_of.setdefault(name, index) != index:
             text = f"duplicate name {shown(name)}, already used by backends[{first_of[name]}]"
             problems.add(("backends", index, "name"), text)
-        if kind in CLOUD_TYPES and "api_key_env" not in backend:
-            text = f"is missing; type {kind} requires the environment variable of its API key"
-            problems.add(("backends", index, "api_key_env"), text)
+        for key, text in faults_by_type(backend):
+            problems.add(("backends", index, key), text)
 
 
 def _check_aliases(aliases: dict[str, str], problems: Problems) -> None:

@@ -16,9 +16,10 @@ from pydantic import (
 )
 from typing_extensions import TypeIs
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import OutboundProxy, check_written
 from nexus_core.config.tui import TuiConfig
-from nexus_core.types import BackendType, PrivacyZone, is_object
+from nexus_core.types import PrivacyZone, is_object
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
 
@@ -58,14 +59,14 @@ def _base_url(url: str) -> str:
         raise ValueError("must be http:// or https:// and a host, such as http://127.0.0.1:11434")
     if "@" in parts.netloc:
         raise ValueError("must not contain a user name or password; use api_key_env for a key")
-    if "api-version=" in parts.query:
-        raise ValueError(
-            "must end with the host or path, without ? or #; "
-            "Azure's https://NAME.openai.azure.com/openai/v1 needs no api-version"
-        )
-    if "?" in url or "#" in url:
+    if ("?" in url and not has_api_version(url)) or "#" in url:
         raise ValueError("must end with the host or path, without ? or #")
     return url
+
+
+def has_api_version(url: str) -> bool:
+    """Whether the URL ends in the one query that a backend may have, and Azure's alone."""
+    return re.search(r"\?api-version=[A-Za-z0-9-]{1,32}$", url) is not None
 
 
 def _is_sequence(value: object) -> TypeIs[list[object] | tuple[object, ...]]:

@@ -9,6 +9,7 @@ from random import Random
 from tempfile import TemporaryDirectory
 from types import TracebackType
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, StorageConfig
 from nexus_core.demo.simulated import (
     AnthropicFormat,
@@ -19,7 +20,7 @@ from nexus_core.demo.simulated import (
     SimulatedServer,
 )
 from nexus_core.demo.simulated.wire import WireFormat
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 LARGE_LOCAL = "llama3:70b"
 SMALL_LOCAL = "llama3:8b"

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.load import with_environment
 from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 CLOUD_PRIORITY = 10  # below whatever is local
-
-_URLS = {
-    BackendType.OPENAI: "https://api.openai.com",
-    BackendType.ANTHROPIC: "https://api.anthropic.com",
-    BackendType.GOOGLE: "https://generativelanguage.googleapis.com",
-}
-# The first that is set counts.
-_VARIABLES = {
-    BackendType.OPENAI: ("OPENAI_API_KEY",),
-    BackendType.ANTHROPIC: ("ANTHROPIC_API_KEY",),
-    BackendType.GOOGLE: ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +23,33 @@ class CloudKey:
 
     @property
     def url(self) -> str:
-        return _URLS[self.type]
+        """The provider's; where each account has one of its own, an example to fill in."""
+        spec = self.type.spec
+        return spec.url or spec.url_example or ""
+
+    @property
+    def needs_url(self) -> bool:
+        """The key alone does not say where its account is."""
+        return self.type.spec.url is None
 
 
 def cloud_keys(environ: Mapping[str, str]) -> tuple[CloudKey, ...]:
-    """One for each provider, in a fixed order."""
-    return tuple(_key(kind, names, environ) for kind, names in _VARIABLES.items())
+    """Keys that can be used as they are, in the catalog's order: all that are set, and of the
+    major providers also those that are not."""
+    keys = (_key(kind, environ) for kind in CLOUD_TYPES)
+    return tuple(k for k in keys if not k.needs_url and (k.is_set or k.type.spec.is_major))
 
 
-def _key(kind: BackendType, names: Iterable[str], environ: Mapping[str, str]) -> CloudKey:
-    first, *_ = names = tuple(names)
+def keys_without_url(environ: Mapping[str, str]) -> tuple[CloudKey, ...]:
+    """Keys that are set and whose account has a URL of its own, which only its owner knows."""
+    keys = (_key(kind, environ) for kind in CLOUD_TYPES)
+    return tuple(key for key in keys if key.is_set and key.needs_url)
+
+
+def _key(kind: BackendType, environ: Mapping[str, str]) -> CloudKey:
+    names = kind.spec.key_variables
     variable = next((name for name in names if environ.get(name, "").strip()), None)
-    return CloudKey(kind, variable or first, variable is not None)
+    return CloudKey(kind, variable or names[0], variable is not None)
 
 
 def cloud_backend(

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import assert_never
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.local import LocalAgent
 from nexus_core.providers.model_list import Entry, ListPage
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult, is_object
+from nexus_core.types import PrivacyZone, ProbeResult, is_object
 from nexus_core.upstream.base import (
     UpstreamConnectError,
     UpstreamEngine,
@@ -26,24 +27,9 @@ LOOK_SECONDS = 1.0  # for each question; what listens here answers in millisecon
 FOUND_PRIORITY = 50
 _MAX_HEALTH_BYTES = 64 * 1024  # a stranger may answer without end
 
-TITLES = {
-    BackendType.OLLAMA: "Ollama",
-    BackendType.LMSTUDIO: "LM Studio",
-    BackendType.VLLM: "vLLM",
-    BackendType.LLAMACPP: "llama.cpp",
-    BackendType.EXO: "exo",
-    BackendType.GENERIC: "a server",
-}
-
 # What each kind of server writes as the owner of its models: it tells one that listens where
 # another usually does. Any other owner tells nothing.
-_OWNERS = {
-    "library": BackendType.OLLAMA,
-    "organization_owner": BackendType.LMSTUDIO,
-    "vllm": BackendType.VLLM,
-    "llamacpp": BackendType.LLAMACPP,
-    "exo": BackendType.EXO,
-}
+_OWNERS = {kind.spec.owned_by: kind for kind in BackendType if kind.spec.owned_by}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +45,7 @@ class Place:
         return f"{self.host}:{self.port}"
 
 
-USUAL_PLACES = (
-    Place(BackendType.OLLAMA, 11434),
-    Place(BackendType.LMSTUDIO, 1234),
-    Place(BackendType.VLLM, 8000),
-    Place(BackendType.LLAMACPP, 8080),
-    Place(BackendType.EXO, 52415),
-)
+USUAL_PLACES = tuple(Place(kind, kind.spec.port) for kind in BackendType if kind.spec.port)
 
 
 class Sight(StrEnum):

@@ -12,16 +12,13 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 
 if TYPE_CHECKING:
     from zeroconf import ServiceStateChange, Zeroconf
     from zeroconf.asyncio import AsyncZeroconf
 
-SERVICES = {
-    "_ollama._tcp.local.": BackendType.OLLAMA,
-    "_llm._tcp.local.": BackendType.GENERIC,
-}
+SERVICES = {kind.spec.mdns_service: kind for kind in BackendType if kind.spec.mdns_service}
 _RESOLVE_MS = 3000
 _MAX_WAITING = 256  # announcements not looked at yet: a flood on the network ends here
 

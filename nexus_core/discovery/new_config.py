@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from nexus_core.catalog import LOCAL_TYPES
 from nexus_core.config.save import backend_table
 from nexus_core.config.schema import BackendConfig
 from nexus_core.config.wording import shown
 from nexus_core.discovery.cloud import CLOUD_PRIORITY, CloudKey
-from nexus_core.discovery.local import TITLES, DiscoveryResult, Sight, found_backend
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.discovery.local import DiscoveryResult, Sight, found_backend
+from nexus_core.types import PrivacyZone
 
 _SHOWN_MODELS = 8  # names in a comment
 
@@ -31,12 +32,13 @@ port = 8000
 #model_pattern = "secret-*"
 #privacy = "restricted"
 """
-_EXAMPLE = """\
+_LOCAL = " | ".join(LOCAL_TYPES)
+_EXAMPLE = f"""\
 # No local server answered on the usual ports. Example:
 #[[backends]]
 #name = "ollama"
 #url = "http://127.0.0.1:11434"
-#type = "ollama"  # ollama | vllm | llamacpp | lmstudio | exo | generic
+#type = "ollama"  # {_LOCAL}
 """
 
 
@@ -62,9 +64,9 @@ def _local(results: Iterable[DiscoveryResult]) -> Iterator[str]:
         names.add(backend.name)
         comments = {
             "zone": "receives restricted prompts; open: does not",
-            "type": "ollama | vllm | llamacpp | lmstudio | exo | generic",
+            "type": _LOCAL,
         }
-        title = TITLES[result.kind]
+        title = result.kind.spec.title
         # A server names its models as it likes: as a message would show them, on one line.
         models = ", ".join(shown(model) for model in result.models[:_SHOWN_MODELS])
         more = ", …" if len(result.models) > _SHOWN_MODELS else ""
@@ -80,6 +82,7 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         zone=PrivacyZone.OPEN,
         priority=CLOUD_PRIORITY,
         api_key_env=key.variable,
+        models={"gpt-4o": "DEPLOYMENT"} if key.type.spec.has_deployments else None,
     )
     comments = {
         "zone": "never receives restricted prompts",
@@ -87,15 +90,10 @@ def _cloud(key: CloudKey, is_used: bool) -> str:
         "api_key_env": "the key itself stays in the environment",
     }
     table = backend_table(backend, comments)
-    if is_used:
-        return f"# {_PROVIDERS[key.type]}\n{table}"
+    title = key.type.spec.title
+    if is_used and not key.needs_url:
+        return f"# {title}\n{table}"
     commented = "".join(f"#{line}\n" for line in table.splitlines())
-    head = f'# {key.variable} is set. Take the "#" away to use {_PROVIDERS[key.type]}:\n'
+    fill_in = " and fill in what is yours" if key.needs_url else ""
+    head = f'# {key.variable} is set. Take the "#" away{fill_in} to use {title}:\n'
     return head + commented
-
-
-_PROVIDERS = {
-    BackendType.OPENAI: "OpenAI",
-    BackendType.ANTHROPIC: "Anthropic",
-    BackendType.GOOGLE: "Google",
-}

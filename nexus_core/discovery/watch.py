@@ -9,6 +9,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Protocol, assert_never
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
 from nexus_core.discovery.cloud import CloudKey, cloud_backend, cloud_keys
@@ -29,7 +30,7 @@ from nexus_core.discovery.mdns import (
     is_this_machine,
 )
 from nexus_core.fleet.registry import Registry
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_core.upstream.base import UpstreamEngine
 
 log = logging.getLogger(__name__)

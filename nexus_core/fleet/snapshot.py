@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
-from nexus_core.types import (
-    BackendState,
-    BackendType,
-    HealthCause,
-    HealthStatus,
-    ModelDetails,
-    PrivacyZone,
-)
+from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

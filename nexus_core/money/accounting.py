@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from nexus_core import descriptors
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
@@ -29,7 +30,7 @@ from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.money.report import CostReport, LiveBudget, read_cost_report
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.vocabularies import Tokenizers
-from nexus_core.types import BackendType, Capability, Cost
+from nexus_core.types import Capability, Cost
 
 log = logging.getLogger(__name__)
 
@@ -147,7 +148,7 @@ class CostTracker:
         )
         if renames or any(kind.is_cloud for kind in wanted):
             await self._until_read("the price list", lambda: self.prices.load())
-        if BackendType.OPENAI in wanted and not self.tokenizers.is_loaded:
+        if any(kind.spec.has_tiktoken for kind in wanted) and not self.tokenizers.is_loaded:
             try:
                 await self._until_read("the tokenizer vocabularies", self.tokenizers.load)
             except ValueError as error:
@@ -206,11 +207,19 @@ class CostTracker:
                 self._providers[key] = known
         return known
 
+    def priced_as(self, backend: BackendSnapshot, model: str) -> str:
+        """The name by which a backend's model has a price; that of a deployment says nothing."""
+        if not backend.type.spec.has_deployments:
+            return model
+        served = (name for name, upstream in backend.models.items() if upstream == model)
+        return next(served, model)
+
     def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
         """It is a cloud backend's model, and its price is known."""
         if not backend.type.is_cloud:
             return False
-        return self.prices.find(self.provider(backend), model, at=self._now()) is not None
+        name = self.priced_as(backend, model)
+        return self.prices.find(self.provider(backend), name, at=self._now()) is not None
 
     def expected_usage(self, model: str, prompt_tokens: int, demand: Demand) -> TokenUsage:
         """What a request will use, if each answer is as long as the model's others."""
@@ -227,7 +236,8 @@ class CostTracker:
             return None
         await self.load_prices()
         usage = self.expected_usage(model, demand.prompt_tokens, demand)
-        return estimate_cost(self.prices, self.provider(backend), model, usage, at=self._now())
+        name = self.priced_as(backend, model)
+        return estimate_cost(self.prices, self.provider(backend), name, usage, at=self._now())
 
     def verdict(self, client: str | None) -> Verdict:
         """What the budget lets a client's next attempt use."""

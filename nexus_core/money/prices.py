@@ -7,12 +7,14 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from decimal import ROUND_HALF_EVEN, Decimal
+from functools import cache
 from operator import attrgetter
 
+from nexus_core.catalog import CLOUD_TYPES, OPENAI_FORMAT, BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.money.price_list import PriceList, Rates, load_price_list
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, BackendType, Cost
+from nexus_core.types import NANO, Cost, DialectName
 
 log = logging.getLogger(__name__)
 
@@ -20,8 +22,9 @@ FROM_CONFIG = "config"
 REPORTED = "reported"  # by the backend itself, with the answer
 _DAY_SECONDS = 86_400
 _MAX_KEPT = 10_000  # prices, for models named by strangers
-_OPENAI = "openai"
-_OWN_FORMAT = (BackendType.ANTHROPIC, BackendType.GOOGLE)  # no other vendor is reached by these
+# Under which type each of the list's providers is configured, and which types name a saving.
+_TYPE_OF = {name: kind for kind in CLOUD_TYPES for name in (*kind.spec.price_lists, kind.value)}
+_MAJOR = tuple(kind for kind in CLOUD_TYPES if kind.spec.is_major)
 _counts = attrgetter(*(f.name for f in fields(TokenUsage) if f.name.endswith("_tokens")))
 
 
@@ -74,20 +77,26 @@ class Prices:
         return other
 
     def provider(self, backend_type: BackendType, url: str) -> str:
-        """Whose prices hold for a backend: other vendors than OpenAI speak its format, too."""
-        if backend_type is BackendType.OPENAI and self._list is not None:
-            return self._list.provider_at(url) or _OPENAI
-        return str(backend_type)
+        """Whose prices hold for a backend, by the list's id; its type where the list has none.
+
+        Many vendors speak OpenAI's format: for them the URL tells, where the list knows it.
+        """
+        spec = backend_type.spec
+        own = spec.price_lists[0] if spec.price_lists else backend_type.value
+        if spec.is_cloud and spec.dialect is DialectName.OPENAI_CHAT and self._list is not None:
+            return self._list.provider_at(url) or own
+        return own
 
     def find(
         self, provider: str, model: str, *, at: float, service_tier: str | None = None
     ) -> Price | None:
         """The price of a model by the provider's own name of it; None when it is not known.
 
-        [pricing.openai] also holds for the other vendors that are reached by type "openai".
+        Of the config, the table named by the list's id counts, else that of the type; and
+        [pricing.openai] also holds for the other vendors that speak its format.
         """
         name = model.removeprefix("models/")
-        for owner in (provider,) if provider in _OWN_FORMAT else (provider, _OPENAI):
+        for owner in _owners(provider):
             if price := self._configured.get((owner, name)):
                 return price
         return self._listed(provider, name, at, service_tier)
@@ -102,7 +111,7 @@ class Prices:
             "unless the backend reports their cost; set it in [pricing.%s]",
             provider,
             model,
-            provider if provider in _OWN_FORMAT else _OPENAI,
+            _TYPE_OF.get(provider, OPENAI_FORMAT),
         )
 
     def _listed(
@@ -123,6 +132,15 @@ class Prices:
             self._kept.clear()
         self._kept[key] = (period_seconds, int(at // period_seconds), price)
         return price
+
+
+@cache
+def _owners(provider: str) -> tuple[str, ...]:
+    """Whose tables of the config may name a price of the list's provider; the first that does."""
+    kind = _TYPE_OF.get(provider, OPENAI_FORMAT)
+    if kind.spec.dialect is not DialectName.OPENAI_CHAT:  # no other vendor is reached by these
+        return (provider,)
+    return tuple(dict.fromkeys((provider, kind.value, OPENAI_FORMAT.value)))
 
 
 def estimate_cost(
@@ -185,8 +203,8 @@ def savings(
     """
     if asked == served:
         return None
-    for provider in (_OPENAI, *_OWN_FORMAT):
-        if cost := estimate_cost(prices, provider, asked, usage, at=at):
+    for kind in _MAJOR:
+        if cost := estimate_cost(prices, kind.spec.price_lists[0], asked, usage, at=at):
             return Saving(asked, cost)
     return None
 

@@ -35,7 +35,8 @@ class Subscription:
 
     async def wait(self) -> None:
         """Return once there is something to drain."""
-        await self._arrived.wait()
+        while not self._arrived.is_set():  # whoever drains first leaves nothing to wake for
+            await self._arrived.wait()
 
     def close(self) -> None:
         """Stop receiving; safe to call twice."""

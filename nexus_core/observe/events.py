@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from nexus_core.catalog import BackendType
 from nexus_core.types import (
-    BackendType,
     BudgetStatus,
     CooldownEnd,
     Cost,

@@ -51,6 +51,8 @@ class RecentRequest:
         self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
     ) -> None:
         """Take in the next event of this request."""
+        if self.received is not None and type(event) is RequestFinished:
+            event = RequestOutcome.of(event, self.received)  # as another Nexus tells of it
         self.version += 1
         match event:
             case RouteDecided():
@@ -59,9 +61,8 @@ class RecentRequest:
                 self.first_byte = event
             case RequestOutcome():
                 self.outcome, self.decided, self.first_byte = event, None, None
-            case RequestFinished():  # as another Nexus tells of it
-                if self.received is not None:
-                    self.add(RequestOutcome.of(event, self.received))
+            case RequestFinished():
+                pass  # of no request that was received: there is none such
             case AttemptFailed():
                 self.failures = (*self.failures, event.attempt)
             case _:

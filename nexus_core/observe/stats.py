@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import NamedTuple, assert_never
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     AttemptFailed,
     BackendAdded,
@@ -29,7 +30,7 @@ from nexus_core.observe.events import (
     ZoneToggled,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.types import BackendType, CountMethod, RouteReason
+from nexus_core.types import CountMethod, RouteReason
 
 UNKNOWN_MODEL = "unknown"
 

@@ -6,10 +6,11 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import BackendStats, OpenRequest, OperationKey, OperationStats, Stats
-from nexus_core.types import BackendType, RouteReason, is_object
+from nexus_core.types import RouteReason, is_object
 
 _Read = TypeVar("_Read")
 

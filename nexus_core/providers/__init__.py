@@ -9,7 +9,7 @@ from nexus_core.providers.base import Call, InferenceAgent, Response
 from nexus_core.providers.http import AgentSettings
 from nexus_core.providers.local import LocalAgent
 from nexus_core.providers.openai import OpenAIAgent
-from nexus_core.types import BackendType
+from nexus_core.types import DialectName
 from nexus_core.upstream.base import UpstreamEngine
 
 __all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"]
@@ -18,27 +18,19 @@ __all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"
 def create_agent(
     backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
 ) -> InferenceAgent:
-    """The agent for a configured backend."""
-    match backend.type:
-        case BackendType.OPENAI:
-            return OpenAIAgent(backend, engine, settings)
+    """The agent for a configured backend, by the format of its chats."""
+    match backend.type.spec.dialect:
+        case DialectName.OPENAI_CHAT:
+            agent = OpenAIAgent if backend.type.is_cloud else LocalAgent
+            return agent(backend, engine, settings)
         # A translator takes longer to import than most starts have to spare.
-        case BackendType.ANTHROPIC:
+        case DialectName.ANTHROPIC:
             from nexus_core.providers.anthropic import AnthropicAgent
 
             return AnthropicAgent(backend, engine, settings)
-        case BackendType.GOOGLE:
+        case DialectName.GEMINI:
             from nexus_core.providers.google import GoogleAgent
 
             return GoogleAgent(backend, engine, settings)
-        case (
-            BackendType.OLLAMA
-            | BackendType.VLLM
-            | BackendType.LLAMACPP
-            | BackendType.LMSTUDIO
-            | BackendType.EXO
-            | BackendType.GENERIC
-        ):
-            return LocalAgent(backend, engine, settings)
         case _:
-            assert_never(backend.type)
+            assert_never(backend.type.spec.dialect)

@@ -37,10 +37,7 @@ class AnthropicAgent(HttpAgent):
     after_parameter = "after_id"
     fallback_models = FALLBACK_MODELS
     translates = True
-
-    def key_headers(self, key: str) -> Headers:
-        """The key goes in a header of its own."""
-        return (("x-api-key", key), ("anthropic-version", VERSION))
+    own_headers: Headers = (("anthropic-version", VERSION),)
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The chat request as Anthropic's message.

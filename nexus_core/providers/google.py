@@ -33,7 +33,7 @@ from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
 from nexus_core.types import JsonObject, JsonValue, Operation, is_list, is_object
-from nexus_core.upstream.base import Headers, MaySend
+from nexus_core.upstream.base import MaySend
 
 _PREFIX = "models/"
 
@@ -41,14 +41,9 @@ _PREFIX = "models/"
 class GoogleAgent(HttpAgent):
     """A Google AI account (the Gemini API, v1beta)."""
 
-    models_paths = ("/v1beta/models",)
     list_query = (("pageSize", "1000"),)
     fallback_models = FALLBACK_MODELS
     translates = True
-
-    def key_headers(self, key: str) -> Headers:
-        """The key goes in a header; Google would take it in the URL, where logs would show it."""
-        return (("x-goog-api-key", key),)
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The request in Gemini's form.

@@ -14,6 +14,7 @@ from nexus_core import __version__
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.request import MAX_MODEL_CHARS
+from nexus_core.providers.auth.key_header import key_headers
 from nexus_core.providers.base import KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
 from nexus_core.types import HealthCause, ModelDetails, ProbeResult
@@ -37,6 +38,9 @@ _NOT_NOW = frozenset({408, 425, 429, 529})
 # It says of itself that it serves nobody now (llama.cpp while it loads a model), or what stands in
 # front says that it is not there. https://developers.cloudflare.com/support/troubleshooting/
 _NOT_THERE = frozenset({502, 503, 504, *range(520, 528), 530})
+
+
+_DEPLOYMENTS = "it lists base models, not deployments; the configured models are used"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +72,19 @@ class NoListError(Exception):
 class HttpAgent:
     """The part of an agent that is the same for every provider."""
 
-    models_paths: tuple[str, ...] = ("/v1/models",)  # where it lists them; the first that is there
+    own_headers: Headers = ()  # beside the key's
     list_query: Query = ()  # of that question
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
-    translates = False  # requests are put into another form
+    translates: bool = False  # requests are put into another form
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
         self.name = backend.name
         self.keys = KeyCutter(backend.api_key)
+        self._spec = spec = backend.type.spec
+        self.models_paths = spec.models_paths
         variable = backend.api_key_env
         self.auth_hint = (
             f"check {variable}" if variable else "the backend requires a key: set api_key_env"
@@ -94,11 +100,7 @@ class HttpAgent:
             ("accept-encoding", "identity"),
         )
         if backend.api_key is not None:
-            self._headers += self.key_headers(backend.api_key)
-
-    def key_headers(self, key: str) -> Headers:
-        """How the backend is told its key: in headers, never in the URL."""
-        return (("authorization", f"Bearer {key}"),)
+            self._headers += key_headers(spec.auth, backend.api_key) + self.own_headers
 
     async def list_models(self) -> Listing:
         """The models the backend tells of, page by page. Costs nothing.
@@ -201,6 +203,8 @@ class HttpAgent:
             detail = self.keys.cut_text(str(error))
         else:
             taken = time.monotonic() - started
+            if self._spec.has_deployments:
+                return ProbeResult(elapsed_ms=taken * 1000, detail=_DEPLOYMENTS)
             details = await self._details(listing, timeout_seconds - taken)
             return ProbeResult(elapsed_ms=taken * 1000, models=listing.names, details=details)
         elapsed_ms = (time.monotonic() - started) * 1000

@@ -1,4 +1,4 @@
-"""Local inference servers: ollama, vllm, llamacpp, lmstudio, exo, generic, and how they differ."""
+"""Local inference servers: OpenAI's API, and what some of them tell of their models beside it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
 from nexus_core.dialects.parsing import parse_json
@@ -25,48 +26,25 @@ from nexus_core.providers.details import (
 )
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
-from nexus_core.types import BackendType, Capability, Operation, is_list, is_object
+from nexus_core.types import Capability, Operation, is_list, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
 @dataclass(frozen=True, slots=True)
-class LocalServer:
-    """Where one kind of local server differs from OpenAI."""
+class DetailsSource:
+    """Where a kind of local server tells which models are in memory, and what they do."""
 
-    models_paths: tuple[str, ...] = ("/v1/models",)  # the first that is there
-    implied_tag: str | None = None  # a name that ends so may be asked for without it
-    details_path: str | None = None  # where it tells what is in memory
-    read_details: DetailsReader | None = None
-    label: str = "this server"  # for people
-    embeds_text_as_floats: bool = False  # its embeddings take no tokens and know no base64
+    path: str
+    read: DetailsReader
     shows_each: bool = False  # what a model can do is asked for one by one, at /api/show
 
 
-LOCAL_SERVERS = {
-    # Ollama lists "llama3:latest" and answers to "llama3" as well.
-    # https://github.com/ollama/ollama/blob/main/docs/api.md#model-names
-    BackendType.OLLAMA: LocalServer(
-        implied_tag=":latest",
-        details_path="/api/ps",
-        read_details=read_ollama_ps,
-        models_paths=("/v1/models", "/api/tags"),  # the latter before Ollama 0.1.24
-        shows_each=True,
-        label="Ollama",
-        embeds_text_as_floats=True,
-    ),
-    BackendType.VLLM: LocalServer(details_path="/v1/models", read_details=read_vllm_models),
-    BackendType.LLAMACPP: LocalServer(details_path="/props", read_details=read_llamacpp_props),
-    BackendType.LMSTUDIO: LocalServer(
-        models_paths=("/v1/models", "/api/v1/models"),
-        details_path="/api/v1/models",
-        read_details=read_lmstudio_models,
-    ),
-    BackendType.EXO: LocalServer(),
-    # Text Generation Inference tells its one model at /info.
-    # https://huggingface.co/docs/text-generation-inference/reference/api_reference
-    BackendType.GENERIC: LocalServer(models_paths=("/v1/models", "/info")),
+_DETAILS = {  # the others tell nothing
+    BackendType.OLLAMA: DetailsSource("/api/ps", read_ollama_ps, shows_each=True),
+    BackendType.VLLM: DetailsSource("/v1/models", read_vllm_models),
+    BackendType.LLAMACPP: DetailsSource("/props", read_llamacpp_props),
+    BackendType.LMSTUDIO: DetailsSource("/api/v1/models", read_lmstudio_models),
 }
-
 
 _SHOWN_AT_ONCE = 16
 
@@ -78,8 +56,7 @@ class LocalAgent(OpenAIAgent):
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
         super().__init__(backend, engine, settings)
-        self._server = LOCAL_SERVERS[backend.type]
-        self.models_paths = self._server.models_paths
+        self._details_source = _DETAILS.get(backend.type)
         self._lacks: dict[str, frozenset[Capability]] = {}  # by model, once it was shown
         self._shown: set[str] = set()
 
@@ -89,11 +66,11 @@ class LocalAgent(OpenAIAgent):
         Raises:
             UnsupportedFieldsError: tokens are to be embedded, and the server only takes text.
         """
-        if request.operation is Operation.EMBEDDINGS and self._server.embeds_text_as_floats:
+        if request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats:
             check_embeddings_request(request.parsed)
             if not _is_text(request.parsed["input"]):
                 raise UnsupportedFieldsError(
-                    {"input": f"{self._server.label} accepts texts, not tokens"}
+                    {"input": f"{self._spec.title} accepts texts, not tokens"}
                 )
         return super().prepare(request, model, wants_usage=wants_usage)
 
@@ -106,7 +83,7 @@ class LocalAgent(OpenAIAgent):
         response = await super().send(call, may_send)
         as_base64 = call.request.parsed.get("encoding_format") == "base64"
         is_limited = (
-            call.request.operation is Operation.EMBEDDINGS and self._server.embeds_text_as_floats
+            call.request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats
         )
         if is_limited and as_base64 and response.status == 200:
             return ReencodedResponse(response, self._settings.max_response_bytes)
@@ -114,7 +91,7 @@ class LocalAgent(OpenAIAgent):
 
     def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names of the server's list, with the short forms it answers to."""
-        tag = self._server.implied_tag
+        tag = self._spec.implied_tag
         if tag is None:
             return names
         short = (name.removesuffix(tag) for name in names if name.endswith(tag))
@@ -127,15 +104,15 @@ class LocalAgent(OpenAIAgent):
             UpstreamError: it does not answer.
             ValueError: it answers with something else than JSON.
         """
-        server, listed = self._server, listing.raw
-        if server.read_details is None or server.details_path is None:
+        source, listed = self._details_source, listing.raw
+        if source is None:
             return None
-        if server.details_path != self.models_paths[0]:
-            status, listed = await self.get_small(server.details_path)
+        if source.path != self.models_paths[0]:
+            status, listed = await self.get_small(source.path)
             if status != 200:
                 return None
-        details = server.read_details(parse_json(listed), listing.names)
-        if not server.shows_each:
+        details = source.read(parse_json(listed), listing.names)
+        if not source.shows_each:
             return details
         await self._show_new(listing.names)
         return with_lacks(details, self._lacks)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
+from urllib.parse import quote
 
+from nexus_core.catalog.spec import NO_QUIRKS, Quirks
+from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.openai_chat.additions import refuses_addition
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.openai_chat.quirks import adapt
 from nexus_core.dialects.openai_chat.request import PATHS, write_request
+from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, WayBack
-from nexus_core.providers.http import HttpAgent
-from nexus_core.types import Operation
-from nexus_core.upstream.base import MaySend, UpstreamResponse
+from nexus_core.providers.http import AgentSettings, HttpAgent
+from nexus_core.providers.translated import dump_body
+from nexus_core.types import JsonObject, Operation, is_object
+from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamResponse
 
 log = logging.getLogger(__name__)
 
@@ -29,12 +35,24 @@ class PlainResponse:
 
 
 class OpenAIAgent(HttpAgent):
-    """A backend that speaks OpenAI's API; requests pass to it as they are."""
+    """A backend that speaks OpenAI's API; requests pass to it as they are, but for its quirks."""
 
-    _takes_additions = True  # until it refuses them: then until its configuration changes
+    def __init__(
+        self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
+    ) -> None:
+        super().__init__(backend, engine, settings)
+        quirks = self._spec.quirks
+        # Until it refuses them: then until its configuration changes.
+        self._takes_additions = quirks.takes_stream_options
+        self._quirks = None if quirks == NO_QUIRKS else quirks
+        self.translates = self._quirks is not None
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """The request as it came, but for the model's name and a stream's wish for its usage."""
+        """The request as it came, but for the model's name and a stream's wish for its usage.
+
+        Raises:
+            UnsupportedFieldsError: the provider refuses a sampling hint, and that is to be told.
+        """
         adds_usage = (
             wants_usage
             and self._takes_additions
@@ -42,16 +60,28 @@ class OpenAIAgent(HttpAgent):
             and request.operation is not Operation.EMBEDDINGS
             and not request.demand.wants_usage
         )
+        adapted = None if self._quirks is None else self._adapted(request, self._quirks)
+        if adapted is None:
+            body = write_request(request, model, adds_usage=adds_usage)
+        else:
+            body = _written(adapted.body, model, adds_usage=adds_usage)
+        path = PATHS[request.operation]
         return Call(
-            path=PATHS[request.operation],
-            body=write_request(request, model, adds_usage=adds_usage),
+            path=_deployment(path, model) if self._base.is_by_deployment else path,
+            body=body,
             is_streaming=request.is_streaming,
             model=model,
             adds_usage=adds_usage,
             way_back=self._way_back(request, model) if adds_usage else None,
             request=request,
             dialect=OPENAI_CHAT,
+            translation=adapted,
         )
+
+    def _adapted(self, request: Request, quirks: Quirks) -> Translation | None:
+        if request.operation is Operation.EMBEDDINGS:
+            return None
+        return adapt(request.parsed, quirks, reject_hints=self._settings.rejects_hints)
 
     def _way_back(self, request: Request, model: str) -> WayBack:
         def plain() -> Call:
@@ -75,3 +105,22 @@ class OpenAIAgent(HttpAgent):
         return PlainResponse(
             await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
         )
+
+
+def _deployment(path: str, model: str) -> str:
+    """Where a model of Azure's dated API is asked."""
+    version, _, rest = path[1:].partition("/")
+    return f"/{version}/deployments/{quote(model, safe='')}/{rest}"
+
+
+def _written(fields: JsonObject, model: str, *, adds_usage: bool) -> bytes:
+    """
+    Raises:
+        InvalidRequestError: JSON can't hold what was read of the request.
+    """
+    body = {**fields, "model": model}
+    if adds_usage:
+        given = fields.get("stream_options")
+        options: JsonObject = given if is_object(given) else {}
+        body["stream_options"] = {**options, "include_usage": True}
+    return dump_body(body)

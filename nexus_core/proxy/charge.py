@@ -64,6 +64,7 @@ class Charge:
         self._request = request
         self._model = model
         self._is_cloud = backend.type.is_cloud
+        self._priced_as = cost_tracker.priced_as(backend, model) if self._is_cloud else model
         self._provider = cost_tracker.provider(backend)
         self._counting: asyncio.Future[TokenCount] | None = None
         self._count = self._first_count()
@@ -73,7 +74,7 @@ class Charge:
             reserved = nano_usd(self._estimate)
             self._reservation = cost_tracker.budget.reserve(request.client, reserved, at)
             if self._estimate is None:
-                cost_tracker.prices.warn_once(self._provider, model)
+                cost_tracker.prices.warn_once(self._provider, self._priced_as)
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
@@ -89,7 +90,7 @@ class Charge:
 
     def _counted(self) -> TokenCount:
         prompt = self._request.dialect.read_prompt(self._request.envelope)
-        return count_tokens(self._cost_tracker.tokenizers, self._model, prompt)
+        return count_tokens(self._cost_tracker.tokenizers, self._priced_as, prompt)
 
     def _expect(self, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""
@@ -107,7 +108,12 @@ class Charge:
 
     def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
         return estimate_cost(
-            self._cost_tracker.prices, self._provider, self._model, usage, at=at, service_tier=tier
+            self._cost_tracker.prices,
+            self._provider,
+            self._priced_as,
+            usage,
+            at=at,
+            service_tier=tier,
         )
 
     async def counted(self, at: float) -> None:

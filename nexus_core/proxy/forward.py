@@ -23,7 +23,7 @@ from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import asked_name, is_unknown, refuse
 from nexus_core.routing.router import RouteDecision, route
-from nexus_core.types import CLOUD_TYPES, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 
 class Forwarder:
@@ -169,8 +169,7 @@ class Forwarder:
         tracker = self._cost_tracker
         if tracker.is_ready:
             return
-        types = [backend.type for backend in self._registry.snapshots()]
-        has_cloud = not CLOUD_TYPES.isdisjoint(types)
+        has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
         if tracker.is_read and not has_cloud:
             return
         started = time.monotonic()

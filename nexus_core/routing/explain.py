@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nexus_core.catalog import BackendType
 from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.routing.known_names import KnownNames
@@ -14,7 +15,7 @@ from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.routing.stages import Drop, Stage
 from nexus_core.routing.what_if import would_change
-from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import Capability, HealthStatus, PrivacyZone, RouteReason
 
 _DRAWN = "the order is random for each request; this is one sample"
 

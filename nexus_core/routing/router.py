@@ -13,7 +13,7 @@ from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked
 from nexus_core.routing.stages import BUSY, Drop, Stage, select, suits
-from nexus_core.types import CLOUD_TYPES, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
 
 _REMEMBERED = 8192  # backends as a decision saw them
 
@@ -77,7 +77,7 @@ def route(need: Requirements, context: RoutingContext) -> RouteDecision:
         names = {backend.name for backend in kept} | alone.keys()
         ranking = strategy.rank([b for b in fleet if b.name in names], wanted)
         if context.prefers_local:
-            ranking.sort(key=lambda ranked: ranked.backend.type in CLOUD_TYPES)
+            ranking.sort(key=lambda ranked: ranked.backend.type.is_cloud)
         for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:

@@ -14,7 +14,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import ScoreTerm
 from nexus_core.routing.affinity import Affinity
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import CLOUD_TYPES, ModelDetails
+from nexus_core.types import ModelDetails
 
 # "Local first": what being local is worth beside the configured weights. A cloud backend wins over
 # an idle local one with 40 points of priority more, or when the local one is nearly full.
@@ -128,7 +128,7 @@ def rank_by_score(
             values.append(term.value(backend, details, is_familiar))  # noqa: PERF401 - one call less
         ranked.append(Ranked(backend, *_scored(weights, tuple(values))))
     if len(ranked) > 1:
-        ranked.sort(key=lambda entry: (-entry.score, entry.backend.type in CLOUD_TYPES))
+        ranked.sort(key=lambda entry: (-entry.score, entry.backend.type.is_cloud))
     return ranked
 
 
@@ -186,7 +186,7 @@ def _quickness(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> fl
 
 
 def _local(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> float:
-    return backend.type not in CLOUD_TYPES
+    return not backend.type.is_cloud
 
 
 def _warmth(_: BackendSnapshot, details: ModelDetails | None, __: bool) -> float:

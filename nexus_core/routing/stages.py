@@ -9,7 +9,7 @@ from typing import NamedTuple
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import BackendType, Capability, HealthStatus, PrivacyZone
+from nexus_core.types import Capability, HealthStatus, PrivacyZone
 
 
 class Stage(StrEnum):
@@ -34,16 +34,6 @@ BUSY = frozenset({Stage.COOLDOWN, Stage.CAPACITY})
 # Where it matters whether later stages would have dropped the backend too: the route reason, the
 # code of a refusal and the queue follow from it. Elsewhere it is not asked.
 REASONED = BUSY | {Stage.ZONE}
-
-
-# What no backend of a type does, whatever its model.
-_TYPE_LACKS: Mapping[BackendType, frozenset[Capability]] = {
-    BackendType.ANTHROPIC: frozenset(
-        {Capability.COMPLETIONS, Capability.EMBEDDINGS, Capability.AUDIO}
-    ),
-    BackendType.GOOGLE: frozenset({Capability.COMPLETIONS}),
-}
-_NOTHING: frozenset[Capability] = frozenset()
 
 
 class Drop(NamedTuple):
@@ -121,7 +111,7 @@ def meets_tier(need: Requirements, backend: BackendSnapshot, _: object = None) -
 def is_capable(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
     demand = need.demand
     details = backend.details.get(backend.models[need.model])
-    lacks = _TYPE_LACKS.get(backend.type, _NOTHING)
+    lacks = backend.type.lacks
     if details is not None:
         lacks |= details.lacks
     if missing := lacks & demand.capabilities:
@@ -134,7 +124,7 @@ def is_capable(need: Requirements, backend: BackendSnapshot, _: object = None) -
 
 def lacks_by_type(need: Requirements, backend: BackendSnapshot) -> frozenset[Capability]:
     """What the request needs and no server of the backend's type does, whatever its model."""
-    return _TYPE_LACKS.get(backend.type, _NOTHING) & need.demand.capabilities
+    return backend.type.lacks & need.demand.capabilities
 
 
 def is_healthy(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:

@@ -48,10 +48,13 @@ class BackendActions:
         """What the action is for; says so when there is nothing that it could be for."""
         if not self._context.may_command:
             return None
-        backend = self._tab.table.selected
-        if backend is None:
+        shown = self._tab.table.selected
+        if shown is None:
             self._context.notice("this backend can't be used; its note says why")
-        return backend
+            return None
+        # The one that is meant is the one that was drawn; what is decided goes by how it is now.
+        name, backends = shown.snapshot.name, self._context.frames.renew().backends
+        return next((one.snapshot for one in backends if one.snapshot.name == name), None)
 
     # --- on and off ----------------------------------------------------------------------
 
@@ -84,13 +87,13 @@ class BackendActions:
 
     def _loss(self, backend: BackendSnapshot) -> list[str]:
         """What nobody would do any more, in sentences; empty when others take over."""
-        source = self._context.source
+        frame = self._context.frames.current
         text: list[str] = []
-        models = lost([backend.name], source.backends(), source.config.routing)
+        models = lost([backend.name], frame.usable, frame.config.routing)
         if models:
             text.append(f"It is the only one that serves {', '.join(models)}.")
             text.append("Requests for these will be answered 503 while it is off.")
-        if is_last_of_zone(backend.name, source.backends(), backend.zone):
+        if is_last_of_zone(backend.name, frame.usable, backend.zone):
             text.append(f"It is the last usable backend of the {backend.zone.value} zone.")
         return text
 
@@ -109,11 +112,9 @@ class BackendActions:
     async def _switch(self, name: str, *, enabled: bool, end_running: bool = False) -> None:
         """Shown as asked for until the core has said that it is so."""
         self._context.view.pending[name] = enabled
-        self._context.redraw()
         command = SwitchBackend(backend=name, enabled=enabled, end_running=end_running)
         if await self._context.command(command) is None:
             self._context.view.pending.pop(name, None)
-        self._context.redraw()
 
     # --- the rest ------------------------------------------------------------------------
 
@@ -181,7 +182,6 @@ class BackendActions:
         table, config = self._tab.table, self._context.source.config
         if table.selected is not None:
             self._tab.open()
-            self._context.redraw()
             return
         at = table.cursor - len(self._context.source.backends())
         if 0 <= at < len(config.unusable):

@@ -31,8 +31,12 @@ class ClipActions:
     def handlers(self) -> Handlers:
         return {"copy_line": self._copy_line, "interrupt": self._interrupt}
 
-    def put(self, title: str, text: str, *, may_keep: bool) -> None:
-        """Copy by the terminal and the desktop; where neither is sure, show the text too."""
+    def put(self, title: str, text: str, *, may_keep: bool = True) -> None:
+        """Copy by the terminal and the desktop; where neither is sure, show the text too.
+
+        Args:
+            may_keep: a file may hold it where nobody can be sure that it arrived.
+        """
         text = "\n".join(map(visible, text.split("\n")))  # what is pasted steers no terminal
         self._app.copy_to_clipboard(text)  # OSC 52, through the driver
         self._app.run_worker(self._finish(title, text, may_keep=may_keep), name="copy")
@@ -49,9 +53,7 @@ class ClipActions:
     def _copy_line(self) -> None:
         line = self._logs.list.selected
         if line is not None:
-            self._context.put_on_clipboard(
-                "the log line", f"{line.level} {line.logger}: {line.text}"
-            )
+            self.put("the log line", f"{line.level} {line.logger}: {line.text}")
 
     def _selected_text(self) -> str:
         focused = self._app.focused

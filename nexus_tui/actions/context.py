@@ -3,39 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Protocol, TypeAlias, TypeVar
+from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from textual.screen import Screen
 
 from nexus_core.control.commands import Command, Outcome
-from nexus_tui.keymap.keys import Keymap
+from nexus_tui.screens.backends import BackendsTab
+from nexus_tui.screens.costs import CostsTab
+from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.screens.logs import LogsTab
+from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.screens.tab import Tab
+from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.sources.base import EventSource
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
 
 T = TypeVar("T")
 # What a key does. One that asks or waits is a coroutine function, or a partial of one.
-Deed: TypeAlias = Callable[[], Awaitable[None] | None]
-Handlers: TypeAlias = Mapping[str, Deed]  # by the key's id
+Action: TypeAlias = Callable[[], Awaitable[None] | None]
+Handlers: TypeAlias = Mapping[str, Action]  # by the key's id
+
+
+class Tabs(NamedTuple):
+    """All tabs, in the order of their digits."""
+
+    dashboard: DashboardTab
+    requests: RequestsTab
+    backends: BackendsTab
+    zones: ZonesTab
+    costs: CostsTab
+    logs: LogsTab
 
 
 class AppContext(Protocol):
-    """The app, as far as actions see it."""
+    """The app, as far as actions see it. What an action has changed is painted when it is over."""
 
     @property
     def source(self) -> EventSource: ...
     @property
     def view(self) -> ViewModel: ...
     @property
-    def keymap(self) -> Keymap: ...
+    def frames(self) -> Frames: ...
     @property
-    def tab(self) -> Tab: ...
+    def tab(self) -> Tab: ...  # the one that is shown
     @property
     def may_command(self) -> bool: ...  # says why not, if it is not so
-
-    def alarms(self, is_short: bool) -> list[str]:
-        """What every screen has to say, one line each."""
-        ...
 
     def notice(self, text: str) -> None:
         """Say something short in the last line; it is drawn as text."""
@@ -45,12 +58,8 @@ class AppContext(Protocol):
         """Open a tab."""
         ...
 
-    def redraw(self) -> None:
-        """Paint what changed, at once."""
-        ...
-
-    def put_on_clipboard(self, title: str, text: str, *, may_keep: bool = True) -> None:
-        """Copy; where nobody can be sure that it arrived, show it, and keep it if that may be."""
+    def paint_soon(self) -> None:
+        """Paint before the action is over, while it waits."""
         ...
 
     async def ask(self, dialog: Screen[T]) -> T | None:

@@ -32,7 +32,6 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
         return
     outcome = await discovery.use_key(variable)
     context.notice(visible(outcome.message))
-    context.redraw()
 
 
 def _option(number: int, key: FoundKey) -> Option[str]:

@@ -2,56 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-from nexus_tui.actions.context import AppContext, Handlers
+from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
-from nexus_tui.screens.dashboard import DashboardTab
 from nexus_tui.screens.dialog import confirm, notice
 from nexus_tui.screens.logs import LogsTab
-from nexus_tui.screens.requests import RequestsTab
-from nexus_tui.screens.tab import Mover
 from nexus_tui.text.numbers import clock
 
 
 class ListActions:
     """The live list and the requests' list show the same rows, and follow or rest together."""
 
-    def __init__(
-        self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab, logs: LogsTab
-    ) -> None:
+    def __init__(self, context: AppContext, tabs: Tabs) -> None:
         self._context = context
-        self._lists = (dashboard.list, requests.list)
-        self._logs = logs
+        self._lists = (tabs.dashboard.list, tabs.requests.list)
+        self._logs = tabs.logs
 
     def handlers(self) -> Handlers:
         return {
-            "up": lambda: self._move(lambda mover: mover.move(-1)),
-            "down": lambda: self._move(lambda mover: mover.move(1)),
-            "page_up": lambda: self._move(lambda mover: mover.page(-1)),
-            "page_down": lambda: self._move(lambda mover: mover.page(1)),
-            "top": lambda: self._move(lambda mover: mover.edge(-1)),
-            "bottom": lambda: self._move(lambda mover: mover.edge(1)),
+            "up": lambda: self._context.tab.mover.move(-1),
+            "down": lambda: self._context.tab.mover.move(1),
+            "page_up": lambda: self._context.tab.mover.page(-1),
+            "page_down": lambda: self._context.tab.mover.page(1),
+            "top": lambda: self._context.tab.mover.edge(-1),
+            "bottom": lambda: self._context.tab.mover.edge(1),
             "sort": self._sort,
-            "reverse": self._reverse,
+            "reverse": self._context.view.reverse,
             "pause": self._pause,
             "follow": self._follow,
             "errors": self._errors,
             "clear": self._clear,
-            "level": self._level,
+            "level": self._logs.list.next_level,
             "pane.next": lambda: self._context.tab.turn(1),
             "pane.previous": lambda: self._context.tab.turn(-1),
-            "zoom": self._zoom,
+            "zoom": lambda: self._context.tab.zoom(),
         }
-
-    def _move(self, how: Callable[[Mover], None]) -> None:
-        how(self._context.tab.mover)
-        self._context.tab.redraw()
-
-    def _zoom(self) -> None:
-        self._context.tab.zoom()
-        self._context.redraw()
 
     def _sort(self) -> None:
         tab = self._context.tab
@@ -61,11 +46,6 @@ class ListActions:
             self._context.notice("log lines stay in the order in which they came")
         else:
             self._context.view.sort_by_next()
-        self._context.redraw()
-
-    def _reverse(self) -> None:
-        self._context.view.reverse()
-        self._context.redraw()
 
     def _pause(self) -> None:
         view = self._context.view
@@ -73,7 +53,6 @@ class ListActions:
             view.resume()
         else:
             view.pause()
-        self._context.redraw()
 
     def _follow(self) -> None:
         if self._context.tab is self._logs:
@@ -88,12 +67,10 @@ class ListActions:
             else:
                 shown.cursor_moved()
                 shown.following = False
-        self._context.redraw()
 
     def _errors(self) -> None:
         view = self._context.view
         view.set_errors_only(not view.errors_only)
-        self._context.redraw()
 
     async def open_line(self) -> None:
         """The whole of the log line under the cursor."""
@@ -102,11 +79,7 @@ class ListActions:
             title = f"{line.level} {line.logger} at {clock(line.at)}"
             await self._context.ask(notice(title, line.text.split("\\x0a")))
 
-    def _level(self) -> None:
-        self._logs.list.next_level()
-
     async def _clear(self) -> None:
         text = ["Every request is taken out of the list. The numbers above it stay."]
         if await self._context.ask(confirm("Empty the list?", text, "Empty it")):
             self._context.view.clear()
-            self._context.redraw()

@@ -7,15 +7,15 @@ from typing import Protocol
 
 from nexus_core.control.commands import ClearCooldown, ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
-from nexus_tui.actions.context import AppContext, Handlers
+from nexus_tui.actions.clip import ClipActions
+from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.actions.found import add_found
-from nexus_tui.keymap.keys import Place
-from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.keymap.keys import Keymap, Place
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
 from nexus_tui.screens.help import HelpScreen
 from nexus_tui.screens.palette import Palette
 from nexus_tui.text.escape import visible
-from nexus_tui.widgets.frame import TABS
+from nexus_tui.widgets.chrome import TABS
 
 # The places of tabs, whose actions the palette offers from everywhere.
 _TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
@@ -42,12 +42,16 @@ class ProgramActions:
     def __init__(
         self,
         context: AppContext,
-        dashboard: DashboardTab,
+        tabs: Tabs,
+        keymap: Keymap,
+        clip: ClipActions,
         server: Server | None,
         quit_app: Callable[[], None],
     ) -> None:
         self._context = context
-        self._dashboard = dashboard
+        self._welcome = tabs.dashboard.welcome
+        self._keymap = keymap
+        self._clip = clip
         self._server = server  # None: it goes on without this screen
         self._quit_app = quit_app
 
@@ -67,12 +71,12 @@ class ProgramActions:
         return lambda: self._context.show_tab(name)
 
     async def _help(self) -> None:
-        await self._context.ask(HelpScreen(self._context.keymap))
+        await self._context.ask(HelpScreen(self._keymap))
 
     async def choose_action(self) -> str | None:
         """The palette: every action, this tab's first; for one of another tab that one opens."""
         here = set(self._context.tab.places)
-        keys = self._context.keymap.active("everywhere", *here, *_TAB_PLACES)
+        keys = self._keymap.active("everywhere", *here, *_TAB_PLACES)
         # How to move comes after what can be done here, and what is done elsewhere last.
         keys.sort(
             key=lambda key: (
@@ -131,13 +135,12 @@ class ProgramActions:
             context.notice("looked for servers")
         else:
             context.notice("the server runs, and nothing is looked for")
-        context.redraw()
 
     async def _use_key(self) -> None:
         await add_found(self._context, uses_the_only_one=True)
 
     def _copy_example(self) -> None:
-        self._context.put_on_clipboard("the request to try", self._dashboard.welcome.example)
+        self._clip.put("the request to try", self._welcome.example)
 
     # --- the end -------------------------------------------------------------------------
 

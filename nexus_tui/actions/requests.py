@@ -15,12 +15,12 @@ from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Chosen, Explanation
-from nexus_tui.actions.context import AppContext, Handlers
-from nexus_tui.screens.dashboard import DashboardTab
+from nexus_tui.actions.clip import ClipActions
+from nexus_tui.actions.context import AppContext, Handlers, Tabs
+from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm
 from nexus_tui.screens.diff import DiffScreen, Side
 from nexus_tui.screens.explain import ExplainScreen
-from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.text import export as copying
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.escape import visible
@@ -38,10 +38,20 @@ _FORMATS: dict[str, Callable[[Iterable[RecentRequest]], str]] = {
 class RequestActions:
     """Every action works on the request under the cursor of the tab that is shown."""
 
-    def __init__(self, context: AppContext, dashboard: DashboardTab, requests: RequestsTab) -> None:
+    def __init__(
+        self,
+        context: AppContext,
+        tabs: Tabs,
+        keymap: Keymap,
+        alarms: Callable[[bool], list[str]],
+        clip: ClipActions,
+    ) -> None:
         self._context = context
-        self._dashboard = dashboard
-        self._requests = requests
+        self._dashboard = tabs.dashboard
+        self._requests = tabs.requests
+        self._keymap = keymap
+        self._alarms = alarms  # for the screens that cover a tab
+        self._clip = clip
 
     def handlers(self) -> Handlers:
         return {
@@ -73,6 +83,7 @@ class RequestActions:
 
     async def _step(self, rows: int) -> None:
         self._requests.step(rows)
+        self._context.paint_soon()
         row = self._requests.selected
         if row is not None:
             await self._learn(row)
@@ -94,9 +105,7 @@ class RequestActions:
         form = _form_to_send(row) if row is not None and row.received else ExplainForm()
         context = self._context
         while True:
-            screen = ExplainScreen(
-                context.source, context.keymap, form, context.put_on_clipboard, context.alarms
-            )
+            screen = ExplainScreen(context.source, self._keymap, form, self._clip.put, self._alarms)
             wanted = await context.ask(screen)
             if wanted is None or not context.may_command:
                 return
@@ -126,7 +135,6 @@ class RequestActions:
         row = self._selected()
         if row is not None:
             self._context.view.mark(row)
-            self._context.redraw()
 
     async def _diff(self) -> None:
         marked = self._context.view.marked
@@ -136,8 +144,7 @@ class RequestActions:
         sides: list[Side] = [
             (row, await self._context.source.captured(row.request_id)) for row in marked
         ]
-        context = self._context
-        await context.ask(DiffScreen(context.keymap, sides[0], sides[1], context.alarms))
+        await self._context.ask(DiffScreen(self._keymap, sides[0], sides[1], self._alarms))
 
     # --- send again ----------------------------------------------------------------------
 
@@ -198,13 +205,11 @@ class RequestActions:
         again = self._context.view.row(request_id)
         if again is not None:
             self._context.view.marked = [row, again]
-            self._context.redraw()
 
     async def _capture(self) -> None:
         context = self._context
         if context.may_command:
             await context.command(CaptureBodies(enabled=not context.source.is_capturing))
-            context.redraw()
 
     # --- take along ----------------------------------------------------------------------
 
@@ -237,7 +242,7 @@ class RequestActions:
             "JSON": lambda: copying.as_json(row),
         }
         may_keep = kept is None or not kept.is_restricted
-        self._context.put_on_clipboard(what, texts[what](), may_keep=may_keep)
+        self._clip.put(what, texts[what](), may_keep=may_keep)
 
     async def _export(self) -> None:
         rows = list(reversed(self._context.view.view))

@@ -58,9 +58,9 @@ class ZoneActions:
             await self._context.command(SwitchZone(zone=zone, enabled=True))
 
     def _close_question(self, zone: PrivacyZone) -> Choose[bool]:
-        source = self._context.source
-        names = [one.name for one in source.backends() if one.zone is zone]
-        models = lost(names, source.backends(), source.config.routing)
+        frame = self._context.frames.renew()
+        names = [one.snapshot.name for one in frame.of_zone(zone)]
+        models = lost(names, frame.usable, frame.config.routing)
         text = [f"Requests will no longer go to {', '.join(names) or 'any backend'}."]
         if models:
             text.append(f"Nobody else serves {', '.join(models)}: these will be answered 503.")

@@ -14,6 +14,7 @@ from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:
+    from nexus_core.discovery.cloud import CloudKey
     from nexus_core.discovery.local import DiscoveryResult
 
 WRITTEN, REFUSED = 0, 1  # the exit codes
@@ -46,7 +47,7 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Look and write; gives the exit code."""
     from nexus_core.config.save import ChangeRefusedError, write_new
-    from nexus_core.discovery.cloud import cloud_keys
+    from nexus_core.discovery.cloud import cloud_keys, keys_without_url
     from nexus_core.discovery.new_config import config_text
     from nexus_core.errors import ConfigError
 
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         say(f"init: {path} exists already; --force replaces it, --output names another file")
         return REFUSED
     results = asyncio.run(_look())
-    keys = cloud_keys(environ)
+    keys = (*cloud_keys(environ), *keys_without_url(environ))
     text = config_text(results, keys, use_cloud=options.cloud)
     try:
         write_new(path, text, environ, replace=options.force)
@@ -72,12 +73,19 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     for line in _told(results):
         show(line)
     for key in keys:
-        use = (
-            "named as a backend" if options.cloud else "named in a comment; --cloud names it whole"
-        )
-        show(f" {key.variable}: {f'set, {use}' if key.is_set else 'not set'}")
+        show(f" {key.variable}: {_use(key, is_used=options.cloud)}")
     show(f"wrote {path}; next: nexus check")
     return WRITTEN
+
+
+def _use(key: CloudKey, *, is_used: bool) -> str:
+    if not key.is_set:
+        return "not set"
+    if key.needs_url:
+        return "set, named in a comment; fill in the URL of your account"
+    if is_used:
+        return "set, named as a backend"
+    return "set, named in a comment; --cloud names it whole"
 
 
 async def _look() -> tuple[DiscoveryResult, ...]:
@@ -92,9 +100,8 @@ async def _look() -> tuple[DiscoveryResult, ...]:
 
 
 def _told(results: Sequence[DiscoveryResult]) -> list[str]:
-    from nexus_core.discovery.local import TITLES
     from nexus_tui.text.escape import visible
 
     return [
-        visible(f" {TITLES[seen.kind]} at {seen.place.address}: {seen.text}") for seen in results
+        visible(f" {seen.kind.spec.title} at {seen.place.address}: {seen.text}") for seen in results
     ]

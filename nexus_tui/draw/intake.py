@@ -25,9 +25,15 @@ class Intake:
             self._arrived.set()
             await asyncio.sleep(PAUSE)
 
+    @property
+    def has_news(self) -> bool:
+        """Whether something was taken, or has changed, since the last `collect`."""
+        return self._arrived.is_set()
+
     async def wait(self) -> None:
-        """Return once something was taken since the last `collect`."""
-        await self._arrived.wait()
+        """Return once there are news; those that a key has had painted by then are none."""
+        while not self._arrived.is_set():
+            await self._arrived.wait()
 
     def collect(self) -> int:
         """Take what is left; how many events there were since the last call."""

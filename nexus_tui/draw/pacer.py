@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from typing import Protocol
 
 DUTY = 0.02  # share of one core that painting may take
 SHORTEST = 0.25  # seconds between two rounds
@@ -14,7 +16,48 @@ BUSY_INTERVAL = 0.5  # seconds between two rounds when events pour in
 QUIET_BELOW = 5.0  # events a second
 WINDOW = 2.0  # seconds over which events are counted for that
 GATHER = 0.02  # seconds to wait for the rest of a burst before a quiet round
+_SLOTS = 3  # of a busy round: one for each group there is
 TICK = 1.0  # seconds without an event after which clocks and rates are looked at
+
+
+class News(Protocol):
+    """Where events are taken in: an `Intake`."""
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something has changed since the last `collect`."""
+        ...
+
+    async def wait(self) -> None:
+        """Return once there are news."""
+        ...
+
+    def collect(self) -> int:
+        """Take in what is left; how many events there were since the last call."""
+        ...
+
+
+class Paints(Protocol):
+    """What draws: a `Painter`."""
+
+    def begin_round(self) -> Sequence[str]:
+        """The groups to paint now, in the order of their slots."""
+        ...
+
+    def paint_group(self, group: str) -> None:
+        """Paint what belongs to the group."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Clocks:
+    """What the pacer measures and waits by."""
+
+    now: Callable[[], float] = time.perf_counter
+    # What painting costs is what it keeps the core from; on a machine that is busy with
+    # something else the time that passes meanwhile is many times that.
+    cpu: Callable[[], float] = time.thread_time
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
 
 class Pacer:
@@ -27,26 +70,16 @@ class Pacer:
 
     def __init__(
         self,
+        news: News,
+        painter: Paints,
         *,
-        wait: Callable[[], Awaitable[None]],
-        collect: Callable[[], int],
-        dirty: Callable[[], set[str]],
-        paint: Mapping[str, Callable[[], None]],
-        clock: Callable[[], float] = time.perf_counter,
-        cpu: Callable[[], float] = time.thread_time,
-        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clocks: Clocks | None = None,
         tick: float = TICK,
         busy_interval: float | None = None,
     ) -> None:
-        self._wait = wait  # until there is something to collect
-        self._collect = collect  # takes the events in, gives back how many they were
-        self._dirty = dirty
-        self._paint = paint  # in the order of the slots
-        self._clock = clock
-        # What painting costs is what it keeps the core from; on a machine that is busy with
-        # something else the time that passes meanwhile is many times that.
-        self._cpu = cpu
-        self._sleep = sleep
+        self._news = news
+        self._painter = painter
+        self._clocks = clocks or Clocks()
         self._tick = tick
         self._busy_interval = busy_interval  # seconds; None: BUSY_INTERVAL
         self._cost = 0.0  # of the running round
@@ -64,32 +97,40 @@ class Pacer:
     async def run(self) -> None:
         """Paint until cancelled."""
         while True:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(self._tick):
-                    await self._wait()
+            has_news = await self._wait()
             if not self.busy:
-                await self._sleep(GATHER)
-            self._count(self._collect())
+                await self._clocks.sleep(GATHER)
+            if has_news and not self._news.has_news:
+                continue  # painted meanwhile, with what a key did
+            self.count(self._news.collect())
             await self._round()
 
-    def _count(self, events: int) -> None:
-        now = self._clock()
+    async def _wait(self) -> bool:
+        """Whether there are news, rather than only time that has passed."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._tick):
+                await self._news.wait()
+                return True
+        return False
+
+    def count(self, events: int) -> None:
+        """Take note of events that were taken in: many of them make it busy."""
+        now = self._clocks.now()
         self._recent.append((now, events))
         while self._recent[0][0] <= now - WINDOW:
             self._recent.popleft()
 
     async def _round(self) -> None:
-        dirty = self._dirty()
-        groups = [group for group in self._paint if group in dirty]
-        started = self._clock()
-        slot = self.interval / (len(self._paint) + 1) if self.busy else 0.0
+        groups = self._painter.begin_round()
+        started = self._clocks.now()
+        slot = self.interval / (_SLOTS + 1) if self.busy else 0.0
         for group in groups:
-            begun = self._cpu()
-            self._paint[group]()
-            self._cost += self._cpu() - begun
+            begun = self._clocks.cpu()
+            self._painter.paint_group(group)
+            self._cost += self._clocks.cpu() - begun
             if slot:
-                await self._sleep(slot)
-        await self._sleep(self._rest(self._clock() - started))
+                await self._clocks.sleep(slot)
+        await self._clocks.sleep(self._rest(self._clocks.now() - started))
 
     def _rest(self, spent: float) -> float:
         """How long to leave the loop to the proxy."""

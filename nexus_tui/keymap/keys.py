@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from nexus_core.config.schema import KeyPath
@@ -170,13 +170,17 @@ class Keymap:
     """The table with a person's own keys in it."""
 
     keys: tuple[Key, ...] = KEYS
+    _by_id: dict[str, Key] = field(init=False, repr=False, compare=False)
 
-    def hints(self, place: Place, *, is_cut: bool = False) -> list[Key]:
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_by_id", {key.id: key for key in self.keys})
+
+    def hints(self, place: Place, *, is_cut: bool = False) -> tuple[Key, ...]:
         """What to show in the last line, most wanted first; what `!` does if the zone is cut."""
-        hints = [self[wanted] for wanted in _HINTS[place]]
+        hints = tuple([self._by_id[wanted] for wanted in _HINTS[place]])
         if not is_cut:
             return hints
-        return [replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints]
+        return tuple([replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints])
 
     def by_place(self) -> Iterator[tuple[str, list[Key]]]:
         """The help: a title and its keys; each key once, under the first of its places."""
@@ -189,7 +193,7 @@ class Keymap:
         return [key for key in self.keys if not set(key.places).isdisjoint(places)]
 
     def __getitem__(self, key_id: str) -> Key:
-        return next(key for key in self.keys if key.id == key_id)
+        return self._by_id[key_id]
 
 
 # A person's own keys ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ def address(host: str, port: int) -> str:
 
 
 def why_not_bound(error: OSError, host: str, port: int) -> str:
-    """What is in the way, and the mend."""
+    """What is in the way, and how to fix it."""
     place = address(host, port)
     if isinstance(error, socket.gaierror):
         return f"{place}: the host is not known; choose another with --host"

@@ -7,9 +7,10 @@ from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.view.model import BACKENDS
+from nexus_tui.view.frame import Frames
+from nexus_tui.view.model import BACKENDS, Troubles
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
-from nexus_tui.widgets.backend_list import BackendTable, BackendView
+from nexus_tui.widgets.backend_list import BackendTable
 from nexus_tui.widgets.base.lines import LineWidget
 
 _TALL = 17  # lines from which the facts have room
@@ -18,11 +19,11 @@ _TALL = 17  # lines from which the facts have room
 class BackendsTab(Tab):
     """The table with a few facts below it, or one backend."""
 
-    def __init__(self, look: BackendView) -> None:
+    def __init__(self, frames: Frames, troubles: Troubles) -> None:
         super().__init__(id="backends")
-        self.table = BackendTable(look)
-        self.facts = BackendFacts(look, lambda: self.table.selected)
-        self.detail = BackendDetail(look, lambda: self.table.selected)
+        self.table = BackendTable(frames)
+        self.facts = BackendFacts(frames, lambda: self.table.selected)
+        self.detail = BackendDetail(frames, troubles, lambda: self.table.selected)
 
     def compose(self) -> ComposeResult:
         yield self.table

@@ -6,7 +6,7 @@ from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.sources.base import EventSource
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import KPI
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.cost_table import CostTable
@@ -15,9 +15,9 @@ from nexus_tui.widgets.cost_table import CostTable
 class CostsTab(Tab):
     """Rows by model, backend or client key; tab turns them."""
 
-    def __init__(self, source: EventSource) -> None:
+    def __init__(self, frames: Frames) -> None:
         super().__init__(id="costs")
-        self.table = CostTable(source)
+        self.table = CostTable(frames)
 
     def compose(self) -> ComposeResult:
         yield self.table

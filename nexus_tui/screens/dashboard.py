@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from textual import events
 from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import BACKENDS, KPI, LIST, ViewModel
-from nexus_tui.widgets.backend_list import BackendPanel, BackendView
+from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import Line, LineWidget
 from nexus_tui.widgets.kpis import Kpis
 from nexus_tui.widgets.request_list import RequestList
@@ -35,13 +34,11 @@ class DashboardTab(Tab):
 
     filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 
-    def __init__(
-        self, source: EventSource, view: ViewModel, look: BackendView, now: Callable[[], float]
-    ) -> None:
+    def __init__(self, source: EventSource, view: ViewModel, frames: Frames) -> None:
         super().__init__(id="dashboard")
-        self._source = source
-        self.kpis = Kpis(source, view, now)
-        self.panel = BackendPanel(look)
+        self._frames = frames
+        self.kpis = Kpis(frames, view)
+        self.panel = BackendPanel(frames)
         self.list = RequestList(view, "Live", id="live")
         self.enlarge = EnlargeHint(id="enlarge")
         self.welcome = Welcome(source)
@@ -56,10 +53,10 @@ class DashboardTab(Tab):
 
     @property
     def place(self) -> Place:
-        return "requests" if self._source.backends() else "empty"
+        return "requests" if self._frames.current.backends else "empty"
 
     def widgets_of(self, group: str) -> list[LineWidget]:
-        if group == BACKENDS and len(self._source.backends()) != self._backends:
+        if group == BACKENDS and len(self._frames.current.backends) != self._backends:
             self.share_room(self.size.width, self.size.height)
         groups: dict[str, list[LineWidget]] = {
             KPI: [self.kpis, self.welcome, self.enlarge],
@@ -70,14 +67,15 @@ class DashboardTab(Tab):
 
     @property
     def mover(self) -> Mover:
-        return self.list if self._source.backends() else self.welcome
+        return self.list if self._frames.current.backends else self.welcome
 
     def on_resize(self, event: events.Resize) -> None:
         self.share_room(event.size.width, event.size.height)
 
     def share_room(self, width: int, height: int) -> None:
         """Give each part its lines for a tab of this size."""
-        backends = self._backends = len(self._source.backends())
+        frame = self._frames.current
+        backends = self._backends = len(frame.backends)
         is_small = width < _NARROW or height < _LOW
         is_wide = width >= _WIDE and height >= _TALL
         has_rest = backends > 0 and not self.is_zoomed
@@ -89,7 +87,6 @@ class DashboardTab(Tab):
         self.list.display = backends > 0
         self.kpis.styles.height = 5 if is_wide else 1
         if is_wide:
-            rows = backends + len(self._source.config.unusable)
-            self.panel.styles.height = 2 + min(rows, max(4, height // 3))
+            self.panel.styles.height = 2 + min(frame.total, max(4, height // 3))
         else:
             self.panel.styles.height = 1 + min(-(-backends // 2), 4)

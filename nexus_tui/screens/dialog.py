@@ -179,6 +179,7 @@ class Choose(Dialog[R]):
 
     def action_move(self, rows: int) -> None:
         self.rows.move(rows)
+        self.rows.redraw()
 
     @on(RowList.Opened)
     def action_choose(self) -> None:

@@ -11,10 +11,10 @@ from textual.app import ComposeResult
 from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.requests import RecentRequest
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Keymap
-from nexus_tui.sources.base import Exchange
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_cell, cost_difference, tokens_words
 from nexus_tui.text.diff import Comparison, Pair, compare
@@ -22,10 +22,10 @@ from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, duration, fit, wrap
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
-from nexus_tui.widgets.frame import Banner, HintBar
+from nexus_tui.widgets.chrome import Banner, HintBar
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
-Side = tuple[RecentRequest, Exchange | None]
+Side = tuple[RecentRequest, CapturedExchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
@@ -50,7 +50,6 @@ class DiffText(ScrolledLines):
         """The right one to the left."""
         self._sides = (self._sides[1], self._sides[0])
         self._comparison, self._width = None, 0
-        self.redraw()
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         half = width // 2 - 1
@@ -197,3 +196,4 @@ class DiffScreen(ModalScreen[None]):
             "bottom": lambda: self.text.edge(1),
         }
         handlers[key_id]()
+        self.text.redraw()

@@ -24,8 +24,8 @@ from nexus_tui.text.export import curl_for, dumped
 from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
 from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.chrome import Banner, HintBar
 from nexus_tui.widgets.explain_result import ExplainResult
-from nexus_tui.widgets.frame import Banner, HintBar
 
 _AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
 _MAX_TOKENS = 10_000_000
@@ -239,6 +239,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
             "bottom": lambda: self.result.edge(1),
         }
         handlers[key_id]()
+        self.result.redraw()
 
     def _simulate(self) -> None:
         """Imagine the backend under the cursor usable; of one that is imagined so, no more."""

@@ -89,6 +89,7 @@ class Palette(Dialog[str]):
 
     def action_move(self, rows: int) -> None:
         self.actions.move(rows)
+        self.actions.redraw()
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:

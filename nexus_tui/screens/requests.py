@@ -58,7 +58,6 @@ class RequestsTab(Tab):
 
     def share_room(self, width: int, height: int) -> None:
         self.detail.is_zoomed = self.is_zoomed
-        self.detail.redraw()
 
     @property
     def selected(self) -> RecentRequest | None:
@@ -85,7 +84,6 @@ class RequestsTab(Tab):
             return False
         self.detail.display = False
         self.list.display = True
-        self.list.redraw()
         return True
 
     def step(self, rows: int) -> None:

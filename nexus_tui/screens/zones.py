@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
-from nexus_tui.sources.base import EventSource
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import KPI, ViewModel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.zone_board import ZoneBoard
@@ -17,9 +15,9 @@ from nexus_tui.widgets.zone_board import ZoneBoard
 class ZonesTab(Tab):
     """What is open for use, and what cutting it would hit."""
 
-    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+    def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="zones")
-        self.board = ZoneBoard(source, view, now)
+        self.board = ZoneBoard(frames, view)
 
     def compose(self) -> ComposeResult:
         yield self.board

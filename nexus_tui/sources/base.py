@@ -10,6 +10,7 @@ from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
@@ -19,25 +20,6 @@ from nexus_core.types import PrivacyZone, QueueState
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
 NO_LEDGER = "this Nexus has no ledger"
-
-
-class Exchange(Protocol):
-    """A request whose bodies were captured."""
-
-    @property
-    def request_id(self) -> str: ...
-    @property
-    def model(self) -> str: ...
-    @property
-    def body(self) -> bytes: ...  # the request as it came
-    @property
-    def answer(self) -> bytes: ...  # as the client got it, framing of a stream included
-    @property
-    def status(self) -> int | None: ...  # None before the answer began
-    @property
-    def is_whole(self) -> bool: ...  # the answer is over and all of it is here
-    @property
-    def is_restricted(self) -> bool: ...  # must never be written to a file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +42,8 @@ class FoundKey:
     is_used: bool = False  # there is a backend for it
 
 
-class FoundSource(Protocol):
-    """Looks for servers and keys: what a Nexus without a configuration shows."""
+class DiscoverySource(Protocol):
+    """Servers and cloud keys that were looked for: what a Nexus without a configuration shows."""
 
     @property
     def servers(self) -> Sequence[FoundServer]: ...
@@ -81,7 +63,7 @@ class FoundSource(Protocol):
         ...
 
 
-def offered(discovery: FoundSource | None) -> list[FoundKey]:
+def offered(discovery: DiscoverySource | None) -> list[FoundKey]:
     """The keys that are set and not used: those that somebody may ask for."""
     return [key for key in discovery.keys if key.is_set and not key.is_used] if discovery else []
 
@@ -122,7 +104,7 @@ class EventSource(Protocol):
     @property
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
-    def discovery(self) -> FoundSource | None: ...  # None: nothing is looked for
+    def discovery(self) -> DiscoverySource | None: ...  # None: nothing is looked for
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""
@@ -152,7 +134,7 @@ class EventSource(Protocol):
         """Where such a request would go, and why; nothing is sent."""
         ...
 
-    async def captured(self, request_id: str) -> Exchange | None:
+    async def captured(self, request_id: str) -> CapturedExchange | None:
         """A request and its answer; None where their bodies are not kept.
 
         Raises:

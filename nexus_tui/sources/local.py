@@ -10,12 +10,13 @@ from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus, Subscription
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import NO_LEDGER, Exchange, FoundSource, Status
+from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 
 
 class Kept(Protocol):
@@ -24,7 +25,7 @@ class Kept(Protocol):
     @property
     def is_on(self) -> bool: ...
 
-    def get(self, request_id: str) -> Exchange | None:
+    def get(self, request_id: str) -> CapturedExchange | None:
         """A request and its answer; None where their bodies are not kept."""
         ...
 
@@ -98,7 +99,7 @@ class LocalSource:
         *,
         is_demo: bool = False,
         is_read_only: bool = False,
-        discovery: FoundSource | None = None,
+        discovery: DiscoverySource | None = None,
     ) -> None:
         self.address = address
         self.is_demo = is_demo
@@ -170,7 +171,7 @@ class LocalSource:
     async def explain(self, question: Question) -> Explanation:
         return await self._core.explainer.explain(question)
 
-    async def captured(self, request_id: str) -> Exchange | None:
+    async def captured(self, request_id: str) -> CapturedExchange | None:
         return self._core.captures.get(request_id)
 
     async def command(self, command: Command) -> Outcome:

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import chain, repeat
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -30,7 +28,7 @@ from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
-from nexus_tui.sources.base import NO_LEDGER, FoundSource, Status
+from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_http import (
     LinkLostError,
@@ -40,11 +38,17 @@ from nexus_tui.sources.remote_http import (
     UnknownCallError,
 )
 from nexus_tui.sources.remote_logs import RemoteLogs
-from nexus_tui.sources.remote_state import RemoteState, event_number, parse, read_state
+from nexus_tui.sources.remote_state import (
+    RemoteState,
+    event_number,
+    parse,
+    read_exchange,
+    read_state,
+)
 
 _Read = TypeVar("_Read")
 
-PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to mend the link; the last one again
+PAUSES_SECONDS = (1.0, 2.0, 4.0, 8.0)  # before each try to reconnect; the last one again
 _SILENCE_SECONDS = 12.0  # a Nexus says something every 5 s, if only that it is there
 _ANSWER_SECONDS = 15.0  # of a command, beside what a probe may take
 _RECOUNT_SECONDS = 2.0  # between two looks at the whole state during a flood
@@ -56,7 +60,7 @@ class RemoteSource:
     """Within its context call `connect` once, then keep `run` running beside the dashboard."""
 
     is_remote = True
-    discovery: FoundSource | None = None
+    discovery: DiscoverySource | None = None
 
     def __init__(
         self,
@@ -152,7 +156,8 @@ class RemoteSource:
         return count
 
     async def wait(self) -> None:
-        await self._arrived.wait()
+        while not self._arrived.is_set():  # whoever drains first leaves nothing to wake for
+            await self._arrived.wait()
 
     def close(self) -> None:
         self.status = "closed"
@@ -187,7 +192,7 @@ class RemoteSource:
         self.status = "live"
 
     async def run(self) -> None:
-        """Take in what happens until cancelled; a link that breaks is mended again and again."""
+        """Take in what happens until cancelled; a link that breaks is made again, each time."""
         async with asyncio.TaskGroup() as tasks:
             reader = None if self._logs is None else tasks.create_task(self._logs.run(), name="log")
             await self._follow()
@@ -203,7 +208,7 @@ class RemoteSource:
                 async with aclosing(self._messages()) as messages:
                     async for message in messages:
                         if self.status == "stale":
-                            self._mend()
+                            self._reconnected()
                             pauses = chain(self._pauses, repeat(self._pauses[-1]))
                         await self._take(message)
                 raise RemoteError("it ended the connection")
@@ -217,7 +222,7 @@ class RemoteSource:
             self.status, self.stale_since = "stale", self.now()
         self._arrived.set()
 
-    def _mend(self) -> None:
+    def _reconnected(self) -> None:
         self.status, self.stale_since = "live", None
         self._arrived.set()
 
@@ -342,7 +347,7 @@ class RemoteSource:
             if error.status == 404:
                 return None
             raise
-        return self._read(lambda: _read_exchange(told))
+        return self._read(lambda: read_exchange(told))
 
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
@@ -382,21 +387,3 @@ class RemoteSource:
     async def _ask(self, call: HttpCall) -> dict[str, Any]:
         probes = self._known.config.health_check.timeout_seconds if self._known else 0.0
         return await self._http.ask(call, _ANSWER_SECONDS + probes)
-
-
-def _read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
-    return replace(
-        read_json(CapturedExchange, {**told, "body": "", "answer": ""}),
-        body=_read_body(told.get("request")),
-        answer=_read_body(told.get("answer")),
-    )
-
-
-def _read_body(told: object) -> bytes:
-    if not is_object(told) or not isinstance(content := told.get("content"), str):
-        raise UnreadableError("a body is missing")
-    try:
-        is_text = told.get("encoding") == "utf-8"
-        return content.encode() if is_text else base64.b64decode(content, validate=True)
-    except ValueError as error:
-        raise UnreadableError("a body is not readable") from error

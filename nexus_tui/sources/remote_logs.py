@@ -48,7 +48,7 @@ class RemoteLogs:
             try:
                 self._take(await self._ask(self._call()))
             except RemoteError:
-                pass  # the events break off, too; the first news of a mended link asks again
+                pass  # the events break off, too; the first news after it is back asks again
             except (RefusedError, UnreadableError) as error:
                 self._report(str(error))
             await asyncio.sleep(PAUSE_SECONDS)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import time
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -13,6 +15,7 @@ from pydantic import ValidationError
 from nexus_core.config.schema import Config
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import read_snapshot
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, set_counters
@@ -124,6 +127,29 @@ def read_state(value: object) -> RemoteState:
     )
     state.take_moment(told)
     return state
+
+
+def read_exchange(told: Mapping[str, Any]) -> CapturedExchange:
+    """The answer of GET /nexus/requests/{id}/bodies.
+
+    Raises:
+        UnreadableError: it is not what a Nexus tells.
+    """
+    return replace(
+        read_json(CapturedExchange, {**told, "body": "", "answer": ""}),
+        body=_read_body(told.get("request")),
+        answer=_read_body(told.get("answer")),
+    )
+
+
+def _read_body(told: object) -> bytes:
+    if not is_object(told) or not isinstance(content := told.get("content"), str):
+        raise UnreadableError("a body is missing")
+    try:
+        is_text = told.get("encoding") == "utf-8"
+        return content.encode() if is_text else base64.b64decode(content, validate=True)
+    except ValueError as error:
+        raise UnreadableError("a body is not readable") from error
 
 
 def _event_id(value: object) -> tuple[str, int]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Protocol
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import clock, count
-from nexus_tui.view.model import ViewModel
+from nexus_tui.view.frame import Frame
+from nexus_tui.view.zones import Cut, ZoneWatch
 
 
 class Mortal(Protocol):
@@ -18,26 +18,23 @@ class Mortal(Protocol):
     def problem(self) -> str | None: ...
 
 
-def alarms(
-    source: EventSource, view: ViewModel, server: Mortal | None, *, is_short: bool
-) -> list[str]:
+def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: bool) -> list[str]:
     """One line each, the worst first."""
     lines: list[str] = []
     if server is not None and server.problem is not None:
         lines.append(f"THE SERVER HAS STOPPED: {visible(server.problem)}   R starts it again")
-    if source.status == "stale":
+    if frame.status == "stale":
         lines.append("LINK LOST: values are of before that, and nothing can be changed")
-    if source.status == "closed":
+    if frame.status == "closed":
         lines.append("THE LINK IS CLOSED: values are of before that")
-    if source.notice:
-        lines.append(visible(source.notice))
-    cut = [zone for zone in PrivacyZone if not source.is_zone_enabled(zone)]
-    return lines + [_cut(view, zone, is_short=is_short) for zone in cut]
+    if frame.notice:
+        lines.append(visible(frame.notice))
+    cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
+    return lines + [_cut(zone, zones.cuts.get(zone), is_short=is_short) for zone in cut]
 
 
-def _cut(view: ViewModel, zone: PrivacyZone, *, is_short: bool) -> str:
+def _cut(zone: PrivacyZone, cut: Cut | None, *, is_short: bool) -> str:
     head = f"{zone.value.upper()} ZONE CUT"
-    cut = view.zones.cuts.get(zone)
     if cut is None:
         return f"{head}   it holds until it is opened again or the server restarts"
     if is_short:

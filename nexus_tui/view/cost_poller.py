@@ -17,11 +17,16 @@ _DUTY = 0.05  # share of the time that reading may take, however large the ledge
 
 async def keep_costs(
     source: EventSource,
+    refreshed: Callable[[], None] = lambda: None,
     *,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     clock: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Refresh until cancelled; what is drawn meanwhile is the last report."""
+    """Refresh until cancelled; what is drawn meanwhile is the last report.
+
+    Args:
+        refreshed: called after each time, to have it drawn.
+    """
     # A request that has ended is in the ledger half a second later: so its round and the next one.
     ended: deque[tuple[int, int]] = deque(maxlen=2)
     read_at = float("-inf")
@@ -33,6 +38,7 @@ async def keep_costs(
         if source.costs is None or not is_quiet or clock() - read_at >= _QUIET_SECONDS:
             read_at = clock()
             await source.refresh_costs()
+            refreshed()
             is_awaited = source.costs is None and source.costs_problem is None
             period = _AWAITED_SECONDS if is_awaited else PERIOD_SECONDS
             pause = max(period, (clock() - read_at) / _DUTY)

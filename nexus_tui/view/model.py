@@ -7,7 +7,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
 from decimal import Decimal
 from operator import attrgetter
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
 from nexus_core.observe.events import (
     Attempt,
@@ -43,6 +43,8 @@ GROUPS = (KPI, BACKENDS, LIST)  # painted in turn
 
 _by_seq = attrgetter("seq")
 
+Troubles: TypeAlias = defaultdict[str, deque[tuple[float, Attempt]]]
+
 
 # What the list can be sorted by: a request that has no such value yet comes last.
 SORTS: dict[str, Callable[[RecentRequest], float | Decimal | str | None]] = {
@@ -73,9 +75,7 @@ class ViewModel:
         self.rate = RateSeries()
         self.zones = ZoneWatch()
         # The newest failures of each backend, with their time, oldest first.
-        self.troubles: defaultdict[str, deque[tuple[float, Attempt]]] = defaultdict(
-            lambda: deque(maxlen=_TROUBLES)
-        )
+        self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RecentRequest] = []  # at most two, for the diff
         self.sort = _BY_TIME
         self.reversed = False

@@ -5,12 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from functools import partial
+from typing import Protocol
 
 from nexus_core.observe.events import BackendHealthChanged, NexusEvent
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_core.types import HealthCause
 from nexus_tui.view.sentences import sentence
-from nexus_tui.widgets.frame import HintBar
 
 _SECONDS = 3.0
 _NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
@@ -20,12 +20,22 @@ _LINE_END = "\\x0a"  # as the log writes it
 _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
 
 
+class NoticeLine(Protocol):
+    """A last line, which shows a notice in place of its hints."""
+
+    notice: str  # empty: the hints
+
+    def redraw(self) -> None:
+        """Paint it at once."""
+        ...
+
+
 class Notices:
     """One at a time; the newest wins."""
 
     def __init__(
         self,
-        bars: Callable[[], Iterable[HintBar]],
+        bars: Callable[[], Iterable[NoticeLine]],
         later: Callable[[float, Callable[[], None]], object],
         logs: LogRing,
         now: Callable[[], float],
@@ -39,10 +49,9 @@ class Notices:
         self._news: str | None = None  # what went wrong since, and waits to be shown
 
     def say(self, text: str, seconds: float = _SECONDS) -> None:
-        """Show it; it is drawn as text."""
+        """Show it from the next painting on; it is drawn as text."""
         for bar in self._bars():
             bar.notice = text
-            bar.redraw()
         self._later(seconds, partial(self._clear, text))
 
     def _clear(self, text: str) -> None:
@@ -51,16 +60,22 @@ class Notices:
                 bar.notice = ""
                 bar.redraw()
 
-    def tell_of(self, events: Iterable[NexusEvent]) -> None:
-        """What goes wrong, by its typed events; a refused key at once, for it changes rarely."""
+    def note(self, events: Iterable[NexusEvent]) -> bool:
+        """Take in what goes wrong, by its typed events.
+
+        Gives whether something is to be painted at once: a refused key, for it changes rarely.
+        """
+        is_urgent = False
         for event in events:
             text = sentence(event)
             if text is None or self._now() - event.at > _NEWS_SECONDS:
                 continue
             if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
                 self.say(text, _WARNING_SECONDS)
+                is_urgent = True
             else:
                 self._news = text
+        return is_urgent
 
     def forget(self) -> None:
         """Drop what waits: what went wrong before there was a screen is found in its lists."""

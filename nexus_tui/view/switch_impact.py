@@ -9,7 +9,6 @@ from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import PrivacyZone
-from nexus_tui.view.backend_status import is_usable
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,11 +21,16 @@ class Hit:
 
 
 def hits(
-    off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
+    off: Collection[str], usable: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[Hit]:
-    """Every model and alias that these backends serve now, those that nobody else serves first."""
-    going = [backend for backend in backends if backend.name in off and is_usable(backend)]
-    staying = [backend for backend in backends if backend.name not in off and is_usable(backend)]
+    """Every model and alias that these backends serve now, those that nobody else serves first.
+
+    Args:
+        off: names of backends, those that are not used now included.
+        usable: the backends that requests are routed to now.
+    """
+    going = [backend for backend in usable if backend.name in off]
+    staying = [backend for backend in usable if backend.name not in off]
     served = {model for backend in going for model in backend.models}
     names = sorted(served | {a for a in routing.aliases if _target(a, routing) in served})
     found = [_hit(name, staying, routing) for name in names]
@@ -34,16 +38,15 @@ def hits(
 
 
 def lost(
-    off: Collection[str], backends: Sequence[BackendSnapshot], routing: RoutingConfig
+    off: Collection[str], usable: Sequence[BackendSnapshot], routing: RoutingConfig
 ) -> list[str]:
     """Of those the models that nobody would serve any more."""
-    return [hit.model for hit in hits(off, backends, routing) if hit.backend is None]
+    return [hit.model for hit in hits(off, usable, routing) if hit.backend is None]
 
 
-def is_last_of_zone(name: str, backends: Sequence[BackendSnapshot], zone: PrivacyZone) -> bool:
-    """Whether the backend is the zone's only one that is used now."""
-    usable = [one.name for one in backends if one.zone is zone and is_usable(one)]
-    return usable == [name]
+def is_last_of_zone(name: str, usable: Sequence[BackendSnapshot], zone: PrivacyZone) -> bool:
+    """Whether the backend is the zone's only one that requests are routed to now."""
+    return [backend.name for backend in usable if backend.zone is zone] == [name]
 
 
 def _hit(name: str, staying: Sequence[BackendSnapshot], routing: RoutingConfig) -> Hit:

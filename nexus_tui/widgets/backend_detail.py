@@ -10,8 +10,9 @@ from typing import NamedTuple
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
-from nexus_tui.view.backend_status import models_cooling
-from nexus_tui.widgets.backend_list import BackendView, spent_cell, state_cell
+from nexus_tui.view.frame import BackendView, Frame, Frames
+from nexus_tui.view.model import Troubles
+from nexus_tui.widgets.backend_cells import STATE_CELLS, note_cell, spent_cell
 from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 
@@ -24,8 +25,8 @@ def masked_url(url: str) -> str:
     return visible(_CREDENTIALS.sub("//…@", url))
 
 
-def _numbers(backend: BackendSnapshot, look: BackendView, width: int) -> Line:
-    stats = look.stats(backend.name)
+def _numbers(backend: BackendView, width: int) -> Line:
+    stats = backend.stats
     return joined(
         [
             (("answers ", "dim"), (f"{stats.answers:,}", "text")),
@@ -40,9 +41,9 @@ def _numbers(backend: BackendSnapshot, look: BackendView, width: int) -> Line:
     )
 
 
-def _state(backend: BackendSnapshot, look: BackendView) -> Line:
-    state, style = state_cell(backend)
-    note, note_style = look.note(backend)
+def _state(backend: BackendView, frame: Frame) -> Line:
+    state, style = STATE_CELLS[backend.state]
+    note, note_style = note_cell(backend, frame)
     return ((" state   ", "dim"), (state, style), ("  ", "dim"), (note, note_style))
 
 
@@ -67,23 +68,24 @@ def _model(row: _Model, width: int, cooling: Mapping[str, str]) -> Line:
 class BackendFacts(LineWidget):
     """A few lines on the backend under the cursor, below the table."""
 
-    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
+    def __init__(self, frames: Frames, selected: Callable[[], BackendView | None]) -> None:
         super().__init__(id="backend-facts")
-        self._look = look
+        self._frames = frames
         self._selected = selected
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        backend = self._selected()
-        if backend is None:
+        selected = self._selected()
+        if selected is None:
             return []
+        backend = selected.snapshot
         few = islice(backend.models, width)  # more don't fit, and there may be thousands
         models = ", ".join(few)[:width] or "none known"
         return [
             rule(width, visible(backend.name), backend.type.location),
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
             ((" models  ", "dim"), (fit(visible(models), width - _LABEL), "text")),
-            _numbers(backend, self._look, width),
-            _state(backend, self._look),
+            _numbers(selected, width),
+            _state(selected, self._frames.current),
         ]
 
 
@@ -92,24 +94,28 @@ class BackendDetail(ScrolledLines):
 
     head_lines = 1
 
-    def __init__(self, look: BackendView, selected: Callable[[], BackendSnapshot | None]) -> None:
+    def __init__(
+        self, frames: Frames, troubles: Troubles, selected: Callable[[], BackendView | None]
+    ) -> None:
         super().__init__(id="backend-detail")
-        self._look = look
+        self._frames = frames
+        self._troubles = troubles
         self._selected = selected
         self._sorted: tuple[Mapping[str, str], list[_Model]] = ({}, [])
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        backend = self._selected()
-        if backend is None:
+        selected = self._selected()
+        if selected is None:
             return [rule(width, "Backend"), (), (("  Nothing is known of it.", "dim"),)]
-        body = self._body(backend, width)
+        backend, cooling = selected.snapshot, selected.cooling
+        body = self._body(selected, width)
         title = rule(width, visible(backend.name), backend.type.location)
         seen = self.in_sight(body, height - self.head_lines)
-        cooling = models_cooling(backend)
         shown = (_model(row, width, cooling) if isinstance(row, _Model) else row for row in seen)
         return [title, *shown]
 
-    def _body(self, backend: BackendSnapshot, width: int) -> list[Line | _Model]:
+    def _body(self, selected: BackendView, width: int) -> list[Line | _Model]:
+        backend = selected.snapshot
         limit = "unlimited" if backend.max_concurrent is None else str(backend.max_concurrent)
         tier = "none" if backend.tier is None else str(backend.tier)
         routing = (
@@ -118,16 +124,16 @@ class BackendDetail(ScrolledLines):
         probed = "never" if backend.probed_at is None else clock(backend.probed_at)
         took = "" if backend.probe_ms is None else f", took {duration(backend.probe_ms)}"
         return [
-            _state(backend, self._look),
+            _state(selected, self._frames.current),
             ((" url     ", "dim"), (masked_url(backend.url), "text")),
             ((" routing ", "dim"), (routing, "text")),
             ((" probed  ", "dim"), (f"{probed}{took}", "text")),
-            _numbers(backend, self._look, width),
+            _numbers(selected, width),
             (),
             ((f" Models ({len(backend.models)})", "head"),),
             *self._models(backend),
             (),
-            *self._failures(backend, width),
+            *self._failures(selected, width),
         ]
 
     def _models(self, backend: BackendSnapshot) -> list[_Model]:
@@ -137,13 +143,13 @@ class BackendDetail(ScrolledLines):
             self._sorted = (backend.models, rows)
         return self._sorted[1]
 
-    def _failures(self, backend: BackendSnapshot, width: int) -> list[Line]:
+    def _failures(self, backend: BackendView, width: int) -> list[Line]:
         lines: list[Line] = [((" Last failures", "head"),)]
-        kinds = self._look.stats(backend.name).errors
+        kinds = backend.stats.errors
         if kinds:
             text = "   ".join(f"{visible(kind)} {number:,}" for kind, number in kinds.most_common())
             lines.append(((f"  since the start: {text}", "dim"),))
-        troubles = self._look.view.troubles.get(backend.name, ())
+        troubles = self._troubles.get(backend.snapshot.name, ())
         for at, attempt in reversed(troubles):
             status = "no answer" if attempt.status is None else str(attempt.status)
             parts = wrap(f"{status}: {visible(attempt.error)}", width - 13)
@@ -154,4 +160,3 @@ class BackendDetail(ScrolledLines):
     def start(self) -> None:
         """Show the backend from its beginning."""
         self._top = 0
-        self.redraw()

@@ -9,9 +9,9 @@ from typing import get_args
 
 from nexus_core.money.report import CostReport, CostRow, Grouping
 from nexus_core.types import NANO
-from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.view.frame import Frames
 from nexus_tui.widgets.base.bars import gauge, spark
 from nexus_tui.widgets.base.columns import Column, heading, layout
 from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
@@ -50,9 +50,9 @@ class CostTable(RowList):
 
     head_lines = 7
 
-    def __init__(self, source: EventSource) -> None:
+    def __init__(self, frames: Frames) -> None:
         super().__init__(id="cost-table")
-        self._source = source
+        self._frames = frames
         self._by: Grouping = GROUPINGS[0]
         self._sort = "cost"
         self._rows: list[CostRow] = []
@@ -66,14 +66,13 @@ class CostTable(RowList):
         """Sort by the next column; gives its name."""
         names = list(_SORTS)
         self._sort = names[(names.index(self._sort) + 1) % len(names)]
-        self.redraw()
         return self._sort
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        costs = self._source.costs
+        costs = self._frames.current.costs
         if costs is None:
             self._rows = []
-            problem = self._source.costs_problem
+            problem = self._frames.current.costs_problem
             text = _NOT_YET if problem is None else f"No costs: {visible(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
         is_number = self._sort != "name"
@@ -84,7 +83,7 @@ class CostTable(RowList):
         return len(self._rows)
 
     def head(self, width: int) -> Sequence[Line]:
-        costs = self._source.costs
+        costs = self._frames.current.costs
         if costs is None:
             return ()
         columns = layout(_COLUMNS, width)
@@ -103,15 +102,16 @@ class CostTable(RowList):
 
     def _trouble(self, costs: CostReport, width: int) -> Line:
         """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
-        if self._source.costs_problem is not None:
-            text = f"as of {clock(costs.at)}: {visible(self._source.costs_problem)}"
+        frame = self._frames.current
+        if frame.costs_problem is not None:
+            text = f"as of {clock(costs.at)}: {visible(frame.costs_problem)}"
             return joined([((text, "warn"),)], width)
         if costs.problem is not None:
             text = f"requests are not recorded: the ledger {visible(costs.problem)}"
             return joined([((text, "bad"),)], width)
         if costs.monthly_limit is None:
             return joined([*_saved(costs), (("no monthly limit is set", "dim"),)], width)
-        action = _AT_LIMIT[self._source.config.budget.hard_limit_action]
+        action = _AT_LIMIT[frame.config.budget.hard_limit_action]
         return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
 
     def empty(self, width: int) -> Sequence[Line]:

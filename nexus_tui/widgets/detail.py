@@ -9,9 +9,10 @@ from typing import assert_never
 from rich.cells import cell_len
 from textual import events
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.requests import Headers, RecentRequest
 from nexus_core.routing.explain import Explanation
-from nexus_tui.sources.base import EventSource, Exchange
+from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import cost_words
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
@@ -43,7 +44,7 @@ class RequestDetail(ScrolledLines):
         self.request: RecentRequest | None = None  # that is shown, wherever the list's cursor goes
         self.pane: Pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
-        self.kept: Exchange | None = None
+        self.kept: CapturedExchange | None = None
         self.now: Explanation | None = None  # where it would go now
         self._laid_out: tuple[object, list[Line]] | None = None  # what of, and its lines
 
@@ -115,26 +116,26 @@ class RequestDetail(ScrolledLines):
             right += len(pane) + 4
             if event.x < right:
                 self.turn(PANES.index(pane) - PANES.index(self.pane))
+                self.redraw()
                 return
 
     def turn(self, panes: int) -> None:
         """Show another pane, from its beginning."""
         self.pane = PANES[(PANES.index(self.pane) + panes) % len(PANES)]
         self._top = 0
-        self.redraw()
 
     def start(self, row: RecentRequest | None) -> None:
         """Show a request from its beginning."""
         self.request = row
         self._top = 0
         self.kept = self.now = self._laid_out = None
-        self.redraw()
 
-    def know(self, row: RecentRequest, kept: Exchange | None, now: Explanation | None) -> None:
+    def know(
+        self, row: RecentRequest, kept: CapturedExchange | None, now: Explanation | None
+    ) -> None:
         """Take in what had to be asked for; nothing if another request is shown by now."""
         if row is self.request:
             self.kept, self.now = kept, now
-            self.redraw()
 
 
 def _summary(row: RecentRequest) -> Line:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 
 from nexus_core.types import NANO, RouteReason
-from nexus_tui.sources.base import EventSource
 from nexus_tui.text.numbers import (
     NOTHING,
     count,
@@ -16,6 +15,7 @@ from nexus_tui.text.numbers import (
     percent,
     short_count,
 )
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.rates import BUCKETS
 from nexus_tui.widgets.base.bars import gauge, spark
@@ -28,11 +28,10 @@ _SERIES = BUCKETS + 18  # cells of a series with its label and figure
 class Kpis(LineWidget):
     """Five lines with the rate and the reasons, or one when there is little room."""
 
-    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+    def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="kpis")
-        self._source = source
+        self._frames = frames
         self._view = view
-        self._now = now
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if height < 5:
@@ -45,7 +44,7 @@ class Kpis(LineWidget):
         ]
 
     def _numbers(self, *, is_short: bool) -> list[Line]:
-        stats = self._source.stats
+        stats = self._frames.current.stats
         errors = stats.failed
         share = percent(errors, stats.finished)
         prompt, completion = stats.prompt_tokens, stats.completion_tokens
@@ -66,7 +65,7 @@ class Kpis(LineWidget):
         return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
 
     def _queued(self) -> list[tuple[str, str, str]]:
-        queue = self._source.queue
+        queue = self._frames.current.queue
         if queue is None:
             return []
         style = "bad" if queue.waiting >= queue.max_size else "warn" if queue.waiting else "text"
@@ -74,8 +73,8 @@ class Kpis(LineWidget):
 
     def _series(self, width: int) -> list[Line]:
         """The rate in two rows, or in one above what is spent, where that is known."""
-        now = self._now()
-        stats, costs = self._source.stats, self._source.costs
+        frame = self._frames.current
+        now, stats, costs = frame.now, frame.stats, frame.costs
         answers = stats.local_answers + stats.cloud_answers
         rate = f"{self._view.rate.per_second(now):.0f}/s"
         series = self._view.rate.values(now)
@@ -101,7 +100,7 @@ class Kpis(LineWidget):
         ]
 
     def _reasons(self, width: int) -> Line:
-        reasons = self._source.stats.reasons
+        reasons = self._frames.current.stats.reasons
         items: list[Line] = [(("reasons", "dim"),)]
         items += [
             ((f"{reason} ", "dim"), (count(reasons[reason]), "text" if reasons[reason] else "dim"))

@@ -42,18 +42,15 @@ class LogList(RowList):
     def set_filter(self, text: str) -> None:
         """Show only lines that hold every word; one with ! before it must not be there."""
         self._wanted = replace(self._wanted, words=words_of(text))
-        self.redraw()
 
     def next_level(self) -> None:
         """Show only lines of the next level and above."""
         following = (LEVELS.index(self._wanted.level) + 1) % len(LEVELS)
         self._wanted = replace(self._wanted, level=LEVELS[following])
-        self.redraw()
 
     def follow(self) -> None:
         """Stay at the newest line."""
         self.following = True
-        self.redraw()
 
     def cursor_moved(self) -> None:
         self.following = self.cursor >= self.row_count() - 1

@@ -7,11 +7,11 @@ from typing import Literal, TypeAlias, get_args
 
 from rich.cells import cell_len
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import Attempt, Considered, ScoreTerm
 from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthStatus
-from nexus_tui.sources.base import Exchange
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.costs import cost_words, tokens_words
 from nexus_tui.text.escape import visible
@@ -222,7 +222,7 @@ def timing_pane(row: RecentRequest, width: int) -> list[Line]:
 
 
 def answer_pane(
-    row: RecentRequest, kept: Exchange | None, is_capturing: bool, width: int
+    row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """What the model said, where it was kept."""
     if kept is None:
@@ -234,7 +234,7 @@ def answer_pane(
 
 
 def request_pane(
-    row: RecentRequest, kept: Exchange | None, is_capturing: bool, width: int
+    row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """What the client sent, as far as it was kept."""
     lines: list[Line] = []

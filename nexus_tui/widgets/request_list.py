@@ -82,7 +82,6 @@ class RequestList(RowList):
     def follow(self) -> None:
         """Go to the newest request and stay there."""
         self.following = True
-        self.redraw()
 
     def row_count(self) -> int:
         return len(self._view.view)

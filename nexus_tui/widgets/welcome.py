@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
-from nexus_tui.sources.base import EventSource, FoundSource, offered
+from nexus_tui.sources.base import DiscoverySource, EventSource, offered
 from nexus_tui.text.escape import visible
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import curl_for
@@ -59,12 +59,12 @@ class Welcome(ScrolledLines):
         for line in visible_lines(self.example):
             example += [((f"   {part}", "live"),) for part in wrap(line, width - 4)]
         return [
-            [*self._standing(width), *self._config(width, is_finding=discovery is not None)],
+            [*self._address(width), *self._config(width, is_discovering=discovery is not None)],
             *(_found(discovery, width) if discovery else [_by_hand()]),
             example,
         ]
 
-    def _standing(self, width: int) -> list[Line]:
+    def _address(self, width: int) -> list[Line]:
         head: Line = (
             (" Nexus is running at ", "text"),
             (f"http://{visible(self._source.address)}/v1", "bright"),
@@ -74,11 +74,11 @@ class Welcome(ScrolledLines):
             return [head, ((tail, "text"),)]
         return [(*head, (tail, "text"))]
 
-    def _config(self, width: int, *, is_finding: bool) -> list[Line]:
+    def _config(self, width: int, *, is_discovering: bool) -> list[Line]:
         config = self._source.config
         if config.path is not None:
             text = f"Configuration: {visible(str(config.path))}. It names no usable backend."
-        elif is_finding:
+        elif is_discovering:
             text = "Configuration: none was found. S writes nexus.toml with what was found."
         else:
             text = "Configuration: none was found. Write nexus.toml and start Nexus again."
@@ -108,7 +108,7 @@ def _by_hand() -> list[Line]:
     ]
 
 
-def _found(discovery: FoundSource, width: int) -> list[list[Line]]:
+def _found(discovery: DiscoverySource, width: int) -> list[list[Line]]:
     servers: list[Line] = [((" Looked for local servers (R looks again)", "head"),)]
     for server in discovery.servers:
         glyph = ("✓", "good") if server.is_used else ("✗", "dim")

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual import events
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import clock, count, fit, packed, wrap
+from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.switch_impact import Hit, hits
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
@@ -22,11 +22,10 @@ _WIDE = 100  # columns from which a zone takes one line, not two
 class ZoneBoard(LineWidget):
     """A line or two for each zone, and below them what a cut does or did."""
 
-    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+    def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="zone-board")
-        self._source = source
+        self._frames = frames
         self._view = view
-        self._now = now
         self._cursor = _ZONES.index(PrivacyZone.OPEN)
 
     @property
@@ -53,12 +52,10 @@ class ZoneBoard(LineWidget):
         return 1 if self.size.width >= _WIDE else 2
 
     def _zone(self, zone: PrivacyZone) -> list[Line]:
-        source = self._source
-        backends = [one for one in source.backends() if one.zone is zone]
-        answered = sum(source.stats.backends[one.name].answers for one in backends)
-        state: Cell = ("● open for use", "good")
-        if not source.is_zone_enabled(zone):
-            state = ("✗ cut", "bad")
+        frame = self._frames.current
+        backends, is_on = frame.of_zone(zone), zone in frame.zones_on
+        answered = sum(one.stats.answers for one in backends)
+        state: Cell = ("● open for use", "good") if is_on else ("✗ cut", "bad")
         line: Line = (
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),
@@ -66,17 +63,17 @@ class ZoneBoard(LineWidget):
             (f"{count(answered):>11} answers", "text"),
         )
         if zone is PrivacyZone.RESTRICTED:
-            away = sum(source.stats.backends[b.name].answers for b in backends if b.type.is_cloud)
+            away = sum(one.stats.answers for one in backends if one.snapshot.type.is_cloud)
             note: Cell = (f"{count(away)} of them by a cloud", "warn" if away else "dim")
         else:
-            key = "[!] CUT NOW" if source.is_zone_enabled(zone) else "[!] REOPEN (asks)"
+            key = "[!] CUT NOW" if is_on else "[!] REOPEN (asks)"
             note = (f" {key} ", "alarm")
         if self._zone_lines == 1:
             return [(*line, (" since the start", "text"), ("   ", "text"), note)]
         return [line, ((" " * 12, "text"), note)]
 
     def _recent(self, width: int) -> list[Line]:
-        zones, now = self._view.zones, self._now()
+        zones, now = self._view.zones, self._frames.current.now
         parts = ["last 5 min:"]
         parts += [f"{count(zones.answers[zone].total(now))} {zone.value}" for zone in _ZONES]
         refused = zones.refused.total(now)
@@ -85,12 +82,13 @@ class ZoneBoard(LineWidget):
         return [((f" {part}", style),) for part in packed(parts, width - 2, "   ")]
 
     def _cut(self, zone: PrivacyZone, width: int) -> list[Line]:
-        source = self._source
-        names = [one.name for one in source.backends() if one.zone is zone]
-        running = sum(one.in_flight for one in source.backends() if one.zone is zone)
-        if source.is_zone_enabled(zone):
+        frame = self._frames.current
+        backends, is_on = [one.snapshot for one in frame.of_zone(zone)], zone in frame.zones_on
+        running = sum(backend.in_flight for backend in backends)
+        if is_on:
             head: Cell = (f" Cutting {zone.value.upper()} now hits", "head")
-            found = hits(names, source.backends(), source.config.routing)
+            names = [backend.name for backend in backends]
+            found = hits(names, frame.usable, frame.config.routing)
             tail = f"in flight there now: {running}"
         else:
             cut = self._view.zones.cuts.get(zone)
@@ -104,16 +102,16 @@ class ZoneBoard(LineWidget):
                     f"{cut.elsewhere} answered by the other zone, {tail}"
                 )
         lines: list[Line] = [(head,)]
-        text = "   ".join(map(_hit, found)) or "no model" * source.is_zone_enabled(zone)
+        text = "   ".join(map(_hit, found)) or "no model" * is_on
         lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
         return [*lines, *(((f"   {part}", "dim"),) for part in wrap(tail, width - 4))]
 
     # --- moving --------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
-        """Move the cursor and paint at once."""
+        """Move the cursor; it is seen when the board is drawn."""
         self._cursor = max(0, min(self._cursor + rows, len(_ZONES) - 1))
-        self.redraw_all()
+        self.forget()  # the same lines, with another one selected
 
     def page(self, pages: int) -> None:
         self.move(pages)
@@ -123,6 +121,7 @@ class ZoneBoard(LineWidget):
 
     def on_click(self, event: events.Click) -> None:
         self.move((event.y - _HEAD) // self._zone_lines - self._cursor)
+        self.redraw()
 
 
 def _hit(hit: Hit) -> str:

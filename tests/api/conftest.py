@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from nexus_core.api.headers import (
     read_hints,
     shown_headers,
 )
+from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import BackendType, PrivacyZone, RouteReason
+from nexus_core.types import PrivacyZone, RouteReason
 from tests.made_up_backends import snapshot
 
 

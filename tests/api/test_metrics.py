@@ -13,10 +13,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from nexus_core.api.app import create_app
 from nexus_core.api.metrics import read, render
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
 
 HOSTILE = [

@@ -12,9 +12,10 @@ import pytest
 from nexus_core.api.admin.state import read_state, write_state
 from nexus_core.api.app import FrontDoor
 from nexus_core.api.models import find_model, list_models
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, StorageConfig
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import PrivacyZone, ProbeResult
 
 MANY = tuple(f'model "{number}" ü' for number in range(10_000))
 

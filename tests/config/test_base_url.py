@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base, read_base_url
-from nexus_core.types import BackendType
 
 CHAT, MODELS = "/v1/chat/completions", "/v1/models"
 
@@ -200,3 +200,65 @@ def test_of_every_path_something_is_made_that_can_be_asked(
     assert base.of("/own").startswith("https://h/")
     for url in (base.of(f"{base.version}/x"), base.of("/own")):
         assert "//" not in url.removeprefix("https://")
+
+
+AZURE_V1 = "https://x.openai.azure.com/openai/v1"
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        AZURE_V1,
+        f"{AZURE_V1}/",
+        f"{AZURE_V1}/chat/completions",
+        "https://x.openai.azure.com",
+        "https://x.openai.azure.com/openai",
+        "https://x.openai.azure.com/openai/deployments/d/chat/completions",
+    ],
+)
+def test_azures_present_api_is_as_openais(url: str) -> None:
+    base = read_base_url(url, BackendType.AZURE)
+
+    assert base.of(CHAT) == f"{AZURE_V1}/chat/completions"
+    assert base.of(MODELS) == f"{AZURE_V1}/models"
+    assert not base.is_by_deployment
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "/openai", "/openai/deployments/d", "/openai/deployments/d/chat/completions"],
+)
+@pytest.mark.parametrize("host", ["https://x.openai.azure.com", "http://127.0.0.1:1"])
+def test_a_dated_version_of_azure_has_deployments_in_its_paths(host: str, path: str) -> None:
+    base = read_base_url(f"{host}{path}?api-version=2024-10-21", BackendType.AZURE)
+
+    assert base.is_by_deployment
+    assert base.of("/v1/deployments/d/chat/completions") == (
+        f"{host}/openai/deployments/d/chat/completions?api-version=2024-10-21"
+    )
+    assert base.of(MODELS) == f"{host}/openai/models?api-version=2024-10-21"
+    assert base.of(f"{MODELS}?limit=1") == f"{host}/openai/models?limit=1&api-version=2024-10-21"
+
+
+def test_azures_present_api_takes_a_version_too() -> None:
+    base = read_base_url(f"{AZURE_V1}?api-version=preview", BackendType.AZURE)
+
+    assert base.of(CHAT) == f"{AZURE_V1}/chat/completions?api-version=preview"
+    assert not base.is_by_deployment
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "base"),
+    [
+        (BackendType.GROQ, "http://127.0.0.1:1", "http://127.0.0.1:1/openai/v1"),
+        (BackendType.GROQ, "http://127.0.0.1:1/v1", "http://127.0.0.1:1/v1"),
+        (BackendType.FIREWORKS, "https://p/", "https://p/inference/v1"),
+        (BackendType.ZHIPU, "https://open.bigmodel.cn", "https://open.bigmodel.cn/api/paas/v4"),
+        (BackendType.ZHIPU, "https://h/api/coding/paas/v4", "https://h/api/coding/paas/v4"),
+        (BackendType.DEEPSEEK, "https://api.deepseek.com", "https://api.deepseek.com/v1"),
+    ],
+)
+def test_below_a_bare_host_is_what_the_types_own_url_has(
+    kind: BackendType, url: str, base: str
+) -> None:
+    assert read_base_url(url, kind).of(CHAT) == f"{base}/chat/completions"

@@ -8,9 +8,10 @@ from typing import Any
 
 import tomli
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
 from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, Section
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.toml"
 VARIABLES = {"OPENAI_API_KEY": "sk-openai", "NEXUS_API_KEYS": "laptop:k1,k2"}

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
 from nexus_core.config.outbound_proxy import (
     OutboundProxy,
@@ -18,7 +19,7 @@ from nexus_core.config.save import backend_table
 from nexus_core.config.schema import BackendConfig
 from nexus_core.discovery.cloud import cloud_backend, cloud_keys
 from nexus_core.errors import ConfigError
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 CLOUD = "https://api.openai.com/v1"
 SECRET = "hush-hush"  # noqa: S105  nobody's

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
 from nexus_core.config.save import (
     AddBackend,
@@ -20,7 +21,7 @@ from nexus_core.config.save import (
 )
 from nexus_core.config.schema import BackendConfig
 from nexus_core.errors import ConfigError
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 TEXT = """\
 # mine

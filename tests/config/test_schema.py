@@ -10,12 +10,13 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import Overrides, find_config, load_config
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.schema import BackendConfig, Config, KeyPath, may_be_a_key
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 BACKEND = '[[backends]]\nname = "a"\nurl = "http://h:1"\ntype = "vllm"\n'
 CLOUD = '[[backends]]\nname = "c"\nurl = "https://h"\ntype = "openai"\napi_key_env = "C_KEY"\n'

@@ -96,6 +96,7 @@ class ScriptedUpstream:
         self._port = port  # 0: any that is free
         self.script: Script = hang
         self.listing: Script = NO_MODELS
+        self.lists = {"/v1/models", "/v1beta/models"}  # where it is asked for them
         self.received: list[Exchange] = []
         self.probes: list[Exchange] = []
         self.url = ""
@@ -146,7 +147,7 @@ class ScriptedUpstream:
         try:
             exchange = await _read_request(reader, writer)
             path = exchange.target.partition("?")[0]
-            is_probe = exchange.method == "GET" and path in ("/v1/models", "/v1beta/models")
+            is_probe = exchange.method == "GET" and path in self.lists
             async with self._arrived:
                 (self.probes if is_probe else self.received).append(exchange)
                 self._arrived.notify_all()

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import read_proxy_url
 from nexus_core.config.schema import (
     BackendConfig,
@@ -15,7 +16,7 @@ from nexus_core.config.schema import (
 )
 from nexus_core.control.check import Finding, Level, check_config, check_storage
 from nexus_core.fleet.snapshot import first_snapshot
-from nexus_core.types import BackendType, HealthCause, PrivacyZone, ProbeResult
+from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 UP = ProbeResult(elapsed_ms=3, models=("m", "n"))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="connection refused")

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import read_proxy_url
 from nexus_core.config.schema import (
     BackendConfig,
@@ -16,7 +17,7 @@ from nexus_core.control.reload import ReloadPlan, plan_reload
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, PrivacyZone
 
 
 def backend(name: str = "a", **changes: object) -> BackendConfig:

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.control.commands import CaptureBodies, Command, ReplayRequest, SendRequest
 from nexus_core.control.own_requests import MAX_OWN_REQUESTS
@@ -27,7 +28,7 @@ from nexus_core.errors import (
 from nexus_core.gateway import Gateway
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import RequestFinished, RequestReceived
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.running import served
 
 RESTRICTED = {"X-Nexus-Privacy-Zone": "restricted"}

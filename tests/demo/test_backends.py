@@ -7,11 +7,12 @@ from typing import Any
 
 import httpx
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, ServerConfig
 from nexus_core.demo.backends import ALIASES, FALLBACKS, DemoFleet
 from nexus_core.demo.simulated import FULL_SPEED
 from nexus_core.money.ledger import ledger_path
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 
 MESSAGES = [{"role": "user", "content": "hi"}]
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.schema import BackendConfig, Config
-from nexus_core.discovery.cloud import CLOUD_PRIORITY, cloud_keys, with_cloud
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.discovery.cloud import CLOUD_PRIORITY, cloud_keys, keys_without_url, with_cloud
+from nexus_core.types import PrivacyZone
 
 
 class Environment(Mapping[str, str]):
@@ -95,9 +96,25 @@ def test_without_a_key_nothing_is_added() -> None:
     environ = Environment()
 
     assert with_cloud(Config(), environ) == Config()
-    assert set(environ.read) <= {
-        "OPENAI_API_KEY",
-        "ANTHROPIC_API_KEY",
-        "GOOGLE_API_KEY",
-        "GEMINI_API_KEY",
-    }
+    assert set(environ.read) == {name for kind in CLOUD_TYPES for name in kind.spec.key_variables}
+
+
+@pytest.mark.parametrize("kind", CLOUD_TYPES)
+def test_every_cloud_is_known_by_its_variables(kind: BackendType) -> None:
+    for variable in kind.spec.key_variables:
+        environ = {variable: "sk-1"}
+
+        found = [key for key in (*cloud_keys(environ), *keys_without_url(environ)) if key.is_set]
+
+        assert [(key.type, key.variable) for key in found] == [(kind, variable)]
+        used = with_cloud(Config(), environ).backends
+        assert [(backend.type, backend.zone, backend.url) for backend in used] == (
+            [] if kind.spec.url is None else [(kind, PrivacyZone.OPEN, kind.spec.url)]
+        )
+
+
+def test_of_keys_that_are_not_set_only_the_major_providers_are_told() -> None:
+    told = [key.type for key in cloud_keys({})]
+
+    assert told == [kind for kind in CLOUD_TYPES if kind.spec.is_major]
+    assert keys_without_url({}) == ()

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.discovery.local import (
     DiscoveryResult,
     Place,
@@ -15,7 +16,7 @@ from nexus_core.discovery.local import (
     probe_place,
     unique_name,
 )
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
 from tests.contract.scripted_upstream import Script, ScriptedUpstream, answers, hang

@@ -8,6 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.discovery.mdns import (
     Announced,
     Withdrawn,
@@ -16,7 +17,6 @@ from nexus_core.discovery.mdns import (
     is_on_this_network,
     is_this_machine,
 )
-from nexus_core.types import BackendType
 
 TYPE = "_ollama._tcp.local."
 NAME = f"nexus-test.{TYPE}"

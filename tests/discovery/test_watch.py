@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.discovery.local import Place, Sight
 from nexus_core.discovery.mdns import Announced, BrowseFailedError, Withdrawn
 from nexus_core.discovery.watch import Discoverable, Discovery, Pace
 from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.events import BackendAdded, BackendRemoved
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, PrivacyZone
 from nexus_core.upstream.base import UpstreamEngine
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place

@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN
 from nexus_core.fleet.registry import Registry
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import CooldownBegan, CooldownEnded, NexusEvent
-from nexus_core.types import BackendType, CooldownEnd, HealthCause, PrivacyZone, ProbeResult
+from nexus_core.types import CooldownEnd, HealthCause, PrivacyZone, ProbeResult
 
 WELL = ProbeResult(elapsed_ms=1, models=("m", "n"))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="refused")

@@ -2,12 +2,13 @@ import asyncio
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, HealthCheckConfig
 from nexus_core.fleet.health import HealthChecks
 from nexus_core.fleet.registry import Registry
 from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.events import BackendProbed
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, ProbeResult
 from tests.proxy.test_forward import ScriptedAgent
 
 UP = ProbeResult(elapsed_ms=1, models=("m",))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.load import load_config
 from nexus_core.config.save import SetZone, backend_table, plan_changes, write
 from nexus_core.config.schema import (
@@ -25,7 +26,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.events import BackendAdded, BackendRemoved, ConfigReloaded
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.types import BackendType, HealthStatus, Operation, PrivacyZone
+from nexus_core.types import HealthStatus, Operation, PrivacyZone
 from tests.contract import bodies
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.proxy.fakes import RecordingReply

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.registry import Registry
 from nexus_core.observe.bus import EventBus
@@ -11,7 +12,7 @@ from nexus_core.observe.events import (
     BackendProbed,
     BackendToggled,
 )
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, ProbeResult
 
 UNLISTED = ProbeResult(elapsed_ms=1, detail="no list", never_lists=True)
 NOT_NOW = ProbeResult(elapsed_ms=1, detail="not now")

@@ -17,6 +17,7 @@ import pytest
 
 from nexus_core import descriptors
 from nexus_core.api.app import FrontDoor
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
 from nexus_core.discovery.local import Place, Sight, probe_place
 from nexus_core.errors import OutOfDescriptorsError
@@ -31,7 +32,7 @@ from nexus_core.money.prices import Prices
 from nexus_core.providers.http import AgentSettings
 from nexus_core.providers.local import LocalAgent
 from nexus_core.tokens.vocabularies import Tokenizers
-from nexus_core.types import BackendType, HealthCause, HealthStatus, PrivacyZone, ProbeResult
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, ProbeResult
 from nexus_core.upstream import create_engine
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (

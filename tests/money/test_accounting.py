@@ -7,8 +7,9 @@ import logging
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, PriceConfig, StorageConfig
-from nexus_core.types import NANO, BackendType, BudgetStatus
+from nexus_core.types import NANO, BudgetStatus
 from tests.made_up_backends import no_ledger, snapshot
 
 CLOUD = snapshot("cloud", type=BackendType.OPENAI)

@@ -17,11 +17,12 @@ from genai_prices.types import TieredPrices
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.dialects.usage import read_usage
 from nexus_core.money.prices import FROM_CONFIG, Prices, Saving, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, BackendType, Cost
+from nexus_core.types import NANO, Cost
 from tests.offline import offline  # noqa: F401 - a fixture
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -357,6 +358,39 @@ def test_an_unpriced_model_is_warned_of_once(caplog: pytest.LogCaptureFixture) -
 )
 def test_a_backend_in_openais_format_is_priced_as_its_vendor(url: str, provider: str) -> None:
     assert listed().provider(BackendType.OPENAI, url) == provider
+
+
+def price_ids(kind: BackendType) -> tuple[str, ...]:
+    return kind.spec.price_lists or (kind.value,)
+
+
+@pytest.mark.parametrize("kind", CLOUD_TYPES)
+def test_a_cloud_is_priced_by_its_own_list_wherever_it_is(kind: BackendType) -> None:
+    spec = kind.spec
+
+    for url in (spec.url or spec.url_example or "", "http://127.0.0.1:4000"):
+        assert listed().provider(kind, url) == price_ids(kind)[0]
+    assert Prices({}).provider(kind, "http://127.0.0.1:4000") == price_ids(kind)[0]
+
+
+def test_a_vendors_other_region_has_a_list_of_its_own() -> None:
+    url = "https://open.bigmodel.cn/api/paas/v4"
+
+    assert listed().provider(BackendType.ZHIPU, url) == BackendType.ZHIPU.spec.price_lists[1]
+
+
+@pytest.mark.parametrize("kind", CLOUD_TYPES)
+def test_the_config_prices_a_cloud_by_its_type(
+    kind: BackendType, caplog: pytest.LogCaptureFixture
+) -> None:
+    price = PriceConfig(input_per_1k=1, output_per_1k=1)
+    prices = Prices({kind.value: {"m": price}})
+
+    for list_id in price_ids(kind):
+        assert prices.find(list_id, "m", at=AT) is not None
+        with caplog.at_level(logging.WARNING):
+            prices.warn_once(list_id, "other")
+    assert f"[pricing.{kind}]" in caplog.text
 
 
 def test_prices_for_openai_hold_for_a_vendor_that_speaks_its_format() -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import event_as_json, read_event
 from nexus_core.observe.events import (
     Attempt,
@@ -31,7 +32,7 @@ from nexus_core.observe.outcome import (
     reader,
 )
 from nexus_core.observe.requests import RecentRequest
-from nexus_core.types import BackendType, Cost, CountMethod, PrivacyZone, RouteReason
+from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 
 RECEIVED = RequestReceived(
     at=1.0,

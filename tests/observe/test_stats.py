@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
@@ -17,7 +18,6 @@ from nexus_core.observe.events import (
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.stats import OperationKey, Stats, known_status
 from nexus_core.types import (
-    BackendType,
     Cost,
     CountMethod,
     PrivacyZone,

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.dialects.inbound import INBOUND
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.events import (
@@ -25,7 +26,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.stats import BackendStats, Stats
 from nexus_core.observe.stats_json import counters, read_stats, set_counters, stats_as_json
-from nexus_core.types import BackendType, Cost, PrivacyZone, RouteReason
+from nexus_core.types import Cost, PrivacyZone, RouteReason
 
 IDS = st.sampled_from(["r1", "r2", "r3", "r4"])
 NAMES = st.sampled_from(["a", "b"])

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects import anthropic
 from nexus_core.dialects import gemini as google
@@ -17,12 +19,12 @@ from nexus_core.dialects.request import Request
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.base import InferenceAgent
 from nexus_core.providers.http import MAX_PAGES
-from nexus_core.types import BackendType, HealthCause, Operation, PrivacyZone
+from nexus_core.types import DialectName, HealthCause, Operation, PrivacyZone
 from nexus_core.upstream.base import UpstreamNotSentError, UpstreamRequest, UpstreamResponse, always
 from nexus_core.upstream.httpx_engine import HttpxEngine
+from tests.providers.auth.test_key_header import HEADERS, KEY
 
-KEY = "sk-0123456789abcdef"
-OPENAI_FORMAT = [t for t in BackendType if t not in (BackendType.ANTHROPIC, BackendType.GOOGLE)]
+OPENAI_FORMAT = [t for t in BackendType if t.spec.dialect is DialectName.OPENAI_CHAT]
 
 
 FREE = {  # what a server tells of its models, without one of them doing anything
@@ -81,7 +83,21 @@ class Api:
     stream_target: str = "/v1/chat/completions"
 
 
-OPENAI_API = Api({"authorization": f"Bearer {KEY}"})
+def base_of(kind: BackendType) -> str:
+    """What stands below a bare host where the type's own URL has it."""
+    return urlsplit(kind.spec.url or kind.spec.url_example or "").path or "/v1"
+
+
+def openai_api(kind: BackendType) -> Api:
+    chat = f"{base_of(kind)}/chat/completions"
+    return Api(
+        dict([HEADERS[kind.spec.auth]]),
+        models_path=f"{base_of(kind)}/models",
+        chat_path=chat,
+        stream_target=chat,
+    )
+
+
 OWN_APIS = {
     BackendType.ANTHROPIC: Api(
         {"x-api-key": KEY, "anthropic-version": "2023-06-01"},
@@ -96,8 +112,10 @@ OWN_APIS = {
         stream_target="/v1beta/models/m:streamGenerateContent?alt=sse",
     ),
 }
-APIS = [(kind, OWN_APIS.get(kind, OPENAI_API)) for kind in BackendType]
+APIS = [(kind, OWN_APIS.get(kind) or openai_api(kind)) for kind in BackendType]
 apis = pytest.mark.parametrize(("kind", "api"), APIS, ids=[kind.value for kind, _ in APIS])
+LISTED = [(kind, api) for kind, api in APIS if not kind.spec.has_deployments]
+listed_apis = pytest.mark.parametrize(("kind", "api"), LISTED, ids=[k.value for k, _ in LISTED])
 
 
 def chat(*, stream: bool = False) -> Request:
@@ -119,7 +137,7 @@ async def test_a_request_in_openais_format_is_sent_as_it_is(
     await response.close()
 
     (request,) = backend.requests
-    assert str(request.url) == f"http://backend.test{PATHS[operation]}"
+    assert str(request.url) == f"http://backend.test{base_of(kind)}{PATHS[operation][3:]}"
     assert request.content == body
 
 
@@ -197,7 +215,7 @@ async def test_without_a_key_none_is_sent(kind: BackendType, api: Api) -> None:
     assert not [name for name in api.key_headers if name in backend.requests[0].headers]
 
 
-@apis
+@listed_apis
 async def test_a_probe_lists_models_and_asks_no_model_anything(kind: BackendType, api: Api) -> None:
     backend = Backend(api.listing("m1", "m2", "m1"))
 
@@ -208,6 +226,16 @@ async def test_a_probe_lists_models_and_asks_no_model_anything(kind: BackendType
     assert asked[0] == ("GET", api.models_path)
     assert set(asked[1:]) <= FREE
     assert KEY not in str(backend.requests[0].url)
+
+
+async def test_a_list_of_base_models_is_no_list_of_deployments() -> None:
+    backend = Backend(listing("gpt-4o", "gpt-4o-mini"))
+
+    result = await agent_for(BackendType.AZURE, backend).probe(timeout_seconds=5)
+
+    assert result.ok
+    assert result.models is None
+    assert "the configured models are used" in (result.detail or "")
 
 
 FAILING_PROBES: list[tuple[httpx.Response | Exception, HealthCause, str]] = [
@@ -382,7 +410,7 @@ async def test_a_models_name_is_one_segment_of_googles_path() -> None:
     ]
 
 
-@apis
+@listed_apis
 async def test_names_that_are_no_names_are_left_out(kind: BackendType, api: Api) -> None:
     backend = Backend(api.listing("ok", "", "x" * 257))
 
@@ -391,7 +419,7 @@ async def test_names_that_are_no_names_are_left_out(kind: BackendType, api: Api)
     assert result.models == ("ok",)
 
 
-@apis
+@listed_apis
 async def test_of_a_list_beyond_all_measure_the_beginning_is_read(
     kind: BackendType, api: Api
 ) -> None:
@@ -403,7 +431,7 @@ async def test_of_a_list_beyond_all_measure_the_beginning_is_read(
     assert len(result.models) == 10_000
 
 
-@pytest.mark.parametrize("kind", OPENAI_FORMAT)
+@pytest.mark.parametrize("kind", [kind for kind, _ in LISTED if kind in OPENAI_FORMAT])
 async def test_what_is_no_text_is_no_name(kind: BackendType) -> None:
     backend = Backend(listing("ok", 3, None))
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.details import (
@@ -19,7 +20,7 @@ from nexus_core.providers.details import (
     read_ollama_show,
     read_vllm_models,
 )
-from nexus_core.types import BackendType, Capability, ModelDetails, PrivacyZone, ProbeResult
+from nexus_core.types import Capability, ModelDetails, PrivacyZone, ProbeResult
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 OLLAMA = {

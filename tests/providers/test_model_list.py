@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.model_list import Refusal, read_page, read_refusal
-from nexus_core.types import BackendType, HealthCause, PrivacyZone, ProbeResult
+from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 from nexus_core.upstream.httpx_engine import HttpxEngine
 
 UUID = "0f8fad5b-d9cb-469f-a165-70867728950e"

@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT, OpenAIChat
 from nexus_core.dialects.openai_chat.request import read_request
@@ -15,7 +16,7 @@ from nexus_core.observe.events import RequestFinished
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import BackendType, Operation, PrivacyZone, PromptParts
+from nexus_core.types import Operation, PrivacyZone, PromptParts
 from nexus_core.upstream.base import Headers
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.world import World

@@ -7,6 +7,7 @@ from typing import cast
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import (
     BackendConfig,
     QueueConfig,
@@ -38,7 +39,6 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
 from nexus_core.types import (
-    BackendType,
     HealthStatus,
     Operation,
     PrivacyZone,

@@ -9,12 +9,12 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, PriceConfig
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import COLUMNS
 from nexus_core.money.prices import Prices
-from nexus_core.types import BackendType
 from tests.made_up_backends import no_ledger
 from tests.proxy.world import STEPS, TURNS, WORLDS, Step, World, make
 

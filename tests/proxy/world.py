@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import (
     BackendConfig,
     PolicyConfig,
@@ -35,7 +36,7 @@ from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, Operation, PrivacyZone, ProbeResult
+from nexus_core.types import Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     MaySend,

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import nexus_core
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, RoutingConfig
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
@@ -18,7 +19,7 @@ from nexus_core.routing.context import NOBODY_TRIED, ContextBuilder, RoutingCont
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import NANO, BackendType, PrivacyZone, RouteReason
+from nexus_core.types import NANO, PrivacyZone, RouteReason
 from tests.made_up_backends import no_ledger
 
 BACKENDS = [

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import PolicyConfig, RoutingConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
@@ -18,7 +19,7 @@ from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import BackendType, Capability, PrivacyZone
+from nexus_core.types import Capability, PrivacyZone
 from tests.made_up_backends import decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
 from tests.made_up_backends import MODEL, cooldown, decide, fleets, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig, WeightsConfig
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Strategy, rank_by_score, weights_of
-from nexus_core.types import BackendType, ModelDetails
+from nexus_core.types import ModelDetails
 from tests.made_up_backends import MODEL, fleets, serving, snapshot
 
 WEIGHTS = weights_of(WeightsConfig())

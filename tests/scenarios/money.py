@@ -10,9 +10,9 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, PriceConfig, StorageConfig
 from nexus_core.money.ledger_queries import read_ledger
-from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import Script, answers
 from tests.scenarios.nexus import Nexus, cloud, running, until

@@ -12,13 +12,14 @@ from typing import Any, TypeAlias
 import httpx
 
 from nexus_core.api.listen.server import bind, serve
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
 from nexus_core.control.config_file import ConfigControl, Configurable
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.bus import Subscription
 from nexus_core.observe.events import AttemptFailed, NexusEvent, RequestFinished, RouteDecided
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.contract.bodies import ANSWER, DONE, FIRST, STOP, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, streams
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import openai
 import pytest
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 from tests.contract.bodies import chat
 from tests.scenarios.nexus import RESTRICTED, backend, cloud, running, say, upstreams
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, ServerConfig
-from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers, streams
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor

@@ -9,7 +9,7 @@ from typing import Any
 import openai
 import pytest
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, STREAM, TOOL_ANSWER, chat
 from tests.contract.scripted_upstream import Exchange, Script, answers
 from tests.scenarios.nexus import (

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from nexus_core.types import BackendType, HealthCause, HealthStatus
+from nexus_core.catalog import BackendType
+from nexus_core.types import HealthCause, HealthStatus
 from tests.contract.scripted_upstream import Exchange, Script, answers
 from tests.scenarios.nexus import CHAT, backend, cloud, running, say, told, upstreams
 

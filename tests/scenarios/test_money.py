@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, BackendType
+from nexus_core.types import NANO
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Script, answers, hang, streams
 from tests.scenarios.money import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 from tests.contract.bodies import ANSWER, STREAM
 from tests.contract.scripted_upstream import Script, answers, streams
 from tests.scenarios.nexus import backend, cloud, running, upstreams

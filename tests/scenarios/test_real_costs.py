@@ -8,7 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 from tests.contract.bodies import FIRST, HELLO, STOP, THERE, chat, event
 from tests.contract.scripted_upstream import answers, streams
 from tests.scenarios.money import (

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.observe.events import RequestFinished
-from nexus_core.types import BackendType
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.scenarios.money import COST, DONE, SPOKEN, ledger, priced, settled

@@ -11,6 +11,7 @@ from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBa
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import ZoneToggled
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
@@ -21,13 +22,12 @@ from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.what_if import with_usable
 from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import Exchange
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
 
 
-class KeptBodies(dict[str, Exchange]):
+class KeptBodies(dict[str, CapturedExchange]):
     is_on = False
 
 

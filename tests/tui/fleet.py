@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field, replace
 from typing import TypedDict
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
 from nexus_core.observe.events import (
     Attempt,
@@ -20,7 +21,6 @@ from nexus_core.observe.events import (
     TokenUsage,
 )
 from nexus_core.types import (
-    BackendType,
     Cost,
     CountMethod,
     HealthCause,

@@ -17,6 +17,13 @@ def screen_text(app: NexusApp) -> str:
     return "\n".join(strip.text for strip in strips[:height])
 
 
+def paint_round(app: NexusApp) -> None:
+    """Take in what happened and paint what changed, as the pacer does."""
+    app.painter.intake.collect()
+    for group in app.painter.begin_round():
+        app.painter.paint_group(group)
+
+
 async def until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
     """Let the loop run until the claim holds."""
     async with asyncio.timeout(seconds):

@@ -10,8 +10,9 @@ from decimal import Decimal
 from nexus_core.control.commands import Outcome
 from nexus_core.errors import InvalidRequestError
 from nexus_core.money.report import CostReport, CostRow
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_tui.sources.base import Exchange, FoundKey, FoundServer
+from nexus_tui.sources.base import FoundKey, FoundServer
 from nexus_tui.sources.local import LocalSource
 from tests.tui.fake_gateway import NOW, FakeGateway
 from tests.tui.fleet import make_source, play
@@ -133,17 +134,22 @@ class FixedDiscovery:
         return Outcome(message=f"{variable} is used until restart")
 
 
-@dataclass(frozen=True)
-class Kept:
-    """A captured exchange."""
+_BODY = b'{"model":"gpt-4","messages":[{"role":"user","content":"Why is the sky blue?"}]}'
 
-    request_id: str
-    answer: bytes
-    body: bytes = b'{"model":"gpt-4","messages":[{"role":"user","content":"Why is the sky blue?"}]}'
-    model: str = "gpt-4"
-    status: int | None = 200
-    is_whole: bool = True
-    is_restricted: bool = False
+
+def captured(request_id: str, answer: bytes, body: bytes = _BODY) -> CapturedExchange:
+    """A request for gpt-4 and its whole answer, as the core keeps them."""
+    return CapturedExchange(
+        request_id=request_id,
+        endpoint="/v1/chat/completions",
+        model="gpt-4",
+        body=body,
+        answer=answer,
+        status=200,
+        is_whole=True,
+        is_restricted=False,
+        replay_of=None,
+    )
 
 
 def streamed(text: str) -> bytes:
@@ -170,15 +176,15 @@ class Stage:
 
     source: LocalSource
     gateway: FakeGateway
-    kept: dict[str, Exchange] = field(default_factory=dict)
+    kept: dict[str, CapturedExchange] = field(default_factory=dict)
 
 
 class StagedSource(LocalSource):
     """A LocalSource with captured exchanges."""
 
-    kept: dict[str, Exchange]
+    kept: dict[str, CapturedExchange]
 
-    async def captured(self, request_id: str) -> Exchange | None:
+    async def captured(self, request_id: str) -> CapturedExchange | None:
         return self.kept.get(request_id)
 
     def now(self) -> float:
@@ -207,7 +213,7 @@ def make_stage(
 def keep_two(stage: Stage) -> None:
     """Bodies of two requests of the fixed minute, as if capture had been on."""
     for request_id, answer in zip(("a81f7c", "a81f78"), ANSWERS, strict=True):
-        stage.kept[request_id] = Kept(request_id, streamed(answer))
+        stage.kept[request_id] = captured(request_id, streamed(answer))
     stage.gateway.captures.is_on = True
 
 

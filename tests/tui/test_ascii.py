@@ -16,7 +16,7 @@ from nexus_tui.screens.dialog import ShowText
 from nexus_tui.text.glyphs import in_ascii
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import Kept, Stage, keep_two, make_logs, make_stage, streamed
+from tests.tui.staged import Stage, captured, keep_two, make_logs, make_stage, streamed
 from tests.tui.test_snapshots import SCREENS
 
 LONG = "".join(f"word-{number} " for number in range(20_000))
@@ -30,12 +30,12 @@ def make_app(stage: Stage) -> NexusApp:
 
 def keep_long(stage: Stage) -> None:
     for request_id in ("a81f7c", "a81f78"):
-        stage.kept[request_id] = Kept(request_id, LONG.encode(), LONG.encode())
+        stage.kept[request_id] = captured(request_id, LONG.encode(), LONG.encode())
 
 
 def keep_unlike(stage: Stage) -> None:
     for request_id, sign in (("a81f7c", "a"), ("a81f78", "b")):
-        stage.kept[request_id] = Kept(request_id, streamed(LONG.replace("word", sign)))
+        stage.kept[request_id] = captured(request_id, streamed(LONG.replace("word", sign)))
 
 
 def plan(stage: Stage) -> None:

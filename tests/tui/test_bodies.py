@@ -3,42 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import asdict
+from typing import ClassVar
 
 import pytest
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.requests import RecentRequest
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import ANSWERS, Kept, keep_two, make_stage, streamed
+from tests.tui.staged import ANSWERS, captured, keep_two, make_stage, streamed
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
 ROW = RecentRequest("a81f7c", 0.0)
 
 
-@dataclass
-class Read:
-    """A captured exchange that counts how often its bodies are read."""
+class Read(CapturedExchange):
+    """A captured exchange that tells how often its bodies are read."""
 
-    request_id: str
-    model: str = "gpt-4"
-    status: int | None = 200
-    is_whole: bool = True
-    is_restricted: bool = False
-    reads: list[str] = field(default_factory=list)
+    reads: ClassVar[Counter[str]] = Counter()
 
-    @property
-    def answer(self) -> bytes:
-        self.reads.append("answer")
-        return streamed(ANSWERS[0])
-
-    @property
-    def body(self) -> bytes:
-        self.reads.append("body")
-        return b'{"model":"gpt-4"}'
+    def __getattribute__(self, name: str) -> object:
+        Read.reads[name] += 1
+        return super().__getattribute__(name)
 
 
 def _text(lines: list[Line]) -> list[str]:
@@ -51,7 +42,7 @@ def _text(lines: list[Line]) -> list[str]:
     ids=["one line", "empty lines", "controls", "wide"],
 )
 def test_of_a_long_body_a_bounded_part_is_laid_out(body: str) -> None:
-    kept = Kept("a81f7c", body.encode(), body.encode())
+    kept = captured("a81f7c", body.encode(), body.encode())
 
     asked = _text(request_pane(ROW, kept, True, 80))
     answered = _text(answer_pane(ROW, kept, True, 80))
@@ -63,7 +54,7 @@ def test_of_a_long_body_a_bounded_part_is_laid_out(body: str) -> None:
 
 
 def test_what_is_not_shown_is_counted() -> None:
-    kept = Kept("a81f7c", b"", b"x" * (64 * 1024 + 7))
+    kept = captured("a81f7c", b"", b"x" * (64 * 1024 + 7))
 
     assert _text(request_pane(ROW, kept, True, 80))[-1].startswith(" 7 more characters")
 
@@ -74,27 +65,28 @@ async def test_a_body_is_laid_out_once_however_often_the_screen_is_painted(
     tabs: int, part: str, size: tuple[int, int]
 ) -> None:
     stage = make_stage()
-    read = Read("a81f7c")
-    stage.kept["a81f7c"] = read
+    whole = captured("a81f7c", streamed(ANSWERS[0]), b'{"model":"gpt-4"}')
+    stage.kept["a81f7c"] = Read(**asdict(whole))
+    Read.reads.clear()
     app = NexusApp(stage.source, now=fixed_now)
 
     async with app.run_test(size=size) as pilot:
         await press(pilot, *"jjj", "enter", *["tab"] * tabs)
-        await until(lambda: part in read.reads)
-        before = read.reads.count(part)
+        await until(lambda: Read.reads[part] > 0)
+        before = Read.reads[part]
         for _ in range(5):
-            app.redraw()
+            app.painter.paint()
         await press(pilot, "j", "k")
-        painted = read.reads.count(part) - before
+        painted = Read.reads[part] - before
         await pilot.resize_terminal(100, 30)
-        await until(lambda: read.reads.count(part) == before + 1)
+        await until(lambda: Read.reads[part] == before + 1)
 
     assert painted == 0
 
 
 async def test_a_long_body_is_on_the_screen_with_how_to_get_the_rest() -> None:
     stage = make_stage()
-    stage.kept["a81f7c"] = Kept("a81f7c", LONG.encode(), LONG.encode())
+    stage.kept["a81f7c"] = captured("a81f7c", LONG.encode(), LONG.encode())
     app = NexusApp(stage.source, now=fixed_now)
 
     async with app.run_test(size=(120, 36)) as pilot:

@@ -9,7 +9,7 @@ from nexus_tui.screens.diff import DiffScreen
 from nexus_tui.text.diff import Comparison, compare
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import Kept, keep_two, make_stage, streamed
+from tests.tui.staged import captured, keep_two, make_stage, streamed
 
 LONG = "".join(f"one-{number} " for number in range(3000))
 UNLIKE = "".join(f"other-{number} " for number in range(3000))
@@ -30,7 +30,7 @@ async def test_a_long_comparison_does_not_hold_the_loop() -> None:
         await pilot.pause()
         rows = (app.view.view[0], app.view.view[1])
         left, right = (
-            (row, Kept(row.request_id, streamed(text)))
+            (row, captured(row.request_id, streamed(text)))
             for row, text in zip(rows, (LONG, UNLIKE), strict=True)
         )
         app.push_screen(DiffScreen(app.keymap, left, right, app.alarms, slow))

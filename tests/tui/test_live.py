@@ -14,10 +14,11 @@ import openai
 import pytest
 
 from nexus_core.api.listen.server import bind, serve
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, PriceConfig, StorageConfig
 from nexus_core.demo.simulated import FULL_SPEED, Behaviour, SimulatedServer
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType, Cost, PrivacyZone
+from nexus_core.types import Cost, PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.text.numbers import dollars

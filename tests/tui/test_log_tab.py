@@ -4,7 +4,7 @@ from nexus_core.observe.log_ring import LogLine
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import paint_round, press, screen_text, until
 from tests.tui.staged import make_logs, make_stage
 from tests.tui.test_states import make_app
 
@@ -19,12 +19,12 @@ async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
         await pilot.pause(0.3)  # the first rounds are over
         before = screen_text(app).splitlines()
         logs.add(LogLine(NOW, "info", "x", "quiet"))
-        app._paint("kpi")
+        paint_round(app)
         await pilot.pause()
         assert screen_text(app).splitlines() == before
 
         logs.add(LogLine(NOW, "error", "nexus_core.proxy", "[/] it broke"))
-        app._paint("kpi")
+        paint_round(app)
         await pilot.pause()
         after = screen_text(app).splitlines()
 
@@ -57,7 +57,7 @@ async def test_the_log_follows_until_the_cursor_is_moved() -> None:
         await press(pilot, "6", "k")
         for number in range(60):
             logs.add(LogLine(NOW, "info", "x", f"line {number}"))
-        app.redraw()
+        app.painter.paint()
         stayed = await press(pilot)
         newest = await press(pilot, "f")
 
@@ -86,7 +86,7 @@ async def test_a_warning_of_long_ago_is_no_news() -> None:
     app = NexusApp(make_stage().source, now=fixed_now, logs=logs)
 
     async with app.run_test(size=(120, 36)) as pilot:
-        app._paint("kpi")
+        paint_round(app)
         first = await press(pilot)
         listed = await press(pilot, "6")
 
@@ -102,10 +102,10 @@ async def test_a_warning_waits_until_an_outcome_has_had_its_time() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         app.notice("done")
         logs.add(LogLine(NOW, "error", "x", "it broke"))
-        app._paint("kpi")
+        paint_round(app)
         during = await press(pilot)
         app._notices._clear("done")
-        app._paint("kpi")
+        paint_round(app)
         after = await press(pilot)
 
     assert "done" in during.splitlines()[-1]

@@ -10,8 +10,8 @@ from textual.widgets import TextArea
 from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
 from tests.tui.fleet import Story, publish
-from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import Kept, keep_two, make_stage, streamed
+from tests.tui.screen import paint_round, press, screen_text, until
+from tests.tui.staged import captured, keep_two, make_stage, streamed
 from tests.tui.test_states import make_app
 
 # The detail ---------------------------------------------------------------------------------------
@@ -28,8 +28,7 @@ async def test_the_detail_keeps_its_request_whatever_the_list_does(keys: str) ->
         await until(lambda: "The sky is blue because" in screen_text(app))
         await press(pilot, *keys)
         publish(stage.gateway, "newest", Story(0, "llama3:70b", "vllm-a"))
-        app._collect()
-        app.redraw()
+        app.painter.paint()
         text = await press(pilot)
 
     assert "Request a81f7c" in text
@@ -76,13 +75,13 @@ async def test_sorting_keeps_the_cursor_on_its_request() -> None:
 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "2", *"jjj")
-        before = app._requests.selected
+        before = app.tabs.requests.selected
         for _ in range(8):
             await press(pilot, "s")
-            assert app._requests.selected is before
+            assert app.tabs.requests.selected is before
         await press(pilot, "S")
 
-    assert app._requests.selected is before
+    assert app.tabs.requests.selected is before
 
 
 async def test_escape_elsewhere_leaves_the_filter_of_the_requests_alone() -> None:
@@ -196,7 +195,7 @@ async def test_the_frame_goes_on_under_a_dialog() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "3", "K")
         stage.gateway.cut_open_zone()
-        app._paint("kpi")
+        paint_round(app)
         await until(lambda: "OPEN ZONE CUT" in screen_text(app))
         assert "stay" in screen_text(app) or "No, leave it" in screen_text(app)
 
@@ -208,7 +207,7 @@ async def test_ctrl_c_copies_what_is_selected_and_does_not_quit(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     stage = make_stage(plays=False)
     publish(stage.gateway, "one", Story(0, "llama3:70b", "vllm-a"))
-    stage.kept["one"] = Kept("one", streamed("an answer"))
+    stage.kept["one"] = captured("one", streamed("an answer"))
     app = make_app(stage)
 
     async with app.run_test(size=(120, 36)) as pilot:
@@ -256,11 +255,11 @@ async def test_a_backend_of_the_dashboard_is_opened_by_a_click(size: tuple[int, 
         is_wide = size[0] >= 100
         await pilot.click("#panel", offset=(20, 3) if is_wide else (size[0] // 2 + 5, 1))
         await pilot.pause()
-        chosen = app._backends.table.selected
+        chosen = app.tabs.backends.table.selected
 
     assert app.tab.id == "backends"
     assert chosen is not None
-    assert chosen.name == "vllm-a"
+    assert chosen.snapshot.name == "vllm-a"
 
 
 async def test_the_status_line_keeps_its_numbers_beside_every_flag_at_80_columns() -> None:
@@ -284,7 +283,7 @@ async def test_what_still_wants_to_be_drawn_while_the_app_ends_is_no_crash() -> 
 
     assert app.screen_stack == []
     for group in ("kpi", "backends", "list"):
-        app._paint(group)
+        app.painter.paint_group(group)
     app.notice("done")
     app._notices._clear("done")
     assert app.crash is None

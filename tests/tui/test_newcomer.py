@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.widgets.welcome import Welcome
 from tests.tui.screen import press, screen_text, until
 from tests.tui.staged import FixedDiscovery, make_stage
@@ -151,6 +152,6 @@ async def test_a_found_backend_takes_the_newcomer_s_screen_away(
         await pilot.pause()
         assert "Looked for local servers" in screen_text(app)
         found = make_stage().source.backends()
-        app.redraw()
+        app.painter.paint()
         await until(lambda: "── Live ──" in screen_text(app))
         assert "Looked for" not in screen_text(app)

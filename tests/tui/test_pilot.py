@@ -12,7 +12,7 @@ from nexus_core.control.commands import ClearCooldown
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.fleet import Story, fixed_now, make_source, publish
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import paint_round, screen_text, until
 
 
 def make_app(
@@ -389,9 +389,7 @@ async def test_an_idle_screen_repaints_nothing() -> None:
         for widget in app.screen.walk_children():
             widget.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign,assignment]
         app.view.mark_dirty("kpi", "backends", "list")
-        app._paint("kpi")
-        app._paint("backends")
-        app._paint("list")
+        paint_round(app)
 
     assert painted == []
 
@@ -428,7 +426,7 @@ async def test_the_wheel_moves_the_cursor_and_stops_at_both_ends() -> None:
         for kind in (MouseScrollUp, MouseScrollDown, MouseScrollDown, MouseScrollUp):
             await pilot._post_mouse_events([kind], "#request-list", offset=(20, 5))
             await pilot.pause()
-            places.append(app._requests.list.cursor)
+            places.append(app.tabs.requests.list.cursor)
 
     assert places == [0, 3, 6, 3]
 

@@ -11,12 +11,12 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import Story, fixed_now, publish
 from tests.tui.screen import press, screen_text, until
-from tests.tui.staged import Kept, Stage, keep_two, make_stage, streamed
+from tests.tui.staged import Stage, captured, keep_two, make_stage, streamed
 
 
 def keep(stage: Stage, request_id: str, story: Story) -> None:
     publish(stage.gateway, request_id, story)
-    stage.kept[request_id] = Kept(request_id, streamed("an answer"))
+    stage.kept[request_id] = captured(request_id, streamed("an answer"))
 
 
 async def test_a_request_that_was_not_kept_can_not_be_sent_again() -> None:
@@ -77,7 +77,7 @@ async def test_a_replay_is_marked_with_its_original_for_the_diff() -> None:
     async def command(command: Command) -> Outcome:
         assert isinstance(command, ReplayRequest)
         publish(stage.gateway, "again", Story(0, "llama3:70b", command.backend))
-        stage.kept["again"] = Kept("again", streamed("another answer"))
+        stage.kept["again"] = captured("again", streamed("another answer"))
         return Outcome(message="sent", data={"request_id": "again"})
 
     stage.source.command = command  # type: ignore[method-assign]

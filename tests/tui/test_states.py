@@ -64,7 +64,7 @@ async def test_a_lost_link_is_on_the_screen_with_its_age_and_stops_commands() ->
         assert app.screen.has_class("-stale")
         await until(lambda: "the link is lost" in screen_text(app))
         stage.source.status = "live"
-        app.redraw()
+        app.painter.paint()
         await pilot.pause()
         mended = screen_text(app)
         assert not app.screen.has_class("-stale")
@@ -353,6 +353,6 @@ async def test_a_refused_key_is_told_once() -> None:
         )
         app._notices._clear("openai: 401: check OPENAI_API_KEY")
         stage.gateway.registry.record_refused_key("openai", "401: check OPENAI_API_KEY")
-        app._collect()
+        app.painter.intake.collect()
         await pilot.pause()
         assert "OPENAI_API_KEY" not in screen_text(app).splitlines()[-1]

@@ -10,9 +10,9 @@ from typing import Any
 import httpx
 import openai
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, RoutingConfig, ServerConfig
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType
 from tests.scenarios.nexus import CHAT, cloud, running
 
 MODEL = "m"  # as clients ask for it

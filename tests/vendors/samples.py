@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 
 EVENT_STREAM = ("Content-Type", "text/event-stream")
 

@@ -11,6 +11,7 @@ from typing import Any
 import openai
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.demo.simulated import (
     FULL_SPEED,
     Behaviour,
@@ -20,7 +21,6 @@ from nexus_core.demo.simulated import (
 )
 from nexus_core.demo.simulated.answers import DIMENSIONS, Embeddable, make_vectors
 from nexus_core.demo.simulated.wire import WireFormat
-from nexus_core.types import BackendType
 from tests.vendors.live import KEY, MODEL, backend, nexus_with
 
 

@@ -9,8 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
-from nexus_core.types import BackendType, HealthCause, HealthStatus
+from nexus_core.types import HealthCause, HealthStatus
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers
 from tests.scenarios.nexus import until
 from tests.vendors.live import KEY, backend, nexus_with

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter
 
+from nexus_core.catalog import BackendType
 from nexus_core.routing.explain import Explanation
-from nexus_core.types import BackendType
 from nexus_tui.commands.explain import as_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
 from tests.vendors.live import LiveNexus, backend, nexus_with

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.providers import create_agent
@@ -15,7 +16,7 @@ from nexus_core.providers.http import AgentSettings
 from nexus_core.proxy.exchange import AttemptFailedError, Exchange
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
-from nexus_core.types import BackendType, Operation
+from nexus_core.types import Operation
 from nexus_core.upstream import create_engine
 from tests.contract.scripted_upstream import Script, ScriptedUpstream, answers, streams
 from tests.vendors.live import KEY, backend, nexus_with

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from nexus_core.api.app import FrontDoor
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, HealthCheckConfig, StorageConfig
 from nexus_core.gateway import Gateway
-from nexus_core.types import BackendType
 from nexus_core.upstream.base import Headers, UpstreamRequest
 from tests.vendors.live import backend
 from tests.vendors.samples import PROVIDERS

@@ -16,6 +16,7 @@ from openai.types import CompletionUsage
 from openai.types.chat import ChatCompletionMessage
 from pydantic import BaseModel
 
+from nexus_core.catalog import BackendType
 from nexus_core.demo.simulated import (
     FULL_SPEED,
     AnthropicFormat,
@@ -25,7 +26,6 @@ from nexus_core.demo.simulated import (
     SimulatedServer,
 )
 from nexus_core.demo.simulated.wire import WireFormat
-from nexus_core.types import BackendType
 from tests.vendors.live import KEY, MODEL, LiveNexus, backend, nexus_with
 
 PNG = (

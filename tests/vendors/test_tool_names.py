@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from nexus_core.types import BackendType
+from nexus_core.catalog import BackendType
 from tests.vendors.test_round_trips import (
     USER,
     Vendor,

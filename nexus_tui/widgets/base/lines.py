@@ -108,10 +108,14 @@ class LineWidget(Widget):
 
     def redraw_all(self) -> None:
         """Paint every line anew, as after a change of size or selection style."""
-        self._lines = []
-        self._strips.clear()
+        self.forget()
         self.redraw()
         self.refresh()
+
+    def forget(self) -> None:
+        """Let the next drawing paint every line, as if none were on the screen."""
+        self._lines = []
+        self._strips.clear()
 
     @property
     def is_shown(self) -> bool:
@@ -124,7 +128,7 @@ class LineWidget(Widget):
         self.redraw_all()
 
     def on_show(self, _event: events.Show) -> None:
-        self.redraw_all()
+        self.redraw()
 
     def render_line(self, y: int) -> Strip:
         strip = self._strips.get(y)

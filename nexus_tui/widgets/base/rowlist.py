@@ -39,6 +39,10 @@ class RowList(LineWidget):
         """One row; 0 is the top one."""
         raise NotImplementedError
 
+    def rows(self, first: int, last: int, width: int) -> list[Line]:
+        """The rows from `first` to before `last`, all of which there are."""
+        return [self.row(index, width) for index in range(first, last)]
+
     def empty(self, width: int) -> Sequence[Line]:
         """What to show in place of rows."""
         return ()
@@ -58,7 +62,7 @@ class RowList(LineWidget):
         if not total:
             return [*head, *self.empty(width)]
         last = min(total, self._top + height - self.head_lines)
-        rows = [self.row(index, width) for index in range(self._top, last)]
+        rows = self.rows(self._top, last, width)
         self._move_mark()
         return [*head, *rows]
 
@@ -85,11 +89,10 @@ class RowList(LineWidget):
     # --- moving --------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:
-        """Move the cursor and paint at once."""
+        """Move the cursor; it is seen when the list is drawn."""
         self.locate()
         self.cursor = max(0, min(self.cursor + rows, self.row_count() - 1))
         self.cursor_moved()
-        self.redraw()
 
     def page(self, pages: int) -> None:
         """Move by what is in sight."""
@@ -102,10 +105,12 @@ class RowList(LineWidget):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.move(3)
+        self.redraw()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
         self.move(-3)
+        self.redraw()
 
     def on_click(self, event: events.Click) -> None:
         self.locate()
@@ -116,3 +121,4 @@ class RowList(LineWidget):
             self.post_message(self.Opened())
         else:
             self.move(index - self.cursor)
+            self.redraw()

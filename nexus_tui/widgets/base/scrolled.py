@@ -28,9 +28,8 @@ class ScrolledLines(LineWidget):
         return body[self._top : self._top + room]
 
     def move(self, lines: int) -> None:
-        """Scroll and paint at once."""
+        """Scroll; it is seen when the lines are drawn."""
         self._top = max(0, self._top + lines)
-        self.redraw()
 
     def page(self, pages: int) -> None:
         """Scroll by what is in sight."""
@@ -43,7 +42,9 @@ class ScrolledLines(LineWidget):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.move(3)
+        self.redraw()
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
         self.move(-3)
+        self.redraw()

@@ -15,13 +15,14 @@ import pytest
 
 from nexus_core.api.admin import events as api_events
 from nexus_core.api.admin.events import BATCH_BYTES, BATCH_EVENTS, EventStream
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import read_event
 from nexus_core.observe.event_log import CAPACITY
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.running import served
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from nexus_core.catalog import BackendType
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsage
 from nexus_core.types import (
-    BackendType,
     Cost,
     CountMethod,
     PrivacyZone,

@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.load import load_config
-from nexus_core.discovery.cloud import cloud_keys
+from nexus_core.discovery.cloud import cloud_keys, keys_without_url
 from nexus_core.discovery.local import DiscoveryResult, Place, Sight
 from nexus_core.discovery.new_config import config_text
-from nexus_core.types import BackendType, PrivacyZone, ProbeResult
+from nexus_core.types import PrivacyZone, ProbeResult
 from nexus_tui.commands.client import load
 from nexus_tui.commands.completion import SHELLS
 from tests.tui.process.test_cli import run
@@ -84,6 +85,45 @@ def test_the_comments_are_right_once_their_sign_is_taken_away(tmp_path: Path) ->
 
     assert {b.name for b in config.backends} >= {"ollama", "openai"}
     assert config.routing.aliases == {"gpt-4": "llama3:70b"}
+
+
+EVERY_KEY = {kind.spec.key_variables[0]: f"sk-secret-{kind}" for kind in CLOUD_TYPES}
+
+
+@pytest.mark.parametrize("use_cloud", [False, True])
+def test_every_cloud_is_written_as_it_is_known(tmp_path: Path, use_cloud: bool) -> None:
+    keys = (*cloud_keys(EVERY_KEY), *keys_without_url(EVERY_KEY))
+
+    text = config_text((), keys, use_cloud=use_cloud)
+
+    config = load_config(written(tmp_path, text), EVERY_KEY)
+    placed = {kind: kind.spec.url for kind in CLOUD_TYPES if kind.spec.url is not None}
+    assert {b.type: b.url for b in config.backends} == (placed if use_cloud else {})
+    assert all(f" {kind.spec.title}" in text for kind in CLOUD_TYPES)
+    assert "sk-secret" not in text
+
+
+def test_an_account_with_a_url_of_its_own_is_left_to_fill_in(tmp_path: Path) -> None:
+    keys = keys_without_url(EVERY_KEY)
+    text = config_text((), keys, use_cloud=True)
+    lines = text[text.index('#[[backends]]\n#name = "azure"') :].splitlines()
+
+    config = load_config(written(tmp_path, "\n".join(line[1:] for line in lines)), EVERY_KEY)
+
+    (azure,) = config.backends
+    assert (azure.type, azure.url) == (BackendType.AZURE, BackendType.AZURE.spec.url_example)
+    assert azure.models == {"gpt-4o": "DEPLOYMENT"}
+    assert "and fill in what is yours" in text
+
+
+def test_the_command_tells_which_keys_are_set(tmp_path: Path) -> None:
+    done = run(tmp_path, "init", GROQ_API_KEY="sk-secret", AZURE_OPENAI_API_KEY="sk-secret")
+
+    told = dict(line.strip().split(": ", 1) for line in done.stdout.splitlines() if "_KEY" in line)
+    assert told["GROQ_API_KEY"].startswith("set, named in a comment; --cloud")
+    assert told["AZURE_OPENAI_API_KEY"].endswith("fill in the URL of your account")
+    assert told["OPENAI_API_KEY"] == "not set"
+    assert "XAI_API_KEY" not in told
 
 
 def test_the_command_writes_a_file_that_a_start_accepts(tmp_path: Path) -> None:

@@ -1,12 +1,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from itertools import pairwise
 
 import pytest
 
-from nexus_tui.draw.pacer import BUSY_INTERVAL, DUTY, SHORTEST, Pacer
+from nexus_tui.draw.pacer import BUSY_INTERVAL, DUTY, SHORTEST, Clocks, Pacer
 
 
 class Finished(Exception):
@@ -22,19 +21,21 @@ class FakeLoop:
         self.paint_seconds = paint_seconds
         self.painted: list[tuple[float, str]] = []
         self.dirty = {"kpi", "backends", "list"}
-        self.pacer = Pacer(
-            wait=self.wait,
-            collect=self.collect,
-            dirty=lambda: set(self.dirty),
-            paint={group: self.painter(group) for group in ("kpi", "backends", "list")},
-            clock=lambda: self.now,
-            cpu=lambda: self.now,
-            sleep=self.sleep,
-        )
+        self.had_painted = 0  # that many are painted by a key before their round begins
+        clocks = Clocks(now=lambda: self.now, cpu=lambda: self.now, sleep=self.sleep)
+        self.pacer = Pacer(self, self, clocks=clocks)
 
     async def wait(self) -> None:
         if not self.events:
             raise Finished
+
+    @property
+    def has_news(self) -> bool:
+        if not self.had_painted:
+            return True
+        self.had_painted -= 1
+        self.events.pop(0)
+        return False
 
     def collect(self) -> int:
         return self.events.pop(0)
@@ -42,12 +43,12 @@ class FakeLoop:
     async def sleep(self, seconds: float) -> None:
         self.now += seconds
 
-    def painter(self, group: str) -> Callable[[], None]:
-        def paint() -> None:
-            self.painted.append((self.now, group))
-            self.now += self.paint_seconds
+    def begin_round(self) -> list[str]:
+        return [group for group in ("kpi", "backends", "list") if group in self.dirty]
 
-        return paint
+    def paint_group(self, group: str) -> None:
+        self.painted.append((self.now, group))
+        self.now += self.paint_seconds
 
     async def run(self) -> list[float]:
         """When each round began to paint."""
@@ -111,50 +112,52 @@ async def test_groups_that_did_not_change_are_not_painted() -> None:
     assert [group for _, group in loop.painted] == ["list"]
 
 
-async def test_the_clock_is_looked_at_without_events() -> None:
-    painted = asyncio.Event()
+async def test_what_a_key_has_had_painted_is_not_painted_again() -> None:
+    loop = FakeLoop([1, 1])
+    loop.had_painted = 1  # of the two, while the rest of a burst was waited for
 
-    async def endless() -> None:
+    await loop.run()
+
+    assert len(loop.painted) == 3
+
+
+class Quiet:
+    """No event ever; the first painting is told."""
+
+    has_news = False
+
+    def __init__(self) -> None:
+        self.painted = asyncio.Event()
+
+    async def wait(self) -> None:
         await asyncio.Event().wait()
 
-    pacer = Pacer(
-        wait=endless,
-        collect=lambda: 0,
-        dirty=lambda: {"kpi"},
-        paint={"kpi": painted.set},
-        tick=0.01,
-    )
+    def collect(self) -> int:
+        return 0
+
+    def begin_round(self) -> list[str]:
+        return ["kpi"]
+
+    def paint_group(self, group: str) -> None:
+        self.painted.set()
+
+
+async def test_the_clock_is_looked_at_without_events() -> None:
+    quiet = Quiet()
+    pacer = Pacer(quiet, quiet, tick=0.01)
 
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(pacer.run())
         async with asyncio.timeout(5):
-            await painted.wait()
+            await quiet.painted.wait()
         running.cancel()
 
 
 async def test_the_busy_rate_is_what_the_configuration_says() -> None:
-    rests: list[float] = []
+    loop = FakeLoop([1000] * 20)
+    clocks = Clocks(now=lambda: loop.now, cpu=lambda: 0.0, sleep=loop.sleep)
+    loop.pacer = Pacer(loop, loop, clocks=clocks, busy_interval=1.25)
 
-    async def sleep(seconds: float) -> None:
-        rests.append(seconds)
-        if len(rests) > 20:
-            raise Finished
+    rounds = await loop.run()
 
-    async def ready() -> None:
-        return
-
-    pacer = Pacer(
-        wait=ready,
-        collect=lambda: 1000,
-        dirty=set,
-        paint={},
-        clock=lambda: 0.0,
-        cpu=lambda: 0.0,
-        sleep=sleep,
-        busy_interval=1.25,
-    )
-
-    with pytest.raises(Finished):
-        await pacer.run()
-
-    assert max(rests) == pacer.interval == 1.25
+    assert [b - a for a, b in pairwise(rounds)][1:] == pytest.approx([1.25] * 18)

@@ -23,7 +23,7 @@ def test_every_key_does_something_and_nothing_is_done_without_one() -> None:
     source, _ = make_source()
     app = NexusApp(source, now=fixed_now)
 
-    assert set(app._deeds) == {key.id for key in KEYS} - _DIALOG_KEYS
+    assert set(app._handlers) == {key.id for key in KEYS} - _DIALOG_KEYS
 
 
 def test_the_table_has_no_key_of_two_meanings() -> None:

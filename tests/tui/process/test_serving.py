@@ -9,9 +9,10 @@ import httpx
 import pytest
 
 from nexus_core.api.listen.server import bind
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.control.commands import SetTier, SwitchBackend
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.process.serving import ServerTask
 from nexus_tui.sources.local import LocalSource

@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from nexus_core import __version__
 from nexus_core.api.admin.state import read_state as tell_state
 from nexus_core.api.listen.server import BoundedHttpProtocol
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import (
     BackendConfig,
     Config,
@@ -52,7 +53,7 @@ from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceive
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import BackendType, Capability, PrivacyZone, QueueState
+from nexus_core.types import Capability, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError

@@ -11,7 +11,7 @@ from nexus_core.observe.stats import BackendStats
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
-from nexus_tui.widgets.backend_list import spent_cell
+from nexus_tui.widgets.backend_cells import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text, until
 
@@ -144,7 +144,7 @@ async def test_requests_that_wait_are_counted_where_they_may_wait() -> None:
         await pilot.pause()
         without = screen_text(app)
         gateway.queue_state = QueueState(waiting=3, max_size=50)
-        app.redraw()
+        app.painter.paint()
         await pilot.pause()
         waiting = screen_text(app)
 

@@ -7,7 +7,7 @@ from nexus_tui.app import NexusApp
 from nexus_tui.text.escape import visible
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text
-from tests.tui.staged import Kept, make_stage
+from tests.tui.staged import captured, make_stage
 
 HOSTILE = (
     "[/]",
@@ -72,7 +72,7 @@ async def test_a_hostile_model_name_is_drawn_as_text_in_list_and_detail(model: s
 async def test_hostile_names_are_text_in_every_dialog_and_tab(name: str) -> None:
     stage = make_stage(plays=False)
     publish(stage.gateway, "id-1", Story(1, name, "openai", error=name, status=502))
-    stage.kept["id-1"] = Kept("id-1", name.encode(errors="replace"))
+    stage.kept["id-1"] = captured("id-1", name.encode(errors="replace"))
     stage.source.notice = name
     logs = LogRing()
     logs.add(LogLine(0, "error", "x", visible(name)))

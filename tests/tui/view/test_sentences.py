@@ -29,7 +29,7 @@ from nexus_tui.text.numbers import clip
 from nexus_tui.view.sentences import sentence
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import paint_round, screen_text, until
 from tests.tui.staged import make_stage
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
@@ -274,7 +274,7 @@ async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> 
         await pilot.pause()
         line = "finished request=ab12 asked=gpt-4o model=- backend=- zone=- status=503"
         logs.add(LogLine(NOW, "warning", "nexus_core.proxy.progress", line))
-        app._paint("kpi")
+        paint_round(app)
         before = foot(app)
         stage.gateway.bus.publish(nobody(dropped("openai", "enabled", CUT)))
         await until(lambda: foot(app) == "gpt-4o refused: the open zone is cut")
@@ -303,7 +303,7 @@ async def test_a_warning_of_the_log_is_told_without_its_trace(text: str, words: 
     async with app.run_test(size=(120, 24)) as pilot:
         await pilot.pause()
         logs.add(LogLine(NOW, "error", "nexus_core.api.app", text))
-        app._paint("kpi")
+        paint_round(app)
         await until(lambda: foot(app) == words)
 
 
@@ -315,8 +315,7 @@ async def test_an_outcome_that_somebody_asked_for_goes_first() -> None:
         await pilot.pause()
         app.notice("done")
         stage.gateway.bus.publish(health())
-        app._collect()
-        app._paint("kpi")
+        paint_round(app)
         assert foot(app) == "done"
         app._notices._clear("done")
         await until(lambda: foot(app) == "openai is unhealthy: connection refused")
@@ -329,8 +328,7 @@ async def test_what_is_long_over_is_no_news() -> None:
     async with app.run_test(size=(120, 24)) as pilot:
         await pilot.pause()
         stage.gateway.bus.publish(replace(health(), at=NOW - 3_600))
-        app._collect()
-        app._paint("kpi")
+        paint_round(app)
         await asyncio.sleep(0)
 
         assert "unhealthy" not in foot(app)

@@ -2,9 +2,10 @@ from __future__ import annotations
 
 from types import MappingProxyType
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.types import BackendType, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, PrivacyZone
 from nexus_tui.view.switch_impact import Hit, hits, is_last_of_zone, lost
 
 
@@ -23,6 +24,10 @@ def make(name: str, *models: str, enabled: bool = True, is_well: bool = True) ->
     )
 
 
+def usable(*fleet: BackendSnapshot) -> list[BackendSnapshot]:
+    return [backend for backend in fleet if backend.is_usable(at=0.0)]
+
+
 PLAIN = RoutingConfig()
 
 
@@ -34,13 +39,13 @@ def test_a_model_that_nobody_else_serves_is_lost() -> None:
 
 
 def test_one_that_is_off_or_ill_does_not_take_over() -> None:
-    fleet = [make("a", "x"), make("b", "x", enabled=False), make("c", "x", is_well=False)]
+    fleet = (make("a", "x"), make("b", "x", enabled=False), make("c", "x", is_well=False))
 
-    assert lost(["a"], fleet, PLAIN) == ["x"]
+    assert lost(["a"], usable(*fleet), PLAIN) == ["x"]
 
 
 def test_what_is_off_already_costs_nothing() -> None:
-    assert hits(["a"], [make("a", "x", enabled=False)], PLAIN) == []
+    assert hits(["a"], usable(make("a", "x", enabled=False)), PLAIN) == []
 
 
 def test_aliases_and_fallbacks_are_followed() -> None:
@@ -56,7 +61,7 @@ def test_aliases_and_fallbacks_are_followed() -> None:
 
 
 def test_the_last_usable_of_a_zone_is_known() -> None:
-    fleet = [make("a", "x"), make("b", "x", is_well=False)]
+    fleet = usable(make("a", "x"), make("b", "x", is_well=False))
 
     assert is_last_of_zone("a", fleet, PrivacyZone.RESTRICTED)
     assert not is_last_of_zone("b", fleet, PrivacyZone.RESTRICTED)

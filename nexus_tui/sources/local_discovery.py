@@ -1,4 +1,4 @@
-"""What a start without a configuration looked for and found, for the screen."""
+"""What the gateway in this process has discovered, as the screen shows it."""
 
 from __future__ import annotations
 
@@ -9,21 +9,14 @@ from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.control.commands import Outcome
 from nexus_core.discovery.cloud import CloudKey
-from nexus_core.discovery.local import TITLES, DiscoveryResult, Place
+from nexus_core.discovery.local import DiscoveryResult, Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.fleet.registry import Registry
-from nexus_core.types import BackendType
 from nexus_tui.sources.base import FoundKey, FoundServer
 
-_CLOUDS = {
-    BackendType.OPENAI: "OpenAI",
-    BackendType.ANTHROPIC: "Anthropic",
-    BackendType.GOOGLE: "Google",
-}
 
-
-class Looking(Protocol):
+class DiscoveringGateway(Protocol):
     """What is needed of a gateway."""
 
     @property
@@ -32,10 +25,10 @@ class Looking(Protocol):
     def registry(self) -> Registry: ...
 
 
-class DiscoverySource:
-    """The FoundSource of the gateway that runs now: a successor has a discovery of its own."""
+class LocalDiscovery:
+    """What the gateway in this process discovers: the one that runs now, each with its own."""
 
-    def __init__(self, gateway: Callable[[], Looking]) -> None:
+    def __init__(self, gateway: Callable[[], DiscoveringGateway]) -> None:
         self._gateway = gateway
 
     @property
@@ -84,7 +77,7 @@ def _server(
 ) -> FoundServer:
     kind = place.kind if result is None else result.kind
     return FoundServer(
-        title=TITLES[kind],
+        title=kind.spec.title,
         address=place.address,
         finding="looking …" if result is None else result.text,
         is_used=(place.host, place.port) in used,
@@ -93,5 +86,5 @@ def _server(
 
 def _key(key: CloudKey, *, is_used: bool) -> FoundKey:
     return FoundKey(
-        title=_CLOUDS[key.type], variable=key.variable, is_set=key.is_set, is_used=is_used
+        title=key.type.spec.title, variable=key.variable, is_set=key.is_set, is_used=is_used
     )

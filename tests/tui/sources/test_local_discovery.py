@@ -8,15 +8,16 @@ from functools import partial
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, StorageConfig
 from nexus_core.discovery.local import Place
 from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway, GatewayOptions
-from nexus_core.types import BackendType, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.sources.discovery_result import DiscoverySource
 from nexus_tui.sources.local import LocalSource
+from nexus_tui.sources.local_discovery import LocalDiscovery
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
 from tests.tui.screen import screen_text, until
@@ -27,13 +28,13 @@ KEY = {"OPENAI_API_KEY": "sk-0123456789"}
 @asynccontextmanager
 async def finding(
     *places: Place, environ: Mapping[str, str] = KEY
-) -> AsyncIterator[tuple[DiscoverySource, Gateway]]:
+) -> AsyncIterator[tuple[LocalDiscovery, Gateway]]:
     """A gateway without a backend, whose discovery looks only when it is told to."""
     config = Config(storage=StorageConfig(path=":memory:"))
     options = GatewayOptions(discover=partial(Discovery, environ=environ, places=places))
     gateway = Gateway(config, options=options)
     try:
-        yield DiscoverySource(lambda: gateway), gateway
+        yield LocalDiscovery(lambda: gateway), gateway
     finally:
         await gateway.engine.close()
 

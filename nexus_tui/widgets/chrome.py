@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from rich.cells import cell_len
@@ -15,7 +16,7 @@ from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import visible
 from nexus_tui.text.numbers import NOTHING, clip, count, dollars, fit, uptime
-from nexus_tui.view.backend_status import is_usable
+from nexus_tui.view.frame import Frame, Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 
@@ -41,24 +42,24 @@ _HOST = 24  # columns of the name of another machine, at most
 _ALWAYS = ("back", "help", "palette", "quit")  # hinted at however narrow the screen is
 
 
-def zone_cell(source: EventSource, zone: PrivacyZone) -> Cell:
+def _zone_cell(frame: Frame, zone: PrivacyZone) -> Cell:
     """`R●` when the zone has a usable backend, `R✗` when it has none or is cut, a dash without."""
     letter = zone.value[0].upper()
-    of_zone = [backend for backend in source.backends() if backend.zone is zone]
-    if not source.is_zone_enabled(zone):
+    if zone not in frame.zones_on:
         return f"{letter}✗", "bad"
-    if not of_zone:
+    usable = [backend.is_usable for backend in frame.backends if backend.snapshot.zone is zone]
+    if not usable:
         return letter + NOTHING, "dim"
-    if any(is_usable(backend) for backend in of_zone):
+    if any(usable):
         return f"{letter}●", "good"
     return f"{letter}✗", "bad"
 
 
-def spend_items(source: EventSource, *, is_short: bool) -> list[Line]:
+def _spend_items(frame: Frame, *, is_short: bool) -> list[Line]:
     """What was spent today, and this month of its limit; nothing where no costs are kept."""
-    costs = source.costs
+    costs = frame.costs
     if costs is None:
-        is_awaited = source.costs_problem is None
+        is_awaited = frame.costs_problem is None
         return [(("$… today", "dim"),)] if is_awaited else []
     unpriced, estimated = bool(costs.today_unpriced), bool(costs.today_estimated)
     sign = sum_sign(is_estimated=estimated, is_unpriced=unpriced)
@@ -77,11 +78,11 @@ class StatusBar(LineWidget):
 
     raised = True
 
-    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+    def __init__(self, source: EventSource, view: ViewModel, frames: Frames) -> None:
         super().__init__(id="status")
         self._source = source
         self._view = view
-        self._now = now
+        self._frames = frames
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         flags = self._flags(is_short=width < _WIDE)
@@ -96,54 +97,53 @@ class StatusBar(LineWidget):
     def _flags(self, *, is_short: bool) -> list[Cell]:
         """Alarms first: what does not fit is cut off at the end."""
         flags: list[Cell] = []
-        if not self._source.is_zone_enabled(PrivacyZone.OPEN):
+        frame, source = self._frames.current, self._source
+        if PrivacyZone.OPEN not in frame.zones_on:
             flags.append(("[CUT]" if is_short else "[OPEN ZONE CUT]", "alarm"))
-        if self._source.status != "live":
-            seconds = max(0.0, self._now() - (self._source.stale_since or self._now()))
+        if frame.status != "live":
+            seconds = max(0.0, frame.now - (source.stale_since or frame.now))
             flags.append((f"[STALE {seconds:.0f} s]", "alarm"))
-        if self._source.is_demo:
+        if source.is_demo:
             flags.append((" DEMO ", "flag"))
         if self._view.paused:
             flags.append(("[PAUSED]", "flag"))
-        if self._source.is_capturing:
+        if frame.is_capturing:
             flags.append(("[REC]", "flag"))
-        if self._source.is_read_only:
+        if source.is_read_only:
             flags.append(("[RO]" if is_short else "[READ-ONLY]", "flag"))
-        if self._source.is_remote:
-            host = fit(visible(self._source.address.rpartition(":")[0]), _HOST).rstrip()
+        if source.is_remote:
+            host = fit(visible(source.address.rpartition(":")[0]), _HOST).rstrip()
             flags.append(("[ATT]" if is_short else f"[ATTACHED {host}]", "flag"))
         return flags
 
     def _items(self, width: int) -> list[Line]:
-        backends = self._source.backends()
-        usable = sum(map(is_usable, backends))
-        total = len(backends) + len(self._source.config.unusable)
+        frame, source = self._frames.current, self._source
+        usable, total = len(frame.usable), frame.total
         health = "dim" if not total else "good" if usable == total else "warn" if usable else "bad"
-        zones = [zone_cell(self._source, zone) for zone in PrivacyZone]
-        stats = self._source.stats
-        now = self._now()
-        rate = f"{self._view.rate.per_second(now):.0f}"
+        zones = [_zone_cell(frame, zone) for zone in PrivacyZone]
+        in_flight, up = frame.stats.in_flight, uptime(frame.now - source.started_at)
+        rate = f"{self._view.rate.per_second(frame.now):.0f}"
         if width < _WIDE:
-            host, _, port = self._source.address.rpartition(":")
-            is_here = not self._source.is_remote
+            host, _, port = source.address.rpartition(":")
+            is_here = not source.is_remote
             shown = f":{port}" if is_here else f"{fit(visible(host), _HOST).rstrip()}:{port}"
             return [
                 (("NEXUS ", "title"), (shown, "bright")),
                 (zones[0], (" ", "text"), zones[1]),
                 ((f"{usable}/{total} ok", health),),
-                ((f"{stats.in_flight}", "text"), (" in flight", "dim")),
+                ((f"{in_flight}", "text"), (" in flight", "dim")),
                 ((rate, "text"), (" req/s", "dim")),
-                *spend_items(self._source, is_short=True),
-                (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
+                *_spend_items(frame, is_short=True),
+                (("up ", "dim"), (up, "text")),
             ]
         return [
-            (("NEXUS ", "title"), (visible(self._source.address), "bright")),
-            (("up ", "dim"), (uptime(now - self._source.started_at), "text")),
+            (("NEXUS ", "title"), (visible(source.address), "bright")),
+            (("up ", "dim"), (up, "text")),
             (("zones ", "dim"), zones[0], (" ", "text"), zones[1]),
             (("backends ", "dim"), (f"{usable}/{total} ok", health)),
-            (("in flight ", "dim"), (count(stats.in_flight), "text")),
+            (("in flight ", "dim"), (count(in_flight), "text")),
             ((rate, "text"), (" req/s", "dim")),
-            *spend_items(self._source, is_short=False),
+            *_spend_items(frame, is_short=False),
         ]
 
 
@@ -164,20 +164,17 @@ class TabBar(LineWidget):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         cells: list[Cell] = []
         for digit, tab in enumerate(TABS, 1):
-            title = self._title(tab, width)
+            title = tab.title if width >= _WIDE else tab.short
             if tab.id == self.tab:
                 cells.append((f" {digit} {title} ", "tab"))
             else:
                 cells += [(f" {digit}", "key"), (f" {title} ", "dim")]
         return [tuple(cells)]
 
-    def _title(self, tab: TabTitle, width: int) -> str:
-        return tab.title if width >= _WIDE else tab.short
-
     def on_click(self, event: events.Click) -> None:
         right = 0
         for tab in TABS:
-            right += len(self._title(tab, self.size.width)) + 4
+            right += len(tab.title if self.size.width >= _WIDE else tab.short) + 4
             if event.x < right:
                 self.post_message(self.Chosen(tab.id))
                 return
@@ -214,39 +211,53 @@ class HintBar(LineWidget):
             super().__init__()
             self.key_id = key_id
 
-    def __init__(self, hints: Callable[[], list[Key]]) -> None:
+    def __init__(self, hints: Callable[[], tuple[Key, ...]]) -> None:
         super().__init__()
         self._hints = hints
-        self._spans: list[tuple[int, str]] = []  # where each hint ends, and its id
         self.notice = ""
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if self.notice:
-            self._spans = []
             return [((" ", "text"), (clip(self.notice, width - 2), "warn"))]
-        hints = self._hints()
-        first = [key for key in hints if key.id not in _ALWAYS]
-        last = [key for key in hints if key.id in _ALWAYS]
-        room = width - sum(map(_hint_width, last)) - 1
-        shown: list[Key] = []
-        for key in first:
-            if sum(map(_hint_width, [*shown, key])) + 1 > room:
-                break
-            shown.append(key)
-        cells: list[Cell] = [(" ", "text")]
-        self._spans, right = [], 1
-        for key in [*shown, *last]:
-            cells += [(key.shown, "key"), (f" {key.hint}", "dim"), ("  ", "text")]
-            right += _hint_width(key)
-            self._spans.append((right, key.id))
-        return [tuple(cells)]
+        return [_hint_line(self._hints(), width)[0]]
 
     def on_click(self, event: events.Click) -> None:
-        for right, key_id in self._spans:
+        if self.notice:
+            return
+        for right, key_id in _hint_line(self._hints(), self.size.width)[1]:
             if event.x < right:
                 self.post_message(self.Chosen(key_id))
                 return
 
 
-def _hint_width(key: Key) -> int:
-    return cell_len(key.shown) + cell_len(key.hint) + 3
+@lru_cache(maxsize=32)
+def _hint_line(hints: tuple[Key, ...], width: int) -> tuple[Line, tuple[tuple[int, str], ...]]:
+    """The hints that fit, and of each where it ends, and its id."""
+    widths = {key: cell_len(key.shown) + cell_len(key.hint) + 3 for key in hints}
+    last = [key for key in hints if key.id in _ALWAYS]
+    room = width - 1 - sum(widths[key] for key in last)
+    shown: list[Key] = []
+    for key in hints:
+        if key.id in _ALWAYS:
+            continue
+        room -= widths[key]
+        if room < 1:
+            break
+        shown.append(key)
+    cells: list[Cell] = [(" ", "text")]
+    spans: list[tuple[int, str]] = []
+    right = 1
+    for key in [*shown, *last]:
+        cells += [(key.shown, "key"), (f" {key.hint}", "dim"), ("  ", "text")]
+        right += widths[key]
+        spans.append((right, key.id))
+    return tuple(cells), tuple(spans)
+
+
+class Bars(NamedTuple):
+    """The lines around every tab, from the top."""
+
+    status: StatusBar
+    tabs: TabBar
+    banner: Banner
+    hints: HintBar

@@ -1,0 +1,322 @@
+"""The rows of the provider catalog, one for each kind of backend.
+
+A provider that speaks OpenAI's format is a row here and nothing else. What a vendor's API takes and
+refuses is from its documentation, or from reports where that is silent; the source stands beside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from nexus_core.catalog.spec import AuthScheme, ProviderSpec, Quirks
+from nexus_core.types import Capability, DialectName, Operation
+
+_EVERYTHING: Mapping[Operation, DialectName] = dict.fromkeys(Operation, DialectName.OPENAI_CHAT)
+_CHAT: Mapping[Operation, DialectName] = {Operation.CHAT: DialectName.OPENAI_CHAT}
+_CHAT_AND_COMPLETIONS: Mapping[Operation, DialectName] = {
+    **_CHAT,
+    Operation.COMPLETIONS: DialectName.OPENAI_CHAT,
+}
+_CHAT_AND_EMBEDDINGS: Mapping[Operation, DialectName] = {
+    **_CHAT,
+    Operation.EMBEDDINGS: DialectName.OPENAI_CHAT,
+}
+
+
+class BackendType(StrEnum):
+    """Which kind of server a backend is: a word, and its row of the catalog as `spec`."""
+
+    spec: ProviderSpec
+    is_cloud: bool
+    lacks: frozenset[Capability]  # what no backend of the type does, whatever its model
+
+    def __new__(cls, word: str, spec: ProviderSpec | None = None) -> BackendType:
+        """A member, with what requests ask for at hand; `BackendType(word)` finds the one there is.
+
+        Raises:
+            TypeError: there is a word and no row.
+        """
+        if spec is None:
+            raise TypeError(f"{word} has no row")
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.spec, member.is_cloud, member.lacks = spec, spec.is_cloud, spec.lacks
+        return member
+
+    # Local servers --------------------------------------------------------------------------------
+
+    # It lists "llama3:latest" and answers to "llama3" as well; /api/tags is from before 0.1.24.
+    # https://github.com/ollama/ollama/blob/main/docs/api.md#model-names
+    OLLAMA = (
+        "ollama",
+        ProviderSpec(
+            title="Ollama",
+            port=11434,
+            dialects=_EVERYTHING,
+            models_paths=("/v1/models", "/api/tags"),
+            own_endpoints=r"/api(?:/(?:chat|generate|tags|show|ps|embed|embeddings|version))?",
+            owned_by="library",
+            mdns_service="_ollama._tcp.local.",
+            implied_tag=":latest",
+            embeds_text_as_floats=True,
+        ),
+    )
+    # https://lmstudio.ai/docs/developer/rest
+    LMSTUDIO = (
+        "lmstudio",
+        ProviderSpec(
+            title="LM Studio",
+            port=1234,
+            dialects=_EVERYTHING,
+            models_paths=("/v1/models", "/api/v1/models"),
+            own_endpoints=r"/api/v[01](?:/(?:chat|models))?",
+            owned_by="organization_owner",
+        ),
+    )
+    VLLM = "vllm", ProviderSpec(title="vLLM", port=8000, dialects=_EVERYTHING, owned_by="vllm")
+    LLAMACPP = (
+        "llamacpp",
+        ProviderSpec(title="llama.cpp", port=8080, dialects=_EVERYTHING, owned_by="llamacpp"),
+    )
+    EXO = "exo", ProviderSpec(title="exo", port=52415, dialects=_EVERYTHING, owned_by="exo")
+    # Text Generation Inference tells its one model at /info.
+    # https://huggingface.co/docs/text-generation-inference/reference/api_reference
+    GENERIC = (
+        "generic",
+        ProviderSpec(
+            title="a server",
+            dialects=_EVERYTHING,
+            models_paths=("/v1/models", "/info"),
+            mdns_service="_llm._tcp.local.",
+        ),
+    )
+
+    # Clouds ---------------------------------------------------------------------------------------
+
+    OPENAI = (
+        "openai",
+        ProviderSpec(
+            title="OpenAI",
+            is_cloud=True,
+            url="https://api.openai.com",
+            key_variables=("OPENAI_API_KEY",),
+            dialects=_EVERYTHING,
+            price_lists=("openai",),
+            has_tiktoken=True,
+            is_major=True,
+        ),
+    )
+    ANTHROPIC = (
+        "anthropic",
+        ProviderSpec(
+            title="Anthropic",
+            is_cloud=True,
+            url="https://api.anthropic.com",
+            key_variables=("ANTHROPIC_API_KEY",),
+            auth=AuthScheme.X_API_KEY,
+            dialects={Operation.CHAT: DialectName.ANTHROPIC},
+            also_lacks=frozenset({Capability.AUDIO}),
+            price_lists=("anthropic",),
+            is_major=True,
+        ),
+    )
+    GOOGLE = (
+        "google",
+        ProviderSpec(
+            title="Google",
+            is_cloud=True,
+            url="https://generativelanguage.googleapis.com",
+            key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+            auth=AuthScheme.X_GOOG_API_KEY,
+            dialects={
+                Operation.CHAT: DialectName.GEMINI,
+                Operation.EMBEDDINGS: DialectName.GEMINI,
+            },
+            models_paths=("/v1beta/models",),
+            price_lists=("google",),
+            otel_name="gcp.gemini",
+            is_major=True,
+        ),
+    )
+    # Keys go as api-key, the model is a deployment, and what is listed are base models.
+    # https://learn.microsoft.com/azure/foundry/openai/api-version-lifecycle
+    # https://learn.microsoft.com/rest/api/azureopenai/models/list
+    AZURE = (
+        "azure",
+        ProviderSpec(
+            title="Azure OpenAI",
+            is_cloud=True,
+            url_example="https://NAME.openai.azure.com/openai/v1",
+            key_variables=("AZURE_OPENAI_API_KEY",),
+            auth=AuthScheme.API_KEY,
+            dialects=_EVERYTHING,
+            has_deployments=True,
+            price_lists=("azure",),
+            has_tiktoken=True,
+            otel_name="azure.ai.openai",
+        ),
+    )
+    # https://openrouter.ai/docs/api-reference/overview
+    OPENROUTER = (
+        "openrouter",
+        ProviderSpec(
+            title="OpenRouter",
+            is_cloud=True,
+            url="https://openrouter.ai/api/v1",
+            key_variables=("OPENROUTER_API_KEY",),
+            dialects=_EVERYTHING,
+            price_lists=("openrouter",),
+            has_tiktoken=True,
+        ),
+    )
+    # No embeddings, no text completions; logit_bias is a 400. https://console.groq.com/docs/openai
+    GROQ = (
+        "groq",
+        ProviderSpec(
+            title="Groq",
+            is_cloud=True,
+            url="https://api.groq.com/openai/v1",
+            key_variables=("GROQ_API_KEY",),
+            dialects=_CHAT,
+            quirks=Quirks(refused=frozenset({"logit_bias"})),
+            price_lists=("groq",),
+            has_tiktoken=True,
+        ),
+    )
+    # Fields that it does not know are a 422: max_completion_tokens, store (Gitlawb/openclaude issue
+    # 739), stream_options.include_usage (openai/openai-agents-python 442); usage comes unasked.
+    # Completions are at /v1/fim alone. https://docs.mistral.ai/api
+    MISTRAL = (
+        "mistral",
+        ProviderSpec(
+            title="Mistral",
+            is_cloud=True,
+            url="https://api.mistral.ai/v1",
+            key_variables=("MISTRAL_API_KEY",),
+            dialects=_CHAT_AND_EMBEDDINGS,
+            quirks=Quirks(
+                has_developer_role=False,
+                takes_stream_options=False,
+                renamed=(("max_completion_tokens", "max_tokens"), ("seed", "random_seed")),
+                refused=frozenset({"logit_bias"}),
+                ignored=frozenset({"store"}),
+            ),
+            price_lists=("mistral",),
+            otel_name="mistral_ai",
+        ),
+    )
+    # The role: "unknown variant `developer`" (eclipse-theia/theia issue 15144). Completions are at
+    # /beta alone. https://api-docs.deepseek.com/api/create-chat-completion
+    DEEPSEEK = (
+        "deepseek",
+        ProviderSpec(
+            title="DeepSeek",
+            is_cloud=True,
+            url="https://api.deepseek.com",
+            key_variables=("DEEPSEEK_API_KEY",),
+            dialects=_CHAT,
+            quirks=Quirks(
+                has_developer_role=False, renamed=(("max_completion_tokens", "max_tokens"),)
+            ),
+            price_lists=("deepseek",),
+        ),
+    )
+    # "Model … does not support parameter presencePenalty": all models since Grok 3.
+    # No embeddings. https://docs.x.ai/developers/model-capabilities/text/reasoning
+    XAI = (
+        "xai",
+        ProviderSpec(
+            title="xAI",
+            is_cloud=True,
+            url="https://api.x.ai/v1",
+            key_variables=("XAI_API_KEY",),
+            dialects=_CHAT_AND_COMPLETIONS,
+            quirks=Quirks(refused=frozenset({"presence_penalty", "frequency_penalty"})),
+            price_lists=("x-ai",),
+            otel_name="x_ai",
+        ),
+    )
+    # https://docs.together.ai/docs/inference/openai-compatibility
+    TOGETHER = (
+        "together",
+        ProviderSpec(
+            title="Together",
+            is_cloud=True,
+            url="https://api.together.ai/v1",
+            key_variables=("TOGETHER_API_KEY",),
+            dialects=_EVERYTHING,
+            price_lists=("together",),
+            has_tiktoken=True,
+        ),
+    )
+    # https://docs.fireworks.ai/tools-sdks/openai-compatibility
+    FIREWORKS = (
+        "fireworks",
+        ProviderSpec(
+            title="Fireworks",
+            is_cloud=True,
+            url="https://api.fireworks.ai/inference/v1",
+            key_variables=("FIREWORKS_API_KEY",),
+            dialects=_EVERYTHING,
+            price_lists=("fireworks",),
+            has_tiktoken=True,
+        ),
+    )
+    # ROLE_UNSPECIFIED (openclaw/openclaw issue 21060). In China: https://api.moonshot.cn/v1.
+    # https://platform.moonshot.ai/docs/api/chat
+    MOONSHOT = (
+        "moonshot",
+        ProviderSpec(
+            title="Moonshot",
+            is_cloud=True,
+            url="https://api.moonshot.ai/v1",
+            key_variables=("MOONSHOT_API_KEY",),
+            dialects=_CHAT,
+            quirks=Quirks(has_developer_role=False),
+            price_lists=("moonshotai",),
+        ),
+    )
+    # The role is error 1214 (openclaw/openclaw issue 23115). In China, with embeddings:
+    # https://open.bigmodel.cn/api/paas/v4. https://docs.z.ai/api-reference/llm/chat-completion
+    ZHIPU = (
+        "zhipu",
+        ProviderSpec(
+            title="Zhipu",
+            is_cloud=True,
+            url="https://api.z.ai/api/paas/v4",
+            key_variables=("ZAI_API_KEY", "ZHIPUAI_API_KEY"),
+            dialects=_CHAT_AND_EMBEDDINGS,
+            quirks=Quirks(
+                has_developer_role=False, renamed=(("max_completion_tokens", "max_tokens"),)
+            ),
+            price_lists=("zai", "zhipuai"),
+        ),
+    )
+    # "Our implementation does not expose developer directly"; no embeddings.
+    # https://inference-docs.cerebras.ai/resources/openai
+    CEREBRAS = (
+        "cerebras",
+        ProviderSpec(
+            title="Cerebras",
+            is_cloud=True,
+            url="https://api.cerebras.ai/v1",
+            key_variables=("CEREBRAS_API_KEY",),
+            dialects=_CHAT_AND_COMPLETIONS,
+            quirks=Quirks(has_developer_role=False, refused=frozenset({"logit_bias"})),
+            price_lists=("cerebras",),
+            has_tiktoken=True,
+        ),
+    )
+
+    @property
+    def location(self) -> str:
+        """The value of X-Nexus-Backend-Type."""
+        return "cloud" if self.is_cloud else "local"
+
+
+LOCAL_TYPES = tuple(kind for kind in BackendType if not kind.is_cloud)
+CLOUD_TYPES = tuple(kind for kind in BackendType if kind.is_cloud)
+
+# Whose prices and [pricing] table hold for a vendor that only speaks its format.
+OPENAI_FORMAT = BackendType.OPENAI

@@ -1,0 +1,116 @@
+"""Draw the screen: all of it from one frame after a key, group by group in the pacer's rounds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from textual.screen import Screen
+
+from nexus_tui.draw.intake import Intake
+from nexus_tui.draw.pacer import Pacer
+from nexus_tui.screens.tab import Tab
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.frame import Frames
+from nexus_tui.view.model import BACKENDS, GROUPS, KPI, ViewModel
+from nexus_tui.view.notices import Notices
+from nexus_tui.widgets.chrome import Banner, Bars
+
+
+class Stage(Protocol):
+    """The app, as far as it is painted."""
+
+    @property
+    def screen_stack(self) -> Sequence[Screen[Any]]: ...  # empty while the app ends
+    @property
+    def tab(self) -> Tab: ...  # the one that is shown
+    @property
+    def bars(self) -> Bars: ...  # around every tab
+
+    def call_next(self, callback: Callable[[], None], /) -> None:
+        """Call it once what runs now has made way."""
+        ...
+
+
+class Painter:
+    """Takes events in and paints. Whoever changes what is shown asks for a painting with `soon`."""
+
+    def __init__(
+        self, stage: Stage, source: EventSource, view: ViewModel, frames: Frames, notices: Notices
+    ) -> None:
+        self._stage = stage
+        self._source = source
+        self._view = view
+        self._frames = frames
+        self._notices = notices
+        self._epoch = source.epoch
+        self._is_due = False  # a painting was asked for and has not begun
+        self.intake = Intake(source.wait, self._take)
+        self.pacer = Pacer(self.intake, self, busy_interval=1 / source.config.tui.refresh_hz)
+
+    def soon(self) -> None:
+        """Paint all that has changed, once, however often it is asked for until then."""
+        if not self._is_due:
+            self._is_due = True
+            self._stage.call_next(self.paint)
+
+    def paint(self) -> None:
+        """Paint all that has changed, now: the pacer finds nothing left of it."""
+        self._is_due = False
+        self.take_in()
+        self._view.take_dirty()
+        self._frames.renew()
+        self._paint_bars()
+        self._stage.tab.redraw()
+
+    def take_in(self) -> None:
+        """Let the view know all that has happened; what changed is still to be painted."""
+        self.pacer.count(self.intake.collect())
+
+    def _take(self) -> int:
+        source, view = self._source, self._view
+        if source.epoch != self._epoch:
+            self._epoch = source.epoch
+            view.follow(source.requests)
+        events = source.drain()
+        if events:
+            view.apply(events)
+            if self._notices.note(events):
+                self.soon()
+        if unseen := source.unseen():
+            view.rate.add(source.now(), unseen)
+        return len(events)
+
+    # --- rounds --------------------------------------------------------------------------
+
+    def begin_round(self) -> list[str]:
+        """Take a frame for a round of painting; the groups that it paints, in their order."""
+        self._view.mark_dirty(KPI, BACKENDS)  # clock, rate and cooldowns move by themselves
+        self._frames.renew()
+        dirty = self._view.take_dirty()
+        return [group for group in GROUPS if group in dirty]
+
+    def paint_group(self, group: str) -> None:
+        """Paint what belongs to the group; under a dialog that is put off until it is closed."""
+        if group == KPI:
+            self._notices.warn()
+            self._paint_bars()
+        if len(self._stage.screen_stack) != 1:
+            self._view.mark_dirty(group)
+            return
+        for widget in self._stage.tab.widgets_of(group):
+            widget.redraw()
+
+    def _paint_bars(self) -> None:
+        screens = self._stage.screen_stack
+        if not screens:
+            return  # the app is ending, and a painting was under way
+        screens[0].set_class(self._frames.current.status != "live", "-stale")
+        bars = self._stage.bars
+        bars.banner.share_room()
+        for bar in bars:
+            bar.redraw()
+        if len(screens) > 1:
+            for banner in screens[-1].query(Banner):  # of a screen that covers all of it
+                banner.share_room()
+                banner.redraw()

@@ -1,0 +1,74 @@
+"""What the user is told when Nexus starts: where it listens, what it read, what is not as asked."""
+
+from __future__ import annotations
+
+import logging
+import time
+from pathlib import Path
+
+from nexus_core.config.load import search_path
+from nexus_core.config.schema import Config
+from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_tui.process.launch import Launch
+from nexus_tui.process.streams import say
+from nexus_tui.text.escape import visible
+
+log = logging.getLogger(__name__)
+
+
+def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
+    """Where it listens, what it read, and what is not as the file asks.
+
+    The first two only where they can be seen: with the dashboard, what is said here is what the
+    terminal shows again after it.
+    """
+    notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
+    notes += [f"listening on {url}", _origin(launch, config), *config.notes]
+    complaints = [backend.why for backend in config.unusable]
+    if launch.is_zero_config(config):
+        notes += _offers(launch, config)
+    elif not (config.backends or config.unusable):
+        complaints.append("there is no backend; name one in the config file")
+    for note in notes:
+        if launch.is_headless:
+            report(launch, ring, logging.INFO, note)
+        else:
+            _keep(ring, logging.INFO, note)
+    for complaint in complaints:
+        report(launch, ring, logging.WARNING, complaint)
+
+
+def _offers(launch: Launch, config: Config) -> list[str]:
+    """What Nexus does without a configuration, and what it could use and does not unasked."""
+    # Only here: who has a configuration need not wait for it.
+    from nexus_core.discovery.cloud import cloud_keys
+    from nexus_core.discovery.local import USUAL_PLACES
+
+    ports = ", ".join(f"{place.kind.spec.title} {place.port}" for place in USUAL_PLACES)
+    used = {backend.type for backend in config.backends}
+    keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
+    offers = [f"{key.variable} is set and not used; --cloud uses it" for key in keys]
+    return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
+
+
+def report(launch: Launch, ring: LogRing, level: int, text: str) -> None:
+    """A line for the user; a record where all of stderr is JSON."""
+    if launch.is_headless and launch.log_format == "json":
+        log.log(level, "%s", text)
+    else:
+        say(text)
+        _keep(ring, level, text)
+
+
+def _keep(ring: LogRing, level: int, text: str) -> None:
+    """For whoever reads the log on a screen."""
+    ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, visible(text)))
+
+
+def _origin(launch: Launch, config: Config) -> str:
+    if config.path is not None:
+        return f"config {config.path}"
+    if launch.is_demo:
+        return "no config file is read"
+    looked = ", ".join(str(path) for path in search_path(Path.cwd()))
+    return f"no config file found (looked for {looked})"

@@ -1,0 +1,200 @@
+"""Run the proxy, and its dashboard if there is one, side by side until one of them is done."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+from collections.abc import AsyncGenerator, Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus_tui.process.address import address
+from nexus_tui.process.crash_report import keep_trace, summary
+from nexus_tui.process.signals import Signals
+from nexus_tui.process.streams import say
+
+# What --help and --version do not need is imported where it is used, and the dashboard only where
+# there is one.
+if TYPE_CHECKING:
+    from nexus_core.config.schema import Config
+    from nexus_core.gateway import Gateway
+    from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.process.serving import ServerTask
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """How to run, once options, variables and terminal are known."""
+
+    is_demo: bool
+    is_headless: bool
+    log_level: str
+    log_format: str
+    environ: Mapping[str, str] = field(repr=False)
+    read: Callable[[Path | None], Config] = field(repr=False)  # the configuration, as it is now
+
+    def is_zero_config(self, config: Config) -> bool:
+        """Nothing is configured, so that servers are looked for."""
+        return config.path is None and not self.is_demo
+
+
+def serve(launch: Launch, config: Config, listener: socket.socket) -> int:
+    """Serve on a socket that is bound until somebody ends it; gives the exit code."""
+    from nexus_core.observe.log_ring import LogRing
+    from nexus_tui.process.log_handlers import log_to_memory, log_to_stderr
+    from nexus_tui.process.loop import loop_factory
+
+    ring = LogRing()
+    if launch.is_headless:
+        log_to_stderr(launch.log_level, launch.log_format, ring)
+    else:
+        log_to_memory(launch.log_level, ring)
+    signals = Signals(launch.is_headless, config)
+    try:
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            runner.run(_supervise(launch, config, listener, signals, ring))
+    except asyncio.CancelledError:
+        return signals.exit_code
+    return signals.end_code
+
+
+async def _supervise(
+    launch: Launch,
+    config: Config,
+    listener: socket.socket,
+    signals: Signals,
+    ring: LogRing,
+) -> None:
+    """Run proxy and front end side by side until one of them is done."""
+    from nexus_tui.process.announce import announce, report
+    from nexus_tui.process.loop import resume_gc
+    from nexus_tui.process.serving import ServerTask
+
+    signals.take_over()
+    async with _fleet(launch, config) as config:
+        ready, url = asyncio.Event(), _url(listener)
+        server = ServerTask(config, listener, signals.stop, partial(_gateway, launch, ring))
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(server.run(ready), name="server")
+            hang_ups = tasks.create_task(_reload_on_hang_up(server, signals), name="hang-ups")
+            await ready.wait()
+            resume_gc()
+            if launch.is_demo:
+                tasks.create_task(_traffic(url, config, signals.stop), name="demo")
+            announce(launch, config, url, ring)
+            if not launch.is_headless:
+                await _show(launch, server, url, signals, ring)
+            await signals.stop.wait()
+            hang_ups.cancel()
+            if in_flight := server.gateway.forwarder.in_flight:
+                report(launch, ring, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
+
+
+def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
+    """A gateway that looks for servers where nothing is configured, and knows its file."""
+    from nexus_core import discovery
+    from nexus_core.config.load import FILE_NAME
+    from nexus_core.control.config_file import ConfigControl, Configurable
+    from nexus_core.discovery.new_config import config_text
+    from nexus_core.gateway import Gateway, GatewayOptions
+
+    def files(live: Configurable, found: discovery.Discovery | None) -> ConfigControl:
+        def first(found: discovery.Discovery) -> tuple[Path, str]:
+            text = config_text(found.results, found.cloud_keys, use_cloud=False)
+            return Path(FILE_NAME), text
+
+        write_first = None if found is None else partial(first, found)
+        return ConfigControl(live, launch.read, launch.environ, write_first=write_first)
+
+    looks = launch.is_zero_config(config)
+    options = GatewayOptions(
+        is_demo=launch.is_demo,
+        logs=ring,
+        discover=partial(discovery.create, environ=launch.environ) if looks else None,
+        files=None if launch.is_demo else files,  # its backends are in no file
+    )
+    return Gateway(config, options=options)
+
+
+async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
+    """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
+    from nexus_core.control.commands import ReloadConfig
+    from nexus_core.errors import ConfigError, NexusError
+
+    while True:
+        await signals.hung_up.wait()
+        signals.hung_up.clear()
+        try:
+            outcome = await server.gateway.operator.execute(ReloadConfig())
+        except NexusError as error:
+            cause = error.__cause__  # a record has one line, and no excerpt of the file
+            why = str(cause) if isinstance(cause, ConfigError) else error.message
+            log.warning("SIGHUP: the configuration is as it was: %s", why)
+        else:
+            log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
+
+
+@contextlib.asynccontextmanager
+async def _fleet(launch: Launch, config: Config) -> AsyncGenerator[Config]:
+    """The config to serve: with --demo, that of simulated backends which run meanwhile."""
+    if not launch.is_demo:
+        yield config
+        return
+    from nexus_core.demo.backends import DemoFleet
+
+    async with DemoFleet() as fleet:
+        yield fleet.config(config)
+
+
+async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
+    from nexus_core.demo.traffic import run_traffic
+
+    key = config.auth.api_keys[0].value.decode("ascii") if config.auth.api_keys else None
+    await run_traffic(url, api_key=key, stop=stop)
+
+
+async def _show(
+    launch: Launch, server: ServerTask, url: str, signals: Signals, ring: LogRing
+) -> None:
+    """Show the dashboard; its end is the end of Nexus, its crash is not."""
+    from nexus_tui.app import TerminalLostError
+    from nexus_tui.process.dashboard import run_dashboard
+    from nexus_tui.process.log_handlers import log_to_stderr
+    from nexus_tui.sources.local import LocalSource
+    from nexus_tui.sources.local_discovery import LocalDiscovery
+
+    address = url.removeprefix("http://")
+    discovery = LocalDiscovery(lambda: server.gateway) if server.gateway.discovery else None
+    source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
+    server.watch_with(source)
+    try:
+        await run_dashboard(source, stop=signals.stop, logs=ring, server=server)
+    except TerminalLostError:
+        # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
+        # not, and whoever uses the proxy should not notice.
+        log.warning("the terminal is gone; the proxy goes on without it")
+    except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
+        signals.is_headless = True
+        log_to_stderr(launch.log_level, launch.log_format, ring)
+        say(f"the dashboard: {summary(error)}; {keep_trace(error)}")
+        if server.gateway.config.tui.on_crash == "exit":
+            signals.end_code = 1
+            signals.stop.set()
+        else:
+            say(f"the proxy goes on without it at {url}; ctrl+c to stop")
+    else:
+        signals.stop.set()
+    finally:
+        server.watch_with(None)
+
+
+def _url(listener: socket.socket) -> str:
+    """Where this machine reaches the server."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{address(host, port)}"

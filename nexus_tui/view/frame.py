@@ -1,0 +1,148 @@
+"""What one painting draws from: made, sorted and counted once, the same for every widget."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from nexus_core.config.schema import Config
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.money.report import CostReport
+from nexus_core.observe.stats import BackendStats, Stats
+from nexus_core.types import BackendState, PrivacyZone, QueueState
+from nexus_tui.sources.base import EventSource, Status
+from nexus_tui.view.model import ViewModel
+
+_Counts = tuple[int | bool | None, ...]
+_NEVER_USED = BackendStats()  # all zeros; nobody counts in it
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BackendView:
+    """One backend in a frame; the very object of the frame before it while its row is the same."""
+
+    snapshot: BackendSnapshot
+    state: BackendState
+    is_usable: bool  # requests are routed to it, if not for each of its models
+    cooling: Mapping[str, str]  # models that are left alone or half-open, by its own names: a note
+    stats: BackendStats  # zeros for one that was never used; they go on counting
+    switching: bool | None  # on or off, as was asked for and is not confirmed yet
+    counts: _Counts  # what its row was drawn from beside the snapshot
+    is_lasting: bool  # what is shown of it does not change by time alone
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """The state of a Nexus at one moment, as far as the screen shows it."""
+
+    at: float  # monotonic seconds, the clock of cooldowns
+    now: float  # seconds since the epoch, by the clock that events are stamped with
+    backends: tuple[BackendView, ...]  # in the order of the configuration
+    usable: tuple[BackendSnapshot, ...]  # those of them that requests are routed to
+    config: Config
+    stats: Stats
+    costs: CostReport | None
+    costs_problem: str | None
+    queue: QueueState | None
+    zones_on: frozenset[PrivacyZone]  # those that requests may go to
+    status: Status
+    notice: str | None  # what is not as it should be with the link
+    is_capturing: bool
+
+    @property
+    def total(self) -> int:
+        """How many backends there are, those that can't be used included."""
+        return len(self.backends) + len(self.config.unusable)
+
+    def of_zone(self, zone: PrivacyZone) -> list[BackendView]:
+        """The zone's backends."""
+        return [backend for backend in self.backends if backend.snapshot.zone is zone]
+
+
+class Frames:
+    """Makes frames. Every widget draws from `current`, until the next painting renews it."""
+
+    def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
+        self._source = source
+        self._view = view
+        self._now = now
+        self._kept: dict[str, BackendView] = {}
+        self.current = self.renew()
+
+    def renew(self) -> Frame:
+        """Take a new frame; what did not change is taken over from the one before it."""
+        source, at = self._source, time.monotonic()
+        backends = self._backends(at)
+        self.current = Frame(
+            at=at,
+            now=self._now(),
+            backends=backends,
+            usable=tuple([backend.snapshot for backend in backends if backend.is_usable]),
+            config=source.config,
+            stats=source.stats,
+            costs=source.costs,
+            costs_problem=source.costs_problem,
+            queue=source.queue,
+            zones_on=frozenset([zone for zone in PrivacyZone if source.is_zone_enabled(zone)]),
+            status=source.status,
+            notice=source.notice,
+            is_capturing=source.is_capturing,
+        )
+        return self.current
+
+    def _backends(self, at: float) -> tuple[BackendView, ...]:
+        all_stats, pending = self._source.stats.backends, self._view.pending
+        before, kept = self._kept, dict[str, BackendView]()
+        for snapshot in self._source.backends():
+            stats = all_stats.get(snapshot.name, _NEVER_USED)  # adds nothing to the statistics
+            counts = (
+                stats.answers,
+                stats.failures,
+                stats.cost_nano_usd,
+                stats.estimated_nano_usd,
+                stats.unpriced,
+                stats.first_byte.count,
+                switching := pending.get(snapshot.name),
+            )
+            one = before.get(snapshot.name)
+            if (
+                one is None
+                or not one.is_lasting
+                or one.snapshot is not snapshot
+                or one.stats is not stats
+                or one.counts != counts
+            ):
+                one = _backend_view(snapshot, stats, counts, switching, at)
+            kept[snapshot.name] = one
+        self._kept = kept
+        return tuple(kept.values())
+
+
+def _backend_view(
+    snapshot: BackendSnapshot,
+    stats: BackendStats,
+    counts: _Counts,
+    switching: bool | None,
+    at: float,
+) -> BackendView:
+    has_cooldown = snapshot.cooldown is not None or bool(snapshot.cooldowns)
+    is_draining = bool(snapshot.in_flight) and not snapshot.is_on  # since so many seconds
+    return BackendView(
+        snapshot=snapshot,
+        state=snapshot.state(at),
+        is_usable=snapshot.is_usable(at),
+        cooling=_cooling(snapshot, at) if has_cooldown else {},
+        stats=stats,
+        switching=switching,
+        counts=counts,
+        is_lasting=not has_cooldown and not is_draining,
+    )
+
+
+def _cooling(backend: BackendSnapshot, at: float) -> dict[str, str]:
+    return {
+        model: cooldown.note(at)
+        for model, cooldown in backend.cooldowns.items()
+        if cooldown.is_circuit_open or at < cooldown.until
+    }

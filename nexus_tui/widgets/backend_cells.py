@@ -1,0 +1,183 @@
+"""One backend as cells: its state, load, numbers, and what a person should know of it now."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from nexus_core.config.schema import UnusableBackend
+from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.stats import BackendStats
+from nexus_core.types import BackendState, Cost, HealthStatus
+from nexus_tui.text.costs import sum_sign
+from nexus_tui.text.escape import visible
+from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent
+from nexus_tui.view.frame import BackendView, Frame
+from nexus_tui.widgets.base.bars import gauge
+from nexus_tui.widgets.base.columns import Layout
+from nexus_tui.widgets.base.lines import Cell, Line
+
+# Glyph and word.
+STATE_CELLS: dict[BackendState, Cell] = {
+    BackendState.OFF: ("○ off", "dim"),
+    BackendState.DRAINING: ("◐ drain", "warn"),
+    BackendState.UNKNOWN: ("◇ unknown", "dim"),
+    BackendState.HEALTHY: ("● healthy", "good"),
+    BackendState.FULL: ("● full", "warn"),
+    BackendState.COOLDOWN: ("◐ cooling", "warn"),  # nine cells
+    BackendState.HALF_OPEN: ("◐ testing", "warn"),
+    BackendState.AUTH: ("✗ auth", "bad"),
+    BackendState.DOWN: ("✗ down", "bad"),
+}
+
+
+def note_cell(backend: BackendView, frame: Frame) -> Cell:
+    """What a person should know of it now; empty when all is well."""
+    snapshot = backend.snapshot
+    if backend.switching is not None:
+        return f"switching {'on' if backend.switching else 'off'}…", "live"
+    if not snapshot.is_on:
+        return _off(snapshot, frame.now)
+    if snapshot.health is HealthStatus.UNHEALTHY:
+        return visible(snapshot.detail or "does not answer"), "bad"
+    if note := _cooldown_note(backend, frame.at):
+        return visible(note), "warn"
+    # It is well, and lists no models: of importance where none are configured.
+    return visible(snapshot.detail or ""), "dim" if snapshot.models else "warn"
+
+
+def _cooldown_note(backend: BackendView, at: float) -> str:
+    """Why requests keep away from it, or from some of its models; empty when they do not."""
+    whole = backend.snapshot.cooldown
+    if whole is not None and (at < whole.until or whole.is_circuit_open):
+        return whole.note(at)
+    if not backend.cooling:
+        return ""
+    first, note = next(iter(backend.cooling.items()))
+    more = f" +{len(backend.cooling) - 1}" if len(backend.cooling) > 1 else ""
+    return f"{first}{more}: cooldown, {note}"
+
+
+def _off(backend: BackendSnapshot, now: float) -> Cell:
+    if backend.in_flight:
+        waited = f", {now - backend.toggled_at:.0f} s" if backend.toggled_at is not None else ""
+        return f"{backend.in_flight} left{waited}, then off", "warn"
+    if not backend.zone_enabled:
+        return "off (zone)", "dim"
+    if backend.toggled_at is None:
+        return "off in the configuration", "dim"
+    return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
+
+
+def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:
+    """A bar of four cells where there is a limit, and the numbers."""
+    limit = backend.max_concurrent
+    if limit is None:
+        text = f"{backend.in_flight} active" if backend.in_flight else "idle"
+        return ((fit(text, 10), "text" if backend.in_flight else "dim"),)
+    filled, empty = gauge(backend.in_flight, limit, 4)
+    numbers = f" {backend.in_flight}/{limit}"
+    return (
+        (filled, "warn" if backend.is_full else "bar"),
+        (empty, "faint"),
+        (fit(numbers, 6), "text"),
+    )
+
+
+def _row(backend: BackendView, frame: Frame, columns: Layout) -> Line:
+    cells: list[Cell] = [(" ", "text")]
+    for column, width in columns:
+        if column.id == "load":
+            cells += [*_load(backend.snapshot), (" " * column.after, "text")]
+            continue
+        text, style = _cell(backend, frame, column.id)
+        cells.append((column.cell(text, width), style))
+    return tuple(cells)
+
+
+def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
+    snapshot, stats = backend.snapshot, backend.stats
+    match column:
+        case "state":
+            return STATE_CELLS[backend.state]
+        case "note":
+            return note_cell(backend, frame)
+        case "name":
+            return visible(snapshot.name), "text" if backend.is_usable else "dim"
+        case "type":
+            return snapshot.type.value, "dim"
+        case "zone":
+            return snapshot.zone.value[0].upper(), "text"
+        case "tier":
+            return (NOTHING if snapshot.tier is None else str(snapshot.tier)), "text"
+        case "priority":
+            return str(snapshot.priority), "text"
+        case "p50":
+            return duration(stats.first_byte.percentile(0.5)), "text"
+        case "err":
+            tried = stats.answers + stats.failures
+            return percent(stats.failures, tried), "warn" if stats.failures else "text"
+        case "cost":
+            return spent_cell(stats)
+        case "models":
+            return str(len(snapshot.models)), "text"
+        case "probe":
+            return _probe(snapshot), "dim"
+        case "fails":
+            fails = snapshot.consecutive_failures
+            return str(fails), "warn" if fails else "dim"
+        case "since":
+            return clock(snapshot.health_since, seconds=False), "dim"
+        case _:
+            raise AssertionError(column)
+
+
+def spent_cell(stats: BackendStats) -> Cell:
+    """Since the start; what has no price makes it more than is shown."""
+    if not stats.cost_nano_usd:
+        return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
+    spent = dollars(Cost(stats.cost_nano_usd, "").usd)
+    is_unpriced, is_estimated = bool(stats.unpriced), bool(stats.estimated_nano_usd)
+    sign = sum_sign(is_estimated=is_estimated, is_unpriced=is_unpriced)
+    return f"{sign}{spent}", "warn" if is_unpriced else "text"
+
+
+def _probe(backend: BackendSnapshot) -> str:
+    if backend.probed_at is None:
+        return "not yet"
+    return f"{duration(backend.probe_ms)} at {clock(backend.probed_at)}"
+
+
+def unusable_row(backend: UnusableBackend, columns: Layout) -> Line:
+    """A backend of the configuration that could not be used, and why."""
+    cells: list[Cell] = [(" ", "text")]
+    for column, width in columns:
+        known = {
+            "state": ("✗ unused", "bad"),
+            "name": (visible(backend.name), "dim"),
+            "type": (backend.type.value, "dim"),
+            "zone": (backend.zone.value[0].upper(), "dim"),
+            "note": (visible(backend.why), "bad"),
+        }
+        text, style = known.get(column.id, (NOTHING, "dim"))
+        cells.append((column.cell(text, width), style))
+    return tuple(cells)
+
+
+class BackendRows:
+    """Backends as rows of one table: each is drawn anew only when something of it has changed."""
+
+    def __init__(self) -> None:
+        self._drawn: dict[str, tuple[BackendView, Layout, Line]] = {}
+
+    def draw(self, backends: Sequence[BackendView], frame: Frame, columns: Layout) -> list[Line]:
+        """One line for each of these backends of the frame."""
+        if len(self._drawn) > 2 * len(frame.backends):
+            self._drawn.clear()  # of many that have left
+        lines: list[Line] = []
+        for backend in backends:
+            name = backend.snapshot.name
+            drawn = self._drawn.get(name)
+            if drawn is None or drawn[0] is not backend or drawn[1] is not columns:
+                drawn = self._drawn[name] = (backend, columns, _row(backend, frame, columns))
+            lines.append(drawn[2])
+        return lines

@@ -1,0 +1,173 @@
+"""What each key of the table does, by its id."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from nexus_core.control.commands import (
+    CaptureBodies,
+    ClearCooldown,
+    Command,
+    ProbeBackend,
+    ReloadConfig,
+    SaveConfig,
+    SendRequest,
+    SetPriority,
+    SetTier,
+    SwitchBackend,
+    SwitchZone,
+)
+from nexus_core.types import PrivacyZone
+from nexus_tui.app import NexusApp
+from nexus_tui.keymap.keys import KEYS
+from nexus_tui.text.example import example_body
+from tests.tui.fleet import fixed_now
+from tests.tui.screen import screen_text, until
+from tests.tui.staged import Stage, keep_two, make_logs, make_stage
+
+SELF = "<the key itself>"
+
+
+@dataclass(frozen=True)
+class Case:
+    """The keys to press, with SELF for the key in question, and what must be on the screen."""
+
+    keys: tuple[str, ...]
+    shown: str = ""
+    gone: str = ""  # must not be there any more
+    sent: Command | None = None  # what the gateway must have been asked for
+    claim: Callable[[NexusApp], bool] = lambda _: True
+
+
+LIKE_A81F7C = SendRequest(
+    body=json.dumps(example_body("o-large", stream=True)).encode(),
+    min_tier=3,
+)
+_TWO_MARKED = ("2", *"jjj", "m", *"jjjj", "m")
+CASES: dict[str, Case] = {
+    "tab.dashboard": Case(("2", SELF), "── Live ──"),
+    "tab.requests": Case((SELF,), "── Requests ──"),
+    "tab.backends": Case((SELF,), "holds until restart"),
+    "tab.zones": Case((SELF,), "── Zones ──"),
+    "tab.costs": Case((SELF,), "── Costs ──"),
+    "tab.logs": Case((SELF,), "── Logs ──"),
+    "panic": Case(
+        (SELF,),
+        "OPEN ZONE CUT",
+        sent=SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
+    ),
+    "explain": Case((SELF,), "── Explain ──"),
+    "filter": Case((SELF, *"secret"), "filter: secret"),
+    "back": Case(("E", SELF), gone="errors only"),
+    "pane.next": Case(("2", "enter", SELF, SELF, SELF), "first byte █"),
+    "pane.previous": Case(("2", "enter", SELF, SELF), "bytes in, stream out"),
+    "zoom": Case((SELF,), gone="── Backends ──"),
+    "theme": Case((SELF,), "theme nexus-light"),
+    "reload": Case((SELF,), "done", sent=ReloadConfig(only_plan=True)),
+    "again": Case((SELF,), "nothing is looked for"),
+    "repaint": Case((SELF,), "── Live ──"),
+    "help": Case((SELF,), "Cut the open zone at once"),
+    "palette": Case((SELF, *"tab.logs", "enter"), "── Logs ──"),
+    "quit": Case((SELF,), claim=lambda app: not app.is_running),
+    "interrupt": Case((SELF, SELF), claim=lambda app: not app.is_running),
+    "up": Case(("2", "j", "j", SELF, "enter"), "Request a81f7e"),
+    "down": Case(("2", SELF, "enter"), "Request a81f7e"),
+    "page_up": Case(("2", "G", SELF), "a81c1"),
+    "page_down": Case(("2", SELF), "not following"),
+    "top": Case(("2", "j", SELF), "── following"),
+    "bottom": Case(("2", SELF), "a81c00"),
+    "open": Case((SELF,), "Request a81f7f"),
+    "sort": Case(("2", SELF), "by total"),
+    "reverse": Case(("2", SELF), "by time, reversed"),
+    "follow": Case(("j", SELF), "── following"),
+    "pause": Case((SELF,), "[PAUSED]"),
+    "errors": Case((SELF,), "errors only"),
+    "mark": Case(("2", SELF), "◆14:02:30"),
+    "diff": Case((*_TWO_MARKED, SELF), "+looks"),
+    "replay": Case((*"2jjj", SELF), "Send a81f7c again"),
+    "copy": Case((SELF, "i"), "Copied: id"),
+    "export": Case((SELF, "c"), "nexus-requests-20260109-140231.csv"),
+    "capture": Case((SELF,), "done", sent=CaptureBodies(enabled=False)),
+    "clear": Case((SELF, "y"), "No request yet."),
+    "previous": Case(("2", "j", "enter", SELF), "Request a81f7f"),
+    "next": Case(("2", "enter", SELF), "Request a81f7e"),
+    "toggle": Case(("3", "j", SELF), sent=SwitchBackend(backend="vllm-a", enabled=False)),
+    "drain": Case(("3", "j", SELF), sent=SwitchBackend(backend="vllm-a", enabled=False)),
+    "cut": Case(
+        ("3", "j", SELF, "y"),
+        sent=SwitchBackend(backend="vllm-a", enabled=False, end_running=True),
+    ),
+    "probe": Case(("3", SELF), sent=ProbeBackend(backend="local-llama")),
+    "cooldown": Case(("3", SELF), sent=ClearCooldown(backend="local-llama")),
+    "tier": Case(("3", SELF, "1"), sent=SetTier(backend="local-llama", tier=1)),
+    "priority": Case(
+        ("3", SELF, "backspace", "backspace", "7", "enter"),
+        sent=SetPriority(backend="local-llama", priority=7),
+    ),
+    "add": Case(("3", SELF), "no cloud key was found"),
+    "save": Case(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
+    "level": Case(("6", SELF, SELF), "warning and above", gone="listening on"),
+    "copy_line": Case(("6", SELF), "Copied: the log line"),
+    "simulate": Case((*"2jjj", "x", *"jjjjj", SELF), "other-cloud usable"),
+    "explain.send": Case((*"2jjj", "x", SELF, "y"), "done", sent=LIKE_A81F7C),
+    "explain.copy": Case(("x", SELF), "Copied: the request as curl"),
+    "explain.json": Case(("x", SELF), "Copied: the explanation as JSON"),
+    "diff.swap": Case((*_TWO_MARKED, "d", SELF), "+because"),
+}
+EMPTY_CASES: dict[str, Case] = {
+    "again": Case((SELF,), "looked for servers"),
+    "use_key": Case((SELF,), "OPENAI_API_KEY is used until restart"),
+    "save": Case((SELF,), "done", sent=SaveConfig(only_plan=True)),
+    "copy_example": Case((SELF,), "Copied: the request to try"),
+}
+
+
+def test_every_key_of_the_table_is_tried() -> None:
+    assert set(CASES) | set(EMPTY_CASES) == {key.id for key in KEYS}
+
+
+@pytest.fixture(autouse=True)
+def _no_desktop(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("nexus_tui.draw.clipboard.native_tool", lambda _: None)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+
+async def do(stage: Stage, key_id: str, case: Case) -> None:
+    app = NexusApp(stage.source, now=fixed_now, logs=make_logs())
+    key = next(key for key in KEYS if key.id == key_id).keys[0]
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, [key if one == SELF else one for one in case.keys])
+        await until(lambda: case.claim(app))
+        if app.is_running:
+            await until(lambda: case.shown in screen_text(app))
+            await until(lambda: not case.gone or case.gone not in screen_text(app))
+    assert app.crash is None
+    assert case.sent is None or case.sent in stage.gateway.commands
+
+
+async def press(pilot: Pilot[None], keys: list[str]) -> None:
+    """A dialog that a key opens is there before the next key."""
+    for key in keys:
+        await pilot.press(key)
+        await pilot.pause()
+
+
+@pytest.mark.parametrize("key_id", CASES)
+async def test_key(key_id: str) -> None:
+    stage = make_stage()
+    keep_two(stage)
+
+    await do(stage, key_id, CASES[key_id])
+
+
+@pytest.mark.parametrize("key_id", EMPTY_CASES)
+async def test_key_without_backends(key_id: str) -> None:
+    await do(make_stage(is_empty=True, finds=True), key_id, EMPTY_CASES[key_id])
