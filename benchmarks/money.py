@@ -22,6 +22,7 @@ import genai_prices
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, StorageConfig
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
@@ -34,7 +35,14 @@ from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
-from nexus_core.types import Cost, CountMethod, Endpoint, HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import (
+    Cost,
+    CountMethod,
+    HealthStatus,
+    Operation,
+    PrivacyZone,
+    RouteReason,
+)
 
 NUMBER = 2000
 USAGE = TokenUsage(prompt_tokens=2000, completion_tokens=300, cached_tokens=1500)
@@ -66,7 +74,7 @@ OVER = RequestOutcome(
     received=RequestReceived(
         at=time.time(),
         request_id="0123456789abcdef",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="gpt-4o",
         is_streaming=True,
         client="laptop",
@@ -120,9 +128,8 @@ def append() -> None:
 def bill() -> None:
     body = {"model": "gpt-4o", "messages": [{"role": "user", "content": "hello"}]}
     request = ProxyRequest(
-        id="0123456789abcdef",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "0123456789abcdef"),
+        dialect=OPENAI_CHAT,
         need=Requirements("gpt-4o", ("gpt-4o",)),
         client="laptop",
         headers=(),
@@ -155,7 +162,9 @@ def bill() -> None:
 
         reference = microseconds(row)
         counting = microseconds(
-            lambda: count_tokens(cost_tracker.tokenizers, "gpt-4o", request.openai.fields)
+            lambda: count_tokens(
+                cost_tracker.tokenizers, "gpt-4o", OPENAI_CHAT.read_prompt(request.envelope)
+            )
         )
         taken = microseconds(attempt) - counting
         cost_tracker.ledger.close()

@@ -12,8 +12,10 @@ import timeit
 from collections.abc import Callable
 from functools import partial
 
+from nexus_core.dialects.openai_chat.prompt import prompt_of
 from nexus_core.tokens.count import count_tokens
 from nexus_core.tokens.vocabularies import Tokenizers
+from nexus_core.types import TokenCount
 
 PROSE = "All happy families are alike; each unhappy family is unhappy in its own way. "
 NUMBER = 200
@@ -23,6 +25,10 @@ def chat(kilobytes: int) -> dict[str, object]:
     """As many messages of 256 bytes as make up the size."""
     text = (PROSE * 4)[:256]
     return {"messages": [{"role": "user", "content": text}] * (kilobytes * 4)}
+
+
+def counted(tokenizers: Tokenizers, model: str, fields: dict[str, object]) -> TokenCount:
+    return count_tokens(tokenizers, model, prompt_of(fields))
 
 
 def microseconds(statement: Callable[[], object]) -> float:
@@ -40,7 +46,7 @@ def main() -> None:
         print(f"{f'reference {kilobytes} KB':18} {reference:8.1f} us   one encoding of the text")
         for model in ("gpt-4o", "gpt-4", "claude-opus-5"):
             fields = chat(kilobytes)
-            taken = microseconds(partial(count_tokens, tokenizers, model, fields))
+            taken = microseconds(partial(counted, tokenizers, model, fields))
             ratio = taken / reference
             print(f"{f'{model} {kilobytes} KB':18} {taken:8.1f} us   {ratio:5.2f} x the reference")
 

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from typing_extensions import TypeIs
 
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
+# Parsed JSON of any kind: `isinstance` narrows it, where `is_object` would cost too much.
+JsonValue: TypeAlias = "JsonObject | list[JsonValue] | str | float | bool | None"
 
 
 def is_object(value: object) -> TypeIs[JsonObject]:
@@ -79,12 +81,12 @@ class RouteReason(StrEnum):
     BACKEND_FAILOVER = "backend-failover"
 
 
-class Endpoint(StrEnum):
-    """Forwarded data-plane endpoints; the value is the path."""
+class Operation(StrEnum):
+    """Operation of a request, in any wire format."""
 
-    CHAT_COMPLETIONS = "/v1/chat/completions"
-    COMPLETIONS = "/v1/completions"
-    EMBEDDINGS = "/v1/embeddings"
+    CHAT = "chat"
+    COMPLETIONS = "completions"  # the legacy API
+    EMBEDDINGS = "embeddings"
 
 
 class DialectName(StrEnum):
@@ -126,6 +128,61 @@ class TokenCount:
     @property
     def is_exact(self) -> bool:
         return self.method is not CountMethod.ESTIMATED
+
+
+class PromptImage(NamedTuple):
+    """An image in a prompt."""
+
+    url: str  # https: or data:
+    is_low: bool = False  # a low resolution will do
+
+
+class PromptAudio(NamedTuple):
+    """A recording in a prompt."""
+
+    format: str
+    base64_chars: int
+
+
+class ToolProperty(NamedTuple):
+    """One argument of a tool that a model may call."""
+
+    text: str  # its name, type and description, in one
+    choices: tuple[str, ...] | None = None  # None: no closed set of values
+    rest: str | None = None  # of its schema, as JSON: nested and limited properties
+
+
+class PromptTool(NamedTuple):
+    """A tool that a model may call."""
+
+    text: str  # its name and description, in one
+    properties: tuple[ToolProperty, ...] = ()
+
+
+class PromptParts:
+    """What the tokens of a prompt are counted by: its pieces, without the format they came in.
+
+    Written by a dialect, for a request that is counted: so it is made by hand, and fast.
+    """
+
+    __slots__ = (
+        *("audio", "calls", "file_chars", "has_others", "images", "is_chat", "messages", "names"),
+        *("schema", "texts", "token_numbers", "tools"),
+    )
+
+    def __init__(self, *, is_chat: bool) -> None:
+        self.is_chat = is_chat
+        self.texts: list[str] = []  # each is counted by itself
+        self.messages = 0
+        self.names = 0  # of those who speak
+        self.calls = 0  # of tools, made before; their words are among the texts
+        self.token_numbers = 0  # where a prompt is given as tokens
+        self.tools: list[PromptTool] = []
+        self.images: list[PromptImage] = []
+        self.audio: list[PromptAudio] = []
+        self.file_chars: list[int] = []  # of each file's base64
+        self.schema: str | None = None  # of the answer, as JSON
+        self.has_others = False  # pieces of which nobody knows what they count
 
 
 NANO = 1_000_000_000  # nano-dollars in a dollar

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config, RoutingConfig, StorageConfig
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker, MoneyRule
@@ -107,9 +107,9 @@ DETAILS = st.builds(
     context_tokens=st.none() | st.sampled_from((10, 10_000)),
     lacks=st.frozensets(st.sampled_from((Capability.VISION, Capability.TOOLS))),
 )
-TRAITS = st.builds(
-    Traits,
-    needs=st.frozensets(st.sampled_from((Capability.VISION, Capability.TOOLS))),
+DEMANDS = st.builds(
+    Demand,
+    capabilities=st.frozensets(st.sampled_from((Capability.VISION, Capability.TOOLS))),
     prompt_tokens=st.sampled_from((0, 100)),
     prefixes=st.sampled_from(((), (1,), (1, 2))),
 )

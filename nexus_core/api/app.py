@@ -27,17 +27,16 @@ from nexus_core.api.asgi.messages import (
 )
 from nexus_core.api.auth import Guard
 from nexus_core.api.docs.page import add_docs
-from nexus_core.api.errors import JSON_TYPE, error_body, error_headers
+from nexus_core.api.errors import JSON_TYPE, error_headers
 from nexus_core.api.headers import REQUEST_ID
 from nexus_core.api.inference.serve import Completions
+from nexus_core.dialects.inbound import INBOUND, dialect_of
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestRefused
-from nexus_core.types import Endpoint
 
 log = logging.getLogger(__name__)
 
-_HOT = {endpoint.value: endpoint for endpoint in Endpoint}
 _DATA_PLANE = "/v1/"
 _CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
 
@@ -76,29 +75,37 @@ class FrontDoor:
         except NexusError as error:
             self._publish_refused(scope, request_id, error)
             headers = [*error_headers(error), (REQUEST_ID, request_id.encode())]
-            await send_early(incoming, send, error.status, headers, error_body(error))
+            await send_early(
+                incoming, send, error.status, headers, dialect_of(scope["path"]).error(error)
+            )
         except Exception as error:
             if descriptors.is_shortage(error) and not begun:
                 shortage = OutOfDescriptorsError.now()
                 headers = [*error_headers(shortage), (REQUEST_ID, request_id.encode())]
-                await send_early(incoming, send, shortage.status, headers, error_body(shortage))
+                await send_early(
+                    incoming,
+                    send,
+                    shortage.status,
+                    headers,
+                    dialect_of(scope["path"]).error(shortage),
+                )
                 return
             log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
             if begun:
                 raise  # the answer is cut off: the client must see that
             failure = NexusError(f"internal error; search the Nexus log for {request_id}")
             headers = [JSON_TYPE, (REQUEST_ID, request_id.encode())]
-            await send_early(incoming, send, 500, headers, error_body(failure))
+            await send_early(incoming, send, 500, headers, dialect_of(scope["path"]).error(failure))
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         caller = self._guard.admit(scope)
-        endpoint = _HOT.get(scope["path"])
-        if endpoint is None:
+        asked = INBOUND.get(scope["path"])
+        if asked is None:
             await self._rest(scope, await self._take_in(scope, receive), send)
         elif scope["method"] != "POST":
-            raise MethodNotAllowedError(f"{endpoint.value} takes POST, not {scope['method']}")
+            raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}")
         else:
-            await self._completions.serve(endpoint, scope, receive, send, caller, request_id)
+            await self._completions.serve(asked, scope, receive, send, caller, request_id)
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
         """The body before FastAPI sees the request: it would wait for any, of any size."""
@@ -168,7 +175,7 @@ def _in_json_words(problem: dict[str, Any]) -> str:
     return text.removeprefix("Value error, ")
 
 
-async def _as_envelope(_: Request, error: Exception) -> Response:
+async def _as_envelope(request: Request, error: Exception) -> Response:
     if isinstance(error, HTTPException):
         known = NexusError(f"{error.detail}; GET /docs lists the routes")
         known.status = error.status_code
@@ -184,4 +191,6 @@ async def _as_envelope(_: Request, error: Exception) -> Response:
         assert isinstance(error, NexusError)  # noqa: S101 - registered for these three only
         known = error
     headers = {name.decode(): value.decode() for name, value in error_headers(known)}
-    return Response(error_body(known), status_code=known.status, headers=headers)
+    return Response(
+        dialect_of(request.url.path).error(known), status_code=known.status, headers=headers
+    )

@@ -1,28 +1,12 @@
-"""Error bodies in OpenAI's error envelope."""
+"""Response headers of errors; the body of an error comes from the request's dialect."""
 
 from __future__ import annotations
-
-import json
-from dataclasses import asdict
 
 from nexus_core.errors import NexusError, ServiceUnavailableError
 
 JSON_TYPE = (b"content-type", b"application/json")
 # OpenAI's and Anthropic's SDKs obey it before they look at the status.
 FINAL = (b"x-should-retry", b"false")
-
-
-def error_body(error: NexusError) -> bytes:
-    """Error envelope as bytes; a 503 carries its ActionableErrorContext."""
-    inner: dict[str, object] = {
-        "message": error.message,
-        "type": error.type,
-        "param": error.param,
-        "code": error.code,
-    }
-    if isinstance(error, ServiceUnavailableError):
-        inner["context"] = asdict(error.context)
-    return json.dumps({"error": inner}).encode()
 
 
 def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
@@ -33,8 +17,3 @@ def error_headers(error: NexusError) -> list[tuple[bytes, bytes]]:
     if not error.may_pass:
         headers.append(FINAL)
     return headers
-
-
-def error_event(error: NexusError) -> bytes:
-    """Error envelope as a server-sent event, for a stream that has begun."""
-    return b"data: " + error_body(error) + b"\n\n"

@@ -25,11 +25,12 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4, generate_late
 from prometheus_client.registry import Collector
 
 from nexus_core import __version__
+from nexus_core.dialects.inbound import operation_at
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import BackendStats, Operation, Stats
-from nexus_core.types import NANO, Endpoint, HealthStatus, RouteReason
+from nexus_core.observe.stats import BackendStats, OperationKey, Stats
+from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
@@ -42,9 +43,9 @@ _DURATIONS = tuple(0.01 * 2**power for power in range(14))
 _OVERHEADS = tuple(0.01 * 2**power for power in range(-6, 5))
 
 _OPERATION_NAMES = {
-    Endpoint.CHAT_COMPLETIONS: "chat",
-    Endpoint.COMPLETIONS: "text_completion",
-    Endpoint.EMBEDDINGS: "embeddings",
+    Operation.CHAT: "chat",
+    Operation.COMPLETIONS: "text_completion",
+    Operation.EMBEDDINGS: "embeddings",
 }
 _OPERATION_LABELS = (
     "gen_ai_operation_name",
@@ -115,7 +116,7 @@ def _http(stats: Stats) -> Iterator[Metric]:
         labels=(*_HTTP_LABELS, "http_route", "http_response_status_code"),
     )
     for (endpoint, status), histogram in stats.durations.items():
-        labels = (*_HTTP_VALUES, endpoint.value, str(status))
+        labels = (*_HTTP_VALUES, endpoint, str(status))
         _add_durations(durations, labels, histogram)
     yield durations
     active = GaugeMetricFamily(
@@ -251,10 +252,10 @@ def _states(snapshots: Sequence[BackendSnapshot]) -> Iterator[Metric]:
     yield from (info, in_flight, limit, enabled, health)
 
 
-def _operation_values(operation: Operation) -> tuple[str, ...]:
+def _operation_values(operation: OperationKey) -> tuple[str, ...]:
     kind = operation.backend_type
     return (
-        _OPERATION_NAMES[operation.endpoint],
+        _OPERATION_NAMES[operation_at(operation.endpoint)],
         kind.spec.otel_name or kind.value,
         _plain(operation.model),
         operation.backend,

@@ -10,17 +10,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 
 from nexus_core.catalog.spec import AuthScheme, ProviderSpec, Quirks
-from nexus_core.types import Capability, DialectName, Endpoint
+from nexus_core.types import Capability, DialectName, Operation
 
-_EVERYTHING: Mapping[Endpoint, DialectName] = dict.fromkeys(Endpoint, DialectName.OPENAI_CHAT)
-_CHAT: Mapping[Endpoint, DialectName] = {Endpoint.CHAT_COMPLETIONS: DialectName.OPENAI_CHAT}
-_CHAT_AND_COMPLETIONS: Mapping[Endpoint, DialectName] = {
+_EVERYTHING: Mapping[Operation, DialectName] = dict.fromkeys(Operation, DialectName.OPENAI_CHAT)
+_CHAT: Mapping[Operation, DialectName] = {Operation.CHAT: DialectName.OPENAI_CHAT}
+_CHAT_AND_COMPLETIONS: Mapping[Operation, DialectName] = {
     **_CHAT,
-    Endpoint.COMPLETIONS: DialectName.OPENAI_CHAT,
+    Operation.COMPLETIONS: DialectName.OPENAI_CHAT,
 }
-_CHAT_AND_EMBEDDINGS: Mapping[Endpoint, DialectName] = {
+_CHAT_AND_EMBEDDINGS: Mapping[Operation, DialectName] = {
     **_CHAT,
-    Endpoint.EMBEDDINGS: DialectName.OPENAI_CHAT,
+    Operation.EMBEDDINGS: DialectName.OPENAI_CHAT,
 }
 
 
@@ -115,7 +115,7 @@ class BackendType(StrEnum):
             url="https://api.anthropic.com",
             key_variables=("ANTHROPIC_API_KEY",),
             auth=AuthScheme.X_API_KEY,
-            dialects={Endpoint.CHAT_COMPLETIONS: DialectName.ANTHROPIC},
+            dialects={Operation.CHAT: DialectName.ANTHROPIC},
             also_lacks=frozenset({Capability.AUDIO}),
             price_lists=("anthropic",),
             is_major=True,
@@ -130,8 +130,8 @@ class BackendType(StrEnum):
             key_variables=("GOOGLE_API_KEY", "GEMINI_API_KEY"),
             auth=AuthScheme.X_GOOG_API_KEY,
             dialects={
-                Endpoint.CHAT_COMPLETIONS: DialectName.GEMINI,
-                Endpoint.EMBEDDINGS: DialectName.GEMINI,
+                Operation.CHAT: DialectName.GEMINI,
+                Operation.EMBEDDINGS: DialectName.GEMINI,
             },
             models_paths=("/v1beta/models",),
             price_lists=("google",),

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from nexus_core.types import Capability, DialectName, Endpoint
+from nexus_core.types import Capability, DialectName, Operation
 
 
 class AuthScheme(StrEnum):
@@ -19,9 +19,9 @@ class AuthScheme(StrEnum):
 
 
 _CAPABILITIES = {
-    Endpoint.CHAT_COMPLETIONS: Capability.CHAT,
-    Endpoint.COMPLETIONS: Capability.COMPLETIONS,
-    Endpoint.EMBEDDINGS: Capability.EMBEDDINGS,
+    Operation.CHAT: Capability.CHAT,
+    Operation.COMPLETIONS: Capability.COMPLETIONS,
+    Operation.EMBEDDINGS: Capability.EMBEDDINGS,
 }
 
 
@@ -54,7 +54,7 @@ class ProviderSpec:
     key_variables: tuple[str, ...] = ()  # that hold its key by custom; the first that is set counts
     auth: AuthScheme = AuthScheme.BEARER
     # What it can be asked for, and in which format; it lacks what is not there.
-    dialects: Mapping[Endpoint, DialectName]
+    dialects: Mapping[Operation, DialectName]
     also_lacks: frozenset[Capability] = frozenset()  # whatever the model
     models_paths: tuple[str, ...] = ("/v1/models",)  # where it lists them; the first that is there
     quirks: Quirks = NO_QUIRKS
@@ -74,12 +74,12 @@ class ProviderSpec:
     @property
     def dialect(self) -> DialectName:
         """The format of its chats."""
-        return self.dialects[Endpoint.CHAT_COMPLETIONS]
+        return self.dialects[Operation.CHAT]
 
     @property
     def lacks(self) -> frozenset[Capability]:
         """What no backend of the kind does, whatever its model."""
         missing = (
-            _CAPABILITIES[endpoint] for endpoint in Endpoint if endpoint not in self.dialects
+            _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
         return self.also_lacks.union(missing)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.dialects.inbound import CHAT_PATH
+from nexus_core.types import PrivacyZone
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +77,7 @@ class SendRequest:
     """Send a request as the operator, with the given X-Nexus-* hints."""
 
     body: bytes = field(repr=False)  # as a client would send it
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+    endpoint: str = CHAT_PATH  # the path, of any inbound API
     zone: PrivacyZone = PrivacyZone.OPEN  # restricted: only restricted backends may see it
     min_tier: int | None = None
     backend: str | None = None  # the pin

@@ -25,8 +25,7 @@ from nexus_core.control.commands import (
 from nexus_core.control.config_file import ConfigControl
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
-from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.dialects.inbound import INBOUND
 from nexus_core.errors import (
     BackendNotFoundError,
     InvalidRequestError,
@@ -41,7 +40,7 @@ from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
-from nexus_core.types import CooldownEnd, Endpoint, PrivacyZone
+from nexus_core.types import CooldownEnd, PrivacyZone
 from nexus_core.upstream.base import Headers
 
 
@@ -202,19 +201,20 @@ class Operator:
         request = self._prepare(command.endpoint, command.body, hints)
         return self._begin(replace(request, headers=command.headers), "sent")
 
-    def _prepare(self, endpoint: Endpoint, body: bytes, hints: RoutingHints) -> ProxyRequest:
+    def _prepare(self, endpoint: str, body: bytes, hints: RoutingHints) -> ProxyRequest:
         """A request as the data plane would make it.
 
         Raises:
             NexusError: it would be refused before it is routed.
         """
-        openai = read_request(endpoint, body)
-        traits = read_traits(endpoint, openai.fields)
+        dialect, operation = INBOUND[endpoint]
+        envelope = dialect.read_request(operation, body, token_hex(8))
         return ProxyRequest(
-            id=token_hex(8),
-            endpoint=endpoint,
-            openai=openai,
-            need=read_requirements(openai.model, hints, self._live.config.routing, traits),
+            envelope=envelope,
+            dialect=dialect,
+            need=read_requirements(
+                envelope.model, hints, self._live.config.routing, envelope.demand
+            ),
             client=None,
             headers=(),
             received=time.monotonic(),
@@ -222,7 +222,8 @@ class Operator:
 
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:
         self._own.begin(request, _Unread())
-        return Outcome(message=f"{done} as {request.id}", data={"request_id": request.id})
+        request_id = request.envelope.id
+        return Outcome(message=f"{done} as {request_id}", data={"request_id": request_id})
 
 
 def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:

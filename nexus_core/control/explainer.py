@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from nexus_core.control.live_config import LiveConfig
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.near_names import shortlist
 from nexus_core.providers.base import prepared
@@ -24,7 +24,6 @@ from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.router import RouteDecision, foresee
 from nexus_core.routing.what_if import with_usable
-from nexus_core.types import Endpoint
 
 
 class Explainer:
@@ -35,16 +34,11 @@ class Explainer:
         self._parts = parts
         self._contexts = contexts
 
-    async def explain(
-        self,
-        question: Question,
-        request: OpenAIRequest | None = None,
-        endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
-    ) -> Explanation:
+    async def explain(self, question: Question, request: Request | None = None) -> Explanation:
         """Where such a request would go now, and why; nothing is sent and nothing counted.
 
         Args:
-            request: to be translated for whoever is chosen, at this endpoint.
+            request: to be translated for whoever is chosen.
         """
         # As the forwarder does: what is spent counts.
         await self._parts.cost_tracker.ready(wants_prices=False)
@@ -60,29 +54,27 @@ class Explainer:
         if chosen is None:
             return explanation
         backend = self._live.registry.snapshot(chosen.backend)
-        cost = await self._parts.cost_tracker.expected_cost(backend, chosen.model, question.traits)
+        cost = await self._parts.cost_tracker.expected_cost(backend, chosen.model, question.demand)
         if cost is not None:
             explanation = replace(
                 explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
             )
         if request is None:
             return explanation
-        translation = await self._translation(request, endpoint, chosen)
+        translation = await self._translation(request, chosen)
         return replace(explanation, translation=translation)
 
     def _foresee(self, question: Question) -> RouteDecision:
         need = read_requirements(
-            question.model, question.hints, self._live.config.routing, question.traits
+            question.model, question.hints, self._live.config.routing, question.demand
         )
         context = self._contexts.build(question.client)
         return foresee(need, with_usable(context, question.usable))
 
-    async def _translation(
-        self, request: OpenAIRequest, endpoint: Endpoint, chosen: Chosen
-    ) -> TranslationReport | None:
+    async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:
         try:
             agent = self._parts.agents[chosen.backend]
-            call = await prepared(agent, endpoint, request, chosen.model)
+            call = await prepared(agent, request, chosen.model)
         except UnsupportedFieldsError as error:
             return TranslationReport(unsupported=error.fields)
         made = call.translation

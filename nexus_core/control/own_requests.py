@@ -53,7 +53,7 @@ class OwnRequests:
         """
         if self._tasks is None:
             raise NexusError("Nexus is not running")
-        size = len(request.openai.body)
+        size = len(request.envelope.body)
         waiting = sum(self._open.values())
         is_full = waiting and waiting + size > self._live.config.server.max_body_bytes
         if len(self._open) >= MAX_OWN_REQUESTS or is_full:
@@ -61,14 +61,16 @@ class OwnRequests:
                 f"{len(self._open)} requests from the dashboard or the control API are in "
                 "progress; retry when some of them have finished"
             )
-        self._open[request.id] = size
+        self._open[request.envelope.id] = size
         kept = self._captures.record(request, reply)
-        self._tasks.create_task(self._forward(request, kept), name=f"operator-{request.id}")
+        self._tasks.create_task(
+            self._forward(request, kept), name=f"operator-{request.envelope.id}"
+        )
 
     async def _forward(self, request: ProxyRequest, reply: Reply) -> None:
         try:
             await self._forwarder.forward(request, reply)
         except Exception:
-            log.exception("failed request=%s", request.id)  # told by its events, too
+            log.exception("failed request=%s", request.envelope.id)  # told by its events, too
         finally:
-            del self._open[request.id]
+            del self._open[request.envelope.id]

@@ -7,9 +7,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nexus_core.config.schema import Tier
-from nexus_core.dialects.openai_chat.limits import MAX_CHOICES
-from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS, MAX_TOKENS
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.hub.limits import MAX_CHOICES
+from nexus_core.dialects.request import MAX_MODEL_CHARS, Demand
+from nexus_core.dialects.usage import MAX_TOKENS
 from nexus_core.errors import InvalidRequestError
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
@@ -73,14 +73,14 @@ class QuestionBody(BaseModel):
 
 def question_as_json(question: Question) -> dict[str, Any]:
     """The body of a call that asks it."""
-    hints, traits = question.hints, question.traits
+    hints, demand = question.hints, question.demand
     return {
         "question": {
             "model": question.model,
-            "needs": sorted(traits.needs),
-            "prompt_tokens": traits.prompt_tokens,
-            "max_tokens": traits.max_tokens,
-            "choices": traits.choices,
+            "needs": sorted(demand.capabilities),
+            "prompt_tokens": demand.prompt_tokens,
+            "max_tokens": demand.completion_limit or 0,
+            "choices": demand.choices,
             "zone": hints.zone.value,
             "min_tier": hints.min_tier,
             "backend": hints.backend,
@@ -114,10 +114,10 @@ def read_question(body: object) -> Question:
             priority=asked.priority,
             flexible=asked.flexible,
         ),
-        traits=Traits(
-            needs=frozenset(asked.needs),
+        demand=Demand(
+            capabilities=frozenset(asked.needs),
             prompt_tokens=asked.prompt_tokens,
-            max_tokens=asked.max_tokens,
+            completion_limit=asked.max_tokens or None,
             choices=asked.choices,
         ),
         client=asked.client,

@@ -34,7 +34,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias, cast
 
-from nexus_core.dialects.hub import Message
+from nexus_core.dialects.hub.request import Message
 from nexus_core.dialects.pairing import RESULT_ROLES, Pairs, ToolCall, pair_up, result_key
 from nexus_core.dialects.report import Findings
 from nexus_core.types import JsonObject

@@ -1,4 +1,4 @@
-"""Read the cost reported with a vendor's usage, exact to the nano-dollar. Pure."""
+"""Read the cost and service tier reported by a vendor, exact to the nano-dollar. Pure."""
 
 from __future__ import annotations
 
@@ -31,6 +31,12 @@ def reported_nano_usd(usage: Mapping[str, object]) -> int | None:
     if isinstance(ticks, int) and not isinstance(ticks, bool):
         return _nano_usd(Decimal(ticks) / (_TICKS_PER_NANO_USD * NANO)) if ticks >= 0 else None
     return _nano_usd(usage.get("estimated_cost"))
+
+
+def read_service_tier(fields: Mapping[str, object]) -> str | None:
+    """Which tier served an answer, where it says so: tiers have prices of their own."""
+    tier = fields.get("service_tier")
+    return tier if isinstance(tier, str) else None
 
 
 def _with_upstream(usage: Mapping[str, object], charged: int) -> int | None:

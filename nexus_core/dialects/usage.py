@@ -30,10 +30,11 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple
 
-from nexus_core.dialects.openai_chat.request import MAX_TOKENS, JsonValue
 from nexus_core.dialects.reported_cost import reported_nano_usd
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import is_object
+from nexus_core.types import JsonValue, is_object
+
+MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
 
 _LONG_BODY_ENDS = 8 * 1024  # bytes of a body too long to be parsed where its usage is looked for
 
@@ -348,9 +349,6 @@ def _plain(prompt: int, completion: int, cached: int = 0) -> TokenUsage | None:
     return TokenUsage(
         prompt_tokens=prompt, completion_tokens=completion, cached_tokens=min(cached, prompt)
     )
-
-
-# Numbers ------------------------------------------------------------------------------------------
 
 
 def _whole(usage: Mapping[str, JsonValue], names: Iterable[str]) -> int | None:

@@ -10,7 +10,7 @@ from typing import assert_never
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.local import LocalAgent
 from nexus_core.providers.model_list import Entry, ListPage

@@ -13,7 +13,7 @@ from typing import TypeVar
 from nexus_core import descriptors
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import LedgerUnreadableError, OutOfDescriptorsError
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.averages import CompletionAverages
@@ -221,21 +221,21 @@ class CostTracker:
         name = self.priced_as(backend, model)
         return self.prices.find(self.provider(backend), name, at=self._now()) is not None
 
-    def expected_usage(self, model: str, prompt_tokens: int, traits: Traits) -> TokenUsage:
+    def expected_usage(self, model: str, prompt_tokens: int, demand: Demand) -> TokenUsage:
         """What a request will use, if each answer is as long as the model's others."""
         completion = 0
-        if Capability.EMBEDDINGS not in traits.needs:
-            completion = traits.choices * self.averages.expected(model, traits.max_tokens or None)
+        if Capability.EMBEDDINGS not in demand.capabilities:
+            completion = demand.choices * self.averages.expected(model, demand.completion_limit)
         return TokenUsage(prompt_tokens=prompt_tokens, completion_tokens=completion)
 
     async def expected_cost(
-        self, backend: BackendSnapshot, model: str, traits: Traits
+        self, backend: BackendSnapshot, model: str, demand: Demand
     ) -> Cost | None:
         """About what such a request costs there; None: nothing at all, or nobody knows."""
         if not backend.type.is_cloud:
             return None
         await self.load_prices()
-        usage = self.expected_usage(model, traits.prompt_tokens, traits)
+        usage = self.expected_usage(model, demand.prompt_tokens, demand)
         name = self.priced_as(backend, model)
         return estimate_cost(self.prices, self.provider(backend), name, usage, at=self._now())
 

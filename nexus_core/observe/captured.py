@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from nexus_core.types import Endpoint
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CapturedExchange:
     """A request and its answer as far as it has come."""
 
     request_id: str
-    endpoint: Endpoint
+    endpoint: str  # the path
     model: str  # as the client asked
     body: bytes = field(repr=False)  # as the client sent it
     # The beginning of what the client got, the framing of a stream included; of an error in

@@ -11,7 +11,6 @@ from nexus_core.types import (
     CooldownEnd,
     Cost,
     CountMethod,
-    Endpoint,
     HealthCause,
     HealthStatus,
     PrivacyZone,
@@ -74,7 +73,7 @@ class RequestReceived:
 
     at: float  # seconds since the epoch
     request_id: str
-    endpoint: Endpoint
+    endpoint: str  # the path
     model: str  # as the client asked
     is_streaming: bool
     client: str | None  # the name of the client key; None without client keys

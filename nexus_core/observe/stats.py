@@ -30,7 +30,7 @@ from nexus_core.observe.events import (
     ZoneToggled,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.types import CountMethod, Endpoint, RouteReason
+from nexus_core.types import CountMethod, RouteReason
 
 UNKNOWN_MODEL = "unknown"
 
@@ -59,10 +59,10 @@ class BackendStats:
     models: set[str] = field(default_factory=set)  # that it was asked for, by its own names
 
 
-class Operation(NamedTuple):
+class OperationKey(NamedTuple):
     """One kind of work: what was asked of which backend."""
 
-    endpoint: Endpoint
+    endpoint: str  # the path
     backend: str
     backend_type: BackendType
     model: str  # the backend's own name of it, or UNKNOWN_MODEL
@@ -87,7 +87,7 @@ class OperationStats:
 class OpenRequest:
     """What is remembered of a request until it is over."""
 
-    endpoint: Endpoint
+    endpoint: str  # the path
     is_streaming: bool
     operation: OperationStats | None = None  # of the last attempt
 
@@ -120,8 +120,8 @@ class Stats:
         self.overhead = Histogram()
         self.backends: defaultdict[str, BackendStats] = defaultdict(BackendStats)
         # By status as `known_status` tells it.
-        self.durations: defaultdict[tuple[Endpoint, int], Histogram] = defaultdict(Histogram)
-        self.operations: defaultdict[Operation, OperationStats] = defaultdict(OperationStats)
+        self.durations: defaultdict[tuple[str, int], Histogram] = defaultdict(Histogram)
+        self.operations: defaultdict[OperationKey, OperationStats] = defaultdict(OperationStats)
         self.under_way: dict[str, OpenRequest] = {}  # by request id
 
     def backend(self, name: str) -> BackendStats:
@@ -172,7 +172,7 @@ class Stats:
                 backend.models.add(model)
             else:
                 model = UNKNOWN_MODEL
-        key = Operation(request.endpoint, event.backend, event.backend_type, model)
+        key = OperationKey(request.endpoint, event.backend, event.backend_type, model)
         request.operation = self.operations[key]
 
     def _fail(self, event: AttemptFailed) -> None:

@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import BackendStats, OpenRequest, Operation, OperationStats, Stats
-from nexus_core.types import Endpoint, RouteReason, is_object
+from nexus_core.observe.stats import BackendStats, OpenRequest, OperationKey, OperationStats, Stats
+from nexus_core.types import RouteReason, is_object
 
 _Read = TypeVar("_Read")
 
@@ -107,13 +107,13 @@ def read_stats(value: object) -> Stats:
         for name, numbers in _object(values["backends"]).items():
             stats.backends[name] = _read_backend(numbers)
         for endpoint, status, histogram in values["durations"]:
-            stats.durations[Endpoint(endpoint), _whole(status)] = Histogram.read(histogram)
+            stats.durations[_text(endpoint), _whole(status)] = Histogram.read(histogram)
         operations = [_read_operation(*pair) for pair in values["operations"]]
         stats.operations.update(operations)
         for request_id, (endpoint, is_streaming, number) in _object(values["under_way"]).items():
             operation = None if number is None else operations[_whole(number)][1]
             stats.under_way[request_id] = OpenRequest(
-                Endpoint(endpoint), bool(is_streaming), operation
+                _text(endpoint), bool(is_streaming), operation
             )
     except (LookupError, TypeError, ValueError) as error:
         raise UnreadableError(f"stats: {type(error).__name__}") from error
@@ -131,11 +131,11 @@ def _read_backend(value: object) -> BackendStats:
     )
 
 
-def _read_operation(key: Iterable[object], value: object) -> tuple[Operation, OperationStats]:
+def _read_operation(key: Iterable[object], value: object) -> tuple[OperationKey, OperationStats]:
     values = _object(value)
     endpoint, backend, backend_type, model = _texts(key)
     duration = {error: Histogram.read(each) for error, each in _object(values["duration"]).items()}
-    return Operation(Endpoint(endpoint), backend, BackendType(backend_type), model), OperationStats(
+    return OperationKey(endpoint, backend, BackendType(backend_type), model), OperationStats(
         duration=defaultdict(Histogram, duration),
         first_token=Histogram.read(values["first_token"]),
         prompt_tokens=TokenHistogram.read(values["prompt_tokens"]),
@@ -152,6 +152,12 @@ def _object(value: object) -> Mapping[str, Any]:
 def _whole(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise UnreadableError("stats: a whole number is required")
+    return value
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise UnreadableError("stats: a text is required")
     return value
 
 

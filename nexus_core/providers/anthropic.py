@@ -14,15 +14,17 @@ from nexus_core.dialects.anthropic import (
     translate_request,
     translate_response,
 )
-from nexus_core.dialects.hub import check_chat_request
-from nexus_core.dialects.openai_chat.request import JsonValue, OpenAIRequest, parse_json
+from nexus_core.dialects.hub.request import check_chat_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
+from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject, is_list, is_object
+from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 from nexus_core.upstream.base import Headers, MaySend
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
@@ -37,25 +39,23 @@ class AnthropicAgent(HttpAgent):
     translates = True
     own_headers: Headers = (("anthropic-version", VERSION),)
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The chat request as Anthropic's message.
 
         Raises:
             InvalidRequestError: a field has not its shape.
             UnsupportedFieldsError: names every field that can't be done.
         """
-        fields = check_chat_request(request.fields)
+        fields = check_chat_request(request.parsed)
         hints = self._settings.rejects_hints
         translation = translate_request(fields, model, reject_hints=hints)
         return Call(
-            endpoint=endpoint,
             path="/v1/messages",
             body=dump_body(translation.body),
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
+            dialect=OPENAI_CHAT,
             translation=translation,
         )
 
@@ -65,9 +65,8 @@ class AnthropicAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
         return await translated(
-            await self.post(call.path, call.body, accept=accept, may_send=may_send),
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
             AnthropicAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
@@ -94,7 +93,7 @@ class AnthropicAnswer:
     counts_unended_event = False
 
     def __init__(self, call: Call) -> None:
-        asked = call.asked
+        asked = call.request.parsed
         options = asked.get("stream_options")
         self._model = call.model
         self._created = int(time.time())

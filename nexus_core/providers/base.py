@@ -9,12 +9,14 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.report import Translation
+from nexus_core.dialects.request import Request
+from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import Endpoint, JsonObject, ProbeResult
+from nexus_core.types import ProbeResult
 from nexus_core.upstream.base import Headers, MaySend, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
@@ -24,6 +26,7 @@ class WayBack:
     """What to do where a backend refuses what Nexus added to a call for its own accounting."""
 
     plain: Callable[[], Call]  # the call as the client sent it
+    is_refusal: Callable[[int, bytes], bool]  # whether an error, by status and body, may be one
     remember: Callable[[], None]  # that this backend takes no additions
 
 
@@ -31,15 +34,20 @@ class WayBack:
 class Call:
     """A request in the form that one backend takes."""
 
-    endpoint: Endpoint  # that the client asked
     path: str
     body: bytes = field(repr=False)
     is_streaming: bool
     model: str  # by the backend's own name
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
     way_back: WayBack | None = field(default=None, repr=False)  # where something was added
-    asked: JsonObject = field(repr=False)  # the client's request: what it wants the answer to be
+    request: Request  # of the client: what it wants the answer to be
+    dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+    @property
+    def accept(self) -> str:
+        """The media type to ask for."""
+        return MEDIA_TYPE if self.is_streaming else "application/json"
 
 
 def call_mapping(call: Call) -> CallMapping:
@@ -48,7 +56,7 @@ def call_mapping(call: Call) -> CallMapping:
 
 
 class Response(Protocol):
-    """A backend's answer in OpenAI's format; its head has come, its body has not been read yet."""
+    """A backend's answer in its call's dialect; its head has come, its body is still to be read."""
 
     @property
     def status(self) -> int: ...
@@ -95,9 +103,7 @@ class InferenceAgent(Protocol):
         """What to check when the backend refuses the key; names the variable, never the key."""
         ...
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Put a request into this backend's form; nothing is sent.
 
         Args:
@@ -127,8 +133,7 @@ class InferenceAgent(Protocol):
 
 async def prepared(
     agent: InferenceAgent,
-    endpoint: Endpoint,
-    request: OpenAIRequest,
+    request: Request,
     model: str,
     *,
     wants_usage: bool = False,
@@ -142,8 +147,8 @@ async def prepared(
         UnsupportedFieldsError: the provider can't do what it asks for.
     """
     if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
-        return agent.prepare(endpoint, request, model, wants_usage=wants_usage)
-    return await asyncio.to_thread(agent.prepare, endpoint, request, model, wants_usage=wants_usage)
+        return agent.prepare(request, model, wants_usage=wants_usage)
+    return await asyncio.to_thread(agent.prepare, request, model, wants_usage=wants_usage)
 
 
 class KeyCutter:

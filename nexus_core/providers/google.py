@@ -22,15 +22,17 @@ from nexus_core.dialects.gemini import (
     translate_request,
     translate_response,
 )
-from nexus_core.dialects.hub import ChatRequest, check_chat_request
-from nexus_core.dialects.openai_chat.request import JsonValue, OpenAIRequest, parse_json
+from nexus_core.dialects.hub.request import ChatRequest, check_chat_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError, Translation
+from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import StreamTranslator, dump_body, translated
-from nexus_core.types import Endpoint, JsonObject, is_list, is_object
+from nexus_core.types import JsonObject, JsonValue, Operation, is_list, is_object
 from nexus_core.upstream.base import MaySend
 
 _PREFIX = "models/"
@@ -43,9 +45,7 @@ class GoogleAgent(HttpAgent):
     fallback_models = FALLBACK_MODELS
     translates = True
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The request in Gemini's form.
 
         Raises:
@@ -53,23 +53,23 @@ class GoogleAgent(HttpAgent):
             UnsupportedFieldsError: names every field that can't be done.
         """
         model = model.removeprefix(_PREFIX)
-        translation = self._translate(endpoint, request.fields, model)
+        translation = self._translate(request, model)
         return Call(
-            endpoint=endpoint,
-            path=f"/v1beta/models/{quote(model, safe='')}:{_method(endpoint, request)}",
+            path=f"/v1beta/models/{quote(model, safe='')}:{_method(request)}",
             body=dump_body(translation.body),
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
+            dialect=OPENAI_CHAT,
             translation=translation,
         )
 
-    def _translate(self, endpoint: Endpoint, fields: JsonObject, model: str) -> Translation:
-        if endpoint is Endpoint.EMBEDDINGS:
-            check_embeddings_request(fields)
-            return translate_embeddings_request(fields, model)
+    def _translate(self, request: Request, model: str) -> Translation:
+        if request.operation is Operation.EMBEDDINGS:
+            check_embeddings_request(request.parsed)
+            return translate_embeddings_request(request.parsed, model)
         hints = self._settings.rejects_hints
-        return translate_request(check_chat_request(fields), model, reject_hints=hints)
+        return translate_request(check_chat_request(request.parsed), model, reject_hints=hints)
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head, or all of an error.
@@ -77,10 +77,9 @@ class GoogleAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
-        is_embedding = call.endpoint is Endpoint.EMBEDDINGS
+        is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
-            await self.post(call.path, call.body, accept=accept, may_send=may_send),
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
             EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
@@ -106,8 +105,8 @@ class GoogleAgent(HttpAgent):
         return translate_error(status, body)[0]
 
 
-def _method(endpoint: Endpoint, request: OpenAIRequest) -> str:
-    if endpoint is Endpoint.EMBEDDINGS:
+def _method(request: Request) -> str:
+    if request.operation is Operation.EMBEDDINGS:
         return "batchEmbedContents"
     # Without alt=sse the stream would be one JSON array.
     return "streamGenerateContent?alt=sse" if request.is_streaming else "generateContent"
@@ -137,7 +136,7 @@ class GoogleAnswer(_GoogleForm):
     ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
 
     def __init__(self, call: Call) -> None:
-        asked: ChatRequest = call.asked  # type: ignore[assignment]  # checked in `prepare`
+        asked: ChatRequest = call.request.parsed  # type: ignore[assignment]  # checked in `prepare`
         options = asked.get("stream_options") or {}
         self._model = call.model
         self._created = int(time.time())
@@ -168,7 +167,7 @@ class EmbeddingsAnswer(_GoogleForm):
     ends_at_completion = False
 
     def __init__(self, call: Call) -> None:
-        encoding = call.asked.get("encoding_format")
+        encoding = call.request.parsed.get("encoding_format")
         self._model = call.model
         self._encoding = encoding if isinstance(encoding, str) else None
         self._tokens = estimate_tokens(call.translation.body) if call.translation else 0

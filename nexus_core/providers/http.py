@@ -13,7 +13,7 @@ from urllib.parse import urlencode, urlsplit
 from nexus_core import __version__
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS
+from nexus_core.dialects.request import MAX_MODEL_CHARS
 from nexus_core.providers.auth.key_header import key_headers
 from nexus_core.providers.base import KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal

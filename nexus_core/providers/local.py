@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, parse_json
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, read_whole
@@ -25,7 +26,7 @@ from nexus_core.providers.details import (
 )
 from nexus_core.providers.http import AgentSettings, Listing
 from nexus_core.providers.openai import OpenAIAgent
-from nexus_core.types import Capability, Endpoint, is_list, is_object
+from nexus_core.types import Capability, Operation, is_list, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
@@ -59,21 +60,19 @@ class LocalAgent(OpenAIAgent):
         self._lacks: dict[str, frozenset[Capability]] = {}  # by model, once it was shown
         self._shown: set[str] = set()
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The request as it came, but for the model's name.
 
         Raises:
             UnsupportedFieldsError: tokens are to be embedded, and the server only takes text.
         """
-        if endpoint is Endpoint.EMBEDDINGS and self._spec.embeds_text_as_floats:
-            check_embeddings_request(request.fields)
-            if not _is_text(request.fields["input"]):
+        if request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats:
+            check_embeddings_request(request.parsed)
+            if not _is_text(request.parsed["input"]):
                 raise UnsupportedFieldsError(
                     {"input": f"{self._spec.title} accepts texts, not tokens"}
                 )
-        return super().prepare(endpoint, request, model, wants_usage=wants_usage)
+        return super().prepare(request, model, wants_usage=wants_usage)
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
@@ -82,8 +81,10 @@ class LocalAgent(OpenAIAgent):
             UpstreamError: there is no answer.
         """
         response = await super().send(call, may_send)
-        as_base64 = call.asked.get("encoding_format") == "base64"
-        is_limited = call.endpoint is Endpoint.EMBEDDINGS and self._spec.embeds_text_as_floats
+        as_base64 = call.request.parsed.get("encoding_format") == "base64"
+        is_limited = (
+            call.request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats
+        )
         if is_limited and as_base64 and response.status == 200:
             return ReencodedResponse(response, self._settings.max_response_bytes)
         return response

@@ -14,7 +14,7 @@ from enum import Enum, auto
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.types import is_list, is_object
 
 Entry: TypeAlias = Mapping[str, Any]

@@ -7,14 +7,17 @@ from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
 from nexus_core.config.schema import BackendConfig
+from nexus_core.dialects.openai_chat.additions import refuses_addition
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.quirks import adapt
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.report import Translation
+from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import AgentSettings, HttpAgent
 from nexus_core.providers.translated import dump_body
-from nexus_core.types import Endpoint, JsonObject, is_object
+from nexus_core.types import JsonObject, Operation, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamResponse
 
 log = logging.getLogger(__name__)
@@ -44,9 +47,7 @@ class OpenAIAgent(HttpAgent):
         self._quirks = None if quirks == NO_QUIRKS else quirks
         self.translates = self._quirks is not None
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """The request as it came, but for the model's name and a stream's wish for its usage.
 
         Raises:
@@ -56,36 +57,35 @@ class OpenAIAgent(HttpAgent):
             wants_usage
             and self._takes_additions
             and request.is_streaming
-            and endpoint is not Endpoint.EMBEDDINGS
-            and not request.wants_usage
+            and request.operation is not Operation.EMBEDDINGS
+            and not request.demand.wants_usage
         )
-        adapted = None if self._quirks is None else self._adapted(endpoint, request, self._quirks)
+        adapted = None if self._quirks is None else self._adapted(request, self._quirks)
         if adapted is None:
-            body = request.body_for(model, adds_usage=adds_usage)
+            body = write_request(request, model, adds_usage=adds_usage)
         else:
             body = _written(adapted.body, model, adds_usage=adds_usage)
+        path = PATHS[request.operation]
         return Call(
-            endpoint=endpoint,
-            path=_deployment(endpoint, model) if self._base.is_by_deployment else endpoint.value,
+            path=_deployment(path, model) if self._base.is_by_deployment else path,
             body=body,
             is_streaming=request.is_streaming,
             model=model,
             adds_usage=adds_usage,
-            way_back=self._way_back(endpoint, request, model) if adds_usage else None,
-            asked=request.fields,
+            way_back=self._way_back(request, model) if adds_usage else None,
+            request=request,
+            dialect=OPENAI_CHAT,
             translation=adapted,
         )
 
-    def _adapted(
-        self, endpoint: Endpoint, request: OpenAIRequest, quirks: Quirks
-    ) -> Translation | None:
-        if endpoint is Endpoint.EMBEDDINGS:
+    def _adapted(self, request: Request, quirks: Quirks) -> Translation | None:
+        if request.operation is Operation.EMBEDDINGS:
             return None
-        return adapt(request.fields, quirks, reject_hints=self._settings.rejects_hints)
+        return adapt(request.parsed, quirks, reject_hints=self._settings.rejects_hints)
 
-    def _way_back(self, endpoint: Endpoint, request: OpenAIRequest, model: str) -> WayBack:
+    def _way_back(self, request: Request, model: str) -> WayBack:
         def plain() -> Call:
-            return self.prepare(endpoint, request, model)
+            return self.prepare(request, model)
 
         def remember() -> None:
             self._takes_additions = False
@@ -94,7 +94,7 @@ class OpenAIAgent(HttpAgent):
                 self.name,
             )
 
-        return WayBack(plain, remember)
+        return WayBack(plain, refuses_addition, remember)
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send it and wait for the answer's head.
@@ -102,15 +102,14 @@ class OpenAIAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
-        accept = "text/event-stream" if call.is_streaming else "application/json"
         return PlainResponse(
-            await self.post(call.path, call.body, accept=accept, may_send=may_send)
+            await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
         )
 
 
-def _deployment(endpoint: Endpoint, model: str) -> str:
+def _deployment(path: str, model: str) -> str:
     """Where a model of Azure's dated API is asked."""
-    version, _, rest = endpoint.value[1:].partition("/")
+    version, _, rest = path[1:].partition("/")
     return f"/{version}/deployments/{quote(model, safe='')}/{rest}"
 
 

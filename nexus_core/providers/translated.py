@@ -8,10 +8,11 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import ModelFailedError, StreamFailedError
 from nexus_core.dialects.sse import (
     DONE,
+    MEDIA_TYPE,
     Shape,
     SseEvent,
     SseParser,
@@ -21,13 +22,13 @@ from nexus_core.dialects.sse import (
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import ReportedError, Response, read_whole
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import JsonObject, JsonValue, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 from nexus_core.upstream.decoding import GZIP, inflated
 
 _MAX_ERROR_BYTES = 1024 * 1024
 _JSON = ("content-type", "application/json")
-_EVENTS = ("content-type", "text/event-stream; charset=utf-8")
+_EVENTS = ("content-type", f"{MEDIA_TYPE}; charset=utf-8")
 
 
 class StreamTranslator(Protocol):

@@ -82,8 +82,7 @@ class Attempt:
             parts.strategy.next_turn()
             call = await prepared(
                 agent,
-                request.endpoint,
-                request.openai,
+                request.envelope,
                 selected.model,
                 wants_usage=parts.cost_tracker.is_priced(backend, selected.model),
             )
@@ -119,7 +118,7 @@ class Attempt:
             if answer.status >= 400:
                 blame.forgive()
             blame.answered()
-            self.parts.strategy.affinity.remember(record.request.need.traits.prefixes, name)
+            self.parts.strategy.affinity.remember(record.request.need.demand.prefixes, name)
             await deliver(self.flight, answer)
             if answer.status < 400:
                 registry.cooldowns.succeed(name, model)

@@ -9,7 +9,7 @@ from nexus_core.errors import NexusError
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.proxy.reply import ProxyRequest, Reply, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import Headers
 
 MAX_EXCHANGES = 200
@@ -22,7 +22,7 @@ class _Kept:
     """An exchange while it grows. The parsed request, several times as big, is not among it."""
 
     request_id: str
-    endpoint: Endpoint
+    endpoint: str  # the path
     model: str
     body: bytes
     need: Requirements
@@ -63,11 +63,11 @@ class Captures:
 
     def record(self, request: ProxyRequest, reply: Reply) -> Reply:
         """Keep this exchange, whatever the switch says."""
-        kept = self._kept[request.id] = _Kept(
-            request_id=request.id,
-            endpoint=request.endpoint,
-            model=request.openai.model,
-            body=request.openai.body,
+        kept = self._kept[request.envelope.id] = _Kept(
+            request_id=request.envelope.id,
+            endpoint=request.envelope.path,
+            model=request.envelope.model,
+            body=request.envelope.body,
             need=request.need,
             replay_of=request.replay_of,
         )

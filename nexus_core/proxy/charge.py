@@ -16,7 +16,7 @@ from nexus_core.tokens.count import (
     count_tokens,
     tokens_of,
 )
-from nexus_core.types import Cost, CountMethod, Endpoint, TokenCount, nano_usd
+from nexus_core.types import Cost, CountMethod, Operation, TokenCount, nano_usd
 
 _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
@@ -78,24 +78,26 @@ class Charge:
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
-        openai = self._request.openai
+        envelope = self._request.envelope
         if not self._is_cloud:
-            tokens = self._request.need.traits.prompt_tokens
+            tokens = envelope.demand.prompt_tokens
             return TokenCount(tokens, CountMethod.ESTIMATED)
-        if len(openai.body) < THREAD_FROM_BYTES:
-            return count_tokens(self._cost_tracker.tokenizers, self._priced_as, openai.fields)
+        if len(envelope.body) < THREAD_FROM_BYTES:
+            return self._counted()
         loop = asyncio.get_running_loop()
-        self._counting = loop.run_in_executor(
-            None, count_tokens, self._cost_tracker.tokenizers, self._priced_as, openai.fields
-        )
-        return TokenCount(len(openai.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+        self._counting = loop.run_in_executor(None, self._counted)
+        return TokenCount(len(envelope.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+
+    def _counted(self) -> TokenCount:
+        prompt = self._request.dialect.read_prompt(self._request.envelope)
+        return count_tokens(self._cost_tracker.tokenizers, self._priced_as, prompt)
 
     def _expect(self, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""
         if not self._is_cloud:
             return None
-        traits = self._request.need.traits
-        expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, traits)
+        demand = self._request.envelope.demand
+        expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, demand)
         return self._price(expected, at)
 
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
@@ -147,14 +149,14 @@ class Charge:
                 # What the backend reported to cost was less than this.
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
-        elif reported.is_whole and self._request.endpoint is not Endpoint.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._request.need.traits.choices)
+        elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
+            each = round(usage.completion_tokens / self._request.need.demand.choices)
             self._cost_tracker.averages.observe(self._model, each)
         if self._is_cloud:
             cost, saving = self._cost(usage, at, reported.service_tier), None
             self._pay(cost, at)
         else:
-            asked = self._request.openai.model
+            asked = self._request.envelope.model
             cost, saving = (
                 None,
                 savings(self._cost_tracker.prices, asked, self._model, usage, at=at),

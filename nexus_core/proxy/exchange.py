@@ -3,31 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.openai_chat.answer import error_envelope
-from nexus_core.dialects.openai_chat.chunks import as_chunks
-from nexus_core.dialects.openai_chat.limits import number_of_choices
-from nexus_core.dialects.openai_chat.request import parse_json, read_service_tier
-from nexus_core.dialects.sse import Shape
-from nexus_core.dialects.usage import find_usage, read_usage
+from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
 from nexus_core.providers.base import ReportedError, WayBack, read_whole
-from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_addition
-from nexus_core.proxy.judge.content_type import as_events, as_json, labelled_for
-from nexus_core.proxy.judge.error_report import ErrorReport, read_report
+from nexus_core.proxy.judge.content_type import as_json, as_stream, labelled_for
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.proxy.judge.opening import OpeningState
-from nexus_core.proxy.meter import text_length
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
-from nexus_core.types import JsonObject, is_list, is_object
 from nexus_core.upstream.base import (
     Headers,
     UpstreamConnectError,
@@ -38,7 +27,6 @@ from nexus_core.upstream.base import (
 )
 
 _MAY_NAME_WAIT = frozenset({429, 503, 529})
-_MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +39,7 @@ class Answer:
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
     service_tier: str | None = None  # as the answer says
-
-    @property
-    def text_bytes(self) -> int:
-        """How much a whole answer says without telling its usage."""
-        return 0 if self.relay or self.usage else text_length(self.body)
+    text_bytes: int = 0  # how much a whole answer says without telling its usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,34 +175,32 @@ class Exchange:
         self._relay = relay = StreamRelay(
             response,
             self.agent.keys,
-            hides_usage=call.adds_usage,
-            choices=number_of_choices(call.asked),
+            call.dialect.read_stream(
+                call.request, self.agent.keys.cut_text, hides_usage=call.adds_usage
+            ),
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
         state = await relay.begin()
         opening = relay.opening
         held = bytes(opening.held)
-        if state is OpeningState.FAULTY and opening.fault is not None:
-            body = opening.reported.encode()
-            return self._faulty(opening.fault, headers, body, call, is_inside=True)
-        if state is not OpeningState.NO_STREAM:
-            return Answer(response.status, as_events(headers), held, relay)
-        if opening.shape is not Shape.JSON:
+        if state is OpeningState.FAULTY and opening.report is not None:
+            fault = judge_report(opening.report, None, call.model)
+            return self._faulty(fault, headers, opening.reported.encode(), call, is_inside=True)
+        if state is OpeningState.NO_STREAM:
             raise self._failed("answered with neither an event stream nor JSON")
+        if state is not OpeningState.WHOLE:
+            shown = as_stream(headers, call.dialect.stream_type)
+            return Answer(response.status, shown, held, relay)
         body = held + await self._rest(relay, len(held))
         whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
         if whole.status >= 400:
             return whole
-        fields = (
-            parse_json(whole.body, allows_nan=True)
-            if len(whole.body) <= _MAX_PARSED_BYTES
-            else None
-        )
-        if not is_object(fields):
-            raise self._failed("answered a streaming request without a stream")
-        body = as_chunks(fields, include_usage=_wants_usage(call.asked))
-        return replace(whole, headers=as_events(headers), body=body)
+        try:
+            body = call.dialect.as_stream(call.request, whole.body)
+        except ValueError as error:
+            raise self._failed("answered a streaming request without a stream") from error
+        return replace(whole, headers=as_stream(headers, call.dialect.stream_type), body=body)
 
     async def _rest(self, relay: StreamRelay, size: int) -> bytes:
         parts: list[bytes] = []
@@ -233,38 +215,22 @@ class Exchange:
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         """Judge a whole body that the key was cut out of."""
+        dialect = call.dialect
         if status >= 400:
-            fault = judge_status(status, body, call.model)
+            fault = judge_report(dialect.read_error(body), status, call.model)
             return self._faulty(fault, headers, body, call)
-        fields = self._read(body)
-        if fields is None:
-            return Answer(status, as_json(headers), body, None, self._usage or find_usage(body))
-        found = judge_whole(fields, call.endpoint, call.model, call.asked)
-        if found is not None:
-            return self._faulty(found, headers, body, call, is_inside=True)
-        usage = self._usage or read_usage(fields)
-        return Answer(status, as_json(headers), body, None, usage, read_service_tier(fields))
-
-    @property
-    def _usage(self) -> TokenUsage | None:
-        """What is known of it beside the body."""
-        return self._response.usage if self._response is not None else None
-
-    def _read(self, body: bytes) -> JsonObject | None:
-        """A good answer's fields; None of one that is too long to be parsed for its usage."""
-        if len(body) > _MAX_PARSED_BYTES:
-            if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
-                raise self._failed("answered with a body that is not JSON")
-            return None
+        # What is known of it beside the body counts before what the body tells.
+        usage = self._response.usage if self._response is not None else None
         try:
-            fields = parse_json(body, allows_nan=True)
+            read = dialect.read_answer(call.request, body, wants_usage=usage is None)
         except ValueError as error:
-            raise self._failed("answered with a body that is not JSON") from error
-        if is_list(fields) and read_report(fields) is not None:
-            fields = fields[0]  # how Google's errors come at times
-        if not is_object(fields):
-            raise self._failed("answered with JSON that is not an object")
-        return fields
+            raise self._failed(str(error)) from error
+        if read.report is not None:
+            fault = judge_report(read.report, None, call.model)
+            return self._faulty(fault, headers, body, call, is_inside=True)
+        usage = usage or read.usage
+        said = 0 if usage else dialect.text_bytes(body)
+        return Answer(status, as_json(headers), body, None, usage, read.service_tier, said)
 
     def _faulty(
         self, fault: Fault, headers: Headers, body: bytes, call: Call, *, is_inside: bool = False
@@ -276,16 +242,17 @@ class Exchange:
             is_inside: the error stands in a body or a stream under a good status.
         """
         fault = without_echo(fault, call)
-        if call.way_back is not None and refuses_addition(fault.status, body):
+        if call.way_back is not None and call.way_back.is_refusal(fault.status, body):
             raise _AdditionRefusedError(call.way_back)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status)
         if is_inside:
-            headers, body = as_json(headers), _error_body(fault, body)
+            headers = as_json(headers)
+            body = call.dialect.as_error(body, fault.words, fault.status)
         else:
             headers = labelled_for(headers, body)
         if fault.status in _MAY_NAME_WAIT:
-            headers = with_wait(headers, body, self._now())
+            headers = with_wait(headers, call.dialect.read_wait(body), self._now())
         answer = Answer(fault.status, rounded_up(headers, self._now()), body, None)
         if not fault.fails_over:
             return answer
@@ -302,7 +269,7 @@ class Exchange:
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status) from error
         if not fault.fails_over:
-            body = json.dumps(error_envelope(words, error.kind or "api_error")).encode()
+            body = call.dialect.write_error(words, error.kind)
             return Answer(fault.status, as_json(()), body, None)
         failure = self._failed(words, status=fault.status, kind=fault.kind).failure
         failure = replace(failure, status=fault.status)
@@ -354,30 +321,4 @@ def without_echo(fault: Fault, call: Call) -> Fault:
 
 
 def _holds(call: Call, phrase: str) -> bool:
-    if phrase.encode() in call.body:
-        return True
-    if b"\\u" not in call.body:
-        return False
-    # Letters may be escaped one by one. What is too long to be looked at may hold anything.
-    is_long = len(call.body) > _MAX_PARSED_BYTES
-    return is_long or phrase in json.dumps(call.asked, ensure_ascii=False)
-
-
-def _wants_usage(asked: JsonObject) -> bool:
-    options = asked.get("stream_options")
-    return is_object(options) and options.get("include_usage") is True
-
-
-def _error_body(fault: Fault, body: bytes) -> bytes:
-    """An error under a good status as the body of an error answer.
-
-    It passes as it is where clients find the error in it, else in OpenAI's envelope.
-    """
-    try:
-        fields = parse_json(body)
-    except ValueError:
-        fields = None
-    error = fields.get("error") if is_object(fields) else None
-    if error and isinstance(error, dict | str):
-        return body
-    return json.dumps(error_envelope(fault.words, "upstream_error", code=fault.status)).encode()
+    return phrase.encode() in call.body or call.request.mentions(phrase)

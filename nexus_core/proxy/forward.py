@@ -113,7 +113,7 @@ class Forwarder:
     async def _within_deadline(self, record: RequestProgress, reply: Reply) -> None:
         server, parts = self._server, self._parts
         deadline = asyncio.timeout(0 if self._is_ending else server.request_timeout_seconds)
-        blame = Blame(parts.registry, record.request.openai.body, parts.doubt, parts.now)
+        blame = Blame(parts.registry, record.request.envelope.body, parts.doubt, parts.now)
         ended_with = _shutting_down() if self._is_ending else None
         flight = InFlight(record, reply, blame, server, deadline, ended_with)
         try:

@@ -91,13 +91,13 @@ class RequestProgress:
         request = self.request
         self.question = question = RequestReceived(
             at=self.now(),
-            request_id=request.id,
-            endpoint=request.endpoint,
-            model=request.openai.model,
-            is_streaming=request.openai.is_streaming,
+            request_id=request.envelope.id,
+            endpoint=request.envelope.path,
+            model=request.envelope.model,
+            is_streaming=request.envelope.is_streaming,
             client=request.client,
             headers=request.headers,
-            body_bytes=len(request.openai.body),
+            body_bytes=len(request.envelope.body),
             replay_of=request.replay_of,
         )
         self.bus.publish(question)
@@ -118,7 +118,7 @@ class RequestProgress:
         self.bus.publish(
             RouteDecided(
                 at=self.now(),
-                request_id=self.request.id,
+                request_id=self.request.envelope.id,
                 backend=selected.backend.name,
                 backend_type=selected.backend.type,
                 zone=selected.backend.zone,
@@ -156,7 +156,9 @@ class RequestProgress:
         )
         self.attempts = (*self.attempts, attempt)
         self._drop_charge()
-        self.bus.publish(AttemptFailed(at=self.now(), request_id=self.request.id, attempt=attempt))
+        self.bus.publish(
+            AttemptFailed(at=self.now(), request_id=self.request.envelope.id, attempt=attempt)
+        )
 
     def exchange_ended(self, *, is_free: bool) -> None:
         """No backend has it any more; with `is_free` none took it on, so that it costs nothing."""
@@ -193,7 +195,7 @@ class RequestProgress:
         self.bus.publish(
             FirstByteReceived(
                 at=self.now(),
-                request_id=self.request.id,
+                request_id=self.request.envelope.id,
                 backend=backend,
                 status=status,
                 first_byte_ms=self.first_byte_ms,
@@ -248,7 +250,7 @@ class RequestProgress:
             raise RuntimeError("a request can't end before it was received")
         return RequestOutcome(
             at=at,
-            request_id=self.request.id,
+            request_id=self.request.envelope.id,
             received=self.question,
             backend=route.backend.name if route else None,
             backend_type=route.backend.type if route else None,

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator
 
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.base import Opening, OpeningState, StreamReader
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Response
 from nexus_core.providers.base import KeyCutter
-from nexus_core.proxy.judge.bodies import reported_fault
-from nexus_core.proxy.judge.fault import Fault
-from nexus_core.proxy.judge.opening import MAX_HELD_BYTES, OpeningState, StreamOpening
-from nexus_core.proxy.meter import StreamMeter
+from nexus_core.proxy.judge.fault import Fault, judge_report
 from nexus_core.proxy.reply import Reply
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
 from nexus_core.upstream.decoding import GZIP, inflated
@@ -21,12 +17,10 @@ from nexus_core.upstream.decoding import GZIP, inflated
 # A chunk that only tells a role is no content, and another backend may still take over. It says
 # that somebody is there, though, and clients show that: it waits for company no longer than this.
 PREFACE_SECONDS = 0.5
+_MAX_HELD_BYTES = 1024 * 1024  # before there is content
 _MAX_LINE_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
 _AFTER_DONE_SECONDS = 1.0  # for the rest of the last event
-_DONE = re.compile(rb"(?:^|(?<=\r))data: ?\[DONE\]\s*$", re.MULTILINE)
-_FINISHED = re.compile(rb'"finish_reason"\s*:\s*"([^"]+)')
-_ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or as a key of one
-_NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begin
+_NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begin, in any format
 
 
 class StreamFaultError(Exception):
@@ -48,22 +42,20 @@ class StreamRelay:
         self,
         response: Response,
         keys: KeyCutter,
+        reader: StreamReader,
         *,
-        hides_usage: bool = False,
-        choices: int = 1,
         model: str = "",
         max_inflated_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         """
         Args:
-            hides_usage: the client did not ask for the usage that the stream reports.
-            choices: how many it has to finish, where it does not end with [DONE].
+            reader: of the format that the stream is in.
             model: by the backend's own name.
             max_inflated_bytes: of a stream that is compressed although nobody asked for that.
         """
-        self.opening = StreamOpening(model, keys.cut_text)
+        self.opening: Opening = reader.opening
+        self._reader = reader
         self._response = response
-        self._meter = StreamMeter(hides_usage=hides_usage)
         self._chunks = response.chunks()
         self._reading: asyncio.Future[bytes | None] | None = None  # begun before the answer was
         self._keys = keys
@@ -71,14 +63,8 @@ class StreamRelay:
         self._max_inflated = max_inflated_bytes
         self._held = b""
         self._line_end = b"\n"
-        self._choices = choices
-        self._finished = 0  # choices that told their finish_reason
-        self._is_done = False  # [DONE] came
-        self._last = b""  # the last bytes that were passed on
         self._told: TokenUsage | None = None  # the usage as it was last told
         self._is_told_on = False  # it is told again as the answer grows
-        self._event = ""  # the type that the event under way was given
-        self.fault: Fault | None = None  # what the stream reported in its middle
 
     async def begin(self) -> OpeningState:
         """Read until it is known what the answer is; what was read stands in `opening.held`.
@@ -102,7 +88,7 @@ class StreamRelay:
                 self._chunks = inflated(chunk, self._chunks, "gzip", self._max_inflated)
                 continue
             opening.feed(chunk)
-            if len(opening.held) > MAX_HELD_BYTES and opening.state is OpeningState.WAITING:
+            if len(opening.held) > _MAX_HELD_BYTES and opening.state is OpeningState.WAITING:
                 raise UpstreamProtocolError("no content within the first MiB of its stream")
         if b"\n" not in opening.held and b"\r" in opening.held:
             self._line_end = b"\r"
@@ -139,23 +125,23 @@ class StreamRelay:
         try:
             await self._pass_all(first, reply, idle_timeout_seconds)
         except (UpstreamError, TimeoutError):
-            if not self._is_done and self.fault is None:
+            if not self._reader.is_ended and self._reader.report is None:
                 raise  # else all is here, whatever becomes of the connection
         if self._held:
             await self._send_now(self._held, reply)
             self._held = b""
-        if self.fault is not None:
-            raise StreamFaultError(self.fault)
+        if self._reader.report is not None:
+            raise StreamFaultError(judge_report(self._reader.report, None, self._model))
         if not self.is_complete:
             raise UpstreamProtocolError("the stream ended without its end marker")
 
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
-        """Until the end of the event that says [DONE], or of the stream."""
+        """Until the end of the event that is the end mark, or of the stream."""
         await self._send(first, reply)
-        loop, chunks = asyncio.get_running_loop(), self._chunks
+        loop, chunks, reader = asyncio.get_running_loop(), self._chunks, self._reader
         ends = loop.time() + idle_timeout_seconds
         async with asyncio.timeout_at(ends) as idle:
-            while not (self._is_done and self._last.endswith((b"\n\n", b"\n\r\n", b"\r\r"))):
+            while not (reader.is_ended and reader.is_between_events):
                 chunk = await (anext(chunks, None) if self._reading is None else self._late())
                 if chunk is None:
                     return
@@ -164,7 +150,7 @@ class StreamRelay:
                 is_alive = begins[:1] not in _NO_EVENT or _has_event(self._held + chunk)
                 began = 0.0 if is_alive else loop.time()
                 await self._send(chunk, reply)
-                if self._is_done:
+                if reader.is_ended:
                     ends = loop.time() + _AFTER_DONE_SECONDS
                 elif is_alive:
                     ends = loop.time() + idle_timeout_seconds
@@ -193,8 +179,8 @@ class StreamRelay:
 
     @property
     def is_complete(self) -> bool:
-        """The stream said that it is over: `[DONE]`, or a finish_reason of every choice."""
-        return self._is_done or self._finished >= self._choices
+        """The stream said that it is over."""
+        return self._reader.is_complete
 
     def cut_text(self, text: str) -> str:
         """The same text without the backend's key."""
@@ -203,18 +189,18 @@ class StreamRelay:
     @property
     def usage(self) -> TokenUsage | None:
         """What is known of it beside the stream, else what the stream told last."""
-        return self._response.usage or self._meter.usage
+        return self._response.usage or self._reader.usage
 
     @property
     def service_tier(self) -> str | None:
         """Which tier served it, where the stream says so."""
-        return self._meter.service_tier
+        return self._reader.service_tier
 
     @property
     def text_bytes(self) -> int:
         """How long the answer was so far; 0 where the usage that was told covers it."""
         is_covered = self._is_told_on or (self._told is not None and self.is_complete)
-        return 0 if is_covered else self._meter.text_bytes
+        return 0 if is_covered else self._reader.text_bytes
 
     async def _send(self, chunk: bytes, reply: Reply) -> None:
         data = self._held + chunk if self._held else chunk
@@ -227,36 +213,13 @@ class StreamRelay:
             await self._send_now(data[:end], reply)
 
     async def _send_now(self, data: bytes, reply: Reply) -> None:
-        clean = self._keys.cut(data)
-        self._last = (self._last + clean[-3:])[-3:]
-        self._finished += len(_FINISHED.findall(clean))
-        self._is_done = self._is_done or (b"[DONE]" in clean and bool(_DONE.search(clean)))
-        if b"error" in clean or self._event:
-            self._look_for_error(clean)
-        shown = self._meter.read(clean)
-        if (usage := self.usage) != self._told:
+        shown = self._reader.read(self._keys.cut(data))
+        usage = self._response.usage or self._reader.usage
+        if usage is not self._told and usage != self._told:
             self._is_told_on = self._told is not None
             self._told = usage
         if shown:
             await reply.send(shown)
-
-    def _look_for_error(self, data: bytes) -> None:
-        """Note an error event among these lines; the first one counts."""
-        for line in data.splitlines():
-            if not line:
-                self._event = ""
-            elif line.startswith(b"event:"):
-                name = line[6:].strip()
-                self._event = "error" if name == b"error" else ""
-            elif line.startswith(b"data:") and (self._event or _ERROR.search(line)):
-                self.fault = self.fault or self._fault_in(line[5:])
-
-    def _fault_in(self, data: bytes) -> Fault | None:
-        try:
-            fields = parse_json(data)
-        except ValueError:
-            return None
-        return reported_fault(fields, self._event or "message", self._model)
 
 
 def _has_event(data: bytes) -> bool:
@@ -264,7 +227,7 @@ def _has_event(data: bytes) -> bool:
     return any(line and not line.startswith(b":") for line in data.splitlines())
 
 
-def _ended_empty(opening: StreamOpening) -> str:
+def _ended_empty(opening: Opening) -> str:
     if opening.held:
         return "the stream ended before its first content"
     return "the stream ended before its first byte"

@@ -5,21 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from nexus_core.dialects.openai_chat.request import OpenAIRequest
+from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import BudgetStatus, Cost, Endpoint, RouteReason
+from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyRequest:
-    """A checked request on its way to a backend."""
+    """A checked request on its way to a backend, with what Nexus knows beside it."""
 
-    id: str
-    endpoint: Endpoint
-    openai: OpenAIRequest
+    envelope: Request
+    dialect: Dialect  # that the client speaks
     need: Requirements
     client: str | None  # the name of the client key
     headers: Headers  # for the screen: credentials masked

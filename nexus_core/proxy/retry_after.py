@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from datetime import UTC
 from email.utils import parsedate_to_datetime
 
-from nexus_core.dialects.openai_chat.request import parse_json
-from nexus_core.types import JsonObject, is_list, is_object
+from nexus_core.dialects.base import AskedWait
 from nexus_core.upstream.base import Headers
 
 _NUMBER = re.compile(r"[0-9]{1,10}(\.[0-9]{1,9})?")
@@ -22,7 +21,6 @@ _UNITS = (86400.0, 3600.0, 60.0, 1.0, 0.001)
 # "Please try again in 6m0s." of OpenAI and Groq, "retry in 34.07s" of Google.
 _TRY_AGAIN = re.compile(r"\b(?:try again|retry) in ((?:[0-9.]+(?:d|h|ms|m|s))+)", re.IGNORECASE)
 _MAX_SECONDS = 86_400.0  # of a wait that is not asked for in so many words
-_MAX_SCANNED = 64 * 1024
 
 
 def retry_after_seconds(headers: Headers, now: float) -> float | None:
@@ -59,7 +57,7 @@ def _until(date: str, now: float) -> float | None:
     return max(0.0, moment.timestamp() - now)
 
 
-def with_wait(headers: Headers, body: bytes, now: float) -> Headers:
+def with_wait(headers: Headers, asked: AskedWait, now: float) -> Headers:
     """The headers of a refusal with the wait it asks for, to the fraction of a second.
 
     Where no header tells it: Google's RetryInfo, OpenRouter's X-RateLimit-Reset, the window of a
@@ -67,7 +65,7 @@ def with_wait(headers: Headers, body: bytes, now: float) -> Headers:
     """
     if retry_after_seconds(headers, now) is not None:
         return headers
-    wait = _asked_elsewhere(headers, body, now)
+    wait = _asked_elsewhere(headers, asked, now)
     return headers if wait is None else (*headers, ("retry-after", f"{wait:.6f}"))
 
 
@@ -90,41 +88,16 @@ def whole_seconds(seconds: float) -> int:
     return math.ceil(round(seconds, 6))
 
 
-def _asked_elsewhere(headers: Headers, body: bytes, now: float) -> float | None:
-    values = dict(headers)
-    error = _error_in(body)
-    if (wait := _retry_info(error)) is not None:
+def _asked_elsewhere(headers: Headers, asked: AskedWait, now: float) -> float | None:
+    delays = (duration_seconds(delay) for delay in asked.delays)
+    if (wait := next((delay for delay in delays if delay is not None), None)) is not None:
         return wait
-    metadata = error.get("metadata")
-    told = metadata.get("headers") if is_object(metadata) else None
-    if is_object(told):  # https://openrouter.ai/docs/api-reference/limits
-        values = {str(name).lower(): str(value) for name, value in told.items()} | values
+    values = {**asked.headers, **dict(headers)}
     waits = [min(wait, _MAX_SECONDS) for wait in _used_up(values, now)]
     if waits:
         return max(waits)
-    message = error.get("message")
-    found = _TRY_AGAIN.search(message[:2000]) if isinstance(message, str) else None
+    found = _TRY_AGAIN.search(asked.message[:2000])
     return duration_seconds(found.group(1)) if found else None
-
-
-def _error_in(body: bytes) -> JsonObject:
-    try:
-        parsed = parse_json(body[:_MAX_SCANNED])
-    except ValueError:
-        return {}
-    if is_list(parsed) and parsed:
-        parsed = parsed[0]
-    error = parsed.get("error") if is_object(parsed) else None
-    return error if is_object(error) else {}
-
-
-def _retry_info(error: JsonObject) -> float | None:
-    details = error.get("details")
-    for detail in details if is_list(details) else ():
-        delay = detail.get("retryDelay") if is_object(detail) else None
-        if isinstance(delay, str) and (seconds := duration_seconds(delay)) is not None:
-            return seconds
-    return None
 
 
 def _used_up(values: dict[str, str], now: float) -> Iterator[float]:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from nexus_core.catalog import BackendType
-from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
+from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import refuse
@@ -26,7 +26,7 @@ class Question:
 
     model: str
     hints: RoutingHints = NO_HINTS
-    traits: Traits = NO_TRAITS
+    demand: Demand = NO_DEMAND
     client: str | None = None  # the client key whose budget holds, by its name
     usable: tuple[str, ...] = ()  # backends to imagine on, healthy, free and without cooldown
 
@@ -160,8 +160,8 @@ def explain(decision: RouteDecision, names: Iterable[str] | None = None) -> Expl
         min_tier=need.min_tier,
         backend=need.backend,
         is_flexible=need.is_flexible,
-        needs=tuple(sorted(need.traits.needs)),
-        prompt_tokens=need.traits.prompt_tokens,
+        needs=tuple(sorted(need.demand.capabilities)),
+        prompt_tokens=need.demand.prompt_tokens,
         strategy=context.strategy.routing.strategy,
         note=_DRAWN if is_drawn else None,
         models=tuple(_model_stages(decision)),

@@ -26,13 +26,13 @@ from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.stages import BUSY, Drop, Stage, lacks_by_type
-from nexus_core.types import Capability, Endpoint, HealthCause, HealthStatus
+from nexus_core.types import Capability, HealthCause, HealthStatus
 
 # What is asked of a whole endpoint, and what of a field.
 _ENDPOINTS = {
-    Capability.CHAT: Endpoint.CHAT_COMPLETIONS,
-    Capability.COMPLETIONS: Endpoint.COMPLETIONS,
-    Capability.EMBEDDINGS: Endpoint.EMBEDDINGS,
+    Capability.CHAT: "/v1/chat/completions",
+    Capability.COMPLETIONS: "/v1/completions",
+    Capability.EMBEDDINGS: "/v1/embeddings",
 }
 _PROMPT_FIELDS = {Capability.COMPLETIONS: "prompt", Capability.EMBEDDINGS: "input"}
 
@@ -134,9 +134,9 @@ def _never(decision: RouteDecision) -> NexusError | None:
     if (endpoint := next(iter(lacks & _ENDPOINTS.keys()), None)) is not None:
         return _no_endpoint(endpoint, who, decision)
     why = f"no backend that serves {need.model!r} supports {{}}: {who}"
-    traits = need.traits
+    demand = need.demand
     return UnsupportedFieldsError(
-        {traits.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
+        {demand.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
     )
 
 
@@ -159,14 +159,16 @@ def _short_window(drop: Drop, need: Requirements) -> int | None:
     """The model's window there, where it is known and the prompt is longer."""
     details = drop.backend.details.get(drop.backend.models[drop.model])
     window = details.context_tokens if details is not None else None
-    return window if window is not None and need.traits.prompt_tokens > window else None
+    return window if window is not None and need.demand.prompt_tokens > window else None
 
 
 def _too_long(window: int, decision: RouteDecision) -> ContextLengthError:
-    traits = decision.need.traits
-    field = next((name for what, name in _PROMPT_FIELDS.items() if what in traits.needs), None)
+    demand = decision.need.demand
+    field = next(
+        (name for what, name in _PROMPT_FIELDS.items() if what in demand.capabilities), None
+    )
     return ContextLengthError(
-        f"the prompt has about {traits.prompt_tokens:,} tokens; "
+        f"the prompt has about {demand.prompt_tokens:,} tokens; "
         f"the context window of {decision.need.model!r} is {window:,}",
         param=field or "messages",
     )
@@ -182,7 +184,7 @@ def _no_endpoint(wanted: Capability, who: str, decision: RouteDecision) -> Endpo
     hint = f"; models of {' or '.join(others)} may support it" if others else ""
     return EndpointNotServedError(
         f"no backend that serves {decision.need.model!r} supports {path}: {who}; "
-        f"use {Endpoint.CHAT_COMPLETIONS}{hint}",
+        f"use {_ENDPOINTS[Capability.CHAT]}{hint}",
         param="model",
     )
 

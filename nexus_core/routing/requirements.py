@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Literal
 
 from nexus_core.config.schema import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
-from nexus_core.dialects.openai_chat.traits import NO_TRAITS, Traits
+from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.types import PrivacyZone
 
 
@@ -70,7 +70,7 @@ class Requirements:
     policies: tuple[str, ...] = ()  # the patterns that matched
     is_high_priority: bool = False  # in the queue
     is_flexible: bool = False  # a fallback may go below the first choice's tier
-    traits: Traits = NO_TRAITS  # what the request itself shows
+    demand: Demand = NO_DEMAND  # what the request itself asks for
     rules: Policies = NO_POLICIES  # for the names that backends have
     fallbacks: tuple[Requirements, ...] = ()  # the same request for other models, in order
 
@@ -88,7 +88,7 @@ class Requirements:
 
 
 def read_requirements(
-    model: str, hints: RoutingHints, routing: RoutingConfig, traits: Traits = NO_TRAITS
+    model: str, hints: RoutingHints, routing: RoutingConfig, demand: Demand = NO_DEMAND
 ) -> Requirements:
     """Requirements from model, hints and policies; the stricter wins.
 
@@ -97,14 +97,14 @@ def read_requirements(
     bound by what binds the asked one, and by its own policies.
     """
     asked = replace(
-        _for_model(resolve_aliases(model, routing.aliases), hints, routing), traits=traits
+        _for_model(resolve_aliases(model, routing.aliases), hints, routing), demand=demand
     )
     others = dict.fromkeys(
         other for name in asked.resolved for other in routing.fallbacks.get(name, ())
     )
     bound = replace(hints, zone=asked.zone, min_tier=asked.min_tier)
     fallbacks = [
-        replace(_for_model(resolve_aliases(other, routing.aliases), bound, routing), traits=traits)
+        replace(_for_model(resolve_aliases(other, routing.aliases), bound, routing), demand=demand)
         for other in others
     ]
     by_model: dict[str, Requirements] = {}  # two names may resolve to one: the first counts

@@ -95,7 +95,7 @@ class Strategy:
         """
         match self.routing.strategy:
             case "smart":
-                known = self.affinity.recall(need.traits.prefixes)
+                known = self.affinity.recall(need.demand.prefixes)
                 return rank_by_score(backends, need.model, self._weights, known)
             case "round_robin":
                 return rotate(backends, self._turn)

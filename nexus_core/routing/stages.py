@@ -109,22 +109,22 @@ def meets_tier(need: Requirements, backend: BackendSnapshot, _: object = None) -
 
 
 def is_capable(need: Requirements, backend: BackendSnapshot, _: object = None) -> str | None:
-    traits = need.traits
+    demand = need.demand
     details = backend.details.get(backend.models[need.model])
     lacks = backend.type.lacks
     if details is not None:
         lacks |= details.lacks
-    if missing := lacks & traits.needs:
+    if missing := lacks & demand.capabilities:
         return "does not support " + ", ".join(sorted(missing))
     window = details.context_tokens if details is not None else None
-    if window is not None and traits.prompt_tokens > window:
-        return f"context window of {window:,} tokens, the prompt has about {traits.prompt_tokens:,}"
+    if window is not None and demand.prompt_tokens > window:
+        return f"context window of {window:,} tokens, the prompt has about {demand.prompt_tokens:,}"
     return None
 
 
 def lacks_by_type(need: Requirements, backend: BackendSnapshot) -> frozenset[Capability]:
     """What the request needs and no server of the backend's type does, whatever its model."""
-    return backend.type.lacks & need.traits.needs
+    return backend.type.lacks & need.demand.capabilities
 
 
 def is_healthy(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:

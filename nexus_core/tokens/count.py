@@ -1,19 +1,22 @@
-"""Count tokens of requests: exact for OpenAI's vocabularies and framing, else an
-estimate that says so."""
+"""Count prompt tokens: exact for OpenAI's vocabularies and framing, else a marked estimate."""
 
 from __future__ import annotations
 
-import asyncio
-import json
 import math
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
 from nexus_core.tokens.images import image_tokens
 from nexus_core.tokens.vocabularies import Tokenizers
-from nexus_core.types import CountMethod, JsonObject, TokenCount, is_list, is_object
+from nexus_core.types import (
+    CountMethod,
+    PromptAudio,
+    PromptParts,
+    PromptTool,
+    TokenCount,
+    ToolProperty,
+)
 
 THREAD_FROM_BYTES = 16 * 1024  # a longer body is counted in a thread
 
@@ -77,26 +80,15 @@ _FAMILIES: tuple[tuple[re.Pattern[str], _Family], ...] = tuple(
 )
 
 
-def count_tokens(tokenizers: Tokenizers, model: str, fields: Mapping[str, object]) -> TokenCount:
-    """Count the prompt tokens of a request's parsed body.
+def count_tokens(tokenizers: Tokenizers, model: str, prompt: PromptParts) -> TokenCount:
+    """Count the tokens of a prompt.
 
     Args:
         model: by the backend's own name; a prefix such as "openai/" is no part of it.
-        fields: of a chat (`messages`, `tools`, `functions`), a completion (`prompt`) or an
-            embedding (`input`), as the client sent them. What makes no sense counts nothing.
 
-    Blocks for about 0.1 ms per KB; `count_tokens_async` goes to a thread for long bodies.
+    Blocks for about 0.1 ms per KB.
     """
-    return _Counter(tokenizers, model).request(fields)
-
-
-async def count_tokens_async(
-    tokenizers: Tokenizers, model: str, fields: Mapping[str, object], body_bytes: int
-) -> TokenCount:
-    """Count prompt tokens, in a thread for long bodies."""
-    if body_bytes < THREAD_FROM_BYTES:
-        return count_tokens(tokenizers, model, fields)
-    return await asyncio.to_thread(count_tokens, tokenizers, model, fields)
+    return _Counter(tokenizers, model).prompt(prompt)
 
 
 def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
@@ -125,15 +117,25 @@ class _Counter:
         self.family = _family(model)
         self._is_exact = True
 
-    def request(self, fields: Mapping[str, object]) -> TokenCount:
-        messages = fields.get("messages")
-        if is_list(messages):
-            tokens = self._chat(messages, fields)
-            return self.result(tokens, self.family.is_chat_exact)
-        for field in ("prompt", "input"):
-            if field in fields:
-                return self.result(self._prompt(fields[field]), self.family.is_text_exact)
-        return self.result(0, self.family.is_text_exact)
+    def prompt(self, parts: PromptParts) -> TokenCount:
+        family = self.family
+        tokens = sum(map(self.text, parts.texts)) + parts.token_numbers
+        if not parts.is_chat:
+            return self.result(tokens, family.is_text_exact)
+        tokens += _REPLY_PRIMING + _PER_MESSAGE * parts.messages + _PER_NAME * parts.names
+        if parts.tools:
+            tokens += _AFTER_FUNCTIONS + sum(map(self._tool, parts.tools))
+        if parts.has_others:
+            self._is_exact = False
+        guessed = _PER_TOOL_CALL * parts.calls
+        guessed += sum(image_tokens(self._model, image) for image in parts.images)
+        guessed += sum(map(_audio_tokens, parts.audio))
+        guessed += sum(math.ceil(n * 3 / 4 / _FILE_BYTES_PER_TOKEN) for n in parts.file_chars)
+        if parts.calls or parts.images or parts.audio or parts.file_chars:
+            self._is_exact = False
+        if parts.schema is not None:
+            guessed += self._guess(self.text(parts.schema))
+        return self.result(tokens + guessed, family.is_chat_exact)
 
     def result(self, tokens: int, is_family_exact: bool) -> TokenCount:
         is_exact = self._is_exact and is_family_exact
@@ -150,128 +152,26 @@ class _Counter:
         self._is_exact = False
         return math.ceil(len(text.encode(errors="replace")) / self.family.bytes_per_token)
 
-    def _json(self, value: object) -> int:
-        try:
-            return self.text(json.dumps(value, ensure_ascii=False))
-        except RecursionError:  # whatever it is, no provider takes it
-            return 0
-
     def _guess(self, tokens: int) -> int:
         self._is_exact = False
         return tokens
 
-    def _prompt(self, prompt: object) -> int:
-        """A text, a list of texts, a list of token numbers, or a list of such lists."""
-        if isinstance(prompt, str):
-            return self.text(prompt)
-        total = 0
-        for part in prompt if is_list(prompt) else ():
-            if isinstance(part, str):
-                total += self.text(part)
-            else:
-                total += len(part) if is_list(part) else 1
-        return total
-
-    # A chat -----------------------------------------------------------------------------------
-
-    def _chat(self, messages: list[object], fields: Mapping[str, object]) -> int:
-        total = _REPLY_PRIMING + self._tools(fields)
-        for message in messages:
-            if is_object(message):
-                total += self._message(message)
-        form = fields.get("response_format")
-        if is_object(form) and is_object(schema := form.get("json_schema")):
-            total += self._guess(self._json(schema))
-        return total
-
-    def _message(self, message: Mapping[str, object]) -> int:
-        role, name = message.get("role"), message.get("name")
-        total = _PER_MESSAGE + self._content(message.get("content"))
-        total += self.text(role) if isinstance(role, str) else 0
-        total += _PER_NAME + self.text(name) if isinstance(name, str) else 0
-        if role in ("tool", "function"):
-            self._is_exact = False
-        calls = message.get("tool_calls")
-        for call in calls if is_list(calls) else ():
-            total += self._call(call.get("function") if is_object(call) else None)
-        return total + self._call(message.get("function_call"))
-
-    def _call(self, function: object) -> int:
-        if not is_object(function):
-            return 0
-        words = (function.get("name"), function.get("arguments"))
-        return self._guess(_PER_TOOL_CALL + sum(self.text(w) for w in words if isinstance(w, str)))
-
-    def _content(self, content: object) -> int:
-        if isinstance(content, str):
-            return self.text(content)
-        parts = content if is_list(content) else ()
-        return sum(self._part(part) for part in parts if is_object(part))
-
-    def _part(self, part: JsonObject) -> int:
-        match part:
-            case {"type": "text", "text": str(text)}:
-                return self.text(text)
-            case {"type": "refusal", "refusal": str(text)}:
-                return self.text(text)
-            case {"type": "image_url", "image_url": image} if is_object(image):
-                return self._guess(image_tokens(self._model, image))
-            case {"type": "input_audio", "input_audio": {"data": str(data), "format": form}}:
-                rate = _AUDIO_BYTES_PER_SECOND.get(str(form), _OTHER_AUDIO_BYTES_PER_SECOND)
-                seconds = len(data) * 3 / 4 / rate
-                return self._guess(math.ceil(seconds * _AUDIO_TOKENS_PER_SECOND))
-            case {"type": "file", "file": {"file_data": str(data)}}:
-                return self._guess(math.ceil(len(data) * 3 / 4 / _FILE_BYTES_PER_TOKEN))
-            case _:
-                return self._guess(0)
-
-    # Tools ------------------------------------------------------------------------------------
-
-    def _tools(self, fields: Mapping[str, object]) -> int:
-        functions = list(_functions(fields))
-        if not functions:
-            return 0
-        return _AFTER_FUNCTIONS + sum(self._function(function) for function in functions)
-
-    def _function(self, function: Mapping[str, object]) -> int:
+    def _tool(self, tool: PromptTool) -> int:
         start = _PER_FUNCTION.get(self.family.encoding or "", _PER_FUNCTION["o200k_base"])
-        total = start + self.text(f"{_word(function, 'name')}:{_sentence(function)}")
-        parameters = function.get("parameters")
-        properties = parameters.get("properties") if is_object(parameters) else None
-        if not is_object(properties) or not properties:
-            return total
-        total += _PROPERTIES
-        for key, schema in properties.items():
-            total += self._property(key, schema if is_object(schema) else {})
+        total = start + self.text(tool.text)
+        if tool.properties:
+            total += _PROPERTIES + sum(map(self._property, tool.properties))
         return total
 
-    def _property(self, key: str, schema: Mapping[str, object]) -> int:
-        total = _PER_PROPERTY
-        choices = schema.get("enum")
-        if is_list(choices):
-            total += _ENUM + sum(_PER_CHOICE + self.text(str(choice)) for choice in choices)
-        total += self.text(f"{key}:{_word(schema, 'type')}:{_sentence(schema)}")
-        rest = {k: v for k, v in schema.items() if k not in ("type", "description", "enum")}
-        if rest:  # nested and limited properties: how they are framed is not published
-            total += self._guess(self._json(rest))
+    def _property(self, one: ToolProperty) -> int:
+        total = _PER_PROPERTY + self.text(one.text)
+        if one.choices is not None:
+            total += _ENUM + sum(_PER_CHOICE + self.text(choice) for choice in one.choices)
+        if one.rest is not None:  # how nested and limited properties are framed is not published
+            total += self._guess(self.text(one.rest))
         return total
 
 
-def _functions(fields: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
-    """What the model may call, by the present field and the one before it."""
-    tools, functions = fields.get("tools"), fields.get("functions")
-    for tool in tools if is_list(tools) else ():
-        if is_object(tool) and is_object(function := tool.get("function")):
-            yield function
-    for function in functions if is_list(functions) else ():
-        if is_object(function):
-            yield function
-
-
-def _word(schema: Mapping[str, object], key: str) -> str:
-    value = schema.get(key)
-    return value if isinstance(value, str) else ""
-
-
-def _sentence(schema: Mapping[str, object]) -> str:
-    return _word(schema, "description").removesuffix(".")
+def _audio_tokens(audio: PromptAudio) -> int:
+    rate = _AUDIO_BYTES_PER_SECOND.get(audio.format, _OTHER_AUDIO_BYTES_PER_SECOND)
+    return math.ceil(audio.base64_chars * 3 / 4 / rate * _AUDIO_TOKENS_PER_SECOND)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import math
 import re
-from collections.abc import Mapping
+
+from nexus_core.types import PromptImage
 
 _HEAD_CHARS = 64 * 1024  # of the base64: where the size stands, behind the camera's remarks too
 _UNKNOWN_SIZE = (1024, 1024)  # an image behind a URL, or in a format that is not read here
@@ -26,14 +27,13 @@ _GEMINI_TILE, _GEMINI_TOKENS = 768, 258  # https://ai.google.dev/gemini-api/docs
 _GEMINI_SMALL = 384  # to this size an image is one tile
 
 
-def image_tokens(model: str, image: Mapping[str, object]) -> int:
-    """Tokens of an `image_url` part in OpenAI's format.
+def image_tokens(model: str, image: PromptImage) -> int:
+    """Tokens of an image.
 
     The size is read from a data URL (PNG, GIF, JPEG, WebP); any other image counts as 1024 x 1024.
     """
     name = model.rpartition("/")[2].lower()
-    url = image.get("url")
-    width, height = (_size(url) if isinstance(url, str) else None) or _UNKNOWN_SIZE
+    width, height = _size(image.url) or _UNKNOWN_SIZE
     if name.startswith("claude"):
         scale = min(1.0, _CLAUDE_LONGEST / max(width, height))
         return math.ceil(width * scale * height * scale / _CLAUDE_PIXELS_PER_TOKEN)
@@ -42,7 +42,7 @@ def image_tokens(model: str, image: Mapping[str, object]) -> int:
             return _GEMINI_TOKENS
         tiles = math.ceil(width / _GEMINI_TILE) * math.ceil(height / _GEMINI_TILE)
         return tiles * _GEMINI_TOKENS
-    return _openai_tokens(name, width, height, is_low=image.get("detail") == "low")
+    return _openai_tokens(name, width, height, is_low=image.is_low)
 
 
 def _openai_tokens(name: str, width: int, height: int, *, is_low: bool) -> int:

@@ -184,7 +184,7 @@ def _request(
     client: httpx.Client | httpx.AsyncClient, options: argparse.Namespace, config: Config
 ) -> httpx.Request:
     from nexus_core.control.question import question_as_json
-    from nexus_core.dialects.openai_chat.traits import Traits
+    from nexus_core.dialects.request import Demand
     from nexus_core.routing.explain import Question
     from nexus_core.routing.requirements import RoutingHints
     from nexus_core.types import Capability, PrivacyZone
@@ -195,8 +195,8 @@ def _request(
         backend=options.backend,
         flexible=options.flexible,
     )
-    traits = Traits(needs=frozenset({Capability.CHAT}))
-    question = Question(model=options.model, hints=hints, traits=traits)
+    demand = Demand(capabilities=frozenset({Capability.CHAT}))
+    question = Question(model=options.model, hints=hints, demand=demand)
     headers = {"Content-Type": "application/json"}
     if (key := authorization(config)) is not None:
         headers["Authorization"] = key

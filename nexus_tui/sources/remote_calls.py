@@ -59,7 +59,7 @@ def call_for(command: Command) -> HttpCall:
             path = one_request(command.request_id) + "/replay"
             return HttpCall("POST", path, {"backend": command.backend})
         case SendRequest():
-            path = f"/nexus/send?{urlencode({'endpoint': command.endpoint.value})}"
+            path = f"/nexus/send?{urlencode({'endpoint': command.endpoint})}"
             return HttpCall("POST", path, json.loads(command.body), dict(command.headers))
         case ReloadConfig():
             return HttpCall("POST", "/nexus/reload", {"only_plan": command.only_plan})

@@ -6,14 +6,12 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from nexus_core.dialects.sse import SseParser
-
-_STREAM = (b"data:", b":", b"event:", b"id:", b"retry:")
+from nexus_core.dialects.sse import Shape, SseParser, shape_of
 
 
 def answer_text(answer: bytes) -> str:
     """Text of the model's answer; the raw answer if it can't be found."""
-    if answer.lstrip().startswith(_STREAM):
+    if shape_of(answer) is Shape.EVENTS:
         said = "".join(_streamed(answer))
     else:
         said = "".join(_said(_parsed(answer), "message"))

@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
+from nexus_core.dialects.inbound import CHAT_PATH, operation_at
 from nexus_core.observe.outcome import EXPORT
 from nexus_core.observe.requests import Headers, RecentRequest
-from nexus_core.types import Endpoint
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body
 
@@ -29,9 +29,9 @@ _KEY_VARIABLE = "$NEXUS_API_KEY"
 def as_curl(row: RecentRequest, address: str, body: bytes | None = None) -> str:
     """A request as curl command; without its body, a short example request."""
     received = row.received
-    endpoint = received.endpoint if received else Endpoint.CHAT_COMPLETIONS
+    endpoint = received.endpoint if received else CHAT_PATH
     is_streaming = received is not None and received.is_streaming
-    example = example_body(row.asked_model, endpoint, stream=is_streaming)
+    example = example_body(row.asked_model, operation_at(endpoint), stream=is_streaming)
     sent = body.decode(errors="replace") if body else _as_text(example)
     headers = [
         _header(name, value)
@@ -40,18 +40,18 @@ def as_curl(row: RecentRequest, address: str, body: bytes | None = None) -> str:
     ]
     if not any(name.lower() == "content-type" for name, _ in row.request_headers):
         headers.append("-H 'Content-Type: application/json'")
-    return _command(f"http://{address}{endpoint.value}", headers, sent)
+    return _command(f"http://{address}{endpoint}", headers, sent)
 
 
 def curl_for(
     body: Mapping[str, Any],
     address: str,
     headers: Headers = (),
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
+    endpoint: str = CHAT_PATH,
 ) -> str:
     """A command that sends this body."""
     lines = ["-H 'Content-Type: application/json'", *(_header(*pair) for pair in headers)]
-    return _command(f"http://{address}{endpoint.value}", lines, _as_text(body))
+    return _command(f"http://{address}{endpoint}", lines, _as_text(body))
 
 
 def _command(url: str, headers: Iterable[str], body: str) -> str:

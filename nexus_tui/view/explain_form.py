@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.inbound import CHAT_PATH, operation_at
+from nexus_core.dialects.request import Demand
 from nexus_core.observe.requests import RecentRequest
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import Capability, Endpoint, PrivacyZone
+from nexus_core.types import Capability, Operation, PrivacyZone
 from nexus_tui.text.example import example_body
 
 _BYTES_PER_TOKEN = 4  # of a body that was not kept: near enough to tell a long prompt
 _NEEDS = {
-    Endpoint.CHAT_COMPLETIONS: Capability.CHAT,
-    Endpoint.COMPLETIONS: Capability.COMPLETIONS,
-    Endpoint.EMBEDDINGS: Capability.EMBEDDINGS,
+    Operation.CHAT: Capability.CHAT,
+    Operation.COMPLETIONS: Capability.COMPLETIONS,
+    Operation.EMBEDDINGS: Capability.EMBEDDINGS,
 }
 
 
@@ -35,7 +36,7 @@ class ExplainForm:
     stream: bool = False  # of no weight for the route; for what is copied
     pin: str | None = None
     flexible: bool = False
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
+    endpoint: str = CHAT_PATH
     client: str | None = None  # whose budget counts; None: the operator's own request
 
     @classmethod
@@ -51,13 +52,13 @@ class ExplainForm:
             stream=received is not None and received.is_streaming,
             pin=headers.get("x-nexus-backend"),
             flexible=headers.get("x-nexus-flexible") == "true",
-            endpoint=received.endpoint if received else Endpoint.CHAT_COMPLETIONS,
+            endpoint=received.endpoint if received else CHAT_PATH,
             client=received.client if received else None,
         )
 
     def question(self, usable: tuple[str, ...] = ()) -> Question:
         """As the core takes it."""
-        needs = {_NEEDS[self.endpoint]}
+        needs = {_NEEDS[operation_at(self.endpoint)]}
         if self.tools:
             needs.add(Capability.TOOLS)
         return Question(
@@ -68,7 +69,7 @@ class ExplainForm:
                 backend=self.pin,
                 flexible=self.flexible,
             ),
-            traits=Traits(needs=frozenset(needs), prompt_tokens=self.tokens),
+            demand=Demand(capabilities=frozenset(needs), prompt_tokens=self.tokens),
             client=self.client,
             usable=usable,
         )
@@ -76,7 +77,9 @@ class ExplainForm:
     @property
     def body(self) -> dict[str, Any]:
         """Of a short request that stands for the imagined one."""
-        return example_body(self.model, self.endpoint, stream=self.stream, tools=self.tools)
+        return example_body(
+            self.model, operation_at(self.endpoint), stream=self.stream, tools=self.tools
+        )
 
     def request(self) -> SendRequest:
         """That request, to be sent."""

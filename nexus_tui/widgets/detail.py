@@ -140,7 +140,7 @@ class RequestDetail(ScrolledLines):
 
 def _summary(row: RecentRequest) -> Line:
     status, style = status_cell(row)
-    path = row.received.endpoint.value if row.received else ""
+    path = row.received.endpoint if row.received else ""
     if row.refused is not None:
         path = escaped(row.refused.path)
     return (

@@ -17,7 +17,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
 
 HOSTILE = [
@@ -90,7 +90,7 @@ def test_a_request_after_a_failover(gateway: Gateway) -> None:
 
     found = samples(gateway)
 
-    route = Endpoint.CHAT_COMPLETIONS.value
+    route = "/v1/chat/completions"
     assert found["http_server_request_duration_seconds_count", ("POST", "200", route, "http")] == 1
     assert found[
         "http_server_request_duration_seconds_sum", ("POST", "200", route, "http")

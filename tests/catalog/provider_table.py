@@ -6,15 +6,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nexus_core.catalog import BackendType
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 BEGIN, END = "<!-- table from the catalog: begin -->\n", "<!-- table from the catalog: end -->"
 _HEAD = ("`type`", "provider", "`url`", "key, by custom", "answers", "what Nexus writes anew")
 _NAMES = {
-    Endpoint.CHAT_COMPLETIONS: "chat",
-    Endpoint.COMPLETIONS: "completions",
-    Endpoint.EMBEDDINGS: "embeddings",
+    Operation.CHAT: "chat",
+    Operation.COMPLETIONS: "completions",
+    Operation.EMBEDDINGS: "embeddings",
 }
 
 
@@ -26,7 +26,7 @@ def table() -> str:
 
 def _row(kind: BackendType) -> tuple[str, ...]:
     spec = kind.spec
-    served = ", ".join(_NAMES[endpoint] for endpoint in Endpoint if endpoint in spec.dialects)
+    served = ", ".join(_NAMES[operation] for operation in Operation if operation in spec.dialects)
     keys = " or ".join(f"`{name}`" for name in spec.key_variables)
     return f"`{kind}`", spec.title, _url(kind), keys or "none", served, "; ".join(_quirks(kind))
 

@@ -21,7 +21,7 @@ from nexus_core.catalog import (
     ProviderSpec,
 )
 from nexus_core.config.base_url import read_base_url
-from nexus_core.types import Capability, DialectName, Endpoint
+from nexus_core.types import Capability, DialectName, Operation
 from tests.catalog.provider_table import BEGIN, END, PAGE, page_with, table
 
 kinds = pytest.mark.parametrize("kind", BackendType)
@@ -64,7 +64,7 @@ def test_a_row_says_where_the_server_is_and_what_it_can_be_asked(kind: BackendTy
 
     assert re.fullmatch(r"[a-z0-9]+", kind)
     assert spec.title
-    assert Endpoint.CHAT_COMPLETIONS in spec.dialects
+    assert Operation.CHAT in spec.dialects
     assert spec.models_paths
     assert (kind in CLOUD_TYPES) is spec.is_cloud is kind.is_cloud
     assert (kind in LOCAL_TYPES) is not kind.is_cloud

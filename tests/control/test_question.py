@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.control.question import question_as_json, read_question
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
@@ -28,11 +28,11 @@ QUESTIONS = st.builds(
         priority=st.sampled_from(("high", "normal")),
         flexible=st.booleans(),
     ),
-    traits=st.builds(
-        Traits,
-        needs=st.frozensets(st.sampled_from(Capability)),
+    demand=st.builds(
+        Demand,
+        capabilities=st.frozensets(st.sampled_from(Capability)),
         prompt_tokens=st.integers(0, 100_000_000),
-        max_tokens=st.integers(0, 100_000_000),
+        completion_limit=st.none() | st.integers(1, 100_000_000),
         choices=st.integers(1, 128),
     ),
     client=NAMES,
@@ -50,7 +50,7 @@ def test_what_is_written_is_read_back(question: Question) -> None:
 def test_only_the_model_has_to_be_said() -> None:
     question = read_question({"question": {"model": "m"}})
 
-    assert question == Question(model="m", traits=Traits(needs=frozenset({Capability.CHAT})))
+    assert question == Question(model="m", demand=Demand(capabilities=frozenset({Capability.CHAT})))
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from nexus_core.dialects.history import (
     calls_of,
     repair_history,
 )
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import Findings, Translation
 from tests.dialects.anthropic.sdk import check_request
 from tests.dialects.gemini.oracles import check_body

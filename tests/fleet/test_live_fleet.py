@@ -20,12 +20,13 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import BackendAdded, BackendRemoved, ConfigReloaded
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.types import Endpoint, HealthStatus, PrivacyZone
+from nexus_core.types import HealthStatus, Operation, PrivacyZone
 from tests.contract import bodies
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.proxy.fakes import RecordingReply
@@ -72,13 +73,12 @@ async def serving(config: Config) -> AsyncIterator[Gateway]:
 
 
 async def ask(gateway: Gateway, *, restricted: bool = False) -> RecordingReply:
-    openai = read_request(Endpoint.CHAT_COMPLETIONS, BODY)
+    envelope = read_request(Operation.CHAT, BODY)
     zone = PrivacyZone.RESTRICTED if restricted else PrivacyZone.OPEN
     need = read_requirements("m", RoutingHints(zone=zone), gateway.config.routing)
     request = ProxyRequest(
-        id="r",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=openai,
+        envelope=envelope,
+        dialect=OPENAI_CHAT,
         need=need,
         client=None,
         headers=(),

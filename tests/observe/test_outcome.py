@@ -32,12 +32,12 @@ from nexus_core.observe.outcome import (
     reader,
 )
 from nexus_core.observe.requests import RecentRequest
-from nexus_core.types import Cost, CountMethod, Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 
 RECEIVED = RequestReceived(
     at=1.0,
     request_id="r1",
-    endpoint=Endpoint.CHAT_COMPLETIONS,
+    endpoint="/v1/chat/completions",
     model="fast",
     is_streaming=True,
     client="laptop",

@@ -9,14 +9,13 @@ from nexus_core.observe.events import (
     RequestRefused,
 )
 from nexus_core.observe.requests import RecentRequests
-from nexus_core.types import Endpoint
 
 
 def received(request_id: str) -> RequestReceived:
     return RequestReceived(
         at=1.0,
         request_id=request_id,
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="m",
         is_streaming=False,
         client=None,

@@ -16,8 +16,13 @@ from nexus_core.observe.events import (
     TokenUsage,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import Operation, Stats, known_status
-from nexus_core.types import Cost, CountMethod, Endpoint, PrivacyZone, RouteReason
+from nexus_core.observe.stats import OperationKey, Stats, known_status
+from nexus_core.types import (
+    Cost,
+    CountMethod,
+    PrivacyZone,
+    RouteReason,
+)
 
 ATTEMPT = Attempt(backend="a", error="answered 503", status=503, elapsed_ms=3)
 
@@ -26,7 +31,7 @@ def received(**changes: Any) -> RequestReceived:
     values: dict[str, Any] = {
         "at": 1,
         "request_id": "r",
-        "endpoint": Endpoint.CHAT_COMPLETIONS,
+        "endpoint": "/v1/chat/completions",
         "model": "m",
         "is_streaming": False,
         "client": None,
@@ -187,7 +192,7 @@ def test_how_an_attempt_ended_is_one_word(
 ) -> None:
     stats = fold(received(), decided(), began(), finished(**changes))
 
-    key = Operation(Endpoint.CHAT_COMPLETIONS, "b", BackendType.OPENAI, "m")
+    key = OperationKey("/v1/chat/completions", "b", BackendType.OPENAI, "m")
     assert {word: h.count for word, h in stats.operations[key].duration.items()} == {error: 1}
     assert stats.backend("b").failures == failures == sum(stats.backend("b").errors.values())
 

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.catalog import BackendType
+from nexus_core.dialects.inbound import INBOUND
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.events import (
     Attempt,
@@ -25,7 +26,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.stats import BackendStats, Stats
 from nexus_core.observe.stats_json import counters, read_stats, set_counters, stats_as_json
-from nexus_core.types import Cost, Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import Cost, PrivacyZone, RouteReason
 
 IDS = st.sampled_from(["r1", "r2", "r3", "r4"])
 NAMES = st.sampled_from(["a", "b"])
@@ -40,7 +41,7 @@ EVENTS: st.SearchStrategy[list[NexusEvent]] = st.lists(
         st.builds(
             RequestReceived,
             request_id=IDS,
-            endpoint=st.sampled_from(Endpoint),
+            endpoint=st.sampled_from([*INBOUND]),
             model=MODELS,
             headers=st.just(()),
         ),
@@ -162,7 +163,7 @@ WRONG: list[object] = [
     {**GOOD, "total": {"buckets": {"1": "1"}, "sum_ms": 1}},
     {**GOOD, "total": []},
     {**GOOD, "backends": {"a": {}}},
-    {**GOOD, "durations": [["/v1/elsewhere", 200, GOOD["total"]]]},
+    {**GOOD, "durations": [[7, 200, GOOD["total"]]]},
     {**GOOD, "operations": [[["/v1/completions", "a", "vllm"], {}]]},
     {**GOOD, "under_way": {"r": ["/v1/completions", True, 5]}},
 ]

@@ -14,11 +14,12 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects import anthropic
 from nexus_core.dialects import gemini as google
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.openai_chat.request import PATHS, read_request
+from nexus_core.dialects.request import Request
 from nexus_core.providers import AgentSettings, create_agent
 from nexus_core.providers.base import InferenceAgent
 from nexus_core.providers.http import MAX_PAGES
-from nexus_core.types import DialectName, Endpoint, HealthCause, PrivacyZone
+from nexus_core.types import DialectName, HealthCause, Operation, PrivacyZone
 from nexus_core.upstream.base import UpstreamNotSentError, UpstreamRequest, UpstreamResponse, always
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.providers.auth.test_key_header import HEADERS, KEY
@@ -117,26 +118,26 @@ LISTED = [(kind, api) for kind, api in APIS if not kind.spec.has_deployments]
 listed_apis = pytest.mark.parametrize(("kind", "api"), LISTED, ids=[k.value for k, _ in LISTED])
 
 
-def chat(*, stream: bool = False) -> OpenAIRequest:
+def chat(*, stream: bool = False) -> Request:
     body = {"model": "m", "messages": [{"role": "user", "content": "x"}], "stream": stream}
-    return read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+    return read_request(Operation.CHAT, json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("kind", OPENAI_FORMAT)
-@pytest.mark.parametrize("endpoint", Endpoint)
+@pytest.mark.parametrize("operation", Operation)
 async def test_a_request_in_openais_format_is_sent_as_it_is(
-    kind: BackendType, endpoint: Endpoint
+    kind: BackendType, operation: Operation
 ) -> None:
     backend = Backend(httpx.Response(200, json={}))
     body = b'{"x": 1.0, "model": "m", "messages": [{"role": "user"}], "prompt": "x", "input": "x"}'
     agent = agent_for(kind, backend)
 
-    call = agent.prepare(endpoint, read_request(endpoint, body), "m")
+    call = agent.prepare(read_request(operation, body), "m")
     response = await agent.send(call, always)
     await response.close()
 
     (request,) = backend.requests
-    assert str(request.url) == f"http://backend.test{base_of(kind)}{endpoint.value[3:]}"
+    assert str(request.url) == f"http://backend.test{base_of(kind)}{PATHS[operation][3:]}"
     assert request.content == body
 
 
@@ -165,7 +166,7 @@ async def test_the_engine_can_ask_whether_the_request_may_still_be_sent(
         return False
 
     with pytest.raises(UpstreamNotSentError):
-        await agent.send(agent.prepare(Endpoint.CHAT_COMPLETIONS, chat(), "m"), may_send)
+        await agent.send(agent.prepare(chat(), "m"), may_send)
 
     assert asked == ["once"]
 
@@ -178,7 +179,7 @@ async def test_the_backends_own_key_goes_in_its_header_and_never_in_the_url(
     backend = Backend(httpx.Response(200, json={}))
     agent = agent_for(kind, backend)
 
-    call = agent.prepare(Endpoint.CHAT_COMPLETIONS, chat(stream=stream), "m")
+    call = agent.prepare(chat(stream=stream), "m")
     response = await agent.send(call, always)
     await response.close()
 
@@ -199,7 +200,7 @@ async def test_the_backends_own_key_goes_in_its_header_and_never_in_the_url(
 async def test_to_prepare_a_request_sends_nothing(kind: BackendType, api: Api) -> None:
     backend = Backend(httpx.Response(200, json={}))
 
-    call = agent_for(kind, backend).prepare(Endpoint.CHAT_COMPLETIONS, chat(), "m")
+    call = agent_for(kind, backend).prepare(chat(), "m")
 
     assert backend.requests == []
     assert (call.translation is None) is (kind in OPENAI_FORMAT)
@@ -399,7 +400,7 @@ async def test_a_models_name_is_one_segment_of_googles_path() -> None:
     agent = agent_for(BackendType.GOOGLE, backend)
 
     for name in ("models/m", "a/../b?c#d"):
-        call = agent.prepare(Endpoint.CHAT_COMPLETIONS, chat(), name)
+        call = agent.prepare(chat(), name)
         response = await agent.send(call, always)
         await response.close()
 

@@ -6,7 +6,7 @@ import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Sequence
 
-from nexus_core.api.errors import error_event
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import SelectedRoute
@@ -78,7 +78,7 @@ class RecordingReply:
 
     async def send_error_event(self, error: NexusError) -> None:
         self.error = error
-        self.parts.append(error_event(error))
+        self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
     async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:

@@ -8,6 +8,7 @@ import json
 import pytest
 
 from nexus_core.config.schema import ServerConfig
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN, SHARED_FAILURES_TO_OPEN
@@ -15,7 +16,7 @@ from nexus_core.proxy.exchange import AttemptFailedError, Failure
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, HealthStatus
+from nexus_core.types import HealthStatus, Operation
 from nexus_core.upstream.base import Headers, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ScriptedAgent, World, whole
@@ -41,13 +42,12 @@ async def ask(
 ) -> RecordingReply:
     messages = [{"role": "user", "content": text}]
     body = {"model": model, "stream": stream, "messages": messages}
-    read = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+    read = read_request(Operation.CHAT, json.dumps(body).encode(), f"r{text}")
     reply = RecordingReply()
     await world.forwarder.forward(
         ProxyRequest(
-            id=f"r{text}",
-            endpoint=Endpoint.CHAT_COMPLETIONS,
-            openai=read,
+            envelope=read,
+            dialect=OPENAI_CHAT,
             need=Requirements(model, (model,)),
             client=None,
             headers=(),

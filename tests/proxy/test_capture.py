@@ -9,12 +9,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.capture import MAX_ANSWER_BYTES, Captures
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import Operation, PrivacyZone, RouteReason
 from tests.made_up_backends import snapshot
 from tests.proxy.fakes import RecordingReply
 
@@ -24,9 +25,8 @@ SERVED = SelectedRoute(snapshot(), "m", RouteReason.CAPABILITY_MATCH)
 def request(request_id: str = "r", size: int = 0) -> ProxyRequest:
     body = json.dumps({"model": "m", "messages": [{"role": "user", "content": "x" * size}]})
     return ProxyRequest(
-        id=request_id,
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, body.encode()),
+        envelope=read_request(Operation.CHAT, body.encode(), request_id),
+        dialect=OPENAI_CHAT,
         need=Requirements("m"),
         client=None,
         headers=(),
@@ -57,7 +57,7 @@ async def test_a_request_and_its_answer_are_kept_as_they_were() -> None:
     assert running is not None
     assert (running.answer, running.is_whole) == (b"data: 1\n\n", False)
     assert exchange is not None
-    assert (exchange.body, exchange.status) == (asked.openai.body, 200)
+    assert (exchange.body, exchange.status) == (asked.envelope.body, 200)
     assert exchange.answer == reply.body == b"data: 1\n\ndata: [DONE]\n\n"
     assert exchange.is_whole
     assert not exchange.is_restricted

@@ -14,7 +14,9 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.openai_chat.request import read_request, write_request
+from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.observe.bus import EventBus
@@ -36,7 +38,13 @@ from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked, Strategy
-from nexus_core.types import Endpoint, HealthStatus, PrivacyZone, ProbeResult, RouteReason
+from nexus_core.types import (
+    HealthStatus,
+    Operation,
+    PrivacyZone,
+    ProbeResult,
+    RouteReason,
+)
 from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
@@ -62,16 +70,14 @@ class ScriptedAgent:
         self.bodies: list[bytes] = []
         self.script = list(script)
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         return Call(
-            endpoint=endpoint,
-            path=endpoint.value,
-            body=request.body_for(model),
+            path=request.path,
+            body=write_request(request, model),
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
+            dialect=OPENAI_CHAT,
         )
 
     async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
@@ -159,9 +165,8 @@ class World:
 def request(stream: bool, high: bool = False) -> ProxyRequest:
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     return ProxyRequest(
-        id="r1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
+        dialect=OPENAI_CHAT,
         need=Requirements("m", ("m",), is_high_priority=high),
         client=None,
         headers=(),
@@ -484,9 +489,7 @@ async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
 class Picky(ScriptedAgent):
     """Can't do what a field asks for."""
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         raise UnsupportedFieldsError({"n": "one answer at a time"})
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 import nexus_core
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
@@ -17,7 +18,7 @@ from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
-from nexus_core.types import Endpoint, RouteReason
+from nexus_core.types import Operation, RouteReason
 from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
 from tests.made_up_backends import decide, no_ledger, snapshot
 
@@ -48,9 +49,8 @@ PROMPT = "the secret of the prompt"
 def request(model: str = "fast") -> ProxyRequest:
     body = {"model": model, "messages": [{"role": "user", "content": PROMPT}]}
     return ProxyRequest(
-        id="r1",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
-        openai=read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode()),
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
+        dialect=OPENAI_CHAT,
         need=Requirements(model, (model,)),
         client=None,
         headers=(),

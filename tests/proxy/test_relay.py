@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter
 from nexus_core.proxy.relay import StreamRelay
@@ -31,7 +32,9 @@ async def relayed(
     *parts: bytes | Exception | asyncio.Event, key: str | None = None, idle: float = 5
 ) -> tuple[StreamRelay, RecordingReply]:
     reply = RecordingReply()
-    relay = StreamRelay(ScriptedResponse(*parts), KeyCutter(key))
+    relay = StreamRelay(
+        ScriptedResponse(*parts), KeyCutter(key), ChatStreamReader(clean=KeyCutter(key).cut_text)
+    )
     await relay.pass_on(await begun(relay), reply, idle)
     return relay, reply
 
@@ -66,7 +69,9 @@ async def test_a_key_is_cut_out_of_a_line_that_passes_in_parts() -> None:
 async def test_whole_lines_pass_at_once() -> None:
     gate = asyncio.Event()
     reply = RecordingReply()
-    relay = StreamRelay(ScriptedResponse(STREAM[:80], gate, STREAM[80:]), KeyCutter(None))
+    relay = StreamRelay(
+        ScriptedResponse(STREAM[:80], gate, STREAM[80:]), KeyCutter(None), ChatStreamReader()
+    )
     passed = STREAM[: STREAM[:80].rfind(b"\n") + 1]
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
@@ -95,7 +100,9 @@ async def test_a_line_without_an_end_passes_in_parts_and_is_not_collected() -> N
 )
 async def test_a_stream_that_breaks_off_is_told_from_one_that_ends(end: bytes | Exception) -> None:
     reply = RecordingReply()
-    relay = StreamRelay(ScriptedResponse(SAID + b"data: {half", end), KeyCutter(None))
+    relay = StreamRelay(
+        ScriptedResponse(SAID + b"data: {half", end), KeyCutter(None), ChatStreamReader()
+    )
 
     with pytest.raises(UpstreamProtocolError):
         await relay.pass_on(await begun(relay), reply, 5)
@@ -130,14 +137,16 @@ async def test_what_becomes_of_the_connection_after_done_does_not_matter(
     ],
 )
 async def test_a_cut_stream_does_not_pass_for_a_whole_one(stream: bytes, choices: int) -> None:
-    relay = StreamRelay(ScriptedResponse(stream), KeyCutter(None), choices=choices)
+    relay = StreamRelay(
+        ScriptedResponse(stream), KeyCutter(None), ChatStreamReader(choices=choices)
+    )
 
     with pytest.raises(UpstreamProtocolError):
         await relay.pass_on(await begun(relay), RecordingReply(), 5)
 
 
 async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> None:
-    relay = StreamRelay(ScriptedResponse(b""), KeyCutter(None))
+    relay = StreamRelay(ScriptedResponse(b""), KeyCutter(None), ChatStreamReader())
 
     with pytest.raises(UpstreamProtocolError):
         await begun(relay)

@@ -3,6 +3,7 @@ from typing import Any
 
 import pytest
 
+from nexus_core.dialects.error_report import read_wait
 from nexus_core.proxy.retry_after import (
     duration_seconds,
     retry_after_seconds,
@@ -112,7 +113,7 @@ def test_a_client_is_never_told_less_than_was_asked(
 ) -> None:
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
 
-    asked = with_wait((("x-request-id", "r"), *headers), raw, NOW)
+    asked = with_wait((("x-request-id", "r"), *headers), read_wait(raw), NOW)
     passed = rounded_up(asked, NOW)
 
     assert [value for name, value in passed if name == "retry-after"] == ([told] if told else [])

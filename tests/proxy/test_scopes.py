@@ -69,7 +69,7 @@ PROMPTS = (
 
 def play(mood: Mood, call: Call) -> ScriptedResponse:
     head = EVENT_STREAM if call.is_streaming else JSON
-    said = str(call.asked["messages"][0]["content"])
+    said = str(call.request.parsed["messages"][0]["content"])
     match mood:
         case "well" if call.is_streaming:
             return ScriptedResponse(CHUNK, b"data: [DONE]\n\n")

@@ -20,7 +20,9 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
-from nexus_core.dialects.openai_chat.request import OpenAIRequest, read_request
+from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.openai_chat.request import read_request, write_request
+from nexus_core.dialects.request import Request
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
@@ -34,7 +36,7 @@ from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import foresee
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import Endpoint, PrivacyZone, ProbeResult
+from nexus_core.types import Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     MaySend,
@@ -195,17 +197,15 @@ class Agent:
         self._behaviours = behaviours
         self._count = 0
 
-    def prepare(
-        self, endpoint: Endpoint, request: OpenAIRequest, model: str, *, wants_usage: bool = False
-    ) -> Call:
-        body = request.body_for(model)
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
+        body = write_request(request, model)
         return Call(
-            endpoint=endpoint,
-            path=endpoint.value,
+            path=request.path,
             body=body,
             is_streaming=request.is_streaming,
             model=model,
-            asked=request.fields,
+            request=request,
+            dialect=OPENAI_CHAT,
         )
 
     async def send(self, call: Call, may_send: MaySend) -> Script:
@@ -290,12 +290,11 @@ class World:
         body = {"model": step.model, "stream": step.stream, "messages": messages}
         self.restricted[number] = step.zone is RESTRICTED or self.policy_restricts(step.model)
         hints = RoutingHints(zone=step.zone, priority="high" if step.high else "normal")
-        asked = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+        asked = read_request(Operation.CHAT, json.dumps(body).encode(), number)
         need = read_requirements(step.model, hints, self.routing)
         request = ProxyRequest(
-            id=number,
-            endpoint=Endpoint.CHAT_COMPLETIONS,
-            openai=asked,
+            envelope=asked,
+            dialect=OPENAI_CHAT,
             need=need,
             client=step.client,
             headers=(),

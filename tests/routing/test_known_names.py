@@ -10,7 +10,7 @@ import pytest
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import PolicyConfig, RoutingConfig
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import explain
@@ -23,7 +23,7 @@ from nexus_core.types import Capability, PrivacyZone
 from tests.made_up_backends import decide, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
-EMBEDDING = Traits(needs=frozenset({Capability.EMBEDDINGS}))
+EMBEDDING = Demand(capabilities=frozenset({Capability.EMBEDDINGS}))
 
 
 def named(*names: str) -> dict[str, str]:
@@ -51,7 +51,7 @@ def message(need: Requirements, *fleet: BackendSnapshot, **routing: Any) -> str:
         ({"min_tier": 4}, {"llama3:72b"}),
         ({"backend": "local"}, {"llama3:70b"}),
         (
-            {"traits": EMBEDDING},
+            {"demand": EMBEDDING},
             {"llama3:70b", "llama3:72b"},
         ),
     ],

@@ -10,7 +10,7 @@ from hypothesis import given
 
 from nexus_core.api.errors import error_headers
 from nexus_core.catalog import BackendType
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import (
     AuthenticationError,
     InvalidRequestError,
@@ -28,10 +28,10 @@ from tests.made_up_backends import MODEL, decide, fleets, snapshot
 
 CHAT, AUDIO = Capability.CHAT, Capability.AUDIO
 PLACE = "messages[2].content[0]"
-HEARS = Traits(needs=frozenset({CHAT, AUDIO}), places=((AUDIO, PLACE),))
-EMBEDS = Traits(needs=frozenset({Capability.EMBEDDINGS}))
-COMPLETES = Traits(needs=frozenset({Capability.COMPLETIONS}))
-LONG = Traits(needs=frozenset({CHAT}), prompt_tokens=50_000)
+HEARS = Demand(capabilities=frozenset({CHAT, AUDIO}), places=((AUDIO, PLACE),))
+EMBEDS = Demand(capabilities=frozenset({Capability.EMBEDDINGS}))
+COMPLETES = Demand(capabilities=frozenset({Capability.COMPLETIONS}))
+LONG = Demand(capabilities=frozenset({CHAT}), prompt_tokens=50_000)
 OFF: dict[str, Any] = {"enabled": False}
 SICK: dict[str, Any] = {"health": HealthStatus.UNHEALTHY}
 FULL: dict[str, Any] = {"max_concurrent": 1, "in_flight": 1}
@@ -49,13 +49,13 @@ def window(tokens: int) -> dict[str, Any]:
     return {"details": {MODEL: ModelDetails(context_tokens=tokens)}}
 
 
-def refused(traits: Traits, *fleet: BackendSnapshot, **needs: Any) -> NexusError:
-    need = Requirements(MODEL, traits=traits, **needs)
+def refused(demand: Demand, *fleet: BackendSnapshot, **needs: Any) -> NexusError:
+    need = Requirements(MODEL, demand=demand, **needs)
     return refuse(decide(need, *fleet, at=10), [MODEL])
 
 
 @pytest.mark.parametrize(
-    ("traits", "fleet", "status", "code", "param"),
+    ("demand", "fleet", "status", "code", "param"),
     [
         (HEARS, [claude()], 422, "unsupported_parameter", PLACE),
         (HEARS, [claude(**OFF)], 422, "unsupported_parameter", PLACE),
@@ -80,7 +80,7 @@ def refused(traits: Traits, *fleet: BackendSnapshot, **needs: Any) -> NexusError
         (LONG, [snapshot(**window(8192)), snapshot("b", **SICK)], 503, "no_capable_backend", None),
         # What the loaded model lacks may be another tomorrow.
         (
-            Traits(needs=frozenset({CHAT, Capability.VISION})),
+            Demand(capabilities=frozenset({CHAT, Capability.VISION})),
             [snapshot(details={MODEL: ModelDetails(lacks=frozenset({Capability.VISION}))})],
             503,
             "no_capable_backend",
@@ -89,9 +89,9 @@ def refused(traits: Traits, *fleet: BackendSnapshot, **needs: Any) -> NexusError
     ],
 )
 def test_what_nobody_can_ever_do_is_a_4xx(
-    traits: Traits, fleet: list[BackendSnapshot], status: int, code: str, param: str | None
+    demand: Demand, fleet: list[BackendSnapshot], status: int, code: str, param: str | None
 ) -> None:
-    error = refused(traits, *fleet)
+    error = refused(demand, *fleet)
 
     assert (error.status, error.code, error.param) == (status, code, param)
 
@@ -104,7 +104,7 @@ def test_only_the_pinned_backend_counts() -> None:
 
 
 def test_a_fallback_that_could_do_it_counts() -> None:
-    other = Requirements("other", traits=HEARS)
+    other = Requirements("other", demand=HEARS)
     able = snapshot("able", models=MappingProxyType({"other": "other"}), **SICK)
 
     assert refused(HEARS, claude(), fallbacks=(other,)).status == 422
@@ -143,13 +143,13 @@ def test_the_message_says_who_lacks_what_and_what_may_have_it() -> None:
             False,
         ),
         ([snapshot()], {"backend": "other"}, True),
-        ([claude()], {"traits": HEARS}, True),
+        ([claude()], {"demand": HEARS}, True),
     ],
 )
 def test_a_refusal_that_no_retry_can_mend_says_so(
     fleet: list[BackendSnapshot], needs: dict[str, Any], is_final: bool
 ) -> None:
-    error = refused(needs.pop("traits", Traits()), *fleet, **needs)
+    error = refused(needs.pop("demand", Demand()), *fleet, **needs)
 
     assert ((b"x-should-retry", b"false") in error_headers(error)) is is_final
 
@@ -185,7 +185,7 @@ def test_a_4xx_is_final_and_a_failure_is_not(error: NexusError, is_final: bool) 
 def test_it_is_a_4xx_exactly_if_every_backend_of_the_model_lacks_it_by_type(
     fleet: tuple[BackendSnapshot, ...],
 ) -> None:
-    decision = decide(Requirements(MODEL, traits=EMBEDS), *fleet, at=10)
+    decision = decide(Requirements(MODEL, demand=EMBEDS), *fleet, at=10)
     if decision.order:
         return
     may = [b for b in fleet if MODEL in b.models or not b.models_known]

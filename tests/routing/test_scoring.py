@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig, WeightsConfig
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Strategy, rank_by_score, weights_of
@@ -75,8 +75,8 @@ def test_a_conversation_goes_where_it_was_before() -> None:
     fleet = [snapshot(name) for name in "abc"]
     smart.affinity.remember((1, 2), "c")
 
-    follow_up = Requirements(MODEL, traits=Traits(prefixes=(1, 2, 3)))
-    other = Requirements(MODEL, traits=Traits(prefixes=(9,)))
+    follow_up = Requirements(MODEL, demand=Demand(prefixes=(1, 2, 3)))
+    other = Requirements(MODEL, demand=Demand(prefixes=(9,)))
 
     assert smart.rank(fleet, follow_up)[0].backend.name == "c"
     assert smart.rank(fleet, other)[0].backend.name == "a"

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import struct
-import threading
 from typing import Any
 
 import pytest
 
-from nexus_core.tokens import count as tokens_module
+from nexus_core.dialects.openai_chat.prompt import prompt_of
 from nexus_core.tokens.count import (
-    THREAD_FROM_BYTES,
     count_text,
     count_tokens,
-    count_tokens_async,
 )
 from nexus_core.tokens.vocabularies import Tokenizers
 from nexus_core.types import CountMethod, TokenCount
@@ -89,7 +86,7 @@ def chat(*content: object) -> dict[str, Any]:
     ],
 )
 def test_a_chat_counts_what_openai_billed(model: str, billed: int, tokenizers: Tokenizers) -> None:
-    counted = count_tokens(tokenizers, model, {"messages": MESSAGES})
+    counted = count_tokens(tokenizers, model, prompt_of({"messages": MESSAGES}))
 
     assert counted == TokenCount(billed, EXACT)
 
@@ -103,13 +100,13 @@ def test_a_chat_counts_what_openai_billed(model: str, billed: int, tokenizers: T
 def test_tools_count_what_openai_billed(
     model: str, billed: int, offered: dict[str, Any], tokenizers: Tokenizers
 ) -> None:
-    counted = count_tokens(tokenizers, model, {"messages": WEATHER_MESSAGES} | offered)
+    counted = count_tokens(tokenizers, model, prompt_of({"messages": WEATHER_MESSAGES} | offered))
 
     assert counted == TokenCount(billed, EXACT)
 
 
 def test_before_the_load_a_count_is_an_estimate_that_says_so() -> None:
-    counted = count_tokens(Tokenizers(), "gpt-4o", {"messages": MESSAGES})
+    counted = count_tokens(Tokenizers(), "gpt-4o", prompt_of({"messages": MESSAGES}))
 
     assert counted.method is ESTIMATED
     assert 90 < counted.tokens < 200
@@ -121,7 +118,7 @@ def test_before_the_load_a_count_is_an_estimate_that_says_so() -> None:
      "o3-mini", "gpt-7", "gpt-oss:20b"],
 )  # fmt: skip
 def test_other_models_are_estimated_and_near(model: str, tokenizers: Tokenizers) -> None:
-    counted = count_tokens(tokenizers, model, {"messages": MESSAGES})
+    counted = count_tokens(tokenizers, model, prompt_of({"messages": MESSAGES}))
 
     assert counted.method is ESTIMATED
     assert 90 < counted.tokens < 250
@@ -162,9 +159,9 @@ PARTS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("what", PARTS)
 def test_what_openai_does_not_publish_is_an_estimate(what: str, tokenizers: Tokenizers) -> None:
-    plain = count_tokens(tokenizers, "gpt-4o", chat(""))
+    plain = count_tokens(tokenizers, "gpt-4o", prompt_of(chat("")))
 
-    counted = count_tokens(tokenizers, "gpt-4o", PARTS[what])
+    counted = count_tokens(tokenizers, "gpt-4o", prompt_of(PARTS[what]))
 
     assert counted.method is ESTIMATED
     assert counted.tokens > plain.tokens
@@ -173,7 +170,7 @@ def test_what_openai_does_not_publish_is_an_estimate(what: str, tokenizers: Toke
 def test_text_parts_count_like_text(tokenizers: Tokenizers) -> None:
     parts = [{"type": "text", "text": "Hello there."}, {"type": "text", "text": "How are you?"}]
 
-    counted = count_tokens(tokenizers, "gpt-4o", chat(parts))
+    counted = count_tokens(tokenizers, "gpt-4o", prompt_of(chat(parts)))
 
     assert counted.is_exact
     separate = [count_text(tokenizers, "gpt-4o", part["text"]).tokens for part in parts]
@@ -195,7 +192,7 @@ def test_text_parts_count_like_text(tokenizers: Tokenizers) -> None:
 def test_a_prompt_is_text_or_token_numbers(
     field: str, value: object, expected: int, tokenizers: Tokenizers
 ) -> None:
-    counted = count_tokens(tokenizers, "text-embedding-3-small", {field: value})
+    counted = count_tokens(tokenizers, "text-embedding-3-small", prompt_of({field: value}))
 
     assert counted == TokenCount(expected, EXACT)
 
@@ -226,26 +223,9 @@ def deep(levels: int) -> object:
     ],
 )
 def test_nothing_that_a_client_sends_raises(fields: dict[str, Any], tokenizers: Tokenizers) -> None:
-    counted = count_tokens(tokenizers, "gpt-4o", fields)
+    counted = count_tokens(tokenizers, "gpt-4o", prompt_of(fields))
 
     assert counted.tokens >= 0
-
-
-async def test_a_long_body_is_counted_in_a_thread_and_a_short_one_is_not(
-    tokenizers: Tokenizers, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    counting_in: list[threading.Thread] = []
-
-    def count(*arguments: Any) -> TokenCount:
-        counting_in.append(threading.current_thread())
-        return count_tokens(*arguments)
-
-    monkeypatch.setattr(tokens_module, "count_tokens", count)
-    for size in (THREAD_FROM_BYTES - 1, THREAD_FROM_BYTES):
-        await count_tokens_async(tokenizers, "gpt-4o", chat("hi"), size)
-
-    here = threading.main_thread()
-    assert [thread is here for thread in counting_in] == [True, False]
 
 
 # Images -------------------------------------------------------------------------------------------
@@ -276,8 +256,8 @@ def webp(width: int, height: int) -> str:
 
 def image(model: str, tokenizers: Tokenizers, **fields: str) -> int:
     part = [{"type": "image_url", "image_url": fields}]
-    framed = count_tokens(tokenizers, model, chat("")).tokens
-    return count_tokens(tokenizers, model, chat(part)).tokens - framed
+    framed = count_tokens(tokenizers, model, prompt_of(chat(""))).tokens
+    return count_tokens(tokenizers, model, prompt_of(chat(part))).tokens - framed
 
 
 # The first two are the examples of OpenAI's guide.

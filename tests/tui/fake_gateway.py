@@ -56,7 +56,7 @@ class FakeGateway:
         strategy = Strategy(self.config.routing, Random(0))
         context = RoutingContext(self.registry.snapshots(), strategy)
         need = read_requirements(
-            question.model, question.hints, self.config.routing, question.traits
+            question.model, question.hints, self.config.routing, question.demand
         )
         return explain(foresee(need, with_usable(context, question.usable)))
 

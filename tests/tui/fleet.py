@@ -23,7 +23,6 @@ from nexus_core.observe.events import (
 from nexus_core.types import (
     Cost,
     CountMethod,
-    Endpoint,
     HealthCause,
     HealthStatus,
     PrivacyZone,
@@ -240,7 +239,7 @@ def publish(gateway: FakeGateway, request_id: str, story: Story) -> None:
         RequestReceived(
             at=at,
             request_id=request_id,
-            endpoint=Endpoint.CHAT_COMPLETIONS,
+            endpoint="/v1/chat/completions",
             model=story.model,
             is_streaming=True,
             client="ci",

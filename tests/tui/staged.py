@@ -12,7 +12,6 @@ from nexus_core.errors import InvalidRequestError
 from nexus_core.money.report import CostReport, CostRow
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_core.types import Endpoint
 from nexus_tui.sources.base import FoundKey, FoundServer
 from nexus_tui.sources.local import LocalSource
 from tests.tui.fake_gateway import NOW, FakeGateway
@@ -142,7 +141,7 @@ def captured(request_id: str, answer: bytes, body: bytes = _BODY) -> CapturedExc
     """A request for gpt-4 and its whole answer, as the core keeps them."""
     return CapturedExchange(
         request_id=request_id,
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="gpt-4",
         body=body,
         answer=answer,

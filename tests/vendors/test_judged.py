@@ -16,7 +16,7 @@ from nexus_core.providers.http import AgentSettings
 from nexus_core.proxy.exchange import AttemptFailedError, Exchange
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 from nexus_core.upstream import create_engine
 from tests.contract.scripted_upstream import Script, ScriptedUpstream, answers, streams
 from tests.vendors.live import KEY, backend, nexus_with
@@ -50,11 +50,11 @@ async def failure_of(provider: Provider, url: str, *, stream: bool) -> AttemptFa
     engine = create_engine("aiohttp")
     agent = create_agent(config, engine, AgentSettings())
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
-    request = read_request(Endpoint.CHAT_COMPLETIONS, json.dumps(body).encode())
+    request = read_request(Operation.CHAT, json.dumps(body).encode())
     exchange = Exchange(agent, ServerConfig(), lambda: True)
     try:
         with pytest.raises(AttemptFailedError) as caught:
-            await exchange.open(agent.prepare(Endpoint.CHAT_COMPLETIONS, request, provider.model))
+            await exchange.open(agent.prepare(request, provider.model))
         return caught.value
     finally:
         await exchange.close()

@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import AfterValidator
 
 from nexus_core.api.admin.control import answer
 from nexus_core.api.docs.schemas import REQUEST_HEADERS
 from nexus_core.api.headers import read_hints
 from nexus_core.control.commands import SendRequest
 from nexus_core.control.question import read_question
-from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.dialects.inbound import CHAT_PATH, INBOUND
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.routing.explain import Explanation, Question, as_json
-from nexus_core.types import Endpoint, JsonObject, is_object
+from nexus_core.types import JsonObject, is_object
 
 _QUESTION = b'"question"'
+
+
+def _inbound(path: str) -> str:
+    if path not in INBOUND:
+        *others, last = map(repr, INBOUND)
+        raise ValueError(f"Input should be {', '.join(others)} or {last}")
+    return path
+
+
+InboundPath = Annotated[
+    str, AfterValidator(_inbound), Query(json_schema_extra={"enum": [*INBOUND]})
+]
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -28,9 +41,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     router = APIRouter(prefix="/nexus", tags=["control"])
 
     @router.post("/explain")
-    async def explain_request(
-        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    ) -> Response:
+    async def explain_request(request: Request, endpoint: InboundPath = CHAT_PATH) -> Response:
         """Explain the route of a request without sending it.
 
         The body is a request as the data plane takes it, with its X-Nexus-* headers.
@@ -48,9 +59,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         return Response(json.dumps(as_json(explanation)), media_type="application/json")
 
     @router.post("/send")
-    async def send_request(
-        request: Request, endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS
-    ) -> Response:
+    async def send_request(request: Request, endpoint: InboundPath = CHAT_PATH) -> Response:
         """Send a request as the operator; events and GET /nexus/requests show the result.
 
         Body, X-Nexus-* headers and routing rules are those of the data plane. The answer is
@@ -74,7 +83,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 async def _explain_body(
-    gateway: Gateway, request: Request, endpoint: Endpoint, body: bytes
+    gateway: Gateway, request: Request, endpoint: str, body: bytes
 ) -> Explanation:
     """Of what the data plane would make of the request.
 
@@ -84,15 +93,16 @@ async def _explain_body(
     usable = tuple(request.query_params.getlist("usable"))
     names = gateway.registry.names
     _check_backends("usable", usable, names)
-    asked = read_request(endpoint, body)
+    dialect, operation = INBOUND[endpoint]
+    asked = dialect.read_request(operation, body)
     question = Question(
         model=asked.model,
         hints=read_hints(request.scope, names),
-        traits=read_traits(endpoint, asked.fields),
+        demand=asked.demand,
         usable=usable,
     )
     wants_translation = request.query_params.get("translate") != "false"
-    return await gateway.explainer.explain(question, asked if wants_translation else None, endpoint)
+    return await gateway.explainer.explain(question, asked if wants_translation else None)
 
 
 def _parsed_question(body: bytes) -> JsonObject | None:

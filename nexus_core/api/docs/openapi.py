@@ -11,7 +11,6 @@ from fastapi.openapi.utils import get_openapi
 from nexus_core.api.auth import needs_key, refusals
 from nexus_core.api.docs.schemas import REQUEST_HEADERS, RESPONSE_HEADERS, SCHEMAS, SECURITY
 from nexus_core.config.schema import AuthConfig
-from nexus_core.types import Endpoint
 
 Json: TypeAlias = dict[str, Any]
 
@@ -47,7 +46,8 @@ _SSE: Json = {"content": {"text/event-stream": {}}}
 class _Inference:
     """An operation that is served before FastAPI."""
 
-    endpoint: Endpoint
+    path: str
+    name: str  # for generated clients
     title: str
     text: str
     asked: str  # names of schemas
@@ -57,7 +57,8 @@ class _Inference:
 
 _INFERENCES = (
     _Inference(
-        Endpoint.CHAT_COMPLETIONS,
+        "/v1/chat/completions",
+        "chat_completions",
         "Chat",
         "OpenAI chat completions, streaming or not. Unlisted fields pass through unchanged.",
         "ChatRequest",
@@ -65,7 +66,8 @@ _INFERENCES = (
         streams=True,
     ),
     _Inference(
-        Endpoint.COMPLETIONS,
+        "/v1/completions",
+        "completions",
         "Text completion",
         "OpenAI's legacy text completions; only on backends with an OpenAI-compatible API.",
         "CompletionRequest",
@@ -73,7 +75,8 @@ _INFERENCES = (
         streams=True,
     ),
     _Inference(
-        Endpoint.EMBEDDINGS,
+        "/v1/embeddings",
+        "embeddings",
         "Embeddings",
         "OpenAI embeddings.",
         "EmbeddingsRequest",
@@ -142,7 +145,7 @@ def build(app: FastAPI, auth: AuthConfig) -> Json:
     for path, operations in schema["paths"].items():
         for method, operation in operations.items():
             _complete(operation, method, path, auth)
-    inferences = {one.endpoint.value: {"post": _inference(one, auth)} for one in _INFERENCES}
+    inferences = {one.path: {"post": _inference(one, auth)} for one in _INFERENCES}
     schema["paths"] = {**inferences, **schema["paths"]}
     components = schema.setdefault("components", {})
     for unsent in ("HTTPValidationError", "ValidationError"):
@@ -201,7 +204,7 @@ def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None
 
 
 def _inference(one: _Inference, auth: AuthConfig) -> Json:
-    path = one.endpoint.value
+    path = one.path
     ok = dict(_object(one.answered)["content"])
     if one.streams:
         ok |= _SSE["content"]
@@ -215,7 +218,7 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
         "tags": ["inference"],
         "summary": one.title,
         "description": one.text,
-        "operationId": one.endpoint.name.lower(),
+        "operationId": one.name,
         "parameters": [_ref("parameters", name) for name in _PROMPT_HEADERS],
         "requestBody": {"required": True, **_object(one.asked)},
         "responses": {

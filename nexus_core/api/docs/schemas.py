@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic import ConfigDict, TypeAdapter
 
 from nexus_core.control.question import QuestionBody
-from nexus_core.dialects.openai_chat.request import MAX_MODEL_CHARS
+from nexus_core.dialects.request import MAX_MODEL_CHARS
 from nexus_core.errors import ActionableErrorContext
 from nexus_core.types import BudgetStatus, PrivacyZone, RouteReason
 

@@ -15,7 +15,7 @@ from nexus_core.api.asgi.messages import (
     send_whole,
 )
 from nexus_core.api.auth import Caller
-from nexus_core.api.errors import error_body, error_event, error_headers
+from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     NexusHeaders,
@@ -23,13 +23,12 @@ from nexus_core.api.headers import (
     read_hints,
     shown_headers,
 )
-from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import read_traits
+from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.inbound import Inbound
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.types import Endpoint
 from nexus_core.upstream.base import Headers
 
 
@@ -41,7 +40,7 @@ class Completions:
 
     async def serve(
         self,
-        endpoint: Endpoint,
+        asked: Inbound,
         scope: Scope,
         receive: Receive,
         send: Send,
@@ -58,23 +57,22 @@ class Completions:
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
         body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
-        openai = read_request(endpoint, body)
+        envelope = asked.dialect.read_request(asked.operation, body, request_id)
         hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
-            id=request_id,
-            endpoint=endpoint,
-            openai=openai,
+            envelope=envelope,
+            dialect=asked.dialect,
             need=read_requirements(
-                openai.model,
+                envelope.model,
                 hints,
                 self._gateway.config.routing,
-                read_traits(endpoint, openai.fields),
+                envelope.demand,
             ),
             client=caller.name,
             headers=shown_headers(scope["headers"]),
             received=received,
         )
-        reply = AsgiReply(send, request_id)
+        reply = AsgiReply(send, request_id, asked.dialect)
         try:
             async with asyncio.TaskGroup() as tasks:
                 watcher = tasks.create_task(_watch(receive, reply), name="client-watch")
@@ -97,8 +95,10 @@ async def _watch(receive: Receive, reply: AsgiReply) -> None:
 class AsgiReply:
     """Reply to a client as ASGI messages."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, send: Send, request_id: str, dialect: Dialect) -> None:
         self._send = send
+        self._dialect = dialect
+        self._stream_type = dialect.stream_type.encode()
         self._request_id = request_id
         self._last = b"\n\n"
         self._is_stream = False
@@ -112,7 +112,7 @@ class AsgiReply:
         self._is_stream = length is None
         if length is not None:
             headers.append((b"content-length", str(length).encode()))
-        if dict(headers).get(b"content-type", b"").startswith(b"text/event-stream"):
+        if dict(headers).get(b"content-type", b"").startswith(self._stream_type):
             headers += STREAM_HEADERS
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
@@ -134,7 +134,7 @@ class AsgiReply:
         Nothing fits behind a whole answer, which has been handed over by then.
         """
         if self._is_stream:
-            await self.send(self._border() + error_event(error))
+            await self.send(self._border() + self._dialect.error_event(error))
         await self.finish()
 
     async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
@@ -142,7 +142,7 @@ class AsgiReply:
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
         self.is_finished = True
-        await send_whole(self._send, error.status, headers, error_body(error))
+        await send_whole(self._send, error.status, headers, self._dialect.error(error))
         return shown_headers(headers)
 
     def _border(self) -> bytes:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from nexus_core.api.errors import error_body
+from nexus_core.dialects.inbound import DEFAULT
 from nexus_core.errors import InvalidRequestError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Http1Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed, in the envelope of every other error, and hang up."""
-        body = error_body(InvalidRequestError(msg))
+        body = DEFAULT.error(InvalidRequestError(msg))
         head = b"content-type: application/json\r\ncontent-length: %d\r\n" % len(body)
         self.transport.write(
             b"HTTP/1.1 400 Bad Request\r\n" + head + b"connection: close\r\n\r\n" + body

@@ -14,13 +14,14 @@ from nexus_core.api.asgi.messages import (
     Send,
     send_early,
 )
-from nexus_core.api.errors import error_body, error_headers
+from nexus_core.api.errors import error_headers
+from nexus_core.dialects.inbound import DEFAULT
 from nexus_core.errors import OutOfDescriptorsError
 
 _NO_ROOM = OutOfDescriptorsError(
     "the connection limit of Nexus is reached and no connection is idle; try again in a moment"
 )
-_NO_ROOM_BODY = error_body(_NO_ROOM)
+_NO_ROOM_BODY = DEFAULT.error(_NO_ROOM)
 _CLOSE = (b"connection", b"close")
 _NO_ROOM_BYTES = b"".join(
     (

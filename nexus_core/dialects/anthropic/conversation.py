@@ -16,8 +16,8 @@ from nexus_core.dialects.anthropic.thinking_blocks import (
 )
 from nexus_core.dialects.anthropic.tool_ids import to_anthropic_id
 from nexus_core.dialects.history import Placed, calls_of, repair_history
-from nexus_core.dialects.hub import Message
-from nexus_core.dialects.openai_chat.request import parse_finite_json
+from nexus_core.dialects.hub.request import Message
+from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.tool_calls.tools import Tools
 from nexus_core.types import JsonObject, is_object

@@ -7,13 +7,7 @@ from typing import TypeAlias
 from urllib.parse import urlsplit
 
 from nexus_core.dialects.anthropic.models import Family
-from nexus_core.dialects.hub import (
-    AssistantPart,
-    FilePart,
-    ImagePart,
-    ToolPart,
-    UserPart,
-)
+from nexus_core.dialects.hub.request import AssistantPart, FilePart, ImagePart, ToolPart, UserPart
 from nexus_core.dialects.media import Media, is_data_url, read_data_url, read_file
 from nexus_core.dialects.report import Findings
 from nexus_core.types import JsonObject, is_object

@@ -16,8 +16,8 @@ from nexus_core.dialects.anthropic.reasoning import (
 )
 from nexus_core.dialects.anthropic.sampling import read_sampling
 from nexus_core.dialects.anthropic.tools import declare_tools, read_tools
-from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.limits import completion_limit
+from nexus_core.dialects.hub.limits import completion_limit
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import anthropic_strict
 from nexus_core.dialects.schema.written import CannotSayError

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 
 from nexus_core.dialects.anthropic.thinking_blocks import carry, extra_content
-from nexus_core.dialects.openai_chat.answer import (
+from nexus_core.dialects.hub.answer import (
     AnswerHead,
     FinishReason,
     assistant_message,
@@ -16,7 +16,7 @@ from nexus_core.dialects.openai_chat.answer import (
     tool_call,
     url_citation,
 )
-from nexus_core.dialects.openai_chat.request import parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage

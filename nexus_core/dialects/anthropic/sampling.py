@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.anthropic.models import Family
-from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.report import Findings
 from nexus_core.types import JsonObject
 

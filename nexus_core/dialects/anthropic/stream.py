@@ -22,7 +22,7 @@ from nexus_core.dialects.anthropic.thinking_blocks import (
     carry,
     extra_content,
 )
-from nexus_core.dialects.openai_chat.answer import (
+from nexus_core.dialects.hub.answer import (
     AnswerHead,
     FinishReason,
     chunk,
@@ -30,14 +30,14 @@ from nexus_core.dialects.openai_chat.answer import (
     tool_call_start,
     usage_chunk,
 )
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.dialects.tool_calls.arguments import ArgumentStream
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, JsonValue
 
 MAX_OPEN_BLOCKS = 64  # at once; the provider opens one after the other
 MAX_CITATIONS = 256  # of one text block

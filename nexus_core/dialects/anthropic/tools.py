@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple
 
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.anthropic.parts import cache_marker
-from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema import anthropic_strict, anthropic_tools
 from nexus_core.dialects.schema.written import CannotSayError, Written

@@ -24,7 +24,7 @@ from nexus_core.dialects.gemini.candidates import (
 from nexus_core.dialects.gemini.extras import read_annotations, read_logprobs
 from nexus_core.dialects.gemini.usage import read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
-from nexus_core.dialects.openai_chat import answer as chat_answer
+from nexus_core.dialects.hub import answer as chat_answer
 from nexus_core.dialects.report import ModelFailedError
 from nexus_core.types import JsonObject
 

@@ -12,8 +12,8 @@ from hashlib import sha256
 from typing import TypeAlias
 
 from nexus_core.dialects.gemini.values import as_list, as_object, as_text, write_object
-from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.answer import FinishReason
+from nexus_core.dialects.hub.answer import FinishReason
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.types import JsonObject
 

@@ -9,7 +9,7 @@ from nexus_core.dialects.gemini.models import Family
 from nexus_core.dialects.gemini.parts import translate_parts
 from nexus_core.dialects.gemini.values import read_object, read_value
 from nexus_core.dialects.history import Placed, calls_of, repair_history
-from nexus_core.dialects.hub import Message
+from nexus_core.dialects.hub.request import Message
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.tool_calls.tools import Tools
 from nexus_core.types import JsonObject, is_object

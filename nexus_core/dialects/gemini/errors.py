@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from nexus_core.dialects.openai_chat.answer import error_envelope
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
-from nexus_core.types import JsonObject, is_list, is_object
+from nexus_core.dialects.hub.answer import error_envelope
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 
 _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _UNREADABLE = "the provider gave no readable error"

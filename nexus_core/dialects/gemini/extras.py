@@ -8,9 +8,8 @@ from itertools import accumulate
 
 from nexus_core.dialects.gemini.candidates import parts_of
 from nexus_core.dialects.gemini.values import as_list, as_number, as_object, as_text
-from nexus_core.dialects.openai_chat.answer import url_citation
-from nexus_core.dialects.openai_chat.request import JsonValue
-from nexus_core.types import JsonObject
+from nexus_core.dialects.hub.answer import url_citation
+from nexus_core.types import JsonObject, JsonValue
 
 
 def read_logprobs(candidate: JsonObject) -> JsonObject | None:

@@ -8,8 +8,8 @@ from __future__ import annotations
 from nexus_core.dialects.gemini.contents import Conversation
 from nexus_core.dialects.gemini.models import Family, family_of
 from nexus_core.dialects.gemini.tools import declare_tools, translate_tools
-from nexus_core.dialects.hub import ChatRequest
-from nexus_core.dialects.openai_chat.limits import completion_limit
+from nexus_core.dialects.hub.limits import completion_limit
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.dialects.schema import gemini
 from nexus_core.dialects.schema.written import CannotSayError

@@ -30,12 +30,12 @@ from nexus_core.dialects.gemini.errors import read_error
 from nexus_core.dialects.gemini.extras import Source, read_logprobs, read_sources
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
-from nexus_core.dialects.openai_chat import answer as chat_answer
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_json
+from nexus_core.dialects.hub import answer as chat_answer
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import JsonObject
+from nexus_core.types import JsonObject, JsonValue
 
 _MAX_INDEX = 127  # of a candidate; Google gives 8 at most
 _EVERYTHING = AnswerForm()

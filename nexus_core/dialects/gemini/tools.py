@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from nexus_core.dialects.gemini.models import Family
-from nexus_core.dialects.hub import ChatRequest
+from nexus_core.dialects.hub.request import ChatRequest
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema import gemini
 from nexus_core.dialects.tool_calls.tools import (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 
-from nexus_core.dialects.openai_chat.request import JsonValue, parse_finite_json
-from nexus_core.types import JsonObject
+from nexus_core.dialects.parsing import parse_finite_json
+from nexus_core.types import JsonObject, JsonValue
 
 
 def read_object(text: str) -> JsonObject | None:

@@ -1,23 +1,24 @@
-"""Read and check OpenAI requests and answers; renaming the model changes no other byte."""
+"""Read and check OpenAI requests; renaming the model changes no other byte."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from math import isfinite
-from typing import Any, TypeAlias, assert_never
+from typing import Any
 
+from nexus_core.dialects.openai_chat.demand import read_demand
+from nexus_core.dialects.parsing import refuse_constant
+from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import Endpoint, JsonObject
+from nexus_core.types import DialectName, JsonObject, JsonValue, Operation
 
-# Parsed JSON of any kind: `isinstance` narrows it, where `is_object` would cost too much.
-JsonValue: TypeAlias = "JsonObject | list[JsonValue] | str | float | bool | None"
-
-MAX_MODEL_CHARS = 256
-MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
 MAX_DEPTH = 200  # of a request's objects and lists in each other
+
+PATHS = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.COMPLETIONS: "/v1/completions",
+    Operation.EMBEDDINGS: "/v1/embeddings",
+}
 
 _REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
 _WITH_USAGE = {"include_usage": True}
@@ -25,47 +26,7 @@ _WITH_USAGE = {"include_usage": True}
 _WHITESPACE = re.compile(r"[ \t\n\r]*")
 
 
-@dataclass(frozen=True, slots=True)
-class OpenAIRequest:
-    """A checked request: its fields, and the very bytes it came in."""
-
-    model: str
-    is_streaming: bool
-    fields: JsonObject = field(repr=False)
-    body: bytes = field(repr=False)
-    spans: Mapping[str, tuple[int, int]] = field(repr=False)  # bytes of values: see _REPLACED
-
-    @property
-    def wants_usage(self) -> bool:
-        """The client asked for the usage of its stream."""
-        options: JsonValue = self.fields.get("stream_options")
-        return isinstance(options, dict) and options.get("include_usage") is True
-
-    def body_for(self, model: str, *, adds_usage: bool = False) -> bytes:
-        """The body to send where the model goes by `model`; only those bytes change.
-
-        Args:
-            adds_usage: ask for the stream's usage, too, which changes or adds `stream_options`.
-        """
-        changes: dict[tuple[int, int], bytes] = {}
-        if model != self.model:
-            changes[self.spans["model"]] = json.dumps(model, ensure_ascii=False).encode()
-        if adds_usage:
-            given: JsonValue = self.fields.get("stream_options")
-            options = {**given, "include_usage": True} if isinstance(given, dict) else _WITH_USAGE
-            text = json.dumps(options).encode()
-            if (span := self.spans.get("stream_options")) is not None:
-                changes[span] = text
-            else:
-                begin = self.body.index(b"{") + 1
-                changes[begin, begin] = b'"stream_options": ' + text + b", "
-        body = self.body
-        for (start, end), value in sorted(changes.items(), reverse=True):
-            body = body[:start] + value + body[end:]
-        return body
-
-
-def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
+def read_request(operation: Operation, body: bytes, request_id: str = "") -> Request:
     """Parse and check what a client sent.
 
     Only what routing and every backend rely on is checked; unknown fields pass.
@@ -82,20 +43,50 @@ def read_request(endpoint: Endpoint, body: bytes) -> OpenAIRequest:
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(fields)
     model = _checked_model(fields)
-    match endpoint:
-        case Endpoint.CHAT_COMPLETIONS:
-            _check_messages(fields)
-        case Endpoint.COMPLETIONS:
-            _check_text(fields, "prompt")
-        case Endpoint.EMBEDDINGS:
-            _check_text(fields, "input")
-        case _:
-            assert_never(endpoint)
-    stream = fields.get("stream") if endpoint is not Endpoint.EMBEDDINGS else None
+    demand = read_demand(operation, fields)
+    stream = fields.get("stream") if operation is not Operation.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
         raise InvalidRequestError("stream: true or false is required", param="stream")
-    in_bytes = {name: _in_bytes(text, *span) for name, span in spans.items()}
-    return OpenAIRequest(model, bool(stream), fields, body, in_bytes)
+    if not text.isascii():
+        spans = {name: _in_bytes(text, *span) for name, span in spans.items()}
+    return Request(
+        id=request_id,
+        path=PATHS[operation],
+        dialect=DialectName.OPENAI_CHAT,
+        operation=operation,
+        model=model,
+        is_streaming=bool(stream),
+        demand=demand,
+        body=body,
+        model_span=spans["model"],
+        options_span=spans.get("stream_options"),
+        parsed=fields,
+    )
+
+
+def write_request(request: Request, model: str, *, adds_usage: bool = False) -> bytes:
+    """The body to send where the model goes by `model`; only those bytes change.
+
+    Args:
+        request: that came in this dialect.
+        adds_usage: ask for the stream's usage, too, which changes or adds `stream_options`.
+    """
+    changes: dict[tuple[int, int], bytes] = {}
+    if model != request.model and request.model_span is not None:
+        changes[request.model_span] = json.dumps(model, ensure_ascii=False).encode()
+    if adds_usage:
+        given: JsonValue = request.parsed.get("stream_options")
+        options = {**given, "include_usage": True} if isinstance(given, dict) else _WITH_USAGE
+        text = json.dumps(options).encode()
+        if request.options_span is not None:
+            changes[request.options_span] = text
+        else:
+            begin = request.body.index(b"{") + 1
+            changes[begin, begin] = b'"stream_options": ' + text + b", "
+    body = request.body
+    for (start, end), value in sorted(changes.items(), reverse=True):
+        body = body[:start] + value + body[end:]
+    return body
 
 
 def _check_depth(fields: JsonObject) -> None:
@@ -118,53 +109,7 @@ def _in_bytes(text: str, start: int, end: int) -> tuple[int, int]:
     return first, first + len(text[start:end].encode())
 
 
-def read_service_tier(fields: Mapping[str, object]) -> str | None:
-    """Which tier served an answer, where it says so: tiers have prices of their own."""
-    tier = fields.get("service_tier")
-    return tier if isinstance(tier, str) else None
-
-
-def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
-    """Parse JSON from outside.
-
-    Args:
-        allows_nan: NaN and infinities are numbers, as Python's servers and clients have them.
-
-    Raises:
-        ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
-    """
-    try:
-        value: JsonValue = json.loads(text, parse_constant=None if allows_nan else _refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    return value
-
-
-def parse_finite_json(text: str | bytes) -> JsonValue:
-    """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
-
-    Raises:
-        ValueError: as `parse_json`, or a number is beyond what a float holds.
-    """
-    try:
-        value: JsonValue = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
-    return value
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not isfinite(value):
-        raise ValueError("a number is out of range")
-    return value
-
-
-def _refuse_constant(name: str) -> object:
-    raise ValueError(f"{name} is not JSON")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
@@ -225,23 +170,3 @@ def _checked_model(fields: JsonObject) -> str:
     except UnicodeEncodeError as error:
         raise InvalidRequestError("model: not valid Unicode", param="model") from error
     return model
-
-
-def _check_text(fields: JsonObject, name: str) -> None:
-    if not isinstance(fields.get(name), str | list):
-        raise InvalidRequestError(f"{name}: a string or a list is required", param=name)
-
-
-def _check_messages(fields: JsonObject) -> None:
-    messages: JsonValue = fields.get("messages")
-    if not isinstance(messages, list) or not messages:
-        raise InvalidRequestError("messages: a non-empty list is required", param="messages")
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise InvalidRequestError(
-                f"messages[{index}]: an object is required", param=f"messages[{index}]"
-            )
-        if not isinstance(message.get("role"), str):
-            raise InvalidRequestError(
-                f"messages[{index}].role: a string is required", param=f"messages[{index}].role"
-            )

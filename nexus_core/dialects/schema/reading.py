@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from math import isfinite
 
-from nexus_core.dialects.openai_chat.request import JsonValue
 from nexus_core.dialects.schema.keywords import (
     ANNOTATIONS,
     KINDS,
@@ -29,7 +28,7 @@ from nexus_core.dialects.schema.keywords import (
 )
 from nexus_core.dialects.schema.references import References, Schema
 from nexus_core.dialects.tool_calls.names import slug
-from nexus_core.types import JsonObject, is_list, is_object
+from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 
 MAX_DEPTH = 64  # of schemas in each other: deeper than any that means something
 MAX_NOTES = 20

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from nexus_core.dialects.openai_chat.request import parse_finite_json
+from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.schema.roots import VALUE
 from nexus_core.types import JsonObject, is_list, is_object
 

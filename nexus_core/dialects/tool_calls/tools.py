@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from sys import float_info
 
-from nexus_core.dialects.hub import ChatRequest, FunctionDefinition
+from nexus_core.dialects.hub.request import ChatRequest, FunctionDefinition
 from nexus_core.dialects.report import Findings
 from nexus_core.dialects.schema.kept import Kept, Writer
 from nexus_core.dialects.schema.reading import read_schema

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from nexus_core.upstream.base import Headers
 
-_EVENTS = "text/event-stream"
 _JSON = "application/json"
 _TEXT = "text/plain; charset=utf-8"
 
 
-def as_events(headers: Headers) -> Headers:
-    """The headers of an event stream."""
-    return _typed(headers, _EVENTS, _EVENTS)
+def as_stream(headers: Headers, stream_type: str) -> Headers:
+    """The headers of a stream of that media type."""
+    return _typed(headers, stream_type, stream_type)
 
 
 def as_json(headers: Headers) -> Headers:

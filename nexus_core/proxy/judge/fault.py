@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
-from nexus_core.proxy.judge.error_report import ErrorReport
+from nexus_core.dialects.base import ErrorReport
 
 
 class FailureKind(Enum):

@@ -22,7 +22,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import read_event
 from nexus_core.observe.event_log import CAPACITY
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import PrivacyZone
 from tests.running import served
 
 
@@ -45,7 +45,7 @@ def received(request_id: str, size: int = 2) -> RequestReceived:
     return RequestReceived(
         at=1.0,
         request_id=request_id,
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="m",
         is_streaming=False,
         client=None,

@@ -8,7 +8,12 @@ from typing import Any
 from nexus_core.catalog import BackendType
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsage
-from nexus_core.types import Cost, CountMethod, Endpoint, PrivacyZone, RouteReason
+from nexus_core.types import (
+    Cost,
+    CountMethod,
+    PrivacyZone,
+    RouteReason,
+)
 from tests.api.in_process import client
 
 
@@ -57,7 +62,7 @@ def end(gateway: Gateway, request_id: str, **money: Any) -> None:
         RequestReceived(
             at=1.0,
             request_id=request_id,
-            endpoint=Endpoint.CHAT_COMPLETIONS,
+            endpoint="/v1/chat/completions",
             model="m",
             is_streaming=False,
             client=None,

@@ -20,9 +20,9 @@ from schemathesis.generation import GenerationMode
 
 from nexus_core.api.app import create_app
 from nexus_core.api.docs.openapi import ROUTES, build
-from nexus_core.api.errors import error_body
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
+from nexus_core.dialects.inbound import DEFAULT, INBOUND
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
@@ -30,7 +30,7 @@ from nexus_core.errors import (
     CapacityExceededError,
 )
 from nexus_core.gateway import Gateway, GatewayOptions
-from nexus_core.types import Endpoint, PrivacyZone
+from nexus_core.types import Operation, PrivacyZone
 from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.api.in_process import client
 from tests.api.in_thread import in_thread
@@ -58,7 +58,7 @@ def test_the_schema_is_valid_openapi(auth: dict[str, Any]) -> None:
 
 
 def test_every_path_is_told_and_known() -> None:
-    hot = {("post", endpoint.value) for endpoint in Endpoint}
+    hot = {("post", path) for path in INBOUND}
 
     told = {(method, path) for method, path, _ in operations(schema_with())}
 
@@ -109,14 +109,14 @@ def test_only_inference_answers_422_and_nothing_a_validation_error() -> None:
 
     with_422 = {path for _, path, one in operations(schema) if "422" in one["responses"]}
 
-    assert with_422 == {endpoint.value for endpoint in Endpoint}
+    assert with_422 == INBOUND.keys()
     assert "HTTPValidationError" not in str(schema)
 
 
 def test_the_context_of_a_503_has_the_fields_that_are_sent() -> None:
     status = BackendStatus("a", "at_capacity", PrivacyZone.OPEN, 1)
     sent = json.loads(
-        error_body(CapacityExceededError("m", ActionableErrorContext(1, (status,), 2)))
+        DEFAULT.error(CapacityExceededError("m", ActionableErrorContext(1, (status,), 2)))
     )
 
     schemas = schema_with()["components"]["schemas"]
@@ -141,8 +141,8 @@ def test_explain_takes_a_question_in_place_of_a_request() -> None:
 
 def test_inference_tells_its_headers_and_bodies() -> None:
     schema = schema_with()
-    for endpoint in Endpoint:
-        operation = schema["paths"][endpoint.value]["post"]
+    for path, inbound in INBOUND.items():
+        operation = schema["paths"][path]["post"]
         asked = {one["$ref"].rpartition("/")[2] for one in operation["parameters"]}
         told = operation["responses"]["200"]["headers"]
 
@@ -150,7 +150,7 @@ def test_inference_tells_its_headers_and_bodies() -> None:
         assert {"X-Nexus-Backend", "X-Nexus-Cost-Estimated", "X-Nexus-Request-Id"} <= set(told)
         assert operation["requestBody"]["required"]
         assert ("text/event-stream" in operation["responses"]["200"]["content"]) == (
-            endpoint is not Endpoint.EMBEDDINGS
+            inbound.operation is not Operation.EMBEDDINGS
         )
 
 

@@ -23,7 +23,7 @@ from nexus_core.dialects.anthropic import (
     translate_response,
 )
 from nexus_core.dialects.anthropic.tool_ids import to_anthropic_id
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.errors import UnsupportedFieldsError

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from nexus_core.dialects.anthropic import estimate_tokens, translate_request
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.build import (
     HAIKU_3,

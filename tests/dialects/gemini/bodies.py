@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from nexus_core.dialects.gemini import translate_request
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import Translation
 
 MODEL = "gemini-3.8-flash"

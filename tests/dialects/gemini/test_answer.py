@@ -6,7 +6,7 @@ import pytest
 from google.genai.types import FinishReason
 
 from nexus_core.dialects.gemini import AnswerForm, read_usage, translate_response
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject
 from tests.dialects.gemini.bodies import CLOCK, USER, answer

@@ -16,7 +16,7 @@ from nexus_core.dialects.gemini import (
     translate_request,
     translate_response,
 )
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
 from nexus_core.errors import UnsupportedFieldsError

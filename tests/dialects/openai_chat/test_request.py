@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.openai_chat.request import read_request
+from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 
-CHAT = Endpoint.CHAT_COMPLETIONS
+CHAT = Operation.CHAT
 MESSAGES = '"messages":[{"role":"user","content":"hi"}]'
 
 
@@ -52,10 +52,10 @@ def test_a_wrong_chat_request_is_refused_with_what_is_wrong(
 
 def test_a_completion_needs_a_prompt() -> None:
     with pytest.raises(InvalidRequestError, match="prompt") as caught:
-        read_request(Endpoint.COMPLETIONS, b'{"model":"m"}')
+        read_request(Operation.COMPLETIONS, b'{"model":"m"}')
 
     assert caught.value.param == "prompt"
-    assert read_request(Endpoint.COMPLETIONS, b'{"model":"m","prompt":""}').model == "m"
+    assert read_request(Operation.COMPLETIONS, b'{"model":"m","prompt":""}').model == "m"
 
 
 def test_the_body_is_the_very_bytes_that_came() -> None:
@@ -63,7 +63,7 @@ def test_the_body_is_the_very_bytes_that_came() -> None:
 
     request = read_request(CHAT, body)
 
-    assert request.body_for("m") is body
+    assert write_request(request, "m") is body
     assert request.is_streaming
 
 
@@ -94,7 +94,7 @@ def test_renaming_changes_the_models_bytes_and_no_others(
     if not ascii_only and any("\ud800" <= c <= "\udfff" for c in first):
         return
 
-    renamed = read_request(CHAT, body).body_for(target)
+    renamed = write_request(read_request(CHAT, body), target)
 
     if model == target:
         assert renamed == body

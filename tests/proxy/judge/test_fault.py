@@ -7,16 +7,28 @@ from typing import Any
 
 import pytest
 
-from nexus_core.proxy.judge.bodies import judge_status, judge_whole, refuses_addition
-from nexus_core.proxy.judge.error_report import read_report
+from nexus_core.dialects.error_report import read_error_body, read_report
+from nexus_core.dialects.openai_chat.additions import refuses_addition
+from nexus_core.dialects.openai_chat.failures import read_failure
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
-from nexus_core.types import Endpoint
+from nexus_core.types import Operation
 
 FAILED, BUSY, ACCOUNT_BUSY = FailureKind.FAILED, FailureKind.BUSY, FailureKind.ACCOUNT_BUSY
 NO_CREDIT, REFUSED_KEY = FailureKind.NO_CREDIT, FailureKind.REFUSED_KEY
 FORBIDDEN, REFUSED_CONTENT = FailureKind.FORBIDDEN, FailureKind.REFUSED_CONTENT
 
-CHAT, EMBEDDINGS = Endpoint.CHAT_COMPLETIONS, Endpoint.EMBEDDINGS
+CHAT, EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
+
+
+def judge_whole(
+    fields: dict[str, Any], operation: Operation = CHAT, asked: dict[str, Any] | None = None
+) -> Fault | None:
+    report = read_failure(fields, operation, asked)
+    return None if report is None else judge_report(report, None, "m")
+
+
+def judge_status(status: int, body: bytes, model: str) -> Fault:
+    return judge_report(read_error_body(body), status, model)
 
 
 def e(message: str, **more: Any) -> dict[str, Any]:
@@ -185,7 +197,7 @@ def test_an_error_under_a_good_status_is_found(
 ) -> None:
     fields = body[0] if isinstance(body, list) else body
 
-    fault = judge_whole(fields, CHAT, "m")
+    fault = judge_whole(fields)
 
     assert fault is not None
     assert (fault.status, fault.kind) == (status, kind)
@@ -214,7 +226,7 @@ ANSWERS: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("body", ANSWERS.values(), ids=ANSWERS)
 def test_an_answer_is_what_has_choices(body: dict[str, Any]) -> None:
-    assert judge_whole(body, CHAT, "m") is None
+    assert judge_whole(body) is None
 
 
 ONE = {"embedding": [0.5], "index": 0}
@@ -225,7 +237,7 @@ ONE = {"embedding": [0.5], "index": 0}
     [([ONE], "x", True), ([], [], True), ([], "x", False), ([], ["x"], False), (None, [], False)],
 )
 def test_embeddings_have_data(data: object, texts: object, is_answer: bool) -> None:
-    fault = judge_whole({"object": "list", "data": data}, EMBEDDINGS, "m", {"input": texts})
+    fault = judge_whole({"object": "list", "data": data}, EMBEDDINGS, {"input": texts})
 
     assert (fault is None) is is_answer
     assert fault is None or (fault.status, fault.words) == (502, "answered without data")
@@ -332,7 +344,7 @@ def test_rubbish_in_an_error_has_no_words(deep: Any) -> None:
 
 
 def test_words_are_bounded() -> None:
-    fault = judge_whole(e("x" * 100_000), CHAT, "m")
+    fault = judge_whole(e("x" * 100_000))
 
     assert fault is not None
     assert len(fault.words) <= 500

@@ -45,7 +45,7 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.dialects.openai_chat.traits import Traits
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import UnreadableError
@@ -53,7 +53,7 @@ from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceive
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import Capability, Endpoint, PrivacyZone, QueueState
+from nexus_core.types import Capability, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
@@ -104,7 +104,7 @@ def received(number: int) -> RequestReceived:
     return RequestReceived(
         at=1.0,
         request_id=f"r{number}",
-        endpoint=Endpoint.CHAT_COMPLETIONS,
+        endpoint="/v1/chat/completions",
         model="m",
         is_streaming=False,
         client=None,
@@ -313,7 +313,7 @@ COMMANDS: list[Command] = [
     SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
     SendRequest(
         body=b'{"model": "m", "input": "hi"}',
-        endpoint=Endpoint.EMBEDDINGS,
+        endpoint="/v1/embeddings",
         zone=PrivacyZone.RESTRICTED,
         min_tier=0,
         backend="a",
@@ -372,7 +372,7 @@ async def test_an_explanation_is_the_same_as_in_the_process() -> None:
     question = Question(
         model="gpt-4",
         hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
-        traits=Traits(needs=frozenset({Capability.CHAT}), prompt_tokens=300),
+        demand=Demand(capabilities=frozenset({Capability.CHAT}), prompt_tokens=300),
         usable=("a",),
     )
     async with linked(gateway) as source:

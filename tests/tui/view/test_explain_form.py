@@ -8,7 +8,7 @@ import pytest
 
 from nexus_core.observe.events import RequestReceived
 from nexus_core.observe.requests import RecentRequest
-from nexus_core.types import Capability, Endpoint, PrivacyZone
+from nexus_core.types import Capability, PrivacyZone
 from nexus_tui.view.explain_form import ExplainForm
 
 HEADERS = (
@@ -20,7 +20,7 @@ HEADERS = (
 
 
 def received(
-    endpoint: Endpoint = Endpoint.CHAT_COMPLETIONS,
+    endpoint: str = "/v1/chat/completions",
     headers: tuple[tuple[str, str], ...] = HEADERS,
 ) -> RecentRequest:
     event = RequestReceived(
@@ -42,8 +42,8 @@ def test_a_request_of_the_list_is_asked_about_by_its_headers_and_its_size() -> N
     question = form.question(usable=("b",))
 
     assert (question.model, question.client, question.usable) == ("m", "laptop", ("b",))
-    assert question.traits.prompt_tokens == 1000
-    assert question.traits.needs == {Capability.CHAT}
+    assert question.demand.prompt_tokens == 1000
+    assert question.demand.capabilities == {Capability.CHAT}
     assert question.hints.zone is PrivacyZone.RESTRICTED
     assert (question.hints.min_tier, question.hints.backend) == (2, "a")
     assert question.hints.flexible
@@ -53,21 +53,21 @@ def test_a_request_of_the_list_is_asked_about_by_its_headers_and_its_size() -> N
 @pytest.mark.parametrize(
     ("endpoint", "need"),
     [
-        (Endpoint.CHAT_COMPLETIONS, Capability.CHAT),
-        (Endpoint.COMPLETIONS, Capability.COMPLETIONS),
-        (Endpoint.EMBEDDINGS, Capability.EMBEDDINGS),
+        ("/v1/chat/completions", Capability.CHAT),
+        ("/v1/completions", Capability.COMPLETIONS),
+        ("/v1/embeddings", Capability.EMBEDDINGS),
     ],
 )
-def test_what_is_asked_depends_on_the_endpoint(endpoint: Endpoint, need: Capability) -> None:
+def test_what_is_asked_depends_on_the_endpoint(endpoint: str, need: Capability) -> None:
     question = ExplainForm.of_request(received(endpoint=endpoint)).question()
 
-    assert question.traits.needs == {need}
+    assert question.demand.capabilities == {need}
 
 
 def test_tools_are_a_need_and_stand_in_the_request_that_is_sent() -> None:
     form = ExplainForm(model="m", tools=True, restricted=True, pin="a")
 
-    assert form.question().traits.needs == {Capability.CHAT, Capability.TOOLS}
+    assert form.question().demand.capabilities == {Capability.CHAT, Capability.TOOLS}
     sent = form.request()
     assert "tools" in json.loads(sent.body)
     assert (sent.zone, sent.backend) == (PrivacyZone.RESTRICTED, "a")

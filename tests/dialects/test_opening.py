@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.openai_chat.failures import weigh_event
+from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.sse import Shape
-from nexus_core.proxy.judge.fault import FailureKind
-from nexus_core.proxy.judge.opening import OpeningState, StreamOpening
 from tests.proxy.fakes import split_at
 
 
@@ -29,7 +30,7 @@ USAGE = b'data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":0}}
 ERROR = b'data: {"error": {"message": "limit", "code": 429}, "user_id": "u"}\n\n'
 
 WAITING, PREFACE, BEGUN = OpeningState.WAITING, OpeningState.PREFACE, OpeningState.BEGUN
-FAULTY, NO_STREAM = OpeningState.FAULTY, OpeningState.NO_STREAM
+FAULTY, WHOLE, NO_STREAM = OpeningState.FAULTY, OpeningState.WHOLE, OpeningState.NO_STREAM
 
 BEGINNINGS: dict[str, tuple[bytes, OpeningState]] = {
     "nothing": (b"", WAITING),
@@ -70,8 +71,8 @@ BEGINNINGS: dict[str, tuple[bytes, OpeningState]] = {
     "vllm": (b'data: {"object":"error","message":"no","code":400}\n\n', FAULTY),
     "an error in text": (b'data: {"error":"no such model"}\n\n', FAULTY),
     "openrouter's end": (chunk({"content": ""}, "error", error={"message": "no"}), FAULTY),
-    "json": (b' \n{"choices": []}', NO_STREAM),
-    "an array": (b"[1]", NO_STREAM),
+    "json": (b' \n{"choices": []}', WHOLE),
+    "an array": (b"[1]", WHOLE),
     "html": (b"<!doctype html>", NO_STREAM),
     "words": (b"database is down", NO_STREAM),
 }
@@ -82,7 +83,7 @@ def test_a_beginning_stands_somewhere_wherever_it_is_split(
     data: bytes, state: OpeningState
 ) -> None:
     for position in range(len(data) + 1):
-        opening = StreamOpening("m")
+        opening = StreamOpening(weigh_event)
         for part in split_at(data, position):
             opening.feed(part)
 
@@ -100,7 +101,7 @@ def test_the_verdict_does_not_hang_on_the_chunks(
     events: list[bytes], line_end: bytes, cuts: list[int], ends: bool
 ) -> None:
     data = b"".join(events).replace(b"\n", line_end)
-    whole, split = StreamOpening("m"), StreamOpening("m")
+    whole, split = StreamOpening(weigh_event), StreamOpening(weigh_event)
 
     whole.feed(data)
     for part in split_at(data, *(min(cut, len(data)) for cut in cuts)):
@@ -109,7 +110,7 @@ def test_the_verdict_does_not_hang_on_the_chunks(
         whole.end()
         split.end()
 
-    assert (split.state, split.shape, split.fault) == (whole.state, whole.shape, whole.fault)
+    assert (split.state, split.shape, split.report) == (whole.state, whole.shape, whole.report)
     telling = next((event for event in events if event in (TEXT, ERROR, DONE)), None)
     # Content in the first place that tells anything, unless the end comes before anything else.
     if telling == TEXT:
@@ -119,18 +120,16 @@ def test_the_verdict_does_not_hang_on_the_chunks(
 
 
 def test_the_error_is_told_with_its_words_and_its_bytes() -> None:
-    opening = StreamOpening("m", lambda text: text.replace("sk-1", "[key]"))
+    opening = StreamOpening(weigh_event, lambda text: text.replace("sk-1", "[key]"))
 
     opening.feed(ERROR.replace(b"limit", b"limit of sk-1"))
 
-    assert opening.fault is not None
-    assert (opening.fault.status, opening.fault.kind) == (429, FailureKind.BUSY)
-    assert opening.fault.words == "limit of [key]"
+    assert opening.report == ErrorReport("limit of [key]", "429", 429)
     assert json.loads(opening.reported)["error"]["message"] == "limit of [key]"
 
 
 def test_an_error_that_lacks_its_blank_line_counts_at_the_end() -> None:
-    opening = StreamOpening("m")
+    opening = StreamOpening(weigh_event)
     opening.feed(ERROR.rstrip())
     assert opening.state is WAITING
 
@@ -138,7 +137,7 @@ def test_an_error_that_lacks_its_blank_line_counts_at_the_end() -> None:
 
 
 def test_a_long_line_is_content_and_a_long_comment_is_not() -> None:
-    picture, comment = StreamOpening("m"), StreamOpening("m")
+    picture, comment = StreamOpening(weigh_event), StreamOpening(weigh_event)
 
     picture.feed(b'data: {"choices":[{"delta":{"audio":"' + b"x" * 100_000)
     comment.feed(b": " + b"x" * 100_000)
@@ -147,7 +146,7 @@ def test_a_long_line_is_content_and_a_long_comment_is_not() -> None:
 
 
 def test_blank_bytes_do_not_go_on_for_ever() -> None:
-    opening = StreamOpening("m")
+    opening = StreamOpening(weigh_event)
 
     opening.feed(b"\n" * 10_000)
 

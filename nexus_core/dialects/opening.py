@@ -1,29 +1,30 @@
-"""Judge the opening of a streamed answer. Pure: bytes in, a verdict out."""
+"""Judge the opening of a streamed answer, in any dialect. Pure: bytes in, a verdict out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from enum import Enum, auto
-from typing import assert_never
+from typing import TypeAlias, assert_never
 
+from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.dialects.sse import Shape, SseEvent, SseParser, shape_of
-from nexus_core.proxy.judge.bodies import END_MARK, Weight, judge_event
-from nexus_core.proxy.judge.fault import FailureKind, Fault
 
-MAX_HELD_BYTES = 1024 * 1024  # before there is content
 _LARGEST_ERROR_BYTES = 64 * 1024  # an event that goes on beyond this is content
 
-_NOTHING_CAME = Fault(502, FailureKind.FAILED, "the stream ended without any content")
+_NOTHING_CAME = ErrorReport("the stream ended without any content", status=502)
 
 
-class OpeningState(Enum):
-    """State of a stream's opening."""
+class Weight(Enum):
+    """What an event of a stream amounts to before there was content."""
 
-    WAITING = auto()  # nothing but comments and pings
-    PREFACE = auto()  # somebody is there, and has said nothing yet
-    BEGUN = auto()  # content
-    FAULTY = auto()  # an error came before any content
-    NO_STREAM = auto()  # something else than events; see `shape`
+    NOTHING = auto()  # a ping, no data
+    PREFACE = auto()  # a usage, an empty list of choices: somebody is there
+    CHOICE = auto()  # the same with a choice that says nothing yet, a role at most
+    CONTENT = auto()  # or an end that a model gave
+    END = auto()  # the mark that nothing follows
+
+
+Weigh: TypeAlias = Callable[[str, str], Weight | ErrorReport]
 
 
 class StreamOpening:
@@ -32,14 +33,18 @@ class StreamOpening:
     The verdict is the same wherever the bytes are split.
     """
 
-    def __init__(self, model: str, clean: Callable[[str], str] = str) -> None:
-        """`clean` cuts the backend's key out of what is told of an error."""
+    def __init__(self, weigh: Weigh, clean: Callable[[str], str] = str) -> None:
+        """
+        Args:
+            weigh: what an event amounts to, by its type and its data.
+            clean: cuts the backend's key out of what is told of an error.
+        """
         self.held = bytearray()
         self.shape = Shape.UNKNOWN
         self.state = OpeningState.WAITING
-        self.fault: Fault | None = None  # where it is faulty
+        self.report: ErrorReport | None = None  # where it is faulty
         self.reported = ""  # the data of the event that says so
-        self._model = model
+        self._weigh = weigh
         self._clean = clean
         self._parser = SseParser()
         self._parsed = 0  # bytes of `held`
@@ -53,10 +58,11 @@ class StreamOpening:
             if self.shape is Shape.UNKNOWN:
                 return self.state
         if self.shape is not Shape.EVENTS:
-            self.state = OpeningState.NO_STREAM
+            is_whole = self.shape is Shape.JSON
+            self.state = OpeningState.WHOLE if is_whole else OpeningState.NO_STREAM
             return self.state
         if self.state in (OpeningState.WAITING, OpeningState.PREFACE):
-            self._weigh()
+            self._weigh_new()
         return self.state
 
     def end(self) -> OpeningState:
@@ -71,7 +77,7 @@ class StreamOpening:
     def _is_settled(self) -> bool:
         return self.state in (OpeningState.BEGUN, OpeningState.FAULTY)
 
-    def _weigh(self) -> None:
+    def _weigh_new(self) -> None:
         new = bytes(self.held[self._parsed :])
         self._parsed = len(self.held)
         try:
@@ -92,7 +98,7 @@ class StreamOpening:
         if self._has_choice:  # what was chosen may be empty
             self.state = OpeningState.BEGUN
         else:
-            self.state, self.fault = OpeningState.FAULTY, _NOTHING_CAME
+            self.state, self.report = OpeningState.FAULTY, _NOTHING_CAME
 
     def _take(self, event: SseEvent) -> bool:
         """Weigh an event; whether the verdict is settled by it."""
@@ -100,10 +106,10 @@ class StreamOpening:
             self.state = OpeningState.BEGUN
             return True
         data = self._clean(event.data)
-        weight = judge_event(event.event, data, self._model)
+        weight = self._weigh(event.event, data)
         match weight:
-            case Fault():
-                self.state, self.fault, self.reported = OpeningState.FAULTY, weight, data
+            case ErrorReport():
+                self.state, self.report, self.reported = OpeningState.FAULTY, weight, data
             case Weight.CONTENT:
                 self.state = OpeningState.BEGUN
             case Weight.CHOICE:
@@ -111,8 +117,9 @@ class StreamOpening:
             case Weight.PREFACE:
                 self.state = OpeningState.PREFACE
             case Weight.NOTHING:
-                if data.strip().startswith(END_MARK):
-                    self._end_of_data()
+                pass
+            case Weight.END:
+                self._end_of_data()
             case _:
                 assert_never(weight)
         return self._is_settled

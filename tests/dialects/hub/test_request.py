@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.hub import check_chat_request
+from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.errors import InvalidRequestError
 
 USER = {"role": "user", "content": "hi"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
+from nexus_core.dialects.openai_chat.answers import text_length
+from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.observe.events import TokenUsage
-from nexus_core.proxy.meter import StreamMeter, text_length
 
 
 @pytest.mark.parametrize("ascii_only", [True, False])
@@ -61,29 +62,29 @@ def line(**fields: object) -> bytes:
 def test_only_a_chunk_that_tells_nothing_else_is_left_out(
     data: bytes, is_only_usage: bool, hides: bool
 ) -> None:
-    meter = StreamMeter(hides_usage=hides)
+    reader = ChatStreamReader(hides_usage=hides)
     other = line(choices=STOPS, usage=None)
 
-    passed = meter.read(other) + meter.read(data) + meter.read(other)
+    passed = reader.read(other) + reader.read(data) + reader.read(other)
 
     assert passed == other + (b"" if hides and is_only_usage else data) + other
-    assert meter.usage == TokenUsage(prompt_tokens=23, completion_tokens=19)
+    assert reader.usage == TokenUsage(prompt_tokens=23, completion_tokens=19)
 
 
 def test_a_usage_that_tells_nothing_is_left_out_as_well() -> None:
-    meter = StreamMeter(hides_usage=True)
+    reader = ChatStreamReader(hides_usage=True)
 
-    assert meter.read(line(choices=[], usage={"prompt_tokens": 0, "completion_tokens": 0})) == b""
-    assert meter.usage is None
+    assert reader.read(line(choices=[], usage={"prompt_tokens": 0, "completion_tokens": 0})) == b""
+    assert reader.usage is None
 
 
 def test_a_chunk_without_usage_is_never_left_out() -> None:
-    meter = StreamMeter(hides_usage=True)
+    reader = ChatStreamReader(hides_usage=True)
     parts = [
         line(choices=[], prompt_filter_results=[]),
         line(choices=[], usage=None),
         line(choices=[], x_groq={"id": "req_1"}),
     ]
 
-    assert [meter.read(part) for part in parts] == parts
-    assert meter.usage is None
+    assert [reader.read(part) for part in parts] == parts
+    assert reader.usage is None

@@ -6,9 +6,9 @@ import pytest
 
 from nexus_core.dialects.anthropic import translate_request as to_anthropic
 from nexus_core.dialects.gemini import translate_request as to_gemini
-from nexus_core.dialects.openai_chat.limits import completion_limit, number_of_choices
-from nexus_core.dialects.openai_chat.traits import read_traits
-from nexus_core.types import Endpoint
+from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
+from nexus_core.dialects.openai_chat.demand import read_demand
+from nexus_core.types import Operation
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,8 @@ def test_routing_money_and_providers_go_by_the_same_limit() -> None:
         "n": 1,
     }
 
-    traits = read_traits(Endpoint.CHAT_COMPLETIONS, chat)
+    demand = read_demand(Operation.CHAT, chat)
 
-    assert (traits.max_tokens, traits.choices) == (30, 1)
+    assert (demand.completion_limit, demand.choices) == (30, 1)
     assert to_anthropic(chat, "claude-sonnet-4-5").body["max_tokens"] == 30
     assert to_gemini(chat, "gemini-2.5-flash").body["generationConfig"]["maxOutputTokens"] == 30

@@ -6,21 +6,16 @@ stream; there the status is told as a number or a word, or not at all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
 
+from nexus_core.dialects.base import AskedWait, ErrorReport
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.sse import Shape, shape_of
 from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_WORDS = 500  # characters of a provider's message that are kept
 _MAX_CODE = 100
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorReport:
-    """An error as reported by a backend."""
-
-    words: str = ""  # the provider's message; empty: it gives none
-    code: str = ""  # its types and codes, as words: "rate_limit_error rate_limit_exceeded"
-    status: int | None = None  # the HTTP status it tells
+MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 
 
 # MiniMax tells its own numbers: https://platform.minimax.io/docs/api-reference/errorcode
@@ -176,3 +171,53 @@ def _minimax(base: JsonObject) -> ErrorReport:
     number = code if isinstance(code, int) else 0
     status, word = _MINIMAX.get(number, (None, ""))
     return ErrorReport(_words(base), f"{word} {code}"[:_MAX_CODE], status)
+
+
+# Bodies -------------------------------------------------------------------------------------------
+
+
+def read_error_body(body: bytes) -> ErrorReport:
+    """The error in a body that an error status announced: JSON, an event, or plain text."""
+    text = body[:MAX_SCANNED]
+    if shape_of(text) is Shape.EVENTS and b"data:" in text:
+        _, _, rest = text.partition(b"data:")
+        text = rest.partition(b"\n")[0]
+    try:
+        parsed = parse_json(text)
+    except ValueError:
+        words = text.decode("utf-8", "replace").strip()
+        return ErrorReport(words="" if words.startswith("<") else words[:_MAX_WORDS])
+    return read_report(parsed, is_error=True) or ErrorReport()
+
+
+def read_wait(body: bytes) -> AskedWait:
+    """Where an error's body may name a wait: Google's RetryInfo, OpenRouter's copied headers."""
+    error = _error_in(body)
+    metadata, message = error.get("metadata"), error.get("message")
+    told = metadata.get("headers") if is_object(metadata) else None
+    return AskedWait(
+        tuple(_retry_delays(error)),
+        # https://openrouter.ai/docs/api-reference/limits
+        {str(name).lower(): str(value) for name, value in told.items()} if is_object(told) else {},
+        message if isinstance(message, str) else "",
+    )
+
+
+def _error_in(body: bytes) -> JsonObject:
+    try:
+        parsed = parse_json(body[:MAX_SCANNED])
+    except ValueError:
+        return {}
+    if is_list(parsed) and parsed:
+        parsed = parsed[0]
+    error = parsed.get("error") if is_object(parsed) else None
+    return error if is_object(error) else {}
+
+
+def _retry_delays(error: JsonObject) -> Iterator[str]:
+    """Of google.rpc.RetryInfo."""
+    details = error.get("details")
+    for detail in details if is_list(details) else ():
+        delay = detail.get("retryDelay") if is_object(detail) else None
+        if isinstance(delay, str):
+            yield delay

@@ -7,20 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nexus_core.dialects.openai_chat.demand import read_demand
 from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.openai_chat.traits import Traits, read_traits
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import Capability, Endpoint
+from nexus_core.types import Capability, Operation
 
-CHAT = Endpoint.CHAT_COMPLETIONS
+CHAT = Operation.CHAT
+HI = [{"role": "user", "content": ""}]
+NOTHING = {"messages": HI, "prompt": "", "input": ""}
 
 
 def user(*parts: dict[str, Any]) -> dict[str, Any]:
     return {"messages": [{"role": "user", "content": list(parts)}]}
 
 
-def traits(endpoint: Endpoint = CHAT, **fields: Any) -> Traits:
-    return read_traits(endpoint, {"model": "m", **fields})
+def demand(operation: Operation = CHAT, **fields: Any) -> Demand:
+    return read_demand(operation, {"model": "m", **NOTHING, **fields})
 
 
 @pytest.mark.parametrize(
@@ -29,49 +32,49 @@ def traits(endpoint: Endpoint = CHAT, **fields: Any) -> Traits:
         (user({"type": "image_url", "image_url": {"url": "x"}}), Capability.VISION),
         (user({"type": "input_audio", "input_audio": {}}), Capability.AUDIO),
         (user({"type": "file", "file": {}}), Capability.FILES),
-        ({"tools": [{"type": "function"}], "messages": []}, Capability.TOOLS),
-        ({"functions": [{"name": "f"}], "messages": []}, Capability.TOOLS),
-        ({"response_format": {"type": "json_object"}, "messages": []}, Capability.JSON),
-        ({"response_format": {"type": "json_schema"}, "messages": []}, Capability.JSON),
+        ({"tools": [{"type": "function"}]}, Capability.TOOLS),
+        ({"functions": [{"name": "f"}]}, Capability.TOOLS),
+        ({"response_format": {"type": "json_object"}}, Capability.JSON),
+        ({"response_format": {"type": "json_schema"}}, Capability.JSON),
     ],
 )
 def test_the_request_shows_what_it_needs(fields: dict[str, Any], need: Capability) -> None:
-    assert traits(**fields).needs == {Capability.CHAT, need}
+    assert demand(**fields).capabilities == {Capability.CHAT, need}
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "need"),
+    ("operation", "need"),
     [
-        (Endpoint.EMBEDDINGS, Capability.EMBEDDINGS),
-        (Endpoint.COMPLETIONS, Capability.COMPLETIONS),
+        (Operation.EMBEDDINGS, Capability.EMBEDDINGS),
+        (Operation.COMPLETIONS, Capability.COMPLETIONS),
         (CHAT, Capability.CHAT),
     ],
 )
-def test_the_endpoint_is_a_need(endpoint: Endpoint, need: Capability) -> None:
-    assert traits(endpoint).needs == {need}
+def test_the_operation_is_a_need(operation: Operation, need: Capability) -> None:
+    assert demand(operation).capabilities == {need}
 
 
 @pytest.mark.parametrize(
-    ("endpoint", "fields", "low", "high"),
+    ("operation", "fields", "low", "high"),
     [
         (CHAT, {"messages": [{"role": "user", "content": "word " * 1000}]}, 1000, 1500),
         (CHAT, user({"type": "text", "text": "word " * 1000}), 1000, 1500),
-        (Endpoint.COMPLETIONS, {"prompt": ["word " * 500, "word " * 500]}, 1000, 1500),
-        (Endpoint.EMBEDDINGS, {"input": [1] * 1000}, 1000, 1000),
-        (CHAT, {"messages": [], "tools": [{"description": "word " * 1000}]}, 1000, 1500),
+        (Operation.COMPLETIONS, {"prompt": ["word " * 500, "word " * 500]}, 1000, 1500),
+        (Operation.EMBEDDINGS, {"input": [1] * 1000}, 1000, 1000),
+        (CHAT, {"tools": [{"description": "word " * 1000}]}, 1000, 1500),
     ],
 )
 def test_the_length_of_the_prompt_is_estimated(
-    endpoint: Endpoint, fields: dict[str, Any], low: int, high: int
+    operation: Operation, fields: dict[str, Any], low: int, high: int
 ) -> None:
-    assert low <= traits(endpoint, **fields).prompt_tokens <= high
+    assert low <= demand(operation, **fields).prompt_tokens <= high
 
 
 def test_a_later_turn_begins_as_the_one_before_did() -> None:
     first = [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text"}]}]
     later = [*first, {"role": "assistant", "content": "a"}, {"role": "user", "content": "b"}]
 
-    before, after = traits(messages=first).prefixes, traits(messages=later).prefixes
+    before, after = demand(messages=first).prefixes, demand(messages=later).prefixes
 
     assert after[:2] == before
     assert len(set(after)) == 4
@@ -80,18 +83,18 @@ def test_a_later_turn_begins_as_the_one_before_did() -> None:
 def test_another_model_or_text_is_another_conversation() -> None:
     messages = [{"role": "user", "content": "a"}]
     others = [
-        read_traits(CHAT, {"model": "n", "messages": messages}).prefixes,
-        traits(messages=[{"role": "user", "content": "b"}]).prefixes,
-        traits(messages=[{"role": "system", "content": "a"}]).prefixes,
+        read_demand(CHAT, {"model": "n", "messages": messages}).prefixes,
+        demand(messages=[{"role": "user", "content": "b"}]).prefixes,
+        demand(messages=[{"role": "system", "content": "a"}]).prefixes,
     ]
 
-    assert traits(messages=messages).prefixes not in others
+    assert demand(messages=messages).prefixes not in others
 
 
 def test_a_long_conversation_is_hashed_in_part() -> None:
     messages = [{"role": "user", "content": "x" * 10_000}] * 100
 
-    assert len(traits(messages=messages).prefixes) == 6
+    assert len(demand(messages=messages).prefixes) == 6
 
 
 JSON = st.recursive(
@@ -105,14 +108,15 @@ NAMES = st.sampled_from(
 )  # fmt: skip
 
 
-@given(st.sampled_from(Endpoint), st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON)))
-def test_whatever_passes_the_check_can_be_read(endpoint: Endpoint, fields: dict[str, Any]) -> None:
+@given(st.sampled_from(Operation), st.dictionaries(NAMES, JSON | st.dictionaries(NAMES, JSON)))
+def test_whatever_passes_is_read_alike(operation: Operation, fields: dict[str, Any]) -> None:
     try:
-        asked = read_request(endpoint, json.dumps({"model": "m", **fields}).encode())
+        asked = read_request(operation, json.dumps({"model": "m", **fields}).encode())
     except InvalidRequestError:
         return
 
-    assert read_traits(endpoint, asked.fields).prompt_tokens >= 0
+    assert asked.demand == read_demand(operation, asked.parsed)
+    assert asked.demand.prompt_tokens >= 0
 
 
 @pytest.mark.parametrize("opening", ['"content": ', '"content": [{"type": "text", "text": '])

@@ -1,0 +1,45 @@
+"""What Nexus adds to a stream's request for its accounting, and how servers refuse it. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from nexus_core.dialects.error_report import MAX_SCANNED, read_error_body
+
+# As servers that refuse it name it …
+_NAMES_ADDITION = re.compile(rb"stream_?options|include_?usage", re.I)
+# … and what those say that name no field, or nothing at all.
+_REFUSES_SOMETHING = re.compile(
+    rb"extra_forbidden|extra (?:inputs?|fields?)|additional ?propert|unexpected (?:keyword|field)"
+    rb"|(?:unknown|unrecognized|unrecognised|unsupported|invalid) (?:request )?"
+    rb"(?:fields?|arguments?|parameters?|propert(?:y|ies)|keys?|options?)"
+    rb"|not permitted",
+    re.I,
+)
+_SAYS_NO_MORE = re.compile(
+    r"(?:bad request|invalid request|unprocessable (?:entity|content)|validation (?:error|failed)"
+    r"|invalid request body)?\W*",
+    re.I,
+)
+
+
+def refuses_addition(status: int, body: bytes) -> bool:
+    """Whether an error may be about the usage that Nexus asks streams for.
+
+    A mistake costs one more request, which fails alike: so what may be about it counts as such.
+
+    Args:
+        status: of the status line, or as a body under a good one tells it.
+    """
+    if status < 400 or status in (401, 402, 403, 408, 429):
+        return False
+    text = body[:MAX_SCANNED]
+    if _NAMES_ADDITION.search(text):
+        return True
+    if status not in (400, 422):
+        return False
+    if _REFUSES_SOMETHING.search(text):
+        return True
+    return not text.lstrip().startswith(b"<") and bool(
+        _SAYS_NO_MORE.fullmatch(read_error_body(body).words)
+    )

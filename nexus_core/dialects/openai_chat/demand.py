@@ -1,0 +1,142 @@
+"""What an OpenAI request demands: images, tools, JSON, its length, its conversation. Read once."""
+
+from __future__ import annotations
+
+import json
+from typing import assert_never
+
+from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
+from nexus_core.dialects.request import Demand
+from nexus_core.errors import InvalidRequestError
+from nexus_core.types import Capability, JsonObject, JsonValue, Operation
+
+CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
+_TOKENS_PER_IMAGE = 85  # the least that a model takes for one
+_TOKENS_PER_MESSAGE = 4  # what a chat template adds
+_MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to tell it from others
+
+_BY_PART = {
+    "image_url": Capability.VISION,
+    "input_audio": Capability.AUDIO,
+    "file": Capability.FILES,
+}
+
+
+def read_demand(operation: Operation, fields: JsonObject) -> Demand:
+    """Check what routing and every backend rely on, and see what it asks for, in one walk.
+
+    What no backend can rely on asks for nothing.
+
+    Args:
+        fields: a body with a model's name; anything else in it may be missing or of any type.
+
+    Raises:
+        InvalidRequestError: the prompt is missing or of another type; names the field.
+    """
+    match operation:
+        case Operation.CHAT:
+            return _chat(fields)
+        case Operation.COMPLETIONS:
+            return _text(fields, "prompt", Capability.COMPLETIONS)
+        case Operation.EMBEDDINGS:
+            return _text(fields, "input", Capability.EMBEDDINGS)
+        case _:
+            assert_never(operation)
+
+
+def _text(fields: JsonObject, name: str, wanted: Capability) -> Demand:
+    given: JsonValue = fields.get(name)
+    if not isinstance(given, str | list):
+        raise InvalidRequestError(f"{name}: a string or a list is required", param=name)
+    return _demand(fields, {wanted}, _size(given) // CHARS_PER_TOKEN)
+
+
+def _demand(
+    fields: JsonObject,
+    wanted: set[Capability],
+    prompt_tokens: int,
+    prefixes: list[int] | None = None,
+    places: dict[Capability, str] | None = None,
+) -> Demand:
+    """With what all operations have in common."""
+    if tools := fields.get("tools") or fields.get("functions"):
+        wanted.add(Capability.TOOLS)
+        prompt_tokens += len(_dumped(tools)) // CHARS_PER_TOKEN
+    form: JsonValue = fields.get("response_format")
+    if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
+        wanted.add(Capability.JSON)
+    options: JsonValue = fields.get("stream_options")
+    return Demand(
+        frozenset(wanted),
+        prompt_tokens,
+        completion_limit(fields),
+        number_of_choices(fields),
+        isinstance(options, dict) and options.get("include_usage") is True,
+        tuple(prefixes) if prefixes else (),
+        tuple(places.items()) if places else (),
+    )
+
+
+def _chat(fields: JsonObject) -> Demand:
+    messages: JsonValue = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise InvalidRequestError("messages: a non-empty list is required", param="messages")
+    places: dict[Capability, str] = {}
+    prefixes: list[int] = []  # a running hash over the messages, one value after each
+    state, hashed, tokens = hash(fields["model"]), 0, 0
+    for index, message in enumerate(messages):
+        role = message.get("role") if isinstance(message, dict) else None
+        if not isinstance(message, dict) or not isinstance(role, str):
+            raise _wrong_message(index, message)
+        content: JsonValue = message.get("content")
+        if isinstance(content, str):
+            tokens += _TOKENS_PER_MESSAGE + len(content) // CHARS_PER_TOKEN
+            text = content
+        else:
+            tokens += _TOKENS_PER_MESSAGE + _parts(content, index, places)
+            text = _dumped(message) if hashed <= _MAX_HASHED_CHARS else ""
+        hashed += len(text)
+        if hashed <= _MAX_HASHED_CHARS:
+            state = hash((state, role, text))
+            prefixes.append(state)
+    return _demand(fields, {Capability.CHAT, *places}, tokens, prefixes, places)
+
+
+def _wrong_message(index: int, message: JsonValue) -> InvalidRequestError:
+    place, kind = f"messages[{index}]", "an object"
+    if isinstance(message, dict):
+        place, kind = f"{place}.role", "a string"
+    return InvalidRequestError(f"{place}: {kind} is required", param=place)
+
+
+def _parts(content: JsonValue, index: int, places: dict[Capability, str]) -> int:
+    """The tokens of a message's parts; what they need that no place is known of yet gets one."""
+    tokens = 0
+    for number, part in enumerate(content if isinstance(content, list) else ()):
+        if not isinstance(part, dict):
+            continue
+        kind = part.get("type")
+        need = _BY_PART.get(kind) if isinstance(kind, str) else None
+        if need is None:
+            tokens += _size(part.get("text")) // CHARS_PER_TOKEN
+        else:
+            if need not in places:
+                places[need] = f"messages[{index}].content[{number}]"
+            tokens += _TOKENS_PER_IMAGE
+    return tokens
+
+
+def _size(value: JsonValue) -> int:
+    """Characters of a text or of a list of texts; a list of tokens counts four for each."""
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, list):
+        return sum(CHARS_PER_TOKEN if isinstance(item, int) else _size(item) for item in value)
+    return 0
+
+
+def _dumped(value: object) -> str:
+    try:
+        return json.dumps(value, sort_keys=True)
+    except RecursionError:  # it could be read, with not much room left
+        return ""

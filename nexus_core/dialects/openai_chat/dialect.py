@@ -1,0 +1,56 @@
+"""OpenAI's API as a dialect: chat completions, with legacy completions and embeddings beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nexus_core.dialects.base import StreamReader
+from nexus_core.dialects.error_report import read_error_body, read_wait
+from nexus_core.dialects.openai_chat.answers import (
+    as_error,
+    as_stream,
+    read_answer,
+    text_length,
+    write_error,
+)
+from nexus_core.dialects.openai_chat.errors import error_body, error_event
+from nexus_core.dialects.openai_chat.prompt import read_prompt
+from nexus_core.dialects.openai_chat.request import PATHS, read_request
+from nexus_core.dialects.openai_chat.stream import ChatStreamReader
+from nexus_core.dialects.request import Request
+from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.types import DialectName
+
+
+class OpenAIChat:
+    """The wire format of OpenAI's API and of every server that is compatible with it."""
+
+    name = DialectName.OPENAI_CHAT
+    paths = PATHS
+    stream_type = MEDIA_TYPE
+
+    read_request = staticmethod(read_request)
+    read_prompt = staticmethod(read_prompt)
+
+    read_answer = staticmethod(read_answer)
+    text_bytes = staticmethod(text_length)
+    as_stream = staticmethod(as_stream)
+
+    read_error = staticmethod(read_error_body)
+    read_wait = staticmethod(read_wait)
+    as_error = staticmethod(as_error)
+    write_error = staticmethod(write_error)
+    error = staticmethod(error_body)
+    error_event = staticmethod(error_event)
+
+    @staticmethod
+    def read_stream(
+        request: Request, clean: Callable[[str], str], *, hides_usage: bool
+    ) -> StreamReader:
+        """The reader of one streamed answer."""
+        return ChatStreamReader(
+            choices=request.demand.choices, hides_usage=hides_usage, clean=clean
+        )
+
+
+OPENAI_CHAT = OpenAIChat()

@@ -1,0 +1,49 @@
+"""Parse JSON that comes from outside: bodies, events, arguments of tools."""
+
+from __future__ import annotations
+
+import json
+from math import isfinite
+
+from nexus_core.types import JsonValue
+
+
+def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
+    """Parse JSON from outside.
+
+    Args:
+        allows_nan: NaN and infinities are numbers, as Python's servers and clients have them.
+
+    Raises:
+        ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
+    """
+    try:
+        value: JsonValue = json.loads(text, parse_constant=None if allows_nan else refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    return value
+
+
+def parse_finite_json(text: str | bytes) -> JsonValue:
+    """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
+
+    Raises:
+        ValueError: as `parse_json`, or a number is beyond what a float holds.
+    """
+    try:
+        value: JsonValue = json.loads(text, parse_constant=refuse_constant, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not isfinite(value):
+        raise ValueError("a number is out of range")
+    return value
+
+
+def refuse_constant(name: str) -> object:
+    """For `parse_constant`: NaN and infinities are no JSON."""
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,63 @@
+"""The request as routing, money and proxy see it, whatever wire format it came in: the envelope."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+
+from nexus_core.types import Capability, DialectName, JsonObject, Operation
+
+MAX_MODEL_CHARS = 256  # of a model's name
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """What a request asks of whoever serves it, as its dialect read it; no text of a prompt."""
+
+    capabilities: frozenset[Capability] = frozenset()
+    prompt_tokens: int = 0  # estimated
+    completion_limit: int | None = None  # tokens of one answer; None: the client set no limit
+    choices: int = 1  # how many answers are asked for
+    wants_usage: bool = False  # the client asked for the usage of its stream
+    # One number for each beginning of the conversation, the shortest first: equal for requests
+    # that begin with the same messages. Meaningless outside this process.
+    prefixes: tuple[int, ...] = ()
+    # Where a capability is asked for by one field, its first place: messages[0].content[1].
+    places: tuple[tuple[Capability, str], ...] = ()
+
+    def place_of(self, capability: Capability) -> str | None:
+        """The path of the first field that asks for it; None where the whole request does."""
+        return dict(self.places).get(capability)
+
+
+NO_DEMAND = Demand()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One client request, read and checked once by the dialect it came in."""
+
+    id: str  # the same in headers, logs, events and ledger
+    path: str  # that the client asked, as the pattern its API publishes
+    dialect: DialectName
+    operation: Operation
+    model: str  # as the client asked for it
+    is_streaming: bool
+    demand: Demand
+    body: bytes = field(repr=False)  # the very bytes that came
+    model_span: tuple[int, int] | None = field(default=None, repr=False)  # the name's, in `body`
+    options_span: tuple[int, int] | None = field(default=None, repr=False)  # of a stream's options
+    parsed: JsonObject = field(repr=False)  # the body; only dialects and translators look into it
+
+    def mentions(self, phrase: str) -> bool:
+        """Whether the phrase stands in the body, however its letters are escaped there."""
+        if phrase.encode() in self.body:
+            return True
+        if b"\\u" not in self.body:
+            return False
+        # What is too long to be looked at may hold anything.
+        is_long = len(self.body) > _MAX_SEARCHED_BYTES
+        return is_long or phrase in json.dumps(self.parsed, ensure_ascii=False)
+
+
+_MAX_SEARCHED_BYTES = 1024 * 1024
