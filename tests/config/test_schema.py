@@ -13,7 +13,15 @@ from hypothesis import strategies as st
 from nexus_core.catalog import BackendType
 from nexus_core.config.load import Overrides, find_config, load_config
 from nexus_core.config.loopback import is_loopback
-from nexus_core.config.schema import BackendConfig, Config, KeyPath, may_be_a_key
+from nexus_core.config.schema import (
+    BackendConfig,
+    Config,
+    KeyPath,
+    RoutingConfig,
+    ServerConfig,
+    at_start,
+    may_be_a_key,
+)
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
 from nexus_core.types import PrivacyZone
@@ -571,3 +579,15 @@ def test_a_backend_is_the_same_however_it_is_written(tmp_path: Path) -> None:
 
     assert load(tmp_path, inline).backends == load(tmp_path, BACKEND).backends
     assert isinstance(load(tmp_path, inline).backends[0], BackendConfig)
+
+
+def test_the_schema_says_which_keys_need_a_restart() -> None:
+    assert at_start(Config) == ("auth", "queue", "storage")
+    assert at_start(ServerConfig) == (
+        "host",
+        "port",
+        "max_connections",
+        "shutdown_grace_seconds",
+        "upstream",
+    )
+    assert at_start(RoutingConfig) == ()
