@@ -1,7 +1,7 @@
-"""Tell what is an answer from what is none: whole bodies and events of streams. Pure.
+"""Detect OpenAI answers and stream events that are errors or empty. Pure.
 
-What counts is content. A 200 may hold an error, or nothing; a stream may begin with comments,
-pings and chunks that say no more than that somebody is there.
+Only content makes an answer. A 200 may hold an error, or nothing; a stream may begin with
+comments, pings and chunks without content.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from nexus_core.types import JsonObject, Operation, is_list, is_object
 def read_failure(
     fields: JsonObject, operation: Operation, asked: JsonObject | None = None
 ) -> ErrorReport | None:
-    """Why a body that came with a good status is no answer; None where it is one.
+    """The error in a body that came with a 2xx status; None for a real answer.
 
     An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
     embedded), and the model did not end it with an error.
@@ -42,7 +42,7 @@ _ENDED = ErrorReport(words="the model ended with an error", status=502)
 
 
 def _failed_choice(choices: list[object]) -> JsonObject | None:
-    """The choice that OpenRouter ends with finish_reason "error"."""
+    """The choice with finish_reason "error", as OpenRouter reports a failed model."""
     for choice in choices:
         if is_object(choice) and choice.get("finish_reason") == "error":
             return choice
@@ -53,7 +53,7 @@ _END_MARK = "[DONE]"
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
-    """Weigh one event of a stream of OpenAI's format.
+    """Classify one event of OpenAI's stream before content: ping, preface, content, end or error.
 
     Args:
         event: its type; "message" unless the stream names another.
@@ -94,7 +94,7 @@ _DELTA_FRAME = frozenset({"role", "obfuscation"})
 
 
 def _says_something(choice: object) -> bool:
-    """A choice has text, a call, an image … or its finish_reason."""
+    """Whether a choice has text, a tool call, an image … or its finish_reason."""
     if not is_object(choice):
         return False
     if choice.get("finish_reason") or choice.get("text"):
@@ -106,7 +106,7 @@ def _says_something(choice: object) -> bool:
 
 
 def reported_error(fields: object, event: str) -> ErrorReport | None:
-    """The error that an event of a stream is, at its beginning or in its middle."""
+    """The error in a stream event, at its beginning or in its middle; None for any other event."""
     if is_object(fields):
         choices = fields.get("choices")
         if is_list(choices) and (ended := _failed_choice(choices)) is not None:
