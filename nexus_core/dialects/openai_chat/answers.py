@@ -11,11 +11,12 @@ from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
 from nexus_core.dialects.openai_chat.failures import read_failure
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reported_cost import read_service_tier
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.usage import find_usage, read_usage
-from nexus_core.types import is_list, is_object
+from nexus_core.dialects.usage import MAX_TOKENS, find_usage, read_usage
+from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject, JsonValue, is_object
 
+_PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 # What a model said: the texts of deltas, as JSON writes them.
@@ -46,15 +47,38 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
         fields = parse_json(body, allows_nan=True)
     except ValueError as error:
         raise ValueError("answered with a body that is not JSON") from error
-    if is_list(fields) and read_report(fields) is not None:
+    if isinstance(fields, list) and read_report(fields) is not None:
         fields = fields[0]  # how Google's errors come at times
-    if not is_object(fields):
+    if not isinstance(fields, dict):
         raise ValueError("answered with JSON that is not an object")
     report = read_failure(fields, request.operation, request.parsed)
     if report is not None:
         return AnswerReading(report)
-    usage = read_usage(fields) if wants_usage else None
-    return AnswerReading(None, usage, read_service_tier(fields))
+    usage = (_plain_usage(fields) or read_usage(fields)) if wants_usage else None
+    tier: JsonValue = fields.get("service_tier")
+    return AnswerReading(None, usage, tier if isinstance(tier, str) else None)
+
+
+def _plain_usage(fields: JsonObject) -> TokenUsage | None:
+    """A usage of two counts and their sum, as most answers tell it; None: `read_usage` is asked.
+
+    It has to agree with that.
+    """
+    told: JsonValue = fields.get("usage")
+    if not isinstance(told, dict) or "choices" not in fields:
+        return None
+    prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int:  # true is an int, and no count
+        return None
+    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
+        return None
+    total = prompt + completion
+    if total == 0 or told.get("total_tokens") not in (None, total):
+        return None
+    for name, value in told.items():
+        if value is not None and name not in _PLAIN_USAGE:  # vLLM writes null for what it lacks
+            return None
+    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
 
 
 def as_stream(request: Request, body: bytes) -> bytes:

@@ -10,7 +10,7 @@ from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.opening import Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.types import JsonObject, Operation, is_list, is_object
+from nexus_core.types import JsonObject, JsonValue, Operation, is_list, is_object
 
 
 def read_failure(
@@ -25,14 +25,14 @@ def read_failure(
         asked: the request's fields.
     """
     wanted = "data" if operation is Operation.EMBEDDINGS else "choices"
-    held = fields.get(wanted)
-    if is_list(held):
+    held: JsonValue = fields.get(wanted)
+    if isinstance(held, list):
         if (ended := _failed_choice(held)) is not None:
             return read_report(ended) or read_report(fields) or _ENDED
         if any(held) or (asked is not None and asked.get("input") == []):
             return None
     # What stands around choices that are there is no error by its form alone.
-    report = read_report(fields, is_error=not is_list(held))
+    report = read_report(fields, is_error=not isinstance(held, list))
     if report is not None and (report.words or report.code or report.status):
         return report
     return ErrorReport(f"answered without {wanted}", status=502)
@@ -41,10 +41,10 @@ def read_failure(
 _ENDED = ErrorReport(words="the model ended with an error", status=502)
 
 
-def _failed_choice(choices: list[object]) -> JsonObject | None:
+def _failed_choice(choices: list[JsonValue]) -> JsonObject | None:
     """The choice that OpenRouter ends with finish_reason "error"."""
     for choice in choices:
-        if is_object(choice) and choice.get("finish_reason") == "error":
+        if isinstance(choice, dict) and choice.get("finish_reason") == "error":
             return choice
     return None
 
