@@ -158,6 +158,7 @@ class KeyCutter:
 
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key else None
+        self.has_key = self._key is not None  # else nothing is ever cut
         self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
         # Without one of these it does not stand there escaped. A dash is never escaped by itself.
         own = sorted({f"\\{char}".encode() for char in key or "" if not _PLAIN.match(char)})
@@ -174,6 +175,10 @@ class KeyCutter:
             if sign in data:
                 return self._escaped.sub(self.MARK, data)
         return data
+
+    def cut_headers(self, headers: Headers) -> Headers:
+        """The same headers without the key in their values."""
+        return tuple((name, self.cut_text(value)) for name, value in headers)
 
     def cut_text(self, text: str) -> str:
         """The same text without the key, and as Unicode that can be written."""
