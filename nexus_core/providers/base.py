@@ -12,7 +12,6 @@ from typing import Protocol
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
@@ -43,11 +42,6 @@ class Call:
     request: Request  # of the client: what it wants the answer to be
     dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
-
-    @property
-    def accept(self) -> str:
-        """The media type to ask for."""
-        return MEDIA_TYPE if self.is_streaming else "application/json"
 
 
 def call_mapping(call: Call) -> CallMapping:

@@ -103,7 +103,7 @@ class OpenAIAgent(HttpAgent):
             UpstreamError: there is no answer.
         """
         return PlainResponse(
-            await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
+            await self.post(call.path, call.body, is_streaming=call.is_streaming, may_send=may_send)
         )
 
 
