@@ -75,11 +75,12 @@ class Completions:
             received=received,
         )
         reply = AsgiReply(outgoing, request_id, asked.dialect)
+        captures = self._gateway.captures
         try:
             async with asyncio.TaskGroup() as tasks:
                 watcher = tasks.create_task(_watch(incoming.receive, reply), name="client-watch")
                 await self._gateway.forwarder.forward(
-                    request, self._gateway.captures.watch(request, reply)
+                    request, captures.record(request, reply) if captures.is_on else reply
                 )
                 watcher.cancel()
         except* ClientLeftError:
