@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -75,6 +75,7 @@ class HttpAgent:
     """Base of HTTP agents."""
 
     own_headers: Headers = ()  # beside the key's
+    own_paths: Collection[str] = ()  # that most requests go to: their URLs are made once
     list_query: Query = ()  # of that question
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
@@ -92,6 +93,7 @@ class HttpAgent:
             f"check {variable}" if variable else "the backend requires a key: set api_key_env"
         )
         self._base = read_base_url(backend.url, backend.type)
+        self._urls = {path: self._base.of(path) for path in self.own_paths}
         self._proxy = backend.via
         self._has_models = backend.models is not None
         self._engine = engine
@@ -262,9 +264,8 @@ class HttpAgent:
             UpstreamError: there is no answer.
         """
         headers = self._headers_for_stream if is_streaming else self._headers_for_json
-        return await self._send(
-            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy, may_send)
-        )
+        url = self._urls.get(path) or self._base.of(path)
+        return await self._send(UpstreamRequest("POST", url, headers, body, self._proxy, may_send))
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer that is small by its nature."""

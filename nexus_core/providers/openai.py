@@ -37,6 +37,8 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """A backend that speaks OpenAI's API; requests pass to it as they are, but for its quirks."""
 
+    own_paths = tuple(PATHS.values())
+
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
