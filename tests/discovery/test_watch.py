@@ -18,6 +18,7 @@ from nexus_core.observe.events import BackendAdded, BackendRemoved
 from nexus_core.types import BackendType, HealthStatus, PrivacyZone
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
+from tests.waiting import until
 
 BRISK = Pace(empty=0.01, settled=0.01, at_least=0.0, grace=0.05)
 CALM = Pace(empty=60, settled=60, at_least=0.0, grace=0.05)
@@ -74,12 +75,6 @@ async def looking(
     )
     async with asyncio.timeout(20), gateway.running():
         yield gateway
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - nobody publishes it
-            await asyncio.sleep(0.005)
 
 
 async def test_what_answers_is_used_with_its_models_at_once(upstream: ScriptedUpstream) -> None:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from nexus_core.money.ledger import BATCH_SECONDS, Ledger, ledger_path
 from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, LedgerRow, migrate
 from nexus_core.types import PrivacyZone
 from tests.money.ledger_rows import AT, PLAIN, row, stored
+from tests.waiting import wait_until
 
 DAY = 86_400
 ROOT = Path(__file__).parents[2]
@@ -35,13 +36,6 @@ def opened(path: Path | None, **options: int) -> Iterator[Ledger]:
         yield ledger
     finally:
         ledger.close()
-
-
-def wait_for(claim: Callable[[], bool], seconds: float = 10) -> None:
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def integrity(path: Path) -> str:
@@ -68,7 +62,7 @@ def test_a_row_is_in_the_file_within_a_second(tmp_path: Path) -> None:
 
     with opened(path) as ledger:
         ledger.append(PLAIN)
-        wait_for(lambda: stored(path) == ["req-1"], seconds=1)
+        wait_until(lambda: stored(path) == ["req-1"], seconds=1)
 
 
 def test_closing_writes_all_that_waits(tmp_path: Path) -> None:
@@ -101,7 +95,7 @@ def test_a_row_that_cannot_be_stored_holds_up_no_other(tmp_path: Path) -> None:
 
     with opened(path) as ledger:
         ledger.append(row(status=None))
-        wait_for(lambda: ledger.lost == 1)
+        wait_until(lambda: ledger.lost == 1)
         ledger.append(row(request_id="req-2", zone=PrivacyZone.OPEN))
 
     assert stored(path, "request_id, zone") == [("req-2", "open")]
@@ -151,7 +145,7 @@ def test_only_the_owner_may_look(tmp_path: Path) -> None:
 
     with opened(path) as ledger:
         ledger.append(PLAIN)
-        wait_for(lambda: stored(path) == ["req-1"])
+        wait_until(lambda: stored(path) == ["req-1"])
         modes = {p.name: stat.S_IMODE(p.stat().st_mode) for p in path.parent.iterdir()}
 
     assert modes.pop("nexus.db") == 0o600
@@ -224,9 +218,9 @@ def test_rows_wait_while_the_file_is_locked(
         with closing(sqlite3.connect(path, isolation_level=None)) as other:
             other.execute("BEGIN IMMEDIATE")
             ledger.append(PLAIN)
-            wait_for(lambda: ledger.problem is not None)
+            wait_until(lambda: ledger.problem is not None)
             ledger.append(row(request_id="req-2"))
-        wait_for(lambda: ledger.problem is None)
+        wait_until(lambda: ledger.problem is None)
 
     assert stored(path) == ["req-1", "req-2"]
     assert [text.partition(": ")[2] for text in messages(caplog)] == [
@@ -258,11 +252,11 @@ def test_a_full_disk_loses_what_does_not_fit_and_counts_it(
         with monkeypatch.context() as patch:
             patch.setattr(sqlite3, "connect", full)
             ledger.append(row(asked_model="x" * 100_000))
-            wait_for(lambda: ledger.problem == "database or disk is full")
+            wait_until(lambda: ledger.problem == "database or disk is full")
             for number in range(20):
                 ledger.append(row(request_id=str(number)))
-            wait_for(lambda: ledger._rows.qsize() == 5 or len(ledger._batch) == 3)
-        wait_for(lambda: ledger.problem is None)
+            wait_until(lambda: ledger._rows.qsize() == 5 or len(ledger._batch) == 3)
+        wait_until(lambda: ledger.problem is None)
         lost = ledger.lost
 
     assert lost > 0
@@ -402,7 +396,7 @@ def test_the_ledger_of_a_killed_process_goes_on(tmp_path: Path) -> None:
     path = tmp_path / "nexus.db"
     with child(path) as process:
         assert first_line(process) == "ready"
-        wait_for(lambda: len(stored(path)) > 0)
+        wait_until(lambda: len(stored(path)) > 0)
 
     with opened(path) as ledger:
         ledger.append(row(request_id="afterwards"))
@@ -422,7 +416,7 @@ def test_a_second_process_is_told_which_one_writes(
             ledger.append(row(request_id="the second's"))
             problem = ledger.problem
             process.kill()
-            wait_for(lambda: ledger.problem is None)
+            wait_until(lambda: ledger.problem is None)
 
     assert problem == (
         f"is written by another Nexus (process {process.pid}); stop that one, "

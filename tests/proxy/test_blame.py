@@ -19,7 +19,7 @@ from nexus_core.types import Endpoint, HealthStatus
 from nexus_core.upstream.base import Headers, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ScriptedAgent, World, whole
-from tests.scenarios.nexus import until
+from tests.waiting import until
 
 WAIT: Headers = (("retry-after", "30"),)
 FOREVER = 1000

@@ -43,6 +43,7 @@ from nexus_core.types import (
 from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
+from tests.waiting import settled
 
 ANSWER = b'{"choices":[{"message":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
 SAID = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
@@ -332,7 +333,7 @@ async def test_a_backend_that_is_full_is_passed_over() -> None:
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         first = tasks.create_task(world.ask())
-        await asyncio.sleep(0)
+        await settled()
         second = await world.ask()
         gate.set()
 
@@ -417,7 +418,7 @@ async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer(
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         trial = tasks.create_task(world.ask())
-        await asyncio.sleep(0)
+        await settled()
         beside = await world.ask()
         gate.set()
     after = await world.ask()
@@ -434,8 +435,8 @@ async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         running = tasks.create_task(world.ask(stream=True))
-        while not response.is_read:
-            await asyncio.wait([running], timeout=0)
+        await settled()
+        assert response.is_read
         world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
         refused = await world.ask()
         assert not running.done()

@@ -10,13 +10,14 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from email.utils import format_datetime
 
+import httpx
 import pytest
 
 from nexus_core.config.schema import QueueConfig, ServerConfig
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN, FIRST_REST_SECONDS
 from nexus_core.types import HealthStatus
 from tests.contract.bodies import FIRST, HELLO
-from tests.contract.scripted_upstream import Exchange, answers, streams
+from tests.contract.scripted_upstream import Exchange, answers, silent_for, streams
 from tests.scenarios.nexus import (
     EPOCH,
     Gate,
@@ -28,10 +29,10 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
 from tests.upstream.test_engines import full_backlog
+from tests.waiting import pass_time, until
 
 OOPS = answers({"error": {"message": "oops"}}, 500)
 
@@ -46,6 +47,22 @@ def dead_port(*, answers_syn: bool) -> Iterator[str]:
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))  # bound and not listening
         yield "http://127.0.0.1:{1}".format(*unused.getsockname())
+
+
+async def ask_the_dead(nexus: Nexus, dead: str, monkeypatch: pytest.MonkeyPatch) -> httpx.Response:
+    """Where no connection comes about, the time for one is over at once."""
+    loop, tried = asyncio.get_running_loop(), list[int]()
+    connect = loop.sock_connect
+
+    async def noted(sock: socket.socket, address: tuple[str, int]) -> None:
+        tried.append(address[1])
+        await connect(sock, address)
+
+    monkeypatch.setattr(loop, "sock_connect", noted)
+    asked = nexus.start()
+    await until(lambda: httpx.URL(dead).port in tried)
+    pass_time(ServerConfig().connect_timeout_seconds)
+    return await asked
 
 
 async def fail(nexus: Nexus, times: int) -> None:
@@ -120,13 +137,10 @@ async def test_a_stream_that_never_begins_is_a_failure_and_a_slow_whole_answer_i
     stream: bool,
 ) -> None:
     """A whole answer has the request's time-out only: it may take all of it."""
-    server = ServerConfig(request_timeout_seconds=0.05)
-
-    async def never(exchange: Exchange) -> None:
-        await exchange.closed.wait()
+    server = ServerConfig(request_timeout_seconds=3)
 
     async with (
-        upstreams(never, say) as (first, second),
+        upstreams(silent_for(3), say) as (first, second),
         running(
             backend("first", first.url, priority=90),
             backend("second", second.url, priority=10),
@@ -140,16 +154,18 @@ async def test_a_stream_that_never_begins_is_a_failure_and_a_slow_whole_answer_i
 
 
 @pytest.mark.parametrize("answers_syn", [True, False], ids=["refused", "no connection in time"])
-async def test_a_dead_backend_costs_one_request_one_attempt(answers_syn: bool) -> None:
-    connect = 0.2
+async def test_a_dead_backend_costs_one_request_one_attempt(
+    answers_syn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async with upstreams(say) as (second,):
         with dead_port(answers_syn=answers_syn) as dead:
             async with running(
                 backend("dead", dead, priority=90),
                 backend("second", second.url, priority=10),
-                server=ServerConfig(connect_timeout_seconds=connect),
             ) as nexus:
-                asked = [told(await nexus.ask(stream=bool(n % 2))) for n in range(20)]
+                first = await ask_the_dead(nexus, dead, monkeypatch)
+                asked = [told(first)]
+                asked += [told(await nexus.ask(stream=bool(n % 2))) for n in range(19)]
 
     assert asked[0] == (200, "second", "backend-failover")
     assert asked[1:] == [(200, "second", "capability-match")] * 19
@@ -176,13 +192,15 @@ async def test_failing_over_adds_little_to_the_failure_itself() -> None:
     assert min(added) < 0.1
 
 
-async def test_no_connection_in_time_is_a_504_and_a_refused_one_a_502() -> None:
-    server = ServerConfig(connect_timeout_seconds=0.1)
+async def test_no_connection_in_time_is_a_504_and_a_refused_one_a_502(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     statuses = []
     for answers_syn in (True, False):
         with dead_port(answers_syn=answers_syn) as dead:
-            async with running(backend("dead", dead), server=server) as nexus:
-                statuses.append(told(await nexus.ask())[:2])
+            async with running(backend("dead", dead)) as nexus:
+                answer = await ask_the_dead(nexus, dead, monkeypatch)
+                statuses.append(told(answer)[:2])
 
     assert statuses == [(502, "dead"), (504, "dead")]
 

@@ -26,10 +26,10 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
 from tests.scenarios.test_circuit import OOPS, dead_port, fail
+from tests.waiting import pass_time, until
 
 BOTH = ("m", "n")
 
@@ -279,7 +279,11 @@ async def cooling(**sections: Any) -> AsyncIterator[tuple[Nexus, ScriptedUpstrea
             nexus.gateway, lambda _: nexus.gateway.config, {}
         )
         assert (await nexus.ask()).status_code == 429
-        assert (await nexus.ask()).status_code == 503
+        asked = nexus.start()
+        if "queue" in sections:
+            await until(lambda: nexus.gateway.queued == 1)
+            pass_time(sections["queue"].max_wait_seconds)
+        assert (await asked).status_code == 503
         yield nexus, only
 
 
@@ -342,8 +346,7 @@ async def test_an_operator_ends_a_cooldown(
 
 
 async def test_who_waits_is_served_when_an_operator_ends_the_cooldown() -> None:
-    async with cooling(queue=QueueConfig(enabled=True, max_wait_seconds=0.1)) as (nexus, _):
-        nexus.gateway.queue._config = QueueConfig(enabled=True)  # type: ignore[union-attr]
+    async with cooling(queue=QueueConfig(enabled=True, max_wait_seconds=5)) as (nexus, _):
         waiting = await nexus.start_waiting(1)
         await by_api(nexus)
         answer = await waiting

@@ -12,8 +12,9 @@ from nexus_tui.view.rows import RequestRow
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import ANSWERS, Kept, keep_two, make_stage, streamed
+from tests.waiting import until
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
 ROW = RequestRow(0, "a81f7c", 0.0)

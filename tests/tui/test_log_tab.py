@@ -4,9 +4,10 @@ from nexus_core.observe.log_ring import LogLine
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import make_logs, make_stage
 from tests.tui.test_states import make_app
+from tests.waiting import until
 
 
 async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:

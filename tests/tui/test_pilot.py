@@ -12,7 +12,8 @@ from nexus_core.control.commands import ClearCooldown
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.fleet import Story, fixed_now, make_source, publish
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 
 def make_app(

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -23,6 +23,7 @@ from nexus_core.observe.event_log import CAPACITY
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
 from nexus_core.types import BackendType, Endpoint, PrivacyZone
 from tests.running import served
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -321,7 +322,7 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
         slow = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /nexus/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await _until(lambda: gateway.event_log.readers == 1)
+        await until(lambda: gateway.event_log.readers == 1)
         large = [received(f"r{n}", 2000) for n in range(500)]
 
         longest = 0.0
@@ -332,16 +333,10 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
             await asyncio.sleep(0.02)
         held = _bytes_waiting_to_be_sent()
         slow.close()
-        await _until(lambda: gateway.event_log.readers == 0)
+        await until(lambda: gateway.event_log.readers == 0)
 
     assert longest / len(large) < 0.0005  # seconds for each event; a wait would be far more
     assert held < 4 * BATCH_BYTES
-
-
-async def _until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not claim():  # noqa: ASYNC110  the log has no event for it
-            await asyncio.sleep(0.01)
 
 
 def _bytes_waiting_to_be_sent() -> int:

@@ -59,7 +59,7 @@ from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
 from tests.running import served
-from tests.tui.screen import until
+from tests.waiting import until
 
 PAUSES = (0.02,)
 
