@@ -20,6 +20,7 @@ from nexus_core.observe.events import AttemptFailed, NexusEvent, RequestFinished
 from nexus_core.types import BackendType, PrivacyZone
 from tests.contract.bodies import ANSWER, DONE, FIRST, STOP, chat
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, streams
+from tests.running import end
 from tests.waiting import until
 
 CHAT = "/v1/chat/completions"
@@ -128,7 +129,7 @@ async def running(*backends: BackendConfig, **sections: Any) -> AsyncIterator[Ne
             async with asyncio.TaskGroup() as tasks:
                 yield Nexus(gateway, http, clock, tasks, watching)
         await gateway.forwarder.idle()
-        stop.set()
+        await end(stop)
     assert [(s.name, s.in_flight) for s in gateway.registry.snapshots() if s.in_flight] == []
     assert gateway.queued == gateway.stats.in_flight == 0
 
