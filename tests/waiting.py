@@ -26,11 +26,15 @@ async def until(
             await asyncio.sleep(_LOOK_EVERY_SECONDS)
 
 
-def wait_until(claim: Callable[[], bool], seconds: float = WITHIN_SECONDS) -> None:
+def wait_until(
+    claim: Callable[[], bool],
+    seconds: float = WITHIN_SECONDS,
+    what: Callable[[], str] = lambda: "it did not happen in time",
+) -> None:
     """Hold up this thread until the claim holds, for what threads and processes do."""
     deadline = time.monotonic() + seconds
     while not claim():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, what()
         time.sleep(_LOOK_EVERY_SECONDS)
 
 

@@ -12,10 +12,11 @@ from nexus_core.api.listen import server
 from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
-from tests.api.listen.test_server import BODY, post, status, talk
+from tests.api.listen.test_server import BODY, nexus, post, status, talk
 from tests.contract.bodies import DONE, FIRST, HELLO, STOP, chat
 from tests.contract.scripted_upstream import hang, streams
 from tests.scenarios.nexus import backend, running, say, upstreams
+from tests.waiting import hasten, take_time
 
 LAST = b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 LIMIT = 1024 * 1024
@@ -121,16 +122,16 @@ async def test_the_limit_of_a_head_holds_for_offers_too(port: int) -> None:
 async def test_head_and_body_have_one_time_together(
     monkeypatch: pytest.MonkeyPatch, offer: tuple[bytes, ...]
 ) -> None:
-    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 0.1)  # of a head; a body has 30 s
+    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 5)  # of a head; a body has 30 s
     head = offering(*offer, b"Connection: close", b"Content-Length: 9")
 
-    with in_thread(lambda: Gateway(Config())) as port:
+    async with nexus() as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
         writer.write(head[:20])
         await talk(port, LAST)  # by now that has been read
         writer.write(head[20:])
-        async with asyncio.timeout(10):
-            answer = await reader.read()
+        await take_time(5)
+        answer = await hasten(reader.read(), 1)
         writer.close()
 
     assert status(answer) == 400

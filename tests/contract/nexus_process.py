@@ -13,6 +13,8 @@ from pathlib import Path
 
 import httpx
 
+from tests.waiting import until
+
 START_SECONDS = 20
 END_SECONDS = 15
 
@@ -76,16 +78,15 @@ class NexusProcess:
         """
         assert self._process is not None
         try:
-            async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
-                while not await self._answers(client):
-                    if self._process.returncode is not None:
-                        raise RuntimeError(f"nexus ended: {self.stderr}")
-                    await asyncio.sleep(0.02)
+            async with httpx.AsyncClient() as client:
+                await until(lambda: self._answers(client), START_SECONDS)
         except TimeoutError as error:
             await self.kill()
             raise RuntimeError(f"nexus does not answer: {self.stderr}") from error
 
     async def _answers(self, client: httpx.AsyncClient) -> bool:
+        if self._process is None or self._process.returncode is not None:
+            raise RuntimeError(f"nexus ended: {self.stderr}")
         found = _ADDRESS.search(self.stderr)
         if found is None:
             return False

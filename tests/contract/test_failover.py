@@ -11,6 +11,8 @@ import httpx
 import pytest
 import pytest_asyncio
 
+from tests.waiting import until
+
 from .bodies import ANSWER, DONE, FIRST, HELLO, STREAM, chat
 from .conftest import BACKEND_KEY, StartNexus
 from .nexus_process import backend_table, config_text
@@ -202,12 +204,11 @@ async def test_a_redirect_is_a_502_and_is_not_followed(
 
 
 async def become_unhealthy(client: httpx.AsyncClient) -> None:
-    health = "healthy"
-    async with asyncio.timeout(10):
-        while health != "unhealthy":
-            state = (await client.get("/nexus/state")).json()
-            (health,) = [backend["health"] for backend in state["backends"]]
-            await asyncio.sleep(0.01)
+    async def is_unhealthy() -> bool:
+        state = (await client.get("/nexus/state")).json()
+        return [backend["health"] for backend in state["backends"]] == ["unhealthy"]
+
+    await until(is_unhealthy)
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -8,6 +8,8 @@ import json
 import httpx
 import pytest
 
+from tests.waiting import until
+
 from .bodies import ANSWER, DONE, FIRST, HELLO, STOP, STREAM, THERE, chat
 from .conftest import StartNexus
 from .nexus_process import NexusProcess, backend_table, config_text
@@ -20,14 +22,16 @@ CHAT = "/v1/chat/completions"
 
 async def until_it_refuses(nexus: NexusProcess) -> None:
     port = int(nexus.url.rpartition(":")[2])
-    async with asyncio.timeout(5):
-        while True:
-            try:
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-            except OSError:
-                return
-            writer.close()
-            await asyncio.sleep(0.02)
+
+    async def refuses() -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", port)
+        except OSError:
+            return True
+        writer.close()
+        return False
+
+    await until(refuses)
 
 
 async def test_a_running_stream_ends_well_after_sigterm(

@@ -10,7 +10,7 @@ from nexus_core.config.schema import QueueConfig
 from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ANSWER, STREAM, ScriptedAgent, World, whole
-from tests.waiting import settled
+from tests.waiting import hasten, settled
 
 
 class Gate:
@@ -89,8 +89,8 @@ async def test_nobody_gets_in_between_a_freed_slot_and_the_one_who_waits() -> No
 
 
 async def test_a_wait_that_is_too_long_is_a_503() -> None:
-    async with busy(wait=0.01) as (world, _, _):
-        reply = await world.ask()
+    async with busy() as (world, _, _):
+        reply = await hasten(world.ask(), 1)
 
     assert refused(reply) == (503, "capacity_exceeded")
 

@@ -16,8 +16,9 @@ from nexus_core.upstream.base import UpstreamConnectError, UpstreamError, Upstre
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_blame import ask
 from tests.proxy.test_forward import ScriptedAgent, World, whole
+from tests.waiting import hasten
 
-_SECONDS = 0.002  # of every limit: what is silent is silent for longer
+_SECONDS = 3.0  # of every limit: what is silent is silent for longer
 
 # How a model can fail that says nothing of the account and leaves the server reachable: as bytes,
 # so that the judge reads them. ECHO is what the request says.
@@ -153,7 +154,7 @@ def test_whatever_one_model_does_another_one_of_the_backend_loses_nothing(
             if isinstance(step, Wait):
                 world.time += step.seconds
                 continue
-            reply = await ask(world, step.text, step.model, stream=step.stream)
+            reply = await hasten(ask(world, step.text, step.model, stream=step.stream), _SECONDS)
             if step.model == "good":
                 assert names(reply) == (200, "a")  # the first choice, and at once
         last = await ask(world, "the last", "good")
@@ -182,7 +183,7 @@ def test_one_prompt_never_takes_the_model_from_others(
         world = world_of(*[moods] * count)
         for stream in streams:
             # Two forms of it are two requests, and no row: see FAILURES_TO_OPEN.
-            await ask(world, "poison", "bad", stream=stream)
+            await hasten(ask(world, "poison", "bad", stream=stream), _SECONDS)
         for agent in world.agents.values():
             assert isinstance(agent, Moody)
             agent.moods = ["well"]

@@ -31,33 +31,21 @@ from tests.scenarios.nexus import (
     upstreams,
 )
 from tests.upstream.test_engines import full_backlog
-from tests.waiting import pass_time, until
+from tests.waiting import until
 
 OOPS = answers({"error": {"message": "oops"}}, 500)
 
 
 @contextmanager
 def dead_port(*, answers_syn: bool) -> Iterator[str]:
-    """An address that refuses connections, or one where no connection ever comes about.
-
-    Who tries there has no time left, at once.
-    """
-    if answers_syn:
-        with socket.socket() as unused:
-            unused.bind(("127.0.0.1", 0))  # bound and not listening
-            yield "http://127.0.0.1:{1}".format(*unused.getsockname())
+    """An address that refuses connections, or one where no connection ever comes about."""
+    if not answers_syn:
+        with full_backlog(ServerConfig().connect_timeout_seconds) as port:
+            yield f"http://127.0.0.1:{port}"
         return
-    loop = asyncio.get_running_loop()
-    connect = loop.sock_connect
-
-    async def in_no_time(sock: socket.socket, address: tuple[str, int]) -> None:
-        if address[1] == port:
-            loop.call_soon(pass_time, ServerConfig().connect_timeout_seconds)
-        await connect(sock, address)
-
-    with full_backlog() as port, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(loop, "sock_connect", in_no_time)
-        yield f"http://127.0.0.1:{port}"
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))  # bound and not listening
+        yield "http://127.0.0.1:{1}".format(*unused.getsockname())
 
 
 async def fail(nexus: Nexus, times: int) -> None:

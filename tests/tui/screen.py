@@ -5,6 +5,7 @@ from __future__ import annotations
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
+from tests.waiting import until
 
 
 def screen_text(app: NexusApp) -> str:
@@ -12,6 +13,21 @@ def screen_text(app: NexusApp) -> str:
     height = app.size.height
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in strips[:height])
+
+
+async def still(pilot: Pilot[None]) -> str:
+    """The screen once the first rounds of painting are over."""
+    app = pilot.app
+    assert isinstance(app, NexusApp)
+    shown = list[str]()
+
+    async def is_same() -> bool:
+        await pilot.pause()
+        shown.append(screen_text(app))
+        return not app.view._dirty and len(shown) > 1 and shown[-1] == shown[-2]
+
+    await until(is_same)
+    return shown[-1]
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:

@@ -12,7 +12,7 @@ from nexus_core.control.commands import ClearCooldown
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.fleet import Story, fixed_now, make_source, publish
-from tests.tui.screen import screen_text
+from tests.tui.screen import screen_text, still
 from tests.waiting import until
 
 
@@ -385,7 +385,7 @@ async def test_an_idle_screen_repaints_nothing() -> None:
     app, _ = make_app()
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.pause(0.6)  # the first rounds and their frames are over
+        await still(pilot)
         painted: list[object] = []
         for widget in app.screen.walk_children():
             widget.refresh = lambda *regions, **_: painted.append(regions)  # type: ignore[method-assign,assignment]

@@ -14,7 +14,13 @@ import httpx
 import pytest
 
 from nexus_core.api.admin import events as api_events
-from nexus_core.api.admin.events import BATCH_BYTES, BATCH_EVENTS, EventStream
+from nexus_core.api.admin.events import (
+    BATCH_BYTES,
+    BATCH_EVENTS,
+    BATCH_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    EventStream,
+)
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.gateway import Gateway
@@ -23,7 +29,7 @@ from nexus_core.observe.event_log import CAPACITY
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
 from nexus_core.types import BackendType, Endpoint, PrivacyZone
 from tests.running import served
-from tests.waiting import until
+from tests.waiting import take_time, until
 
 
 @pytest.fixture
@@ -301,16 +307,17 @@ async def test_the_stream_ends_when_the_server_does(gateway: Gateway) -> None:
 
 
 async def test_a_silent_stream_shows_that_it_is_alive(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
 ) -> None:
-    monkeypatch.setattr(api_events, "KEEP_ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(api_events, "LOOK_SECONDS", 0.05)
     async with (
         served(gateway) as url,
-        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        httpx.AsyncClient(base_url=url, timeout=None) as http,  # noqa: S113
         http.stream("GET", "/nexus/events") as answer,
     ):
-        async for chunk in answer.aiter_raw():
+        chunks = answer.aiter_raw()
+        await anext(chunks)
+        await take_time(KEEP_ALIVE_SECONDS)
+        async for chunk in chunks:
             if chunk == b": nothing new\n\n":
                 break
 
@@ -330,7 +337,7 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
             began = time.perf_counter()
             publish(gateway, large)
             longest = max(longest, time.perf_counter() - began)
-            await asyncio.sleep(0.02)
+            await take_time(BATCH_SECONDS)
         held = _bytes_waiting_to_be_sent()
         slow.close()
         await until(lambda: gateway.event_log.readers == 0)
