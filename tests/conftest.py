@@ -12,6 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
+from tests import forked
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
@@ -52,3 +54,9 @@ def _certificates_are_read_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(room, "create_ssl_context", made_once)
         yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_outlives_the_tests() -> Iterator[None]:
+    yield
+    forked.end()
