@@ -216,8 +216,9 @@ async def test_a_refused_key_is_a_502_and_makes_the_backend_unhealthy(
     start_nexus: StartNexus, upstream: ScriptedUpstream, status: int
 ) -> None:
     upstream.script = answers({"error": {"message": f"bad key {BACKEND_KEY}"}}, status)
-    upstream.listing = upstream.script
     nexus = await start_nexus(one_backend(upstream.url), CLOUD_KEY=BACKEND_KEY)
+    await upstream.wait_for_probes(1)
+    upstream.listing = upstream.script
 
     async with httpx.AsyncClient(base_url=nexus.url) as client:
         first = await client.post(CHAT, json=chat("m"))
