@@ -11,8 +11,11 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import settings
 
-from tests import forked
+from tests import examples, forked
+
+settings.load_profile(examples.USUAL)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -14,7 +14,7 @@ import pytest
 from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import TieredPrices
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config.schema import PriceConfig
@@ -22,6 +22,7 @@ from nexus_core.dialects.usage import read_usage
 from nexus_core.money.prices import FROM_CONFIG, Prices, Saving, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import NANO, BackendType, Cost
+from tests.examples import promised
 from tests.offline import offline  # noqa: F401 - a fixture
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -316,7 +317,7 @@ def test_a_negative_count_is_an_error(kind: str) -> None:
         estimate_cost(prices, "openai", "m", TokenUsage(**counts), at=AT)
 
 
-@settings(deadline=None)
+@promised()
 @given(
     price=st.floats(0, 10, allow_nan=False),
     counts=st.lists(st.integers(0, 10**6), min_size=2, max_size=20),

@@ -140,7 +140,7 @@ def names(reply: RecordingReply) -> tuple[int | None, str | None]:
     return reply.status, reply.served.backend.name if reply.served else None
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(
     scripts=st.lists(SCRIPTS, min_size=1, max_size=2),
     steps=st.lists(ASKS | WAITS, min_size=1, max_size=25),
@@ -168,7 +168,7 @@ def test_whatever_one_model_does_another_one_of_the_backend_loses_nothing(
     asyncio.run(run())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(
     moods=st.lists(st.sampled_from(("unread", "broken", "cut", "silent", 500, 502)), min_size=1),
     streams=st.lists(st.booleans(), min_size=1, max_size=20),
