@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypedDict
 
 from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
@@ -12,6 +13,7 @@ from nexus_core.observe.events import (
     AttemptFailed,
     Considered,
     FirstByteReceived,
+    NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
@@ -214,10 +216,20 @@ def _considered(story: Story) -> tuple[Considered, ...]:
 
 def play(gateway: FakeGateway) -> None:
     """Publish the minute's events in their order, with one call turned away on the way."""
+    for event in _events(REQUEST_HEADERS):
+        gateway.bus.publish(event)
+
+
+@cache
+def _events(_headers: tuple[tuple[str, str], ...]) -> tuple[NexusEvent, ...]:
+    """The same for every test, so they are made once."""
+    gateway = FakeGateway(Config(backends=BACKENDS))
+    watching = gateway.bus.subscribe()
     for number, story in enumerate(STORIES):
         publish(gateway, f"{0xA81C00 + number:x}", story)
         if story.model == "secret-gpt":
             refuse(gateway)
+    return tuple(watching.drain())
 
 
 def refuse(gateway: FakeGateway) -> None:
