@@ -21,7 +21,7 @@ from nexus_core.config.schema import PriceConfig
 from nexus_core.dialects.usage import read_usage
 from nexus_core.money.prices import FROM_CONFIG, Prices, Saving, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, BackendType, Cost
+from nexus_core.types import NANO, Cost
 from tests.examples import promised
 from tests.offline import offline  # noqa: F401 - a fixture
 
@@ -345,36 +345,6 @@ def test_an_unpriced_model_is_warned_of_once(caplog: pytest.LogCaptureFixture) -
         'no price is known for anthropic model "other-model"',
     ]
     assert "[pricing.anthropic]" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("url", "provider"),
-    [
-        ("https://api.openai.com", "openai"),
-        ("http://127.0.0.1:4000", "openai"),
-        ("https://api.groq.com/openai", "groq"),
-        ("https://openrouter.ai/api", "openrouter"),
-    ],
-)
-def test_a_backend_in_openais_format_is_priced_as_its_vendor(url: str, provider: str) -> None:
-    assert listed().provider(BackendType.OPENAI, url) == provider
-
-
-def test_prices_for_openai_hold_for_a_vendor_that_speaks_its_format() -> None:
-    prices = configured(input_per_1k=0.001, output_per_1k=0)
-
-    assert estimate_cost(prices, "groq", "m", use(1000, 0), at=AT) == Cost(1_000_000, FROM_CONFIG)
-    assert estimate_cost(prices, "anthropic", "m", use(1000, 0), at=AT) is None
-
-
-@pytest.mark.usefixtures("offline")
-def test_prices_load_and_work_without_a_network() -> None:
-    prices = Prices({})
-
-    prices.load()
-
-    assert estimate_cost(prices, "google", "gemini-2.5-flash", use(10, 10), at=AT) is not None
-    assert estimate_cost(prices, "google", "gemini-unheard-of", use(10, 10), at=AT) is None
 
 
 @pytest.mark.parametrize(

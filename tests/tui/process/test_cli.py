@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import logging
 import os
 import queue
 import re
@@ -21,8 +20,6 @@ from pathlib import Path
 import pytest
 
 from nexus_core import __version__
-from nexus_core.observe.log_ring import LogRing
-from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter, RingHandler
 from tests.contract.nexus_process import clean_environment
 from tests.forked import COMMAND, SECONDS
 from tests.forked import start as start_command
@@ -370,39 +367,6 @@ def test_the_headless_path_does_not_import(tmp_path: Path, module: str) -> None:
     )
 
     assert done.stdout == "False\n"
-
-
-# Log records
-
-
-def record(message: str, *arguments: object) -> logging.LogRecord:
-    return logging.LogRecord("a.b", logging.WARNING, __file__, 1, message, arguments, None)
-
-
-@pytest.mark.parametrize("formatter", [PrettyFormatter(), JsonFormatter()])
-def test_one_record_is_one_line_without_control_characters(formatter: logging.Formatter) -> None:
-    try:
-        raise ValueError("bad\nthing")
-    except ValueError:
-        hostile = record("model=%s", "x\n\x1b]0;t\x07\u202e\u2028\x7f\x9b")
-        hostile.exc_info = sys.exc_info()
-
-    line = formatter.format(hostile)
-
-    assert line.isprintable()
-    assert "Traceback" in line
-
-
-def test_the_ring_keeps_the_newest_and_survives_a_bad_call() -> None:
-    ring = LogRing(capacity=2)
-    handler = RingHandler(ring, "here: ")
-
-    for message, arguments in (("one", ()), ("two\n", ()), ("%d", ("x",))):
-        handler.handle(record(message, *arguments))
-
-    lines = [line for _, line in ring.after(0)]
-    assert [line.text for line in lines] == ["two\\x0a", "%d"]
-    assert (lines[0].level, lines[0].logger) == ("warning", "here: a.b")
 
 
 def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:

@@ -31,31 +31,17 @@ from nexus_core.config.schema import (
 )
 from nexus_core.control.commands import (
     CaptureBodies,
-    ClearCooldown,
-    Command,
-    Outcome,
-    ProbeBackend,
-    ReloadConfig,
-    ReplayRequest,
-    SaveConfig,
-    SendRequest,
-    SetPriority,
-    SetTier,
     SwitchBackend,
-    SwitchZone,
 )
-from nexus_core.dialects.openai_chat.traits import Traits, read_traits
-from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
+from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceived
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
-from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import BackendType, Capability, Endpoint, PrivacyZone, QueueState
+from nexus_core.types import BackendType, Endpoint, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import Call, explain_call
-from nexus_tui.sources.remote_http import RefusedError, RemoteError
+from nexus_tui.sources.remote_http import RemoteError
 from nexus_tui.sources.remote_state import parse, read_state
 from tests.money.ledger_rows import row
 from tests.running import served
@@ -293,135 +279,6 @@ async def test_after_a_lost_link_to_the_same_run_exactly_what_was_missed_follows
 def _connections() -> list[BoundedHttpProtocol]:
     found = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol)]
     return [one for one in found if one.transport and not one.transport.is_closing()]
-
-
-# Commands -----------------------------------------------------------------------------------------
-
-
-COMMANDS: list[Command] = [
-    SwitchBackend(backend="a", enabled=True),
-    SwitchBackend(backend="a", enabled=False, end_running=True),
-    SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
-    ProbeBackend(backend="a"),
-    ClearCooldown(backend="a"),
-    SetTier(backend="a", tier=None),
-    SetTier(backend="a", tier=3),
-    SetPriority(backend="a", priority=-1),
-    CaptureBodies(enabled=True),
-    ReplayRequest(request_id="r1", backend="a"),
-    SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
-    SendRequest(
-        body=b'{"model": "m", "input": "hi"}',
-        endpoint=Endpoint.EMBEDDINGS,
-        zone=PrivacyZone.RESTRICTED,
-        min_tier=0,
-        backend="a",
-        flexible=True,
-        priority="high",
-    ),
-    ReloadConfig(only_plan=True),
-    SaveConfig(),
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=str)
-async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
-    monkeypatch: pytest.MonkeyPatch, command: Command
-) -> None:
-    gateway = make_gateway()
-    given: list[Command] = []
-    outcome = Outcome(message="done", lines=("one",), data={"x": [1]})
-
-    async def execute(wanted: Command) -> Outcome:
-        given.append(wanted)
-        return outcome
-
-    monkeypatch.setattr(gateway, "execute", execute)
-    async with linked(gateway) as source:
-        assert await source.command(command) == outcome
-
-    assert given == [command]
-
-
-async def test_a_refusal_is_told_in_the_servers_words() -> None:
-    async with linked(make_gateway()) as source:
-        with pytest.raises(RefusedError) as refused:
-            await source.command(ProbeBackend(backend="nobody"))
-
-    assert refused.value.status == BackendNotFoundError.status
-    assert refused.value.message == "there is no backend 'nobody'"
-
-
-async def test_a_read_only_source_sends_nothing() -> None:
-    gateway = make_gateway()
-    async with linked(gateway, is_read_only=True) as source:
-        with pytest.raises(PermissionDeniedError):
-            await source.command(SwitchBackend(backend="a", enabled=False))
-
-    assert gateway.registry.snapshot("a").enabled
-
-
-async def test_bodies_that_are_not_kept_are_none() -> None:
-    async with linked(make_gateway()) as source:
-        assert await source.captured("nothing") is None
-
-
-async def test_an_explanation_is_the_same_as_in_the_process() -> None:
-    gateway = make_gateway()
-    question = Question(
-        model="gpt-4",
-        hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
-        traits=Traits(needs=frozenset({Capability.CHAT}), prompt_tokens=300),
-        usable=("a",),
-    )
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
-
-
-@pytest.mark.parametrize("endpoint", Endpoint)
-async def test_a_question_is_answered_for_the_endpoint_that_it_is_about(
-    endpoint: Endpoint,
-) -> None:
-    gateway = make_gateway()
-    bodies: dict[Endpoint, dict[str, Any]] = {
-        Endpoint.CHAT_COMPLETIONS: {"messages": [{"role": "user", "content": "x" * 900}]},
-        Endpoint.COMPLETIONS: {"prompt": "x" * 900},
-        Endpoint.EMBEDDINGS: {"input": "x" * 900},
-    }
-    traits = replace(read_traits(endpoint, {"model": "m", **bodies[endpoint]}), prefixes=())
-    question = Question(model="m", traits=traits, endpoint=endpoint)
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explain(question)
-
-
-async def test_what_another_version_does_not_know_is_told_as_such(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "nexus_tui.sources.remote.call_for", lambda _: Call("POST", "/nexus/of-tomorrow", {})
-    )
-    async with linked(make_gateway()) as source:
-        with pytest.raises(NexusError, match="it may be too old; nothing was done"):
-            await source.command(ProbeBackend(backend="a"))
-        assert source.status == "live"
-
-
-@given(
-    needs=st.sets(st.sampled_from([Capability.VISION, Capability.TOOLS, Capability.JSON])),
-    tokens=st.integers(200, 3000),
-    limit=st.integers(0, 100),
-)
-def test_a_question_is_asked_by_a_request_with_the_same_traits(
-    needs: set[Capability], tokens: int, limit: int
-) -> None:
-    wanted = frozenset(needs | {Capability.CHAT})
-    traits = Traits(needs=wanted, prompt_tokens=tokens, max_tokens=limit)
-
-    body = explain_call(Question(model="m", traits=traits)).body
-
-    assert body is not None
-    shown = read_traits(Endpoint.CHAT_COMPLETIONS, dict(body))
-    assert (shown.needs, shown.prompt_tokens, shown.max_tokens) == (wanted, tokens, limit)
 
 
 # What is not as it should be ----------------------------------------------------------------------
