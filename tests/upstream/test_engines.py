@@ -5,13 +5,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import socket
-import subprocess
-import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import aclosing, contextmanager
-from typing import Literal, cast
+from typing import cast
 
-import httpx
 import pytest
 
 from nexus_core.upstream import create_engine
@@ -22,7 +19,6 @@ from nexus_core.upstream.base import (
     UpstreamRequest,
     UpstreamResponse,
 )
-from nexus_core.upstream.httpx_engine import HttpxEngine
 from tests.faults.raw_server import (
     EVENT_STREAM,
     LAST_CHUNK,
@@ -363,40 +359,3 @@ async def test_after_close_nothing_is_sent(engine: UpstreamEngine) -> None:
             await send_to(engine, post(upstream.url))
 
         assert not upstream.requests
-
-
-# What only one of them does
-
-
-async def test_httpx_speaks_to_an_application_in_memory() -> None:
-    def application(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(201, headers={"X-Path": request.url.path}, content=request.content)
-
-    engine = HttpxEngine(httpx.MockTransport(application))
-
-    response, body = await exchange(engine, post("http://in-memory", b"echo"))
-    await engine.close()
-
-    assert (response.status, body) == (201, b"echo")
-    assert ("x-path", "/v1/chat/completions") in response.headers
-
-
-# The modules
-
-
-@pytest.mark.parametrize(
-    ("kind", "unwanted"), [("aiohttp", {"httpx", "httpcore"}), ("httpx", {"aiohttp"})]
-)
-def test_only_the_engine_asked_for_is_imported(
-    kind: Literal["aiohttp", "httpx"], unwanted: set[str]
-) -> None:
-    script = (
-        "import sys; from nexus_core.upstream import create_engine;"
-        f"create_engine({kind!r}); print(*sys.modules)"
-    )
-
-    loaded = subprocess.run(  # noqa: S603  this interpreter, our own words
-        [sys.executable, "-W", "error", "-c", script], capture_output=True, text=True, check=True
-    ).stdout.split()
-
-    assert not unwanted & set(loaded)
