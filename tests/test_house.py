@@ -8,8 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from tests.tested_elsewhere import ELSEWHERE
+
 TESTS = Path(__file__).parent
 FILES = sorted(TESTS.rglob("*.py"))
+ROOT = TESTS.parent
+OWN_TESTS = {"nexus_core": TESTS, "nexus_tui": TESTS / "tui"}  # each mirrors its package
+TABLES = {"dialects/test_history.py", "dialects/test_usage.py"}  # of what clients and vendors send
+MOST_LINES = 400
 SLEEPERS = {"asyncio", "time", "anyio"}
 
 
@@ -51,3 +57,31 @@ def test_no_test_sleeps() -> None:
     ]
 
     assert found == []
+
+
+def own_test(module: Path) -> Path:
+    """Where the test of its own name would be; `module` is seen from the repository."""
+    package, *folders, name = module.parts
+    return OWN_TESTS[package].joinpath(*folders, f"test_{name}")
+
+
+def test_every_module_has_a_test_of_its_name_or_says_which_one_tests_it() -> None:
+    modules = {
+        path.relative_to(ROOT)
+        for package in OWN_TESTS
+        for path in (ROOT / package).rglob("*.py")
+        if path.name != "__init__.py"
+    }
+    without = {module.as_posix() for module in modules if not own_test(module).exists()}
+
+    assert without == ELSEWHERE.keys()
+    assert [test for test in ELSEWHERE.values() if not (TESTS / test).is_file()] == []
+
+
+def test_no_test_file_is_long() -> None:
+    lines = {
+        path.relative_to(TESTS).as_posix(): path.read_text(encoding="utf-8").count("\n")
+        for path in FILES
+    }
+
+    assert {name for name, count in lines.items() if count > MOST_LINES} == TABLES

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from nexus_core.config.load import Overrides, find_config, load_config
-from nexus_core.config.loopback import is_loopback
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
@@ -252,15 +251,6 @@ def test_other_machines_need_a_key(tmp_path: Path) -> None:
 def test_a_host_that_is_none_is_refused(host: str) -> None:
     with pytest.raises(ConfigError, match="NEXUS_HOST: is not an address"):
         load_config(None, {"NEXUS_HOST": host, "NEXUS_API_KEYS": "k"})
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.1", True), ("127.9.9.9", True), ("::1", True), ("LOCALHOST", True)]
-    + [(host, False) for host in ("0.0.0.0", "::", "192.168.0.1", "example.org", "")],  # noqa: S104
-)
-def test_loopback_is_this_machine_only(host: str, expected: bool) -> None:
-    assert is_loopback(host) is expected
 
 
 def test_a_missing_key_is_told_at_its_table() -> None:

@@ -7,19 +7,14 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nexus_core import __version__
-from nexus_core.api.admin.state import read_state as tell_state
 from nexus_core.api.listen.server import BoundedHttpProtocol
 from nexus_core.config.schema import (
     BackendConfig,
@@ -35,14 +30,13 @@ from nexus_core.control.commands import (
 )
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceived
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
 from nexus_core.types import BackendType, Endpoint, PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_http import RemoteError
-from nexus_tui.sources.remote_state import parse, read_state
+from nexus_tui.sources.remote_state import read_state
 from tests.money.ledger_rows import row
 from tests.running import served
 from tests.waiting import until
@@ -340,66 +334,6 @@ async def test_where_nobody_listens_that_is_told() -> None:
     async with RemoteSource(url) as source:
         with pytest.raises(RemoteError, match="nothing answers"):
             await source.connect()
-
-
-STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
-
-
-def test_what_a_newer_nexus_tells_besides_is_left_out() -> None:
-    newer = json.loads(json.dumps(STATE))
-    newer["mood"] = "good"
-    newer["config"]["routing"]["mood"] = {"of": "the moon"}
-    newer["config"]["weather"] = 1
-    newer["backends"][0]["mood"] = "bad"
-    newer["counts"]["mood"] = {}
-
-    state = read_state(newer)
-
-    assert state.config.routing == make_gateway().config.routing
-    assert list(state.backends) == ["a", "b"]
-
-
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
-
-
-@given(random=st.randoms(use_true_random=False), value=JSON_VALUES, changes=st.integers(1, 3))
-def test_no_state_whatever_it_says_does_more_than_be_refused(
-    random: Random, value: object, changes: int
-) -> None:
-    told = json.loads(json.dumps(STATE))
-    for _ in range(changes):
-        _change(told, random, value)
-
-    try:
-        state = read_state(parse(json.dumps(told)))
-    except UnreadableError:
-        return
-
-    assert all(isinstance(name, str) for name in state.backends)
-    state.stats.apply(received(1))
-
-
-def _change(told: Any, random: Random, value: object) -> None:
-    """Put the value somewhere into it."""
-    while True:
-        keys = list(told) if isinstance(told, dict) else list(range(len(told)))
-        if not keys:
-            return
-        key = random.choice(keys)
-        if not isinstance(told[key], dict | list) or random.random() < 0.2:
-            told[key] = deepcopy(value)
-            return
-        told = told[key]
-
-
-@pytest.mark.parametrize("text", ["1e999", "NaN", "-Infinity", "9" * 17, "1" * 5000, "[" * 10**5])
-def test_numbers_that_could_not_be_drawn_are_no_json_of_ours(text: str) -> None:
-    with pytest.raises(UnreadableError):
-        parse(text)
 
 
 async def test_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
