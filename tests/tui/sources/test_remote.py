@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from nexus_core import __version__
+from nexus_core.api.admin.state import read_state as tell_state
 from nexus_core.api.listen.server import BoundedHttpProtocol
 from nexus_core.config.schema import (
     BackendConfig,
@@ -64,6 +65,9 @@ def make_gateway() -> Gateway:
             health_check=HealthCheckConfig(enabled=False),
         )
     )
+
+
+STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
 
 
 @asynccontextmanager

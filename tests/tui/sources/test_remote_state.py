@@ -11,12 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.api.admin.state import read_state as tell_state
 from nexus_core.observe.event_json import UnreadableError
 from nexus_tui.sources.remote_state import parse, read_state
-from tests.tui.sources.test_remote import make_gateway, received
-
-STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
+from tests.tui.sources.test_remote import STATE, make_gateway, received
 
 
 def test_what_a_newer_nexus_tells_besides_is_left_out() -> None:
