@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 WITHIN_SECONDS = 20.0
-_LOOK_EVERY_SECONDS = 0.002
+_LOOK_EVERY_SECONDS = 0.005
 _TURNS_TO_ARRIVE = 10  # from one end of a loopback socket into the code at the other
 
 
@@ -30,12 +30,19 @@ def wait_until(
     claim: Callable[[], bool],
     seconds: float = WITHIN_SECONDS,
     what: Callable[[], str] = lambda: "it did not happen in time",
+    *,
+    every: float = _LOOK_EVERY_SECONDS,
 ) -> None:
-    """Hold up this thread until the claim holds, for what threads and processes do."""
+    """Hold up this thread until the claim holds, for what threads and processes do.
+
+    Args:
+        what: says what did not happen.
+        every: seconds from look to look, more where a look is dear.
+    """
     deadline = time.monotonic() + seconds
     while not claim():
         assert time.monotonic() < deadline, what()
-        time.sleep(_LOOK_EVERY_SECONDS)
+        time.sleep(every)
 
 
 async def turns(count: int = 1) -> None:

@@ -95,6 +95,7 @@ class Pane:
             lambda: bool(condition(self.screen())),
             DEADLINE_SECONDS,
             lambda: f"no {what} on the screen:\n{self.screen()}",
+            every=0.05,
         )
 
     def shows(self, text: str) -> None:
