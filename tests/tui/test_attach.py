@@ -17,7 +17,8 @@ from nexus_tui.sources.remote_http import RemoteError
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.nexus_process import NexusProcess, backend_table, config_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 PAUSES = (0.05, 0.1)
 WITHIN_SECONDS = 20.0
