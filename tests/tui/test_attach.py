@@ -88,7 +88,7 @@ async def test_requests_of_before_and_after_attaching_are_on_the_screen(tmp_path
             await client.post("/v1/chat/completions", json=chat())
             async with attached(RemoteSource(nexus.url, "Bearer admin-1")) as app:
                 await until(lambda: "llama3:70b" in screen_text(app))
-                assert "requests 1 " in screen_text(app)
+                await until(lambda: "requests 1 " in screen_text(app))
                 await client.post("/v1/chat/completions", json=chat())
                 await until(lambda: "requests 2 " in screen_text(app))
                 await until(lambda: screen_text(app).count("capability-match ") >= 3)
