@@ -84,9 +84,11 @@ class Attempt:
                 agent,
                 request.envelope,
                 selected.model,
-                wants_usage=parts.cost_tracker.is_priced(backend, selected.model),
+                wants_usage=backend.type.is_cloud
+                and parts.cost_tracker.is_priced(backend, selected.model),
             )
-            record.hints_dropped(call.translation.dropped if call.translation else ())
+            if call.translation is not None:
+                record.hints_dropped(call.translation.dropped)
             failure = await self._exchange(exchange, call, selected)
         except UnsupportedFieldsError as error:
             if self.number == 1:
@@ -111,7 +113,8 @@ class Attempt:
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
             answer = await exchange.open(call)
-            await record.counted()
+            if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
+                await record.counted()
             record.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             registry.cooldowns.begin(name, model)

@@ -61,16 +61,20 @@ class ContextBuilder:
             client: the name of the client key, whose budget holds; None without client keys.
             tried: the backends that failed this request before, and how; kept as it is given.
         """
-        registry, queue = self.registry, self.queue
-        verdict = self.cost_tracker.verdict(client)
+        registry, queue, tracker = self.registry, self.queue, self.cost_tracker
+        money, prefers_local, resets_in_seconds = None, False, None
+        if tracker.budget.is_limited:
+            verdict = tracker.verdict(client)
+            money, prefers_local = tracker.rule_of(verdict), verdict.prefers_local
+            resets_in_seconds = verdict.resets_in_seconds
         return RoutingContext(
             registry.snapshots(),
             self.strategy,
             registry.clock(),
             tried,
-            self.cost_tracker.rule_of(verdict),
-            verdict.prefers_local,
-            verdict.resets_in_seconds,
+            money,
+            prefers_local,
+            resets_in_seconds,
             0 if queue is None else len(queue),
             None if queue is None else queue.wait_seconds,
         )
