@@ -29,7 +29,7 @@ class RoutingContext:
     tried: Mapping[str, str] = field(default_factory=lambda: NOBODY_TRIED)
     money: MoneyRule | None = None  # None: nothing is limited
     prefers_local: bool = False  # so much is spent that local backends are tried first
-    budget_resets_in_seconds: int | None = None
+    budget_resets_in_seconds: int | None = None  # None: nothing is limited
     queued: int = 0  # how many requests wait already
     wait_seconds: float | None = None  # how long one more may wait; None: no queue, or no room
 
