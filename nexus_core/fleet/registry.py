@@ -101,7 +101,9 @@ class Registry:
         if entry is None:
             return False
         now = entry.snapshot
-        return now.is_on and is_same_server(now, seen) and now.zone is seen.zone
+        if not (now.enabled and now.zone_enabled and now.zone is seen.zone):
+            return False
+        return (now.url == seen.url and now.type is seen.type) or is_same_server(now, seen)
 
     def add(self, config: BackendConfig) -> None:
         """Take in a backend.
@@ -201,29 +203,34 @@ class Registry:
         """
         entry = self._entries[name]
         entry.taken.append(self.clock())
-        self._change(name, in_flight=entry.snapshot.in_flight + 1)
+        entry.snapshot = replace(entry.snapshot, in_flight=entry.snapshot.in_flight + 1)
+        self._view = None
         if half_open_model is not None:
             self.cooldowns.begin_half_open_request(name, half_open_model)
 
     def release(self, name: str, half_open_model: str | None = None) -> None:
         """Give a slot back, with what it was taken with."""
-        entry = self._known(name)
+        entry = self._entries.get(name) or self._leaving[name]
         if half_open_model is not None:
             self.cooldowns.end_half_open_request(name, half_open_model)
         # Which of the requests ended does not matter to the average over all of them.
         seconds = self.clock() - entry.taken.popleft()
-        held = _smoothed(entry.snapshot.service_seconds, seconds)
-        self._change(name, in_flight=entry.snapshot.in_flight - 1, service_seconds=held)
+        before = entry.snapshot
+        held = _smoothed(before.service_seconds, seconds)
+        entry.snapshot = replace(before, in_flight=before.in_flight - 1, service_seconds=held)
+        self._view = None
         if name in self._entries:
-            self._tell(name)
+            if self._listeners:
+                self._tell(name)
         elif not entry.taken:
             del self._leaving[name]
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""
-        entry = self._known(name)
+        entry = self._entries.get(name) or self._leaving[name]
         latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
-        self._change(name, latency_ms=latency_ms)
+        entry.snapshot = replace(entry.snapshot, latency_ms=latency_ms)
+        self._view = None
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -346,12 +353,9 @@ class Registry:
             BackendHealthChanged(at=at, backend=name, health=health, cause=cause, detail=detail)
         )
 
-    def _known(self, name: str) -> _Entry:
-        """The entry of a backend that may have been removed since a request went there."""
-        return self._entries.get(name) or self._leaving[name]
-
     def _change(self, name: str, **changes: object) -> None:
-        entry = self._known(name)
+        # It may have been removed since a request went there.
+        entry = self._entries.get(name) or self._leaving[name]
         entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
 
