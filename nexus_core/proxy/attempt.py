@@ -28,6 +28,7 @@ from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.scoring import Strategy
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
 
@@ -75,8 +76,9 @@ class Attempt:
         may_send = partial(parts.registry.still_holds, backend)
         exchange = Exchange(agent, self.flight.server, may_send, parts.now)
         try:
-            check_zone(request.need, choice)
-            self.flight.blame.begin(self.decision.order)
+            self.flight.blame.candidates = self.decision.order
+            if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
+                check_zone(request.need, choice)
             record.routed(selected, self.decision, self.number)
             record.open_charge(backend, selected.model)
             parts.strategy.next_turn()
@@ -117,13 +119,15 @@ class Attempt:
                 await record.counted()
             record.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
-            registry.cooldowns.begin(name, model)
+            if name in registry.cooldowns.circuits:
+                registry.cooldowns.begin(name, model)
             if answer.status >= 400:
                 blame.forgive()
-            blame.answered()
+            if blame.unsettled:
+                blame.settle(is_answered=True)
             self.parts.strategy.affinity.remember(record.request.need.demand.prefixes, name)
             await deliver(self.flight, answer)
-            if answer.status < 400:
+            if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)
         except AttemptFailedError as failed:
             record.waited(exchange.seconds)
