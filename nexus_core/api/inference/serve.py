@@ -57,7 +57,7 @@ class Completions:
         received = time.monotonic()
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
-        config = self._gateway.config
+        config = self._gateway.live.config
         body = await read_body(scope, incoming, config.server.max_body_bytes)
         envelope = asked.dialect.read_request(asked.operation, body, request_id)
         hints = read_hints(scope, self._gateway.registry.names)
