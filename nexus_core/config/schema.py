@@ -106,24 +106,41 @@ ProxyText = Annotated[str, AfterValidator(check_written)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
+class AtStart:
+    """Mark of a key or table whose change takes effect after a restart; all others are live."""
+
+
+AT_START = AtStart()
+
+
 class Section(BaseModel):
     """Base of config tables: unknown keys and wrong types are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def at_start(section: type[Section]) -> tuple[str, ...]:
+    """Names of a table's keys that are read at the start only."""
+    return tuple(
+        name
+        for name, field in section.model_fields.items()
+        if any(isinstance(mark, AtStart) for mark in field.metadata)
+    )
+
+
 class ServerConfig(Section):
-    host: Annotated[str, Field(pattern=HOST_PATTERN)] = "127.0.0.1"
-    port: Annotated[int, Field(ge=0, le=65535)] = 8000  # 0: any free port
+    host: Annotated[str, Field(pattern=HOST_PATTERN), AT_START] = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
     first_byte_timeout_seconds: Seconds = 60  # streams only
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
-    max_connections: Annotated[int, Field(ge=1)] | None = None  # None: what the limits allow
+    # None: what the limits allow
+    max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
-    shutdown_grace_seconds: Annotated[float, Field(ge=0)] = 10
-    upstream: Literal["aiohttp", "httpx"] = "aiohttp"
+    shutdown_grace_seconds: Annotated[float, Field(ge=0), AT_START] = 10
+    upstream: Annotated[Literal["aiohttp", "httpx"], AT_START] = "aiohttp"
 
 
 class ClientKey(Section):
@@ -230,12 +247,12 @@ class Config(Section):
     """The checked configuration, with keys from the environment."""
 
     server: ServerConfig = ServerConfig()
-    auth: AuthConfig = AuthConfig()
+    auth: Annotated[AuthConfig, AT_START] = AuthConfig()
     health_check: HealthCheckConfig = HealthCheckConfig()
     routing: RoutingConfig = RoutingConfig()
-    queue: QueueConfig = QueueConfig()
+    queue: Annotated[QueueConfig, AT_START] = QueueConfig()
     budget: BudgetConfig = BudgetConfig()
-    storage: StorageConfig = StorageConfig()
+    storage: Annotated[StorageConfig, AT_START] = StorageConfig()
     tui: TuiConfig = TuiConfig()
     backends: tuple[BackendConfig, ...] = ()
     pricing: dict[str, dict[str, PriceConfig]] = {}

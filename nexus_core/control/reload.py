@@ -7,7 +7,14 @@ from dataclasses import dataclass, field, replace
 from random import Random
 
 from nexus_core.config.loopback import endpoint
-from nexus_core.config.schema import BackendConfig, Config, RoutingConfig
+from nexus_core.config.schema import (
+    COMPUTED,
+    BackendConfig,
+    Config,
+    RoutingConfig,
+    ServerConfig,
+    at_start,
+)
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
 from nexus_core.routing.context import RoutingContext
@@ -17,10 +24,15 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import ModelDetails, PrivacyZone
 
 # Decided when Nexus starts: the socket, the network library, the guard at the door, the ledger,
-# the waiting room.
-_AT_START = ("auth", "storage", "queue")
-_SERVER_AT_START = ("host", "port", "upstream", "shutdown_grace_seconds", "max_connections")
-_LIVE = ("server", "health_check", "routing", "budget", "pricing")
+# the queue. The schema marks them.
+_AT_START = at_start(Config)
+_SERVER_AT_START = at_start(ServerConfig)
+# Backends are compared one by one, and the dashboard reads its own table when it opens.
+_LIVE = tuple(
+    name
+    for name in Config.model_fields
+    if (name,) not in COMPUTED and name not in (*_AT_START, "backends", "tui")
+)
 
 _WORKED_OUT = {"api_key": "key", "via": "proxy"}  # what the environment says, for people
 

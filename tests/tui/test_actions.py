@@ -28,8 +28,9 @@ from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import KEYS
 from nexus_tui.text.example import example_body
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
+from tests.waiting import until
 
 SELF = "<the key itself>"
 
@@ -53,7 +54,7 @@ _TWO_MARKED = ("2", *"jjj", "m", *"jjjj", "m")
 CASES: dict[str, Case] = {
     "tab.dashboard": Case(("2", SELF), "── Live ──"),
     "tab.requests": Case((SELF,), "── Requests ──"),
-    "tab.backends": Case((SELF,), "holds until restart"),
+    "tab.backends": Case((SELF,), "lasts until restart"),
     "tab.zones": Case((SELF,), "── Zones ──"),
     "tab.costs": Case((SELF,), "── Costs ──"),
     "tab.logs": Case((SELF,), "── Logs ──"),
@@ -70,7 +71,7 @@ CASES: dict[str, Case] = {
     "zoom": Case((SELF,), gone="── Backends ──"),
     "theme": Case((SELF,), "theme nexus-light"),
     "reload": Case((SELF,), "done", sent=ReloadConfig(only_plan=True)),
-    "again": Case((SELF,), "nothing is looked for"),
+    "again": Case((SELF,), "discovery is off"),
     "repaint": Case((SELF,), "── Live ──"),
     "help": Case((SELF,), "Cut the open zone at once"),
     "palette": Case((SELF, *"tab.logs", "enter"), "── Logs ──"),
@@ -90,7 +91,7 @@ CASES: dict[str, Case] = {
     "errors": Case((SELF,), "errors only"),
     "mark": Case(("2", SELF), "◆14:02:30"),
     "diff": Case((*_TWO_MARKED, SELF), "+looks"),
-    "replay": Case((*"2jjj", SELF), "Send a81f7c again"),
+    "replay": Case((*"2jjj", SELF), "Replay a81f7c"),
     "copy": Case((SELF, "i"), "Copied: id"),
     "export": Case((SELF, "c"), "nexus-requests-20260109-140231.csv"),
     "capture": Case((SELF,), "done", sent=CaptureBodies(enabled=False)),
@@ -110,7 +111,7 @@ CASES: dict[str, Case] = {
         ("3", SELF, "backspace", "backspace", "7", "enter"),
         sent=SetPriority(backend="local-llama", priority=7),
     ),
-    "add": Case(("3", SELF), "no cloud key was found"),
+    "add": Case(("3", SELF), "no unused cloud key"),
     "save": Case(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
     "level": Case(("6", SELF, SELF), "warning and above", gone="listening on"),
     "copy_line": Case(("6", SELF), "Copied: the log line"),
@@ -121,10 +122,10 @@ CASES: dict[str, Case] = {
     "diff.swap": Case((*_TWO_MARKED, "d", SELF), "+because"),
 }
 EMPTY_CASES: dict[str, Case] = {
-    "again": Case((SELF,), "looked for servers"),
+    "again": Case((SELF,), "search for local servers finished"),
     "use_key": Case((SELF,), "OPENAI_API_KEY is used until restart"),
     "save": Case((SELF,), "done", sent=SaveConfig(only_plan=True)),
-    "copy_example": Case((SELF,), "Copied: the request to try"),
+    "copy_example": Case((SELF,), "Copied: the example request"),
 }
 
 
