@@ -37,6 +37,8 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """Agent of an OpenAI-compatible backend; requests pass unchanged but for its quirks."""
 
+    own_paths = tuple(PATHS.values())
+
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
@@ -103,7 +105,7 @@ class OpenAIAgent(HttpAgent):
             UpstreamError: there is no answer.
         """
         return PlainResponse(
-            await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
+            await self.post(call.path, call.body, is_streaming=call.is_streaming, may_send=may_send)
         )
 
 
@@ -116,7 +118,7 @@ def _deployment(path: str, model: str) -> str:
 def _written(fields: JsonObject, model: str, *, adds_usage: bool) -> bytes:
     """
     Raises:
-        InvalidRequestError: JSON can't hold what was read of the request.
+        InvalidRequestError: the request has a value that JSON can't hold.
     """
     body = {**fields, "model": model}
     if adds_usage:
