@@ -69,8 +69,8 @@ class Attempt:
         Raises:
             NexusError: the request is over; no other backend may be tried.
         """
-        parts, record, choice = self.parts, self.flight.record, self.decision.order[0]
-        request, backend = record.request, choice.backend
+        parts, progress, choice = self.parts, self.flight.progress, self.decision.order[0]
+        request, backend = progress.request, choice.backend
         agent = parts.agents[backend.name]
         selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
         may_send = partial(parts.registry.still_holds, backend)
@@ -79,8 +79,8 @@ class Attempt:
             self.flight.blame.candidates = self.decision.order
             if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
                 check_zone(request.need, choice)
-            record.routed(selected, self.decision, self.number)
-            record.open_charge(backend, selected.model)
+            progress.routed(selected, self.decision, self.number)
+            progress.open_charge(backend, selected.model)
             parts.strategy.next_turn()
             call = await prepared(
                 agent,
@@ -90,34 +90,34 @@ class Attempt:
                 and parts.cost_tracker.is_priced(backend, selected.model),
             )
             if call.translation is not None:
-                record.hints_dropped(call.translation.dropped)
+                progress.hints_dropped(call.translation.dropped)
             failure = await self._exchange(exchange, call, selected)
         except UnsupportedFieldsError as error:
             if self.number == 1:
                 raise
             # It only stands in for one that failed: another one may be able to.
             failure = Failure(error.message, error, kind=FailureKind.NOT_SENT)
-            record.attempt_failed(backend.name, failure, 0.0)
+            progress.attempt_failed(backend.name, failure, 0.0)
         finally:
             is_unused = exchange.is_refused or not exchange.is_sent
-            record.exchange_ended(is_free=record.reported_usage is None and is_unused)
+            progress.exchange_ended(is_free=progress.reported_usage is None and is_unused)
             try:
                 await exchange.close()
             finally:
                 parts.registry.release(backend.name, choice.half_open_model)
-        return None if failure is None else FailedAttempt(failure, record.selected or selected)
+        return None if failure is None else FailedAttempt(failure, progress.selected or selected)
 
     async def _exchange(
         self, exchange: Exchange, call: Call, selected: SelectedRoute
     ) -> Failure | None:
         """Send the call and relay its answer; report the backend's behaviour to the registry."""
-        record, blame, registry = self.flight.record, self.flight.blame, self.parts.registry
+        progress, blame, registry = self.flight.progress, self.flight.blame, self.parts.registry
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
             answer = await exchange.open(call)
             if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
-                await record.counted()
-            record.waited(exchange.seconds)
+                await progress.counted()
+            progress.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             if name in registry.cooldowns.circuits:
                 registry.cooldowns.begin(name, model)
@@ -125,22 +125,22 @@ class Attempt:
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            self.parts.strategy.affinity.remember(record.request.need.demand.prefixes, name)
+            self.parts.strategy.affinity.remember(progress.request.need.demand.prefixes, name)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)
         except AttemptFailedError as failed:
-            record.waited(exchange.seconds)
-            record.attempt_failed(name, failed.failure, exchange.seconds)
+            progress.waited(exchange.seconds)
+            progress.attempt_failed(name, failed.failure, exchange.seconds)
             blame.learn(agent, model, failed.failure)
             return failed.failure
         except StreamFaultError as reported:
             blame.learn(agent, model, reported_failure(reported, name, call))
-            record.broke(f'backend "{name}": {reported}')
+            progress.broke(f'backend "{name}": {reported}')
             await self.flight.reply.finish()
         except asyncio.CancelledError:
             # A whole answer may take any time: only of a stream it is said when it begins.
-            is_silent = call.is_streaming and not record.has_begun
+            is_silent = call.is_streaming and not progress.has_begun
             if is_silent and self.flight.has_run_out:
                 blame.add(name, model, self.flight.too_late)
             raise
@@ -154,13 +154,13 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
         UpstreamFailedError: its stream ended early, or no data came within the idle timeout.
         StreamFaultError: the backend reported an error in the middle of its stream.
     """
-    record, reply = flight.record, flight.reply
-    record.answered(answer)
-    selected = record.selected
+    progress, reply = flight.progress, flight.reply
+    progress.answered(answer)
+    selected = progress.selected
     assert selected is not None  # noqa: S101 - set with the route, for the type checker
     length = len(answer.body) if answer.relay is None else None
     headers = await reply.start(answer.status, answer.headers, selected, length=length)
-    record.began(selected.backend.name, answer.status, headers)
+    progress.began(selected.backend.name, answer.status, headers)
     if answer.relay is None:
         await reply.send(answer.body)
     else:
@@ -189,7 +189,7 @@ async def _relay(
     else:
         is_whole = True
     finally:
-        flight.record.relayed(
+        flight.progress.relayed(
             ReportedUsage(
                 usage=relay.usage,
                 service_tier=relay.service_tier,

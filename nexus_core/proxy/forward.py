@@ -80,8 +80,10 @@ class Forwarder:
         at = asyncio.get_running_loop().time()
         ended = 0
         for flight in self._running:
-            record = flight.record
-            at_backend = record.route.backend if record.route and record.is_at_backend else None
+            progress = flight.progress
+            at_backend = (
+                progress.route.backend if progress.route and progress.is_at_backend else None
+            )
             if at_backend is not None and is_meant(at_backend):
                 ended += flight.end(_switched_off(what), at)
         return ended
@@ -91,31 +93,31 @@ class Forwarder:
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
-        record = RequestProgress(request, self._parts.bus, self._cost_tracker, self._parts.now)
-        record.received()
+        progress = RequestProgress(request, self._parts.bus, self._cost_tracker, self._parts.now)
+        progress.received()
         try:
-            await self._within_deadline(record, reply)
+            await self._within_deadline(progress, reply)
         except asyncio.CancelledError:
-            record.left()
+            progress.left()
             raise
         except NexusError as error:
-            record.erred(error)
-            if record.has_begun:
+            progress.erred(error)
+            if progress.has_begun:
                 await reply.send_error_event(error)
             else:
-                record.refused(await reply.refuse(error, record.selected))
+                progress.refused(await reply.refuse(error, progress.selected))
         except Exception:
-            record.crashed()
+            progress.crashed()
             raise
         finally:
-            record.finished()
+            progress.finished()
 
-    async def _within_deadline(self, record: RequestProgress, reply: Reply) -> None:
+    async def _within_deadline(self, progress: RequestProgress, reply: Reply) -> None:
         server, parts = self._server, self._parts
         deadline = asyncio.timeout(0 if self._is_ending else server.request_timeout_seconds)
-        blame = Blame(parts.registry, record.request.envelope.body, parts.doubt, parts.now)
+        blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
         ended_with = _shutting_down() if self._is_ending else None
-        flight = InFlight(record, reply, blame, server, deadline, ended_with)
+        flight = InFlight(progress, reply, blame, server, deadline, ended_with)
         try:
             async with deadline:
                 self._running.add(flight)
@@ -134,14 +136,14 @@ class Forwarder:
                 self._idle.set()
 
     async def _try_candidates(self, flight: InFlight) -> None:
-        record, tried = flight.record, dict[str, str]()
+        progress, tried = flight.progress, dict[str, str]()
         last: FailedAttempt | None = None  # what the client is told if nobody answers
         tracker = self._cost_tracker
         if tracker.prices.packaged is None or not tracker.opened.is_set():
-            await self._wait_for_spending(record)
+            await self._wait_for_spending(progress)
         try:
             number, most = 1, self._routing.max_retries + 1
-            while (decision := await self._decide(record, tried)).order:
+            while (decision := await self._decide(progress, tried)).order:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
@@ -156,7 +158,7 @@ class Forwarder:
                 flight.blame.settle()
         if last is None:
             raise await self._refusal(decision)
-        record.fell_back_to(last.route)
+        progress.fell_back_to(last.route)
         await self._pass_failure_on(flight, last.failure)
 
     async def _pass_failure_on(self, flight: InFlight, failure: Failure) -> None:
@@ -165,9 +167,9 @@ class Forwarder:
         if isinstance(verdict, NexusError):
             raise verdict
         await deliver(flight, verdict)
-        flight.record.broke(failure.why)
+        flight.progress.broke(failure.why)
 
-    async def _wait_for_spending(self, record: RequestProgress) -> None:
+    async def _wait_for_spending(self, progress: RequestProgress) -> None:
         """Wait until the month's spending is known: only then may money be spent."""
         tracker = self._cost_tracker
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
@@ -175,33 +177,33 @@ class Forwarder:
             return
         started = time.monotonic()
         await tracker.ready(wants_prices=has_cloud)
-        record.waited(time.monotonic() - started)
+        progress.waited(time.monotonic() - started)
 
-    async def _decide(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
+    async def _decide(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         """Decide the route; the slot of the first candidate, if any, is held for the caller.
 
         Nothing is awaited between a decision and its slot: no other request takes the slot, and no
         operator switches a backend, between the two.
         """
-        decision, has_waited = self._take(record, tried), False
+        decision, has_waited = self._take(progress, tried), False
         started = time.monotonic()
         if not decision.order and not all(d.backend.models_known for d in decision.dropped):
             await self._parts.models_known()
-            decision = self._take(record, tried)
+            decision = self._take(progress, tried)
         if not decision.order and self._queue is not None and decision.waits_for:
-            decision = await self._wait_in(self._queue, decision, record, tried)
+            decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
-        record.decided(decision, time.monotonic() - started)
+        progress.decided(decision, time.monotonic() - started)
         first = decision.order[0].backend if decision.order and has_waited else None
-        if first is not None and not self._may_go_to(decision, record):
+        if first is not None and not self._may_go_to(decision, progress):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
             self._registry.release(first.name, decision.order[0].half_open_model)
-            return await self._decide(record, tried)
+            return await self._decide(progress, tried)
         return decision
 
-    def _may_go_to(self, decision: RouteDecision, record: RequestProgress) -> bool:
+    def _may_go_to(self, decision: RouteDecision, progress: RequestProgress) -> bool:
         choice = decision.order[0]
-        rule = self._cost_tracker.rule(record.request.client)
+        rule = self._cost_tracker.rule(progress.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
         return is_affordable and self._registry.still_holds(choice.backend)
 
@@ -209,30 +211,30 @@ class Forwarder:
         self,
         room: WaitingRoom,
         decision: RouteDecision,
-        record: RequestProgress,
+        progress: RequestProgress,
         tried: dict[str, str],
     ) -> RouteDecision:
         try:
             return await room.wait(
                 decision,
-                lambda: self._route(record, tried),
-                is_high=record.request.need.is_high_priority,
+                lambda: self._route(progress, tried),
+                is_high=progress.request.need.is_high_priority,
             )
         except QueueFullError:
             return decision
         except TimeoutError:
-            return self._take(record, tried)  # what it is refused for is how things are now
+            return self._take(progress, tried)  # what it is refused for is how things are now
 
-    def _take(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        request = record.request
+    def _take(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
+        request = progress.request
         decision = route(request.need, self.contexts.build(request.client, tried))
         if decision.order:
             first = decision.order[0]
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
-    def _route(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        request = record.request
+    def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
+        request = progress.request
         return route(request.need, self.contexts.build(request.client, tried))
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:

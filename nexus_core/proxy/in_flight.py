@@ -16,7 +16,7 @@ from nexus_core.proxy.reply import Reply
 class InFlight:
     """One request in flight; a reload does not change its time-outs."""
 
-    record: RequestProgress
+    progress: RequestProgress
     reply: Reply
     blame: Blame
     server: ServerConfig

@@ -17,9 +17,9 @@ from tests.proxy.test_forward import ScriptedAgent, World, request, whole
 
 def attempt(world: World, number: int = 1) -> Attempt:
     parts, asked = world.parts, request(False)
-    record = RequestProgress(asked, parts.bus, parts.cost_tracker, parts.now)
+    progress = RequestProgress(asked, parts.bus, parts.cost_tracker, parts.now)
     blame = Blame(parts.registry, asked.envelope.body, parts.doubt, parts.now)
-    flight = InFlight(record, RecordingReply(), blame, world.server, asyncio.timeout(None))
+    flight = InFlight(progress, RecordingReply(), blame, world.server, asyncio.timeout(None))
     decision = route(asked.need, world.forwarder.contexts.build(None))
     parts.registry.acquire("a")
     return Attempt(parts, flight, decision, number)
