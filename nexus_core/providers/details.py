@@ -43,10 +43,10 @@ def read_ollama_ps(answer: object, names: tuple[str, ...]) -> Details:
 
 def read_ollama_show(answer: object) -> frozenset[Capability] | None:
     """Read the missing capabilities from POST /api/show; None for an old server without them."""
-    told = answer.get("capabilities") if is_object(answer) else None
-    if not is_list(told) or not told:
+    listed = answer.get("capabilities") if is_object(answer) else None
+    if not is_list(listed) or not listed:
         return None
-    lacks = {what for word, what in _OLLAMA_WORDS.items() if word not in told}
+    lacks = {what for word, what in _OLLAMA_WORDS.items() if word not in listed}
     if Capability.CHAT in lacks:
         lacks |= _FOR_EMBEDDING_ONLY
     return frozenset(lacks)

@@ -141,9 +141,9 @@ class HttpAgent:
                     raise NoListError(why, status, read_refusal(status, body)) from error
                 break  # what was read so far is a list
             if page is None and not number:
-                told = self.status_of(status, body)
-                why = f"{self._path_of(path)} answers {told}"
-                raise NoListError(why, told, read_refusal(told, body))
+                meaning = self.status_of(status, body)
+                why = f"{self._path_of(path)} answers {meaning}"
+                raise NoListError(why, meaning, read_refusal(meaning, body))
             first = first or body
             if page is None:
                 break

@@ -163,9 +163,9 @@ def read_refusal(status: int, body: bytes) -> Refusal:
 def _what_else(answer: object) -> str:
     """Why the answer is not a list, with the error's message."""
     error = answer.get("error") if is_object(answer) else None
-    told = error.get("message") if is_object(error) else error
-    if isinstance(told, str) and told:
-        return f"the answer is an error: {told[:_MAX_ERROR_CHARS]}"
+    message = error.get("message") if is_object(error) else error
+    if isinstance(message, str) and message:
+        return f"the answer is an error: {message[:_MAX_ERROR_CHARS]}"
     return "the answer is not a list of models"
 
 

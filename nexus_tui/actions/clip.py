@@ -15,7 +15,7 @@ from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.text.escape import escaped
 
-_TOLD = "Sent to the terminal's clipboard. Terminals do not confirm it."
+_CLIPBOARD_UNSURE = "Sent to the terminal's clipboard. Terminals do not confirm it."
 _INTERRUPT_SECONDS = 2.0
 
 
@@ -48,7 +48,7 @@ class ClipActions:
             self._context.notice(f"copied: {title}")
             return
         where = [f"Also saved in {copied.path}."] if copied.path else []
-        await self._context.ask(ShowText(f"Copied: {title}", [_TOLD, *where], text))
+        await self._context.ask(ShowText(f"Copied: {title}", [_CLIPBOARD_UNSURE, *where], text))
 
     def _copy_line(self) -> None:
         line = self._logs.list.selected

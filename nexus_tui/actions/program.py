@@ -129,7 +129,7 @@ class ProgramActions:
             self._server.restart()
         elif discovery is not None:
             context.notice("searching for local servers …")
-            await discovery.look()
+            await discovery.search()
             context.notice("search for local servers finished")
         else:
             why = " because a config file is in use" if context.source.config.path else ""

@@ -37,14 +37,14 @@ def _by_whom(host: str, port: int) -> str:
     if found.kind == "nexus":
         free = _free_port_after(host, port)
         other = "another port with --port" if free is None else f"--port {free}"
-        return f" by another Nexus{_told(found)}. Attach: nexus attach {url}  or  {other}"
+        return f" by another Nexus{_identity(found)}. Attach: nexus attach {url}  or  {other}"
     is_other = found.kind == "stranger" and not found.is_silent
     what = " by a server other than Nexus" if is_other else ""
     return f"{what}; choose another with --port, or stop that server"
 
 
-def _told(found: Listener) -> str:
-    """What the other one tells of itself, which it may not."""
+def _identity(found: Listener) -> str:
+    """Version and process id of the other Nexus, in parentheses; "" if it reports neither."""
     parts = [found.version, None if found.pid is None else f"pid {found.pid}"]
     text = ", ".join(part for part in parts if part)
     return f" ({text})" if text else ""

@@ -50,8 +50,8 @@ class DiscoverySource(Protocol):
     @property
     def keys(self) -> Sequence[FoundKey]: ...
 
-    async def look(self) -> None:
-        """Look again, now. What is found on this machine is used at once."""
+    async def search(self) -> None:
+        """Search again now. Servers found on this machine are used at once."""
         ...
 
     async def use_key(self, variable: str) -> Outcome:

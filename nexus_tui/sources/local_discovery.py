@@ -49,7 +49,7 @@ class LocalDiscovery:
         used = {backend.type for backend in self._gateway().registry.snapshots()}
         return tuple(_key(key, is_used=key.type in used) for key in self._discovery.cloud_keys)
 
-    async def look(self) -> None:
+    async def search(self) -> None:
         """Search again now. Servers found on this machine are used at once."""
         await self._discovery.search()
 

@@ -122,7 +122,7 @@ class FixedDiscovery:
             ),
         )
 
-    async def look(self) -> None:
+    async def search(self) -> None:
         self.looked += 1
 
     async def use_key(self, variable: str) -> Outcome:

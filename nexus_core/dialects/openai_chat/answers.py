@@ -96,20 +96,20 @@ def failed_choice(choices: list[JsonValue]) -> JsonObject | None:
 def _plain_usage(fields: JsonObject) -> TokenUsage | None:
     """Read a usage of two counts and their sum, the most common form; None for any other.
 
-    It has to agree with that.
+    Its result must agree with `read_usage`.
     """
-    told: JsonValue = fields.get("usage")
-    if not isinstance(told, dict) or "choices" not in fields:
+    reported: JsonValue = fields.get("usage")
+    if not isinstance(reported, dict) or "choices" not in fields:
         return None
-    prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")
+    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
     if type(prompt) is not int or type(completion) is not int:  # true is an int, and no count
         return None
     if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
         return None
     total = prompt + completion
-    if total == 0 or told.get("total_tokens") not in (None, total):
+    if total == 0 or reported.get("total_tokens") not in (None, total):
         return None
-    for name, value in told.items():
+    for name, value in reported.items():
         if value is not None and name not in _PLAIN_USAGE:  # vLLM writes null for what it lacks
             return None
     return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)

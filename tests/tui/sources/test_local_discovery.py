@@ -61,7 +61,7 @@ async def test_what_answers_is_used_and_what_does_not_is_told() -> None:
         server("m", "n") as upstream,
         finding(place(upstream), closed) as (discovery, gateway),
     ):
-        await discovery.look()
+        await discovery.search()
         answers, refuses = discovery.servers
 
         assert (answers.finding, answers.is_used) == ("2 models", True)
