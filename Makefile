@@ -34,10 +34,11 @@ types: $(READY)
 layers: $(READY)
 	$(BIN)/lint-imports --no-cache
 
-# Tests mostly wait: a few more workers than cores. JOBS=0 runs them in one process.
+# A few more workers than cores, each with neighbours, which share what is started once. JOBS=0 runs
+# them in one process; add --hypothesis-profile=thorough to pytest to try many more examples.
 JOBS ?= 3
 unit: $(READY)
-	$(BIN)/python -m pytest --numprocesses $(JOBS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
 
 format: $(READY)
 	$(BIN)/ruff format $(SOURCES)

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import ssl
 from collections.abc import Iterator
+from functools import cache
+from typing import Any
 
+import httpx
 import pytest
+from hypothesis import settings
+
+from tests import examples, forked
+
+settings.load_profile(examples.USUAL)
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -25,3 +35,31 @@ def _ctrl_c_works() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _certificates_are_read_once() -> Iterator[None]:
+    """Each client of httpx reads those of the machine anew, which takes longer than most tests."""
+    room: Any = httpx._transports.default
+    create = room.create_ssl_context
+
+    @cache
+    def usual(*_environment: str | None) -> ssl.SSLContext:
+        made: ssl.SSLContext = create()
+        return made
+
+    def made_once(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+        if verify is True and cert is None and trust_env:
+            return usual(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+        made: ssl.SSLContext = create(verify=verify, cert=cert, trust_env=trust_env)
+        return made
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(room, "create_ssl_context", made_once)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _nothing_outlives_the_tests() -> Iterator[None]:
+    yield
+    forked.end()

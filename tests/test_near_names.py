@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from nexus_core import near_names as room
 from nexus_core.near_names import COMPARED, likeness, near_names, shortlist
+from tests.waiting import turns
 
 SERVED = (
     "gpt-4",
@@ -111,19 +112,19 @@ def test_few_of_ten_thousand_names_are_compared_in_full(asked: str, names: tuple
 
 async def test_the_loop_has_its_turn_while_many_names_are_looked_at() -> None:
     room._signature.cache_clear()
-    turns: list[int] = []
+    looked_at: list[int] = []
 
-    async def turn() -> None:
+    async def look() -> None:
         while True:
-            turns.append(room._signature.cache_info().misses)
-            await asyncio.sleep(0)
+            looked_at.append(room._signature.cache_info().misses)
+            await turns()
 
     async with asyncio.TaskGroup() as tasks:
-        other = tasks.create_task(turn())
+        other = tasks.create_task(look())
         few = await shortlist("gpt-4o-mni", (*ALIKE, *SERVED))
         other.cancel()
 
-    assert max(after - before for before, after in pairwise(turns)) <= 128
+    assert max(after - before for before, after in pairwise(looked_at)) <= 128
     assert len(few) == COMPARED
     assert near_names("gpt-4o-mni", few) == near_names("gpt-4o-mni", (*ALIKE, *SERVED))
     assert room._signature.cache_info().misses == len({*ALIKE, *SERVED}) + 1  # once for each

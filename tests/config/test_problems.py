@@ -11,7 +11,8 @@ from hypothesis import given
 from nexus_core.config.load import load_config
 from nexus_core.config.toml_lines import places
 from nexus_core.errors import ConfigError, ConfigProblem
-from tests.config.test_schema import BACKEND, documents, leaves, write
+from tests.config.test_schema import BACKEND, write
+from tests.config.test_toml_lines import documents, leaves
 
 CARET = "^"
 

@@ -51,7 +51,8 @@ async def shared_nexus(
         server=f"max_body_bytes = {MAX_BODY_BYTES}",
         more=ROUTING,
     )
-    nexus = await _start(tmp_path_factory.mktemp("nexus"), text, {"CLOUD_KEY": BACKEND_KEY})
+    directory = tmp_path_factory.mktemp("nexus")
+    nexus = await _start(directory, text, {"CLOUD_KEY": BACKEND_KEY}, is_fresh=True)
     yield nexus
     await _end(nexus)
 
@@ -93,12 +94,17 @@ async def start_nexus(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator
 
 
 async def _start(
-    directory: Path, config: str, environment: dict[str, str], arguments: tuple[str, ...] = ()
+    directory: Path,
+    config: str,
+    environment: dict[str, str],
+    arguments: tuple[str, ...] = (),
+    *,
+    is_fresh: bool = False,
 ) -> NexusProcess:
     path = directory / "test.toml"
     path.write_text(config, encoding="utf-8")
     nexus = NexusProcess(directory)
-    await nexus.start(["--config", str(path), *arguments], environment)
+    await nexus.start(["--config", str(path), *arguments], environment, is_fresh=is_fresh)
     return nexus
 
 

@@ -7,11 +7,15 @@ import json
 import os
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import httpx
+
+from tests.forked import COMMAND, Process, start
+from tests.waiting import until
 
 START_SECONDS = 20
 END_SECONDS = 15
@@ -35,7 +39,7 @@ class NexusProcess:
         self.url = ""
         self._directory = directory
         self._stderr = directory / "stderr.txt"
-        self._process: asyncio.subprocess.Process | None = None
+        self._process: Process | None = None
 
     @property
     def stderr(self) -> str:
@@ -51,20 +55,25 @@ class NexusProcess:
         arguments: Sequence[str],
         environment: Mapping[str, str],
         before: str = "",
+        is_fresh: bool = False,
     ) -> None:
-        """Start it and wait until it answers; `before` is Python that its process runs first.
+        """Start it and wait until it answers.
+
+        Args:
+            before: Python that its process runs first.
+            is_fresh: with an interpreter of its own, as users start it; so it is with `before`.
 
         Raises:
             RuntimeError: it ended instead, or did not answer in time.
         """
         with self._stderr.open("wb") as stderr:
-            self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, *_program(before), "--no-ui", "--port", "0", *arguments),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
+            self._process = start(
+                ["--no-ui", "--port", "0", *arguments],
                 cwd=self._directory,
                 env=clean_environment(self._directory, **environment),
+                stdout=stderr.fileno(),
+                stderr=stderr.fileno(),
+                fresh=_program(before) if before else COMMAND if is_fresh else (),
             )
         await self.answered()
 
@@ -76,16 +85,15 @@ class NexusProcess:
         """
         assert self._process is not None
         try:
-            async with asyncio.timeout(START_SECONDS), httpx.AsyncClient() as client:
-                while not await self._answers(client):
-                    if self._process.returncode is not None:
-                        raise RuntimeError(f"nexus ended: {self.stderr}")
-                    await asyncio.sleep(0.02)
+            async with httpx.AsyncClient() as client:
+                await until(lambda: self._answers(client), START_SECONDS)
         except TimeoutError as error:
             await self.kill()
             raise RuntimeError(f"nexus does not answer: {self.stderr}") from error
 
     async def _answers(self, client: httpx.AsyncClient) -> bool:
+        if self._process is None or self._process.poll() is not None:
+            raise RuntimeError(f"nexus ended: {self.stderr}")
         found = _ADDRESS.search(self.stderr)
         if found is None:
             return False
@@ -96,29 +104,27 @@ class NexusProcess:
             return False
 
     def terminate(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
 
     async def wait(self) -> int:
         """The exit code, once it has ended."""
         assert self._process is not None
         try:
-            async with asyncio.timeout(END_SECONDS):
-                return await self._process.wait()
-        except TimeoutError:
+            return await asyncio.to_thread(self._process.wait, END_SECONDS)
+        except subprocess.TimeoutExpired:
             await self.kill()
             raise
 
     async def kill(self) -> None:
-        if self._process is not None and self._process.returncode is None:
+        if self._process is not None:
             self._process.kill()
-            await self._process.wait()
+            await asyncio.to_thread(self._process.wait, END_SECONDS)
 
 
 def _program(before: str) -> tuple[str, ...]:
-    if not before:
-        return ("-m", "nexus_tui.cli")
-    return ("-c", f"import sys\n{before}\nfrom nexus_tui.cli import main\nsys.exit(main())")
+    code = f"import sys\n{before}\nfrom nexus_tui.cli import main\nsys.exit(main())"
+    return (sys.executable, "-c", code)
 
 
 def backend_table(name: str, url: str, models: object, **more: object) -> str:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TypeAlias
 
+from tests.waiting import take_time
+
 Headers: TypeAlias = Sequence[tuple[str, str]]
 
 _WAIT_SECONDS = 10
@@ -57,10 +59,11 @@ def answers(body: bytes | object, status: int = 200, headers: Headers = ()) -> S
 
 
 def streams(
-    parts: Iterable[bytes | asyncio.Event], *, is_whole: bool = True, headers: Headers = ()
+    parts: Iterable[bytes | asyncio.Event | float], *, is_whole: bool = True, headers: Headers = ()
 ) -> Script:
-    """A chunked stream of these parts; an event among them is waited for.
+    """A chunked stream of these parts.
 
+    An event among them is waited for; a number is the seconds that pass before the next part.
     With `is_whole` false the connection breaks after the last part.
     """
 
@@ -70,8 +73,10 @@ def streams(
         for part in parts:
             if isinstance(part, bytes):
                 await exchange.send_chunk(part)
-            else:
+            elif isinstance(part, asyncio.Event):
                 await part.wait()
+            else:
+                await take_time(part)
         if is_whole:
             await exchange.send(b"0\r\n\r\n")
 
@@ -81,6 +86,16 @@ def streams(
 async def hang(exchange: Exchange) -> None:
     """Say nothing until the other side leaves."""
     await exchange.closed.wait()
+
+
+def silent_for(seconds: float) -> Script:
+    """Say nothing for so long, which pass at once, and then until the other side leaves."""
+
+    async def script(exchange: Exchange) -> None:
+        await take_time(seconds)
+        await exchange.closed.wait()
+
+    return script
 
 
 NO_MODELS = answers({"object": "list", "data": []})

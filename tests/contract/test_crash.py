@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from tests.money.ledger_rows import stored
-from tests.scenarios.nexus import until
+from tests.waiting import until
 
 from .bodies import ANSWER, chat
 from .nexus_process import NexusProcess, backend_table, config_text

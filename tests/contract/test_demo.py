@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from random import Random
+from typing import Any
 
 import httpx
 import pytest
@@ -12,6 +13,7 @@ from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.demo.backends import ALIASES, POLICIES, DemoFleet
 from nexus_core.demo.traffic import MEAN_PAUSE_SECONDS, run_traffic
 from nexus_core.types import RouteReason
+from tests.waiting import until
 
 from .conftest import StartNexus
 from .nexus_process import NexusProcess, backend_table, config_text
@@ -57,12 +59,15 @@ def routing() -> str:
 async def requests_until_every_route_reason(nexus: NexusProcess) -> int:
     """How many requests were finished when each reason had been given."""
     wanted = {reason.value for reason in RouteReason}
-    async with httpx.AsyncClient(base_url=nexus.url) as client, asyncio.timeout(DEADLINE_SECONDS):
-        while True:
-            stats = (await client.get("/v1/stats")).json()
-            if stats["route_reasons"].keys() >= wanted:
-                return int(stats["finished"])
-            await asyncio.sleep(0.05)
+    stats: dict[str, Any] = {}
+    async with httpx.AsyncClient(base_url=nexus.url) as client:
+
+        async def has_all() -> bool:
+            stats.update((await client.get("/v1/stats")).json())
+            return bool(stats["route_reasons"].keys() >= wanted)
+
+        await until(has_all, DEADLINE_SECONDS)
+    return int(stats["finished"])
 
 
 async def test_the_traffic_of_a_minute_brings_about_every_route_reason(
@@ -96,11 +101,11 @@ async def test_the_headless_demo_serves_its_models_and_makes_traffic(
             "/v1/chat/completions",
             json={"model": "gpt-4", "messages": [{"role": "user", "content": "hi"}]},
         )
-        requests = 0
-        async with asyncio.timeout(DEADLINE_SECONDS):
-            while requests < 3:
-                requests = (await client.get("/v1/stats")).json()["requests"]
-                await asyncio.sleep(0.05)
+
+        async def is_busy() -> bool:
+            return bool((await client.get("/v1/stats")).json()["requests"] >= 3)
+
+        await until(is_busy, DEADLINE_SECONDS)
 
     assert {"gpt-4", "llama3:70b", "gpt-4o", "claude-sonnet-4-6", "gemini-2.5-flash"} <= {
         model["id"] for model in listed

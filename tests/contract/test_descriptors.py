@@ -6,13 +6,16 @@ import asyncio
 import os
 import resource
 import socket
-from collections.abc import AsyncIterator, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+
+from tests.money.ledger_rows import stored
+from tests.waiting import until
 
 from .bodies import ANSWER, DONE, FIRST, STOP, chat
 from .nexus_process import NexusProcess, backend_table, config_text
@@ -80,17 +83,32 @@ def connected(nexus: NexusProcess, count: int) -> Iterator[list[socket.socket]]:
 
 async def until_served(client: httpx.AsyncClient) -> None:
     """Return once a chat is answered; until then it may be refused, and nothing else."""
-    async with asyncio.timeout(WITHIN_SECONDS):
-        while True:
-            try:
-                answer = await client.post(CHAT, json=chat("gpt-4o"))
-            except httpx.TransportError:  # it waited in the backlog, or was closed as idle
-                await asyncio.sleep(0.05)
-                continue
-            if answer.status_code == 200:
-                return
+
+    async def is_served() -> bool:
+        try:
+            answer = await client.post(CHAT, json=chat("gpt-4o"))
+        except httpx.TransportError:  # it waited in the backlog, or was closed as idle
+            return False
+        if answer.status_code != 200:
             assert_refused(answer)
-            await asyncio.sleep(0.05)
+        return answer.status_code == 200
+
+    await until(is_served)
+
+
+async def answered(
+    client: httpx.AsyncClient, path: str, body: object | None = None
+) -> httpx.Response:
+    """An answer; a connection that is closed as idle just then is not used."""
+    got: list[httpx.Response] = []
+
+    async def is_answered() -> bool:
+        with suppress(httpx.TransportError):
+            got.append(await client.request("POST" if body else "GET", path, json=body))
+        return bool(got)
+
+    await until(is_answered)
+    return got[0]
 
 
 def assert_refused(answer: httpx.Response) -> None:
@@ -190,27 +208,52 @@ def give_descriptors_back(nexus: NexusProcess) -> None:
     resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (hard, hard))
 
 
+def maps(nexus: NexusProcess, library: str) -> bool:
+    return library in Path(f"/proc/{nexus.pid}/maps").read_text()
+
+
+def holds_open(nexus: NexusProcess, name: str) -> bool:
+    return any(each.is_symlink() and name in os.readlink(each) for each in open_files(nexus))
+
+
+def open_files(nexus: NexusProcess) -> list[Path]:
+    return list(Path(f"/proc/{nexus.pid}/fd").iterdir())
+
+
+MOMENTS: dict[str, Callable[[NexusProcess], bool]] = {
+    "at once": lambda _: True,
+    "the engine is there": lambda nexus: maps(nexus, "_http_parser"),
+    "the ledger is open": lambda nexus: holds_open(nexus, "nexus.db"),
+    "vocabularies load": lambda nexus: maps(nexus, "_tiktoken"),
+}
+QUICK = "import nexus_core.money.accounting as room; room._LOOK_AGAIN_SECONDS = 0.02"
+
+
 @needs_prlimit
 @pytest.mark.parametrize("before", ["", WITHOUT_UVLOOP], ids=["uvloop", "asyncio"])
-@pytest.mark.parametrize("seconds", [0.0, 0.1, 0.3, 0.6])
+@pytest.mark.parametrize("has_come", MOMENTS.values(), ids=MOMENTS)
 async def test_a_shortage_while_it_still_loads_passes_without_a_trace(
-    tmp_path: Path, upstream: ScriptedUpstream, before: str, seconds: float
+    tmp_path: Path,
+    upstream: ScriptedUpstream,
+    before: str,
+    has_come: Callable[[NexusProcess], bool],
 ) -> None:
     """At some moment after the start: the engine, vocabularies, prices and the ledger load."""
     upstream.script = answers(ANSWER)
 
     async with (
-        nexus_with(tmp_path, upstream, hard=512, before=before) as nexus,
+        nexus_with(tmp_path, upstream, hard=512, before=f"{before}\n{QUICK}") as nexus,
         httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
     ):
         await client.get("/health")  # a connection that is there when no other can be made
-        await asyncio.sleep(seconds)
+        await until(lambda: has_come(nexus))
         take_descriptors(nexus)
         first = await client.post(CHAT, json=chat("gpt-4o"))
         health = await client.get("/health")
         with connected(nexus, 5):
-            await asyncio.sleep(1.5)  # it tries again each second
-            second = await client.post(CHAT, json=chat("gpt-4o"))
+            for _ in range(50):  # it tries again meanwhile
+                await answered(client, "/health")
+            second = await answered(client, CHAT, chat("gpt-4o"))
         log = lines_of(nexus)
         give_descriptors_back(nexus)
         async with httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as other:
@@ -269,14 +312,23 @@ async def test_the_ledger_is_whole_after_a_shortage(
     ):
         take_descriptors(nexus)
         await client.post(CHAT, json=chat("gpt-4o"))
-        await asyncio.sleep(1.2)
+
+        async def ledger() -> dict[str, object]:
+            answer = await client.get("/v1/stats")
+            told: dict[str, object] = answer.json().get("ledger", {"problem": "not told now"})
+            return told
+
+        async def is_tried() -> bool:
+            """The row is written, or could not be."""
+            return bool((await ledger())["problem"]) or bool(stored(tmp_path / "nexus.db"))
+
+        async def is_well() -> bool:
+            return (await ledger())["problem"] is None
+
+        await until(is_tried)
         give_descriptors_back(nexus)
         await until_served(client)
-        async with asyncio.timeout(WITHIN_SECONDS):
-            while True:
-                ledger = (await client.get("/v1/stats")).json()["ledger"]
-                if ledger["problem"] is None:
-                    break
-                await asyncio.sleep(0.1)
+        await until(is_well)
+        last = await ledger()
 
-    assert ledger == {"is_read": True, "problem": None, "lost": 0}
+    assert last == {"is_read": True, "problem": None, "lost": 0}

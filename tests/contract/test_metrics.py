@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import re
 
 import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.waiting import until
 
 from .bodies import ANSWER, DONE, FIRST, STOP, chat
 from .conftest import BACKEND_KEY, StartNexus
@@ -18,7 +19,6 @@ from .scripted_upstream import ScriptedUpstream, answers, streams
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 CHAT = "/v1/chat/completions"
-LINE_SECONDS = 10
 
 
 def total(text: str, sample: str, **labels: str) -> float:
@@ -33,12 +33,13 @@ def total(text: str, sample: str, **labels: str) -> float:
 
 async def lines_about(nexus: NexusProcess, request_id: str) -> list[dict[str, object]]:
     """The JSON lines of one request, once there is one."""
-    async with asyncio.timeout(LINE_SECONDS):
-        while True:
-            lines = [json.loads(line) for line in nexus.stderr.splitlines()]
-            if found := [line for line in lines if line.get("request") == request_id]:
-                return found
-            await asyncio.sleep(0.02)
+
+    def found() -> list[dict[str, object]]:
+        lines = [json.loads(line) for line in nexus.stderr.splitlines()]
+        return [line for line in lines if line.get("request") == request_id]
+
+    await until(lambda: bool(found()))
+    return found()
 
 
 async def test_metrics_need_a_key_where_everything_does(

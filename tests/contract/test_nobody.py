@@ -6,11 +6,9 @@ that work for everybody else patch the passwd away and point at folders that can
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +18,7 @@ import pytest
 from tests.contract.bodies import chat
 from tests.contract.nexus_process import NexusProcess, backend_table
 from tests.contract.scripted_upstream import ScriptedUpstream
+from tests.forked import COMMAND, start
 from tests.scenarios.nexus import CHAT, say
 
 # Read by Python at its start: this uid has no passwd entry, so a "~" leads nowhere.
@@ -51,13 +50,13 @@ class HomelessNexus(NexusProcess):
         kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
         paths = os.pathsep.join([str(self._directory), os.getcwd()])
         with self._stderr.open("wb") as stderr:
-            self._process = await asyncio.create_subprocess_exec(
-                *(*self._before, sys.executable, "-m", "nexus_tui.cli", "--no-ui", "--port", "0"),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
+            self._process = start(
+                ["--no-ui", "--port", "0"],
                 cwd=self._directory,
                 env=kept | {"PYTHONPATH": paths} | self._own,
+                stdout=stderr.fileno(),
+                stderr=stderr.fileno(),
+                fresh=(*self._before, *COMMAND),
             )
         await self.answered()
 

@@ -111,7 +111,8 @@ def config(directory: Path, **more: object) -> None:
 async def ask(directory: Path, **environment: str) -> tuple[httpx.Response, str]:
     """The answer of a Nexus of this directory to one chat, and what it logged."""
     nexus = NexusProcess(directory)
-    await nexus.start([], {"VENDOR_KEY": KEY} | environment)
+    # The certificates are read when the HTTP library is imported.
+    await nexus.start([], {"VENDOR_KEY": KEY} | environment, is_fresh=True)
     try:
         async with httpx.AsyncClient(base_url=nexus.url, timeout=20) as client:
             answer = await client.post(CHAT, json=chat("m"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -30,6 +29,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import RequestFinished, RequestReceived
 from nexus_core.types import PrivacyZone
 from tests.running import served
+from tests.waiting import until
 
 RESTRICTED = {"X-Nexus-Privacy-Zone": "restricted"}
 
@@ -53,10 +53,13 @@ class World:
     async def carry_out(self, command: Command) -> str:
         """Send what the command asks for and wait for the end; gives its id."""
         new_id = str((await self.gateway.operator.execute(command)).data["request_id"])
-        async with asyncio.timeout(5):
-            while (one := self.gateway.recent.get(new_id)) is None or one.is_live:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await self.finished(new_id)
         return new_id
+
+    async def finished(self, request_id: str) -> None:
+        """Return once this request is over."""
+        recent = self.gateway.recent
+        await until(lambda: (one := recent.get(request_id)) is not None and not one.is_live)
 
     def exchange(self, request_id: str) -> CapturedExchange:
         found = self.gateway.captures.get(request_id)
@@ -313,9 +316,7 @@ async def test_over_http_it_is_sent_as_the_data_plane_would_take_it() -> None:
             headers={**RESTRICTED, "X-Nexus-Backend": "spare", "Content-Type": "application/json"},
         )
         sent = answer.json()["data"]["request_id"]
-        async with asyncio.timeout(5):
-            while (one := nexus.gateway.recent.get(sent)) is None or one.is_live:  # noqa: ASYNC110
-                await asyncio.sleep(0.01)
+        await nexus.finished(sent)
         bodies = (await nexus.http.get(f"/nexus/requests/{sent}/bodies")).json()
 
         assert answer.status_code == 200

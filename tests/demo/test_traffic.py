@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from random import Random
 from typing import Any
@@ -13,6 +13,7 @@ import pytest
 from aiohttp import web
 
 from nexus_core.demo.traffic import run_traffic
+from tests.waiting import until
 
 DEADLINE_SECONDS = 10
 FAST = 400.0
@@ -58,12 +59,6 @@ async def serving(gateway: Gateway, port: int = 0) -> AsyncIterator[str]:
         yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while not condition():  # noqa: ASYNC110 - the state of a server, not an event
-            await asyncio.sleep(0.005)
 
 
 @asynccontextmanager

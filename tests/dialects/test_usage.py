@@ -17,6 +17,7 @@ from nexus_core.dialects.usage import (
 )
 from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.observe.events import TokenUsage
+from tests.examples import promised
 
 
 def use(prompt: int, completion: int = 0, **more: int) -> TokenUsage:
@@ -812,6 +813,7 @@ def check(usage: TokenUsage) -> None:
     assert usage.cost_nano_usd is None or usage.cost_nano_usd >= 0
 
 
+@promised()
 @given(st.lists(st.tuples(PLACES, USAGES), max_size=4))
 def test_parts_never_exceed_wholes_and_chunks_may_come_twice(
     told: list[tuple[str, dict[str, Any]]],
@@ -828,6 +830,7 @@ def test_parts_never_exceed_wholes_and_chunks_may_come_twice(
             check(once.usage)
 
 
+@promised()
 @given(
     prompt=st.integers(1, 1000),
     completion=st.integers(1, 1000),

@@ -10,6 +10,7 @@ from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.events import BackendProbed
 from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, ProbeResult
 from tests.proxy.test_forward import ScriptedAgent
+from tests.waiting import settled
 
 UP = ProbeResult(elapsed_ms=1, models=("m",))
 DOWN = ProbeResult(elapsed_ms=1, cause=HealthCause.UNREACHABLE, detail="refused")
@@ -122,8 +123,7 @@ async def test_a_403_has_the_backend_asked_once_at_a_time_and_only_a_refused_pro
         await agent.was_asked.wait()
         health.doubt("a")
         agent.may_answer.set()
-        while health._doubted:  # noqa: ASYNC110
-            await asyncio.sleep(0)
+        await settled()
         running.cancel()
 
     assert agent.asked == 2
@@ -141,7 +141,7 @@ async def test_a_403_while_nothing_is_probed_or_of_a_backend_that_is_gone_does_n
         await health.first_round()
         registry.remove("a")
         health.doubt("a")
-        await asyncio.sleep(0)
+        await settled()
         running.cancel()
 
     assert agent.asked == 1

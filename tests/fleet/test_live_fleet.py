@@ -30,6 +30,7 @@ from nexus_core.types import HealthStatus, Operation, PrivacyZone
 from tests.contract import bodies
 from tests.contract.scripted_upstream import ScriptedUpstream, answers, streams
 from tests.proxy.fakes import RecordingReply
+from tests.waiting import until
 
 ANSWER = answers(bodies.ANSWER)
 BODY = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}], "stream": true}'
@@ -302,8 +303,7 @@ async def test_a_restricted_request_in_the_queue_does_not_follow_a_name_into_the
         first = tasks.create_task(ask(gateway))
         await upstream.wait_for_requests(1)
         waiting = tasks.create_task(ask(gateway, restricted=True))
-        while not len(gateway.queue or ()):  # noqa: ASYNC110 - nobody publishes it
-            await asyncio.sleep(0)
+        await until(lambda: gateway.queued == 1)
         # Its turn comes, and before it runs on, the name means another server.
         gateway.registry.release("a")
         gateway.live.reload(configured(opened, queue=queue))

@@ -45,6 +45,7 @@ from tests.faults.raw_server import RawRequest, RawServer, send_answer
 from tests.fleet.test_health import UP, ProbedAgent, checks
 from tests.money.ledger_rows import row
 from tests.shortage import no_descriptor_left
+from tests.waiting import until
 
 WITHIN_SECONDS = 10
 INCONCLUSIVE = ProbeResult(
@@ -143,8 +144,7 @@ async def test_an_inconclusive_probe_changes_nothing_and_is_made_up_for() -> Non
         running = tasks.create_task(health.run())
         await health.first_round()  # requests don't wait for the end of the shortage
         first = registry.snapshot("a")
-        while not registry.snapshot("a").models_known:  # noqa: ASYNC110 - it has no event
-            await asyncio.sleep(0.001)
+        await until(lambda: registry.snapshot("a").models_known)
         running.cancel()
 
     assert (first.health, first.consecutive_failures) == (HealthStatus.UNKNOWN, 0)
@@ -203,13 +203,11 @@ async def test_books_wait_for_descriptors_and_say_so_once(
     async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as tasks:
         with no_descriptor_left():
             opening = tasks.create_task(cost_tracker.open())
-            while not caplog.messages:  # noqa: ASYNC110 - a log line has no event
-                await asyncio.sleep(0.001)
+            await until(lambda: bool(caplog.messages))
             with pytest.raises(OutOfDescriptorsError) as caught:
                 await cost_tracker.ready(wants_prices=False)
             wanted = len(tries) + 3  # it tries again meanwhile, and says nothing more
-            while len(tries) < wanted:  # noqa: ASYNC110 - a try has no event
-                await asyncio.sleep(0.001)
+            await until(lambda: len(tries) >= wanted)
         await opening
         await cost_tracker.ready(wants_prices=True)
     await cost_tracker.close()
@@ -236,8 +234,7 @@ async def test_books_load_in_the_end(caplog: pytest.LogCaptureFixture) -> None:
     async with asyncio.timeout(WITHIN_SECONDS), asyncio.TaskGroup() as tasks:
         with no_descriptor_left():
             loading = tasks.create_task(cost_tracker.load({BackendType.OPENAI}))
-            while not caplog.messages:  # noqa: ASYNC110 - a log line has no event
-                await asyncio.sleep(0.001)
+            await until(lambda: bool(caplog.messages))
         await loading
 
     assert cost_tracker.prices.is_loaded

@@ -5,6 +5,7 @@ Every answer is printed as "NUMBER TIME" after its row was appended, as a client
 
 from __future__ import annotations
 
+import select
 import sys
 import time
 from pathlib import Path
@@ -28,7 +29,8 @@ def main() -> None:
             number += 1
             ledger.append(row(request_id=str(number), at=time.time()))
             say(f"{number} {time.monotonic()}")
-        time.sleep(0.005)
+        if select.select([sys.stdin], [], [], 0.005)[0]:
+            break  # whoever started it is gone
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BudgetConfig, Config, PriceConfig, StorageConfig
 from nexus_core.types import NANO, BudgetStatus
 from tests.made_up_backends import no_ledger, snapshot
+from tests.waiting import settled
 
 CLOUD = snapshot("cloud", type=BackendType.OPENAI)
 PRICING = {"openai": {"m": PriceConfig(input_per_1k=1.0, output_per_1k=2.0)}}
@@ -62,7 +63,7 @@ async def test_a_reload_while_the_price_list_loads_does_not_lose_it() -> None:
 
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(cost_tracker.load_prices())
-        await asyncio.sleep(0)
+        await settled()
         cost_tracker.configure(config(pricing=PRICING))
 
     assert cost_tracker.prices.is_loaded

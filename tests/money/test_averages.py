@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.money.averages import FIRST_GUESS, CompletionAverages
+from tests.examples import promised
 
 
 def test_an_unknown_model_is_guessed() -> None:
@@ -31,6 +32,7 @@ def test_later_answers_move_the_average() -> None:
     assert 490 <= averages.expected("m") <= 500
 
 
+@promised()
 @given(seen=st.lists(st.integers(0, 10**6)), limit=st.integers(0, 10**6))
 def test_no_more_is_expected_than_is_allowed(seen: list[int], limit: int) -> None:
     averages = CompletionAverages()

@@ -26,6 +26,7 @@ from nexus_core.money.ledger_queries import spent_by_client
 from nexus_core.money.ledger_schema import INSERT, migrate
 from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
+from tests.examples import promised
 from tests.money.ledger_rows import row
 
 NORMAL, SOFT, HARD = BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT
@@ -185,22 +186,6 @@ def test_a_clock_put_back_forgets_nothing() -> None:
     assert limited.status(None, AT) is SOFT
 
 
-@pytest.mark.parametrize(
-    "text", ["2026-1", "2026-13", "2026-00", "11-2026", "", "0000-01", "٢٠٢٦-11"]
-)
-def test_what_is_no_month_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="not a month"):
-        Month.parse(text)
-
-
-@given(st.integers(0, 4_000_000_000))
-def test_a_moment_lies_in_its_month(at: int) -> None:
-    month = Month.of(at)
-
-    assert month.start <= at < month.end
-    assert Month.parse(str(month)) == month
-
-
 # Other limits -------------------------------------------------------------------------------------
 
 
@@ -240,6 +225,7 @@ def test_a_change_that_was_told_is_not_told_again_after_a_reload() -> None:
 # Concurrency --------------------------------------------------------------------------------------
 
 
+@promised()
 @given(estimates=st.lists(st.integers(0, 3 * NANO), max_size=40))
 def test_concurrent_requests_overspend_by_one_estimate_at_most(estimates: list[int]) -> None:
     limited = budget()
@@ -330,6 +316,7 @@ class Accounts(RuleBasedStateMachine):
 
 
 TestAccounts = Accounts.TestCase
+TestAccounts.settings = promised()
 
 
 def test_a_restart_finds_the_month_in_the_ledger(tmp_path: Path) -> None:

@@ -14,15 +14,15 @@ import pytest
 from genai_prices import Usage
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import TieredPrices
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.catalog import CLOUD_TYPES, BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.dialects.usage import read_usage
 from nexus_core.money.prices import FROM_CONFIG, Prices, Saving, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import NANO, Cost
+from tests.examples import promised
 from tests.offline import offline  # noqa: F401 - a fixture
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
@@ -317,7 +317,7 @@ def test_a_negative_count_is_an_error(kind: str) -> None:
         estimate_cost(prices, "openai", "m", TokenUsage(**counts), at=AT)
 
 
-@settings(deadline=None)
+@promised()
 @given(
     price=st.floats(0, 10, allow_nan=False),
     counts=st.lists(st.integers(0, 10**6), min_size=2, max_size=20),
@@ -345,69 +345,6 @@ def test_an_unpriced_model_is_warned_of_once(caplog: pytest.LogCaptureFixture) -
         'no price is known for anthropic model "other-model"',
     ]
     assert "[pricing.anthropic]" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("url", "provider"),
-    [
-        ("https://api.openai.com", "openai"),
-        ("http://127.0.0.1:4000", "openai"),
-        ("https://api.groq.com/openai", "groq"),
-        ("https://openrouter.ai/api", "openrouter"),
-    ],
-)
-def test_a_backend_in_openais_format_is_priced_as_its_vendor(url: str, provider: str) -> None:
-    assert listed().provider(BackendType.OPENAI, url) == provider
-
-
-def price_ids(kind: BackendType) -> tuple[str, ...]:
-    return kind.spec.price_lists or (kind.value,)
-
-
-@pytest.mark.parametrize("kind", CLOUD_TYPES)
-def test_a_cloud_is_priced_by_its_own_list_wherever_it_is(kind: BackendType) -> None:
-    spec = kind.spec
-
-    for url in (spec.url or spec.url_example or "", "http://127.0.0.1:4000"):
-        assert listed().provider(kind, url) == price_ids(kind)[0]
-    assert Prices({}).provider(kind, "http://127.0.0.1:4000") == price_ids(kind)[0]
-
-
-def test_a_vendors_other_region_has_a_list_of_its_own() -> None:
-    url = "https://open.bigmodel.cn/api/paas/v4"
-
-    assert listed().provider(BackendType.ZHIPU, url) == BackendType.ZHIPU.spec.price_lists[1]
-
-
-@pytest.mark.parametrize("kind", CLOUD_TYPES)
-def test_the_config_prices_a_cloud_by_its_type(
-    kind: BackendType, caplog: pytest.LogCaptureFixture
-) -> None:
-    price = PriceConfig(input_per_1k=1, output_per_1k=1)
-    prices = Prices({kind.value: {"m": price}})
-
-    for list_id in price_ids(kind):
-        assert prices.find(list_id, "m", at=AT) is not None
-        with caplog.at_level(logging.WARNING):
-            prices.warn_once(list_id, "other")
-    assert f"[pricing.{kind}]" in caplog.text
-
-
-def test_prices_for_openai_hold_for_a_vendor_that_speaks_its_format() -> None:
-    prices = configured(input_per_1k=0.001, output_per_1k=0)
-
-    assert estimate_cost(prices, "groq", "m", use(1000, 0), at=AT) == Cost(1_000_000, FROM_CONFIG)
-    assert estimate_cost(prices, "anthropic", "m", use(1000, 0), at=AT) is None
-
-
-@pytest.mark.usefixtures("offline")
-def test_prices_load_and_work_without_a_network() -> None:
-    prices = Prices({})
-
-    prices.load()
-
-    assert estimate_cost(prices, "google", "gemini-2.5-flash", use(10, 10), at=AT) is not None
-    assert estimate_cost(prices, "google", "gemini-unheard-of", use(10, 10), at=AT) is None
 
 
 @pytest.mark.parametrize(

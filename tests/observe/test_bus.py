@@ -2,6 +2,7 @@ import asyncio
 
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import BackendToggled, NexusEvent
+from tests.waiting import settled
 
 
 def toggled(number: int) -> BackendToggled:
@@ -64,7 +65,7 @@ async def test_waiting_ends_with_the_next_event() -> None:
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         waiter = tasks.create_task(subscription.wait())
-        await asyncio.sleep(0)
+        await settled()
         assert not waiter.done()
         bus.publish(toggled(1))
 

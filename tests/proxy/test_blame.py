@@ -20,7 +20,7 @@ from nexus_core.types import HealthStatus, Operation
 from nexus_core.upstream.base import Headers, UpstreamProtocolError
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ScriptedAgent, World, whole
-from tests.scenarios.nexus import until
+from tests.waiting import hasten, until
 
 WAIT: Headers = (("retry-after", "30"),)
 FOREVER = 1000
@@ -245,11 +245,11 @@ async def test_one_prompt_that_breaks_every_stream_of_the_only_backend_counts_on
 
 async def test_a_stream_that_goes_silent_counts_against_its_model() -> None:
     silent = ScriptedResponse(b'data: {"choices":[{}]}\n\n', asyncio.Event())
-    server = ServerConfig(idle_timeout_seconds=0.01)
+    server = ServerConfig(idle_timeout_seconds=3)
     world = World(agent("a", silent), agent("b", whole()), server=server)
 
     for _ in range(FAILURES_TO_OPEN):
-        await ask(world, stream=True)
+        await hasten(ask(world, stream=True), 1)
 
     assert away(world, "a") == (0.0, {"m-at-a": 5.0})
 
@@ -258,11 +258,11 @@ async def test_a_stream_that_goes_silent_counts_against_its_model() -> None:
 async def test_only_a_stream_says_when_it_begins(stream: bool) -> None:
     """A whole answer has the request's time-out only: a slow one is no failure of the backend."""
     never = ScriptedResponse(asyncio.Event(), headers=JSON)
-    server = ServerConfig(request_timeout_seconds=0.01, first_byte_timeout_seconds=9)
+    server = ServerConfig(request_timeout_seconds=5, first_byte_timeout_seconds=9)
     world = World(agent("a", never), agent("b", whole()), server=server)
 
     for _ in range(FAILURES_TO_OPEN):
-        await ask(world, stream=stream)
+        await hasten(ask(world, stream=stream), 1)
 
     assert away(world, "a") == ((0.0, {"m-at-a": 5.0}) if stream else NOBODY)
 

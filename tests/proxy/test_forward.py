@@ -1,9 +1,6 @@
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
-from typing import cast
 
 import pytest
 
@@ -17,8 +14,7 @@ from nexus_core.config.schema import (
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request
-from nexus_core.errors import UnsupportedFieldsError
-from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.fleet.registry import Registry
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
     AttemptFailed,
@@ -37,7 +33,7 @@ from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.scoring import Ranked, Strategy
+from nexus_core.routing.scoring import Strategy
 from nexus_core.types import (
     HealthStatus,
     Operation,
@@ -48,6 +44,7 @@ from nexus_core.types import (
 from nexus_core.upstream.base import MaySend, UpstreamConnectError, UpstreamProtocolError
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
+from tests.waiting import hasten, settled
 
 ANSWER = b'{"choices":[{"message":{}}],"usage":{"prompt_tokens":1,"completion_tokens":2}}'
 SAID = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
@@ -283,11 +280,11 @@ async def test_a_key_is_cut_out_of_what_a_backend_says() -> None:
 
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_late_first_byte_fails_over_only_for_streams(stream: bool) -> None:
-    server = ServerConfig(first_byte_timeout_seconds=0.01, request_timeout_seconds=0.05)
+    server = ServerConfig(first_byte_timeout_seconds=3, request_timeout_seconds=9)
     second = ScriptedAgent("b", ScriptedResponse(STREAM))
     world = World(ScriptedAgent("a", asyncio.Event()), second, server=server)
 
-    reply = await world.ask(stream=stream)
+    reply = await hasten(world.ask(stream=stream), 1)
 
     assert reply.status == (200 if stream else 504)
     assert len(second.bodies) == (1 if stream else 0)
@@ -317,9 +314,12 @@ async def test_a_client_that_leaves_ends_the_upstream_exchange(stream: bool) -> 
     response = ScriptedResponse(*parts)
     world = World(ScriptedAgent("a", response))
 
-    with pytest.raises(TimeoutError):
-        async with asyncio.timeout(0.01):
-            await world.ask(stream=stream)
+    leaving = asyncio.ensure_future(world.ask(stream=stream))
+    await settled()
+    leaving.cancel()
+    await settled()
+
+    assert leaving.cancelled()
 
     assert response.closed
     last = world.finished()[1]
@@ -334,7 +334,7 @@ async def test_a_backend_that_is_full_is_passed_over() -> None:
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         first = tasks.create_task(world.ask())
-        await asyncio.sleep(0)
+        await settled()
         second = await world.ask()
         gate.set()
 
@@ -384,142 +384,3 @@ async def test_what_is_ending_already_can_be_ended_again() -> None:
 
     assert again == 0
     assert world.finished()[1].failed
-
-
-async def test_a_429_rests_the_backend_for_as_long_as_it_says() -> None:
-    headers = (*JSON, ("retry-after", "30"))
-    busy = ScriptedResponse(b"{}", status=429, headers=headers)
-    world = World(ScriptedAgent("a", busy), ScriptedAgent("b", whole(), whole()))
-
-    await world.ask()
-    reply = await world.ask()
-
-    assert len(world.agents["a"].bodies) == 1
-    assert reply.selected is not None
-    assert reply.selected.reason is RouteReason.CAPABILITY_MATCH
-
-
-async def test_a_backend_that_can_not_be_reached_costs_one_request_one_attempt() -> None:
-    dead = ScriptedAgent("a", UpstreamConnectError("no connection within 5 s"))
-    world = World(dead, ScriptedAgent("b", whole(), whole(), whole()))
-
-    for _ in range(3):
-        assert (await world.ask()).status == 200
-
-    assert len(dead.bodies) == 1
-
-
-async def test_a_backend_on_trial_gets_one_request_and_is_well_after_its_answer() -> None:
-    gate = asyncio.Event()
-    slow = ScriptedResponse(gate, ANSWER, headers=JSON)
-    first = ScriptedAgent("a", UpstreamConnectError("refused"), slow, whole())
-    world = World(first, ScriptedAgent("b", whole(), whole()), max_concurrent=5)
-    await world.ask()
-    world.time += 6
-
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        trial = tasks.create_task(world.ask())
-        await asyncio.sleep(0)
-        beside = await world.ask()
-        gate.set()
-    after = await world.ask()
-
-    served = [
-        reply.selected and reply.selected.backend.name for reply in (trial.result(), beside, after)
-    ]
-    assert served == ["a", "b", "a"]
-
-
-async def test_a_zone_switched_off_takes_no_more_and_can_end_what_runs() -> None:
-    response = ScriptedResponse(SAID, asyncio.Event())
-    world = World(ScriptedAgent("a", response))
-
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        running = tasks.create_task(world.ask(stream=True))
-        while not response.is_read:
-            await asyncio.wait([running], timeout=0)
-        world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
-        refused = await world.ask()
-        assert not running.done()
-        assert world.forwarder.end_zone(PrivacyZone.OPEN) == 0
-        assert world.forwarder.end_zone(PrivacyZone.RESTRICTED) == 1
-
-    assert refused.error is not None
-    assert refused.error.code == "no_capable_backend"
-    assert "the restricted zone is switched off" in refused.error.message
-    ended = running.result()
-    assert ended.error is not None
-    assert ended.error.code == "switched_off"
-    assert b"[DONE]" not in ended.body
-    assert response.closed
-
-
-async def test_a_zone_switched_on_again_serves_as_before() -> None:
-    world = World(ScriptedAgent("a", whole()))
-
-    assert world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
-    assert not world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, False)
-    assert world.registry.set_zone_enabled(PrivacyZone.RESTRICTED, True)
-
-    assert (await world.ask()).status == 200
-
-
-class Careless:
-    """A strategy that hands out another backend than the one it was asked to rank: an open one."""
-
-    def rank(self, backends: Sequence[BackendSnapshot], need: object) -> list[Ranked]:
-        return [Ranked(replace(backends[0], zone=PrivacyZone.OPEN))]
-
-    def next_turn(self) -> None:
-        pass
-
-
-async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
-    agent = ScriptedAgent("a", whole())
-    world = World(agent, strategy=cast("Strategy", Careless()))
-    restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
-    reply = RecordingReply()
-
-    await world.forwarder.forward(replace(request(False), need=restricted), reply)
-
-    assert (reply.status, agent.bodies) == (500, [])
-    world.finished()
-
-
-class Picky(ScriptedAgent):
-    """Can't do what a field asks for."""
-
-    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        raise UnsupportedFieldsError({"n": "one answer at a time"})
-
-
-async def test_a_field_that_can_not_be_done_is_a_422() -> None:
-    world = World(Picky("a"), ScriptedAgent("b", whole()))
-
-    reply = await world.ask()
-
-    assert reply.status == 422
-    _, finished = world.finished()
-    assert not finished.failed
-    assert finished.usage is None
-
-
-async def test_after_a_failure_who_can_not_do_it_is_passed_over() -> None:
-    world = World(ScriptedAgent("a", whole(status=500)), Picky("b"), ScriptedAgent("c", whole()))
-
-    reply = await world.ask()
-
-    assert reply.status == 200
-    _, finished = world.finished()
-    assert finished.backend == "c"
-    assert [attempt.backend for attempt in finished.attempts] == ["a", "b"]
-
-
-async def test_the_failure_that_passes_on_is_told_with_its_own_backend() -> None:
-    world = World(ScriptedAgent("a", whole(status=500)), Picky("b"))
-
-    reply = await world.ask()
-
-    assert reply.status == 500
-    assert reply.selected is not None
-    assert reply.selected.backend.name == "a"

@@ -6,7 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from nexus_core.catalog import BackendType
@@ -15,6 +15,7 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import COLUMNS
 from nexus_core.money.prices import Prices
+from tests.examples import promised
 from tests.made_up_backends import no_ledger
 from tests.proxy.world import STEPS, TURNS, WORLDS, Step, World, make
 
@@ -56,7 +57,7 @@ def books_with(budget: BudgetConfig) -> CostTracker:
     return cost_tracker
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@promised(suppress_health_check=[HealthCheck.too_slow])
 @given(
     parts=WORLDS,
     budget=BUDGETS,
@@ -67,7 +68,7 @@ def test_reservations_and_settlements_are_the_ledgers_whatever_happens(
     parts: tuple[Any, ...],
     budget: BudgetConfig,
     kinds: list[BackendType],
-    steps: list[tuple[Step, int]],
+    steps: list[tuple[Step, int | None]],
 ) -> None:
     async def run() -> None:
         cost_tracker = books_with(budget)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from nexus_core.observe.events import RequestFinished, RouteDecided
+from tests.examples import promised
 from tests.proxy.world import ASKS, RESTRICTED, STEPS, TURNS, WORLDS, Ask, Step, make
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@promised(suppress_health_check=[HealthCheck.too_slow])
 @given(parts=WORLDS, steps=st.lists(st.tuples(STEPS, TURNS), min_size=30, max_size=40))
 def test_zones_slots_and_switches_hold_whatever_happens(
-    parts: tuple[Any, ...], steps: list[tuple[Step, int]]
+    parts: tuple[Any, ...], steps: list[tuple[Step, int | None]]
 ) -> None:
     async def run() -> None:
         world = make(parts)
@@ -35,7 +36,7 @@ def test_zones_slots_and_switches_hold_whatever_happens(
     asyncio.run(run())
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@promised(suppress_health_check=[HealthCheck.too_slow])
 @given(parts=WORLDS, steps=st.lists(STEPS, max_size=8), last=ASKS)
 def test_explain_foretells_the_first_decision(
     parts: tuple[Any, ...], steps: list[Step], last: Ask

@@ -10,6 +10,7 @@ from nexus_core.config.schema import QueueConfig
 from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_forward import ANSWER, STREAM, ScriptedAgent, World, whole
+from tests.waiting import hasten, settled
 
 
 class Gate:
@@ -30,7 +31,7 @@ async def busy(
     world = World(ScriptedAgent("a", gate.answer, *answers), queue=queue)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(world.ask())
-        await asyncio.sleep(0)
+        await settled()
         yield world, gate, tasks
         gate.event.set()
     assert len(world.queue or ()) == 0
@@ -38,12 +39,9 @@ async def busy(
 
 
 async def waiting(world: World, count: int) -> None:
-    """Return once so many wait; each loop turn lets one of them get there."""
-    for _ in range(100):
-        if len(world.queue or ()) == count:
-            return
-        await asyncio.sleep(0)
-    raise AssertionError(f"{len(world.queue or ())} wait, not {count}")
+    """Let everybody get as far as they can; so many wait then."""
+    await settled()
+    assert len(world.queue or ()) == count
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -91,8 +89,8 @@ async def test_nobody_gets_in_between_a_freed_slot_and_the_one_who_waits() -> No
 
 
 async def test_a_wait_that_is_too_long_is_a_503() -> None:
-    async with busy(wait=0.01) as (world, _, _):
-        reply = await world.ask()
+    async with busy() as (world, _, _):
+        reply = await hasten(world.ask(), 1)
 
     assert refused(reply) == (503, "capacity_exceeded")
 
@@ -144,7 +142,7 @@ async def test_a_backend_switched_on_serves_those_who_wait() -> None:
     world.registry.set_enabled("b", False)
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(world.ask())
-        await asyncio.sleep(0)
+        await settled()
         reply = tasks.create_task(world.ask())
         await waiting(world, 1)
         world.registry.set_enabled("b", True)

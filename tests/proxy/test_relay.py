@@ -8,6 +8,7 @@ from nexus_core.providers.base import KeyCutter
 from nexus_core.proxy.relay import StreamRelay
 from nexus_core.upstream.base import UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at
+from tests.waiting import settled
 
 STREAM = (
     'data: {"choices":[{"delta":{"role":"assistant","content":"hé"}}]}\r\n\r\n'
@@ -76,7 +77,7 @@ async def test_whole_lines_pass_at_once() -> None:
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
         tasks.create_task(relay.pass_on(await begun(relay), reply, 5))
-        await asyncio.sleep(0)
+        await settled()
         assert reply.body == passed
         gate.set()
 

@@ -21,8 +21,9 @@ from nexus_core.upstream.base import (
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply, ScriptedResponse
 from tests.proxy.test_blame import ask
 from tests.proxy.test_forward import ScriptedAgent, World, whole
+from tests.waiting import hasten
 
-_SECONDS = 0.002  # of every limit: what is silent is silent for longer
+_SECONDS = 3.0  # of every limit: what is silent is silent for longer
 
 # How a model can fail that says nothing of the account and leaves the server reachable: as bytes,
 # so that the judge reads them. ECHO is what the request says.
@@ -144,7 +145,7 @@ def names(reply: RecordingReply) -> tuple[int | None, str | None]:
     return reply.status, reply.selected.backend.name if reply.selected else None
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None)
 @given(
     scripts=st.lists(SCRIPTS, min_size=1, max_size=2),
     steps=st.lists(ASKS | WAITS, min_size=1, max_size=25),
@@ -158,7 +159,7 @@ def test_whatever_one_model_does_another_one_of_the_backend_loses_nothing(
             if isinstance(step, Wait):
                 world.time += step.seconds
                 continue
-            reply = await ask(world, step.text, step.model, stream=step.stream)
+            reply = await hasten(ask(world, step.text, step.model, stream=step.stream), _SECONDS)
             if step.model == "good":
                 assert names(reply) == (200, "a")  # the first choice, and at once
         last = await ask(world, "the last", "good")
@@ -172,7 +173,7 @@ def test_whatever_one_model_does_another_one_of_the_backend_loses_nothing(
     asyncio.run(run())
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None)
 @given(
     moods=st.lists(st.sampled_from(("unread", "broken", "cut", "silent", 500, 502)), min_size=1),
     streams=st.lists(st.booleans(), min_size=1, max_size=20),
@@ -187,7 +188,7 @@ def test_one_prompt_never_takes_the_model_from_others(
         world = world_of(*[moods] * count)
         for stream in streams:
             # Two forms of it are two requests, and no row: see FAILURES_TO_OPEN.
-            await ask(world, "poison", "bad", stream=stream)
+            await hasten(ask(world, "poison", "bad", stream=stream), _SECONDS)
         for agent in world.agents.values():
             assert isinstance(agent, Moody)
             agent.moods = ["well"]

@@ -45,6 +45,7 @@ from nexus_core.upstream.base import (
 )
 from tests.made_up_backends import no_ledger
 from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
+from tests.waiting import settled, turns
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 MODELS = ("m", "n")
@@ -111,8 +112,8 @@ WAITS = st.builds(Wait, st.sampled_from((0.5, 6.0, 400.0)))
 # Requests, departures and freed slots more often than the rest: they are what races.
 KINDS = [ASKS] * 6 + [RELEASES] * 4 + [LEAVES] * 2 + [SWITCHES, ZONES, WAITS]
 STEPS = st.sampled_from(range(len(KINDS))).flatmap(KINDS.__getitem__)
-_SETTLED = 20  # turns of the loop after which nothing goes on by itself
-TURNS = st.sampled_from((0, 0, 1, 2, 3, _SETTLED))
+# Turns of the loop between two steps; None: until nothing goes on by itself.
+TURNS = st.sampled_from((0, 0, 1, 2, 3, None))
 FAILURES = ["broken", "cut", "429", "500", "401", "refused", "400"]
 BEHAVIOURS = st.lists(
     st.sampled_from(["answer", *["stall"] * 4, *FAILURES]), min_size=1, max_size=8
@@ -322,8 +323,8 @@ class World:
                     break
         return False
 
-    async def play(self, step: Step, turns: int = _SETTLED) -> None:
-        """Do the step and let the rest go on for so many turns of the loop."""
+    async def play(self, step: Step, count: int | None = None) -> None:
+        """Do the step and let the rest go on for so many turns of the loop, or as it can."""
         stalled = [
             event for agent in self.agents.values() for event in agent.stalled if not event.is_set()
         ]
@@ -343,8 +344,7 @@ class World:
                     self.forwarder.end_zone(step.zone)
             case Wait():
                 self.seconds += step.seconds
-        for _ in range(turns):
-            await asyncio.sleep(0)
+        await (settled() if count is None else turns(count))
 
     async def end(self) -> None:
         for task in self.tasks:

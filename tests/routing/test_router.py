@@ -11,6 +11,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import RouteDecision
 from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
+from tests.examples import promised
 from tests.made_up_backends import MODEL, cooldown, decide, fleets, snapshot
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
@@ -119,6 +120,7 @@ def test_overflow_goes_before_privacy() -> None:
 STRATEGIES = st.sampled_from(("smart", "round_robin", "priority_only", "random"))
 
 
+@promised()
 @given(
     fleet=fleets(),
     min_tier=st.none() | st.integers(0, 4),
@@ -145,6 +147,7 @@ def test_a_restricted_prompt_never_reaches_an_open_backend(
     assert not tried & set(order(decision))
 
 
+@promised()
 @given(fleet=fleets(), zone=st.sampled_from(PrivacyZone), strategy=STRATEGIES)
 def test_every_backend_is_either_in_the_order_or_dropped(
     fleet: tuple[BackendSnapshot, ...], zone: PrivacyZone, strategy: str

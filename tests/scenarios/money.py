@@ -15,7 +15,8 @@ from nexus_core.config.schema import BackendConfig, PriceConfig, StorageConfig
 from nexus_core.money.ledger_queries import read_ledger
 from tests.contract.bodies import ANSWER, FIRST, HELLO, STOP, THERE
 from tests.contract.scripted_upstream import Script, answers
-from tests.scenarios.nexus import Nexus, cloud, running, until
+from tests.scenarios.nexus import Nexus, cloud, running
+from tests.waiting import until
 
 COST = "x-nexus-cost-estimated"
 PATTERN = re.compile(r"^\$\d+\.\d{4,}$")

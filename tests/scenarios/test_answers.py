@@ -25,14 +25,14 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
+from tests.waiting import take_time, until
 
 COMMENT = b": OPENROUTER PROCESSING\n\n"
 BUSY = {"error": {"message": "limit: free models per day", "code": 429}, "user_id": "u"}
 BUSY_EVENT = b"data: " + json.dumps(BUSY).encode() + b"\n\n"
-SLOW = ServerConfig(first_byte_timeout_seconds=0.3, idle_timeout_seconds=0.3)
+SLOW = ServerConfig(first_byte_timeout_seconds=3, idle_timeout_seconds=3)
 
 
 async def both(script: Script, **asked: Any) -> tuple[Any, Any, Nexus]:
@@ -51,12 +51,12 @@ async def both(script: Script, **asked: Any) -> tuple[Any, Any, Nexus]:
 
 
 async def comments(exchange: Exchange) -> None:
-    """For as long as the other side listens."""
+    """One a second for as long as the other side listens."""
     head = [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
     await exchange.send_head(200, head)
     while not exchange.closed.is_set():
         await exchange.send_chunk(COMMENT)
-        await asyncio.sleep(0.02)
+        await take_time(1)
 
 
 BEGINNINGS: dict[str, tuple[Script, int, str]] = {
@@ -257,7 +257,7 @@ async def test_comments_do_not_end_the_wait_for_the_first_byte() -> None:
 
 async def test_a_role_alone_does_not_end_the_wait_either() -> None:
     another, alone, _ = await both(
-        streams([FIRST, COMMENT, asyncio.Event()]), stream=True, server=SLOW
+        streams([FIRST, COMMENT, 3, asyncio.Event()]), stream=True, server=SLOW
     )
 
     assert told(another) == (200, "second", "backend-failover")
@@ -271,7 +271,7 @@ async def test_comments_do_not_reset_the_idle_limit() -> None:
         await exchange.send_chunk(FIRST + HELLO)
         while not exchange.closed.is_set():
             await exchange.send_chunk(COMMENT)
-            await asyncio.sleep(0.02)
+            await take_time(1)
 
     async with (
         upstreams(script) as (first,),
@@ -285,21 +285,15 @@ async def test_comments_do_not_reset_the_idle_limit() -> None:
 
 
 async def test_comments_among_content_pass_and_harm_nothing() -> None:
-    async def script(exchange: Exchange) -> None:
-        head = [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
-        await exchange.send_head(200, head)
-        for part in (COMMENT, FIRST, COMMENT, HELLO, COMMENT, THERE, COMMENT, STOP, DONE):
-            await exchange.send_chunk(part)
-            await asyncio.sleep(0.05)  # longer than the limit all together
-        await exchange.send(b"0\r\n\r\n")
+    parts = (COMMENT, FIRST, COMMENT, HELLO, COMMENT, THERE, COMMENT, STOP, DONE)
+    slowly = [each for part in parts for each in (part, 0.5)]  # longer than the limit all together
 
     async with (
-        upstreams(script) as (first,),
+        upstreams(streams(slowly)) as (first,),
         running(backend("first", first.url), server=SLOW) as nexus,
     ):
         answer = await nexus.ask(stream=True)
 
-    parts = (COMMENT, FIRST, COMMENT, HELLO, COMMENT, THERE, COMMENT, STOP, DONE)
     assert answer.content == b"".join(parts)
     assert not nexus.finished()[0].failed
 

@@ -21,6 +21,7 @@ from tests.scenarios.nexus import (
     told,
     upstreams,
 )
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -72,9 +73,7 @@ async def test_every_slot_is_used_and_not_one_more() -> None:
         running(backend("local", only.url, max_concurrent=5)) as nexus,
     ):
         asked = [nexus.start(stream=bool(n % 2)) for n in range(20)]
-        done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED)
-        while len(done) < 15:
-            done, _ = await asyncio.wait(asked, return_when=asyncio.FIRST_COMPLETED, timeout=0.01)
+        await until(lambda: sum(task.done() for task in asked) == 15)
         in_flight = nexus.backend("local").in_flight
         gate.open()
         answers = await asyncio.gather(*asked)

@@ -16,7 +16,7 @@ from nexus_core.config.schema import QueueConfig, ServerConfig
 from nexus_core.fleet.circuit import FAILURES_TO_OPEN, FIRST_REST_SECONDS
 from nexus_core.types import HealthStatus
 from tests.contract.bodies import FIRST, HELLO
-from tests.contract.scripted_upstream import Exchange, answers, streams
+from tests.contract.scripted_upstream import Exchange, answers, silent_for, streams
 from tests.scenarios.nexus import (
     EPOCH,
     Gate,
@@ -28,10 +28,10 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
 from tests.upstream.test_engines import full_backlog
+from tests.waiting import until
 
 OOPS = answers({"error": {"message": "oops"}}, 500)
 
@@ -40,7 +40,7 @@ OOPS = answers({"error": {"message": "oops"}}, 500)
 def dead_port(*, answers_syn: bool) -> Iterator[str]:
     """An address that refuses connections, or one where no connection ever comes about."""
     if not answers_syn:
-        with full_backlog() as port:
+        with full_backlog(ServerConfig().connect_timeout_seconds) as port:
             yield f"http://127.0.0.1:{port}"
         return
     with socket.socket() as unused:
@@ -120,13 +120,10 @@ async def test_a_stream_that_never_begins_is_a_failure_and_a_slow_whole_answer_i
     stream: bool,
 ) -> None:
     """A whole answer has the request's time-out only: it may take all of it."""
-    server = ServerConfig(request_timeout_seconds=0.05)
-
-    async def never(exchange: Exchange) -> None:
-        await exchange.closed.wait()
+    server = ServerConfig(request_timeout_seconds=3)
 
     async with (
-        upstreams(never, say) as (first, second),
+        upstreams(silent_for(3), say) as (first, second),
         running(
             backend("first", first.url, priority=90),
             backend("second", second.url, priority=10),
@@ -141,13 +138,11 @@ async def test_a_stream_that_never_begins_is_a_failure_and_a_slow_whole_answer_i
 
 @pytest.mark.parametrize("answers_syn", [True, False], ids=["refused", "no connection in time"])
 async def test_a_dead_backend_costs_one_request_one_attempt(answers_syn: bool) -> None:
-    connect = 0.2
     async with upstreams(say) as (second,):
         with dead_port(answers_syn=answers_syn) as dead:
             async with running(
                 backend("dead", dead, priority=90),
                 backend("second", second.url, priority=10),
-                server=ServerConfig(connect_timeout_seconds=connect),
             ) as nexus:
                 asked = [told(await nexus.ask(stream=bool(n % 2))) for n in range(20)]
 
@@ -177,11 +172,10 @@ async def test_failing_over_adds_little_to_the_failure_itself() -> None:
 
 
 async def test_no_connection_in_time_is_a_504_and_a_refused_one_a_502() -> None:
-    server = ServerConfig(connect_timeout_seconds=0.1)
     statuses = []
     for answers_syn in (True, False):
         with dead_port(answers_syn=answers_syn) as dead:
-            async with running(backend("dead", dead), server=server) as nexus:
+            async with running(backend("dead", dead)) as nexus:
                 statuses.append(told(await nexus.ask())[:2])
 
     assert statuses == [(502, "dead"), (504, "dead")]

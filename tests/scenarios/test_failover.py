@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from typing import Any
 
 import pytest
 
-from nexus_core.config.schema import RoutingConfig
-from tests.contract.bodies import DONE, FIRST
-from tests.contract.scripted_upstream import Exchange, Script, answers, streams
+from nexus_core.config.schema import RoutingConfig, ServerConfig
+from tests.contract.bodies import DONE, FIRST, HELLO
+from tests.contract.scripted_upstream import Exchange, Script, answers, silent_for, streams
 from tests.scenarios.nexus import (
     RESTRICTED,
     Nexus,
@@ -18,6 +19,7 @@ from tests.scenarios.nexus import (
     cloud,
     error_of,
     hang_up,
+    last_event,
     running,
     say,
     told,
@@ -29,6 +31,35 @@ from tests.scenarios.test_circuit import OOPS, dead_port
 async def before_the_first_byte(exchange: Exchange) -> None:
     """A stream that begins with its head and breaks."""
     await streams([], is_whole=False)(exchange)
+
+
+SLOW = ServerConfig(first_byte_timeout_seconds=3, idle_timeout_seconds=3)
+
+
+async def test_a_late_first_byte_fails_over_and_alone_is_a_504() -> None:
+    async with upstreams(silent_for(3), say) as (first, second):
+        backends = backend("first", first.url, priority=90), backend("second", second.url)
+        async with running(*backends, server=SLOW) as nexus:
+            beside = await nexus.ask(stream=True)
+        async with running(backends[0], server=SLOW) as nexus:
+            alone = await nexus.ask(stream=True)
+
+    assert told(beside) == (200, "second", "backend-failover")
+    assert alone.status_code == 504
+    assert error_of(alone)["message"]
+
+
+async def test_a_stream_that_falls_silent_ends_with_an_error_and_without_done() -> None:
+    async with upstreams(streams([FIRST, HELLO, 3, asyncio.Event()]), say) as (first, second):
+        backends = backend("first", first.url, priority=90), backend("second", second.url)
+        async with running(*backends, server=SLOW) as nexus:
+            answer = await nexus.ask(stream=True)
+
+    assert answer.status_code == 200
+    assert answer.content.startswith(FIRST + HELLO)
+    assert DONE not in answer.content
+    assert last_event(answer)["error"]["message"]
+    assert second.received == []
 
 
 WANTED: list[tuple[str, int | None, str]] = [

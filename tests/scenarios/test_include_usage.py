@@ -16,6 +16,7 @@ from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream,
 from tests.scenarios.money import DONE, SPOKEN, ledger, priced, settled, usage_chunk, vendor
 from tests.scenarios.nexus import CHAT, Nexus, cloud, hang_up, in_turn, say, told, upstreams
 from tests.vendors.samples import ANTHROPIC, GOOGLE
+from tests.waiting import take_time
 
 WANTS = {"include_usage": True}
 BODY = (
@@ -315,13 +316,14 @@ async def test_a_second_try_that_gets_no_answer_is_not_told_with_the_status_of_t
 
 async def test_both_tries_are_within_one_wait_for_the_first_byte(tmp_path: Path) -> None:
     async def script(exchange: Exchange) -> None:
+        await take_time(2)
         if b"stream_options" in exchange.body:
             await answers(GROQ, 400)(exchange)
         else:
             await exchange.closed.wait()
 
     async with upstreams(script) as (up,):
-        server = ServerConfig(first_byte_timeout_seconds=0.3)
+        server = ServerConfig(first_byte_timeout_seconds=3)
         async with priced(cloud("a", up.url), folder=tmp_path, server=server) as nexus:
             answer = await nexus.ask(stream=True)
 

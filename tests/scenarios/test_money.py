@@ -32,7 +32,8 @@ from tests.scenarios.money import (
     usage_chunk,
     vendor,
 )
-from tests.scenarios.nexus import CHAT, backend, cloud, in_turn, told, until, upstreams
+from tests.scenarios.nexus import CHAT, backend, cloud, in_turn, told, upstreams
+from tests.waiting import until
 
 
 async def test_a_whole_answer_tells_what_its_usage_costs(

@@ -10,8 +10,9 @@ import pytest
 from tests.contract.scripted_upstream import answers
 from tests.offline import loopback_only  # noqa: F401 - a fixture
 from tests.scenarios.money import CLOUD_TYPES, costs, ledger, priced, settled, vendor
-from tests.scenarios.nexus import until, upstreams
+from tests.scenarios.nexus import upstreams
 from tests.vendors.samples import ANTHROPIC, GOOGLE
+from tests.waiting import until
 
 MODELS = ("gpt-4o", ANTHROPIC.model, GOOGLE.model)
 

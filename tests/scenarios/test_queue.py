@@ -25,9 +25,9 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
+from tests.waiting import pass_time, until
 
 WAITING = QueueConfig(enabled=True)
 
@@ -136,7 +136,7 @@ async def test_those_who_leave_and_those_who_come_at_the_same_time_lose_no_slot(
 @pytest.mark.parametrize("stream", [False, True])
 async def test_a_wait_that_is_too_long_is_a_503_that_says_when_to_come_again(stream: bool) -> None:
     gate = Gate()
-    short = QueueConfig(enabled=True, max_wait_seconds=0.05)
+    short = QueueConfig(enabled=True, max_wait_seconds=5)
     async with (
         upstreams(say) as (only,),
         running(backend("only", only.url, max_concurrent=1), queue=short) as nexus,
@@ -151,7 +151,9 @@ async def test_a_wait_that_is_too_long_is_a_503_that_says_when_to_come_again(str
         holding = nexus.start()
         await only.wait_for_requests(2)
 
-        refused = await nexus.ask(stream=stream)
+        waiting = await nexus.start_waiting(1, stream=stream)
+        pass_time(5)
+        refused = await waiting
         gate.open()
         await holding
 
@@ -169,7 +171,7 @@ async def test_a_refusal_after_a_wait_tells_of_now_and_not_of_when_the_wait_bega
         running(
             backend("first", first.url, max_concurrent=1),
             backend("second", second.url, max_concurrent=1),
-            queue=QueueConfig(enabled=True, max_wait_seconds=0.1),
+            queue=QueueConfig(enabled=True, max_wait_seconds=5),
         ) as nexus,
     ):
         holding = [nexus.start(), nexus.start()]
@@ -177,6 +179,7 @@ async def test_a_refusal_after_a_wait_tells_of_now_and_not_of_when_the_wait_bega
         await second.wait_for_requests(1)
         waiting = await nexus.start_waiting(1)
         nexus.gateway.registry.record_refused_key("first", "401")
+        pass_time(5)
         refused = await waiting
         gate.open()
         await asyncio.gather(*holding)

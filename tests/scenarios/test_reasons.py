@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 
 import openai
@@ -24,6 +23,7 @@ from tests.scenarios.nexus import (
     upstreams,
 )
 from tests.scenarios.test_circuit import OOPS
+from tests.waiting import Ahead
 
 PIN = {"X-Nexus-Backend": "pinned"}
 
@@ -172,17 +172,27 @@ async def test_a_restricted_request_pinned_to_an_open_backend_is_refused() -> No
 # Nexus's own share of the time --------------------------------------------------------------------
 
 
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Ahead:
+    """What all of Nexus takes the time from."""
+    clock = Ahead(time.monotonic)
+    monkeypatch.setattr(time, "monotonic", clock)
+    return clock
+
+
 @pytest.mark.parametrize("stream", [False, True])
-async def test_what_a_slow_backend_takes_is_not_counted_as_nexus_own_time(stream: bool) -> None:
+async def test_what_a_slow_backend_takes_is_not_counted_as_nexus_own_time(
+    clock: Ahead, stream: bool
+) -> None:
     """With a failed attempt before it, which is no time of Nexus either."""
-    seconds = 0.15
+    seconds = 3
 
     async def late(exchange: Exchange) -> None:
-        await asyncio.sleep(seconds)
+        clock.seconds += seconds
         await say(exchange)
 
     async def late_error(exchange: Exchange) -> None:
-        await asyncio.sleep(seconds)
+        clock.seconds += seconds
         await answers({"error": {}}, 500)(exchange)
 
     async with (
@@ -204,7 +214,7 @@ async def test_what_a_slow_backend_takes_is_not_counted_as_nexus_own_time(stream
     assert event.first_byte_ms >= 2 * seconds * 1000
 
 
-async def test_the_time_in_the_queue_is_not_nexus_own_time() -> None:
+async def test_the_time_in_the_queue_is_not_nexus_own_time(clock: Ahead) -> None:
     gate = Gate()
     async with (
         upstreams(in_turn(gate, say)) as (only,),
@@ -215,7 +225,7 @@ async def test_the_time_in_the_queue_is_not_nexus_own_time() -> None:
         holding = nexus.start()
         await only.wait_for_requests(1)
         waiting = await nexus.start_waiting(1)
-        await asyncio.sleep(0.15)
+        clock.seconds += 3
         gate.open()
         answer = await waiting
         await holding
@@ -223,5 +233,5 @@ async def test_the_time_in_the_queue_is_not_nexus_own_time() -> None:
     (waited,) = [
         e for e in nexus.finished() if e.request_id == answer.headers["x-nexus-request-id"]
     ]
-    assert waited.total_ms >= 150
-    assert float(answer.headers["x-nexus-overhead-ms"]) <= waited.total_ms - 150
+    assert waited.total_ms >= 3000
+    assert float(answer.headers["x-nexus-overhead-ms"]) <= waited.total_ms - 3000

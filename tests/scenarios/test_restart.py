@@ -14,16 +14,8 @@ from nexus_core.money.ledger import Ledger
 from nexus_tui.sources.remote import RemoteSource
 from tests.money.ledger_rows import row
 from tests.scenarios.money import PRICING, costs, settled
-from tests.scenarios.nexus import (
-    EPOCH,
-    WITHIN_SECONDS,
-    Clock,
-    Nexus,
-    cloud,
-    running,
-    until,
-    upstreams,
-)
+from tests.scenarios.nexus import EPOCH, WITHIN_SECONDS, Clock, Nexus, cloud, running, upstreams
+from tests.waiting import until
 
 SPENT = 1_500_000_000  # nano-dollars, before this process began
 MONEY = ("cost_usd", "cost_estimated_usd", "saved_usd")

@@ -23,9 +23,9 @@ from tests.scenarios.nexus import (
     running,
     say,
     told,
-    until,
     upstreams,
 )
+from tests.waiting import turns, until
 
 
 async def test_a_drained_backend_ends_what_runs_and_takes_no_more() -> None:
@@ -136,8 +136,7 @@ async def test_a_restricted_request_goes_on_with_the_open_zone_off_and_the_other
 
 async def what_is_on_the_wire() -> None:
     """Let the upstreams take in what was sent before; they share the loop with the rest."""
-    for _ in range(10):
-        await asyncio.sleep(0)
+    await turns(10)
 
 
 async def test_no_request_is_sent_to_a_backend_once_its_switch_is_confirmed() -> None:

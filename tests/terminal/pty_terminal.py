@@ -74,6 +74,15 @@ class Terminal:
                 drawn += os.read(self._master, 65536)
         return drawn
 
+    def read_until_still(self, seconds: float) -> None:
+        """Read until nothing is drawn for so long."""
+        while self.bytes_within(seconds):
+            pass
+
+    def read_what_is_there(self) -> None:
+        while select.select([self._master], [], [], 0)[0]:
+            os.read(self._master, 65536)
+
     def resize(self, lines: int, columns: int) -> None:
         fcntl.ioctl(self._master, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
 

@@ -11,12 +11,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import pytest
+
+from tests.waiting import wait_until
 
 pytestmark = [
     pytest.mark.terminal,
@@ -31,6 +32,7 @@ DEMO = "-m nexus_tui.cli --demo --port 0"
 # The dashboard as it is, but for one key that kills it.
 CRASHING = """-c "
 from nexus_tui.app import NexusApp
+from tests.waiting import wait_until
 from nexus_tui.cli import main
 NexusApp.refresh_everything = lambda self: 1 / 0
 raise SystemExit(main({arguments}))" """
@@ -89,10 +91,12 @@ class Pane:
         return int(found[1])
 
     def wait_for(self, condition: Callable[[str], object], what: str) -> None:
-        deadline = time.monotonic() + DEADLINE_SECONDS
-        while not condition(screen := self.screen()):
-            assert time.monotonic() < deadline, f"no {what} on the screen:\n{screen}"
-            time.sleep(0.05)
+        wait_until(
+            lambda: bool(condition(self.screen())),
+            DEADLINE_SECONDS,
+            lambda: f"no {what} on the screen:\n{self.screen()}",
+            every=0.05,
+        )
 
     def shows(self, text: str) -> None:
         self.wait_for(lambda screen: text in screen, repr(text))

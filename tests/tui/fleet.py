@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import TypedDict
 
 from nexus_core.catalog import BackendType
-from nexus_core.config.schema import BackendConfig, Config, UnusableBackend
+from nexus_core.config.schema import Config
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
     Considered,
     FirstByteReceived,
+    NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
@@ -25,14 +27,12 @@ from nexus_core.types import (
     CountMethod,
     HealthCause,
     HealthStatus,
-    PrivacyZone,
     ProbeResult,
     RouteReason,
 )
 from nexus_tui.sources.local import LocalSource
+from tests.tui.backends import BACKENDS, SERVES, UNUSABLE, O
 from tests.tui.fake_gateway import NOW, FakeGateway
-
-R, O = PrivacyZone.RESTRICTED, PrivacyZone.OPEN  # noqa: E741
 
 REQUEST_HEADERS = (
     ("Host", "127.0.0.1:8000"),
@@ -41,42 +41,6 @@ REQUEST_HEADERS = (
     ("Authorization", "***"),
     ("X-Nexus-Min-Tier", "3"),
 )
-
-
-def backend(
-    name: str,
-    kind: BackendType,
-    zone: PrivacyZone,
-    tier: int,
-    *models: str,
-    limit: int | None = None,
-    url: str = "http://127.0.0.1:11434",
-) -> BackendConfig:
-    return BackendConfig(
-        name=name,
-        url=url,
-        type=kind,
-        zone=zone,
-        tier=tier,
-        max_concurrent=limit,
-        models={model: model for model in models},
-    )
-
-
-BACKENDS = (
-    backend("local-llama", BackendType.OLLAMA, R, 3, "llama3:70b", "qwen2.5:7b", limit=4),
-    backend("vllm-a", BackendType.VLLM, R, 3, "llama3:70b", limit=16, url="http://10.0.0.12:8000"),
-    backend(
-        "lmstudio", BackendType.LMSTUDIO, R, 2, "qwen2.5:7b", limit=2, url="http://127.0.0.1:1234"
-    ),
-    backend("openai", BackendType.OPENAI, O, 4, "gpt-4o", url="https://api.openai.com"),
-    backend("other-cloud", BackendType.OPENAI, O, 4, "o-large", url="https://llm.example"),
-    backend("exo-lab", BackendType.EXO, R, 1, "llama3:8b", url="http://10.0.0.40:52415"),
-)
-UNUSABLE = UnusableBackend(
-    name="openai-eu", type=BackendType.OPENAI, zone=O, why="OPENAI_EU_API_KEY is not set"
-)
-_SERVES = {one.name: one for one in BACKENDS}
 
 
 @dataclass(frozen=True)
@@ -100,7 +64,7 @@ class Story:
 def seen(
     name: str, position: int | None, dropped_by: str | None = None, why: str | None = None
 ) -> Considered:
-    config = _SERVES[name]
+    config = SERVES[name]
     return Considered(
         backend=name,
         zone=config.zone,
@@ -206,17 +170,27 @@ def _considered(story: Story) -> tuple[Considered, ...]:
         return story.considered
     model = story.served or story.model
     why = f"does not serve {model}"
-    first = [seen(story.backend, 1)] if story.backend in _SERVES else []
-    others = [name for name in _SERVES if name != story.backend]
+    first = [seen(story.backend, 1)] if story.backend in SERVES else []
+    others = [name for name in SERVES if name != story.backend]
     return (*first, *(seen(name, None, "model", why) for name in others))
 
 
 def play(gateway: FakeGateway) -> None:
     """Publish the minute's events in their order, with one call turned away on the way."""
+    for event in _events(REQUEST_HEADERS):
+        gateway.bus.publish(event)
+
+
+@cache
+def _events(_headers: tuple[tuple[str, str], ...]) -> tuple[NexusEvent, ...]:
+    """The same for every test, so they are made once."""
+    gateway = FakeGateway(Config(backends=BACKENDS))
+    watching = gateway.bus.subscribe()
     for number, story in enumerate(STORIES):
         publish(gateway, f"{0xA81C00 + number:x}", story)
         if story.model == "secret-gpt":
             refuse(gateway)
+    return tuple(watching.drain())
 
 
 def refuse(gateway: FakeGateway) -> None:
@@ -294,7 +268,7 @@ def _finish(
     total_ms: float,
     headers: tuple[tuple[str, str], ...],
 ) -> RequestFinished:
-    config = _SERVES.get(story.backend or "")
+    config = SERVES.get(story.backend or "")
     usage = None
     if story.tokens is not None:
         usage = TokenUsage(prompt_tokens=story.tokens[0], completion_tokens=story.tokens[1])
@@ -346,7 +320,7 @@ def _money(story: Story, is_cloud: bool) -> Money:
 
 
 def response_headers(request_id: str, story: Story) -> tuple[tuple[str, str], ...]:
-    config = _SERVES.get(story.backend or "")
+    config = SERVES.get(story.backend or "")
     ours: tuple[tuple[str, str], ...] = ()
     if config is not None and story.reason is not None:
         ours = (

@@ -19,15 +19,13 @@ async def main(fd: int) -> None:
     stop = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
 
-    async def beat() -> None:
-        number = 0
-        while not stop.is_set():
-            # What changes on the screen makes frames, so that an unread terminal fills up.
-            for _ in range(20):
-                number += 1
-                publish(gateway, f"r{number}", Story(0, f"model-{number}", "openai"))
-            os.write(fd, b".")
-            await asyncio.sleep(0.01)
+    def beat(first: int = 0) -> None:
+        # What changes on the screen makes frames, so that an unread terminal fills up.
+        for number in range(first, first + 20):
+            publish(gateway, f"r{number}", Story(0, f"model-{number}", "openai"))
+        os.write(fd, b".")
+        if not stop.is_set():
+            asyncio.get_running_loop().call_later(0.01, beat, first + 20)
 
     async def show() -> None:
         try:
@@ -38,9 +36,9 @@ async def main(fd: int) -> None:
             os.write(fd, b"Q")
             stop.set()
 
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(beat())
-        tasks.create_task(show())
+    beat()
+    await show()
+    await stop.wait()
 
 
 # Paint as often as can be, so that a terminal that is not read is full soon.

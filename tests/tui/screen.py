@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 from textual.pilot import Pilot
 
 from nexus_tui.app import NexusApp
+from tests.waiting import until
 
 
 def screen_text(app: NexusApp) -> str:
@@ -24,11 +22,19 @@ def paint_round(app: NexusApp) -> None:
         app.painter.paint_group(group)
 
 
-async def until(claim: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Let the loop run until the claim holds."""
-    async with asyncio.timeout(seconds):
-        while not claim():  # noqa: ASYNC110  the screen has no event of its own
-            await asyncio.sleep(0.005)
+async def still(pilot: Pilot[None]) -> str:
+    """The screen once the first rounds of painting are over."""
+    app = pilot.app
+    assert isinstance(app, NexusApp)
+    shown = list[str]()
+
+    async def is_same() -> bool:
+        await pilot.pause()
+        shown.append(screen_text(app))
+        return not app.view._dirty and len(shown) > 1 and shown[-1] == shown[-2]
+
+    await until(is_same)
+    return shown[-1]
 
 
 async def press(pilot: Pilot[None], *keys: str) -> str:

@@ -28,8 +28,9 @@ from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import KEYS
 from nexus_tui.text.example import example_body
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
+from tests.waiting import until
 
 SELF = "<the key itself>"
 

@@ -15,9 +15,10 @@ from nexus_tui.app import NexusApp
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.text.glyphs import in_ascii
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import Stage, captured, keep_two, make_logs, make_stage, streamed
 from tests.tui.test_snapshots import SCREENS
+from tests.waiting import until
 
 LONG = "".join(f"word-{number} " for number in range(20_000))
 

@@ -17,7 +17,8 @@ from nexus_tui.sources.remote_http import RemoteError
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.nexus_process import NexusProcess, backend_table, config_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 PAUSES = (0.05, 0.1)
 WITHIN_SECONDS = 20.0
@@ -87,7 +88,7 @@ async def test_requests_of_before_and_after_attaching_are_on_the_screen(tmp_path
             await client.post("/v1/chat/completions", json=chat())
             async with attached(RemoteSource(nexus.url, "Bearer admin-1")) as app:
                 await until(lambda: "llama3:70b" in screen_text(app))
-                assert "requests 1 " in screen_text(app)
+                await until(lambda: "requests 1 " in screen_text(app))
                 await client.post("/v1/chat/completions", json=chat())
                 await until(lambda: "requests 2 " in screen_text(app))
                 await until(lambda: screen_text(app).count("capability-match ") >= 3)

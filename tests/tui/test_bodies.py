@@ -15,8 +15,9 @@ from nexus_tui.app import NexusApp
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import ANSWERS, captured, keep_two, make_stage, streamed
+from tests.waiting import until
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
 ROW = RecentRequest("a81f7c", 0.0)

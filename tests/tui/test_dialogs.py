@@ -12,8 +12,9 @@ from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import remapped
 from nexus_tui.widgets.base.lines import folded
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import make_stage
+from tests.waiting import until
 
 CUT = (
     "The backend is switched off and its running requests (2) are stopped: "

@@ -8,8 +8,9 @@ from nexus_tui.app import NexusApp
 from nexus_tui.screens.diff import DiffScreen
 from nexus_tui.text.diff import Comparison, compare
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import captured, keep_two, make_stage, streamed
+from tests.waiting import until
 
 LONG = "".join(f"one-{number} " for number in range(3000))
 UNLIKE = "".join(f"other-{number} " for number in range(3000))

@@ -22,7 +22,8 @@ from nexus_core.types import Cost, PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.text.numbers import dollars
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 
 @dataclass

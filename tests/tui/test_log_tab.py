@@ -4,9 +4,10 @@ from nexus_core.observe.log_ring import LogLine
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import paint_round, press, screen_text, until
+from tests.tui.screen import paint_round, press, screen_text, still
 from tests.tui.staged import make_logs, make_stage
 from tests.tui.test_states import make_app
+from tests.waiting import until
 
 
 async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
@@ -16,8 +17,7 @@ async def test_a_warning_is_in_the_last_line_and_nowhere_else() -> None:
 
     async with app.run_test(size=(120, 36)) as pilot:
         await until(lambda: "a81f7f" in screen_text(app) and "17 req/s" in screen_text(app))
-        await pilot.pause(0.3)  # the first rounds are over
-        before = screen_text(app).splitlines()
+        before = (await still(pilot)).splitlines()
         logs.add(LogLine(NOW, "info", "x", "quiet"))
         paint_round(app)
         await pilot.pause()

@@ -8,8 +8,9 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.zone_board import ZoneBoard
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import make_stage
+from tests.waiting import until
 
 
 @pytest.mark.parametrize("size", [(59, 15), (80, 24), (120, 36)])

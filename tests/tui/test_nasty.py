@@ -10,9 +10,10 @@ from textual.widgets import TextArea
 from nexus_core.control.commands import SwitchZone
 from nexus_core.types import PrivacyZone
 from tests.tui.fleet import Story, publish
-from tests.tui.screen import paint_round, press, screen_text, until
+from tests.tui.screen import paint_round, press, screen_text
 from tests.tui.staged import captured, keep_two, make_stage, streamed
 from tests.tui.test_states import make_app
+from tests.waiting import until
 
 # The detail ---------------------------------------------------------------------------------------
 

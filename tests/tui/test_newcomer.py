@@ -12,9 +12,10 @@ from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
 from nexus_tui.widgets.welcome import Welcome
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import FixedDiscovery, make_stage
 from tests.tui.test_states import make_app
+from tests.waiting import until
 
 
 async def test_the_empty_screen_shows_what_was_looked_for() -> None:

@@ -10,8 +10,9 @@ from nexus_core.control.commands import Command, Outcome, ReplayRequest, SendReq
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fleet import Story, fixed_now, publish
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import Stage, captured, keep_two, make_stage, streamed
+from tests.waiting import until
 
 
 def keep(stage: Stage, request_id: str, story: Story) -> None:

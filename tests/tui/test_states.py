@@ -12,8 +12,9 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import Story, fixed_now, publish
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
 from tests.tui.staged import Stage, make_logs, make_stage
+from tests.waiting import until
 
 
 class FakeServer:

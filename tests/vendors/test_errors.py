@@ -13,9 +13,9 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.types import HealthCause, HealthStatus
 from tests.contract.scripted_upstream import Exchange, Script, ScriptedUpstream, answers
-from tests.scenarios.nexus import until
 from tests.vendors.live import KEY, backend, nexus_with
 from tests.vendors.samples import ANTHROPIC, GOOGLE, TEXT, Provider, both
+from tests.waiting import until
 
 SPARE_ANSWER = {
     "id": "x",

@@ -16,6 +16,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.upstream.base import Headers, UpstreamRequest
 from tests.vendors.live import backend
 from tests.vendors.samples import PROVIDERS
+from tests.waiting import turns
 
 OPENAI_EVENTS = (
     b'data: {"choices":[{"index":0,"delta":{"content":"Hello there."}}]}\n\n',
@@ -109,8 +110,8 @@ def scope() -> dict[str, Any]:
 async def test_every_chunk_is_sent_in_the_turn_in_which_it_came(
     kind: BackendType, model: str, events: tuple[bytes, ...]
 ) -> None:
-    turns = Turns()
-    upstream = HeldStream(turns)
+    clock = Turns()
+    upstream = HeldStream(clock)
     config = Config(
         health_check=HealthCheckConfig(enabled=False),
         storage=StorageConfig(path=":memory:"),
@@ -118,16 +119,15 @@ async def test_every_chunk_is_sent_in_the_turn_in_which_it_came(
     )
     door = FrontDoor(Gateway(config, engine=upstream))
     body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "x"}]}
-    client = Client(turns, json.dumps(body).encode())
+    client = Client(clock, json.dumps(body).encode())
 
     async with asyncio.timeout(10), asyncio.TaskGroup() as tasks:
         tasks.create_task(door(scope(), client.receive, client.send))
         for event in events:
             upstream.queue.put_nowait(event)
-            for _ in range(20):  # turns in which nothing else is to happen
-                await asyncio.sleep(0)
+            await turns(20)  # in which nothing else is to happen
         upstream.queue.put_nowait(None)
-    turns.stop()
+    clock.stop()
 
     assert client.body.endswith(b"data: [DONE]\n\n")
     assert len(upstream.arrived) == len(events)
@@ -160,7 +160,7 @@ def tools(count: int) -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=lambda provider: provider.type.value)
 async def test_the_loop_goes_on_while_many_tools_are_translated(provider: Any) -> None:
-    turns: dict[int, int] = {}
+    sent_at: dict[int, int] = {}
     for count in (1, 100):
         clock = Turns()
         upstream = HeldStream(clock)
@@ -180,6 +180,6 @@ async def test_the_loop_goes_on_while_many_tools_are_translated(provider: Any) -
         clock.stop()
 
         assert upstream.sent_at is not None
-        turns[count] = upstream.sent_at
+        sent_at[count] = upstream.sent_at
 
-    assert turns[100] > turns[1]
+    assert sent_at[100] > sent_at[1]

@@ -16,11 +16,13 @@ from tests.contract.scripted_upstream import (
     ScriptedUpstream,
     answers,
     hang,
+    silent_for,
     streams,
 )
 from tests.vendors.live import KEY, LiveNexus, backend, nexus_with
 from tests.vendors.samples import ANTHROPIC, PING, PROVIDERS, TEXT, Provider, both
 from tests.vendors.test_errors import spare_of
+from tests.waiting import take_time
 
 SPARE_STREAM = (
     b'data: {"choices":[{"index":0,"delta":{"content":"spare"},"finish_reason":"stop"}]}\n\n'
@@ -211,24 +213,21 @@ async def test_what_fails_before_the_first_byte_goes_to_the_next_backend(
     assert answer.headers["x-nexus-route-reason"] == "backend-failover"
 
 
-def pings(exchange_pause: float) -> Script:
-    """Pings for as long as the other side listens."""
-
-    async def script(exchange: Exchange) -> None:
-        await exchange.send_head(
-            200, [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
-        )
-        while not exchange.closed.is_set():
-            await exchange.send_chunk(PING)
-            await asyncio.sleep(exchange_pause)
-
-    return script
+async def pings(exchange: Exchange) -> None:
+    """One a second for as long as the other side listens."""
+    await exchange.send_head(
+        200, [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
+    )
+    while not exchange.closed.is_set():
+        await exchange.send_chunk(PING)
+        await take_time(1)
 
 
+LIMIT_SECONDS = 5
 LATE: list[tuple[Provider, Script]] = [
-    *((provider, hang) for provider in PROVIDERS),
-    *((provider, streams([asyncio.Event()])) for provider in PROVIDERS),
-    (ANTHROPIC, pings(0.01)),  # they say that it lives, not that it has begun
+    *((provider, silent_for(LIMIT_SECONDS)) for provider in PROVIDERS),
+    *((provider, streams([LIMIT_SECONDS, asyncio.Event()])) for provider in PROVIDERS),
+    (ANTHROPIC, pings),  # they say that it lives, not that it has begun
 ]
 
 
@@ -241,7 +240,7 @@ async def test_a_late_first_byte_fails_over(
     async with nexus_with(
         of(provider, upstream),
         streaming_spare(spare),
-        server={"first_byte_timeout_seconds": 0.2},
+        server={"first_byte_timeout_seconds": LIMIT_SECONDS},
     ) as nexus:
         answer = await nexus.chat(stream=True)
         await upstream.last.closed.wait()
@@ -254,21 +253,12 @@ async def test_pings_keep_a_stream_alive_that_says_nothing_for_long(
 ) -> None:
     """A model that thinks out of sight sends nothing else for minutes."""
 
-    async def script(exchange: Exchange) -> None:
-        await exchange.send_head(
-            200, [("Content-Type", "text/event-stream"), ("Transfer-Encoding", "chunked")]
-        )
-        await exchange.send_chunk(ANTHROPIC.events[0])
-        for _ in range(20):
-            await asyncio.sleep(0.05)
-            await exchange.send_chunk(PING)
-        for piece in ANTHROPIC.events[1:]:
-            await exchange.send_chunk(piece)
-        await exchange.send(b"0\r\n\r\n")
+    begins, *rest = ANTHROPIC.events
+    second: list[bytes | float] = [1, PING]
+    upstream.script = streams([begins, *second * 2 * LIMIT_SECONDS, *rest])
+    server = {"idle_timeout_seconds": LIMIT_SECONDS}
 
-    upstream.script = script
-
-    async with nexus_with(of(ANTHROPIC, upstream), server={"idle_timeout_seconds": 0.5}) as nexus:
+    async with nexus_with(of(ANTHROPIC, upstream), server=server) as nexus:
         events = events_of(await nexus.chat(stream=True))
 
     assert events[-1] == "[DONE]"
@@ -279,9 +269,10 @@ async def test_pings_keep_a_stream_alive_that_says_nothing_for_long(
 async def test_silence_in_mid_stream_has_a_limit(
     provider: Provider, upstream: ScriptedUpstream
 ) -> None:
-    upstream.script = streams([*provider.events[:-1], asyncio.Event()])
+    upstream.script = streams([*provider.events[:-1], LIMIT_SECONDS, asyncio.Event()])
+    server = {"idle_timeout_seconds": LIMIT_SECONDS}
 
-    async with nexus_with(of(provider, upstream), server={"idle_timeout_seconds": 0.2}) as nexus:
+    async with nexus_with(of(provider, upstream), server=server) as nexus:
         events = events_of(await nexus.chat(stream=True))
         await upstream.last.closed.wait()
 
@@ -327,8 +318,9 @@ async def test_a_client_that_leaves_ends_the_upstream_exchange(
             async with nexus.http.stream("POST", "/v1/chat/completions", json=body) as answer:
                 await anext(answer.aiter_lines())
         else:
-            with pytest.raises(httpx.ReadTimeout):
-                await nexus.http.post("/v1/chat/completions", json=body, timeout=0.3)
+            asking = asyncio.ensure_future(nexus.http.post("/v1/chat/completions", json=body))
+            await upstream.wait_for_requests(1)
+            asking.cancel()
         async with asyncio.timeout(1):
             await upstream.last.closed.wait()
         in_flight = nexus.gateway.registry.snapshot(provider.type.value).in_flight

@@ -6,7 +6,7 @@ import asyncio
 import json
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -14,7 +14,13 @@ import httpx
 import pytest
 
 from nexus_core.api.admin import events as api_events
-from nexus_core.api.admin.events import BATCH_BYTES, BATCH_EVENTS, EventStream
+from nexus_core.api.admin.events import (
+    BATCH_BYTES,
+    BATCH_EVENTS,
+    BATCH_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    EventStream,
+)
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig
 from nexus_core.dialects.sse import SseEvent, SseParser
@@ -24,6 +30,7 @@ from nexus_core.observe.event_log import CAPACITY
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RequestReceived
 from nexus_core.types import PrivacyZone
 from tests.running import served
+from tests.waiting import take_time, until
 
 
 @pytest.fixture
@@ -301,16 +308,17 @@ async def test_the_stream_ends_when_the_server_does(gateway: Gateway) -> None:
 
 
 async def test_a_silent_stream_shows_that_it_is_alive(
-    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    gateway: Gateway,
 ) -> None:
-    monkeypatch.setattr(api_events, "KEEP_ALIVE_SECONDS", 0.05)
-    monkeypatch.setattr(api_events, "LOOK_SECONDS", 0.05)
     async with (
         served(gateway) as url,
-        httpx.AsyncClient(base_url=url, timeout=10) as http,
+        httpx.AsyncClient(base_url=url, timeout=None) as http,  # noqa: S113
         http.stream("GET", "/nexus/events") as answer,
     ):
-        async for chunk in answer.aiter_raw():
+        chunks = answer.aiter_raw()
+        await anext(chunks)
+        await take_time(KEEP_ALIVE_SECONDS)
+        async for chunk in chunks:
             if chunk == b": nothing new\n\n":
                 break
 
@@ -322,7 +330,7 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
         slow = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.sendall(b"GET /nexus/events HTTP/1.1\r\nHost: localhost\r\n\r\n")
-        await _until(lambda: gateway.event_log.readers == 1)
+        await until(lambda: gateway.event_log.readers == 1)
         large = [received(f"r{n}", 2000) for n in range(500)]
 
         longest = 0.0
@@ -330,19 +338,13 @@ async def test_a_reader_that_reads_nothing_costs_no_memory_and_slows_nobody(
             began = time.perf_counter()
             publish(gateway, large)
             longest = max(longest, time.perf_counter() - began)
-            await asyncio.sleep(0.02)
+            await take_time(BATCH_SECONDS)
         held = _bytes_waiting_to_be_sent()
         slow.close()
-        await _until(lambda: gateway.event_log.readers == 0)
+        await until(lambda: gateway.event_log.readers == 0)
 
     assert longest / len(large) < 0.0005  # seconds for each event; a wait would be far more
     assert held < 4 * BATCH_BYTES
-
-
-async def _until(claim: Callable[[], bool]) -> None:
-    async with asyncio.timeout(5):
-        while not claim():  # noqa: ASYNC110  the log has no event for it
-            await asyncio.sleep(0.01)
 
 
 def _bytes_waiting_to_be_sent() -> int:

@@ -12,17 +12,16 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nexus_core.api.asgi import body as receipt
-from nexus_core.api.asgi import messages as asgi
 from nexus_core.api.asgi.encoding import MAX_MEMBERS, STEP_BYTES, Inflater
-from nexus_core.api.listen import server
 from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from tests.api.in_thread import in_thread
-from tests.api.listen.test_server import BODY, post, status, talk
+from tests.api.listen.test_server import BODY, nexus, post, status, talk
 from tests.contract.bodies import ANSWER, chat
 from tests.contract.scripted_upstream import answers
 from tests.scenarios.nexus import backend, running, upstreams
+from tests.waiting import hasten, take_time
 
 LIMIT = 2 * 1024 * 1024
 
@@ -248,36 +247,33 @@ async def test_no_path_takes_a_body_over_the_limit(
 
 
 async def test_no_path_waits_for_a_body_that_does_not_come(
-    port: int, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(receipt, "RECEIPT_TIMEOUT_SECONDS", 0.05)
-    monkeypatch.setattr(asgi, "LINGER_SECONDS", 0.05)
+    monkeypatch.setattr(receipt, "RECEIPT_TIMEOUT_SECONDS", 3)
     heads = [
         b"\r\n".join([place + b" HTTP/1.1", *COMMAND, b"Content-Length: 9", b"", b""])
         for place in PLACES
     ]
 
-    told = await asyncio.gather(*(talk(port, head + b"{") for head in heads))
+    async with nexus(max_body_bytes=LIMIT) as port:
+        told = await hasten(asyncio.gather(*(talk(port, head + b"{") for head in heads)), 0.5)
 
     assert [status(answer) for answer in told] == [400] * len(PLACES)
     assert all(b"did not arrive within" in answer for answer in told)
 
 
-async def test_the_head_and_the_body_share_one_time(
-    port: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_head_and_the_body_share_one_time() -> None:
     """What trickles in has 30 s for all of it, not for each part."""
-    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 1.0)
-    monkeypatch.setattr(asgi, "LINGER_SECONDS", 0.05)
     head = post(length=len(BODY))
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    async with asyncio.timeout(10):
-        for at in range(len(head)):
-            writer.write(head[at : at + 1])
-            await asyncio.sleep(0.001)  # so that it comes in several parts
+    async with nexus(max_body_bytes=LIMIT) as port:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for part in (head[:9], head[9:40], head[40:]):
+            writer.write(part)
+            await take_time(8)
         writer.write(BODY[:5])
-        answer = await reader.read()
-    writer.close()
+        await take_time(8)
+        answer = await hasten(reader.read(), 1)
+        writer.close()
 
     assert status(answer) == 400
     assert b"did not arrive within" in answer

@@ -14,7 +14,7 @@ from nexus_core.api.listen.connections import most_connections, spare_descriptor
 from nexus_core.config.schema import Config, ServerConfig, StorageConfig
 from nexus_core.gateway import Gateway
 from tests.running import served
-from tests.scenarios.nexus import until
+from tests.waiting import until
 
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 MODELS = b"GET /v1/models HTTP/1.1\r\nHost: localhost\r\n\r\n"

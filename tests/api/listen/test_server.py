@@ -7,11 +7,14 @@ import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import httpx
 import pytest
 
 from nexus_core.api.listen import server
 from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.gateway import Gateway
+from tests.running import served
+from tests.waiting import hasten
 
 BODY = b'{"model":"m","messages":[{"role":"user","content":"x"}]}'
 
@@ -19,17 +22,8 @@ BODY = b'{"model":"m","messages":[{"role":"user","content":"x"}]}'
 @asynccontextmanager
 async def nexus(**settings: object) -> AsyncIterator[int]:
     """A Nexus without backends in this loop; gives its port."""
-    gateway = Gateway(Config(server=ServerConfig.model_validate(settings)))
-    listener = server.bind("127.0.0.1", 0)
-    port: int = listener.getsockname()[1]
-    stop, ready = asyncio.Event(), asyncio.Event()
-    async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(server.serve(gateway, listener, stop=stop, ready=ready))
-        await ready.wait()
-        try:
-            yield port
-        finally:
-            stop.set()
+    async with served(Gateway(Config(server=ServerConfig.model_validate(settings)))) as url:
+        yield httpx.URL(url).port or 0
 
 
 async def talk(port: int, *parts: bytes) -> bytes:
@@ -82,10 +76,11 @@ async def test_a_head_over_64_kib_is_refused(chunk: int) -> None:
 
 
 async def test_a_head_that_does_not_end_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 0.05)
+    monkeypatch.setattr(server, "RECEIPT_TIMEOUT_SECONDS", 5)
 
     async with nexus() as port:
-        answer = await talk(port, b"POST /v1/chat/completions HTTP/1.1\r\nHost: loc")
+        begun = b"POST /v1/chat/completions HTTP/1.1\r\nHost: loc"
+        answer = await hasten(talk(port, begun), 1)
 
     assert answer == b""
 

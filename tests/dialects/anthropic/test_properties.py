@@ -30,7 +30,7 @@ from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.build import PDF, PNG
 from tests.dialects.anthropic.sdk import check_chunk, check_completion, check_request
 
-SLOW = settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 TEXT = st.sampled_from(["", " ", "\n", "hi", "So ", "{}", '{"a": 1}', "[]", "grüß 🦊"]) | st.text(
     max_size=6

@@ -8,7 +8,6 @@ import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
 from nexus_core.dialects.anthropic import AnthropicStream, translate_response
-from nexus_core.dialects.anthropic.stream import MAX_OPEN_BLOCKS
 from nexus_core.dialects.anthropic.thinking_blocks import MAX_KEPT_CHARS
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent, SseParser
@@ -55,6 +54,16 @@ def without_index(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: without_index(item) for key, item in value.items() if key != "index"}
     return value
+
+
+def feed(translator: AnthropicStream, kind: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
+    return translator.feed(SseEvent(kind, json.dumps({"type": kind, **fields})))
+
+
+START: tuple[str, dict[str, Any]] = (
+    "message_start",
+    {"message": {"id": "msg_01", "usage": {"input_tokens": 1, "output_tokens": 1}}},
+)
 
 
 @pytest.mark.parametrize("name", WHOLE)
@@ -323,123 +332,3 @@ def test_usage_is_known_whether_or_not_the_client_asked(name: str, usage: TokenU
     assert chunks[-1]["choices"] == []
     assert chunks[-1]["usage"]["prompt_tokens"] == usage.prompt_tokens
     assert bare == chunks[:-1]
-
-
-def test_an_error_in_mid_stream_has_the_providers_words() -> None:
-    translator = stream()
-
-    with pytest.raises(StreamFailedError) as error:
-        replay(translator, read("error_midstream"))
-
-    assert (error.value.message, error.value.type, error.value.status) == (
-        "Overloaded",
-        "overloaded_error",
-        529,
-    )
-    assert not translator.is_complete
-    assert translator.usage == TokenUsage(prompt_tokens=12, completion_tokens=1)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind", "status"),
-    [
-        ({"type": "rate_limit_error", "message": "slow"}, "rate_limit_error", 429),
-        ({"type": "novel_error", "message": "slow"}, "novel_error", 500),
-        (None, "api_error", 500),
-        ("oh", "api_error", 500),
-        ({"type": 5, "message": ["x"]}, "api_error", 500),
-    ],
-)
-def test_an_errors_type_tells_its_status(error: Any, kind: str, status: int) -> None:
-    with pytest.raises(StreamFailedError) as failure:
-        feed(stream(), "error", {"error": error})
-
-    assert (failure.value.type, failure.value.status) == (kind, status)
-    assert failure.value.message
-
-
-def feed(translator: AnthropicStream, kind: str, fields: dict[str, Any]) -> list[dict[str, Any]]:
-    return translator.feed(SseEvent(kind, json.dumps({"type": kind, **fields})))
-
-
-START: tuple[str, dict[str, Any]] = (
-    "message_start",
-    {"message": {"id": "msg_01", "usage": {"input_tokens": 1, "output_tokens": 1}}},
-)
-
-
-@pytest.mark.parametrize(
-    "events",
-    [
-        [("message_start", {})],
-        [START, START],
-        [("message_stop", {})],
-        [("content_block_start", {"index": 0, "content_block": {"type": "text", "text": ""}})],
-        [START, ("content_block_start", {"content_block": {"type": "text", "text": ""}})],
-        [START, ("content_block_start", {"index": 0, "content_block": {"text": ""}})],
-        [START, ("content_block_start", {"index": 0, "content_block": {"type": "text"}})],
-        [START, ("content_block_start", {"index": 0, "content_block": {"type": "tool_use"}})],
-        [START, ("content_block_delta", {"index": 0, "delta": {"type": "text_delta", "text": ""}})],
-        [START, ("content_block_delta", {"index": 0})],
-        [START, ("content_block_stop", {"index": 0})],
-        [
-            START,
-            *[
-                ("content_block_start", {"index": at, "content_block": {"type": "x"}})
-                for at in range(MAX_OPEN_BLOCKS + 1)
-            ],
-        ],
-    ],
-)
-def test_what_is_no_stream_of_a_message_is_refused(
-    events: list[tuple[str, dict[str, Any]]],
-) -> None:
-    translator = stream()
-    for event in events[:-1]:
-        feed(translator, *event)
-
-    with pytest.raises(ValueError, match=r"."):
-        feed(translator, *events[-1])
-
-
-@pytest.mark.parametrize("data", ["", "[]", "{", "NaN", '"x"'])
-def test_an_event_that_is_no_json_object_is_refused(data: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        stream().feed(SseEvent("ping", data))
-
-
-def test_an_event_without_a_type_is_known_by_its_name() -> None:
-    chunks = stream().feed(SseEvent("message_start", json.dumps(START[1])))
-
-    assert len(chunks) == 1
-
-
-def test_a_call_whose_block_never_ends_still_has_arguments() -> None:
-    translator = stream(include_usage=False)
-    feed(translator, *START)
-    call = {"type": "tool_use", "id": "a", "name": "f", "input": {"x": 1}}
-    feed(translator, "content_block_start", {"index": 0, "content_block": call})
-
-    chunks = feed(translator, "message_stop", {})
-
-    assert deltas(chunks)[0]["tool_calls"][0]["function"]["arguments"] == '{"x": 1}'
-    assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
-
-
-def test_legacy_functions_are_answered_with_a_function_call() -> None:
-    chunks = replay(stream(legacy_functions=True), read("parallel_tools"))
-
-    message = joined(chunks)
-    for chunk in chunks:
-        check_chunk(chunk)
-    assert "tool_calls" not in message
-    assert message["function_call"] == {"name": "weather", "arguments": '{"city": "Köln"}'}
-    assert chunks[-2]["choices"][0]["finish_reason"] == "function_call"
-
-
-def test_nothing_comes_after_the_end() -> None:
-    translator = stream()
-    replay(translator, read("text"))
-
-    assert feed(translator, *START) == []
-    assert feed(translator, "message_stop", {}) == []

@@ -24,7 +24,7 @@ from tests.dialects.schema.rules import (
 )
 from tests.dialects.schema.strategies import JUNK, OBJECTS, arguments_schemas, schemas
 
-SLOW = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 DIALECTS: dict[str, tuple[Callable[..., Written], Callable[[Any], None]]] = {
     "anthropic tools": (anthropic_tools.write_input, check_anthropic_input),

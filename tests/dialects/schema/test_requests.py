@@ -186,7 +186,7 @@ def test_a_result_that_holds_a_reference_goes_to_gemini_as_text() -> None:
     assert response == {"output": text}
 
 
-SLOW = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+SLOW = settings(deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize("translate", [for_anthropic, for_google])

@@ -15,10 +15,11 @@ from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.text_view import table
 from nexus_tui.view.filter import parse_filter
 from tests.contract.nexus_process import clean_environment
+from tests.forked import SECONDS
 from tests.tui.commands.serving import COSTS, LOGS, REQUESTS, STATE, fake_nexus
 from tests.tui.commands.test_explain_command import running, stranger
 from tests.tui.commands.watching import Watching
-from tests.tui.process.test_cli import BACKEND, OFFLINE, SECONDS, run
+from tests.tui.process.test_cli import BACKEND, OFFLINE, run
 
 TWINS = ("status", "backends", "requests", "logs")
 
@@ -312,13 +313,10 @@ def test_watching_ends_when_nobody_reads_any_more(tmp_path: Path) -> None:
     with fake_nexus() as (url, _):
         watching = Watching(tmp_path, "status", "--url", url)
         watching.line()
-        assert watching.process.stdout is not None
-        watching.process.stdout.close()
+        watching.stdout.close()
 
         code = watching.process.wait(SECONDS)
-        assert watching.process.stderr is not None
-        with watching.process.stderr as stderr:
-            said = stderr.read()
+        said = watching.stderr.read()
 
     assert (code, said) == (0, "")
 

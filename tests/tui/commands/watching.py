@@ -2,41 +2,45 @@
 
 from __future__ import annotations
 
+import os
 import signal
-import subprocess
 import weakref
 from pathlib import Path
 
 from tests.contract.nexus_process import clean_environment
-from tests.tui.process.test_cli import NEXUS, SECONDS
+from tests.forked import SECONDS, Process, start
 
 
-def _kill(process: subprocess.Popen[str]) -> None:
-    if process.poll() is None:
-        process.kill()
-        process.wait()
+def _kill(process: Process) -> None:
+    process.kill()
+    process.wait(SECONDS)
 
 
 class Watching:
     """Runs until it is ended; its output is read line by line."""
 
     def __init__(self, directory: Path, *arguments: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - ours
-            [*NEXUS, *arguments, "--watch", "0.1"],
+        shown, stdout = os.pipe()
+        said, stderr = os.pipe()
+        self.process = start(
+            [*arguments, "--watch", "0.1"],
             cwd=directory,
             env=clean_environment(directory),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=stdout,
+            stderr=stderr,
         )
-        weakref.finalize(self, _kill, self.process)  # a test that failed did not end it
+        for fd in (stdout, stderr):
+            os.close(fd)
+        self.stdout = os.fdopen(shown, encoding="utf-8")
+        self.stderr = os.fdopen(said, encoding="utf-8")
+        # A test that failed did not end it.
+        for clean_up in (self.stdout.close, self.stderr.close):
+            weakref.finalize(self, clean_up)
+        weakref.finalize(self, _kill, self.process)
 
     def line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline()
+        return self.stdout.readline()
 
     def end(self) -> tuple[int, str]:
         self.process.send_signal(signal.SIGINT)
-        _, stderr = self.process.communicate(timeout=SECONDS)
-        return self.process.returncode, stderr
+        return self.process.wait(SECONDS), self.stderr.read()

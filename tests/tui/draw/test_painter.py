@@ -13,7 +13,8 @@ from nexus_tui.sources.local import LocalSource
 from nexus_tui.widgets.base.lines import Line
 from tests.tui.fake_gateway import FakeGateway
 from tests.tui.fleet import fixed_now, make_source
-from tests.tui.screen import press, screen_text, until
+from tests.tui.screen import press, screen_text
+from tests.waiting import until
 
 
 def make(monkeypatch: pytest.MonkeyPatch) -> tuple[NexusApp, LocalSource, FakeGateway]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.server
 import json
-import logging
 import os
 import queue
 import re
@@ -12,6 +11,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -20,49 +20,54 @@ from pathlib import Path
 import pytest
 
 from nexus_core import __version__
-from nexus_core.observe.log_ring import LogRing
-from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter, RingHandler
 from tests.contract.nexus_process import clean_environment
+from tests.forked import COMMAND, SECONDS
+from tests.forked import start as start_command
 
-NEXUS = (sys.executable, "-m", "nexus_tui.cli")
-SECONDS = 20
 BACKEND = '[[backends]]\nname = "a"\nurl = "http://127.0.0.1:9"\ntype = "vllm"\nmodels = ["m"]\n'
 OFFLINE = "[health_check]\nenabled = false\n"
 
 
 def run(directory: Path, *arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     """Run a command that ends by itself."""
-    return subprocess.run(  # noqa: S603 - ours
-        [*NEXUS, *arguments],
-        cwd=directory,
-        env=clean_environment(directory, **environ),
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
+    with tempfile.TemporaryFile() as stdout, tempfile.TemporaryFile() as stderr:
+        process = start_command(
+            arguments,
+            cwd=directory,
+            env=clean_environment(directory, **environ),
+            stdout=stdout.fileno(),
+            stderr=stderr.fileno(),
+        )
+        try:
+            code = process.wait(SECONDS)
+        finally:
+            process.kill()
+        for stream in (stdout, stderr):
+            stream.seek(0)
+        shown, said = stdout.read().decode(), stderr.read().decode()
+    return subprocess.CompletedProcess(arguments, code, shown, said)
 
 
 class Running:
     """A headless Nexus whose stderr is read line by line."""
 
     def __init__(self, directory: Path, *arguments: str, **environ: str) -> None:
-        self.process = subprocess.Popen(  # noqa: S603 - ours
-            [*NEXUS, "--port", "0", *arguments],
+        reading, writing = os.pipe()
+        self.process = start_command(
+            ["--port", "0", *arguments],
             cwd=directory,
             env=clean_environment(directory, **environ),
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
+            stdout=writing,
+            stderr=writing,
         )
+        os.close(writing)
+        self._stderr = os.fdopen(reading, encoding="utf-8")
         self.seen: list[str] = []
         self._lines: queue.Queue[str | None] = queue.Queue()
         threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
-        assert self.process.stderr is not None
-        with self.process.stderr as stderr:
+        with self._stderr as stderr:
             for line in stderr:
                 self._lines.put(line.rstrip("\n"))
         self._lines.put(None)
@@ -303,7 +308,7 @@ def test_sighup_with_a_refused_file_changes_nothing(start: Start) -> None:
 
 def test_a_closed_stderr_does_not_change_the_exit_code(tmp_path: Path) -> None:
     reading, writing = os.pipe()
-    arguments = [*NEXUS, "--no-ui", "--port", "0"]
+    arguments = [*COMMAND, "--no-ui", "--port", "0"]
     environ = clean_environment(tmp_path)
     process = subprocess.Popen(arguments, cwd=tmp_path, env=environ, stderr=writing)  # noqa: S603
     os.close(writing)
@@ -366,39 +371,6 @@ def test_the_headless_path_does_not_import(tmp_path: Path, module: str) -> None:
     )
 
     assert done.stdout == "False\n"
-
-
-# Log records
-
-
-def record(message: str, *arguments: object) -> logging.LogRecord:
-    return logging.LogRecord("a.b", logging.WARNING, __file__, 1, message, arguments, None)
-
-
-@pytest.mark.parametrize("formatter", [PrettyFormatter(), JsonFormatter()])
-def test_one_record_is_one_line_without_control_characters(formatter: logging.Formatter) -> None:
-    try:
-        raise ValueError("bad\nthing")
-    except ValueError:
-        hostile = record("model=%s", "x\n\x1b]0;t\x07\u202e\u2028\x7f\x9b")
-        hostile.exc_info = sys.exc_info()
-
-    line = formatter.format(hostile)
-
-    assert line.isprintable()
-    assert "Traceback" in line
-
-
-def test_the_ring_keeps_the_newest_and_survives_a_bad_call() -> None:
-    ring = LogRing(capacity=2)
-    handler = RingHandler(ring, "here: ")
-
-    for message, arguments in (("one", ()), ("two\n", ()), ("%d", ("x",))):
-        handler.handle(record(message, *arguments))
-
-    lines = [line for _, line in ring.after(0)]
-    assert [line.text for line in lines] == ["two\\x0a", "%d"]
-    assert (lines[0].level, lines[0].logger) == ("warning", "here: a.b")
 
 
 def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.process.serving import ServerTask
 from nexus_tui.sources.local import LocalSource
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 CONFIG = Config(
     backends=(

@@ -9,7 +9,7 @@ import pytest
 from nexus_core.config.schema import Config
 from nexus_core.config.tui import TuiConfig
 from nexus_tui.process.signals import Signals
-from tests.tui.screen import until
+from tests.waiting import until
 
 
 @pytest.mark.parametrize(

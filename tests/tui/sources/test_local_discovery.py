@@ -20,7 +20,8 @@ from nexus_tui.sources.local import LocalSource
 from nexus_tui.sources.local_discovery import LocalDiscovery
 from tests.contract.scripted_upstream import ScriptedUpstream
 from tests.discovery.test_local import NOT_FOUND, free_port, listing, place
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 KEY = {"OPENAI_API_KEY": "sk-0123456789"}
 

@@ -7,16 +7,12 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from copy import deepcopy
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from nexus_core import __version__
 from nexus_core.api.admin.state import read_state as tell_state
@@ -32,35 +28,20 @@ from nexus_core.config.schema import (
 )
 from nexus_core.control.commands import (
     CaptureBodies,
-    ClearCooldown,
-    Command,
-    Outcome,
-    ProbeBackend,
-    ReloadConfig,
-    ReplayRequest,
-    SaveConfig,
-    SendRequest,
-    SetPriority,
-    SetTier,
     SwitchBackend,
-    SwitchZone,
 )
-from nexus_core.dialects.request import Demand
-from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
+from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.events import BackendToggled, NexusEvent, RequestReceived
 from nexus_core.observe.stats_json import stats_as_json
 from nexus_core.routing.explain import Question
-from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import Capability, PrivacyZone, QueueState
+from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.remote import RemoteSource
-from nexus_tui.sources.remote_calls import HttpCall
-from nexus_tui.sources.remote_http import RefusedError, RemoteError
-from nexus_tui.sources.remote_state import parse, read_state
+from nexus_tui.sources.remote_http import RemoteError
+from nexus_tui.sources.remote_state import read_state
 from tests.money.ledger_rows import row
 from tests.running import served
-from tests.tui.screen import until
+from tests.waiting import until
 
 PAUSES = (0.02,)
 
@@ -85,6 +66,9 @@ def make_gateway() -> Gateway:
             health_check=HealthCheckConfig(enabled=False),
         )
     )
+
+
+STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
 
 
 @asynccontextmanager
@@ -296,101 +280,6 @@ def _connections() -> list[BoundedHttpProtocol]:
     return [one for one in found if one.transport and not one.transport.is_closing()]
 
 
-# Commands -----------------------------------------------------------------------------------------
-
-
-COMMANDS: list[Command] = [
-    SwitchBackend(backend="a", enabled=True),
-    SwitchBackend(backend="a", enabled=False, end_running=True),
-    SwitchZone(zone=PrivacyZone.OPEN, enabled=False, end_running=True),
-    ProbeBackend(backend="a"),
-    ClearCooldown(backend="a"),
-    SetTier(backend="a", tier=None),
-    SetTier(backend="a", tier=3),
-    SetPriority(backend="a", priority=-1),
-    CaptureBodies(enabled=True),
-    ReplayRequest(request_id="r1", backend="a"),
-    SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
-    SendRequest(
-        body=b'{"model": "m", "input": "hi"}',
-        endpoint="/v1/embeddings",
-        zone=PrivacyZone.RESTRICTED,
-        min_tier=0,
-        backend="a",
-        flexible=True,
-        priority="high",
-    ),
-    ReloadConfig(only_plan=True),
-    SaveConfig(),
-]
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=str)
-async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
-    monkeypatch: pytest.MonkeyPatch, command: Command
-) -> None:
-    gateway = make_gateway()
-    given: list[Command] = []
-    outcome = Outcome(message="done", lines=("one",), data={"x": [1]})
-
-    async def execute(wanted: Command) -> Outcome:
-        given.append(wanted)
-        return outcome
-
-    monkeypatch.setattr(gateway.operator, "execute", execute)
-    async with linked(gateway) as source:
-        assert await source.command(command) == outcome
-
-    assert given == [command]
-
-
-async def test_a_refusal_is_told_in_the_servers_words() -> None:
-    async with linked(make_gateway()) as source:
-        with pytest.raises(RefusedError) as refused:
-            await source.command(ProbeBackend(backend="nobody"))
-
-    assert refused.value.status == BackendNotFoundError.status
-    assert refused.value.message == "there is no backend 'nobody'"
-
-
-async def test_a_read_only_source_sends_nothing() -> None:
-    gateway = make_gateway()
-    async with linked(gateway, is_read_only=True) as source:
-        with pytest.raises(PermissionDeniedError):
-            await source.command(SwitchBackend(backend="a", enabled=False))
-
-    assert gateway.registry.snapshot("a").enabled
-
-
-async def test_bodies_that_are_not_kept_are_none() -> None:
-    async with linked(make_gateway()) as source:
-        assert await source.captured("nothing") is None
-
-
-async def test_an_explanation_is_the_same_as_in_the_process() -> None:
-    gateway = make_gateway()
-    question = Question(
-        model="gpt-4",
-        hints=RoutingHints(zone=PrivacyZone.RESTRICTED, min_tier=0, backend="a", flexible=True),
-        demand=Demand(capabilities=frozenset({Capability.CHAT}), prompt_tokens=300),
-        usable=("a",),
-    )
-    async with linked(gateway) as source:
-        assert await source.explain(question) == await gateway.explainer.explain(question)
-
-
-async def test_what_another_version_does_not_know_is_told_as_such(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(
-        "nexus_tui.sources.remote.call_for", lambda _: HttpCall("POST", "/nexus/of-tomorrow", {})
-    )
-    async with linked(make_gateway()) as source:
-        with pytest.raises(NexusError, match="may be too old; nothing was done"):
-            await source.command(ProbeBackend(backend="a"))
-        assert source.status == "live"
-
-
 # What is not as it should be ----------------------------------------------------------------------
 
 
@@ -450,66 +339,6 @@ async def test_where_nobody_listens_that_is_told() -> None:
     async with RemoteSource(url) as source:
         with pytest.raises(RemoteError, match="nothing listens"):
             await source.connect()
-
-
-STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
-
-
-def test_what_a_newer_nexus_tells_besides_is_left_out() -> None:
-    newer = json.loads(json.dumps(STATE))
-    newer["mood"] = "good"
-    newer["config"]["routing"]["mood"] = {"of": "the moon"}
-    newer["config"]["weather"] = 1
-    newer["backends"][0]["mood"] = "bad"
-    newer["counts"]["mood"] = {}
-
-    state = read_state(newer)
-
-    assert state.config.routing == make_gateway().config.routing
-    assert list(state.backends) == ["a", "b"]
-
-
-JSON_VALUES = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
-    max_leaves=4,
-)
-
-
-@given(random=st.randoms(use_true_random=False), value=JSON_VALUES, changes=st.integers(1, 3))
-def test_no_state_whatever_it_says_does_more_than_be_refused(
-    random: Random, value: object, changes: int
-) -> None:
-    told = json.loads(json.dumps(STATE))
-    for _ in range(changes):
-        _change(told, random, value)
-
-    try:
-        state = read_state(parse(json.dumps(told)))
-    except UnreadableError:
-        return
-
-    assert all(isinstance(name, str) for name in state.backends)
-    state.stats.apply(received(1))
-
-
-def _change(told: Any, random: Random, value: object) -> None:
-    """Put the value somewhere into it."""
-    while True:
-        keys = list(told) if isinstance(told, dict) else list(range(len(told)))
-        if not keys:
-            return
-        key = random.choice(keys)
-        if not isinstance(told[key], dict | list) or random.random() < 0.2:
-            told[key] = deepcopy(value)
-            return
-        told = told[key]
-
-
-@pytest.mark.parametrize("text", ["1e999", "NaN", "-Infinity", "9" * 17, "1" * 5000, "[" * 10**5])
-def test_numbers_that_could_not_be_drawn_are_no_json_of_ours(text: str) -> None:
-    with pytest.raises(UnreadableError):
-        parse(text)
 
 
 async def test_another_version_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,8 +14,8 @@ from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError, RemoteError
 from nexus_tui.sources.remote_logs import RemoteLogs
 from tests.running import served
-from tests.tui.screen import until
 from tests.tui.sources.test_remote import PAUSES, linked, make_gateway
+from tests.waiting import until
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ from nexus_tui.sources.local import LocalSource
 from nexus_tui.view.model import ViewModel
 from tests.observe.test_outcome import FINISHED, OUTCOME, RECEIVED
 from tests.tui.fleet import STORIES, make_gateway, make_source, publish
-from tests.tui.screen import until
 from tests.tui.sources.test_remote import linked
 from tests.tui.sources.test_remote import make_gateway as make_real_gateway
+from tests.waiting import until
 
 
 def facts_of(request: RecentRequest | None) -> dict[str, object]:

@@ -13,7 +13,8 @@ from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
 from nexus_tui.widgets.backend_cells import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
-from tests.tui.screen import screen_text, until
+from tests.tui.screen import screen_text
+from tests.waiting import until
 
 LOCAL = Story(1, "llama3:70b", "vllm-a")
 ALIASED = Story(1, "gpt-4", "local-llama", served="llama3:70b", tokens=(400, 200))

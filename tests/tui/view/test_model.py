@@ -8,15 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.observe.events import Attempt, BackendToggled, NexusEvent, ZoneToggled
+from nexus_core.observe.events import Attempt, BackendToggled, NexusEvent
 from nexus_core.observe.requests import RecentRequests
-from nexus_core.types import PrivacyZone
 from nexus_tui.view.filter import parse_filter
 from nexus_tui.view.model import BACKENDS, KPI, LIST, SORTS, ViewModel
 from nexus_tui.view.rates import RateSeries
-from nexus_tui.view.zones import Cut
 from tests.tui.fake_gateway import NOW
-from tests.tui.fleet import STORIES, Story, make_gateway, make_source, publish, seen
+from tests.tui.fleet import STORIES, Story, make_gateway, make_source, publish
 
 
 def events_of(*stories: Story) -> list[NexusEvent]:
@@ -105,29 +103,6 @@ def test_totals_come_from_the_core() -> None:
 
     assert view.kept == gateway.stats.requests + gateway.stats.refused
     assert sum(row.is_live for row in view.view) == gateway.stats.in_flight
-
-
-# --- the rate ------------------------------------------------------------------------------
-
-
-def test_the_rate_counts_full_seconds_only() -> None:
-    rate = RateSeries()
-    for at in (100.1, 100.9, 101.5, 102.0):
-        rate.add(at)
-
-    assert rate.values(102.5)[-2:] == [2, 1]
-    assert rate.values(103.0)[-1] == 1
-    assert rate.per_second(103.0) == 4 / 5
-
-
-def test_the_rate_forgets_after_a_minute_and_ignores_what_is_older() -> None:
-    rate = RateSeries()
-    rate.add(100)
-    rate.add(1000)
-    rate.add(100)
-
-    assert sum(rate.values(1001)) == 1
-    assert sum(rate.values(1100)) == 0
 
 
 # --- dirty groups --------------------------------------------------------------------------
@@ -414,44 +389,3 @@ def test_any_text_is_a_filter(text: str) -> None:
     found = parse_filter(text)
 
     assert isinstance(found.matches(view_of(OK).view[0]), bool)
-
-
-# Zones --------------------------------------------------------------------------------------------
-
-
-def toggled(at: float, *, enabled: bool) -> ZoneToggled:
-    return ZoneToggled(at=at, zone=PrivacyZone.OPEN, enabled=enabled, ended=2)
-
-
-def refusal(stage: str) -> Story:
-    dropped = seen("openai", None, stage, "for some reason")
-    return Story(1, "gpt-4o", None, None, status=503, first_ms=None, considered=(dropped,))
-
-
-def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
-    view = new_view()
-    feed(
-        view,
-        [
-            *events_of(OK, refusal("enabled")),
-            toggled(NOW, enabled=False),
-            *events_of(OK, OK, refusal("enabled"), refusal("tier")),
-        ],
-    )
-
-    assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
-
-    feed(view, [toggled(NOW, enabled=True)])
-    assert view.zones.cuts == {}
-
-
-def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
-    view = new_view()
-    feed(view, events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
-    watch = view.zones
-
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2
-    assert watch.answers[PrivacyZone.OPEN].total(NOW) == 0
-    assert watch.refused.total(NOW) == 1
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 290) == 2
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 310) == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
@@ -29,8 +28,9 @@ from nexus_tui.text.numbers import clip
 from nexus_tui.view.sentences import sentence
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import fixed_now
-from tests.tui.screen import paint_round, screen_text, until
+from tests.tui.screen import paint_round, screen_text
 from tests.tui.staged import make_stage
+from tests.waiting import until
 
 OPEN, RESTRICTED = PrivacyZone.OPEN, PrivacyZone.RESTRICTED
 
@@ -329,7 +329,7 @@ async def test_what_is_long_over_is_no_news() -> None:
         await pilot.pause()
         stage.gateway.bus.publish(replace(health(), at=NOW - 3_600))
         paint_round(app)
-        await asyncio.sleep(0)
+        await pilot.pause()
 
         assert "unhealthy" not in foot(app)
 

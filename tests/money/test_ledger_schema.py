@@ -1,0 +1,87 @@
+"""Ledgers of other versions."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, migrate
+from nexus_core.observe.outcome import LEDGER
+from tests.money.ledger_rows import row, stored
+from tests.money.test_ledger import ROOT, opened
+from tests.observe.test_outcome import OUTCOME
+
+
+def version_1(path: Path) -> None:
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((ROOT / "tests/data/ledger_v1.sql").read_text())
+
+
+def shape(path: Path) -> set[tuple[str, ...]]:
+    with closing(sqlite3.connect(path)) as connection:
+        columns = connection.execute("PRAGMA table_info(requests)").fetchall()
+        indexes = connection.execute("SELECT name FROM sqlite_schema WHERE type = 'index'")
+        return {column[1:4] for column in columns} | set(indexes.fetchall())
+
+
+def test_a_ledger_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
+    old, new = tmp_path / "old.db", tmp_path / "new.db"
+    version_1(old)
+
+    for path in (old, new):
+        with opened(path) as ledger:
+            ledger.append(row(request_id="new"))
+
+    assert stored(old) == ["req-1", "req-2", "req-3", "new"]
+    assert stored(old, "cost_nano_usd, saved_model")[0] == (3_500_000, None)
+    assert shape(old) == shape(new)
+
+
+def test_a_migration_that_fails_changes_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    version_1(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("CREATE TABLE requests_model (in_the_way)")  # the new index's name
+        before = shape(path)
+
+        with pytest.raises(sqlite3.OperationalError):
+            migrate(connection)
+
+    assert shape(path) == before
+
+
+def test_a_ledger_of_a_later_version_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "nexus.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+
+    with opened(path) as ledger:
+        assert ledger.problem is not None
+        assert f"schema version {SCHEMA_VERSION + 1}" in ledger.problem
+        assert "[storage] path" in ledger.problem
+
+
+def test_the_file_has_the_columns_that_the_facts_name(tmp_path: Path) -> None:
+    with closing(sqlite3.connect(tmp_path / "n.db", isolation_level=None)) as connection:
+        migrate(connection)
+        found = connection.execute("PRAGMA table_info(requests)").fetchall()
+
+    types = {name: kind + " NOT NULL" * required for _, name, kind, required, *_ in found}
+    assert set(types) == set(COLUMNS)
+    assert {key: fact.column for key, fact in LEDGER} == {key: types[key] for key, _ in LEDGER}
+
+
+def test_a_request_is_a_row_in_the_order_of_the_columns() -> None:
+    row = dict(zip(COLUMNS, ledger_row(OUTCOME), strict=True))
+    nobody = replace(OUTCOME, backend=None, usage=None, cost=None, attempts=())
+    refused = dict(zip(COLUMNS, ledger_row(nobody), strict=True))
+
+    assert (row["at"], row["client"], row["asked_model"]) == (2.0, "laptop", "fast")
+    assert (row["model"], row["attempts"], row["cost_nano_usd"]) == ("gpt-4o", 2, 2_900_000)
+    assert (row["prompt_tokens"], row["cached_tokens"]) == (3, 1)
+    assert (refused["model"], refused["attempts"], refused["price_source"]) == (None, 0, None)
+    assert (refused["prompt_tokens"], refused["cached_tokens"]) == (None, 0)

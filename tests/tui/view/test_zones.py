@@ -1,0 +1,48 @@
+"""What a zone's switch has brought about."""
+
+from __future__ import annotations
+
+from nexus_core.observe.events import ZoneToggled
+from nexus_core.types import PrivacyZone
+from nexus_tui.view.zones import Cut
+from tests.tui.fake_gateway import NOW
+from tests.tui.fleet import Story, seen
+from tests.tui.view.test_model import FAILED, OK, events_of, feed, new_view
+
+
+def toggled(at: float, *, enabled: bool) -> ZoneToggled:
+    return ZoneToggled(at=at, zone=PrivacyZone.OPEN, enabled=enabled, ended=2)
+
+
+def refusal(stage: str) -> Story:
+    dropped = seen("openai", None, stage, "for some reason")
+    return Story(1, "gpt-4o", None, None, status=503, first_ms=None, considered=(dropped,))
+
+
+def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
+    view = new_view()
+    feed(
+        view,
+        [
+            *events_of(OK, refusal("enabled")),
+            toggled(NOW, enabled=False),
+            *events_of(OK, OK, refusal("enabled"), refusal("tier")),
+        ],
+    )
+
+    assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
+
+    feed(view, [toggled(NOW, enabled=True)])
+    assert view.zones.cuts == {}
+
+
+def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
+    view = new_view()
+    feed(view, events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
+    watch = view.zones
+
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2
+    assert watch.answers[PrivacyZone.OPEN].total(NOW) == 0
+    assert watch.refused.total(NOW) == 1
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 290) == 2
+    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 310) == 0
