@@ -7,7 +7,7 @@ import asyncio
 from benchmarks.calls import BACKENDS, Count, count_chat, count_screen
 
 # At most. Lower them as the code gets leaner; nothing else stands in the way.
-CHAT_CALLS, CHAT_MODULES = 410, 58
+CHAT_CALLS, CHAT_MODULES = 165, 39
 TOGGLE_CALLS, TOGGLE_CROSSINGS = 400, 150
 DRAWING_CALLS = 3_500  # some 70 for each row
 

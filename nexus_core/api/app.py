@@ -19,7 +19,7 @@ from nexus_core.api.asgi.body import pass_over_body, read_command
 from nexus_core.api.asgi.messages import (
     ClientLeftError,
     Incoming,
-    Message,
+    Outgoing,
     Receive,
     Scope,
     Send,
@@ -66,10 +66,9 @@ class FrontDoor:
             return
         request_id = secrets.token_hex(8)
         incoming = Incoming(receive)
-        begun: list[int] = []
-        send = _noting_start(send, begun)
+        outgoing = Outgoing(send)
         try:
-            await self._serve(scope, incoming, send, request_id)
+            await self._serve(scope, incoming, outgoing, request_id)
         except ClientLeftError:
             return
         except NexusError as error:
@@ -79,7 +78,7 @@ class FrontDoor:
                 incoming, send, error.status, headers, dialect_of(scope["path"]).error(error)
             )
         except Exception as error:
-            if descriptors.is_shortage(error) and not begun:
+            if descriptors.is_shortage(error) and not outgoing.has_begun:
                 shortage = OutOfDescriptorsError.now()
                 headers = [*error_headers(shortage), (REQUEST_ID, request_id.encode())]
                 await send_early(
@@ -91,21 +90,23 @@ class FrontDoor:
                 )
                 return
             log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
-            if begun:
+            if outgoing.has_begun:
                 raise  # the answer is cut off: the client must see that
             failure = NexusError(f"internal error; search the Nexus log for {request_id}")
             headers = [JSON_TYPE, (REQUEST_ID, request_id.encode())]
             await send_early(incoming, send, 500, headers, dialect_of(scope["path"]).error(failure))
 
-    async def _serve(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _serve(
+        self, scope: Scope, incoming: Incoming, outgoing: Outgoing, request_id: str
+    ) -> None:
         caller = self._guard.admit(scope)
         asked = INBOUND.get(scope["path"])
         if asked is None:
-            await self._rest(scope, await self._take_in(scope, receive), send)
+            await self._rest(scope, await self._take_in(scope, incoming), outgoing)
         elif scope["method"] != "POST":
             raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}")
         else:
-            await self._completions.serve(asked, scope, receive, send, caller, request_id)
+            await self._completions.serve(asked, scope, incoming, outgoing, caller, request_id)
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
         """The body before FastAPI sees the request: it would wait for any, of any size."""
@@ -129,15 +130,6 @@ class FrontDoor:
                 code=error.code,
             )
         )
-
-
-def _noting_start(send: Send, begun: list[int]) -> Send:
-    async def noting(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            begun.append(message["status"])
-        await send(message)
-
-    return noting
 
 
 def create_app(gateway: Gateway) -> FastAPI:

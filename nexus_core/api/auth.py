@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from nexus_core.api.asgi.messages import Scope, header, header_values
+from nexus_core.api.asgi.messages import RawHeaders, Scope, header, header_values
 from nexus_core.config.loopback import is_loopback
 from nexus_core.config.schema import AuthConfig, ClientKey
 from nexus_core.errors import AuthenticationError, InvalidRequestError, PermissionDeniedError
@@ -22,8 +22,9 @@ _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
 _LOCAL_HOST = re.compile(
     rf"(?:localhost|127(?:\.{_OCTET}){{3}}|\[::1\])(?::([0-9]{{0,5}}))?", re.I | re.A
 )
+_FROM_WHERE = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _MAX_PORT = 65535
-_FOREIGN_SITES = frozenset({"cross-site", "same-site"})
+_FOREIGN_SITES = frozenset({b"cross-site", b"same-site"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,9 @@ class Caller:
     """An authenticated caller."""
 
     name: str | None  # of the client key; None where none is needed
+
+
+_NAMELESS = Caller(None)
 
 
 class Guard:
@@ -53,33 +57,34 @@ class Guard:
             InvalidRequestError: there are two Hosts.
         """
         path: str = scope["path"]
-        hosts = header_values(scope, b"host")
+        told = [pair for pair in scope["headers"] if pair[0] in _FROM_WHERE]
+        hosts = [value.decode("latin-1") for name, value in told if name == b"host"]
         if len(hosts) > 1:
             raise InvalidRequestError("duplicate Host header", param="Host")
         if not self._clients:
-            _check_local(scope, hosts[0] if hosts else "")
+            _check_local(hosts[0] if hosts else "", told)
         if path == _OPEN_PATH:
-            return Caller(None)
+            return _NAMELESS
+        allowed, elsewhere = self._clients, self._admins
         if _is_admin(path):
-            return self._check_key(scope, self._admins, self._clients)
-        return self._check_key(scope, self._clients, self._admins)
+            allowed, elsewhere = elsewhere, allowed
+        return _check_key(scope, allowed, elsewhere) if allowed else _NAMELESS
 
-    def _check_key(
-        self, scope: Scope, allowed: tuple[ClientKey, ...], elsewhere: tuple[ClientKey, ...]
-    ) -> Caller:
-        if not allowed:
-            return Caller(None)
-        presented = _presented(scope)
-        if presented is None:
-            raise AuthenticationError("missing client key; send it as Authorization: Bearer KEY")
-        name = _match(presented, allowed)
-        if name is not None:
-            return Caller(name)
-        if _match(presented, elsewhere) is not None:
-            raise PermissionDeniedError(
-                "wrong key for this path: /nexus/* requires the admin key, the rest client keys"
-            )
-        raise AuthenticationError("invalid client key")
+
+def _check_key(
+    scope: Scope, allowed: tuple[ClientKey, ...], elsewhere: tuple[ClientKey, ...]
+) -> Caller:
+    presented = _presented(scope)
+    if presented is None:
+        raise AuthenticationError("missing client key; send it as Authorization: Bearer KEY")
+    name = _match(presented, allowed)
+    if name is not None:
+        return Caller(name)
+    if _match(presented, elsewhere) is not None:
+        raise PermissionDeniedError(
+            "wrong key for this path: /nexus/* requires the admin key, the rest client keys"
+        )
+    raise AuthenticationError("invalid client key")
 
 
 def needs_key(path: str, auth: AuthConfig) -> bool:
@@ -132,22 +137,27 @@ def _match(presented: bytes, keys: Iterable[ClientKey]) -> str | None:
     return found
 
 
-def _check_local(scope: Scope, host: str) -> None:
-    """Without keys the browser is the danger: DNS rebinding and cross-site posts."""
+def _check_local(host: str, told: RawHeaders) -> None:
+    """Without keys the browser is the danger: DNS rebinding and cross-site posts.
+
+    Args:
+        told: the headers of _FROM_WHERE.
+    """
     if not _is_local(host):
         raise PermissionDeniedError(
             "Host must be 127.0.0.1, localhost or [::1] until client keys are configured "
             "(NEXUS_API_KEYS)"
         )
     own = (f"http://{host}".lower(), f"https://{host}".lower())
-    for origin in header_values(scope, b"origin"):
-        if origin.lower() not in own:
+    for name, value in told:
+        if name == b"origin" and value.decode("latin-1").lower() not in own:
             raise PermissionDeniedError(
                 "requests from other web pages are refused until client keys are configured "
                 "(NEXUS_API_KEYS)"
             )
-    if not _FOREIGN_SITES.isdisjoint(header_values(scope, b"sec-fetch-site")):
-        raise PermissionDeniedError("requests from other web pages are refused")
+    for name, value in told:
+        if name == b"sec-fetch-site" and value in _FOREIGN_SITES:
+            raise PermissionDeniedError("requests from other web pages are refused")
 
 
 def _is_local(host: str) -> bool:

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 from urllib.parse import quote
 
-from nexus_core.api.asgi.messages import RawHeaders, Scope, header_values
+from nexus_core.api.asgi.messages import RawHeaders, Scope
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import SelectedRoute
-from nexus_core.routing.requirements import RoutingHints
+from nexus_core.routing.requirements import NO_HINTS, RoutingHints
 from nexus_core.types import BudgetStatus, Cost, PrivacyZone
 from nexus_core.upstream.base import Headers
 
 REQUEST_ID = b"x-nexus-request-id"
+_OVERHEAD = b"x-nexus-overhead-ms"
 
 # What a backend's answer may tell the client. Never X-Nexus-*, Set-Cookie, Location, or anything
 # about the connection.
@@ -40,6 +41,8 @@ _PASSED_PREFIXES = ("x-ratelimit-", "x-rate-limit-", "ratelimit", "anthropic-rat
 # nginx and its kin collect a stream into blocks of 16 KB unless its answer says otherwise.
 # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
 STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
+# They differ from answer to answer: nothing to share but their names.
+_OF_ONE_ANSWER = {REQUEST_ID: REQUEST_ID.decode(), _OVERHEAD: _OVERHEAD.decode()}
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _CREDENTIALS = frozenset(
@@ -82,7 +85,7 @@ class NexusHeaders:
         if self.selected.dropped:
             headers.append((b"x-nexus-dropped-params", ", ".join(self.selected.dropped).encode()))
         if self.overhead_ms is not None:
-            headers.append((b"x-nexus-overhead-ms", b"%.1f" % self.overhead_ms))
+            headers.append((_OVERHEAD, b"%.1f" % self.overhead_ms))
 
 
 def shown_cost(cost: Cost) -> str:
@@ -105,6 +108,9 @@ def shown_headers(headers: RawHeaders) -> Headers:
     """Headers for events and the screen: credentials are masked whole."""
     shown: list[tuple[str, str]] = []
     for name, value in headers:
+        if own := _OF_ONE_ANSWER.get(name):
+            shown.append((own, value.decode("latin-1")))
+            continue
         masked = b"***" if name in _CREDENTIALS else value
         shown.append((_shared if len(name) + len(masked) <= _SHORT else _as_text)(name, masked))
     return tuple(shown)
@@ -124,11 +130,17 @@ def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
     Raises:
         InvalidRequestError: a value is not allowed; `param` names the header.
     """
-    zones = _read(scope, "X-Nexus-Privacy-Zone", tuple(PrivacyZone), "restricted or open")
-    tiers = _read(scope, "X-Nexus-Min-Tier", ("0", "1", "2", "3", "4"), "a whole number 0 to 4")
-    names = _read(scope, "X-Nexus-Backend", backends, "the name of a backend")
-    priorities = _read(scope, "X-Nexus-Priority", ("high", "normal"), "high or normal")
-    flexible = _read(scope, "X-Nexus-Flexible", ("true", "false"), "true or false")
+    told: dict[str, list[str]] = {}
+    for name, value in scope["headers"]:
+        if name.startswith(b"x-nexus-"):
+            told.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1").strip())
+    if not told:
+        return NO_HINTS
+    zones = _read(told, "X-Nexus-Privacy-Zone", tuple(PrivacyZone), "restricted or open")
+    tiers = _read(told, "X-Nexus-Min-Tier", ("0", "1", "2", "3", "4"), "a whole number 0 to 4")
+    names = _read(told, "X-Nexus-Backend", backends, "the name of a backend")
+    priorities = _read(told, "X-Nexus-Priority", ("high", "normal"), "high or normal")
+    flexible = _read(told, "X-Nexus-Flexible", ("true", "false"), "true or false")
     if len(set(names)) > 1:
         raise InvalidRequestError(
             "X-Nexus-Backend: sent twice with different names", param="X-Nexus-Backend"
@@ -145,8 +157,10 @@ def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
     )
 
 
-def _read(scope: Scope, name: str, allowed: Collection[str], words: str) -> list[str]:
-    values = [value.strip() for value in header_values(scope, name.lower().encode())]
+def _read(
+    told: Mapping[str, list[str]], name: str, allowed: Collection[str], words: str
+) -> list[str]:
+    values = told.get(name.lower(), [])
     for value in values:
         if value not in allowed:
             raise InvalidRequestError(f"{name}: must be {words}, not {value!r}", param=name)

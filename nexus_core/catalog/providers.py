@@ -29,6 +29,7 @@ class BackendType(StrEnum):
 
     spec: ProviderSpec
     is_cloud: bool
+    location: str  # the value of X-Nexus-Backend-Type
     lacks: frozenset[Capability]  # what no backend of the type does, whatever its model
 
     def __new__(cls, word: str, spec: ProviderSpec | None = None) -> BackendType:
@@ -42,6 +43,7 @@ class BackendType(StrEnum):
         member = str.__new__(cls, word)
         member._value_ = word
         member.spec, member.is_cloud, member.lacks = spec, spec.is_cloud, spec.lacks
+        member.location = "cloud" if spec.is_cloud else "local"
         return member
 
     # Local servers --------------------------------------------------------------------------------
@@ -317,11 +319,6 @@ class BackendType(StrEnum):
             has_tiktoken=True,
         ),
     )
-
-    @property
-    def location(self) -> str:
-        """The value of X-Nexus-Backend-Type."""
-        return "cloud" if self.is_cloud else "local"
 
 
 LOCAL_TYPES = tuple(kind for kind in BackendType if not kind.is_cloud)

@@ -47,7 +47,8 @@ class Cooldowns:
         self._knows = knows
         self._show = show
         self._wake = wake
-        self._circuits: dict[str, Circuits] = {}  # only of backends of which there is something
+        # Only of backends of which there is something. Read it freely; change it only from here.
+        self.circuits: dict[str, Circuits] = {}
         self._shown: dict[str, _Shown] = {}
 
     # --- what requests show --------------------------------------------------------------
@@ -90,24 +91,22 @@ class Cooldowns:
 
     def begin(self, name: str, model: str) -> None:
         """An answer begins: open circuits on its way close."""
-        if name in self._circuits:
-            self._each(name, model, Circuit.begin)
+        self._each(name, model, Circuit.begin)
 
     def succeed(self, name: str, model: str) -> None:
         """An answer came whole: all is forgotten but what the backend asked for."""
-        if name in self._circuits:
-            self._each(name, model, Circuit.succeed)
+        self._each(name, model, Circuit.succeed)
 
     def begin_half_open_request(self, name: str, model: str) -> None:
         """A request is sent through a half-open circuit."""
-        if name in self._circuits:
-            self._circuits[name].begin_half_open_request(model)
+        if name in self.circuits:
+            self.circuits[name].begin_half_open_request(model)
             self._update(name)
 
     def end_half_open_request(self, name: str, model: str) -> None:
         """It is over, however it ended."""
-        if name in self._circuits:
-            self._circuits[name].end_half_open_request(model)
+        if name in self.circuits:
+            self.circuits[name].end_half_open_request(model)
             self._update(name)
 
     # --- what probes and operators say ---------------------------------------------------
@@ -119,7 +118,7 @@ class Cooldowns:
             served: served names -> its own; others are forgotten.
             came_back: the probe before failed; what its models did then says nothing any more.
         """
-        if (circuits := self._circuits.get(name)) is not None:
+        if (circuits := self.circuits.get(name)) is not None:
             if circuits.whole is not None:
                 circuits.whole.begin()
             for circuit in circuits.by_model.values() if came_back else ():
@@ -129,30 +128,31 @@ class Cooldowns:
 
     def clear(self, name: str, cause: CooldownEnd) -> int:
         """Forget everything of a backend; how many cooldowns that ended."""
-        if name not in self._circuits:
+        if name not in self.circuits:
             return 0
-        whole, models = self._circuits.pop(name).cooldowns(self._clock())
+        whole, models = self.circuits.pop(name).cooldowns(self._clock())
         self._update(name, cause)
         return (whole is not None) + len(models)
 
     def clear_all(self, cause: CooldownEnd) -> int:
         """The same for every backend."""
-        return sum(self.clear(name, cause) for name in list(self._circuits))
+        return sum(self.clear(name, cause) for name in list(self.circuits))
 
     def forget(self, name: str) -> None:
         """The backend is gone."""
-        self._circuits.pop(name, None)
+        self.circuits.pop(name, None)
         self._shown.pop(name, None)
 
     # --- the rest ------------------------------------------------------------------------
 
     def _of(self, name: str) -> Circuits:
-        return self._circuits.setdefault(name, Circuits())
+        return self.circuits.setdefault(name, Circuits())
 
     def _each(self, name: str, model: str, change: Callable[[Circuit], None]) -> None:
-        for circuit in self._circuits[name].concerning(model):
-            change(circuit)
-        self._update(name)
+        if name in self.circuits:
+            for circuit in self.circuits[name].concerning(model):
+                change(circuit)
+            self._update(name)
 
     def _update(self, name: str, cause: CooldownEnd = CooldownEnd.ANSWERED) -> None:
         """Show what has changed, and publish it.
@@ -161,11 +161,11 @@ class Cooldowns:
             cause: of cooldowns that end before their time.
         """
         at, shown = self._clock(), _NOTHING
-        if (circuits := self._circuits.get(name)) is not None:
+        if (circuits := self.circuits.get(name)) is not None:
             circuits.forget(at)
             shown = circuits.cooldowns(at)
             if circuits.is_empty:
-                del self._circuits[name]
+                del self.circuits[name]
         before = self._shown.get(name, _NOTHING)
         if shown == before:
             return

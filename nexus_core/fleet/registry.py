@@ -39,10 +39,35 @@ _SMOOTHING = 0.2  # the newest value's share of a moving average
 
 @dataclass(slots=True)
 class _Entry:
-    snapshot: BackendSnapshot
+    """One backend: a frozen snapshot, and beside it what every request changes.
+
+    A new snapshot costs as much as the rest of taking a slot: so it is made when somebody looks.
+    """
+
+    frozen: BackendSnapshot  # with old values of what stands below, while `is_stale`
     configured_models: bool
     consecutive_successes: int = 0
     taken: deque[float] = field(default_factory=deque)  # when each slot in use was taken
+    latency_ms: float | None = field(init=False)  # as in the snapshot
+    service_seconds: float | None = field(init=False)
+    is_stale: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.latency_ms = self.frozen.latency_ms
+        self.service_seconds = self.frozen.service_seconds
+
+    @property
+    def snapshot(self) -> BackendSnapshot:
+        """The backend as it is now."""
+        if self.is_stale:
+            self.is_stale = False
+            self.frozen = replace(
+                self.frozen,
+                in_flight=len(self.taken),
+                latency_ms=self.latency_ms,
+                service_seconds=self.service_seconds,
+            )
+        return self.frozen
 
 
 class Registry:
@@ -76,7 +101,10 @@ class Registry:
     def snapshots(self) -> tuple[BackendSnapshot, ...]:
         """Every backend as it is now, in the order of the configuration."""
         if self._view is None:
-            self._view = tuple([entry.snapshot for entry in self._entries.values()])
+            # One call for each backend that requests have used meanwhile, none for the others.
+            self._view = tuple(
+                [e.snapshot if e.is_stale else e.frozen for e in self._entries.values()]
+            )
         return self._view
 
     def snapshot(self, name: str) -> BackendSnapshot:
@@ -100,8 +128,10 @@ class Registry:
         entry = self._entries.get(seen.name)
         if entry is None:
             return False
-        now = entry.snapshot
-        return now.is_on and is_same_server(now, seen) and now.zone is seen.zone
+        now = entry.frozen  # nothing that requests change is compared
+        if not (now.enabled and now.zone_enabled and now.zone is seen.zone):
+            return False
+        return (now.url == seen.url and now.type is seen.type) or is_same_server(now, seen)
 
     def add(self, config: BackendConfig) -> None:
         """Take in a backend.
@@ -115,8 +145,8 @@ class Registry:
         if (leaving := self._leaving.pop(config.name, None)) is not None:
             # What still runs at one of this name that was removed keeps its slot until it is done.
             entry.taken = leaving.taken
-        snapshot = replace(entry.snapshot, in_flight=len(entry.taken))
-        entry.snapshot = self._in_its_zone(snapshot)
+        snapshot = replace(entry.frozen, in_flight=len(entry.taken))
+        entry.frozen = self._in_its_zone(snapshot)
         self._entries[config.name] = entry
         self._view = None
         self._bus.publish(
@@ -139,7 +169,7 @@ class Registry:
         entry = self._entries.pop(name)
         self._view = None
         self.cooldowns.forget(name)
-        running = entry.snapshot.in_flight
+        running = len(entry.taken)
         if running:
             self._leaving[name] = entry
         self._bus.publish(BackendRemoved(at=self._now(), backend=name, running=running))
@@ -156,7 +186,7 @@ class Registry:
         before = self._entries[snapshot.name]
         snapshot = replace(snapshot, in_flight=len(before.taken))
         entry = _Entry(self._in_its_zone(snapshot), models_are_configured, taken=before.taken)
-        if is_same_server(before.snapshot, snapshot):
+        if is_same_server(before.frozen, snapshot):
             entry.consecutive_successes = before.consecutive_successes
         self._entries[snapshot.name] = entry
         self._view = None
@@ -201,29 +231,30 @@ class Registry:
         """
         entry = self._entries[name]
         entry.taken.append(self.clock())
-        self._change(name, in_flight=entry.snapshot.in_flight + 1)
+        entry.is_stale, self._view = True, None
         if half_open_model is not None:
             self.cooldowns.begin_half_open_request(name, half_open_model)
 
     def release(self, name: str, half_open_model: str | None = None) -> None:
         """Give a slot back, with what it was taken with."""
-        entry = self._known(name)
+        entry = self._entries.get(name) or self._leaving[name]
         if half_open_model is not None:
             self.cooldowns.end_half_open_request(name, half_open_model)
         # Which of the requests ended does not matter to the average over all of them.
         seconds = self.clock() - entry.taken.popleft()
-        held = _smoothed(entry.snapshot.service_seconds, seconds)
-        self._change(name, in_flight=entry.snapshot.in_flight - 1, service_seconds=held)
+        entry.service_seconds = _smoothed(entry.service_seconds, seconds)
+        entry.is_stale, self._view = True, None
         if name in self._entries:
-            self._tell(name)
+            if self._listeners:
+                self._tell(name)
         elif not entry.taken:
             del self._leaving[name]
 
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""
-        entry = self._known(name)
-        latency_ms = _smoothed(entry.snapshot.latency_ms, first_byte_ms)
-        self._change(name, latency_ms=latency_ms)
+        entry = self._entries.get(name) or self._leaving[name]
+        entry.latency_ms = _smoothed(entry.latency_ms, first_byte_ms)
+        entry.is_stale, self._view = True, None
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -256,7 +287,7 @@ class Registry:
 
     def set_zone_enabled(self, zone: PrivacyZone, enabled: bool) -> bool:
         """Switch every backend of a zone on or off, whatever its own switch; False if it was so."""
-        names = [name for name, entry in self._entries.items() if entry.snapshot.zone is zone]
+        names = [name for name, entry in self._entries.items() if entry.frozen.zone is zone]
         if (zone not in self._zones_off) == enabled:
             return False
         self._zones_off ^= {zone}
@@ -346,13 +377,10 @@ class Registry:
             BackendHealthChanged(at=at, backend=name, health=health, cause=cause, detail=detail)
         )
 
-    def _known(self, name: str) -> _Entry:
-        """The entry of a backend that may have been removed since a request went there."""
-        return self._entries.get(name) or self._leaving[name]
-
     def _change(self, name: str, **changes: object) -> None:
-        entry = self._known(name)
-        entry.snapshot = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
+        # It may have been removed since a request went there.
+        entry = self._entries.get(name) or self._leaving[name]
+        entry.frozen = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
         self._view = None
 
 

@@ -69,8 +69,8 @@ class CostTracker:
         )
         self._report: CostReport | None = None
         self._reporting = asyncio.Lock()
-        self._opened = asyncio.Event()
-        self._opened.set()  # but for the moment that `open` takes
+        self.opened = asyncio.Event()
+        self.opened.set()  # but for the moment that `open` takes: see `is_read`
         # What the month has cost so far; without a ledger it begins with this process.
         self.is_month_known = self._path is None
         self._is_short = False  # what has to be read can't be, for want of descriptors
@@ -79,14 +79,14 @@ class CostTracker:
 
     async def open(self) -> None:
         """Open the ledger and go on from what it says; never fails."""
-        self._opened.clear()
+        self.opened.clear()
         month = Month.of(self._now())
         await asyncio.to_thread(self.ledger.open)
         spent, averages = await self._until_read("the ledger", partial(self._read, month))
         self.budget.recall(spent or {}, month)
         self.averages = CompletionAverages(averages)
         self.is_month_known = spent is not None
-        self._opened.set()
+        self.opened.set()
         self._warn_of_unknown_clients()
 
     def _warn_of_unknown_clients(self) -> None:
@@ -115,12 +115,7 @@ class CostTracker:
     @property
     def is_read(self) -> bool:
         """The ledger was read after the start, or found to be unreadable."""
-        return self._opened.is_set()
-
-    @property
-    def is_ready(self) -> bool:
-        """What the month has cost is known, and so are prices."""
-        return self._opened.is_set() and self.prices.is_loaded
+        return self.opened.is_set()
 
     async def ready(self, *, wants_prices: bool) -> None:
         """Return once the ledger was read and, if wanted, the price list is there.
@@ -128,12 +123,12 @@ class CostTracker:
         Raises:
             OutOfDescriptorsError: they can't be read now; it goes on being tried.
         """
-        while not self._opened.is_set():
+        while not self.opened.is_set():
             if self._is_short:
                 raise OutOfDescriptorsError.now()
             with suppress(TimeoutError):
                 async with asyncio.timeout(_LOOK_AGAIN_SECONDS):
-                    await self._opened.wait()
+                    await self.opened.wait()
         if wants_prices:
             await self.load_prices()
 
@@ -284,7 +279,7 @@ class CostTracker:
         """
         if self._path is None:
             return None
-        await self._opened.wait()  # before it the budget knows nothing of the month
+        await self.opened.wait()  # before it the budget knows nothing of the month
         async with self._reporting:
             age = self._now() - self._report.at if self._report else None
             if age is None or not 0 <= age < _REPORT_SECONDS:

@@ -85,6 +85,10 @@ class Budget:
 
     config: BudgetConfig
     month: Month
+    # False: nothing is limited, and no change of a status is left to report. Then whoever asks for
+    # nothing but a verdict, a status or changes may do without: it is NORMAL, and all is allowed.
+    is_limited: bool = field(init=False)
+    _month_end: float = field(init=False)  # seconds since the epoch
     _all: _Account = field(init=False)
     _clients: dict[str, _Account] = field(init=False)
     _open: set[Reservation] = field(init=False, default_factory=set)
@@ -95,6 +99,9 @@ class Budget:
         self._clients = {
             name: self._account(key.monthly_limit_usd) for name, key in self.config.keys.items()
         }
+        accounts = (self._all, *self._clients.values())
+        self.is_limited = any(account.limit is not None for account in accounts)
+        self._month_end = self.month.end
 
     def configure(self, config: BudgetConfig) -> None:
         """Go by these limits from now on; what is spent and reserved counts towards them."""
@@ -109,6 +116,9 @@ class Budget:
             account.reported = reported.get(name, BudgetStatus.NORMAL)
             account.spent = self._spent[name]
             account.reserved = sum(r.nano_usd for r in self._open if r.client == name)
+        accounts = (self._all, *self._clients.values())
+        if any(account.reported is not account.status for account in accounts):
+            self.is_limited = True
 
     @classmethod
     def rebuilt(
@@ -223,10 +233,10 @@ class Budget:
         What is still reserved will be settled in the new month, and counts. A clock that is put
         back changes nothing.
         """
-        month = Month.of(at)
-        if month <= self.month:
+        if at < self._month_end:
             return
-        self.month = month
+        self.month = Month.of(at)
+        self._month_end = self.month.end
         for account in (self._all, *self._clients.values()):
             account.spent = 0
         self._spent.clear()

@@ -51,7 +51,7 @@ class Prices:
             for provider, models in configured.items()
             for model, price in models.items()
         }
-        self._list: PriceList | None = None
+        self.packaged: PriceList | None = None  # None: not loaded
         self._lock = threading.Lock()
         # What the list said, and in which period (its length in seconds, its number) that holds.
         self._kept: dict[tuple[str, str, str | None], tuple[int, int, Price | None]] = {}
@@ -59,7 +59,7 @@ class Prices:
 
     @property
     def is_loaded(self) -> bool:
-        return self._list is not None
+        return self.packaged is not None
 
     def load(self) -> None:
         """Import the packaged list, which takes a tenth of a second or two: call it in a thread.
@@ -67,13 +67,13 @@ class Prices:
         A second call waits for the first and does nothing.
         """
         with self._lock:
-            if self._list is None:
-                self._list = load_price_list()
+            if self.packaged is None:
+                self.packaged = load_price_list()
 
     def configured(self, prices: Mapping[str, Mapping[str, PriceConfig]]) -> Prices:
         """The same list with other prices of the config."""
         other = Prices(prices)
-        other._list, other._warned = self._list, self._warned
+        other.packaged, other._warned = self.packaged, self._warned
         return other
 
     def provider(self, backend_type: BackendType, url: str) -> str:
@@ -83,8 +83,8 @@ class Prices:
         """
         spec = backend_type.spec
         own = spec.price_lists[0] if spec.price_lists else backend_type.value
-        if spec.is_cloud and spec.dialect is DialectName.OPENAI_CHAT and self._list is not None:
-            return self._list.provider_at(url) or own
+        if spec.is_cloud and spec.dialect is DialectName.OPENAI_CHAT and self.packaged is not None:
+            return self.packaged.provider_at(url) or own
         return own
 
     def find(
@@ -117,17 +117,17 @@ class Prices:
     def _listed(
         self, provider: str, model: str, at: float, service_tier: str | None
     ) -> Price | None:
-        if self._list is None:
+        if self.packaged is None:
             return None
         key = (provider, model, service_tier)
         if kept := self._kept.get(key):
             period_seconds, period, price = kept
             if int(at // period_seconds) == period:
                 return price
-        found = self._list.find(provider, model, at, service_tier)
+        found = self.packaged.find(provider, model, at, service_tier)
         # Most prices change at midnight at the most, some with the hour.
         period_seconds = 60 if found and found.by_the_hour else _DAY_SECONDS
-        price = Price(self._list.source, found.tiers) if found else None
+        price = Price(self.packaged.source, found.tiers) if found else None
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
         self._kept[key] = (period_seconds, int(at // period_seconds), price)

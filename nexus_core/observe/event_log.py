@@ -41,7 +41,8 @@ class EventLog:
         """Keep an event; the oldest goes. Never waits for a reader."""
         self.last += 1
         self._events.append(event)
-        self._wake()
+        for reader in self._readers:
+            reader.set()
 
     def after(self, number: int) -> list[tuple[int, NexusEvent]]:
         """What came after that number and is still here, oldest first."""
@@ -63,8 +64,5 @@ class EventLog:
     def close(self) -> None:
         """Nothing that a reader waits for will come: it should leave."""
         self.is_closed = True
-        self._wake()
-
-    def _wake(self) -> None:
         for reader in self._readers:
             reader.set()

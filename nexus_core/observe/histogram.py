@@ -24,12 +24,14 @@ class Histogram:
         self.count = 0
         self.sum_ms = 0.0
 
-    def add(self, ms: float) -> None:
-        """Count one duration in milliseconds."""
+    def add(self, ms: float, *others: Histogram) -> None:
+        """Count one duration in milliseconds, in this histogram and in others."""
         index = int(math.log2(max(ms, _SMALLEST_MS) / _SMALLEST_MS) * _BUCKETS_PER_DOUBLING)
-        self._counts[min(index, _BUCKETS - 1)] += 1
-        self.count += 1
-        self.sum_ms += ms
+        index = min(index, _BUCKETS - 1)
+        for histogram in (self, *others):
+            histogram._counts[index] += 1
+            histogram.count += 1
+            histogram.sum_ms += ms
 
     def percentile(self, share: float) -> float | None:
         """The duration (ms) that `share` (0..1) of all did not exceed; None without any."""

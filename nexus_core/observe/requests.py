@@ -47,27 +47,6 @@ class RecentRequest:
     seq: int = 0  # ascending in order of arrival, without gaps
     version: int = 0  # another one after every event, so that what was drawn of it can be kept
 
-    def add(
-        self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
-    ) -> None:
-        """Take in the next event of this request."""
-        if self.received is not None and type(event) is RequestFinished:
-            event = RequestOutcome.of(event, self.received)  # as another Nexus tells of it
-        self.version += 1
-        match event:
-            case RouteDecided():
-                self.decided, self.resolved = event, event.resolved
-            case FirstByteReceived():
-                self.first_byte = event
-            case RequestOutcome():
-                self.outcome, self.decided, self.first_byte = event, None, None
-            case RequestFinished():
-                pass  # of no request that was received: there is none such
-            case AttemptFailed():
-                self.failures = (*self.failures, event.attempt)
-            case _:
-                assert_never(event)
-
     def value(self, fact: Fact) -> object:
         """What is known of it now; `fact.unknown` where that is nothing yet."""
         match fact.known:
@@ -224,13 +203,32 @@ class RecentRequests:
         match event:
             case RequestReceived():
                 self._add(RecentRequest(event.request_id, event.at, received=event))
+                return
             case RequestRefused():
                 self._add(RecentRequest(event.request_id, event.at, refused=event))
+                return
             case RouteDecided() | AttemptFailed() | FirstByteReceived() | RequestFinished():
-                if request := self._requests.get(event.request_id):
-                    request.add(event)
+                request = self._requests.get(event.request_id)
             case _:
-                pass  # not of a request
+                return  # not of a request
+        if request is None:
+            return
+        if request.received is not None and type(event) is RequestFinished:
+            event = RequestOutcome.of(event, request.received)  # as another Nexus tells of it
+        request.version += 1
+        match event:
+            case RouteDecided():
+                request.decided, request.resolved = event, event.resolved
+            case FirstByteReceived():
+                request.first_byte = event
+            case RequestOutcome():
+                request.outcome, request.decided, request.first_byte = event, None, None
+            case RequestFinished():
+                pass  # of no request that was received: there is none such
+            case AttemptFailed():
+                request.failures = (*request.failures, event.attempt)
+            case _:
+                assert_never(event)
 
     def get(self, request_id: str) -> RecentRequest | None:
         """One of them; None where nothing is known of it any more."""

@@ -78,10 +78,6 @@ class OperationStats:
     prompt_tokens: TokenHistogram = field(default_factory=TokenHistogram)
     completion_tokens: TokenHistogram = field(default_factory=TokenHistogram)
 
-    def end(self, error: str, ms: float) -> None:
-        """Count one attempt."""
-        self.duration[error].add(ms)
-
 
 @dataclass(slots=True)
 class OpenRequest:
@@ -161,7 +157,7 @@ class Stats:
     def _attempt(self, event: RouteDecided) -> None:
         self.attempts += 1
         self.failovers += event.attempt > 1
-        backend = self.backend(event.backend)
+        backend = self.backends[event.backend]
         backend.attempts += 1
         request = self.under_way.get(event.request_id)
         if request is None:
@@ -178,16 +174,15 @@ class Stats:
     def _fail(self, event: AttemptFailed) -> None:
         attempt = event.attempt
         error = _attempt_error(attempt.status)
-        backend = self.backend(attempt.backend)
+        backend = self.backends[attempt.backend]
         backend.failures += 1
         backend.errors[error] += 1
         request = self.under_way.get(event.request_id)
         if request is not None and request.operation is not None:
-            request.operation.end(error, attempt.elapsed_ms)
+            request.operation.duration[error].add(attempt.elapsed_ms)
 
     def _begin(self, event: FirstByteReceived) -> None:
-        self.first_byte.add(event.first_byte_ms)
-        self.backend(event.backend).first_byte.add(event.first_byte_ms)
+        self.first_byte.add(event.first_byte_ms, self.backends[event.backend].first_byte)
         request = self.under_way.get(event.request_id)
         if request is None or request.operation is None:
             return
@@ -200,29 +195,29 @@ class Stats:
         self.failed += event.failed
         self.client_left += event.client_left
         self.statuses[event.status] += 1
-        self.total.add(event.total_ms)
         if event.overhead_ms is not None:
             self.overhead.add(event.overhead_ms)
         if event.reason is not None:
             self.reasons[event.reason] += 1
+        totals: list[Histogram] = []  # beside that of all requests
         request = self.under_way.pop(event.request_id, None)
         if request is not None:
-            key = (request.endpoint, known_status(event.status))
-            self.durations[key].add(event.total_ms)
-        if event.backend is None or event.backend_type is None:
-            return
-        operation = request.operation if request is not None else None
-        self._count_answer(event, self.backend(event.backend), operation)
-        if event.backend_type.is_cloud:
-            self.cloud_answers += 1
-        else:
-            self.local_answers += 1
+            totals.append(self.durations[request.endpoint, known_status(event.status)])
+        if event.backend is not None and event.backend_type is not None:
+            backend = self.backends[event.backend]
+            totals.append(backend.total)
+            self._count_answer(event, backend, request.operation if request else None)
+            self._count_money(event, backend)
+            if event.backend_type.is_cloud:
+                self.cloud_answers += 1
+            else:
+                self.local_answers += 1
+        self.total.add(event.total_ms, *totals)
 
     def _count_answer(
         self, event: RequestFinished, backend: BackendStats, operation: OperationStats | None
     ) -> None:
         backend.answers += 1
-        backend.total.add(event.total_ms)
         # An attempt that failed was counted then, even if its answer is what the client gets.
         if all(attempt.backend != event.backend for attempt in event.attempts):
             error, is_of_backend = _answer_error(event)
@@ -230,8 +225,7 @@ class Stats:
                 backend.failures += 1
                 backend.errors[error] += 1
             if operation is not None:
-                operation.end(error, _last_attempt_ms(event))
-        self._count_money(event, backend)
+                operation.duration[error].add(_last_attempt_ms(event))
         usage = event.usage
         if usage is None or event.counted in (CountMethod.ESTIMATED, CountMethod.EXACT):
             return  # Nexus's own count is no report of the backend

@@ -7,7 +7,7 @@ from typing import assert_never
 from nexus_core.config.schema import BackendConfig
 from nexus_core.providers.base import Call, InferenceAgent, Response
 from nexus_core.providers.http import AgentSettings
-from nexus_core.providers.local import LocalAgent
+from nexus_core.providers.local import LocalAgent, TextEmbeddingAgent
 from nexus_core.providers.openai import OpenAIAgent
 from nexus_core.types import DialectName
 from nexus_core.upstream.base import UpstreamEngine
@@ -21,8 +21,7 @@ def create_agent(
     """Create the agent of a backend."""
     match backend.type.spec.dialect:
         case DialectName.OPENAI_CHAT:
-            agent = OpenAIAgent if backend.type.is_cloud else LocalAgent
-            return agent(backend, engine, settings)
+            return _openai_agent(backend)(backend, engine, settings)
         # A translator takes longer to import than most starts have to spare.
         case DialectName.ANTHROPIC:
             from nexus_core.providers.anthropic import AnthropicAgent
@@ -34,3 +33,9 @@ def create_agent(
             return GoogleAgent(backend, engine, settings)
         case _:
             assert_never(backend.type.spec.dialect)
+
+
+def _openai_agent(backend: BackendConfig) -> type[OpenAIAgent]:
+    if backend.type.is_cloud:
+        return OpenAIAgent
+    return TextEmbeddingAgent if backend.type.spec.embeds_text_as_floats else LocalAgent

@@ -66,7 +66,9 @@ class AnthropicAgent(HttpAgent):
             UpstreamError: there is no answer.
         """
         return await translated(
-            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
+            await self.post(
+                call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
+            ),
             AnthropicAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

@@ -12,7 +12,6 @@ from typing import Protocol
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
@@ -43,11 +42,6 @@ class Call:
     request: Request  # of the client: what it wants the answer to be
     dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
-
-    @property
-    def accept(self) -> str:
-        """The media type to ask for."""
-        return MEDIA_TYPE if self.is_streaming else "application/json"
 
 
 def call_mapping(call: Call) -> CallMapping:
@@ -158,6 +152,7 @@ class KeyCutter:
 
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key else None
+        self.has_key = self._key is not None  # else nothing is ever cut
         self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
         # Without one of these it does not stand there escaped. A dash is never escaped by itself.
         own = sorted({f"\\{char}".encode() for char in key or "" if not _PLAIN.match(char)})
@@ -174,6 +169,10 @@ class KeyCutter:
             if sign in data:
                 return self._escaped.sub(self.MARK, data)
         return data
+
+    def cut_headers(self, headers: Headers) -> Headers:
+        """The same headers without the key in their values."""
+        return tuple((name, self.cut_text(value)) for name, value in headers)
 
     def cut_text(self, text: str) -> str:
         """The same text without the key, and as Unicode that can be written."""

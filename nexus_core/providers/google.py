@@ -79,7 +79,9 @@ class GoogleAgent(HttpAgent):
         """
         is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
-            await self.post(call.path, call.body, accept=call.accept, may_send=may_send),
+            await self.post(
+                call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
+            ),
             EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,

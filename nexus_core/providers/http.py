@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -14,6 +14,7 @@ from nexus_core import __version__
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.request import MAX_MODEL_CHARS
+from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.providers.auth.key_header import key_headers
 from nexus_core.providers.base import KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
@@ -39,7 +40,8 @@ _NOT_NOW = frozenset({408, 425, 429, 529})
 # front says that it is not there. https://developers.cloudflare.com/support/troubleshooting/
 _NOT_THERE = frozenset({502, 503, 504, *range(520, 528), 530})
 
-
+_JSON_BODY = ("content-type", "application/json")
+_WANTS_JSON = ("accept", "application/json")
 _DEPLOYMENTS = "it lists base models, not deployments; the configured models are used"
 
 
@@ -73,6 +75,7 @@ class HttpAgent:
     """Base of HTTP agents."""
 
     own_headers: Headers = ()  # beside the key's
+    own_paths: Collection[str] = ()  # that most requests go to: their URLs are made once
     list_query: Query = ()  # of that question
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
@@ -90,6 +93,7 @@ class HttpAgent:
             f"check {variable}" if variable else "the backend requires a key: set api_key_env"
         )
         self._base = read_base_url(backend.url, backend.type)
+        self._urls = {path: self._base.of(path) for path in self.own_paths}
         self._proxy = backend.via
         self._has_models = backend.models is not None
         self._engine = engine
@@ -101,6 +105,9 @@ class HttpAgent:
         )
         if backend.api_key is not None:
             self._headers += key_headers(spec.auth, backend.api_key) + self.own_headers
+        posted = (*self._headers, _JSON_BODY)
+        self._headers_for_json: Headers = (*posted, _WANTS_JSON)
+        self._headers_for_stream: Headers = (*posted, ("accept", MEDIA_TYPE))
 
     async def list_models(self) -> Listing:
         """The models the backend tells of, page by page. Costs nothing.
@@ -246,33 +253,38 @@ class HttpAgent:
             return None
 
     async def post(
-        self, path: str, body: bytes, *, accept: str, may_send: MaySend = always
+        self, path: str, body: bytes, *, is_streaming: bool = False, may_send: MaySend = always
     ) -> UpstreamResponse:
         """Send a request and wait for the answer's head.
+
+        Args:
+            is_streaming: ask for an event stream; else for JSON.
 
         Raises:
             UpstreamError: there is no answer.
         """
-        headers = (*self._headers, ("content-type", "application/json"), ("accept", accept))
-        return await self._send(
-            UpstreamRequest("POST", self._base.of(path), headers, body, self._proxy, may_send)
-        )
+        headers = self._headers_for_stream if is_streaming else self._headers_for_json
+        url = self._urls.get(path) or self._base.of(path)
+        return await self._send(UpstreamRequest("POST", url, headers, body, self._proxy, may_send))
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
         """Status and body of an answer that is small by its nature."""
-        headers = (*self._headers, ("accept", "application/json"))
+        headers = (*self._headers, _WANTS_JSON)
         request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
         return await read_small(await self._send(request))
 
     async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
         """The same for a question that has a body."""
-        return await read_small(await self.post(path, body, accept="application/json"))
+        return await read_small(await self.post(path, body))
 
     async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
         response = await self._engine.send(
             request, connect_timeout_seconds=self._settings.connect_timeout_seconds
         )
-        return decoded(response, self._settings.max_response_bytes)
+        for name, _ in response.headers:
+            if name == "content-encoding":
+                return decoded(response, self._settings.max_response_bytes)
+        return response
 
 
 async def read_small(

@@ -60,35 +60,6 @@ class LocalAgent(OpenAIAgent):
         self._lacks: dict[str, frozenset[Capability]] = {}  # by model, once it was shown
         self._shown: set[str] = set()
 
-    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """The request as it came, but for the model's name.
-
-        Raises:
-            UnsupportedFieldsError: tokens are to be embedded, and the server only takes text.
-        """
-        if request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats:
-            check_embeddings_request(request.parsed)
-            if not _is_text(request.parsed["input"]):
-                raise UnsupportedFieldsError(
-                    {"input": f"{self._spec.title} accepts texts, not tokens"}
-                )
-        return super().prepare(request, model, wants_usage=wants_usage)
-
-    async def send(self, call: Call, may_send: MaySend) -> Response:
-        """Send it and wait for the answer's head.
-
-        Raises:
-            UpstreamError: there is no answer.
-        """
-        response = await super().send(call, may_send)
-        as_base64 = call.request.parsed.get("encoding_format") == "base64"
-        is_limited = (
-            call.request.operation is Operation.EMBEDDINGS and self._spec.embeds_text_as_floats
-        )
-        if is_limited and as_base64 and response.status == 200:
-            return ReencodedResponse(response, self._settings.max_response_bytes)
-        return response
-
     def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
         """The names of the server's list, with the short forms it answers to."""
         tag = self._spec.implied_tag
@@ -126,6 +97,37 @@ class LocalAgent(OpenAIAgent):
             lacks = read_ollama_show(parse_json(body)) if status == 200 else None
             if lacks is not None:
                 self._lacks[name] = lacks
+
+
+class TextEmbeddingAgent(LocalAgent):
+    """A local server whose embeddings take no tokens and know no base64."""
+
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
+        """The request as it came, but for the model's name.
+
+        Raises:
+            UnsupportedFieldsError: tokens are to be embedded, and the server only takes text.
+        """
+        if request.operation is Operation.EMBEDDINGS:
+            check_embeddings_request(request.parsed)
+            if not _is_text(request.parsed["input"]):
+                raise UnsupportedFieldsError(
+                    {"input": f"{self._spec.title} accepts texts, not tokens"}
+                )
+        return super().prepare(request, model, wants_usage=wants_usage)
+
+    async def send(self, call: Call, may_send: MaySend) -> Response:
+        """Send it and wait for the answer's head.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        response = await super().send(call, may_send)
+        is_embedding = call.request.operation is Operation.EMBEDDINGS
+        as_base64 = call.request.parsed.get("encoding_format") == "base64"
+        if is_embedding and as_base64 and response.status == 200:
+            return ReencodedResponse(response, self._settings.max_response_bytes)
+        return response
 
 
 def _is_text(given: object) -> bool:

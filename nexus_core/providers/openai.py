@@ -37,6 +37,8 @@ class PlainResponse:
 class OpenAIAgent(HttpAgent):
     """A backend that speaks OpenAI's API; requests pass to it as they are, but for its quirks."""
 
+    own_paths = tuple(PATHS.values())
+
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
     ) -> None:
@@ -103,7 +105,7 @@ class OpenAIAgent(HttpAgent):
             UpstreamError: there is no answer.
         """
         return PlainResponse(
-            await self.post(call.path, call.body, accept=call.accept, may_send=may_send)
+            await self.post(call.path, call.body, is_streaming=call.is_streaming, may_send=may_send)
         )
 
 

@@ -28,6 +28,7 @@ from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.router import RouteDecision
 from nexus_core.routing.scoring import Strategy
+from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
 
@@ -75,8 +76,9 @@ class Attempt:
         may_send = partial(parts.registry.still_holds, backend)
         exchange = Exchange(agent, self.flight.server, may_send, parts.now)
         try:
-            check_zone(request.need, choice)
-            self.flight.blame.begin(self.decision.order)
+            self.flight.blame.candidates = self.decision.order
+            if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
+                check_zone(request.need, choice)
             record.routed(selected, self.decision, self.number)
             record.open_charge(backend, selected.model)
             parts.strategy.next_turn()
@@ -84,9 +86,11 @@ class Attempt:
                 agent,
                 request.envelope,
                 selected.model,
-                wants_usage=parts.cost_tracker.is_priced(backend, selected.model),
+                wants_usage=backend.type.is_cloud
+                and parts.cost_tracker.is_priced(backend, selected.model),
             )
-            record.hints_dropped(call.translation.dropped if call.translation else ())
+            if call.translation is not None:
+                record.hints_dropped(call.translation.dropped)
             failure = await self._exchange(exchange, call, selected)
         except UnsupportedFieldsError as error:
             if self.number == 1:
@@ -111,16 +115,19 @@ class Attempt:
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
             answer = await exchange.open(call)
-            await record.counted()
+            if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
+                await record.counted()
             record.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
-            registry.cooldowns.begin(name, model)
+            if name in registry.cooldowns.circuits:
+                registry.cooldowns.begin(name, model)
             if answer.status >= 400:
                 blame.forgive()
-            blame.answered()
+            if blame.unsettled:
+                blame.settle(is_answered=True)
             self.parts.strategy.affinity.remember(record.request.need.demand.prefixes, name)
             await deliver(self.flight, answer)
-            if answer.status < 400:
+            if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)
         except AttemptFailedError as failed:
             record.waited(exchange.seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import assert_never
 
 from nexus_core.fleet.circuit import NO_CREDIT_SECONDS
@@ -24,6 +24,7 @@ class _Failed:
     why: str  # for people
 
 
+@dataclass(slots=True, eq=False)
 class Blame:
     """What became of one request's attempts; settled once it shows whether the request is at fault.
 
@@ -38,36 +39,21 @@ class Blame:
     So no prompt, however often it is sent, takes a model from everybody else.
     """
 
-    def __init__(
-        self,
-        registry: Registry,
-        body: bytes,
-        doubt: Callable[[str], None],
-        now: Callable[[], float],
-    ) -> None:
-        """
-        Args:
-            doubt: has a probe find out whether a backend refuses the key.
-            now: seconds since the epoch.
-        """
-        self._registry = registry
-        self._body = body
-        self._doubt = doubt
-        self._now = now
-        self._open: list[_Failed] = []  # not settled yet
-        self._failed = 0  # backends that failed, settled or not
-        self._is_forgiven = False
-        self._candidates: Sequence[Choice] = ()  # of the latest attempt, it itself the first
-
-    def begin(self, candidates: Sequence[Choice]) -> None:
-        """The first of them is tried; the others might be, if it fails."""
-        self._candidates = candidates
+    registry: Registry
+    body: bytes = field(repr=False)
+    doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
+    now: Callable[[], float]  # seconds since the epoch
+    # Of the latest attempt: the first of them was tried, the others might be, if it fails.
+    candidates: Sequence[Choice] = ()
+    unsettled: list[_Failed] = field(init=False, default_factory=list)
+    _failed: int = field(init=False, default=0)  # backends that failed, settled or not
+    _is_forgiven: bool = field(init=False, default=False)
 
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
-        name, why, cooldowns = agent.name, failure.why, self._registry.cooldowns
+        name, why, cooldowns = agent.name, failure.why, self.registry.cooldowns
         if failure.status == 403:
-            self._doubt(name)  # whatever its words: they may repeat a prompt
+            self.doubt(name)  # whatever its words: they may repeat a prompt
         match failure.kind:
             case FailureKind.FAILED:
                 self.add(name, model, why)
@@ -83,7 +69,7 @@ class Blame:
                 cooldowns.rest(name, None, NO_CREDIT_SECONDS, note)
             case FailureKind.REFUSED_KEY if failure.status != 403:
                 hint = f"{failure.status}: {agent.auth_hint}"
-                self._registry.record_refused_key(name, hint)
+                self.registry.record_refused_key(name, hint)
             case FailureKind.REFUSED_KEY | FailureKind.FORBIDDEN:
                 pass  # the probe says it
             case FailureKind.REFUSED_CONTENT:
@@ -94,39 +80,38 @@ class Blame:
                 assert_never(failure.kind)
 
     def _asked_seconds(self, failure: Failure) -> float | None:
-        return retry_after_seconds(failure.headers, self._now())
+        return retry_after_seconds(failure.headers, self.now())
 
     def add(self, backend: str, model: str, why: str) -> None:
         """An attempt failed in a way that may be the backend's fault or the request's."""
-        self._open.append(_Failed(backend, model, why))
+        self.unsettled.append(_Failed(backend, model, why))
         self._failed += 1
 
     @property
     def _has_others(self) -> bool:
         """Somebody else might be asked instead of the latest one."""
-        names = {choice.backend.name for choice in self._candidates}
+        names = {choice.backend.name for choice in self.candidates}
         return len(names) > 1
 
     def forgive(self) -> None:
         """A backend has said that it is the request."""
         self._is_forgiven = True
 
-    def answered(self) -> None:
-        """Another backend answers: those that failed before it are known by that."""
-        if self._open:
-            self.settle(is_answered=True)
-
     def settle(self, *, is_answered: bool = False) -> None:
-        """Count what is not counted yet; the request is over, or answered."""
-        if not self._open:
+        """Count what is not counted yet: the request is over.
+
+        Args:
+            is_answered: another backend answers it; those that failed before are known by that.
+        """
+        if not self.unsettled:
             return
-        failed, self._open = self._open, []
+        failed, self.unsettled = self.unsettled, []
         if self._is_forgiven or (self._failed > 1 and not is_answered):
             return
         is_repeatable = is_answered or self._has_others
-        content = None if is_repeatable else _digest(self._body)
+        content = None if is_repeatable else _digest(self.body)
         for one in failed:
-            self._registry.cooldowns.fail(
+            self.registry.cooldowns.fail(
                 one.backend, one.model, one.why, content=content, is_shared=self._failed > 1
             )
 

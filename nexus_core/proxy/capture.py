@@ -57,12 +57,8 @@ class Captures:
         """Keep exchanges from now on, or no more of them."""
         self.is_on = is_on
 
-    def watch(self, request: ProxyRequest, reply: Reply) -> Reply:
-        """The reply to hand to the forwarder: the same one while nothing is kept."""
-        return self.record(request, reply) if self.is_on else reply
-
     def record(self, request: ProxyRequest, reply: Reply) -> Reply:
-        """Keep this exchange, whatever the switch says."""
+        """Keep this exchange, whatever the switch says; the reply to hand to the forwarder."""
         kept = self._kept[request.envelope.id] = _Kept(
             request_id=request.envelope.id,
             endpoint=request.envelope.path,

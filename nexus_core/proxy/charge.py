@@ -62,26 +62,32 @@ class Charge:
         """Count the prompt and reserve what it may cost. Right after it, the request is sent."""
         self._cost_tracker = cost_tracker
         self._request = request
-        self._model = model
-        self._is_cloud = backend.type.is_cloud
-        self._priced_as = cost_tracker.priced_as(backend, model) if self._is_cloud else model
-        self._provider = cost_tracker.provider(backend)
+        self._model = self._priced_as = model
+        self._provider = ""  # whose prices hold; of a cloud backend only
+        self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
         self._counting: asyncio.Future[TokenCount] | None = None
+        self._reservation: Reservation | None = None
+        self._estimate: Cost | None = None
+        if self.is_cloud:
+            self._open(backend, at)
+        else:
+            tokens = request.envelope.demand.prompt_tokens
+            self._count = TokenCount(tokens, CountMethod.ESTIMATED)
+
+    def _open(self, backend: BackendSnapshot, at: float) -> None:
+        tracker = self._cost_tracker
+        self._priced_as = tracker.priced_as(backend, self._model)
+        self._provider = tracker.provider(backend)
         self._count = self._first_count()
         self._estimate = self._expect(at)
-        self._reservation: Reservation | None = None
-        if self._is_cloud:
-            reserved = nano_usd(self._estimate)
-            self._reservation = cost_tracker.budget.reserve(request.client, reserved, at)
-            if self._estimate is None:
-                cost_tracker.prices.warn_once(self._provider, self._priced_as)
+        reserved = nano_usd(self._estimate)
+        self._reservation = tracker.budget.reserve(self._request.client, reserved, at)
+        if self._estimate is None:
+            tracker.prices.warn_once(self._provider, self._priced_as)
 
     def _first_count(self) -> TokenCount:
         """The prompt's tokens; of a long one a guess, until a thread has counted it."""
         envelope = self._request.envelope
-        if not self._is_cloud:
-            tokens = envelope.demand.prompt_tokens
-            return TokenCount(tokens, CountMethod.ESTIMATED)
         if len(envelope.body) < THREAD_FROM_BYTES:
             return self._counted()
         loop = asyncio.get_running_loop()
@@ -94,8 +100,6 @@ class Charge:
 
     def _expect(self, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""
-        if not self._is_cloud:
-            return None
         demand = self._request.envelope.demand
         expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, demand)
         return self._price(expected, at)
@@ -125,7 +129,7 @@ class Charge:
 
     def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
-        if not self._is_cloud:
+        if not self.is_cloud:
             return None
         if reported is not None and reported.usage is not None:
             return self._cost(reported.usage, at, reported.service_tier)
@@ -152,21 +156,18 @@ class Charge:
         elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
             each = round(usage.completion_tokens / self._request.need.demand.choices)
             self._cost_tracker.averages.observe(self._model, each)
-        if self._is_cloud:
-            cost, saving = self._cost(usage, at, reported.service_tier), None
+        cost, saving, asked = None, None, self._request.envelope.model
+        if self.is_cloud:
+            cost = self._cost(usage, at, reported.service_tier)
             self._pay(cost, at)
-        else:
-            asked = self._request.envelope.model
-            cost, saving = (
-                None,
-                savings(self._cost_tracker.prices, asked, self._model, usage, at=at),
-            )
+        elif asked != self._model:
+            saving = savings(self._cost_tracker.prices, asked, self._model, usage, at=at)
         return Settlement(
             usage=usage,
             counted=counted,
             estimated=self._estimate,
             cost=cost,
-            is_unpriced=self._is_cloud and cost is None,
+            is_unpriced=self.is_cloud and cost is None,
             is_partial=not reported.is_whole,
             saved=saving.cost if saving else None,
             saved_model=saving.model if saving else None,

@@ -158,9 +158,9 @@ class Exchange:
             return answer
 
     async def _judge(self, response: Response, call: Call) -> Answer:
-        cut = self.agent.keys.cut_text
-        status = response.status
-        headers = tuple((name, cut(value)) for name, value in response.headers)
+        status, headers, keys = response.status, response.headers, self.agent.keys
+        if keys.has_key:
+            headers = keys.cut_headers(headers)
         if not 200 <= status <= 599:
             raise self._failed(f"answered with an invalid HTTP status ({status})")
         if 300 <= status < 400:
@@ -168,7 +168,7 @@ class Exchange:
         if status < 300 and call.is_streaming:
             return await self._begin(response, headers, call)
         body = await read_whole(response, self._server.max_response_bytes)
-        return self._whole(status, headers, self.agent.keys.cut(body), call)
+        return self._whole(status, headers, keys.cut(body) if keys.has_key else body, call)
 
     async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
         """The answer to a request for a stream, whatever its label says."""

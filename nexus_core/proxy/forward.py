@@ -136,7 +136,9 @@ class Forwarder:
     async def _try_candidates(self, flight: InFlight) -> None:
         record, tried = flight.record, dict[str, str]()
         last: FailedAttempt | None = None  # what the client is told if nobody answers
-        await self._wait_for_spending(record)
+        tracker = self._cost_tracker
+        if tracker.prices.packaged is None or not tracker.opened.is_set():
+            await self._wait_for_spending(record)
         try:
             number, most = 1, self._routing.max_retries + 1
             while (decision := await self._decide(record, tried)).order:
@@ -150,7 +152,8 @@ class Forwarder:
                     break
                 number += 1
         finally:
-            flight.blame.settle()
+            if flight.blame.unsettled:
+                flight.blame.settle()
         if last is None:
             raise await self._refusal(decision)
         record.fell_back_to(last.route)
@@ -167,10 +170,8 @@ class Forwarder:
     async def _wait_for_spending(self, record: RequestProgress) -> None:
         """Right after a start: no money is spent before the month's spending is known."""
         tracker = self._cost_tracker
-        if tracker.is_ready:
-            return
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
-        if tracker.is_read and not has_cloud:
+        if tracker.opened.is_set() and not has_cloud:
             return
         started = time.monotonic()
         await tracker.ready(wants_prices=has_cloud)
@@ -223,7 +224,8 @@ class Forwarder:
             return self._take(record, tried)  # what it is refused for is how things are now
 
     def _take(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        decision = self._route(record, tried)
+        request = record.request
+        decision = route(request.need, self.contexts.build(request.client, tried))
         if decision.order:
             first = decision.order[0]
             self._registry.acquire(first.backend.name, first.half_open_model)

@@ -25,11 +25,12 @@ from nexus_core.proxy.charge import NOTHING, Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.router import RouteDecision
-from nexus_core.types import Cost
+from nexus_core.types import BudgetStatus, Cost
 from nexus_core.upstream.base import Headers
 
 log = logging.getLogger(__name__)
 
+_NOTHING_REPORTED = ReportedUsage(usage=None, is_whole=False)
 CLIENT_LEFT = 499  # as nginx writes it in its log; nobody is there to receive it
 
 
@@ -66,17 +67,21 @@ class RequestProgress:
     @property
     def selected(self) -> SelectedRoute | None:
         """Who was selected last and why, with Nexus's own share of the time up to now."""
-        route = self.route
+        route, budget = self.route, self.cost_tracker.budget
         if route is None:
             return None
+        status = BudgetStatus.NORMAL
+        if budget.is_limited:
+            status = budget.status(self.request.client, self.now())
+        elapsed = time.monotonic() - self.request.received
         return SelectedRoute(
             route.backend,
             route.model,
             route.reason,
-            self._overhead_ms(self._elapsed_ms()),
+            max(0.0, elapsed - self.upstream_seconds) * 1000,
             self.dropped_hints,
             self.expected_cost,
-            self.cost_tracker.budget.status(self.request.client, self.now()),
+            status,
         )
 
     @property
@@ -135,7 +140,8 @@ class RequestProgress:
         self.is_at_backend = True
         at = self.now()
         self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
-        self._publish_budget(at)
+        if self.cost_tracker.budget.is_limited:
+            self._publish_budget(at)
 
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
         """The selected backend is not sent these sampling hints: its model does not take them."""
@@ -185,13 +191,13 @@ class RequestProgress:
             text_bytes=answer.text_bytes,
             is_whole=answer.relay is None,
         )
-        if self.charge is not None:
+        if self.charge is not None and self.charge.is_cloud:
             self.expected_cost = self.charge.expected(self.reported_usage, self.now())
 
     def began(self, backend: str, status: int, headers: Headers) -> None:
         """The client's answer begins."""
         self.status, self.headers = status, headers
-        self.first_byte_ms = self._elapsed_ms()
+        self.first_byte_ms = (time.monotonic() - self.request.received) * 1000
         self.bus.publish(
             FirstByteReceived(
                 at=self.now(),
@@ -236,16 +242,21 @@ class RequestProgress:
     def finished(self) -> None:
         """The request is over: settle it, publish its outcome, write it down."""
         at = self.now()  # one moment for budget, event and ledger: a month may end here
-        outcome = self._outcome(at, self._elapsed_ms(), self._settlement(at))
+        total_ms = (time.monotonic() - self.request.received) * 1000
+        money = NOTHING
+        if self.charge is not None:
+            money = self.charge.settle(self.reported_usage or _NOTHING_REPORTED, at)
+        outcome = self._outcome(at, total_ms, money)
         self.bus.publish(outcome)
         self.cost_tracker.ledger.append(ledger_row(outcome))
-        self._publish_budget(at)
+        if self.cost_tracker.budget.is_limited:
+            self._publish_budget(at)
         level = logging.WARNING if outcome.failed else logging.INFO
         if log.isEnabledFor(level):
             log.log(level, "finished", extra={"fields": log_fields(outcome)})
 
     def _outcome(self, at: float, total_ms: float, money: Settlement) -> RequestOutcome:
-        route, begun = self.route, self.first_byte_ms
+        route, begun, upstream_ms = self.route, self.first_byte_ms, self.upstream_seconds * 1000
         if self.question is None:
             raise RuntimeError("a request can't end before it was received")
         return RequestOutcome(
@@ -263,8 +274,8 @@ class RequestProgress:
             error=self.error,
             total_ms=total_ms,
             first_byte_ms=begun,
-            overhead_ms=None if begun is None else self._overhead_ms(begun),
-            upstream_ms=self.upstream_seconds * 1000,
+            overhead_ms=None if begun is None else max(0.0, begun - upstream_ms),
+            upstream_ms=upstream_ms,
             usage=money.usage,
             counted=money.counted,
             estimated=money.estimated,
@@ -277,12 +288,6 @@ class RequestProgress:
             considered=self.decision.considered if self.decision else (),
             headers=self.headers,
         )
-
-    def _settlement(self, at: float) -> Settlement:
-        if self.charge is None:
-            return NOTHING
-        reported = self.reported_usage or ReportedUsage(usage=None, is_whole=False)
-        return self.charge.settle(reported, at)
 
     def _drop_charge(self) -> None:
         """The attempt came to nothing, and costs nothing."""
@@ -302,9 +307,3 @@ class RequestProgress:
                     resets_in_seconds=self.cost_tracker.resets_in_seconds(),
                 )
             )
-
-    def _overhead_ms(self, elapsed_ms: float) -> float:
-        return max(0.0, elapsed_ms - self.upstream_seconds * 1000)
-
-    def _elapsed_ms(self) -> float:
-        return (time.monotonic() - self.request.received) * 1000

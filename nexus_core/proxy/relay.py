@@ -213,7 +213,7 @@ class StreamRelay:
             await self._send_now(data[:end], reply)
 
     async def _send_now(self, data: bytes, reply: Reply) -> None:
-        shown = self._reader.read(self._keys.cut(data))
+        shown = self._reader.read(self._keys.cut(data) if self._keys.has_key else data)
         usage = self._response.usage or self._reader.usage
         if usage is not self._told and usage != self._told:
             self._is_told_on = self._told is not None

@@ -29,7 +29,7 @@ class RoutingContext:
     tried: Mapping[str, str] = field(default_factory=lambda: NOBODY_TRIED)
     money: MoneyRule | None = None  # None: nothing is limited
     prefers_local: bool = False  # so much is spent that local backends are tried first
-    budget_resets_in_seconds: int | None = None
+    budget_resets_in_seconds: int | None = None  # None: nothing is limited
     queued: int = 0  # how many requests wait already
     wait_seconds: float | None = None  # how long one more may wait; None: no queue, or no room
 
@@ -61,16 +61,20 @@ class ContextBuilder:
             client: the name of the client key, whose budget holds; None without client keys.
             tried: the backends that failed this request before, and how; kept as it is given.
         """
-        registry, queue = self.registry, self.queue
-        verdict = self.cost_tracker.verdict(client)
+        registry, queue, tracker = self.registry, self.queue, self.cost_tracker
+        money, prefers_local, resets_in_seconds = None, False, None
+        if tracker.budget.is_limited:
+            verdict = tracker.verdict(client)
+            money, prefers_local = tracker.rule_of(verdict), verdict.prefers_local
+            resets_in_seconds = verdict.resets_in_seconds
         return RoutingContext(
             registry.snapshots(),
             self.strategy,
             registry.clock(),
             tried,
-            self.cost_tracker.rule_of(verdict),
-            verdict.prefers_local,
-            verdict.resets_in_seconds,
+            money,
+            prefers_local,
+            resets_in_seconds,
             0 if queue is None else len(queue),
             None if queue is None else queue.wait_seconds,
         )

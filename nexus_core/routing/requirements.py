@@ -96,29 +96,27 @@ def read_requirements(
     the name behind it gets around a policy; `open` never loosens anything. A fallback model is
     bound by what binds the asked one, and by its own policies.
     """
-    asked = replace(
-        _for_model(resolve_aliases(model, routing.aliases), hints, routing), demand=demand
-    )
+    resolved = resolve_aliases(model, routing.aliases) if routing.aliases else (model,)
+    asked = _for_model(resolved, hints, routing, demand)
+    if not routing.fallbacks:
+        return asked
     others = dict.fromkeys(
         other for name in asked.resolved for other in routing.fallbacks.get(name, ())
     )
     bound = replace(hints, zone=asked.zone, min_tier=asked.min_tier)
-    fallbacks = [
-        replace(_for_model(resolve_aliases(other, routing.aliases), bound, routing), demand=demand)
-        for other in others
-    ]
     by_model: dict[str, Requirements] = {}  # two names may resolve to one: the first counts
-    for fallback in fallbacks:
+    for other in others:
+        fallback = _for_model(resolve_aliases(other, routing.aliases), bound, routing, demand)
         if fallback.model != asked.model:
             by_model.setdefault(fallback.model, fallback)
     return replace(asked, fallbacks=tuple(by_model.values()))
 
 
 def _for_model(
-    resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig
+    resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig, demand: Demand
 ) -> Requirements:
     rules = _policies_of(routing.policies) if routing.policies else NO_POLICIES
-    policies = [p for name in resolved if (p := rules.match(name)) is not None]
+    policies = [p for name in resolved if (p := rules.match(name))] if routing.policies else []
     zones = {hints.zone, *(policy.privacy for policy in policies)}
     tiers = [hints.min_tier, *(policy.min_tier for policy in policies)]
     return Requirements(
@@ -130,6 +128,7 @@ def _for_model(
         policies=tuple(dict.fromkeys(policy.model_pattern for policy in policies)),
         is_high_priority=hints.priority == "high",
         is_flexible=hints.flexible,
+        demand=demand,
         rules=rules,
     )
 

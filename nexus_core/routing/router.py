@@ -24,17 +24,9 @@ class Choice(NamedTuple):
     backend: BackendSnapshot
     model: str  # the asked one or a fallback, as clients call it
     score: tuple[ScoreTerm, ...]
-
-    @property
-    def upstream_model(self) -> str:
-        """The backend's own name of the model."""
-        return self.backend.models[self.model]
-
-    @property
-    def half_open_model(self) -> str | None:
-        """The upstream model if the backend is half-open for it, as its slot has to know."""
-        model = self.upstream_model
-        return model if self.backend.is_half_open(model) else None
+    upstream_model: str  # the backend's own name of the model
+    # The upstream model if the backend is half-open for it, as its slot has to know.
+    half_open_model: str | None
 
 
 @dataclass(frozen=True)  # no slots: the two properties below are worked out once
@@ -55,8 +47,14 @@ class RouteDecision:
     @cached_property
     def considered(self) -> tuple[Considered, ...]:
         """The decision for people and machines: the order, then the dropped ones."""
-        kept = (_kept(choice, position) for position, choice in enumerate(self.order, 1))
-        return (*kept, *map(_dropped, self.dropped))
+        found: list[Considered] = []
+        for position, (backend, model, score, _, _) in enumerate(self.order, 1):
+            who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+            found.append(_considered(who, position, None, None, model, score))
+        for backend, stage, why, _, model in self.dropped:
+            who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+            found.append(_considered(who, None, stage.value, why, model, ()))
+        return tuple(found)
 
 
 def route(need: Requirements, context: RoutingContext) -> RouteDecision:
@@ -70,7 +68,7 @@ def route(need: Requirements, context: RoutingContext) -> RouteDecision:
     dropped: list[Drop] = []
     missed: set[Stage] = set()
     fleet, strategy = context.fleet, context.strategy
-    for wanted in _candidate_models(need, context):
+    for wanted in _candidate_models(need, context) if need.fallbacks else (need,):
         kept, out = select(wanted, context)
         dropped += out
         alone = {drop.backend.name: drop.stage for drop in out if drop.alone}
@@ -81,10 +79,12 @@ def route(need: Requirements, context: RoutingContext) -> RouteDecision:
         for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:
-                order.append(Choice(ranked.backend, wanted.model, ranked.terms))
+                order.append(_choice(ranked, wanted.model))
             elif not order:
                 missed.add(stage)
-    reason = _reason(missed, has_failed=bool(context.tried))
+    reason = RouteReason.CAPABILITY_MATCH
+    if missed or context.tried:
+        reason = _reason(missed, has_failed=bool(context.tried))
     return RouteDecision(need, tuple(order), tuple(dropped), reason, context)
 
 
@@ -95,8 +95,16 @@ def foresee(need: Requirements, context: RoutingContext) -> RouteDecision:
     return replace(route(need, replace(context, strategy=strategy)), context=context)
 
 
+def _choice(ranked: Ranked, model: str) -> Choice:
+    backend = ranked.backend
+    name = backend.models[model]
+    has_cooldown = backend.cooldown is not None or backend.cooldowns
+    half_open = name if has_cooldown and backend.is_half_open(name) else None
+    return Choice(backend, model, ranked.terms, name, half_open)
+
+
 def _candidate_models(need: Requirements, context: RoutingContext) -> tuple[Requirements, ...]:
-    if not need.fallbacks or need.is_flexible:
+    if need.is_flexible:
         return need.candidate_models
     able = [backend for backend in context.fleet if suits(need, backend)]
     first: list[Ranked] = context.strategy.rank(able, need)
@@ -127,19 +135,6 @@ def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:
 
 # What a decision keeps of a backend: name, zone, tier, health, priority.
 _Who: TypeAlias = tuple[str, PrivacyZone, int | None, HealthStatus, int]
-
-
-def _who(backend: BackendSnapshot) -> _Who:
-    return (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
-
-
-def _kept(choice: Choice, position: int) -> Considered:
-    who = _who(choice.backend)
-    return _considered(who, position, None, None, choice.model, choice.score)
-
-
-def _dropped(drop: Drop) -> Considered:
-    return _considered(_who(drop.backend), None, drop.stage.value, drop.why, drop.model, ())
 
 
 @lru_cache(maxsize=_REMEMBERED)

@@ -46,13 +46,10 @@ class Ranked(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One thing that speaks for a backend."""
+    """One thing that speaks for a backend; `_values` tells how much."""
 
     name: str
     weight: Callable[[WeightsConfig], float]
-    # Between 0 and 1; of the backend, what it tells of the model, and whether it served the
-    # beginning of this conversation before.
-    value: Callable[[BackendSnapshot, ModelDetails | None, bool], float]
 
 
 @dataclass(slots=True)
@@ -122,11 +119,8 @@ def rank_by_score(
     ranked: list[Ranked] = []
     for backend in backends:
         details = backend.details.get(backend.models[model])
-        is_familiar = backend.name == familiar
-        values: list[float] = []
-        for term in TERMS:
-            values.append(term.value(backend, details, is_familiar))  # noqa: PERF401 - one call less
-        ranked.append(Ranked(backend, *_scored(weights, tuple(values))))
+        values = _values(backend, details, is_familiar=backend.name == familiar)
+        ranked.append(Ranked(backend, *_scored(weights, values)))
     if len(ranked) > 1:
         ranked.sort(key=lambda entry: (-entry.score, entry.backend.type.is_cloud))
     return ranked
@@ -167,42 +161,37 @@ def _load(backend: BackendSnapshot) -> float:
     return min(backend.in_flight, backend.max_concurrent - 1) / backend.max_concurrent
 
 
-# Terms: what each is worth, between 0 and 1 -------------------------------------------------------
-
-
-def _priority(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> float:
-    return min(max(backend.priority / _TOP_PRIORITY, 0.0), 1.0)
-
-
-def _room(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> float:
-    """A full backend counts as with one slot free."""
-    return round(1 - _load(backend), _DIGITS)
-
-
-def _quickness(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> float:
-    if backend.latency_ms is None:
-        return _UNKNOWN_LATENCY
-    return round(_HALF_LATENCY_MS / (_HALF_LATENCY_MS + backend.latency_ms), _DIGITS)
-
-
-def _local(backend: BackendSnapshot, _: ModelDetails | None, __: bool) -> float:
-    return not backend.type.is_cloud
-
-
-def _warmth(_: BackendSnapshot, details: ModelDetails | None, __: bool) -> float:
-    return _WARMTH[None if details is None else details.is_loaded]
-
-
-def _affinity(_: BackendSnapshot, __: ModelDetails | None, is_familiar: bool) -> float:
-    return is_familiar
-
-
 # The score; decision, explain, API and screens show the terms that stand here, in this order.
 TERMS: tuple[Term, ...] = (
-    Term("priority", lambda weights: weights.priority, _priority),
-    Term("load", lambda weights: weights.load, _room),
-    Term("latency", lambda weights: weights.latency, _quickness),
-    Term("local", lambda _: _LOCAL_WEIGHT, _local),
-    Term("warm", lambda _: _WARM_WEIGHT, _warmth),
-    Term("affinity", lambda _: _AFFINITY_WEIGHT, _affinity),
+    Term("priority", lambda weights: weights.priority),
+    Term("load", lambda weights: weights.load),
+    Term("latency", lambda weights: weights.latency),
+    Term("local", lambda _: _LOCAL_WEIGHT),
+    Term("warm", lambda _: _WARM_WEIGHT),
+    Term("affinity", lambda _: _AFFINITY_WEIGHT),
 )
+
+
+def _values(
+    backend: BackendSnapshot, details: ModelDetails | None, *, is_familiar: bool
+) -> tuple[float, ...]:
+    """What speaks for a backend: a value between 0 and 1 for each of TERMS, in their order.
+
+    In one call, for it is asked of each candidate of each request.
+
+    Args:
+        details: what the backend tells of the model.
+        is_familiar: it served the beginning of this conversation before.
+    """
+    latency = backend.latency_ms
+    quickness = _UNKNOWN_LATENCY
+    if latency is not None:
+        quickness = round(_HALF_LATENCY_MS / (_HALF_LATENCY_MS + latency), _DIGITS)
+    return (
+        min(max(backend.priority / _TOP_PRIORITY, 0.0), 1.0),
+        round(1 - _load(backend), _DIGITS),  # a full backend counts as with one slot free
+        quickness,
+        not backend.type.is_cloud,
+        _WARMTH[None if details is None else details.is_loaded],
+        is_familiar,
+    )

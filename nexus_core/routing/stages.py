@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import StrEnum
+from functools import cache
 from typing import NamedTuple
 
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
-from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.requirements import NO_POLICIES, Requirements
 from nexus_core.types import Capability, HealthStatus, PrivacyZone
 
 
@@ -157,7 +158,10 @@ def has_no_cooldown(
 
 
 def has_free_slot(_: Requirements, backend: BackendSnapshot, __: object) -> str | None:
-    return f"full: {backend.in_flight}/{backend.max_concurrent}" if backend.is_full else None
+    most = backend.max_concurrent
+    if most is None or backend.in_flight < most:
+        return None
+    return f"full: {backend.in_flight}/{most}"
 
 
 _Check = Callable[[Requirements, BackendSnapshot, RoutingContext], str | None]
@@ -175,13 +179,29 @@ _STAGES: Mapping[Stage, _Check] = {
     Stage.COOLDOWN: has_no_cooldown,
     Stage.CAPACITY: has_free_slot,
 }
-_IN_ORDER = tuple(_STAGES.items())
+_InOrder = tuple[tuple[Stage, _Check], ...]
 
-# Each stage with what is asked after it where it drops a backend: see REASONED.
-_STEPS = tuple(
-    (stage, check, _IN_ORDER[place:] if stage in REASONED else ())
-    for place, (stage, check) in enumerate(_IN_ORDER, 1)
-)
+
+@cache
+def _steps(
+    *, pin: bool, tried: bool, zone: bool, tier: bool, budget: bool
+) -> tuple[tuple[Stage, _Check, _InOrder], ...]:
+    """The stages that may drop a backend, each with what is asked after it: see REASONED.
+
+    Args: whether each of these stages may drop one; all others may.
+    """
+    asked = {
+        Stage.PIN: pin,
+        Stage.TRIED: tried,
+        Stage.ZONE: zone,
+        Stage.TIER: tier,
+        Stage.BUDGET: budget,
+    }
+    order = tuple((stage, check) for stage, check in _STAGES.items() if asked.get(stage, True))
+    return tuple(
+        (stage, check, order[place:] if stage in REASONED else ())
+        for place, (stage, check) in enumerate(order, 1)
+    )
 
 
 # What of them the request itself demands, whatever the backend is like now: these look at no
@@ -201,8 +221,17 @@ def select(need: Requirements, context: RoutingContext) -> tuple[list[BackendSna
     """Split the fleet into eligible and dropped backends, with reasons."""
     kept: list[BackendSnapshot] = []
     dropped: list[Drop] = []
+    # A stage that can drop nobody for this request is not asked of each backend.
+    has_rules = need.rules is not NO_POLICIES
+    steps = _steps(
+        pin=need.backend is not None,
+        tried=bool(context.tried),
+        zone=has_rules or need.zone is not PrivacyZone.OPEN,
+        tier=has_rules or need.min_tier is not None,
+        budget=context.money is not None,
+    )
     for backend in context.fleet:
-        for stage, check, later in _STEPS:
+        for stage, check, later in steps:
             why = check(need, backend, context)
             if why is not None:
                 also = [name for name, check in later if check(need, backend, context) is not None]

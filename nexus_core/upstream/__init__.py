@@ -48,7 +48,8 @@ class _EngineOnDemand:
     async def send(
         self, request: UpstreamRequest, *, connect_timeout_seconds: float
     ) -> UpstreamResponse:
-        kind = engine_for(request.proxy, self._kind)
+        proxy = request.proxy
+        kind = self._kind if proxy is None else engine_for(proxy, self._kind)
         try:
             engine = self._engines.get(kind) or await self._make(kind)
             return await engine.send(request, connect_timeout_seconds=connect_timeout_seconds)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from base64 import b64encode
 from collections.abc import AsyncGenerator, Awaitable
+from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
 
@@ -76,19 +77,12 @@ class _Request(aiohttp.ClientRequest):
     may_send: MaySend = staticmethod(always)
 
 
-class _Asking:
+def _with_switch(
+    may_send: MaySend, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> Awaitable[aiohttp.ClientResponse]:
     """aiohttp's way to hand something to one request: a middleware around its sending."""
-
-    __slots__ = ("_may_send",)
-
-    def __init__(self, may_send: MaySend) -> None:
-        self._may_send = may_send
-
-    def __call__(
-        self, request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-    ) -> Awaitable[aiohttp.ClientResponse]:
-        cast("_Request", request).may_send = self._may_send
-        return handler(request)
+    cast("_Request", request).may_send = may_send
+    return handler(request)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -115,7 +109,10 @@ class _Connector(aiohttp.TCPConnector):
         it cannot be sent again, since nobody knows whether the first was read. So look first.
         """
         while True:
-            connection = await self._connect(req, traces, timeout)
+            if req.proxy is None:
+                connection = await super().connect(req, traces, timeout)
+            else:
+                connection = await self._connect_by_proxy(req, traces, timeout)
             if not cast("_Request", req).may_send():
                 connection.close()
                 raise wording.not_sent()
@@ -126,19 +123,19 @@ class _Connector(aiohttp.TCPConnector):
                 return connection
             connection.close()
 
-    async def _connect(
+    async def _connect_by_proxy(
         self,
         req: aiohttp.ClientRequest,
         traces: list[Trace],
         timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109  as above
     ) -> Connection:
-        """The same without a look. Whatever fails here of a proxy is no answer of the backend."""
+        """A connection through the request's proxy, whose failures are no backend's answer."""
         try:
             return await super().connect(req, traces, timeout)
         except (aiohttp.ClientConnectorError, aiohttp.ClientHttpProxyError):
             raise
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientResponseError, OSError) as error:
-            if req.proxy is None or isinstance(error, TimeoutError):
+            if isinstance(error, TimeoutError):
                 raise
             raise _NoTunnelError from error
 
@@ -236,7 +233,9 @@ class AiohttpEngine:
                 timeout=aiohttp.ClientTimeout(connect=connect_timeout_seconds),
                 proxy=None if proxy is None else URL(proxy.url),
                 proxy_headers=dict(to_tunnel) or None,
-                middlewares=() if request.may_send is always else (_Asking(request.may_send),),
+                middlewares=()
+                if request.may_send is always
+                else (partial(_with_switch, request.may_send),),
             )
         except (aiohttp.ClientError, OSError) as error:
             raise _translated(error, connect_timeout_seconds, proxy) from error

@@ -7,16 +7,20 @@ import logging
 import re
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
-from nexus_core.observe.log_ring import LogLine, LogRing, shortened
-from nexus_core.types import is_object
+from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, shortened
 from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")
 
 # What needs no quotes to be told from the next key=value.
 _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
+
+_NO_FIELDS: Mapping[str, object] = MappingProxyType({})
+_as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
@@ -37,8 +41,10 @@ class RingHandler(logging.Handler):
             text = _text(record)
         except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
             text = escaped(str(record.msg))
-        level, logger = record.levelname.lower(), self._prefix + escaped(record.name)
-        self._ring.add(LogLine(record.created, level, logger, shortened(text)))
+        name = record.name
+        logger = self._prefix + (name if name.isprintable() else escaped(name))
+        kept = text if len(text) <= MAX_TEXT else shortened(text)
+        self._ring.add(LogLine(record.created, record.levelname.lower(), logger, kept))
 
 
 class PrettyFormatter(logging.Formatter):
@@ -95,31 +101,30 @@ def _use(handlers: list[logging.Handler], level: str) -> None:
 
 
 def _text(record: logging.LogRecord) -> str:
-    """The record in one line, made once for all handlers."""
+    """The record in one line, made once for all handlers: its message, then `key=value` for fields.
+
+    A value that could be taken for something else is quoted. Every request has such a line, so it
+    is written with few calls.
+    """
     made: str | None = getattr(record, "one_line", None)
-    if made is None:
-        made = record.one_line = _one_line(record)
+    if made is not None:
+        return made
+    parts = [record.getMessage()]
+    for key, value in _fields(record).items():
+        if value is None or value == []:
+            parts.append(f"{key}=-")
+        elif isinstance(value, str) and _BARE.fullmatch(value):
+            parts.append(f"{key}={value}")
+        else:
+            parts.append(f"{key}={_as_json(value)}")
+    text = " ".join(parts)
+    if record.exc_info:
+        text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
+    made = record.one_line = text if text.isprintable() else escaped(text)
     return made
 
 
-def _one_line(record: logging.LogRecord) -> str:
-    text = " ".join((record.getMessage(), *map(_pair, _fields(record).items())))
-    if record.exc_info:
-        text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
-    return escaped(text)
-
-
-def _fields(record: logging.LogRecord) -> dict[str, object]:
+def _fields(record: logging.LogRecord) -> Mapping[str, object]:
     """What a logger gave as `extra={"fields": {...}}`: JSON values by fixed names."""
-    fields = getattr(record, "fields", None)
-    return fields if is_object(fields) else {}
-
-
-def _pair(item: tuple[str, object]) -> str:
-    """`key=value`; a text that could be taken for something else is quoted."""
-    key, value = item
-    if value is None or value == []:
-        return f"{key}=-"
-    if isinstance(value, str) and _BARE.fullmatch(value):
-        return f"{key}={value}"
-    return f"{key}={json.dumps(value, separators=(',', ':'))}"
+    fields: Mapping[str, object] = getattr(record, "fields", _NO_FIELDS)
+    return fields if isinstance(fields, dict) else _NO_FIELDS

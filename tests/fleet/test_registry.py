@@ -143,6 +143,35 @@ def test_a_snapshot_does_not_change_under_its_reader() -> None:
     assert before[0].enabled
 
 
+def test_what_requests_and_probes_change_is_in_one_snapshot() -> None:
+    reg = registry()
+    reg.acquire("a")
+    reg.acquire("a")
+    reg.record_success("a", 80.0)
+
+    probed(reg, OK)
+    reg.release("a")
+    reg.set_enabled("a", False)
+
+    now = reg.snapshot("a")
+    assert (now.in_flight, now.latency_ms, now.health) == (1, 80.0, HealthStatus.HEALTHY)
+    assert now.service_seconds is not None
+    assert not now.enabled
+    assert reg.snapshots() == (now,)
+
+
+def test_a_snapshot_is_made_when_somebody_looks_and_no_other_without_a_change() -> None:
+    reg = registry()
+    before = reg.snapshots()
+
+    reg.acquire("a")
+    after = reg.snapshots()
+
+    assert [backend.in_flight for backend in (*before, *after)] == [0, 1]
+    assert reg.snapshots() is after
+    assert reg.snapshot("a") is after[0]
+
+
 def test_an_unknown_name_is_a_key_error() -> None:
     with pytest.raises(KeyError):
         registry().set_enabled("b", True)

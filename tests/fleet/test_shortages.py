@@ -226,7 +226,8 @@ async def test_a_request_that_needs_prices_hears_a_503_meanwhile() -> None:
         await cost_tracker.ready(wants_prices=True)
     await cost_tracker.ready(wants_prices=True)
 
-    assert cost_tracker.is_ready
+    assert cost_tracker.is_read
+    assert cost_tracker.prices.is_loaded
 
 
 async def test_books_load_in_the_end(caplog: pytest.LogCaptureFixture) -> None:

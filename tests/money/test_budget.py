@@ -54,6 +54,18 @@ def test_without_a_limit_nothing_is_limited() -> None:
 
     assert verdict.status is NORMAL
     assert verdict.allows(is_cloud=True, is_priced=False)
+    assert not unlimited.is_limited
+    assert budget(keys={"laptop": {"monthly_limit_usd": 1.0}}, monthly_limit_usd=None).is_limited
+
+
+def test_a_limit_that_is_taken_away_is_still_reported() -> None:
+    limited = budget(10)
+    limited.changes(AT)
+
+    limited.configure(BudgetConfig())
+
+    assert limited.is_limited
+    assert limited.changes(AT) == (BudgetChange(None, HARD, NORMAL),)
 
 
 def test_a_limit_of_nothing_is_reached_at_once() -> None:

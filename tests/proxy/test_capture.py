@@ -1,4 +1,4 @@
-"""Bodies in memory: off by default, bounded, marked where they are restricted."""
+"""Bodies in memory: bounded, marked where they are restricted."""
 
 from __future__ import annotations
 
@@ -34,19 +34,11 @@ def request(request_id: str = "r", size: int = 0) -> ProxyRequest:
     )
 
 
-def test_nothing_is_kept_and_nothing_stands_between_unless_it_is_asked_for() -> None:
-    captures, reply = Captures(), RecordingReply()
-
-    assert captures.watch(request(), reply) is reply
-    assert captures.get("r") is None
-
-
 async def test_a_request_and_its_answer_are_kept_as_they_were() -> None:
     captures, reply = Captures(), RecordingReply()
-    captures.is_on = True
     asked = request()
 
-    watched = captures.watch(asked, reply)
+    watched = captures.record(asked, reply)
     await watched.start(200, (), SERVED, length=None)
     await watched.send(b"data: 1\n\n")
     running = captures.get("r")

@@ -64,7 +64,7 @@ def spent(client: str, usd: float) -> CostTracker:
 
 
 def test_it_holds_what_is_known_at_the_moment() -> None:
-    parts = builder(line=Line(3, 30.0))
+    parts = builder(no_ledger(**LIMITS), Line(3, 30.0))
     failed = {"local": "answered 500"}
 
     context = parts.build(None, failed)
@@ -92,6 +92,12 @@ def test_it_copies_nothing() -> None:
     assert context.strategy is parts.strategy
     assert context.tried is failed
     assert parts.build(None).tried is NOBODY_TRIED
+
+
+def test_where_nothing_is_limited_there_is_no_month_to_wait_for() -> None:
+    context = builder().build(None)
+
+    assert (context.money, context.budget_resets_in_seconds) == (None, None)
 
 
 def test_without_a_queue_nobody_waits() -> None:

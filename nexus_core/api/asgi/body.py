@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import dataclass
 
 from nexus_core.api.asgi.encoding import Inflater, as_utf8, inflater
 from nexus_core.api.asgi.messages import (
@@ -21,6 +22,8 @@ MAX_COMMAND_BYTES = 1024 * 1024  # parsed, JSON may take many times its length i
 MAX_COMMAND_KEYS = 100  # of one object; FastAPI makes an error of each that it does not know
 
 _CONFIGURED = "max_body_bytes"
+# Of JSON objects as clients write them: no mark of any encoding begins so.
+_PLAIN_BEGINNINGS = frozenset({b'{"', b"{ ", b"{\n", b"{\r", b"{\t"})
 _PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of the data plane
 
 
@@ -40,9 +43,16 @@ async def read_body(
             Content-Encoding says, or begins like no UTF-8.
         ClientLeftError: the client left before it was whole.
     """
-    kept = _Kept(max_bytes, inflater(scope), what)
-    await _receive(scope, receive, kept)
-    return as_utf8(kept.whole())
+    inflating, parts = None, list[bytes]()
+    for name, _ in scope["headers"]:
+        if name == b"content-encoding":
+            inflating = inflater(scope)
+            break
+    await _receive(scope, receive, _Body(max_bytes, what, inflating, parts))
+    if inflating is not None:
+        inflating.finish()
+    body = parts[0] if len(parts) == 1 else b"".join(parts)
+    return body if body[:2] in _PLAIN_BEGINNINGS else as_utf8(body)
 
 
 async def pass_over_body(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
@@ -51,7 +61,7 @@ async def pass_over_body(scope: Scope, receive: Receive, max_bytes: int) -> Rece
     Raises:
         PayloadTooLargeError, InvalidRequestError, ClientLeftError: as read_body.
     """
-    await _receive(scope, receive, _Counted(max_bytes))
+    await _receive(scope, receive, _Body(max_bytes))
     return _Received(b"", receive)
 
 
@@ -74,53 +84,28 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     return _Received(body, receive)
 
 
-class _Counted:
-    """A body of which only the size counts."""
+@dataclass(slots=True)
+class _Body:
+    """A body as it comes in."""
 
-    def __init__(self, max_bytes: int, what: str = _CONFIGURED) -> None:
-        self.max_bytes = max_bytes
-        self._what = what
-        self._received = 0
+    max_bytes: int
+    what: str = _CONFIGURED  # the limit's name, for people
+    inflating: Inflater | None = None
+    parts: list[bytes] | None = None  # None: only its size counts
+    inflated_bytes: int = 0
 
-    async def take(self, data: bytes) -> None:
-        """Count another part."""
-        self._received += len(data)
-        if self._received > self.max_bytes:
-            raise self.too_large()
-
-    def too_large(self) -> PayloadTooLargeError:
-        return PayloadTooLargeError(
-            f"the body is larger than {self._what} ({self.max_bytes} bytes)"
-        )
-
-
-class _Kept(_Counted):
-    """A body as it is to be read."""
-
-    def __init__(self, max_bytes: int, inflating: Inflater | None, what: str) -> None:
-        super().__init__(max_bytes, what)
-        self._inflating = inflating
-        self._parts: list[bytes] = []
-        self._size = 0
-
-    async def take(self, data: bytes) -> None:
-        """Keep another part."""
-        await super().take(data)
-        if self._inflating is None:
-            self._parts.append(data)
-            return
-        for part in self._inflating.feed(data):
-            self._size += len(part)
-            if self._size > self.max_bytes:
+    async def inflate(self, inflating: Inflater, data: bytes, parts: list[bytes]) -> None:
+        """Keep what a part of it holds."""
+        for part in inflating.feed(data):
+            self.inflated_bytes += len(part)
+            if self.inflated_bytes > self.max_bytes:
                 raise self.too_large()
-            self._parts.append(part)
+            parts.append(part)
             await asyncio.sleep(0)  # inflating takes long enough to be felt by a stream
 
-    def whole(self) -> bytes:
-        """All of it, once nothing more comes."""
-        if self._inflating is not None:
-            self._inflating.finish()
-        return self._parts[0] if len(self._parts) == 1 else b"".join(self._parts)
+    def too_large(self) -> PayloadTooLargeError:
+        """It passes the limit."""
+        return PayloadTooLargeError(f"the body is larger than {self.what} ({self.max_bytes} bytes)")
 
 
 class _Received:
@@ -137,10 +122,13 @@ class _Received:
         return {"type": "http.request", "body": body, "more_body": False}
 
 
-async def _receive(scope: Scope, receive: Receive, taken: _Counted) -> None:
-    declared = header(scope, b"content-length")
-    if declared is not None and declared.isdecimal() and int(declared) > taken.max_bytes:
-        raise taken.too_large()
+async def _receive(scope: Scope, receive: Receive, body: _Body) -> None:
+    for name, declared in scope["headers"]:
+        if name == b"content-length":
+            if declared.isdigit() and int(declared) > body.max_bytes:
+                raise body.too_large()
+            break
+    received, parts, inflating = 0, body.parts, body.inflating
     deadline = scope.get(RECEIVE_BY)
     if deadline is None:  # the head came at once
         deadline = asyncio.get_running_loop().time() + RECEIPT_TIMEOUT_SECONDS
@@ -150,7 +138,14 @@ async def _receive(scope: Scope, receive: Receive, taken: _Counted) -> None:
                 message = await receive()
                 if message["type"] == "http.disconnect":
                     raise ClientLeftError
-                await taken.take(message.get("body", b""))
+                data = message.get("body", b"")
+                received += len(data)
+                if received > body.max_bytes:
+                    raise body.too_large()
+                if parts is not None and inflating is not None:
+                    await body.inflate(inflating, data, parts)
+                elif parts is not None:
+                    parts.append(data)
                 if not message.get("more_body", False):
                     return
     except TimeoutError as error:

@@ -36,15 +36,29 @@ class Incoming:
     """ASGI receive that knows whether the request body is complete."""
 
     def __init__(self, receive: Receive) -> None:
-        self._receive = receive
+        self.receive = receive  # as it is
         self.is_whole = False
 
     async def __call__(self) -> Message:
         """The next message."""
-        message = await self._receive()
+        message = await self.receive()
         if message["type"] == "http.request" and not message.get("more_body", False):
             self.is_whole = True
         return message
+
+
+class Outgoing:
+    """ASGI send that knows whether an answer has begun."""
+
+    def __init__(self, send: Send) -> None:
+        self.send = send  # as it is
+        self.has_begun = False
+
+    async def __call__(self, message: Message) -> None:
+        """Send a message."""
+        if message["type"] == "http.response.start":
+            self.has_begun = True
+        await self.send(message)
 
 
 async def send_whole(send: Send, status: int, headers: RawHeaders, body: bytes) -> None:

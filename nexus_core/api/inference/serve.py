@@ -8,10 +8,11 @@ import time
 from nexus_core.api.asgi.body import read_body
 from nexus_core.api.asgi.messages import (
     ClientLeftError,
+    Incoming,
+    Outgoing,
     RawHeaders,
     Receive,
     Scope,
-    Send,
     send_whole,
 )
 from nexus_core.api.auth import Caller
@@ -42,8 +43,8 @@ class Completions:
         self,
         asked: Inbound,
         scope: Scope,
-        receive: Receive,
-        send: Send,
+        incoming: Incoming,
+        outgoing: Outgoing,
         caller: Caller,
         request_id: str,
     ) -> None:
@@ -56,7 +57,8 @@ class Completions:
         received = time.monotonic()
         # Content-Type is not looked at: curl -d and many a script send JSON as a form, and the
         # other web pages that could do so from a browser were turned away at the door.
-        body = await read_body(scope, receive, self._gateway.config.server.max_body_bytes)
+        config = self._gateway.live.config
+        body = await read_body(scope, incoming, config.server.max_body_bytes)
         envelope = asked.dialect.read_request(asked.operation, body, request_id)
         hints = read_hints(scope, self._gateway.registry.names)
         request = ProxyRequest(
@@ -65,19 +67,20 @@ class Completions:
             need=read_requirements(
                 envelope.model,
                 hints,
-                self._gateway.config.routing,
+                config.routing,
                 envelope.demand,
             ),
             client=caller.name,
             headers=shown_headers(scope["headers"]),
             received=received,
         )
-        reply = AsgiReply(send, request_id, asked.dialect)
+        reply = AsgiReply(outgoing, request_id, asked.dialect)
+        captures = self._gateway.captures
         try:
             async with asyncio.TaskGroup() as tasks:
-                watcher = tasks.create_task(_watch(receive, reply), name="client-watch")
+                watcher = tasks.create_task(_watch(incoming.receive, reply), name="client-watch")
                 await self._gateway.forwarder.forward(
-                    request, self._gateway.captures.watch(request, reply)
+                    request, captures.record(request, reply) if captures.is_on else reply
                 )
                 watcher.cancel()
         except* ClientLeftError:
@@ -95,8 +98,9 @@ async def _watch(receive: Receive, reply: AsgiReply) -> None:
 class AsgiReply:
     """Reply to a client as ASGI messages."""
 
-    def __init__(self, send: Send, request_id: str, dialect: Dialect) -> None:
-        self._send = send
+    def __init__(self, outgoing: Outgoing, request_id: str, dialect: Dialect) -> None:
+        self._outgoing = outgoing
+        self._send = outgoing.send
         self._dialect = dialect
         self._stream_type = dialect.stream_type.encode()
         self._request_id = request_id
@@ -115,6 +119,7 @@ class AsgiReply:
         if dict(headers).get(b"content-type", b"").startswith(self._stream_type):
             headers += STREAM_HEADERS
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
+        self._outgoing.has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
         return shown_headers(headers)
 
@@ -142,7 +147,7 @@ class AsgiReply:
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
         self.is_finished = True
-        await send_whole(self._send, error.status, headers, self._dialect.error(error))
+        await send_whole(self._outgoing, error.status, headers, self._dialect.error(error))
         return shown_headers(headers)
 
     def _border(self) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+LIMITS = frozenset({"max_completion_tokens", "max_tokens", "n"})  # the fields read here
 MAX_CHOICES = 128  # more than any provider gives
 
 

@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 
-from nexus_core.dialects.base import AnswerReading
+from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
-from nexus_core.dialects.openai_chat.failures import read_failure
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.dialects.reported_cost import read_service_tier
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.usage import find_usage, read_usage
-from nexus_core.types import is_list, is_object
+from nexus_core.dialects.usage import MAX_TOKENS, find_usage, read_usage
+from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject, JsonValue, Operation, is_object
 
+ENDED = ErrorReport(words="the model ended with an error", status=502)  # of a choice
+
+_PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 # What a model said: the texts of deltas, as JSON writes them.
@@ -43,18 +45,74 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
             raise ValueError("answered with a body that is not JSON")
         return AnswerReading(usage=find_usage(body) if wants_usage else None)
     try:
-        fields = parse_json(body, allows_nan=True)
-    except ValueError as error:
+        fields: JsonValue = json.loads(body)  # Python's servers write NaN
+    except (ValueError, RecursionError) as error:
         raise ValueError("answered with a body that is not JSON") from error
-    if is_list(fields) and read_report(fields) is not None:
+    if isinstance(fields, list) and read_report(fields) is not None:
         fields = fields[0]  # how Google's errors come at times
-    if not is_object(fields):
+    if not isinstance(fields, dict):
         raise ValueError("answered with JSON that is not an object")
     report = read_failure(fields, request.operation, request.parsed)
     if report is not None:
         return AnswerReading(report)
-    usage = read_usage(fields) if wants_usage else None
-    return AnswerReading(None, usage, read_service_tier(fields))
+    usage = (_plain_usage(fields) or read_usage(fields)) if wants_usage else None
+    tier: JsonValue = fields.get("service_tier")
+    return AnswerReading(None, usage, tier if isinstance(tier, str) else None)
+
+
+def read_failure(
+    fields: JsonObject, operation: Operation, asked: JsonObject | None = None
+) -> ErrorReport | None:
+    """Why a body that came with a good status is no answer; None where it is one.
+
+    An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
+    embedded), and the model did not end it with an error.
+
+    Args:
+        asked: the request's fields.
+    """
+    wanted = "data" if operation is Operation.EMBEDDINGS else "choices"
+    held: JsonValue = fields.get(wanted)
+    if isinstance(held, list):
+        if (ended := failed_choice(held)) is not None:
+            return read_report(ended) or read_report(fields) or ENDED
+        if any(held) or (asked is not None and asked.get("input") == []):
+            return None
+    # What stands around choices that are there is no error by its form alone.
+    report = read_report(fields, is_error=not isinstance(held, list))
+    if report is not None and (report.words or report.code or report.status):
+        return report
+    return ErrorReport(f"answered without {wanted}", status=502)
+
+
+def failed_choice(choices: list[JsonValue]) -> JsonObject | None:
+    """The choice that OpenRouter ends with finish_reason "error"."""
+    for choice in choices:
+        if isinstance(choice, dict) and choice.get("finish_reason") == "error":
+            return choice
+    return None
+
+
+def _plain_usage(fields: JsonObject) -> TokenUsage | None:
+    """A usage of two counts and their sum, as most answers tell it; None: `read_usage` is asked.
+
+    It has to agree with that.
+    """
+    told: JsonValue = fields.get("usage")
+    if not isinstance(told, dict) or "choices" not in fields:
+        return None
+    prompt, completion = told.get("prompt_tokens"), told.get("completion_tokens")
+    if type(prompt) is not int or type(completion) is not int:  # true is an int, and no count
+        return None
+    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
+        return None
+    total = prompt + completion
+    if total == 0 or told.get("total_tokens") not in (None, total):
+        return None
+    for name, value in told.items():
+        if value is not None and name not in _PLAIN_USAGE:  # vLLM writes null for what it lacks
+            return None
+    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
 
 
 def as_stream(request: Request, body: bytes) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
-from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
+from nexus_core.dialects.hub.limits import LIMITS, completion_limit, number_of_choices
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, JsonObject, JsonValue, Operation
@@ -65,12 +65,15 @@ def _demand(
     form: JsonValue = fields.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         wanted.add(Capability.JSON)
+    limit, choices = None, 1
+    if not fields.keys().isdisjoint(LIMITS):
+        limit, choices = completion_limit(fields), number_of_choices(fields)
     options: JsonValue = fields.get("stream_options")
     return Demand(
         frozenset(wanted),
         prompt_tokens,
-        completion_limit(fields),
-        number_of_choices(fields),
+        limit,
+        choices,
         isinstance(options, dict) and options.get("include_usage") is True,
         tuple(prefixes) if prefixes else (),
         tuple(places.items()) if places else (),

@@ -1,53 +1,17 @@
-"""Tell what is an answer from what is none: whole bodies and events of streams. Pure.
+"""Tell content of a stream from errors, and from what is neither. Pure.
 
-What counts is content. A 200 may hold an error, or nothing; a stream may begin with comments,
-pings and chunks that say no more than that somebody is there.
+What counts is content. A stream may begin with comments, pings and chunks that say no more than
+that somebody is there.
 """
 
 from __future__ import annotations
 
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_report
+from nexus_core.dialects.openai_chat.answers import ENDED, failed_choice
 from nexus_core.dialects.opening import Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.types import JsonObject, Operation, is_list, is_object
-
-
-def read_failure(
-    fields: JsonObject, operation: Operation, asked: JsonObject | None = None
-) -> ErrorReport | None:
-    """Why a body that came with a good status is no answer; None where it is one.
-
-    An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
-    embedded), and the model did not end it with an error.
-
-    Args:
-        asked: the request's fields.
-    """
-    wanted = "data" if operation is Operation.EMBEDDINGS else "choices"
-    held = fields.get(wanted)
-    if is_list(held):
-        if (ended := _failed_choice(held)) is not None:
-            return read_report(ended) or read_report(fields) or _ENDED
-        if any(held) or (asked is not None and asked.get("input") == []):
-            return None
-    # What stands around choices that are there is no error by its form alone.
-    report = read_report(fields, is_error=not is_list(held))
-    if report is not None and (report.words or report.code or report.status):
-        return report
-    return ErrorReport(f"answered without {wanted}", status=502)
-
-
-_ENDED = ErrorReport(words="the model ended with an error", status=502)
-
-
-def _failed_choice(choices: list[object]) -> JsonObject | None:
-    """The choice that OpenRouter ends with finish_reason "error"."""
-    for choice in choices:
-        if is_object(choice) and choice.get("finish_reason") == "error":
-            return choice
-    return None
-
+from nexus_core.types import is_list, is_object
 
 _END_MARK = "[DONE]"
 
@@ -109,8 +73,8 @@ def reported_error(fields: object, event: str) -> ErrorReport | None:
     """The error that an event of a stream is, at its beginning or in its middle."""
     if is_object(fields):
         choices = fields.get("choices")
-        if is_list(choices) and (ended := _failed_choice(choices)) is not None:
-            return read_report(fields) or read_report(ended) or _ENDED
+        if is_list(choices) and (ended := failed_choice(choices)) is not None:
+            return read_report(fields) or read_report(ended) or ENDED
         if is_list(choices) and choices and not fields.get("error"):
             return None
     return read_report(fields, is_error=event == "error")

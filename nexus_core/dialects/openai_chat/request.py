@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from nexus_core.dialects.openai_chat.demand import read_demand
 from nexus_core.dialects.parsing import refuse_constant
@@ -23,7 +23,11 @@ PATHS = {
 _REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
 _WITH_USAGE = {"include_usage": True}
 
-_WHITESPACE = re.compile(r"[ \t\n\r]*")
+# JSON's marks with the blanks around them.
+_OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_AFTER_VALUE = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
+_CLOSE = re.compile(r"\}[ \t\n\r]*")
 
 
 def read_request(operation: Operation, body: bytes, request_id: str = "") -> Request:
@@ -121,24 +125,26 @@ def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
     fields: JsonObject = {}
     spans: dict[str, tuple[int, int]] = {}
     try:
-        at = _expect(text, _skip(text, 0), "{")
-        if text[at : at + 1] != "}":
-            while True:
+        opened = _OPEN.match(text) or _expected("{", text, 0)
+        at = opened.end()
+        if closed := _CLOSE.match(text, at):
+            at = closed.end()
+        else:
+            mark = ","
+            while mark == ",":
                 if text[at : at + 1] != '"':
                     raise ValueError(f"a key is expected at character {at}")
                 key, at = _DECODER.raw_decode(text, at)
-                start = _expect(text, _skip(text, at), ":")
+                colon = _COLON.match(text, at) or _expected(":", text, at)
+                start = colon.end()
                 value, end = _DECODER.raw_decode(text, start)
                 if key in fields:
                     raise InvalidRequestError(f"duplicate key {json.dumps(key)}", param=key)
                 fields[key] = value
                 if key in _REPLACED:
                     spans[key] = (start, end)
-                at = _skip(text, end)
-                if text[at : at + 1] != ",":
-                    break
-                at = _skip(text, at + 1)
-        at = _expect(text, at, "}")
+                after = _AFTER_VALUE.match(text, end) or _expected("}", text, end)
+                mark, at = after[1], after.end()
         if at != len(text):
             raise ValueError(f"data after the end of the object, at character {at}")
     except RecursionError as error:
@@ -148,15 +154,9 @@ def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
     return fields, spans
 
 
-def _skip(text: str, at: int) -> int:
-    match = _WHITESPACE.match(text, at)
-    return match.end() if match else at
-
-
-def _expect(text: str, at: int, mark: str) -> int:
-    if text[at : at + 1] != mark:
-        raise ValueError(f"{mark!r} is expected at character {at}")
-    return _skip(text, at + 1)
+def _expected(mark: str, text: str, at: int) -> NoReturn:
+    at = len(text) - len(text[at:].lstrip(" \t\n\r"))
+    raise ValueError(f"{mark!r} is expected at character {at}")
 
 
 def _checked_model(fields: JsonObject) -> str:

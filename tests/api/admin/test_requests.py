@@ -56,6 +56,22 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert refused == [400, 400, 404]
 
 
+async def test_bodies_are_not_kept_unless_that_is_asked_for(gateway: Gateway) -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "a secret"}]}
+    gateway.registry.set_enabled("local", False)
+    gateway.registry.set_enabled("cloud", False)
+    async with gateway.running(), client(gateway) as http:
+        await gateway.health.first_round()
+        unasked = await http.post("/v1/chat/completions", json=body)
+        request_id = unasked.headers["x-nexus-request-id"]
+        one = (await http.get(f"/nexus/requests/{request_id}")).json()
+        bodies = await http.get(f"/nexus/requests/{request_id}/bodies")
+
+    assert len(gateway.captures) == 0
+    assert one["has_body"] is False
+    assert bodies.status_code == 404
+
+
 def end(gateway: Gateway, request_id: str, **money: Any) -> None:
     """A request from its beginning to its end."""
     gateway.bus.publish(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nexus_core.api.asgi import body as receipt
-from nexus_core.api.asgi.encoding import MAX_MEMBERS, STEP_BYTES, Inflater
+from nexus_core.api.asgi.encoding import MAX_MEMBERS, STEP_BYTES, Inflater, as_utf8
 from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
@@ -366,3 +366,8 @@ async def test_a_client_that_leaves_in_the_middle_of_a_command_is_no_failure(
     assert status(await talk(port, post(length=len(BODY)) + BODY)) == 404
 
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
+@pytest.mark.parametrize("beginning", sorted(receipt._PLAIN_BEGINNINGS))
+def test_what_is_not_looked_at_begins_with_no_mark(beginning: bytes) -> None:
+    assert as_utf8(beginning + b"}") == beginning + b"}"

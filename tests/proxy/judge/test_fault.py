@@ -9,7 +9,7 @@ import pytest
 
 from nexus_core.dialects.error_report import read_error_body, read_report
 from nexus_core.dialects.openai_chat.additions import refuses_addition
-from nexus_core.dialects.openai_chat.failures import read_failure
+from nexus_core.dialects.openai_chat.answers import read_failure
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
 from nexus_core.types import Operation
 
