@@ -1,6 +1,6 @@
-"""The provider catalog: `BackendType` has one row, a `ProviderSpec`, for each kind of backend.
+"""Provider catalog: one row, a `ProviderSpec`, for each backend type.
 
-Whatever else needs a fact about a provider derives it from here.
+All other code reads facts about a provider from here.
 """
 
 from nexus_core.catalog.providers import CLOUD_TYPES, LOCAL_TYPES, OPENAI_FORMAT, BackendType

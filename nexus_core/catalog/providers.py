@@ -1,7 +1,7 @@
-"""The rows of the provider catalog, one for each kind of backend.
+"""Rows of the provider catalog, one for each backend type.
 
-A provider that speaks OpenAI's format is a row here and nothing else. What a vendor's API takes and
-refuses is from its documentation, or from reports where that is silent; the source stands beside.
+An OpenAI-compatible provider is a row here and nothing else. Facts about a vendor's API are from
+its documentation, or from reports where that is silent; each has its source beside it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _CHAT_AND_EMBEDDINGS: Mapping[Operation, DialectName] = {
 
 
 class BackendType(StrEnum):
-    """Which kind of server a backend is: a word, and its row of the catalog as `spec`."""
+    """Backend type: the value of `type` in the configuration, with its catalog row as `spec`."""
 
     spec: ProviderSpec
     is_cloud: bool
@@ -33,10 +33,10 @@ class BackendType(StrEnum):
     lacks: frozenset[Capability]  # what no backend of the type does, whatever its model
 
     def __new__(cls, word: str, spec: ProviderSpec | None = None) -> BackendType:
-        """A member, with what requests ask for at hand; `BackendType(word)` finds the one there is.
+        """Create a member; `BackendType(word)` looks up an existing one.
 
         Raises:
-            TypeError: there is a word and no row.
+            TypeError: a member without a catalog row.
         """
         if spec is None:
             raise TypeError(f"{word} has no row")

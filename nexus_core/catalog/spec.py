@@ -1,4 +1,4 @@
-"""The shape of a row of the provider catalog: what is known of one kind of backend."""
+"""Fields of a provider catalog row: `ProviderSpec`, `Quirks` and `AuthScheme`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from nexus_core.types import Capability, DialectName, Operation
 
 
 class AuthScheme(StrEnum):
-    """Which header carries a backend's key; see providers/auth/."""
+    """Header that carries a backend's key; see providers/auth/."""
 
     BEARER = "bearer"  # Authorization: Bearer KEY
     X_API_KEY = "x-api-key"
@@ -27,14 +27,14 @@ _CAPABILITIES = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quirks:
-    """Which fields of a chat a provider of OpenAI's format has another way with than OpenAI.
+    """Differences of an OpenAI-compatible provider from OpenAI in fields of chat requests.
 
-    A request with such a field is written anew; every other one passes byte for byte.
+    A request with such a field is rewritten; every other one passes byte for byte.
     """
 
-    has_developer_role: bool = True  # else such a message goes as a system message
-    takes_stream_options: bool = True  # else it reports usage unasked, and refuses the field
-    renamed: tuple[tuple[str, str], ...] = ()  # OpenAI's name of a field, and its own
+    has_developer_role: bool = True  # else sent as a system message
+    takes_stream_options: bool = True  # else it always reports usage, and refuses the field
+    renamed: tuple[tuple[str, str], ...] = ()  # OpenAI's name of a field, and the provider's
     refused: frozenset[str] = frozenset()  # sampling hints: left out, or a 422, as configured
     ignored: frozenset[str] = frozenset()  # fields without effect on the answer: left out
     takes_reasoning_back: bool = True  # else reasoning_content of earlier answers is left out
@@ -45,41 +45,41 @@ NO_QUIRKS = Quirks()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderSpec:
-    """What is known of one kind of backend before any of it is configured."""
+    """A provider's facts: URL, key, authentication, dialects, capabilities, prices."""
 
     title: str  # for people
     is_cloud: bool = False
     url: str | None = None  # of a cloud: its base, as the vendor prints it
     url_example: str | None = None  # of a cloud where each account has a URL of its own
     port: int | None = None  # of a local server: where it usually listens
-    key_variables: tuple[str, ...] = ()  # that hold its key by custom; the first that is set counts
+    key_variables: tuple[str, ...] = ()  # usual names for its key; the first that is set counts
     auth: AuthScheme = AuthScheme.BEARER
-    # What it can be asked for, and in which format; it lacks what is not there.
+    # Supported operations with their formats; a missing operation is unsupported.
     dialects: Mapping[Operation, DialectName]
-    also_lacks: frozenset[Capability] = frozenset()  # whatever the model
-    models_paths: tuple[str, ...] = ("/v1/models",)  # where it lists them; the first that is there
+    also_lacks: frozenset[Capability] = frozenset()  # for every model
+    models_paths: tuple[str, ...] = ("/v1/models",)  # of the model list; the first that exists
     quirks: Quirks = NO_QUIRKS
-    # Models are deployments, under names of their own that no list tells.
+    # Models are deployments, with the account's own names, which no list contains.
     has_deployments: bool = False
-    price_lists: tuple[str, ...] = ()  # its ids in genai-prices; the first holds for any URL
+    price_lists: tuple[str, ...] = ()  # ids in genai-prices; the first applies to any URL
     has_tiktoken: bool = False  # OpenAI's vocabularies count tokens of its models
     otel_name: str | None = None  # gen_ai.provider.name; None: as the type
-    # It is told of where its key is not set, and its prices say what local answers save.
+    # Suggested where its key is not set; its prices are the base of savings by local answers.
     is_major: bool = False
-    own_endpoints: str | None = None  # pattern: paths of its own API that people paste as the URL
-    owned_by: str | None = None  # who owns its models, as its list says
+    own_endpoints: str | None = None  # pattern: paths of its own API that users paste as the URL
+    owned_by: str | None = None  # `owned_by` in its model list
     mdns_service: str | None = None  # under which it announces itself
-    implied_tag: str | None = None  # a model whose name ends so may be asked for without it
-    embeds_text_as_floats: bool = False  # its embeddings take no tokens and know no base64
+    implied_tag: str | None = None  # end of a model's name that requests may leave out
+    embeds_text_as_floats: bool = False  # embeddings without tokens as input and without base64
 
     @property
     def dialect(self) -> DialectName:
-        """The format of its chats."""
+        """Dialect of its chat API."""
         return self.dialects[Operation.CHAT]
 
     @property
     def lacks(self) -> frozenset[Capability]:
-        """What no backend of the kind does, whatever its model."""
+        """Capabilities that no model of this backend type has."""
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )

@@ -1,4 +1,4 @@
-"""What a backend's type implies for the rest of its table in the file, and forbids. Pure."""
+"""Defaults and constraints of a backend's table by its type. Pure."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from nexus_core.types import JsonObject, PrivacyZone
 
 
 class KeyFault(NamedTuple):
-    """What is wrong with one key of a backend's table, in words for the person who wrote it."""
+    """A fault of one key in a backend's table, as a message for the user."""
 
     key: str
     text: str
 
 
 def implied_by_type(backend: JsonObject) -> JsonObject:
-    """The keys that its type gives a backend that leaves them out; its values may be of any type.
+    """Defaults by type for keys missing in a backend's table, whose values may be of any type.
 
-    A backend of no known type is refused for it; until then it reads as a local one.
+    A backend of an unknown type is refused elsewhere; here it counts as a local one.
     """
     spec = _spec_of(backend)
     is_cloud = spec is not None and spec.is_cloud
@@ -31,14 +31,14 @@ def implied_by_type(backend: JsonObject) -> JsonObject:
 
 
 def faults_by_type(backend: JsonObject) -> Iterator[KeyFault]:
-    """What is missing or out of place for a backend of its type."""
+    """Keys that are missing or invalid for a backend of this type."""
     spec, kind, url = _spec_of(backend), backend.get("type"), backend.get("url")
     has_deployments = spec is not None and spec.has_deployments
     if spec is not None and spec.is_cloud and "api_key_env" not in backend:
         text = f"is missing; type {kind} requires the environment variable of its API key"
         yield KeyFault("api_key_env", text)
     if has_deployments and "models" not in backend:
-        text = f"is missing; type {kind} does not list its deployments: name those to be served"
+        text = f"is missing; type {kind} does not list its deployments; name the ones to use"
         yield KeyFault("models", text)
     if isinstance(url, str) and has_api_version(url) and not has_deployments:
         text = (

@@ -1,4 +1,4 @@
-"""What is wrong with a key or a value of nexus.toml, in words for the person who wrote it."""
+"""Messages about faults in nexus.toml: unknown keys, invalid values, suggestions."""
 
 from __future__ import annotations
 

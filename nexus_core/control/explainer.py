@@ -1,4 +1,4 @@
-"""Where a request would go now, and why: asked of what is in force; nothing is sent or counted."""
+"""Explain the route of a request: the backend it would go to now, and why; nothing is sent."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from nexus_core.routing.what_if import with_usable
 
 
 class Explainer:
-    """Explains requests by the same context that decides them."""
+    """Explainer of routes, with the same routing context as real decisions."""
 
     def __init__(self, live: LiveConfig, parts: ProxyParts, contexts: ContextBuilder) -> None:
         self._live = live
@@ -35,10 +35,10 @@ class Explainer:
         self._contexts = contexts
 
     async def explain(self, question: Question, request: Request | None = None) -> Explanation:
-        """Where such a request would go now, and why; nothing is sent and nothing counted.
+        """Explain the route of such a request; nothing is sent and nothing counted.
 
         Args:
-            request: to be translated for whoever is chosen.
+            request: a whole request, to report its translation for the selected backend.
         """
         # As the forwarder does: what is spent counts.
         await self._parts.cost_tracker.ready(wants_prices=False)

@@ -1,4 +1,4 @@
-"""The configuration in force: backends that come and go, and its change as a whole by a reload."""
+"""The live configuration: adding and removing backends, and reloading the file."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ log = logging.getLogger(__name__)
 
 
 class LiveConfig:
-    """What is in force, for every decision from now on; whoever changes it does so here."""
+    """The configuration in force, and the only place that changes it."""
 
     def __init__(
         self, config: Config, parts: ProxyParts, fleet: Fleet, forwarder: Forwarder
@@ -33,7 +33,7 @@ class LiveConfig:
         self._has_grown = asyncio.Event()  # there may be backends of another type
 
     async def run(self) -> None:
-        """Read what was spent, and load what the backends' types need, until cancelled."""
+        """Load spending, and data that the backends' types need, until cancelled."""
         tracker = self._parts.cost_tracker
         await tracker.open()
         while True:
@@ -42,21 +42,21 @@ class LiveConfig:
             await self._has_grown.wait()
 
     def add_backend(self, backend: BackendConfig, found: ProbeResult | None = None) -> None:
-        """Take in a backend until restart; requests may go to it once this returns.
+        """Add a backend until restart; requests may go to it once this returns.
 
         Args:
-            found: what a probe of it has just shown; its models can be asked for at once.
+            found: result of a probe just made; its models can be requested at once.
 
         Raises:
-            ValueError: there is one of that name.
+            ValueError: the name is taken.
         """
         self._fleet.add(backend, found)
         self._has_grown.set()
 
     def remove_backend(self, name: str) -> None:
-        """Leave a backend out until restart. No request goes to it once this returns.
+        """Remove a backend until restart. No request goes to it once this returns.
 
-        What is under way there finishes.
+        Requests in progress there finish.
 
         Raises:
             KeyError: there is no backend of that name.
@@ -64,19 +64,19 @@ class LiveConfig:
         self._fleet.remove(name)
 
     def unsaved_changes(self) -> tuple[Change, ...]:
-        """What lasts until restart only, as changes of the configuration file."""
+        """Changes that last until restart, as changes of the configuration file."""
         return tuple(self._fleet.unsaved(self.config))
 
     def plan_reload(self, config: Config) -> ReloadPlan:
-        """What putting another configuration in force would change."""
+        """Plan a reload: the changes that another configuration would make."""
         fleet, at = self.registry.snapshots(), self.registry.clock()
         return plan_reload(self.config, config, fleet, self._parts.strategy, at)
 
     def reload(self, config: Config) -> ReloadPlan:
-        """Put another configuration in force: whole, for every decision from now on, or not at all.
+        """Apply another configuration, as a whole or not at all.
 
-        Requests under way go on with the one they came in under. What only a restart changes
-        stays as it is; the plan names it.
+        Requests in progress keep the one they began with. Keys that need a restart stay unchanged;
+        the plan names them.
         """
         plan, parts = self.plan_reload(config), self._parts
         with self.registry.together():
@@ -92,5 +92,5 @@ class LiveConfig:
         return plan
 
     def clear_cooldowns(self) -> int:
-        """End the cooldowns of all backends, as a reload does; how many there were."""
+        """End the cooldowns of all backends, as a reload does; gives their number."""
         return self.registry.cooldowns.clear_all(CooldownEnd.RELOADED)

@@ -1,4 +1,4 @@
-"""Requests that an operator sends or repeats: carried beside those of clients, answers kept."""
+"""Requests sent or replayed by the operator: run without a client, with their answers kept."""
 
 from __future__ import annotations
 
@@ -19,25 +19,25 @@ MAX_OWN_REQUESTS = 16  # under way at once
 
 
 class TooManyOwnRequestsError(NexusError):
-    """Nobody waits at the other end of an operator's request, so their number is bounded."""
+    """Too many of the operator's requests are in progress; their number is bounded."""
 
     status = 503
     code = "too_many_requests"
 
 
 class OwnRequests:
-    """Begins an operator's requests and looks after them until they end."""
+    """Runner of the operator's requests."""
 
     def __init__(self, live: LiveConfig, forwarder: Forwarder, captures: Captures) -> None:
         self._live = live
         self._forwarder = forwarder
         self._captures = captures
         self._tasks: asyncio.TaskGroup | None = None
-        self._open: dict[str, int] = {}  # under way, and the bytes of each
+        self._open: dict[str, int] = {}  # request ids in progress, and the bytes of each
 
     @contextmanager
     def carried_by(self, tasks: asyncio.TaskGroup) -> Generator[None]:
-        """Requests may begin inside the block; the group waits for their end."""
+        """Run requests in this task group inside the block; the group waits for their end."""
         self._tasks = tasks
         try:
             yield
@@ -45,11 +45,10 @@ class OwnRequests:
             self._tasks = None
 
     def begin(self, request: ProxyRequest, reply: Reply) -> None:
-        """Carry a request and keep its answer; nobody waits for its end.
+        """Start a request and keep its answer; returns at once.
 
         Raises:
-            NexusError: nobody would look after it, or too much of the kind is under way: there is
-                no connection of whose client that could be said.
+            NexusError: Nexus is not running, or too many of these requests are in progress.
         """
         if self._tasks is None:
             raise NexusError("Nexus is not running")
@@ -71,6 +70,6 @@ class OwnRequests:
         try:
             await self._forwarder.forward(request, reply)
         except Exception:
-            log.exception("failed request=%s", request.envelope.id)  # told by its events, too
+            log.exception("failed request=%s", request.envelope.id)  # its events report it, too
         finally:
             del self._open[request.envelope.id]

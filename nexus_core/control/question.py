@@ -1,4 +1,4 @@
-"""The question form of POST /nexus/explain as JSON, both ways: a request by its facts."""
+"""The `question` form of POST /nexus/explain: read from JSON and written as JSON."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _Word = Field(strict=False)
 
 
 class AskedQuestion(BaseModel):
-    """A request described by its facts, without a prompt; a fact left out is not asked for."""
+    """A request described by its facts, without a prompt; only the model is required."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -64,7 +64,7 @@ class AskedQuestion(BaseModel):
 
 
 class QuestionBody(BaseModel):
-    """The body of POST /nexus/explain that asks about a request by its facts."""
+    """Body of POST /nexus/explain with a `question`: a request described by its facts."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -72,7 +72,7 @@ class QuestionBody(BaseModel):
 
 
 def question_as_json(question: Question) -> dict[str, Any]:
-    """The body of a call that asks it."""
+    """Body of POST /nexus/explain for a question."""
     hints, demand = question.hints, question.demand
     return {
         "question": {
@@ -93,11 +93,11 @@ def question_as_json(question: Question) -> dict[str, Any]:
 
 
 def read_question(body: object) -> Question:
-    """The question of such a body, parsed JSON.
+    """Validate the parsed body of POST /nexus/explain and read its question.
 
     Raises:
-        InvalidRequestError: something of it is missing, unknown or of another kind; `param` names
-            the key, as in `question.min_tier`.
+        InvalidRequestError: a key is missing, unknown or invalid; `param` names it, as in
+            `question.min_tier`.
     """
     try:
         asked = QuestionBody.model_validate(body).question

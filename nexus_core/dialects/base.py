@@ -1,7 +1,7 @@
-"""What a wire format does for everybody else: the Dialect protocol and the values it gives.
+"""The Dialect protocol: reading and writing one wire format, and the values read from it.
 
-Pure: bytes in, values out. Money, routing and proxy know a format by nothing else. An agent gives
-answers in the dialect that its call names, and says so in `Call.dialect`.
+Pure: bytes in, values out. Money, routing and proxy use a wire format only through this protocol.
+`Call.dialect` names the dialect in which a backend's answer comes.
 """
 
 from __future__ import annotations
@@ -19,81 +19,81 @@ from nexus_core.types import DialectName, Operation, PromptParts
 
 @dataclass(frozen=True, slots=True)
 class ErrorReport:
-    """An error as a body or an event words it; what follows from it is for others to judge."""
+    """An error read from a body or a stream event; `proxy.judge` decides what follows from it."""
 
     words: str = ""  # the provider's message; empty: it gives none
     code: str = ""  # its types and codes, as words: "rate_limit_error rate_limit_exceeded"
-    status: int | None = None  # the HTTP status it tells
+    status: int | None = None  # the HTTP status stated in it
 
 
 @dataclass(frozen=True, slots=True)
 class AskedWait:
-    """Where an error's body may say how long to stay away; `now` and units are for the reader."""
+    """Retry delays stated in an error's body, unparsed; `proxy.retry_after` reads the seconds."""
 
     delays: tuple[str, ...] = ()  # durations, "34.07s": the first that makes sense counts
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])  # of whoever is behind it
+    headers: Mapping[str, str] = field(default_factory=dict[str, str])  # of the server behind it
     message: str = ""  # for people; it may name a time
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerReading:
-    """What a whole answer under a good status tells."""
+    """Usage, service tier and error of a whole answer that came with a 2xx status."""
 
     report: ErrorReport | None = None  # why it is no answer
     usage: TokenUsage | None = None
-    service_tier: str | None = None  # that served it: tiers have prices of their own
+    service_tier: str | None = None  # the tier used; each tier has its own prices
 
 
 class OpeningState(Enum):
-    """How far the beginning of a streamed answer has come."""
+    """State of the beginning of a streamed answer: waiting, begun, faulty or no stream."""
 
     WAITING = auto()  # nothing but comments and pings
-    PREFACE = auto()  # somebody is there, and has said nothing yet
+    PREFACE = auto()  # the server responds, without content so far
     BEGUN = auto()  # content
     FAULTY = auto()  # an error came before any content
     WHOLE = auto()  # a whole body in place of a stream
-    NO_STREAM = auto()  # neither
+    NO_STREAM = auto()  # neither a stream nor a whole body
 
 
 class Opening(Protocol):
-    """The first bytes of a streamed answer, held until it is known what they are."""
+    """The first bytes of a streamed answer, held until they are recognised as content or error."""
 
     @property
     def state(self) -> OpeningState: ...
 
     @property
     def held(self) -> bytearray:
-        """All that was fed."""
+        """All bytes fed so far."""
         ...
 
     @property
     def report(self) -> ErrorReport | None:
-        """Why it is faulty."""
+        """The error in state FAULTY; None in every other state."""
         ...
 
     @property
     def reported(self) -> str:
-        """The error as it came, with the backend's key cut out."""
+        """The error event's data, without the backend's key."""
         ...
 
     def feed(self, chunk: bytes) -> OpeningState:
-        """Take in what came; once there is content nothing more has to be fed."""
+        """Add bytes of the stream; gives the new state. After BEGUN nothing more has to be fed."""
         ...
 
     def end(self) -> OpeningState:
-        """The body is over."""
+        """Note the end of the body; gives the final state."""
         ...
 
 
 class StreamReader(Protocol):
-    """Follows one stream: one object, fed once for each read of the relay."""
+    """Reader of one streamed answer: usage, errors and end mark; fed once per read of the relay."""
 
     @property
     def opening(self) -> Opening: ...
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What the stream has told of it so far."""
+        """The usage reported so far; None before the first report."""
         ...
 
     @property
@@ -101,62 +101,62 @@ class StreamReader(Protocol):
 
     @property
     def text_bytes(self) -> int:
-        """How much the model has said so far."""
+        """Bytes of the model's text so far."""
         ...
 
     @property
     def report(self) -> ErrorReport | None:
-        """The first error that it told in its middle."""
+        """The first error event after content had begun."""
         ...
 
     @property
     def is_ended(self) -> bool:
-        """Its end mark came."""
+        """Whether the format's end mark came, such as `[DONE]`."""
         ...
 
     @property
     def is_complete(self) -> bool:
-        """It said that it is over, in one way or another."""
+        """Whether the answer is complete: an end mark, or a finish reason for every choice."""
         ...
 
     @property
     def is_between_events(self) -> bool:
-        """What was read last is whole: nothing of it is still to come."""
+        """Whether the last line read ended an event, so that another event may be inserted."""
         ...
 
     def read(self, lines: bytes) -> bytes:
-        """Take note of whole lines, the key cut out; what of them the client gets."""
+        """Read whole lines, already without the key; gives the bytes for the client."""
         ...
 
 
 class Dialect(Protocol):
-    """A wire format: how requests in it are read, and answers in it told."""
+    """A wire format: reading its requests, and reading and writing its answers and errors."""
 
     @property
     def name(self) -> DialectName: ...
 
     @property
     def paths(self) -> Mapping[Operation, str]:
-        """Where its API publishes what can be asked for in it."""
+        """URL path of each operation in this API."""
         ...
 
     @property
     def stream_type(self) -> str:
-        """The media type of its streams."""
+        """Media type of its streams."""
         ...
 
     # Requests ---------------------------------------------------------------------------------
 
     def read_request(self, operation: Operation, body: bytes, request_id: str = "") -> Request:
-        """Read and check what a client sent.
+        """Parse and validate a client's request body.
 
         Raises:
-            InvalidRequestError: it is not what the API takes; names the field.
+            InvalidRequestError: the body is not valid for this API; names the field.
         """
         ...
 
     def read_prompt(self, request: Request) -> PromptParts:
-        """What the tokens of its prompt are counted by."""
+        """Texts, images and tools of a request's prompt, for counting its tokens."""
         ...
 
     # Answers ----------------------------------------------------------------------------------
@@ -164,58 +164,58 @@ class Dialect(Protocol):
     def read_answer(
         self, request: Request, body: bytes, *, wants_usage: bool = True
     ) -> AnswerReading:
-        """What a whole body under a good status tells.
+        """Read a whole answer that came with a 2xx status.
 
         Raises:
-            ValueError: it is nothing of this format; says what, for people.
+            ValueError: the body is not in this format; the message is for people.
         """
         ...
 
     def text_bytes(self, body: bytes, /) -> int:
-        """How much the model says in a whole answer."""
+        """Bytes of the model's text in a whole answer."""
         ...
 
     def as_stream(self, request: Request, body: bytes) -> bytes:
-        """A whole answer told as a stream, where one was asked for.
+        """Turn a whole answer into the stream the client requested.
 
         Raises:
-            ValueError: it can't be.
+            ValueError: the answer can't be streamed: too long, or not in this format.
         """
         ...
 
     def read_stream(
         self, request: Request, clean: Callable[[str], str], *, hides_usage: bool
     ) -> StreamReader:
-        """The reader of one streamed answer.
+        """Create the reader of one streamed answer.
 
         Args:
-            clean: cuts the backend's key out of what is told of an error.
-            hides_usage: what only tells the usage is taken out: the client did not ask for it.
+            clean: removes the backend's key from error texts.
+            hides_usage: remove chunks that only report usage: the client did not request them.
         """
         ...
 
     # Errors -----------------------------------------------------------------------------------
 
     def read_error(self, body: bytes) -> ErrorReport:
-        """The error in a body that an error status announced."""
+        """Read the error in the body of an answer with an error status."""
         ...
 
     def read_wait(self, body: bytes) -> AskedWait:
-        """How long an error's body asks to stay away."""
+        """Read the retry delays stated in an error's body."""
         ...
 
     def as_error(self, body: bytes, words: str, status: int) -> bytes:
-        """An error that came under a good status as an error's body; as it is, where it may be."""
+        """Body of an error answer for an error that came with a 2xx status; unchanged if valid."""
         ...
 
     def write_error(self, words: str, kind: str) -> bytes:
-        """A provider's error in this format; `kind` is its own word for it."""
+        """Write a provider's error in this format; `kind` is the provider's error type."""
         ...
 
     def error(self, error: NexusError) -> bytes:
-        """Nexus's own error as a body."""
+        """Write one of Nexus's own errors as a response body."""
         ...
 
     def error_event(self, error: NexusError) -> bytes:
-        """The same for a stream that has begun; it stands alone between two events."""
+        """Write one of Nexus's own errors as a whole event, for a stream that has begun."""
         ...

@@ -18,10 +18,10 @@ _FORMATS = ("float", "base64")
 
 
 def check_embeddings_request(fields: JsonObject) -> None:
-    """Check what every translator relies on; unknown fields pass.
+    """Validate the fields of an embeddings request that translators read; unknown fields pass.
 
     Raises:
-        InvalidRequestError: names a field that has not its shape.
+        InvalidRequestError: names the invalid field.
     """
     _check_input(fields.get("input"))
     dimensions = fields.get("dimensions")
@@ -71,10 +71,10 @@ def _is_count(value: object) -> bool:
 def embedding_list(
     vectors: list[list[float]], *, model: str, encoding_format: str | None, tokens: int
 ) -> JsonObject:
-    """OpenAI's answer to an embeddings request.
+    """Build OpenAI's answer to an embeddings request.
 
     Raises:
-        ValueError: a number is beyond 32 bits, and base64 was asked for.
+        ValueError: a number exceeds 32 bits, and base64 was requested.
     """
     as_base64 = encoding_format == "base64"
     return {
@@ -93,10 +93,10 @@ def embedding_list(
 
 
 def with_encoding(answer: JsonObject, encoding_format: str | None) -> JsonObject:
-    """OpenAI's answer with its vectors in the asked form, for backends that know only one.
+    """Convert an embeddings answer to the requested encoding, for backends that know only one.
 
     Raises:
-        ValueError: it is no such answer.
+        ValueError: it is not an embeddings answer.
     """
     data = answer.get("data")
     if not is_list(data):
@@ -116,10 +116,10 @@ def _encoded(item: object, as_base64: bool) -> JsonObject:
 
 
 def encode_floats(values: list[float]) -> str:
-    """Numbers as OpenAI's base64: 32-bit floats, little-endian.
+    """Encode numbers as OpenAI's base64: 32-bit floats, little-endian.
 
     Raises:
-        ValueError: they are no numbers, or beyond 32 bits.
+        ValueError: an item is not a number, or exceeds 32 bits.
     """
     try:
         return b64encode(struct.pack(f"<{len(values)}f", *values)).decode()
@@ -128,10 +128,10 @@ def encode_floats(values: list[float]) -> str:
 
 
 def decode_floats(text: str) -> list[float]:
-    """The numbers of OpenAI's base64.
+    """Decode OpenAI's base64 embedding: 32-bit floats, little-endian.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not valid base64 of 32-bit floats.
     """
     try:
         packed = b64decode(text, validate=True)

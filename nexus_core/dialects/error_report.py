@@ -1,7 +1,7 @@
 """Read error bodies of backends, in any vendor's shape. Pure.
 
-A status line is one place where an error may stand. Others are the body of a 200 and an event of a
-stream; there the status is told as a number or a word, or not at all.
+Errors come with an error status, in the body of a 200, or as an event of a stream; in the last two
+the status is a number or a word in the JSON, or missing.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MAX_CODE = 100
 MAX_SCANNED = 64 * 1024  # bytes of an error's body that are looked at
 
 
-# MiniMax tells its own numbers: https://platform.minimax.io/docs/api-reference/errorcode
+# MiniMax reports its own numbers: https://platform.minimax.io/docs/api-reference/errorcode
 _MINIMAX = {
     1001: (504, "timeout"),
     1002: (429, "rate_limit"),
@@ -59,9 +59,8 @@ ANSWER_KEYS = frozenset({"choices", "data", "output"})
 def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None:
     """Read the error in a parsed body or event; None without one.
 
-    `error: null` and other empty values are no error, and neither is a mere `message` in something
-    that may be an answer: that counts with `is_error`, where the framing (an error status, an
-    `event: error`) has said so already, or where a status beside it says so.
+    `error: null` and other empty values are not errors. A mere `message` counts as one only with
+    `is_error` (an error status or `event: error` came before it) or beside an error status.
     """
     if is_list(answer):  # as Google's errors come at times
         answer = answer[0] if answer and is_object(answer[0]) else None
@@ -80,7 +79,7 @@ def read_report(answer: object, *, is_error: bool = False) -> ErrorReport | None
 
 
 def _stated(answer: JsonObject) -> JsonObject | None:
-    """What stands where errors are usually stated, as an object."""
+    """The value at the usual places of an error, as an object."""
     error = answer.get("error")
     if is_object(error) and error:
         return error
@@ -97,7 +96,7 @@ def _stated(answer: JsonObject) -> JsonObject | None:
 
 
 def _looks_like_one(answer: JsonObject) -> bool:
-    """An error without the word: `{"message": …, "code": …}`, `{"detail": …}`."""
+    """Whether it is an error object without the key `error`: `{"message": …}`, `{"detail": …}`."""
     if any(isinstance(answer.get(key), dict | list) for key in ANSWER_KEYS):
         return False
     if "detail" in answer or "error_msg" in answer or "errmsg" in answer:
@@ -109,7 +108,7 @@ def _looks_like_one(answer: JsonObject) -> bool:
 
 
 def _report(error: JsonObject, around: JsonObject) -> ErrorReport:
-    """Words, codes and status, first of the error itself, then of what stands around it."""
+    """Message, codes and status, of the error itself before those of the enclosing object."""
     codes = [
         str(value)[:_MAX_CODE]
         for fields in (error, around)
@@ -143,7 +142,7 @@ def _words(fields: JsonObject) -> str:
 
 
 def _first_text(value: object) -> str:
-    """Of FastAPI's `[{"loc": […], "msg": …}]` and the like."""
+    """The first message in a list of errors, such as FastAPI's `[{"loc": […], "msg": …}]`."""
     if is_list(value) and value:
         value = value[0]
     if is_object(value):
@@ -177,7 +176,7 @@ def _minimax(base: JsonObject) -> ErrorReport:
 
 
 def read_error_body(body: bytes) -> ErrorReport:
-    """The error in a body that an error status announced: JSON, an event, or plain text."""
+    """Read the body of an answer with an error status: JSON, an event, or plain text."""
     text = body[:MAX_SCANNED]
     if shape_of(text) is Shape.EVENTS and b"data:" in text:
         _, _, rest = text.partition(b"data:")
@@ -191,14 +190,16 @@ def read_error_body(body: bytes) -> ErrorReport:
 
 
 def read_wait(body: bytes) -> AskedWait:
-    """Where an error's body may name a wait: Google's RetryInfo, OpenRouter's copied headers."""
+    """Read the retry delays in an error's body: Google's RetryInfo, OpenRouter's copied headers."""
     error = _error_in(body)
     metadata, message = error.get("metadata"), error.get("message")
-    told = metadata.get("headers") if is_object(metadata) else None
+    headers = metadata.get("headers") if is_object(metadata) else None
     return AskedWait(
         tuple(_retry_delays(error)),
         # https://openrouter.ai/docs/api-reference/limits
-        {str(name).lower(): str(value) for name, value in told.items()} if is_object(told) else {},
+        {str(name).lower(): str(value) for name, value in headers.items()}
+        if is_object(headers)
+        else {},
         message if isinstance(message, str) else "",
     )
 
@@ -215,7 +216,7 @@ def _error_in(body: bytes) -> JsonObject:
 
 
 def _retry_delays(error: JsonObject) -> Iterator[str]:
-    """Of google.rpc.RetryInfo."""
+    """The delays in google.rpc.RetryInfo objects."""
     details = error.get("details")
     for detail in details if is_list(details) else ():
         delay = detail.get("retryDelay") if is_object(detail) else None

@@ -14,7 +14,7 @@ provider:
 | a result whose call is gone (compacted, truncated) | the user's text, with a line that says so |
 | a call twice in one turn, with one result | the call once |
 | an id that another call bore (`call_0` in every turn) | an id of its own |
-| no id, an empty id | paired by the function's name where told, else by order |
+| no id, an empty id | paired by the function's name where given, else by order |
 | `function_call` and role `function` | `tool_calls` and role `tool` |
 | an assistant message without text and calls | nothing |
 | text of the assistant between a call and its result | stands before the call |
@@ -51,7 +51,7 @@ _Content: TypeAlias = str | list[JsonObject]
 
 
 class Placed(NamedTuple):
-    """A message of the repaired history, and where it or its cause stands in the request."""
+    """A message of the repaired history, and the path of its origin in the request."""
 
     path: str  # messages[4]
     message: JsonObject
@@ -66,10 +66,10 @@ class Called(NamedTuple):
 
 
 def repair_history(messages: Sequence[Message], findings: Findings) -> list[Placed]:
-    """The messages as every provider takes them; what was repaired is noted in `changed`.
+    """Repair the messages so that every provider accepts them; repairs are noted in `changed`.
 
-    `messages` are checked and stay as they are. In what is given back results are of role `tool`,
-    and those of an assistant's turn follow it at once, one for each call, in the order of calls.
+    `messages` are validated already and not changed. In the repaired history results have the role
+    `tool` and directly follow the assistant's turn, one for each call, in the order of calls.
     """
     history = cast("Sequence[JsonObject]", messages)
     if _is_in_order(history):  # nearly always; looking costs a fifth of repairing
@@ -88,7 +88,7 @@ def calls_of(placed: Placed) -> Iterator[Called]:
 
 
 def _is_in_order(history: Sequence[JsonObject]) -> bool:
-    """Whether there is nothing to repair; False where that takes a closer look."""
+    """Whether the history is certainly in order; False means that it has to be examined."""
     ids: set[str] = set()
     expected: list[str] = []  # the results of this turn that are yet to come, the next one last
     is_opened = False
@@ -161,7 +161,7 @@ class _Writer:
         self._findings.changed.append(f"{path}: {what}")
 
     def _read_homes(self) -> dict[int, int]:
-        """Of each result that stands right behind an assistant's message: which one that is."""
+        """Index of the assistant's message for each result that directly follows one."""
         homes: dict[int, int] = {}
         last = -1
         for index, message in enumerate(self._history):
@@ -174,7 +174,7 @@ class _Writer:
         return homes
 
     def _write_turn(self, turn: list[int]) -> None:
-        """Messages of the assistant in a row, and all results of their calls."""
+        """Write consecutive messages of the assistant, and all results of their calls."""
         calls_in = {index: self._calls(index) for index in turn}
         said = [index for index in turn if calls_in[index] or not self._is_empty(index)]
         if any(call.results for index in said for call in calls_in[index]):
@@ -240,7 +240,7 @@ class _Writer:
         return self._history[index].get("content") or ""
 
     def _joined(self, call: ToolCall) -> _Content:
-        """What all results of a call say, each text once."""
+        """The texts of all results of a call, each once."""
         contents: list[_Content] = []
         texts: set[str] = set()
         for index in call.results:
@@ -273,7 +273,7 @@ class _Writer:
         self._written.append(Placed(path, {"role": "user", "content": content}))
 
     def _open(self) -> None:
-        """Put a user's line before a call that would be the first that is said."""
+        """Put a user's line before a call that would otherwise begin the history."""
         first = None
         for place, (path, message) in enumerate(self._written):
             if message["role"] == "assistant":

@@ -1,4 +1,4 @@
-"""Which wire format and which operation a path asks for: every path of every inbound API."""
+"""Inbound API paths: the wire format (dialect) and operation of each."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from nexus_core.types import Operation
 
 
 class Inbound(NamedTuple):
-    """What a client asks for by a path."""
+    """Dialect and operation of one inbound path."""
 
     dialect: Dialect
     operation: Operation
 
 
-DEFAULT: Dialect = OPENAI_CHAT  # in which is told what no inbound API was asked for
+DEFAULT: Dialect = OPENAI_CHAT  # for errors on paths of no inbound API
 
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT,)  # that clients may speak
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT,)  # supported for clients
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
 
@@ -30,12 +30,12 @@ INBOUND = {
 
 
 def operation_at(path: str) -> Operation:
-    """The operation a path asks for; chat where only another version of Nexus knows the path."""
+    """Operation of an inbound path; chat for a path that only another Nexus version knows."""
     known = INBOUND.get(path)
     return Operation.CHAT if known is None else known.operation
 
 
 def dialect_of(path: str) -> Dialect:
-    """In whose format what is asked at a path is told"""
+    """Dialect of the answers and errors at a path; OpenAI's for a path of no inbound API."""
     known = INBOUND.get(path)
     return DEFAULT if known is None else known.dialect

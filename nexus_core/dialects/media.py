@@ -51,14 +51,14 @@ _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/jav
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """A file's content, with the type that its bytes show, else the one it was given."""
+    """A file's content and media type: the type its bytes show, else the declared one."""
 
     mime_type: str  # lower case, without parameters; "" when nobody knows
     data: str = field(repr=False)  # standard base64 without blanks, padded
 
     @property
     def is_text(self) -> bool:
-        """Whether `text` makes sense of it."""
+        """Whether the content is text, which `text` decodes."""
         return self.mime_type.startswith("text/") or self.mime_type in _TEXT_TYPES
 
     def text(self) -> str:
@@ -71,15 +71,15 @@ class Media:
 
 
 def is_data_url(url: str) -> bool:
-    """Whether the URL holds its content itself."""
+    """Whether it is a `data:` URL."""
     return url[:5].lower() == "data:"
 
 
 def read_data_url(url: str) -> Media:
-    """The content of a `data:` URL (RFC 2397), base64 or percent-encoded.
+    """Decode a `data:` URL (RFC 2397), base64 or percent-encoded.
 
     Raises:
-        ValueError: in words for the client.
+        ValueError: it is invalid; the message is for the client.
     """
     head, comma, content = url[5:].partition(",")
     if not is_data_url(url) or not comma:
@@ -94,7 +94,7 @@ def read_data_url(url: str) -> Media:
 
 
 def read_base64(content: str, claimed: str = "") -> Media:
-    """Content in base64, the URL-safe sort included.
+    """Decode base64, the URL-safe alphabet included.
 
     Raises:
         ValueError: it is not base64.
@@ -110,7 +110,7 @@ def read_base64(content: str, claimed: str = "") -> Media:
 
 
 def read_file(file_data: str, filename: str | None) -> Media:
-    """A file part's content: a `data:` URL, or base64 alone with the type that its name tells.
+    """Decode a file part: a `data:` URL, or plain base64 with the media type of its file name.
 
     Raises:
         ValueError: it is neither.
@@ -121,12 +121,12 @@ def read_file(file_data: str, filename: str | None) -> Media:
 
 
 def mime_type_of(name: str) -> str:
-    """The type that a file name's or URL path's ending tells; "" when it tells none."""
+    """Media type of a file name's or URL path's extension; "" for an unknown one."""
     return _MIME_TYPES.get(name.rpartition(".")[2].lower(), "") if "." in name else ""
 
 
 def _shown_type(data: str) -> str:
-    """The type that the first bytes show; "" when they show none."""
+    """Media type by the first bytes; "" if they are not recognised."""
     for signature, mime_type in _SIGNATURES.items():
         if data.startswith(signature):
             return mime_type
@@ -136,7 +136,7 @@ def _shown_type(data: str) -> str:
 
 
 def image_size(data: str) -> tuple[int, int] | None:
-    """Width and height in pixels of an image in base64; None where its head does not tell."""
+    """Width and height in pixels of an image in base64; None if its header does not state them."""
     head = base64.b64decode(data[:_HEAD_CHARS])
     if head.startswith(b"\x89PNG") and len(head) >= 24:
         return int.from_bytes(head[16:20]), int.from_bytes(head[20:24])

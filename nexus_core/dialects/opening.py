@@ -1,4 +1,4 @@
-"""Judge the opening of a streamed answer, in any dialect. Pure: bytes in, a verdict out."""
+"""Classify the beginning of a streamed answer: content, error, or no stream. Pure; any dialect."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _NOTHING_CAME = ErrorReport("the stream ended without any content", status=502)
 
 
 class Weight(Enum):
-    """What an event of a stream amounts to before there was content."""
+    """Significance of a stream event that comes before content."""
 
     NOTHING = auto()  # a ping, no data
-    PREFACE = auto()  # a usage, an empty list of choices: somebody is there
+    PREFACE = auto()  # a usage, an empty list of choices: the server responds
     CHOICE = auto()  # the same with a choice that says nothing yet, a role at most
     CONTENT = auto()  # or an end that a model gave
     END = auto()  # the mark that nothing follows
@@ -28,16 +28,16 @@ Weigh: TypeAlias = Callable[[str, str], Weight | ErrorReport]
 
 
 class StreamOpening:
-    """The first bytes of an answer to a request for a stream; held, all of them, in `held`.
+    """The first bytes of a streamed answer, kept in `held` until they are classified.
 
-    The verdict is the same wherever the bytes are split.
+    The result is the same wherever the bytes are split.
     """
 
     def __init__(self, weigh: Weigh, clean: Callable[[str], str] = str) -> None:
         """
         Args:
-            weigh: what an event amounts to, by its type and its data.
-            clean: cuts the backend's key out of what is told of an error.
+            weigh: classifies an event by its type and its data.
+            clean: removes the backend's key from error texts.
         """
         self.held = bytearray()
         self.shape = Shape.UNKNOWN
@@ -51,7 +51,7 @@ class StreamOpening:
         self._has_choice = False
 
     def feed(self, chunk: bytes) -> OpeningState:
-        """Take in what came; once there is content nothing more has to be fed."""
+        """Add bytes of the stream; gives the new state. After BEGUN nothing more has to be fed."""
         self.held += chunk
         if self.shape is Shape.UNKNOWN:
             self.shape = shape_of(self.held)
@@ -66,7 +66,7 @@ class StreamOpening:
         return self.state
 
     def end(self) -> OpeningState:
-        """The body is over. An event that lacks its blank line counts: it may be an error."""
+        """Note the end of the body; a last event without its blank line counts too."""
         if self.shape is Shape.EVENTS and not self._is_settled:
             for event in self._parser.finish():
                 if self._take(event):
@@ -101,7 +101,7 @@ class StreamOpening:
             self.state, self.report = OpeningState.FAULTY, _NOTHING_CAME
 
     def _take(self, event: SseEvent) -> bool:
-        """Weigh an event; whether the verdict is settled by it."""
+        """Classify an event; True if it decides the state."""
         if len(event.data) > _LARGEST_ERROR_BYTES:
             self.state = OpeningState.BEGUN
             return True

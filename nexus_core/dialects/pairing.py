@@ -13,7 +13,7 @@ RESULT_ROLES = frozenset({"tool", "function"})
 
 @dataclass(slots=True, eq=False)
 class ToolCall:
-    """A call, and the results that were found for it."""
+    """A tool call, and the results found for it."""
 
     path: str
     message: int  # the index of its message
@@ -43,7 +43,7 @@ class Pairs:
 
 
 def pair_up(history: Sequence[JsonObject]) -> Pairs:
-    """Pair what belongs together, by id, by name or by order, and give every call an id."""
+    """Match tool calls and results by id, by name or by order, and give every call an id."""
     calls = _read_calls(history)
     left = {index for index, message in enumerate(history) if message["role"] in RESULT_ROLES}
     for step in (_pair_by_key, _pair_by_order, _pair_forward):
@@ -77,7 +77,7 @@ def _read_calls(history: Sequence[JsonObject]) -> list[ToolCall]:
 
 
 def _pair_by_key(history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]) -> set[int]:
-    """By id, or legacy by name: to the latest turn before it that waits for such a result."""
+    """Pair by id, or legacy by name, with the latest earlier turn that lacks such a result."""
     waiting: defaultdict[tuple[str, str], _Waiting] = defaultdict(_Waiting)
     answered: dict[tuple[str, str], ToolCall] = {}
     over: set[int] = set()
@@ -108,7 +108,7 @@ def result_key(message: JsonObject) -> tuple[str, str] | None:
 def _pair_by_order(
     history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]
 ) -> set[int]:
-    """Where one side has no id: by the function's name, else by order."""
+    """Pair where one side has no id: by the function's name, else by order."""
     whole = _Waiting()
     bare = _Waiting()
     by_name: defaultdict[tuple[str, bool], _Waiting] = defaultdict(_Waiting)
@@ -142,9 +142,9 @@ def _name_of(message: JsonObject) -> str:
 
 
 def _pair_forward(history: Sequence[JsonObject], calls: list[ToolCall], left: set[int]) -> set[int]:
-    """A result before its call, with nothing of the user's between them.
+    """Pair a result that comes before its call, with no user's message between them.
 
-    Beyond a user's message it is more likely of an earlier call with the same id.
+    Beyond a user's message it more likely belongs to an earlier call with the same id.
     """
     over = set(left)
     later: dict[tuple[str, str], ToolCall] = {}
@@ -178,17 +178,17 @@ def _without_doubles(calls: Iterable[ToolCall]) -> Iterator[ToolCall]:
         if first is not None and first is not call and not call.results:
             call.doubles = _said(first.call) == _said(call.call)
             if call.doubles:  # what else a client keeps, such as a signature, may be on either
-                first.call = {**call.call, **_told(first.call)}
+                first.call = {**call.call, **_present(first.call)}
         if not call.doubles:
             yield call
 
 
 def _said(call: JsonObject) -> object:
-    """What the model called."""
+    """Name and arguments of a call."""
     return call.get("custom") if call.get("type") == "custom" else call["function"]
 
 
-def _told(call: JsonObject) -> JsonObject:
+def _present(call: JsonObject) -> JsonObject:
     return {name: value for name, value in call.items() if value is not None}
 
 
@@ -212,7 +212,7 @@ def _name(calls: Iterable[ToolCall]) -> None:
 
 
 class _Waiting:
-    """Calls that wait for a result: the latest turn first, within a turn in their order."""
+    """Calls without a result: the latest turn first, within a turn in order."""
 
     def __init__(self) -> None:
         self._turns: list[tuple[int, deque[ToolCall]]] = []

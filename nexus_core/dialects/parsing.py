@@ -1,4 +1,4 @@
-"""Parse JSON that comes from outside: bodies, events, arguments of tools."""
+"""Parse untrusted JSON: bodies, stream events, tool arguments."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from nexus_core.types import JsonValue
 
 
 def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
-    """Parse JSON from outside.
+    """Parse untrusted JSON.
 
     Args:
-        allows_nan: NaN and infinities are numbers, as Python's servers and clients have them.
+        allows_nan: accept NaN and infinities, as servers and clients written in Python send them.
 
     Raises:
         ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
@@ -25,7 +25,7 @@ def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
 
 
 def parse_finite_json(text: str | bytes) -> JsonValue:
-    """The same for what is written again: JSON can write 1e999, but what is read of it, it can't.
+    """Parse untrusted JSON that is written again, refusing numbers that would become infinity.
 
     Raises:
         ValueError: as `parse_json`, or a number is beyond what a float holds.

@@ -11,7 +11,7 @@ from nexus_core.types import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """A request in a provider's own form, with the report that explain and headers show."""
+    """A request in a provider's format, with the report shown by explain and response headers."""
 
     body: JsonObject = field(repr=False)
     dropped: tuple[str, ...] = ()  # sampling hints the model refuses; X-Nexus-Dropped-Params
@@ -21,21 +21,21 @@ class Translation:
 
 
 class ModelFailedError(ValueError):
-    """What the model gave is no answer, and its provider says so: another model may do better."""
+    """The provider reports that the model's output is not an answer; another model may succeed."""
 
     def __init__(self, message: str, kind: str) -> None:
-        """`kind` is the provider's own word for it: MALFORMED_FUNCTION_CALL, …"""
+        """`kind` is the provider's own error type: MALFORMED_FUNCTION_CALL, …"""
         super().__init__(message)
         self.kind = kind
 
 
 class StreamFailedError(Exception):
-    """The provider said in mid-stream that it failed; the status line was long sent."""
+    """The provider reported an error in mid-stream, after the status line."""
 
     def __init__(
         self, message: str, kind: str, status: int, wait_seconds: float | None = None
     ) -> None:
-        """All are the provider's own; `status` is what it would have answered with."""
+        """All are the provider's own; `status` is the one it would have answered with."""
         super().__init__(message)
         self.message = message
         self.type = kind
@@ -45,7 +45,7 @@ class StreamFailedError(Exception):
 
 @dataclass(slots=True)
 class Findings:
-    """Collects what becomes of a request's fields while it is translated."""
+    """Collector of a translation's findings: fields dropped, changed, ignored or unsupported."""
 
     unsupported: dict[str, str] = field(default_factory=dict)  # path to why
     dropped: dict[str, str] = field(default_factory=dict)  # hint to why
@@ -53,17 +53,18 @@ class Findings:
     changed: list[str] = field(default_factory=list)
 
     def ignore(self, name: str) -> None:
-        """Note a field without effect; once, however often it stands there."""
+        """Note a field without effect, once per field."""
         if name not in self.ignored:
             self.ignored.append(name)
 
     def report(
         self, body: JsonObject, *, reject_hints: bool = False, calls: CallMapping = UNCHANGED
     ) -> Translation:
-        """The translation, unless something can't be done.
+        """The translation with its findings.
 
         Raises:
-            UnsupportedFieldsError: names all of it; with `reject_hints` the dropped hints too.
+            UnsupportedFieldsError: names every unsupported field; with `reject_hints` the dropped
+                hints too.
         """
         refused = {**self.unsupported, **self.dropped} if reject_hints else self.unsupported
         if refused:

@@ -13,7 +13,7 @@ _TICKS_PER_NANO_USD = 10  # https://docs.x.ai/developers/cost-tracking: 10**10 t
 
 
 def reported_nano_usd(usage: Mapping[str, object]) -> int | None:
-    """What the vendor says that it charges, in nano-dollars; None where it says nothing.
+    """The cost reported by the vendor, in nano-dollars; None where it reports none.
 
     https://openrouter.ai/docs/use-cases/usage-accounting: `cost`, and where the upstream vendor
     bills a key of one's own (`is_byok`) `cost_details.upstream_inference_cost` beside it.
@@ -34,19 +34,19 @@ def reported_nano_usd(usage: Mapping[str, object]) -> int | None:
 
 
 def read_service_tier(fields: Mapping[str, object]) -> str | None:
-    """Which tier served an answer, where it says so: tiers have prices of their own."""
+    """The service tier reported in an answer: each tier has its own prices."""
     tier = fields.get("service_tier")
     return tier if isinstance(tier, str) else None
 
 
 def _with_upstream(usage: Mapping[str, object], charged: int) -> int | None:
-    """With what the upstream vendor bills; None where it bills, and it is not told how much.
+    """The cost plus the upstream vendor's own bill; None where that bill is not reported.
 
-    Without a key of one's own the upstream cost may be told as well, and is within `cost`.
+    Without a key of one's own the upstream cost may be reported as well, and is part of `cost`.
     """
     details, own_key = usage.get("cost_details"), usage.get("is_byok")
-    told = details.get("upstream_inference_cost") if is_object(details) else None
-    upstream = _nano_usd(told)
+    reported = details.get("upstream_inference_cost") if is_object(details) else None
+    upstream = _nano_usd(reported)
     if own_key is True:
         return None if upstream is None else charged + upstream
     if own_key is None and upstream is not None and upstream > charged:
@@ -54,12 +54,12 @@ def _with_upstream(usage: Mapping[str, object], charged: int) -> int | None:
     return charged
 
 
-def _nano_usd(told: object) -> int | None:
+def _nano_usd(reported: object) -> int | None:
     """An amount in dollars as it is written, never by way of a binary fraction."""
-    if isinstance(told, bool) or not isinstance(told, int | float | Decimal):
+    if isinstance(reported, bool) or not isinstance(reported, int | float | Decimal):
         return None
     try:
-        usd = Decimal(repr(told)) if isinstance(told, float) else Decimal(told)
+        usd = Decimal(repr(reported)) if isinstance(reported, float) else Decimal(reported)
         if not 0 <= usd <= MAX_COST_USD:
             return None
         return int((usd * NANO).to_integral_value(ROUND_HALF_EVEN))

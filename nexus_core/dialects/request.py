@@ -1,4 +1,4 @@
-"""The request as routing, money and proxy see it, whatever wire format it came in: the envelope."""
+"""The request envelope: one client request as routing, money and proxy see it, in any format."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ MAX_MODEL_CHARS = 256  # of a model's name
 
 @dataclass(frozen=True, slots=True)
 class Demand:
-    """What a request asks of whoever serves it, as its dialect read it; no text of a prompt."""
+    """Requirements of a request on model and backend, read by its dialect; holds no prompt text."""
 
     capabilities: frozenset[Capability] = frozenset()
     prompt_tokens: int = 0  # estimated
     completion_limit: int | None = None  # tokens of one answer; None: the client set no limit
-    choices: int = 1  # how many answers are asked for
-    wants_usage: bool = False  # the client asked for the usage of its stream
+    choices: int = 1  # number of answers requested
+    wants_usage: bool = False  # the client requested usage in its stream
     # One number for each beginning of the conversation, the shortest first: equal for requests
     # that begin with the same messages. Meaningless outside this process.
     prefixes: tuple[int, ...] = ()
@@ -26,7 +26,7 @@ class Demand:
     places: tuple[tuple[Capability, str], ...] = ()
 
     def place_of(self, capability: Capability) -> str | None:
-        """The path of the first field that asks for it; None where the whole request does."""
+        """Path of the first field that needs the capability; None if the whole request does."""
         return dict(self.places).get(capability)
 
 
@@ -38,10 +38,10 @@ class Request:
     """One client request, read and checked once by the dialect it came in."""
 
     id: str  # the same in headers, logs, events and ledger
-    path: str  # that the client asked, as the pattern its API publishes
+    path: str  # of the inbound API, as its pattern is published
     dialect: DialectName
     operation: Operation
-    model: str  # as the client asked for it
+    model: str  # as the client named it
     is_streaming: bool
     demand: Demand
     body: bytes = field(repr=False)  # the very bytes that came
@@ -50,7 +50,7 @@ class Request:
     parsed: JsonObject = field(repr=False)  # the body; only dialects and translators look into it
 
     def mentions(self, phrase: str) -> bool:
-        """Whether the phrase stands in the body, however its letters are escaped there."""
+        """Whether the body contains the phrase, JSON escapes included."""
         if phrase.encode() in self.body:
             return True
         if b"\\u" not in self.body:

@@ -1,4 +1,4 @@
-"""Server-sent events: bytes to events and back, whatever the chunk borders."""
+"""Server-sent events: parse bytes to events, at any chunk borders, and encode them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _MAX_BLANK_BYTES = 8 * 1024  # of blank lines before anything else
 
 
 class Shape(Enum):
-    """What a body begins like, whatever its label says."""
+    """Kind of a body by its first bytes, regardless of its content type."""
 
     UNKNOWN = auto()  # too little has come
     EVENTS = auto()
@@ -37,7 +37,7 @@ class Shape(Enum):
 
 
 def shape_of(body: bytes | bytearray) -> Shape:
-    """What a body is that begins with these bytes: a byte order mark and blanks tell nothing."""
+    """Kind of a body by its first bytes; a byte order mark and blanks are passed over."""
     if _BOM.startswith(body[:3]) and len(body) < 3:
         return Shape.UNKNOWN
     head = bytes(body[:_MAX_BLANK_BYTES]).removeprefix(_BOM).lstrip()[:_TELLING_BYTES]
@@ -87,7 +87,7 @@ class SseParser:
         return self._events()
 
     def finish(self) -> Iterator[SseEvent]:
-        """The event that the stream ended in, where its last line or its blank line is missing.
+        """The last event of a stream that ended without its blank line or in mid-line.
 
         The standard drops it; some vendors' own SDKs do not.
         """
@@ -101,7 +101,7 @@ class SseParser:
 
     @property
     def pending_bytes(self) -> int:
-        """How much has come of an event that has not ended."""
+        """Bytes received of an unfinished event."""
         return len(self._held) + self._size
 
     def _events(self) -> Iterator[SseEvent]:
@@ -146,7 +146,7 @@ class SseParser:
 
 
 def encode_event(data: JsonObject) -> bytes:
-    """One event as OpenAI's streams have it."""
+    """Encode one event as OpenAI's streams do."""
     try:
         text = json.dumps(data, ensure_ascii=False, separators=(",", ":")).encode()
     except UnicodeEncodeError:  # a lone surrogate: half a character that a model took for one

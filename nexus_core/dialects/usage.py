@@ -2,21 +2,21 @@
 
 The shape decides, never the vendor's name. Pure: no network, no clock.
 
-Where it is looked for, the first that makes sense counts: `usage`, `x_groq.usage` (Groq's streams),
+Places, of which the first valid one counts: `usage`, `x_groq.usage` (Groq's streams),
 `choices[].usage` (Kimi's streams; of several choices the completions add up), `meta` (Cohere),
 Ollama's `prompt_eval_count` and `eval_count`, llama.cpp's `timings`. A usage whose counts are all
-0 is a placeholder, and tells nothing.
+0 is a placeholder, and is ignored.
 
-What counts when the numbers contradict each other:
-1. A count is a whole number from 0 to MAX_TOKENS; 12.0 is one, "12", true and -1 are none. A
-   prompt or completion that is none makes the whole usage worthless; a detail is left out.
-2. `total_tokens` tells which way of counting holds: reasoning may be within the completion
+Rules for numbers that contradict each other:
+1. A count is a whole number from 0 to MAX_TOKENS; 12.0 is valid, "12", true and -1 are not. An
+   invalid prompt or completion makes the whole usage invalid; an invalid detail is left out.
+2. `total_tokens` decides between ways of counting: reasoning may be within the completion
    (OpenAI) or beside it (xAI), and so may cached tokens and the prompt (OpenAI, Anthropic).
-3. Where no way gives the total, or none is told: reasoning is within the completion if it fits
+3. Where no way gives the total, or none is reported: reasoning is within the completion if it fits
    there; cached tokens are within the prompt if they fit there, but beside `input_tokens` where
    they go by Anthropic's names.
-4. A total above both leaves tokens that are billed and named nowhere. They are reasoning (Gemini's
-   OpenAI endpoint), or prompt where seconds of audio are told (Mistral). A total below is ignored.
+4. A total above both has billed tokens that no count names. They are reasoning (Gemini's OpenAI
+   endpoint), or prompt where seconds of audio are reported (Mistral). A total below is ignored.
 5. A detail never exceeds what it is part of.
 6. The cost that a vendor reports is in US dollars, rounded to the nano-dollar.
 """
@@ -34,12 +34,12 @@ from nexus_core.dialects.reported_cost import reported_nano_usd
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonValue, is_object
 
-MAX_TOKENS = 100_000_000  # that a usage may tell of one request; more is rubbish
+MAX_TOKENS = 100_000_000  # limit of a reported count; more is invalid
 
 _LONG_BODY_ENDS = 8 * 1024  # bytes of a body too long to be parsed where its usage is looked for
 
 # What may hold a usage; `"usage": null`, which some send with every chunk, does not.
-_TOLD = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
+_REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
 _DECODER = json.JSONDecoder()
 _USAGE_OBJECT = re.compile(r'"usage"\s*:\s*(?=\{)')
 
@@ -64,7 +64,7 @@ _AUDIO = ("audio_tokens",)
 
 
 class _Rank(IntEnum):
-    """How much a place is believed, where a stream tells its usage in several."""
+    """Precedence of the places of a usage, where a stream reports it in several."""
 
     COUNTERS = 1  # of the server's own speed measurement
     CHOICE = 2
@@ -77,24 +77,24 @@ class _Found(NamedTuple):
     usage: TokenUsage
 
 
-def may_tell_usage(data: bytes) -> bool:
-    """Whether a line or chunk is worth parsing for its usage; under a microsecond if not."""
+def may_report_usage(data: bytes) -> bool:
+    """Whether a line or chunk may report usage; under a microsecond for one that does not."""
     if b'"usage"' in data or b'"timings"' in data or b'eval_count"' in data:
-        return _TOLD.search(data) is not None
+        return _REPORTED.search(data) is not None
     return False
 
 
 def read_usage(fields: Mapping[str, JsonValue]) -> TokenUsage | None:
-    """The usage of an answer or of one chunk; None where it holds none that makes sense."""
+    """Read the usage of an answer or of one chunk; None where it has no valid one."""
     tally = UsageTally()
     tally.take(fields)
     return tally.usage
 
 
 def find_usage(body: bytes) -> TokenUsage | None:
-    """The usage of a JSON object that is too long to be parsed, where it stands at either end.
+    """Find the usage at either end of a JSON object that is too long to be parsed.
 
-    Text of the answer can't be taken for it: quotation marks within a JSON string are escaped.
+    Text of the answer can't be mistaken for it: quotation marks within a JSON string are escaped.
     """
     start = body[:_LONG_BODY_ENDS]
     is_embedding = b'"embedding"' in start
@@ -113,8 +113,8 @@ def find_usage(body: bytes) -> TokenUsage | None:
 class UsageTally:
     """The usage of a stream, chunk by chunk. A later one replaces an earlier one: they are totals.
 
-    A count that is 0 in the later one is kept from the earlier: some tell the prompt at the start
-    and only the completion at the end.
+    A count that is 0 in the later one is kept from the earlier: some vendors report the prompt at
+    the start and only the completion at the end.
     """
 
     def __init__(self) -> None:
@@ -123,14 +123,14 @@ class UsageTally:
         self._choices: dict[int, TokenUsage] = {}
 
     def take(self, fields: Mapping[str, JsonValue]) -> bool:
-        """Note what a chunk tells of its usage; whether it tells any."""
-        is_told = False
+        """Add the usage that a chunk reports; False if it reports none."""
+        is_reported = False
         for rank, choice, usage in _places(fields):
-            if is_told and rank is not _Rank.CHOICE:
+            if is_reported and rank is not _Rank.CHOICE:
                 break  # the first place counts; only choices are several
-            is_told = True
+            is_reported = True
             self._note(rank, choice, usage)
-        return is_told
+        return is_reported
 
     def _note(self, rank: _Rank, choice: int | None, usage: TokenUsage) -> None:
         if rank < self._rank:
@@ -146,18 +146,18 @@ class UsageTally:
 
 
 def _places(fields: Mapping[str, JsonValue]) -> Iterator[_Found]:
-    """Every place that tells a usage which makes sense, the best first."""
+    """Every place with a valid usage, by precedence."""
     is_embedding = "data" in fields and "choices" not in fields
     groq = fields.get("x_groq")
-    for told in (fields.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
-        if usage := _of_usage(told, is_embedding=is_embedding):
+    for reported in (fields.get("usage"), groq.get("usage") if isinstance(groq, dict) else None):
+        if usage := _of_usage(reported, is_embedding=is_embedding):
             yield _Found(_Rank.USAGE, None, usage)
     choices = fields.get("choices")
     for place, choice in enumerate(choices if isinstance(choices, list) else ()):
         if not isinstance(choice, dict):
             continue
-        told = choice.get("usage")
-        if told is not None and (usage := _of_usage(told)):
+        reported = choice.get("usage")
+        if reported is not None and (usage := _of_usage(reported)):
             index = choice.get("index")
             yield _Found(_Rank.CHOICE, index if isinstance(index, int) else place, usage)
     if usage := _of_usage(fields.get("meta")):
@@ -167,7 +167,7 @@ def _places(fields: Mapping[str, JsonValue]) -> Iterator[_Found]:
 
 
 def _later(before: TokenUsage, now: TokenUsage) -> TokenUsage:
-    """What holds after a second usage of the same answer."""
+    """Merge a later usage of the same answer into the earlier one."""
     if not now.prompt_tokens and before.prompt_tokens:
         now = replace(
             now,
@@ -191,7 +191,7 @@ def _later(before: TokenUsage, now: TokenUsage) -> TokenUsage:
 
 
 def _added(usages: Iterable[TokenUsage]) -> TokenUsage:
-    """Of all choices: they share the prompt, each has a completion of its own."""
+    """Sum of the choices' usages: they share the prompt, each has its own completion."""
     first, *others = usages
     for other in others:
         longer = max(first, other, key=lambda usage: usage.prompt_tokens)
@@ -271,14 +271,14 @@ def _counted(usage: Mapping[str, JsonValue], *, is_embedding: bool) -> TokenUsag
 
 
 class _Ways(NamedTuple):
-    """What a count may come to: as it is told, or with details beside it."""
+    """Possible values of a count: as reported, or with details added to it."""
 
-    likely: int  # unless the total tells otherwise
+    likely: int  # unless the total contradicts
     other: int
 
 
 def _prompts(usage: Mapping[str, JsonValue], prompt: int, cached: int) -> _Ways:
-    """Rule 3 for cached tokens."""
+    """Prompt counts with cached tokens within or beside it; rule 3."""
     by_anthropic = not usage.get("prompt_tokens") and any(name in usage for name in _BESIDE_INPUT)
     if by_anthropic or cached > prompt:
         return _Ways(prompt + cached, prompt)
@@ -288,7 +288,7 @@ def _prompts(usage: Mapping[str, JsonValue], prompt: int, cached: int) -> _Ways:
 def _completions(
     usage: Mapping[str, JsonValue], details: Mapping[str, JsonValue], completion: int
 ) -> tuple[int, _Ways]:
-    """The reasoning, and rule 3 for it."""
+    """Reasoning tokens, and completion counts with them within or beside it; rule 3."""
     within = _part(details, _REASONING)
     if within:
         ways = _Ways(completion, completion + within)
@@ -311,7 +311,7 @@ def _by_total(prompts: _Ways, completions: _Ways, total: int | None) -> tuple[in
 def _prompt_of_rest(
     usage: Mapping[str, JsonValue], completion: int | None, total: int | None, *, is_embedding: bool
 ) -> int | None:
-    """The prompt, where it has no count of its own; None where nothing tells it."""
+    """The prompt's tokens from the total, where no count is reported; None without a total."""
     cache = ("prompt_cache_hit_tokens", "prompt_cache_miss_tokens")
     if "prompt_cache_miss_tokens" in usage:
         return sum(_part(usage, (name,)) for name in cache)
@@ -323,7 +323,7 @@ def _prompt_of_rest(
 
 
 def _kept_for_an_hour(usage: Mapping[str, JsonValue]) -> int:
-    """Of what was written to a cache, which Anthropic bills higher."""
+    """Tokens written to the one-hour cache, which Anthropic bills higher."""
     return _part(_details(usage, ("cache_creation",)), ("ephemeral_1h_input_tokens",))
 
 
@@ -352,17 +352,17 @@ def _plain(prompt: int, completion: int, cached: int = 0) -> TokenUsage | None:
 
 
 def _whole(usage: Mapping[str, JsonValue], names: Iterable[str]) -> int | None:
-    """The first of these counts that is above 0, else 0; None where all are absent or null.
+    """The first of these counts above 0, else 0; None where all are absent or null.
 
     Raises:
-        ValueError: the first that is told is no number of tokens.
+        ValueError: the first count reported is invalid.
     """
     found = None
     for name in names:
-        told = usage.get(name)
-        if told is None:
+        reported = usage.get(name)
+        if reported is None:
             continue
-        found = read_count(told)
+        found = read_count(reported)
         if found is None:
             raise ValueError(name)
         if found:
@@ -370,16 +370,16 @@ def _whole(usage: Mapping[str, JsonValue], names: Iterable[str]) -> int | None:
     return found
 
 
-def _part(told: Mapping[str, JsonValue], names: Iterable[str]) -> int:
-    """The first of these that is a count above 0; 0 where none is."""
+def _part(reported: Mapping[str, JsonValue], names: Iterable[str]) -> int:
+    """The first valid count above 0 among these; 0 without one."""
     for name in names:
-        if name in told and (count := read_count(told[name])):
+        if name in reported and (count := read_count(reported[name])):
             return count
     return 0
 
 
 def _details(usage: Mapping[str, JsonValue], places: Iterable[str]) -> Mapping[str, JsonValue]:
-    """The first of these objects that there is."""
+    """The first of these keys with an object."""
     for place in places:
         details = usage.get(place)
         if isinstance(details, dict) and details:
@@ -387,12 +387,12 @@ def _details(usage: Mapping[str, JsonValue], places: Iterable[str]) -> Mapping[s
     return {}
 
 
-def read_count(told: object) -> int | None:
+def read_count(reported: object) -> int | None:
     """A number of tokens, from 0 to MAX_TOKENS; 12.0 is one. None for anything else."""
-    if told is None:
+    if reported is None:
         return None
-    if isinstance(told, float) and told.is_integer():
-        told = int(told) if abs(told) <= MAX_TOKENS else -1
-    if isinstance(told, int) and not isinstance(told, bool) and 0 <= told <= MAX_TOKENS:
-        return told
+    if isinstance(reported, float) and reported.is_integer():
+        reported = int(reported) if abs(reported) <= MAX_TOKENS else -1
+    if isinstance(reported, int) and not isinstance(reported, bool) and 0 <= reported <= MAX_TOKENS:
+        return reported
     return None

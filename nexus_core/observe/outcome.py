@@ -1,7 +1,7 @@
-"""A request that is over, and one table of the facts that every reader shows of a request.
+"""The outcome of a finished request, and one table of the facts shown about requests.
 
-The log line, the ledger's row, `GET /nexus/requests`, exports, `nexus requests` and the list on
-the screen take their keys and values from here, so that a new fact is one field and one line.
+The log line, the ledger's row, `GET /nexus/requests`, exports, `nexus requests` and the dashboard's
+list take their keys and values from here, so that a new fact is one field and one line.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from nexus_core.observe.events import RequestFinished, RequestReceived, TokenUsa
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestOutcome(RequestFinished):
-    """The finished request with what was asked; made once, and the event that says that it ended.
+    """Outcome of a request, with the request as received; also the event of its end.
 
-    As JSON it is a RequestFinished: a reader of events elsewhere got the question before.
+    As JSON it is a RequestFinished: readers of events got the RequestReceived before.
     """
 
     received: RequestReceived
@@ -30,7 +30,7 @@ class RequestOutcome(RequestFinished):
 
     @classmethod
     def of(cls, finished: RequestFinished, received: RequestReceived) -> Self:
-        """The outcome that the two events of another Nexus come to."""
+        """The outcome from the two events of another Nexus."""
         values = {one.name: getattr(finished, one.name) for one in fields(RequestFinished)}
         return cls(**values, received=received)
 
@@ -41,20 +41,20 @@ class RequestOutcome(RequestFinished):
 
     @property
     def tried(self) -> int:
-        """How many backends were tried: those that failed, and the one that did not."""
+        """Number of backends tried: those that failed, and the one that did not."""
         failed = self.attempts
         is_last_failed = bool(failed) and failed[-1].backend == self.backend
         return len(failed) + (self.backend is not None and not is_last_failed)
 
     @property
     def tokens(self) -> int | None:
-        """Of prompt and answer together."""
+        """Tokens of prompt and answer together; None where unknown."""
         usage = self.usage
         return usage.prompt_tokens + usage.completion_tokens if usage else None
 
     @property
     def cost_usd(self) -> Decimal | None:
-        """None where it is unknown, and where an answer costs nothing: never 0."""
+        """Cost in dollars; None where it is unknown, and where an answer costs nothing: never 0."""
         return self.cost.usd if self.cost else None
 
 
@@ -62,7 +62,7 @@ class RequestOutcome(RequestFinished):
 
 
 class Known(Enum):
-    """From when on a fact is known, and so where it is read."""
+    """Phase from which on a fact is known, and so where it is read."""
 
     ASKED = auto()  # with the request: of `received`
     EARLY = auto()  # before the end: of the request under way by the same name, then of the outcome
@@ -70,7 +70,7 @@ class Known(Enum):
 
 
 class Unit(Enum):
-    """How readers write a value."""
+    """Unit of a fact's value."""
 
     PLAIN = auto()
     TIME = auto()  # seconds since the epoch
@@ -81,7 +81,7 @@ class Unit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """One thing that is known of a request."""
+    """A fact about a request: its attribute, ledger column, unit and title."""
 
     name: str  # of the attribute
     known: Known = Known.END
@@ -94,7 +94,7 @@ class Fact:
     since: int | None = None
 
     def of(self, outcome: RequestOutcome) -> object:
-        """Its value; `unknown` where the path leads through nothing."""
+        """The fact's value; `unknown` where the path leads through None."""
         head, _, rest = (self.path or self.name).partition(".")
         value = getattr(outcome, head)
         if not rest:
@@ -110,7 +110,7 @@ _EARLY = Known.EARLY
 _MS = Unit.MS
 _FLAG = "INTEGER NOT NULL"
 
-# What the backend itself charges is no count: what was charged in the end is the cost.
+# The vendor's reported cost is not a count; the cost charged is a fact of its own.
 _COUNTS = tuple(one for one in fields(TokenUsage) if one.name != "cost_nano_usd")
 
 
@@ -184,7 +184,7 @@ Facts = tuple[tuple[str, Fact], ...]  # in the reader's order, by the reader's o
 
 
 def _facts(*keys: str) -> Facts:
-    """`key`, or `key=fact` where the reader's name of it is another one."""
+    """Select facts by `key`, or by `key=fact` where the reader has a key of its own."""
     pairs = [key.partition("=") for key in " ".join(keys).split()]
     return tuple((key, _FACTS[name or key]) for key, _, name in pairs)
 
@@ -201,7 +201,7 @@ LEDGER = _facts(
     "saved_model",
     *(one.name for one in _COUNTS),
 )
-# GET /nexus/requests, and what one of them tells beside that.
+# GET /nexus/requests, and the further keys of GET /nexus/requests/ID.
 LISTED = _facts(
     "id=request_id at model=asked_model served_model backend zone reason status",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated cost_usd",
@@ -212,7 +212,7 @@ DETAIL = _facts(
     "response_headers considered attempts estimated_usd price_from=price_source saved_usd",
     "saved_model is_partial overhead_ms usage client_left",
 )
-# Files, after the time.
+# Exported files, after the time.
 EXPORT = _facts(
     "id=request_id model=asked_model served_model backend zone reason status error",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
@@ -234,10 +234,10 @@ _MAY_BE_NONE = ("usage", "cost", "estimated", "saved")  # of an outcome
 
 
 def reader(facts: Facts) -> Callable[[RequestOutcome], tuple[Any, ...]]:
-    """Gives a RequestOutcome's values in the order of the facts, with few calls: for hot paths.
+    """Make a fast function that reads these facts' values from a RequestOutcome, in order.
 
     Raises:
-        ValueError: a path leads through what may be None, and is not known to.
+        ValueError: a path leads through a field not listed as one that may be None.
     """
     paths = [fact.path or fact.name for _, fact in facts]
     heads = {path.partition(".")[0] for path in paths if "." in path}
@@ -288,7 +288,7 @@ _read_log = reader(LOG)
 
 
 def log_fields(outcome: RequestOutcome) -> dict[str, object]:
-    """What the log tells of a request: always these keys, None where nothing is known."""
+    """Fields of a request's log line: always the same keys, None for unknown values."""
     values: dict[str, Any] = dict(zip(_LOG_KEYS, _read_log(outcome), strict=True))
     for key in _LOG_MS:
         if (ms := values[key]) is not None:

@@ -18,7 +18,7 @@ __all__ = ["AgentSettings", "Call", "InferenceAgent", "Response", "create_agent"
 def create_agent(
     backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
 ) -> InferenceAgent:
-    """Create the agent of a backend."""
+    """Create the agent (adapter) of a backend."""
     match backend.type.spec.dialect:
         case DialectName.OPENAI_CHAT:
             return _openai_agent(backend)(backend, engine, settings)

@@ -1,4 +1,4 @@
-"""Anthropic: POST /v1/messages with its headers; translation on both sides."""
+"""Anthropic agent: POST /v1/messages, with requests and answers translated."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class AnthropicAgent(HttpAgent):
     own_headers: Headers = (("anthropic-version", VERSION),)
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """The chat request as Anthropic's message.
+        """Translate a chat request into Anthropic's message request.
 
         Raises:
-            InvalidRequestError: a field has not its shape.
-            UnsupportedFieldsError: names every field that can't be done.
+            InvalidRequestError: a field is invalid.
+            UnsupportedFieldsError: names every field without an equivalent at Anthropic.
         """
         fields = check_chat_request(request.parsed)
         hints = self._settings.rejects_hints
@@ -60,7 +60,7 @@ class AnthropicAgent(HttpAgent):
         )
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
-        """Send it and wait for the answer's head, or all of an error.
+        """Send a call and wait for the answer's head, or for all of an error.
 
         Raises:
             UpstreamError: there is no answer.
@@ -75,10 +75,10 @@ class AnthropicAgent(HttpAgent):
         )
 
     def read_page(self, body: bytes) -> ListPage:
-        """The models in one answer; servers that speak Anthropic's API list as they like.
+        """Read a model list: Anthropic's, or one of a compatible server in any other form.
 
         Raises:
-            ValueError: it is no list of models.
+            ValueError: it is not a list of models.
         """
         answer = parse_json(body)
         if is_object(answer) and is_list(answer.get("data")):
@@ -89,7 +89,7 @@ class AnthropicAgent(HttpAgent):
 
 
 class AnthropicAnswer:
-    """How the answer to one call becomes OpenAI's."""
+    """Translator of the answer to one call into OpenAI's format."""
 
     ends_at_completion = True  # message_stop is the last event
     counts_unended_event = False
@@ -104,10 +104,10 @@ class AnthropicAnswer:
         self._include_usage = is_object(options) and options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:
-        """A whole answer.
+        """Translate a whole answer.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: it is invalid.
         """
         return translate_response(
             answer,
@@ -118,11 +118,11 @@ class AnthropicAnswer:
         )
 
     def usage(self, answer: JsonObject) -> TokenUsage | None:
-        """What the answer tells of its usage."""
+        """Read the usage of a whole answer."""
         return read_usage(answer.get("usage"))
 
     def stream(self) -> StreamTranslator:
-        """The state for a stream."""
+        """Create the translator of a stream."""
         return AnthropicStream(
             model=self._model,
             created=self._created,
@@ -132,11 +132,11 @@ class AnthropicAnswer:
         )
 
     def reported(self, answer: JsonValue) -> StreamFailedError | None:
-        """An error under a good status."""
+        """Read the error in a 2xx answer; None without one."""
         if is_object(answer) and is_object(answer.get("error")):
             return stream_failure(answer)
         return None
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
-        """Status and envelope; Anthropic says in a header when to come back."""
+        """Translate an error into status and envelope; its retry delay is in a header."""
         return *translate_error(status, body), None

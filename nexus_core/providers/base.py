@@ -22,7 +22,7 @@ from nexus_core.upstream.decoding import GZIP, inflate_whole
 
 @dataclass(frozen=True, slots=True)
 class WayBack:
-    """What to do where a backend refuses what Nexus added to a call for its own accounting."""
+    """Retry without the fields that Nexus added for its accounting, if a backend refuses them."""
 
     plain: Callable[[], Call]  # the call as the client sent it
     is_refusal: Callable[[int, bytes], bool]  # whether an error, by status and body, may be one
@@ -31,7 +31,7 @@ class WayBack:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """A request in the form that one backend takes."""
+    """A request in one backend's format, ready to be sent."""
 
     path: str
     body: bytes = field(repr=False)
@@ -45,12 +45,12 @@ class Call:
 
 
 def call_mapping(call: Call) -> CallMapping:
-    """How the calls in the answer become calls of the client's tools."""
+    """Mapping of tool calls in the answer to the client's tools."""
     return UNCHANGED if call.translation is None else call.translation.calls
 
 
 class Response(Protocol):
-    """A backend's answer in its call's dialect; its head has come, its body is still to be read."""
+    """A backend's answer in its call's dialect: status, headers, and the body still to be read."""
 
     @property
     def status(self) -> int: ...
@@ -60,11 +60,11 @@ class Response(Protocol):
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What is known of it beside the body, which may not tell."""
+        """Usage known beside the body, which may not report it."""
         ...
 
     def chunks(self) -> AsyncGenerator[bytes]:
-        """The body as it comes.
+        """The body's bytes as they arrive.
 
         Raises:
             UpstreamError: it ended early, or with an error of the provider.
@@ -72,7 +72,7 @@ class Response(Protocol):
         ...
 
     async def close(self) -> None:
-        """End the exchange; cancels what is still under way. Safe to call twice."""
+        """End the exchange, cancelling it if in progress. Safe to call twice."""
         ...
 
 
@@ -84,36 +84,36 @@ class InferenceAgent(Protocol):
 
     @property
     def keys(self) -> KeyCutter:
-        """Cuts this backend's key out of whatever it says."""
+        """Redaction of this backend's key in all that it answers."""
         ...
 
     @property
     def translates(self) -> bool:
-        """Requests are put into another form, which is work for every byte of them."""
+        """Whether requests are translated, which costs time for every byte."""
         ...
 
     @property
     def auth_hint(self) -> str:
-        """What to check when the backend refuses the key; names the variable, never the key."""
+        """Hint for a refused key; names the environment variable, never the key."""
         ...
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """Put a request into this backend's form; nothing is sent.
+        """Translate a request into this backend's format; nothing is sent.
 
         Args:
-            wants_usage: ask a stream to report its usage, whether the client did or not.
+            wants_usage: request usage in a stream, whether the client did or not.
 
         Raises:
-            InvalidRequestError: a field that has to be read has not the shape it should.
-            UnsupportedFieldsError: the provider can't do what it asks for.
+            InvalidRequestError: a field read by the translation is invalid.
+            UnsupportedFieldsError: the provider does not support a field.
         """
         ...
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
-        """Send it and wait for the answer's head.
+        """Send a call and wait for the answer's head.
 
         Args:
-            may_send: asked when there is a connection and nothing was written on it.
+            may_send: called on an open connection, before the first byte is written.
 
         Raises:
             UpstreamError: there is no answer.
@@ -121,7 +121,7 @@ class InferenceAgent(Protocol):
         ...
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
-        """List the models: never a call that costs money, never an exception."""
+        """Check health and list the models; never costs money, never raises."""
         ...
 
 
@@ -132,13 +132,13 @@ async def prepared(
     *,
     wants_usage: bool = False,
 ) -> Call:
-    """What `agent.prepare` gives; long work is done in a thread, so that the loop goes on.
+    """Run `agent.prepare`, in a thread if it may take long, so that the loop is not blocked.
 
-    A hundred tools that were never seen take 20 to 30 ms, and other requests would wait for it.
+    A hundred new tools take 20 to 30 ms, which other requests would wait for.
 
     Raises:
-        InvalidRequestError: a field that has to be read has not the shape it should.
-        UnsupportedFieldsError: the provider can't do what it asks for.
+        InvalidRequestError: a field read by the translation is invalid.
+        UnsupportedFieldsError: the provider does not support a field.
     """
     if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
         return agent.prepare(request, model, wants_usage=wants_usage)
@@ -146,7 +146,7 @@ async def prepared(
 
 
 class KeyCutter:
-    """Replace every occurrence of a backend's key by a mark, plain or as JSON may escape it."""
+    """Redaction of a backend's key: replaces it in texts and bytes, plain or escaped as in JSON."""
 
     MARK = b"[key]"
 
@@ -160,7 +160,7 @@ class KeyCutter:
         self.longest = len(self._key or b"") * _ESCAPED_BYTES  # bytes that one can take
 
     def cut(self, data: bytes) -> bytes:
-        """The same bytes without the key."""
+        """The bytes with the key replaced."""
         if self._key is None:
             return data
         if self._key in data:
@@ -171,11 +171,11 @@ class KeyCutter:
         return data
 
     def cut_headers(self, headers: Headers) -> Headers:
-        """The same headers without the key in their values."""
+        """The headers with the key in their values replaced."""
         return tuple((name, self.cut_text(value)) for name, value in headers)
 
     def cut_text(self, text: str) -> str:
-        """The same text without the key, and as Unicode that can be written."""
+        """The text with the key and lone surrogates replaced."""
         return self.cut(text.encode("utf-8", "replace")).decode()
 
 
@@ -184,19 +184,19 @@ _ESCAPED_BYTES = 12  # of a character that is escaped three times: JSON within J
 
 
 def _as_json_has_it(char: str) -> str:
-    r"""A pattern for a character: itself, \/ as PHP writes it, \u002B as .NET and Go do."""
+    r"""A pattern for a character and its JSON escapes: \/ of PHP, \u002B of .NET and Go."""
     code = "".join(f"[{digit}{digit.upper()}]" for digit in f"{ord(char):04x}")
     itself = "" if char.isalnum() else f"|{re.escape(char)}"
     return rf"(?:{re.escape(char)}|\\\\{{0,6}}(?:u{code}{itself}))"
 
 
 class ReportedError(UpstreamProtocolError):
-    """The provider says inside its answer that it failed; `status` is what it would answer with."""
+    """Error reported by the provider inside its answer; `status` is the one it stands for."""
 
     def __init__(
         self, message: str, status: int, kind: str = "", wait_seconds: float | None = None
     ) -> None:
-        """`kind` is the provider's own word: overloaded_error, MALFORMED_FUNCTION_CALL, …"""
+        """`kind` is the provider's own error type: overloaded_error, MALFORMED_FUNCTION_CALL, …"""
         super().__init__(message)
         self.wait_seconds = wait_seconds  # that it asks for before the next try
         self.status = status if 400 <= status < 600 else 502
@@ -204,10 +204,10 @@ class ReportedError(UpstreamProtocolError):
 
 
 async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> bytes:
-    """The whole body; gzip that no header tells of is inflated.
+    """Read the whole body; gzip without a Content-Encoding header is inflated.
 
     Raises:
-        UpstreamProtocolError: it is longer than `max_bytes`, or ended early.
+        UpstreamProtocolError: the body is longer than `max_bytes`, or ended early.
     """
     parts: list[bytes] = []
     size = 0

@@ -1,6 +1,6 @@
 """Model details of local servers: loaded models, context windows, capabilities.
 
-Pure readers of the servers' own answers; what is not as expected tells nothing.
+Pure readers of the servers' own answers; unexpected values are ignored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _OLLAMA_WORDS = {
 
 
 def read_ollama_ps(answer: object, names: tuple[str, ...]) -> Details:
-    """GET /api/ps lists what is in memory, and only that.
+    """Read Ollama's GET /api/ps: the models in memory.
 
     https://docs.ollama.com/api/ps
     """
@@ -42,7 +42,7 @@ def read_ollama_ps(answer: object, names: tuple[str, ...]) -> Details:
 
 
 def read_ollama_show(answer: object) -> frozenset[Capability] | None:
-    """What the model of a POST /api/show lacks; None where an old server does not tell."""
+    """Read the missing capabilities from POST /api/show; None for an old server without them."""
     told = answer.get("capabilities") if is_object(answer) else None
     if not is_list(told) or not told:
         return None
@@ -53,7 +53,7 @@ def read_ollama_show(answer: object) -> frozenset[Capability] | None:
 
 
 def read_vllm_models(answer: object, names: tuple[str, ...]) -> Details:
-    """GET /v1/models: all that is listed is in memory, with its window."""
+    """Read vLLM's GET /v1/models: every listed model is in memory, with its context window."""
     return {
         name: ModelDetails(is_loaded=True, context_tokens=_count(entry, "max_model_len"))
         for name, entry in _named(answer, "data", "id", names)
@@ -61,7 +61,7 @@ def read_vllm_models(answer: object, names: tuple[str, ...]) -> Details:
 
 
 def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
-    """GET /props tells of the one model that was loaded at the start.
+    """Read llama.cpp's GET /props, which describes the one model loaded at start.
 
     https://github.com/ggml-org/llama.cpp/blob/master/tools/server/README.md
     """
@@ -80,7 +80,7 @@ def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:
 
 
 def read_lmstudio_models(answer: object, names: tuple[str, ...]) -> Details:
-    """GET /api/v1/models: each model with its loaded instances.
+    """Read LM Studio's GET /api/v1/models: each model with its loaded instances.
 
     https://lmstudio.ai/docs/developer/rest/list
     """
@@ -114,7 +114,7 @@ def _lmstudio_details(entry: Mapping[str, Any]) -> ModelDetails:
 
 
 def with_lacks(details: Details, lacks: Mapping[str, frozenset[Capability]]) -> Details:
-    """The same with what is known of the models' abilities."""
+    """Add the missing capabilities of models to their details."""
     return {name: replace(one, lacks=lacks.get(name, one.lacks)) for name, one in details.items()}
 
 

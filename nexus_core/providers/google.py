@@ -1,4 +1,4 @@
-"""Google Gemini: :generateContent, :streamGenerateContent, :batchEmbedContents."""
+"""Google Gemini agent: :generateContent, :streamGenerateContent, :batchEmbedContents."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class GoogleAgent(HttpAgent):
     translates = True
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """The request in Gemini's form.
+        """Translate a request into Gemini's format.
 
         Raises:
-            InvalidRequestError: a field has not its shape.
-            UnsupportedFieldsError: names every field that can't be done.
+            InvalidRequestError: a field is invalid.
+            UnsupportedFieldsError: names every field without an equivalent at Google.
         """
         model = model.removeprefix(_PREFIX)
         translation = self._translate(request, model)
@@ -72,7 +72,7 @@ class GoogleAgent(HttpAgent):
         return translate_request(check_chat_request(request.parsed), model, reject_hints=hints)
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
-        """Send it and wait for the answer's head, or all of an error.
+        """Send a call and wait for the answer's head, or for all of an error.
 
         Raises:
             UpstreamError: there is no answer.
@@ -88,10 +88,10 @@ class GoogleAgent(HttpAgent):
         )
 
     def read_page(self, body: bytes) -> ListPage:
-        """The models in one answer that chat or embed; a proxy may list as OpenAI does.
+        """Read a model list: models that chat or embed; a proxy may list in OpenAI's format.
 
         Raises:
-            ValueError: it is no list of models.
+            ValueError: it is not a list of models.
         """
         answer = parse_json(body)
         if is_object(answer) and (not answer or is_list(answer.get("models"))):
@@ -103,7 +103,7 @@ class GoogleAgent(HttpAgent):
         return replace(found, names=names)
 
     def status_of(self, status: int, body: bytes) -> int:
-        """A key that Google does not know is a 400 with a reason."""
+        """Status of an error answer; Google answers an invalid key with a 400 and a reason."""
         return translate_error(status, body)[0]
 
 
@@ -115,25 +115,25 @@ def _method(request: Request) -> str:
 
 
 class _GoogleForm:
-    """What all of Google's answers have in common."""
+    """Common part of the translators of Google's answers."""
 
     counts_unended_event = True
 
     def usage(self, answer: JsonObject) -> TokenUsage | None:
-        """What the answer tells of its usage."""
+        """Read the usage of a whole answer."""
         return read_usage(answer)
 
     def reported(self, answer: JsonValue) -> StreamFailedError | None:
-        """An error under a good status."""
+        """Read the error in a 2xx answer; None without one."""
         return stream_failure(answer)
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
-        """Status, envelope, and the wait that Google asks for in the body."""
+        """Translate an error into status, envelope and the retry delay stated in the body."""
         return *translate_error(status, body), read_retry_after(body)
 
 
 class GoogleAnswer(_GoogleForm):
-    """How the answer to one chat becomes OpenAI's."""
+    """Translator of the answer to one chat request."""
 
     ends_at_completion = False  # calls, signatures and the last usage may come after finishReason
 
@@ -146,15 +146,15 @@ class GoogleAnswer(_GoogleForm):
         self._include_usage = options.get("include_usage") is True
 
     def whole(self, answer: JsonObject) -> JsonObject:
-        """A whole answer.
+        """Translate a whole answer.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: it is invalid.
         """
         return translate_response(answer, model=self._model, created=self._created, form=self._form)
 
     def stream(self) -> StreamTranslator:
-        """The state for a stream."""
+        """Create the translator of a stream."""
         return GoogleStream(
             model=self._model,
             created=self._created,
@@ -164,7 +164,7 @@ class GoogleAnswer(_GoogleForm):
 
 
 class EmbeddingsAnswer(_GoogleForm):
-    """How an answer with embeddings becomes OpenAI's."""
+    """Translator of an embeddings answer."""
 
     ends_at_completion = False
 
@@ -175,10 +175,10 @@ class EmbeddingsAnswer(_GoogleForm):
         self._tokens = estimate_tokens(call.translation.body) if call.translation else 0
 
     def whole(self, answer: JsonObject) -> JsonObject:
-        """A whole answer.
+        """Translate a whole answer.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: it is invalid.
         """
         return translate_embeddings_response(
             answer,
@@ -188,5 +188,5 @@ class EmbeddingsAnswer(_GoogleForm):
         )
 
     def stream(self) -> StreamTranslator:
-        """Embeddings come whole."""
+        """Never called: embeddings are not streamed."""
         raise AssertionError("embeddings are no stream")

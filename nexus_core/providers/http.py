@@ -63,7 +63,7 @@ class Listing:
 
 
 class NoListError(Exception):
-    """The backend answered the model list request without a list."""
+    """The answer to the model list request is not a list."""
 
     def __init__(self, why: str, status: int, refusal: Refusal) -> None:
         super().__init__(why)
@@ -110,11 +110,11 @@ class HttpAgent:
         self._headers_for_stream: Headers = (*posted, ("accept", MEDIA_TYPE))
 
     async def list_models(self) -> Listing:
-        """The models the backend tells of, page by page. Costs nothing.
+        """Request the model list, page by page. Costs nothing.
 
         Raises:
-            NoListError: it answers with something else than a list of models.
-            UpstreamError: it does not answer.
+            NoListError: the answer is not a list of models.
+            UpstreamError: there is no answer.
         """
         first, *others = self.models_paths
         try:
@@ -160,40 +160,39 @@ class HttpAgent:
             raise NoListError(f"{self._path_of(path)}: {error}", 200, Refusal.NONE) from error
 
     def read_page(self, body: bytes) -> ListPage:
-        """The models in one answer.
+        """Read one page of a model list.
 
         Raises:
-            ValueError: it is no list of models.
+            ValueError: it is not a list of models.
         """
         return parse_page(body, after=self.after_parameter)
 
     def status_of(self, status: int, body: bytes) -> int:
-        """What an error status means, where a provider uses another one than everybody."""
+        """Status of an error answer in its usual meaning; some providers use another one."""
         return status
 
     def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """All the names under which what is listed may be asked for."""
+        """Every name accepted in requests for the listed models."""
         return names
 
     def _path_of(self, path: str) -> str:
-        """A path as it is really asked for."""
+        """The path in the request, after the base URL's own."""
         return urlsplit(self._base.of(path)).path
 
     async def ask_details(self, listing: Listing) -> Mapping[str, ModelDetails] | None:
-        """What the server tells of these models beyond their names; None where it tells nothing.
+        """Request details of models: loaded, context window, capabilities; None if unavailable.
 
         Raises:
-            UpstreamError: it does not answer.
-            ValueError: it answers with something that makes no sense.
+            UpstreamError: there is no answer.
+            ValueError: the answer is invalid.
         """
         return None
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
-        """List the models: never a call that costs money, never an exception.
+        """Check health and list the models; never costs money, never raises.
 
-        Well is what can be reached, says of itself that it is there, and does not refuse the key.
-        A list of models is no condition for one whose models are configured; others need one, or
-        the word that there is none.
+        A backend is healthy if it can be reached, reports itself ready and accepts the key. A
+        model list is required only if no models are configured and the server has such a list.
         """
         started = time.monotonic()
         cause, detail, is_inconclusive = HealthCause.UNREACHABLE, None, False
@@ -220,7 +219,7 @@ class HttpAgent:
         )
 
     def _without_list(self, error: NoListError, elapsed_ms: float) -> ProbeResult:
-        """What an answer that is no list says of the backend."""
+        """Health of a backend whose answer is not a model list."""
         status, why = error.status, self.keys.cut_text(str(error))
         if error.refusal is Refusal.KEY:
             detail = f"{status}: {self.auth_hint}"
@@ -245,7 +244,7 @@ class HttpAgent:
         return ProbeResult(elapsed_ms=elapsed_ms, cause=HealthCause.UNREACHABLE, detail=why)
 
     async def _details(self, listing: Listing, seconds: float) -> Mapping[str, ModelDetails] | None:
-        """The same within a time; a server that fails here is as healthy as before."""
+        """Request details within a time limit; a failure here does not change the health."""
         try:
             async with asyncio.timeout(seconds):
                 return await self.ask_details(listing)
@@ -255,10 +254,10 @@ class HttpAgent:
     async def post(
         self, path: str, body: bytes, *, is_streaming: bool = False, may_send: MaySend = always
     ) -> UpstreamResponse:
-        """Send a request and wait for the answer's head.
+        """Send a POST request and wait for the answer's head.
 
         Args:
-            is_streaming: ask for an event stream; else for JSON.
+            is_streaming: accept an event stream, else JSON.
 
         Raises:
             UpstreamError: there is no answer.
@@ -268,13 +267,13 @@ class HttpAgent:
         return await self._send(UpstreamRequest("POST", url, headers, body, self._proxy, may_send))
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
-        """Status and body of an answer that is small by its nature."""
+        """Status and body of a GET request with a small answer."""
         headers = (*self._headers, _WANTS_JSON)
         request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
         return await read_small(await self._send(request))
 
     async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
-        """The same for a question that has a body."""
+        """Status and body of a POST request with a small answer."""
         return await read_small(await self.post(path, body))
 
     async def _send(self, request: UpstreamRequest) -> UpstreamResponse:

@@ -61,7 +61,7 @@ class LocalAgent(OpenAIAgent):
         self._shown: set[str] = set()
 
     def served_names(self, names: tuple[str, ...]) -> tuple[str, ...]:
-        """The names of the server's list, with the short forms it answers to."""
+        """Every name in the server's list, with the short forms it accepts."""
         tag = self._spec.implied_tag
         if tag is None:
             return names
@@ -69,11 +69,11 @@ class LocalAgent(OpenAIAgent):
         return tuple(dict.fromkeys((*names, *short)))
 
     async def ask_details(self, listing: Listing) -> Details | None:
-        """What the server tells of these models beyond their names; None where it tells nothing.
+        """Request details of models: loaded, context window, capabilities; None if unavailable.
 
         Raises:
-            UpstreamError: it does not answer.
-            ValueError: it answers with something else than JSON.
+            UpstreamError: there is no answer.
+            ValueError: the answer is not JSON.
         """
         source, listed = self._details_source, listing.raw
         if source is None:
@@ -89,7 +89,7 @@ class LocalAgent(OpenAIAgent):
         return with_lacks(details, self._lacks)
 
     async def _show_new(self, names: tuple[str, ...]) -> None:
-        """Ask what models can do that were not asked about yet; a few with each probe."""
+        """Request capabilities of models not yet known; a few with each probe."""
         new = [name for name in names if name not in self._shown][:_SHOWN_AT_ONCE]
         for name in new:
             status, body = await self.post_small("/api/show", json.dumps({"model": name}).encode())
@@ -137,7 +137,7 @@ def _is_text(given: object) -> bool:
 
 
 class ReencodedResponse:
-    """A whole embeddings answer of floats, given out as base64."""
+    """A whole embeddings answer, converted from floats to base64."""
 
     def __init__(self, response: Response, max_bytes: int) -> None:
         self.status = response.status
@@ -151,7 +151,7 @@ class ReencodedResponse:
         """The body, once all of it is here.
 
         Raises:
-            UpstreamProtocolError: it ended early, is too long, or no embeddings answer.
+            UpstreamProtocolError: it ended early, is too long, or not an embeddings answer.
         """
         body = await read_whole(self._response, self._max_bytes)
         try:

@@ -38,14 +38,14 @@ class ListPage:
 
 
 def read_page(answer: object, *, after: str = "after") -> ListPage:
-    """Read the models of an answer.
+    """Read one page of a model list, in any known form.
 
     Args:
         answer: parsed JSON.
-        after: the parameter that asks for what follows a page's `last_id`.
+        after: the query parameter for the page after `last_id`.
 
     Raises:
-        ValueError: it is no list of models; the message is for people.
+        ValueError: it is not a list of models; the message is for people.
     """
     listed = _find_list(answer, _MAX_DEPTH)
     if listed is None:
@@ -87,7 +87,7 @@ def _name(entry: object) -> str | None:
 
 
 def _next_query(page: Entry, after: str) -> Query:
-    """A page says where the list goes on: by a last id, a token, a link or a page's number."""
+    """Query of the next page: from a last id, a token, a link or a page number."""
     last = page.get("last_id")
     if page.get("has_more") is True and isinstance(last, str) and last:
         return ((after, last),)
@@ -102,7 +102,7 @@ def _next_query(page: Entry, after: str) -> Query:
 
 
 def _query_of_link(page: Entry) -> Query:
-    """Of a link only the query is taken: an answer does not say to whom the key is sent."""
+    """Query of a link; its host is ignored: an answer must not decide where the key is sent."""
     links = page.get("links")
     link = page.get("next") or (links.get("next") if is_object(links) else None)
     if not isinstance(link, str):
@@ -149,7 +149,7 @@ _BAD_KEY = re.compile(
 
 
 def read_refusal(status: int, body: bytes) -> Refusal:
-    """Classify a refused model list by status and words."""
+    """Classify a refused model list by status and message."""
     text = body[:4096].decode("utf-8", "replace")
     if status == 401:
         return Refusal.LISTING if _LACKS_SCOPE.search(text) else Refusal.KEY
@@ -161,7 +161,7 @@ def read_refusal(status: int, body: bytes) -> Refusal:
 
 
 def _what_else(answer: object) -> str:
-    """Why it is no list, with the words of an error."""
+    """Why the answer is not a list, with the error's message."""
     error = answer.get("error") if is_object(answer) else None
     told = error.get("message") if is_object(error) else error
     if isinstance(told, str) and told:
@@ -170,9 +170,9 @@ def _what_else(answer: object) -> str:
 
 
 def parse_page(body: bytes, *, after: str = "after") -> ListPage:
-    """The models in an answer's body.
+    """Read the models in an answer's body.
 
     Raises:
-        ValueError: it is no list of models.
+        ValueError: it is not a list of models.
     """
     return read_page(parse_json(body), after=after)

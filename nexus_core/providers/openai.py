@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 class PlainResponse:
-    """An answer that is passed on as it comes; what it tells of its usage stands in its body."""
+    """An answer relayed unchanged; its usage is in its body."""
 
     def __init__(self, response: UpstreamResponse) -> None:
         self.status = response.status
@@ -35,7 +35,7 @@ class PlainResponse:
 
 
 class OpenAIAgent(HttpAgent):
-    """A backend that speaks OpenAI's API; requests pass to it as they are, but for its quirks."""
+    """Agent of an OpenAI-compatible backend; requests pass unchanged but for its quirks."""
 
     own_paths = tuple(PATHS.values())
 
@@ -50,10 +50,10 @@ class OpenAIAgent(HttpAgent):
         self.translates = self._quirks is not None
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """The request as it came, but for the model's name and a stream's wish for its usage.
+        """Prepare a request: unchanged but for the model's name, stream usage and quirks.
 
         Raises:
-            UnsupportedFieldsError: the provider refuses a sampling hint, and that is to be told.
+            UnsupportedFieldsError: the provider refuses a sampling hint, and hints are not dropped.
         """
         adds_usage = (
             wants_usage
@@ -99,7 +99,7 @@ class OpenAIAgent(HttpAgent):
         return WayBack(plain, refuses_addition, remember)
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
-        """Send it and wait for the answer's head.
+        """Send a call and wait for the answer's head.
 
         Raises:
             UpstreamError: there is no answer.
@@ -110,7 +110,7 @@ class OpenAIAgent(HttpAgent):
 
 
 def _deployment(path: str, model: str) -> str:
-    """Where a model of Azure's dated API is asked."""
+    """Path of a deployment in Azure's API with dated versions."""
     version, _, rest = path[1:].partition("/")
     return f"/{version}/deployments/{quote(model, safe='')}/{rest}"
 
@@ -118,7 +118,7 @@ def _deployment(path: str, model: str) -> str:
 def _written(fields: JsonObject, model: str, *, adds_usage: bool) -> bytes:
     """
     Raises:
-        InvalidRequestError: JSON can't hold what was read of the request.
+        InvalidRequestError: the request has a value that JSON can't hold.
     """
     body = {**fields, "model": model}
     if adds_usage:

@@ -1,4 +1,4 @@
-"""Translated answers of a provider in OpenAI's format: whole, streamed, or an error."""
+"""Answers translated into OpenAI's format: whole, streamed, or an error."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _EVENTS = ("content-type", f"{MEDIA_TYPE}; charset=utf-8")
 
 
 class StreamTranslator(Protocol):
-    """The state of one stream: the provider's events in, OpenAI's chunks out."""
+    """Translator of one stream: the provider's events in, OpenAI's chunks out."""
 
     @property
     def is_complete(self) -> bool: ...
@@ -41,47 +41,47 @@ class StreamTranslator(Protocol):
     def usage(self) -> TokenUsage | None: ...
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
-        """The chunks that this event gives.
+        """Translate one event into chunks.
 
         Raises:
-            StreamFailedError: the provider says that it failed.
-            ValueError: what comes makes no sense.
+            StreamFailedError: the provider reported an error.
+            ValueError: the event is invalid.
         """
         ...
 
     def finish(self) -> list[JsonObject]:
-        """What is due once a complete stream is over."""
+        """Chunks due after a complete stream."""
         ...
 
 
 class AnswerTranslator(Protocol):
-    """How one call's answer becomes OpenAI's."""
+    """Translator of one call's answer into OpenAI's format."""
 
     ends_at_completion: bool  # the provider's last event is known for one; else the body's end is
     counts_unended_event: bool  # its own SDK reads a last event that lacks its blank line
 
     def whole(self, answer: JsonObject) -> JsonObject:
-        """A whole answer.
+        """Translate a whole answer.
 
         Raises:
-            ValueError: it makes no sense.
+            ValueError: it is invalid.
         """
         ...
 
     def usage(self, answer: JsonObject) -> TokenUsage | None:
-        """What a whole answer tells of its usage, which OpenAI's form may not hold all of."""
+        """Read the usage of a whole answer; OpenAI's format may not hold all of it."""
         ...
 
     def stream(self) -> StreamTranslator:
-        """The state for a stream."""
+        """Create the translator of a stream."""
         ...
 
     def reported(self, answer: JsonValue) -> StreamFailedError | None:
-        """The error that a parsed body under a good status is; None where it is none."""
+        """Read the error in the parsed body of a 2xx answer; None without one."""
         ...
 
     def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
-        """Status, OpenAI's envelope, and how many seconds the provider asks to wait."""
+        """Translate an error into status, OpenAI's envelope and the retry delay in seconds."""
         ...
 
 
@@ -89,7 +89,7 @@ def dump_body(body: JsonObject) -> bytes:
     """A translated request as bytes, in ASCII: texts may hold lone surrogates.
 
     Raises:
-        InvalidRequestError: it is nested deeper than can be written, or has a number that JSON
+        InvalidRequestError: it is nested too deep to be written, or has a number that JSON
             can't hold: 1e999 is read as infinity.
     """
     try:
@@ -107,7 +107,7 @@ async def translated(
     is_streaming: bool,
     max_bytes: int,
 ) -> Response:
-    """The answer in OpenAI's format. An error's body is read here: it may change the status.
+    """Translate an answer. An error's body is read here: it may change the status.
 
     Raises:
         UpstreamError: an error's body ended early.
@@ -144,7 +144,7 @@ def _retry_after(headers: Headers, seconds: float | None) -> Headers:
 
 @dataclass(slots=True)
 class Ready:
-    """An answer whose body is known."""
+    """An answer with its whole body in memory."""
 
     status: int
     headers: Headers
@@ -161,7 +161,7 @@ class Ready:
 
 
 class TranslatedWhole:
-    """A whole answer, translated once all of it is here."""
+    """A whole answer, translated after its last byte."""
 
     def __init__(
         self, response: UpstreamResponse, translator: AnswerTranslator, max_bytes: int
@@ -178,7 +178,7 @@ class TranslatedWhole:
         """The body.
 
         Raises:
-            UpstreamProtocolError: it ended early, is too long, or makes no sense.
+            UpstreamProtocolError: it ended early, is too long, or is invalid.
         """
         body = await read_whole(self._response, self._max_bytes)
         try:
@@ -196,7 +196,7 @@ class TranslatedWhole:
 
 
 class TranslatedStream:
-    """A stream, translated event by event; holds no more than one event."""
+    """A stream, translated event by event; holds at most one event."""
 
     def __init__(
         self, response: UpstreamResponse, translator: AnswerTranslator, max_bytes: int
@@ -214,16 +214,16 @@ class TranslatedStream:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What the provider reported so far, whether the client asked for it or not."""
+        """The usage reported so far, requested by the client or not."""
         return self._stream.usage
 
     async def chunks(self) -> AsyncGenerator[bytes]:
-        """OpenAI's events, each as soon as its cause has come.
+        """OpenAI's events, each as soon as possible.
 
-        An empty piece has nothing for the client, and says that the backend is alive.
+        An empty piece has nothing for the client, and shows that the backend is alive.
 
         Raises:
-            UpstreamProtocolError: it ended early, reported an error, or makes no sense.
+            UpstreamProtocolError: it ended early, reported an error, or is invalid.
         """
         stream, has_begun = self._stream, False
         chunks = self._response.chunks()
@@ -256,10 +256,10 @@ class TranslatedStream:
         yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
     async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
-        """The beginning of an event stream, whatever its label says; empty: too little has come.
+        """Recognise an event stream by its first bytes, not its content type; empty: not yet known.
 
         Raises:
-            UpstreamProtocolError: it is something else.
+            UpstreamProtocolError: it is not an event stream.
         """
         self._head += chunk
         self._shape = shape_of(self._head)
@@ -278,7 +278,7 @@ class TranslatedStream:
         raise UpstreamProtocolError("answered a streaming request without a stream")
 
     def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:
-        """Append what these events give to `made`, up to where something is wrong with them."""
+        """Translate events and append the chunks to `made`, up to the first invalid event."""
         try:
             for event in events:
                 for piece in self._stream.feed(event):
@@ -290,7 +290,7 @@ class TranslatedStream:
 
 
 def _is_comment(chunk: bytes) -> bool:
-    """Nothing but comments and blank lines: they do not say that the model is alive."""
+    """Whether there are only comments and blank lines, which are no sign of life of the model."""
     return chunk.startswith((b":", b"\n", b"\r")) and all(
         not line or line.startswith(b":") for line in chunk.splitlines()
     )
@@ -302,7 +302,7 @@ def _as_reported(error: StreamFailedError) -> ReportedError:
 
 
 def _raise_reported(body: bytes, translator: AnswerTranslator) -> None:
-    """Raise what a body under a good status says of a failure, if it does."""
+    """Raise the error reported in the body of a 2xx answer, if any."""
     try:
         answer = parse_json(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""One try at one backend: its slot, its charge, the exchange, the answer passed on."""
+"""One attempt at one backend: slot, charge, exchange, and the answer relayed to the client."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from nexus_core.upstream.base import UpstreamError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProxyParts:
-    """What it takes to carry requests to backends; the same for all of them."""
+    """Shared parts of all attempts: registry, agents, strategy, cost tracker, bus, clock."""
 
     agents: Mapping[str, InferenceAgent]  # by the backend's name
     registry: Registry
@@ -48,7 +48,7 @@ class ProxyParts:
 
 @dataclass(frozen=True, slots=True)
 class FailedAttempt:
-    """A try that gave the client nothing: another backend may be tried."""
+    """An attempt that failed before the client's answer began: another backend may be tried."""
 
     failure: Failure
     route: SelectedRoute  # whose failure it is
@@ -56,7 +56,7 @@ class FailedAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One exchange with the first candidate of a decision, whose slot is held already."""
+    """One exchange with the first candidate of a decision, whose slot is already held."""
 
     parts: ProxyParts
     flight: InFlight
@@ -64,10 +64,10 @@ class Attempt:
     number: int  # 1 for the first backend tried
 
     async def run(self) -> FailedAttempt | None:
-        """Try it; how it failed, or None if the client was answered. Gives the slot back.
+        """Run the attempt; gives its failure, or None if the client was answered. Frees the slot.
 
         Raises:
-            NexusError: the request is over, whatever other backends there are.
+            NexusError: the request is over; no other backend may be tried.
         """
         parts, record, choice = self.parts, self.flight.record, self.decision.order[0]
         request, backend = record.request, choice.backend
@@ -110,7 +110,7 @@ class Attempt:
     async def _exchange(
         self, exchange: Exchange, call: Call, selected: SelectedRoute
     ) -> Failure | None:
-        """Send the call and pass its answer on; what the registry learns of the backend by it."""
+        """Send the call and relay its answer; report the backend's behaviour to the registry."""
         record, blame, registry = self.flight.record, self.flight.blame, self.parts.registry
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
@@ -148,10 +148,10 @@ class Attempt:
 
 
 async def deliver(flight: InFlight, answer: Answer) -> None:
-    """Pass an answer on to the client, from the route chosen last.
+    """Relay an answer to the client, from the route selected last.
 
     Raises:
-        UpstreamFailedError: its stream ended early, or nothing came for too long.
+        UpstreamFailedError: its stream ended early, or no data came within the idle timeout.
         StreamFaultError: the backend reported an error in the middle of its stream.
     """
     record, reply = flight.record, flight.reply
@@ -171,7 +171,7 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
 async def _relay(
     flight: InFlight, selected: SelectedRoute, first: bytes, relay: StreamRelay
 ) -> None:
-    """Pass a stream on to its end, and note what it reports of its usage."""
+    """Relay a stream to its end, and note its reported usage."""
     name, model = selected.backend.name, selected.model
     idle, is_whole = flight.server.idle_timeout_seconds, False
     try:

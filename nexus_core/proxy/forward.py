@@ -27,7 +27,7 @@ from nexus_core.types import PrivacyZone
 
 
 class Forwarder:
-    """Carries requests to backends; one for the life of the process."""
+    """Forwarder of requests to backends; one for the life of the process."""
 
     def __init__(
         self,
@@ -50,30 +50,30 @@ class Forwarder:
 
     @property
     def in_flight(self) -> int:
-        """How many requests are under way."""
+        """Number of requests in flight."""
         return len(self._running)
 
     def configure(self, server: ServerConfig, routing: RoutingConfig) -> None:
-        """Go by these from the next request on."""
+        """Use these settings from the next request on."""
         self._server, self._routing = server, routing
 
     async def idle(self) -> None:
-        """Return once no request is under way."""
+        """Return once no request is in flight."""
         await self._idle.wait()
 
     def end_all(self) -> None:
-        """End every request under way, streams with an error event, and all that come later."""
+        """End every request in flight, streams with an error event, and every later one."""
         self._is_ending = True
         at = asyncio.get_running_loop().time()
         for flight in self._running:
             flight.end(_shutting_down(), at)
 
     def end_zone(self, zone: PrivacyZone) -> int:
-        """End the requests under way at the zone's backends; how many there were."""
+        """End the requests in flight at the zone's backends; gives their number."""
         return self._end(f"the {zone} zone", lambda backend: backend.zone is zone)
 
     def end_backend(self, name: str) -> int:
-        """End the requests under way at a backend; how many there were."""
+        """End the requests in flight at a backend; gives their number."""
         return self._end(f'backend "{name}"', lambda backend: backend.name == name)
 
     def _end(self, what: str, is_meant: Callable[[BackendSnapshot], bool]) -> int:
@@ -87,7 +87,7 @@ class Forwarder:
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
-        """Answer a request through `reply`, whatever happens to it.
+        """Answer a request through `reply`, in every case.
 
         Cancel the calling task when the client leaves: the upstream exchange ends with it.
         """
@@ -160,7 +160,7 @@ class Forwarder:
         await self._pass_failure_on(flight, last.failure)
 
     async def _pass_failure_on(self, flight: InFlight, failure: Failure) -> None:
-        """The last backend's failure is the client's answer."""
+        """Answer the client with the last backend's failure."""
         verdict = failure.verdict
         if isinstance(verdict, NexusError):
             raise verdict
@@ -168,7 +168,7 @@ class Forwarder:
         flight.record.broke(failure.why)
 
     async def _wait_for_spending(self, record: RequestProgress) -> None:
-        """Right after a start: no money is spent before the month's spending is known."""
+        """Wait until the month's spending is known: only then may money be spent."""
         tracker = self._cost_tracker
         has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
         if tracker.opened.is_set() and not has_cloud:
@@ -178,10 +178,10 @@ class Forwarder:
         record.waited(time.monotonic() - started)
 
     async def _decide(self, record: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        """A decision; if it has a candidate, the first one's slot is held for the caller.
+        """Decide the route; the slot of the first candidate, if any, is held for the caller.
 
-        Between a decision and its slot nothing is awaited: no other request takes the slot, and no
-        switch is turned, between the two.
+        Nothing is awaited between a decision and its slot: no other request takes the slot, and no
+        operator switches a backend, between the two.
         """
         decision, has_waited = self._take(record, tried), False
         started = time.monotonic()
@@ -236,7 +236,7 @@ class Forwarder:
         return route(request.need, self.contexts.build(request.client, tried))
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
-        """Why nobody can serve it; near names are looked for a few at a time."""
+        """The error of a request that no backend can serve; similar names are searched in steps."""
         known = KnownNames(decision.context)
         near = await shortlist(asked_name(decision), known) if is_unknown(decision) else ()
         return refuse(decision, near)

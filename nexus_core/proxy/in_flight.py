@@ -1,4 +1,4 @@
-"""A request under way: who asked, where the answer goes, and what ends it before its own end."""
+"""A request in flight: its progress, its reply, its deadline, and how to end it early."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from nexus_core.proxy.reply import Reply
 
 @dataclass(slots=True, eq=False)
 class InFlight:
-    """One request while it is carried; its time-outs are those it came in under."""
+    """One request in flight; a reload does not change its time-outs."""
 
     record: RequestProgress
     reply: Reply
     blame: Blame
     server: ServerConfig
     deadline: asyncio.Timeout = field(repr=False)
-    ended_with: UpstreamFailedError | None = None  # by somebody, before its time was over
+    ended_with: UpstreamFailedError | None = None  # ended before its deadline, by `end`
 
     def end(self, error: UpstreamFailedError, at: float) -> bool:
-        """End it at a moment on the loop's clock; the client is told `error`.
+        """End it at a time on the loop's clock; the client gets `error`.
 
-        False if its time is over already, which can't be changed any more.
+        False if its deadline has already passed, which can't be changed any more.
         """
         if self.deadline.expired():
             return False
@@ -36,11 +36,11 @@ class InFlight:
 
     @property
     def has_run_out(self) -> bool:
-        """Its time is over, and not because somebody ended it."""
+        """Whether its deadline has passed; False if `end` was called."""
         return self.ended_with is None and self.deadline.expired()
 
     @property
     def too_late(self) -> str:
-        """What is said of a request whose time is over, for people."""
+        """Error message for a request that exceeded its deadline."""
         seconds = self.server.request_timeout_seconds
         return f"no complete answer within request_timeout_seconds ({seconds:g})"

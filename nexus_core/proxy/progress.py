@@ -1,4 +1,4 @@
-"""Progress of one request, and the events and the log line about it."""
+"""Progress of one request, its events and its log line."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ CLIENT_LEFT = 499  # as nginx writes it in its log; nobody is there to receive i
 
 @dataclass(slots=True)
 class RequestProgress:
-    """One request from its arrival to its outcome; every change worth knowing is published.
+    """State of one request from arrival to outcome; publishes an event for each phase.
 
-    Its methods are the request's phases and alone write to it: read it freely, set nothing.
+    Its methods are the request's phases and the only writers: other code only reads it.
     """
 
     request: ProxyRequest
@@ -49,16 +49,16 @@ class RequestProgress:
     decision: RouteDecision | None = None
     route: SelectedRoute | None = None  # of the last attempt, as it was decided
     dropped_hints: tuple[str, ...] = ()
-    expected_cost: Cost | None = None  # of the answer that is about to begin
+    expected_cost: Cost | None = None  # of the answer about to begin
     status: int = CLIENT_LEFT
     error: str | None = None
     failed: bool = False
     client_left: bool = False
-    is_at_backend: bool = False  # an exchange is under way, not a wait for a slot
+    is_at_backend: bool = False  # an exchange is in progress, not a wait for a slot
     first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
-    charge: Charge | None = None  # of the attempt under way, or of the one that answered
-    reported_usage: ReportedUsage | None = None  # what came of that attempt, in tokens
+    charge: Charge | None = None  # of the attempt in progress, or of the one that answered
+    reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
     headers: Headers = ()
     attempts: tuple[Attempt, ...] = ()  # the failed ones
 
@@ -66,7 +66,7 @@ class RequestProgress:
 
     @property
     def selected(self) -> SelectedRoute | None:
-        """Who was selected last and why, with Nexus's own share of the time up to now."""
+        """The route selected last, with Nexus's own overhead up to now; None before a selection."""
         route, budget = self.route, self.cost_tracker.budget
         if route is None:
             return None
@@ -86,13 +86,13 @@ class RequestProgress:
 
     @property
     def has_begun(self) -> bool:
-        """The client's answer has begun: nothing fails over from here on."""
+        """Whether the client's answer has begun; from then on nothing fails over."""
         return self.first_byte_ms is not None
 
     # --- towards an answer ---------------------------------------------------------------
 
     def received(self) -> None:
-        """The request is valid and in."""
+        """The request arrived and is valid."""
         request = self.request
         self.question = question = RequestReceived(
             at=self.now(),
@@ -108,11 +108,11 @@ class RequestProgress:
         self.bus.publish(question)
 
     def waited(self, seconds: float) -> None:
-        """So long it was backends, or money, that it waited for, and not Nexus."""
+        """The request waited this long for a backend or for the month's spending, not for Nexus."""
         self.upstream_seconds += seconds
 
     def decided(self, decision: RouteDecision, seconds: float) -> None:
-        """The router has found candidates or none, after so long a wait for backends."""
+        """The router has decided, after this wait for backends."""
         self.decision = decision
         self.upstream_seconds += seconds
 
@@ -136,7 +136,7 @@ class RequestProgress:
         )
 
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
-        """The attempt begins: count and reserve for it; nothing may be awaited before it."""
+        """An attempt begins: reserve its expected cost; nothing may be awaited before."""
         self.is_at_backend = True
         at = self.now()
         self.charge = Charge(self.cost_tracker, self.request, backend, model, at)
@@ -144,11 +144,11 @@ class RequestProgress:
             self._publish_budget(at)
 
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
-        """The selected backend is not sent these sampling hints: its model does not take them."""
+        """Sampling hints were dropped, which the selected backend's model does not support."""
         self.dropped_hints = hints
 
     async def counted(self) -> None:
-        """Wait until the prompt is counted: long done when an answer begins."""
+        """Wait until the prompt's tokens are counted; usually done when an answer begins."""
         if self.charge is not None:
             await self.charge.counted(self.now())
 
@@ -167,13 +167,13 @@ class RequestProgress:
         )
 
     def exchange_ended(self, *, is_free: bool) -> None:
-        """No backend has it any more; with `is_free` none took it on, so that it costs nothing."""
+        """The exchange is over; with `is_free` the backend did no work, and it costs nothing."""
         self.is_at_backend = False
         if is_free:
             self._drop_charge()
 
     def fell_back_to(self, selected: SelectedRoute | None) -> None:
-        """Nobody answered: the failure that is passed on is this route's."""
+        """All attempts failed; the client gets this route's failure."""
         self.route = selected
         if selected is not None:
             self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
@@ -181,7 +181,7 @@ class RequestProgress:
     # --- the answer ----------------------------------------------------------------------
 
     def answered(self, answer: Answer) -> None:
-        """The answer is about to begin: learn what it costs, or is expected to cost."""
+        """An answer is about to begin: note its usage and its cost, final or expected."""
         if answer.status >= 400:
             self._drop_charge()
             return
@@ -210,37 +210,37 @@ class RequestProgress:
         )
 
     def relayed(self, usage: ReportedUsage) -> None:
-        """The stream is over, or broke off: what came of it."""
+        """The stream ended or was cut, with this usage."""
         self.reported_usage = usage
 
     # --- how it may end ------------------------------------------------------------------
 
     def left(self) -> None:
-        """The client has gone."""
+        """The client closed its connection."""
         self.client_left = True
 
     def broke(self, error: str) -> None:
-        """The answer is an error of a backend, or an error ended it."""
+        """The answer is a backend's error, or was ended by one."""
         self.failed, self.error = True, error
 
     def erred(self, error: NexusError) -> None:
-        """It ends with an error of ours, which is the client's answer if none has begun."""
+        """The request ended with one of Nexus's errors: the client's answer if none had begun."""
         self.failed, self.error = error.status >= 500, error.message
         if not self.has_begun:
             self.status = error.status
 
     def refused(self, headers: Headers) -> None:
-        """The client got that error, with these headers."""
+        """The client got the error, with these headers."""
         self.headers = headers
 
     def crashed(self) -> None:
-        """Nexus itself failed, and the client gets its error page."""
+        """Nexus itself failed; the client gets a 500."""
         self.failed, self.error = True, "internal error; see the Nexus log"
         if not self.has_begun:
             self.status = 500
 
     def finished(self) -> None:
-        """The request is over: settle it, publish its outcome, write it down."""
+        """The request is over: settle its charge, publish its outcome, write log and ledger."""
         at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = (time.monotonic() - self.request.received) * 1000
         money = NOTHING
@@ -290,7 +290,7 @@ class RequestProgress:
         )
 
     def _drop_charge(self) -> None:
-        """The attempt came to nothing, and costs nothing."""
+        """Drop the charge of an attempt that failed."""
         if self.charge is not None:
             self.charge.drop(self.now())
             self.charge = None

@@ -1,4 +1,4 @@
-"""The routing context: what a decision depends on besides the request; built in one place."""
+"""The routing context: all inputs of a decision besides the request; built in one place."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NOBODY_TRIED: Mapping[str, str] = MappingProxyType({})
 class RoutingContext:
     """Backends, order, budget and queue at one moment.
 
-    A decision, its explanation and its refusal read this value and nothing else, so that they
-    can't tell of different moments. `ContextBuilder.build` makes it of a running Nexus.
+    A decision, its explanation and its refusal read only this value, so that they agree.
+    `ContextBuilder.build` makes it of a running Nexus.
     """
 
     fleet: tuple[BackendSnapshot, ...]  # in the order of the configuration
@@ -27,27 +27,27 @@ class RoutingContext:
     at: float = 0.0  # monotonic seconds
     # Backends that failed this request, and how.
     tried: Mapping[str, str] = field(default_factory=lambda: NOBODY_TRIED)
-    money: MoneyRule | None = None  # None: nothing is limited
-    prefers_local: bool = False  # so much is spent that local backends are tried first
-    budget_resets_in_seconds: int | None = None  # None: nothing is limited
-    queued: int = 0  # how many requests wait already
+    money: MoneyRule | None = None  # None: no budget limits the request
+    prefers_local: bool = False  # spending near its limit: local backends are tried first
+    budget_resets_in_seconds: int | None = None  # None: no budget limits the request
+    queued: int = 0  # requests in the queue
     wait_seconds: float | None = None  # how long one more may wait; None: no queue, or no room
 
 
 class WaitingLine(Protocol):
-    """The queue, as far as routing tells of it."""
+    """The queue, as far as routing reports it."""
 
     def __len__(self) -> int: ...
 
     @property
     def wait_seconds(self) -> float | None:
-        """How long one more request may wait; None where there is no room."""
+        """How long one more request may wait; None if the queue is full."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class ContextBuilder:
-    """What contexts are made from; one for the life of the process."""
+    """Builder of routing contexts; one for the life of the process."""
 
     registry: Registry
     strategy: Strategy
@@ -55,11 +55,11 @@ class ContextBuilder:
     queue: WaitingLine | None
 
     def build(self, client: str | None, tried: Mapping[str, str] = NOBODY_TRIED) -> RoutingContext:
-        """The context of a request of this client now: for its decision and for explain alike.
+        """Build the context of a client's request now, for its decision and for explain alike.
 
         Args:
-            client: the name of the client key, whose budget holds; None without client keys.
-            tried: the backends that failed this request before, and how; kept as it is given.
+            client: name of the client key, whose budget applies; None without client keys.
+            tried: backends that failed this request before, and how; kept by reference.
         """
         registry, queue, tracker = self.registry, self.queue, self.cost_tracker
         money, prefers_local, resets_in_seconds = None, False, None

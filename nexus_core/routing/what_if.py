@@ -1,6 +1,6 @@
-"""What would change a route: backends switched on, well or free, a request that demands less. Pure.
+"""What-if analysis of a route: single changes of backends or request that would alter it. Pure.
 
-Each change is tried by deciding anew, so that nothing is promised that the router would not do.
+Each change is tested by a new routing decision, so that the router would really do as shown.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from nexus_core.routing.router import RouteDecision, foresee
 from nexus_core.routing.stages import Drop, Stage
 from nexus_core.types import HealthCause, HealthStatus, PrivacyZone
 
-# Gets the backend's own name of the model, and the moment.
+# Takes the backend, its own name of the model, and the time in monotonic seconds.
 _Fix = Callable[[BackendSnapshot, str, float], tuple[str, BackendSnapshot]]
 
 
@@ -47,7 +47,7 @@ def _one_slot_free(backend: BackendSnapshot, _: str, __: float) -> tuple[str, Ba
     return "one slot free", replace(backend, in_flight=backend.max_concurrent - 1)
 
 
-# What time or an operator can change about a backend; each one ends the stage's objection.
+# Changes of a backend by time or an operator, by the stage that each one passes.
 _FIXES: Mapping[Stage, _Fix] = {
     Stage.ENABLED: _switched_on,
     Stage.HEALTHY: _healthy,
@@ -57,7 +57,7 @@ _FIXES: Mapping[Stage, _Fix] = {
 
 
 def with_usable(context: RoutingContext, names: Collection[str]) -> RoutingContext:
-    """The same with these backends on, healthy, with a slot free and no cooldown."""
+    """The context with these backends switched on, healthy, with a free slot and no cooldown."""
     if not names:
         return context
     fleet = tuple(_usable(b, context.at) if b.name in names else b for b in context.fleet)
@@ -71,7 +71,7 @@ def _usable(backend: BackendSnapshot, at: float) -> BackendSnapshot:
 
 
 def would_change(decision: RouteDecision) -> Iterator[str]:
-    """Each single change after which the request would fare differently, for people."""
+    """Lines for each single change that would alter the outcome of the request."""
     now = _outcome(decision)
     for what, other in _what_ifs(decision):
         outcome = _outcome(other)
@@ -90,7 +90,7 @@ def _what_ifs(decision: RouteDecision) -> Iterator[tuple[str, RouteDecision]]:
 
 
 def _fix(name: str, decision: RouteDecision) -> tuple[list[str], RouteDecision]:
-    """Change all that can be changed about the backend and keeps the request from it."""
+    """Apply every change of the backend that is needed until no fixable stage drops it."""
     words: list[str] = []
     while (drop := _fixable(name, decision)) is not None:
         context = decision.context
@@ -108,7 +108,7 @@ def _fixable(name: str, decision: RouteDecision) -> Drop | None:
 
 
 def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
-    """The request with one of its demands gone, for its fallbacks too."""
+    """The request without one of its requirements, for its fallback models too."""
     asked = need.candidate_models
     for what, loose in (
         (
@@ -123,7 +123,7 @@ def _loosened(need: Requirements) -> Iterator[tuple[str, Requirements]]:
 
 
 def _outcome(decision: RouteDecision) -> str:
-    """In a few words; two outcomes are the same when these are."""
+    """Short text of a decision's outcome; equal texts mean equal outcomes."""
     if not decision.order:
         error = refuse(decision, ())  # its words are not looked at
         return f"{error.status} {error.code}"

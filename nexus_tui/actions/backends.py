@@ -45,7 +45,7 @@ class BackendActions:
         }
 
     def _selected(self) -> BackendSnapshot | None:
-        """What the action is for; says so when there is nothing that it could be for."""
+        """The selected backend; without one a notice says so."""
         if not self._context.may_command:
             return None
         shown = self._tab.table.selected
@@ -59,7 +59,7 @@ class BackendActions:
     # --- on and off ----------------------------------------------------------------------
 
     async def toggle(self) -> None:
-        """Switch on, or off after a question where that would leave somebody unserved."""
+        """Switch on or off; asks first if models or a zone would lose their last backend."""
         backend = self._selected()
         if backend is None:
             return
@@ -86,7 +86,7 @@ class BackendActions:
         await self._switch(backend.name, enabled=False)
 
     def _loss(self, backend: BackendSnapshot) -> list[str]:
-        """What nobody would do any more, in sentences; empty when others take over."""
+        """Losses if the backend is switched off, in sentences; empty if others take over."""
         frame = self._context.frames.current
         text: list[str] = []
         models = lost([backend.name], frame.usable, frame.config.routing)
@@ -110,7 +110,7 @@ class BackendActions:
             await self._switch(backend.name, enabled=False, end_running=True)
 
     async def _switch(self, name: str, *, enabled: bool, end_running: bool = False) -> None:
-        """Shown as asked for until the core has said that it is so."""
+        """Switch, showing the requested state until the core has confirmed it."""
         self._context.view.pending[name] = enabled
         command = SwitchBackend(backend=name, enabled=enabled, end_running=end_running)
         if await self._context.command(command) is None:
@@ -159,7 +159,7 @@ class BackendActions:
             await self._context.command(SetPriority(backend=backend.name, priority=int(value)))
 
     async def save(self) -> None:
-        """Show the difference to the file, and write it if that is wanted."""
+        """Show the differences to the config file; write it after a confirmation."""
         context = self._context
         if not context.may_command:
             return
@@ -174,11 +174,11 @@ class BackendActions:
             await context.command(SaveConfig())
 
     async def _add_found(self) -> None:
-        """Offer what was found and is not used: cloud keys, which are never used unasked."""
+        """Offer unused cloud keys found in the environment."""
         await add_found(self._context, uses_the_only_one=False)
 
     async def open(self) -> None:
-        """Show the backend under the cursor in full; of one that can't be used, why."""
+        """Show the backend under the cursor in full; for an unusable one the reason."""
         table, config = self._tab.table, self._context.source.config
         if table.selected is not None:
             self._tab.open()

@@ -32,17 +32,17 @@ class ClipActions:
         return {"copy_line": self._copy_line, "interrupt": self._interrupt}
 
     def put(self, title: str, text: str, *, may_keep: bool = True) -> None:
-        """Copy by the terminal and the desktop; where neither is sure, show the text too.
+        """Copy by the terminal and the desktop; if neither is sure, show the text too.
 
         Args:
-            may_keep: a file may hold it where nobody can be sure that it arrived.
+            may_keep: the text may be saved in a file if the copy is not sure.
         """
         text = "\n".join(map(escaped, text.split("\n")))  # what is pasted steers no terminal
         self._app.copy_to_clipboard(text)  # OSC 52, through the driver
         self._app.run_worker(self._finish(title, text, may_keep=may_keep), name="copy")
 
     async def _finish(self, title: str, text: str, *, may_keep: bool) -> None:
-        """What is left to do: the desktop's tool, else a box and a file."""
+        """Try the desktop's tool; if it fails, show the text and save it."""
         copied = await copy(text, os.environ, may_keep=may_keep)
         if copied.is_sure:
             self._context.notice(f"copied: {title}")
@@ -62,7 +62,7 @@ class ClipActions:
         return self._app.screen.get_selected_text() or ""
 
     def _interrupt(self) -> None:
-        """Copy what is selected; without a selection, quit at the second time."""
+        """Copy the selection; without one the second ctrl+c quits."""
         if text := self._selected_text():
             self._app.copy_to_clipboard(text)
             self._app.run_worker(copy(text, os.environ, may_keep=False), name="copy")

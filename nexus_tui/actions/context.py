@@ -51,7 +51,7 @@ class AppContext(Protocol):
     def may_command(self) -> bool: ...  # says why not, if it is not so
 
     def notice(self, text: str) -> None:
-        """Say something short in the last line; it is drawn as text."""
+        """Show a short notice in the last line, drawn as plain text."""
         ...
 
     def show_tab(self, name: str) -> None:
@@ -59,13 +59,13 @@ class AppContext(Protocol):
         ...
 
     def paint_soon(self) -> None:
-        """Paint before the action is over, while it waits."""
+        """Request a painting while the action waits."""
         ...
 
     async def ask(self, dialog: Screen[T]) -> T | None:
-        """Show a dialog; its value, or None when it was left."""
+        """Show a dialog; gives its value, None if it was closed."""
         ...
 
     async def command(self, command: Command) -> Outcome | None:
-        """Carry it out and say what became of it; None when it could not be done."""
+        """Run a command and show its outcome; None if it failed."""
         ...

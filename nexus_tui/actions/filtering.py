@@ -1,4 +1,4 @@
-"""Filter what a list shows, and step back: out of the entry, a detail, or the filter itself."""
+"""Filter actions: edit the filter, apply it, and leave entry, detail or filter by esc."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from nexus_tui.widgets.filter_entry import FilterEntry
 
 
 class FilterActions:
-    """The requests' lists share one filter; the log has its own."""
+    """Filter actions; the request lists share one filter, the log has its own."""
 
     def __init__(self, context: AppContext, tabs: Tabs, entry: FilterEntry) -> None:
         self._context = context
@@ -19,7 +19,7 @@ class FilterActions:
         return {"filter": self._open, "back": self._back}
 
     def apply(self, text: str) -> None:
-        """Show only what matches, in the list of the tab that is shown."""
+        """Apply a filter to the list of the current tab."""
         if self._context.tab is self._logs:
             self._logs.list.set_filter(text)
         else:

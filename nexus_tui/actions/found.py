@@ -15,7 +15,7 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
     """Add a backend for a cloud key until restart; asks which, if there are several.
 
     Raises:
-        NexusError: it can't be used; the message is for the screen.
+        NexusError: the key is unusable; the message is for the screen.
     """
     discovery = context.source.discovery
     keys = offered(discovery)

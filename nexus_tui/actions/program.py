@@ -32,7 +32,7 @@ class Server(Protocol):
         ...
 
     def end_running(self) -> None:
-        """Stop what runs, so that quitting does not wait for it."""
+        """Cancel running actions, so that quitting does not wait for them."""
         ...
 
 
@@ -74,7 +74,7 @@ class ProgramActions:
         await self._context.ask(HelpScreen(self._keymap))
 
     async def choose_action(self) -> str | None:
-        """The palette: every action, this tab's first; for one of another tab that one opens."""
+        """Show the palette: every action, this tab's first; another tab's action opens that tab."""
         here = set(self._context.tab.places)
         keys = self._keymap.active("everywhere", *here, *_TAB_PLACES)
         # How to move comes after what can be done here, and what is done elsewhere last.
@@ -90,7 +90,7 @@ class ProgramActions:
     # --- configuration -------------------------------------------------------------------
 
     async def _reload(self) -> None:
-        """Show what the file would change; a file with faults changes nothing."""
+        """Show the file's changes and apply them after a confirmation; faults change nothing."""
         context = self._context
         if not context.may_command:
             return
@@ -114,7 +114,7 @@ class ProgramActions:
             await context.command(ReloadConfig())
 
     async def _end_cooldowns(self) -> None:
-        """What a reload does beside putting the file in force."""
+        """End all cooldowns, as every reload does."""
         for backend in self._context.source.backends():
             if backend.cooldown is not None or backend.cooldowns:
                 await self._context.command(ClearCooldown(backend=backend.name))
@@ -144,7 +144,7 @@ class ProgramActions:
     # --- the end -------------------------------------------------------------------------
 
     async def quit(self) -> None:
-        """End the app; with requests under way, whose server ends with it, ask what of them."""
+        """Quit; asks first whether to wait for requests in progress on this process's server."""
         running = self._context.source.stats.in_flight
         if self._server is None or not running:
             self._quit_app()

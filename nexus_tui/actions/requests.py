@@ -89,7 +89,7 @@ class RequestActions:
             await self._learn(row)
 
     async def _learn(self, row: RecentRequest) -> None:
-        """What the detail shows and events do not tell: bodies, and where it would go now."""
+        """Load data of the detail that events lack: bodies, and the route it would take now."""
         kept = await self._context.source.captured(row.request_id)
         now = await self._explained(ExplainForm.of_request(row)) if row.received else None
         self._requests.detail.know(row, kept, now)
@@ -115,7 +115,7 @@ class RequestActions:
             form = wanted
 
     async def _may_send(self, form: ExplainForm) -> bool:
-        """Ask before it leaves for a cloud; as things are, whatever was imagined."""
+        """Ask before a request goes to a cloud, by the real state, not the what-if one."""
         answer = await self._context.source.explain(replace(form, tokens=_SHORT).question())
         types = {one.name: one.type for one in self._context.source.backends()}
         clouds = [
@@ -170,7 +170,7 @@ class RequestActions:
             self._mark_both(row, str(outcome.data.get("request_id", "")))
 
     async def _target(self, row: RecentRequest, backend: BackendSnapshot) -> Option[str]:
-        """The backend as a choice; one that would refuse the request says why."""
+        """The backend as an option, with the reason if it would refuse the request."""
         note = f"zone {backend.zone.value}, {backend.type.location}"
         option = Option(backend.name, backend.name, note=note)
         answer = await self._explained(replace(_form_to_send(row), pin=backend.name))
@@ -201,7 +201,7 @@ class RequestActions:
         return await self._context.ask(question) or False
 
     def _mark_both(self, row: RecentRequest, request_id: str) -> None:
-        """Ready for the diff, as soon as the new one is over."""
+        """Mark both requests, ready for the diff once the new one is finished."""
         again = self._context.view.row(request_id)
         if again is not None:
             self._context.view.marked = [row, again]
@@ -268,7 +268,7 @@ class RequestActions:
 
 
 def _form_to_send(row: RecentRequest) -> ExplainForm:
-    """The request once more, sent by the operator: no client's budget counts."""
+    """The explain form of a replay: the request without its client, whose budget does not apply."""
     return replace(ExplainForm.of_request(row), client=None)
 
 

@@ -22,7 +22,7 @@ class ZoneActions:
         return {"panic": self._panic}
 
     async def _panic(self) -> None:
-        """Cut the open zone, or ask whether to open it again."""
+        """Panic switch: cut the open zone, or ask whether to open it again."""
         await self.switch(PrivacyZone.OPEN)
 
     async def toggle(self) -> None:
@@ -30,7 +30,7 @@ class ZoneActions:
         await self.switch(self._tab.board.selected)
 
     async def switch(self, zone: PrivacyZone) -> None:
-        """The safe direction asks nothing: the open zone is cut at once."""
+        """Switch a zone; cutting the open zone is safe and needs no confirmation."""
         context = self._context
         if not context.may_command:
             return

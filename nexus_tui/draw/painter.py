@@ -1,4 +1,4 @@
-"""Draw the screen: all of it from one frame after a key, group by group in the pacer's rounds."""
+"""Painter of the screen: all at once after a key, group by group in the pacer's rounds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nexus_tui.widgets.chrome import Banner, Bars
 
 
 class Stage(Protocol):
-    """The app, as far as it is painted."""
+    """Interface of the app for the painter."""
 
     @property
     def screen_stack(self) -> Sequence[Screen[Any]]: ...  # empty while the app ends
@@ -28,12 +28,12 @@ class Stage(Protocol):
     def bars(self) -> Bars: ...  # around every tab
 
     def call_next(self, callback: Callable[[], None], /) -> None:
-        """Call it once what runs now has made way."""
+        """Call it in the next turn of the event loop."""
         ...
 
 
 class Painter:
-    """Takes events in and paints. Whoever changes what is shown asks for a painting with `soon`."""
+    """Takes in events and paints the screen; every change of the view calls `soon`."""
 
     def __init__(
         self, stage: Stage, source: EventSource, view: ViewModel, frames: Frames, notices: Notices
@@ -49,13 +49,13 @@ class Painter:
         self.pacer = Pacer(self.intake, self, busy_interval=1 / source.config.tui.refresh_hz)
 
     def soon(self) -> None:
-        """Paint all that has changed, once, however often it is asked for until then."""
+        """Request a painting of all changes; several requests make one painting."""
         if not self._is_due:
             self._is_due = True
             self._stage.call_next(self.paint)
 
     def paint(self) -> None:
-        """Paint all that has changed, now: the pacer finds nothing left of it."""
+        """Paint all changes now; nothing is left for the pacer."""
         self._is_due = False
         self.take_in()
         self._view.take_dirty()
@@ -64,7 +64,7 @@ class Painter:
         self._stage.tab.redraw()
 
     def take_in(self) -> None:
-        """Let the view know all that has happened; what changed is still to be painted."""
+        """Update the view from all events so far, without painting."""
         self.pacer.count(self.intake.collect())
 
     def _take(self) -> int:
@@ -84,14 +84,14 @@ class Painter:
     # --- rounds --------------------------------------------------------------------------
 
     def begin_round(self) -> list[str]:
-        """Take a frame for a round of painting; the groups that it paints, in their order."""
+        """Make a frame for a round of painting; gives the groups to paint, in order."""
         self._view.mark_dirty(KPI, BACKENDS)  # clock, rate and cooldowns move by themselves
         self._frames.renew()
         dirty = self._view.take_dirty()
         return [group for group in GROUPS if group in dirty]
 
     def paint_group(self, group: str) -> None:
-        """Paint what belongs to the group; under a dialog that is put off until it is closed."""
+        """Paint a group's widgets; under a dialog this is postponed until it is closed."""
         if group == KPI:
             self._notices.warn()
             self._paint_bars()

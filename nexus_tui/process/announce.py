@@ -1,4 +1,4 @@
-"""What the user is told when Nexus starts: where it listens, what it read, what is not as asked."""
+"""Start-up messages: the address, the config file, unused keys and unusable backends."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ log = logging.getLogger(__name__)
 
 
 def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
-    """Where it listens, what it read, and what is not as the file asks.
+    """Report the address, the config file, and its problems.
 
-    The first two only where they can be seen: with the dashboard, what is said here is what the
-    terminal shows again after it.
+    With the dashboard only problems go to the terminal, which shows them again after it; the rest
+    goes to the log tab.
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
     notes += [f"listening on {url}", _origin(launch, config), *config.notes]
@@ -39,7 +39,7 @@ def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
 
 
 def _offers(launch: Launch, config: Config) -> list[str]:
-    """What Nexus does without a configuration, and what it could use and does not unasked."""
+    """Messages without a configuration: searched servers, and cloud keys that --cloud would use."""
     # Only here: who has a configuration need not wait for it.
     from nexus_core.discovery.cloud import cloud_keys, keys_without_url
     from nexus_core.discovery.local import USUAL_PLACES
@@ -56,7 +56,7 @@ def _offers(launch: Launch, config: Config) -> list[str]:
 
 
 def report(launch: Launch, ring: LogRing, level: int, text: str) -> None:
-    """A line for the user; a record where all of stderr is JSON."""
+    """Print a line for the user; a log record if stderr is JSON."""
     if launch.is_headless and launch.log_format == "json":
         log.log(level, "%s", text)
     else:
@@ -65,7 +65,7 @@ def report(launch: Launch, ring: LogRing, level: int, text: str) -> None:
 
 
 def _keep(ring: LogRing, level: int, text: str) -> None:
-    """For whoever reads the log on a screen."""
+    """Add a line to the log shown by the dashboard and by `nexus logs`."""
     ring.add(LogLine(time.time(), logging.getLevelName(level).lower(), __name__, escaped(text)))
 
 
@@ -74,5 +74,5 @@ def _origin(launch: Launch, config: Config) -> str:
         return f"config {config.path}"
     if launch.is_demo:
         return "no config file in use"
-    looked = ", ".join(str(path) for path in search_path(Path.cwd()))
-    return f"no config file found (searched {looked})"
+    searched = ", ".join(str(path) for path in search_path(Path.cwd()))
+    return f"no config file found (searched {searched})"

@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How to run, once options, variables and terminal are known."""
+    """Launch options: from the command line, the environment and the terminal."""
 
     is_demo: bool
     is_headless: bool
@@ -40,12 +40,12 @@ class Launch:
     read: Callable[[Path | None], Config] = field(repr=False)  # the configuration, as it is now
 
     def is_zero_config(self, config: Config) -> bool:
-        """Nothing is configured, so that servers are looked for."""
+        """Whether nothing is configured, so that discovery runs."""
         return config.path is None and not self.is_demo
 
 
 def serve(launch: Launch, config: Config, listener: socket.socket) -> int:
-    """Serve on a socket that is bound until somebody ends it; gives the exit code."""
+    """Serve on a bound socket until the end of the process; gives the exit code."""
     from nexus_core.observe.log_ring import LogRing
     from nexus_tui.process.log_handlers import log_to_memory, log_to_stderr
     from nexus_tui.process.loop import loop_factory
@@ -97,7 +97,7 @@ async def _supervise(
 
 
 def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
-    """A gateway that looks for servers where nothing is configured, and knows its file."""
+    """Create the gateway, with its config file, and with discovery if nothing is configured."""
     from nexus_core import discovery
     from nexus_core.config.load import FILE_NAME
     from nexus_core.control.config_file import ConfigControl, Configurable
@@ -123,7 +123,7 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
 
 
 async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
-    """Read the configuration again whenever SIGHUP says so; a refused one changes nothing."""
+    """Reload the configuration at every SIGHUP; a rejected one changes nothing."""
     from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
 
@@ -142,7 +142,7 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
 
 @contextlib.asynccontextmanager
 async def _fleet(launch: Launch, config: Config) -> AsyncGenerator[Config]:
-    """The config to serve: with --demo, that of simulated backends which run meanwhile."""
+    """The config to serve; with --demo that of simulated backends, which run in this context."""
     if not launch.is_demo:
         yield config
         return
@@ -162,7 +162,7 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
 async def _show(
     launch: Launch, server: ServerTask, url: str, signals: Signals, ring: LogRing
 ) -> None:
-    """Show the dashboard; its end is the end of Nexus, its crash is not."""
+    """Run the dashboard; quitting it ends Nexus, a crash does not."""
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
     from nexus_tui.process.log_handlers import log_to_stderr
@@ -195,6 +195,6 @@ async def _show(
 
 
 def _url(listener: socket.socket) -> str:
-    """Where this machine reaches the server."""
+    """URL of the server on this machine."""
     host, port = listener.getsockname()[:2]
     return f"http://{address(host, port)}"

@@ -1,4 +1,4 @@
-"""Discovery results for the screen: searched servers and cloud keys."""
+"""Discovery results of the running gateway: local servers and cloud keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class DiscoveringGateway(Protocol):
 
 
 class LocalDiscovery:
-    """FoundSource of the running gateway."""
+    """Discovery results of the running gateway, as a FoundSource."""
 
     def __init__(self, gateway: Callable[[], DiscoveringGateway]) -> None:
         self._gateway = gateway
@@ -50,14 +50,14 @@ class LocalDiscovery:
         return tuple(_key(key, is_used=key.type in used) for key in self._discovery.cloud_keys)
 
     async def look(self) -> None:
-        """Look again, now. What is found on this machine is used at once."""
+        """Search again now. Servers found on this machine are used at once."""
         await self._discovery.search()
 
     async def use_key(self, variable: str) -> Outcome:
-        """Use a cloud's key until restart: somebody asked for it.
+        """Add a backend for a cloud key until restart.
 
         Raises:
-            InvalidRequestError: it can't be used.
+            InvalidRequestError: the key is unknown or unusable.
         """
         discovery = self._discovery
         kinds = [key.type for key in discovery.cloud_keys if key.variable == variable]

@@ -1,4 +1,4 @@
-"""What one painting draws from: made, sorted and counted once, the same for every widget."""
+"""Frame: the data of one painting, collected and sorted once for all widgets."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from nexus_tui.sources.base import EventSource, Status
 from nexus_tui.view.model import ViewModel
 
 _Counts = tuple[int | bool | None, ...]
-_NEVER_USED = BackendStats()  # all zeros; nobody counts in it
+_NEVER_USED = BackendStats()  # all zeros; never changed
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BackendView:
-    """One backend in a frame; the very object of the frame before it while its row is the same."""
+    """One backend in a frame; the same object as before while its row is unchanged."""
 
     snapshot: BackendSnapshot
     state: BackendState
     is_usable: bool  # requests are routed to it, if not for each of its models
-    cooling: Mapping[str, str]  # models that are left alone or half-open, by its own names: a note
+    cooling: Mapping[str, str]  # models in cooldown or half-open, by upstream name: a note
     stats: BackendStats  # zeros for one that was never used; they go on counting
-    switching: bool | None  # on or off, as was asked for and is not confirmed yet
-    counts: _Counts  # what its row was drawn from beside the snapshot
-    is_lasting: bool  # what is shown of it does not change by time alone
+    switching: bool | None  # on or off: requested, not confirmed yet
+    counts: _Counts  # the data of its row beside the snapshot
+    is_lasting: bool  # its row does not change by time alone
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """The state of a Nexus at one moment, as far as the screen shows it."""
+    """The state of a Nexus at one time, as far as the screen shows it."""
 
     at: float  # monotonic seconds, the clock of cooldowns
     now: float  # seconds since the epoch, by the clock that events are stamped with
     backends: tuple[BackendView, ...]  # in the order of the configuration
-    usable: tuple[BackendSnapshot, ...]  # those of them that requests are routed to
+    usable: tuple[BackendSnapshot, ...]  # those that requests are routed to
     config: Config
     stats: Stats
     costs: CostReport | None
@@ -47,12 +47,12 @@ class Frame:
     queue: QueueState | None
     zones_on: frozenset[PrivacyZone]  # those that requests may go to
     status: Status
-    notice: str | None  # what is not as it should be with the link
+    notice: str | None  # a problem of the connection to the Nexus
     is_capturing: bool
 
     @property
     def total(self) -> int:
-        """How many backends there are, those that can't be used included."""
+        """Number of backends, unusable ones included."""
         return len(self.backends) + len(self.config.unusable)
 
     def of_zone(self, zone: PrivacyZone) -> list[BackendView]:
@@ -61,7 +61,7 @@ class Frame:
 
 
 class Frames:
-    """Makes frames. Every widget draws from `current`, until the next painting renews it."""
+    """Maker of frames. Every widget draws from `current`, until the next painting renews it."""
 
     def __init__(self, source: EventSource, view: ViewModel, now: Callable[[], float]) -> None:
         self._source = source
@@ -71,7 +71,7 @@ class Frames:
         self.current = self.renew()
 
     def renew(self) -> Frame:
-        """Take a new frame; what did not change is taken over from the one before it."""
+        """Make a new frame; unchanged backends are taken over from the previous one."""
         source, at = self._source, time.monotonic()
         backends = self._backends(at)
         self.current = Frame(

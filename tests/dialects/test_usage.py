@@ -12,7 +12,7 @@ from nexus_core.dialects.usage import (
     MAX_TOKENS,
     UsageTally,
     find_usage,
-    may_tell_usage,
+    may_report_usage,
     read_usage,
 )
 from nexus_core.money.prices import Prices, estimate_cost
@@ -522,7 +522,7 @@ def test_usage_is_read_in_the_shape_of(name: str) -> None:
 def test_a_line_that_tells_usage_is_parsed(name: str, indent: int | None) -> None:
     answer, _ = ANSWERS[name]
 
-    assert may_tell_usage(b"data: " + json.dumps(answer, indent=indent).encode())
+    assert may_report_usage(b"data: " + json.dumps(answer, indent=indent).encode())
 
 
 @pytest.mark.parametrize(
@@ -536,7 +536,7 @@ def test_a_line_that_tells_usage_is_parsed(name: str, indent: int | None) -> Non
     ],
 )
 def test_a_line_without_usage_is_not_parsed(line: bytes) -> None:
-    assert not may_tell_usage(line)
+    assert not may_report_usage(line)
 
 
 @pytest.mark.parametrize("count", [10**400, 10**12, -1, True, "3", 1.5, -1.0, 1e300, [], {}])

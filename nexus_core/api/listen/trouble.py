@@ -1,4 +1,4 @@
-"""A time in which there is no room for new connections, and the two log lines that tell of it."""
+"""Connection shortage: a period without free connections, logged at its beginning and end."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import logging
 
 log = logging.getLogger(__name__)
 
-_QUIET_SECONDS = 5.0  # after the last trouble it is over
+_QUIET_SECONDS = 5.0  # without trouble, after which the period is over
 
 
 class Trouble:
-    """A time in which connections are closed or refused: its begin and its end are logged."""
+    """A period in which connections are closed or refused for lack of room."""
 
     def __init__(self, what: str) -> None:
         self._what = what
@@ -21,7 +21,7 @@ class Trouble:
         self.refused = 0
 
     def note(self, at: float, limit: int) -> None:
-        """It is there."""
+        """Note one occurrence; the first one begins the period and is logged."""
         self._last = at
         if self._began is None:
             self._began, self._limit = at, limit
@@ -32,7 +32,7 @@ class Trouble:
             )
 
     def end_if_over(self, at: float) -> None:
-        """It is over when nothing happened for a while."""
+        """End the period, and log it, if nothing happened for a while."""
         if self._began is None or at - self._last < _QUIET_SECONDS:
             return
         log.warning(

@@ -25,7 +25,7 @@ from nexus_core.types import JsonObject, is_object
 
 @dataclass(slots=True)
 class Conversation:
-    """The two places that messages go to, and what later steps ask about them."""
+    """System prompt and turns of a translated history, and findings for later steps."""
 
     system: list[JsonObject] = field(default_factory=list)
     messages: list[JsonObject] = field(default_factory=list)
@@ -33,12 +33,12 @@ class Conversation:
 
     @property
     def is_prefilled(self) -> bool:
-        """Whether the model would have to go on with what an assistant message began."""
+        """Whether the last message is an assistant's, which the model would have to continue."""
         return bool(self.messages) and self.messages[-1]["role"] == "assistant"
 
     @property
     def lacks_thinking(self) -> bool:
-        """Whether the tool use that goes on began without thinking, or lost it on the way."""
+        """Whether the tool use in progress has no thinking, or a client lost it."""
         if len(self.messages) < 2 or not _has(self.messages[-1], "tool_result"):
             return False
         first = self.messages[-2]["content"][0]
@@ -188,9 +188,9 @@ class _Reader:
 def _in_place(
     thinking: list[CarriedBlock], texts: list[JsonObject], calls: list[JsonObject]
 ) -> list[JsonObject]:
-    """Text, calls and returned thinking in the order of the turn that they come from.
+    """Order text, tool calls and returned thinking as in the original turn.
 
-    Text is cut where thinking stood only if it is one block, as every answer's content is.
+    Text is split around thinking only if it is one block, as every answer's content is.
     """
     blocks: list[JsonObject] = []
     text_at = calls_at = 0

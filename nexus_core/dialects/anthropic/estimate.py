@@ -59,7 +59,7 @@ def _json_size(value: object) -> int:
 
 
 def _block(block: JsonObject) -> tuple[int, int]:
-    """Bytes of text to be divided, and tokens that are known otherwise."""
+    """Bytes of text in a block, and tokens known by other means."""
     match block["type"]:
         case "text":
             return _size(block["text"]), 0

@@ -158,10 +158,10 @@ class ModelPage(NamedTuple):
 
 
 def read_models(page: JsonObject) -> ModelPage:
-    """Read one answer of `GET /v1/models`; what has no name in it is passed over.
+    """Read one answer of `GET /v1/models`; entries without a name are skipped.
 
     Raises:
-        ValueError: it is no list of models.
+        ValueError: it is not a list of models.
     """
     data = page.get("data")
     if not is_list(data):

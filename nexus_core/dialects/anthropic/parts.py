@@ -26,9 +26,9 @@ class _CannotError(Exception):
 def content_blocks(
     content: str | list[Part] | None, path: str, family: Family, findings: Findings
 ) -> list[JsonObject]:
-    """The blocks of a message's content; blank text gives none, for Anthropic refuses it.
+    """Translate a message's content into blocks; blank text is left out: Anthropic refuses it.
 
-    `path` is where the content stands in the request, for what can't be done.
+    `path` is the content's place in the request, for the report of unsupported fields.
     """
     if content is None:
         return []

@@ -41,18 +41,18 @@ class Reasoning:
 
     @property
     def is_on(self) -> bool:
-        """Whether the request switches thinking on, with all that then is refused."""
+        """Whether the request switches thinking on, which excludes other parameters."""
         return self.thinking is not None and self.thinking["type"] in {"enabled", "adaptive"}
 
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What else in a request decides whether it may think."""
+    """Other parts of a request that decide whether thinking is allowed."""
 
     max_tokens: int
     is_forced: bool  # to call a tool
     is_prefilled: bool
-    lacks_thinking: bool  # in the tool use that goes on
+    lacks_thinking: bool  # in the tool use in progress
 
 
 def read_reasoning(
@@ -120,7 +120,7 @@ def _off(family: Family, findings: Findings) -> Reasoning:
 
 
 def native_thinking(value: object, findings: Findings) -> Reasoning | None:
-    """Anthropic's own `thinking`, which some clients send as it is; None where there is none."""
+    """Anthropic's own `thinking` field, which some clients send; None without it."""
     if value is None:
         return None
     kind = value.get("type") if is_object(value) else None

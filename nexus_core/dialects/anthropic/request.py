@@ -56,11 +56,11 @@ _OPAQUE_ID = re.compile(r"(?=.*[0-9])(?=.*[a-zA-Z])[a-zA-Z0-9_-]{1,256}")
 def translate_request(
     fields: ChatRequest, model: str, *, reject_hints: bool = False
 ) -> Translation:
-    """The body for `model`, the backend's own name of it; `fields` is checked and not changed.
+    """Translate a chat request; `model` is the backend's own name, `fields` valid and not changed.
 
     Raises:
-        UnsupportedFieldsError: names every field that Anthropic can't do; with `reject_hints`
-            the sampling hints that the model refuses too.
+        UnsupportedFieldsError: names every field without an equivalent at Anthropic; with
+            `reject_hints` the sampling hints that the model refuses too.
     """
     family, findings = family_of(model), Findings()
     declared = declare_tools(fields, family, findings)
@@ -97,7 +97,7 @@ def translate_request(
 
 
 def _max_tokens(fields: ChatRequest, family: Family, findings: Findings) -> int:
-    """What was asked for, at most what the model can; Anthropic wants a number in any case."""
+    """The completion limit, at most the model's own; Anthropic requires one."""
     asked = completion_limit(fields)
     if asked is None:
         return family.max_tokens
@@ -167,7 +167,7 @@ def _stop_sequences(fields: ChatRequest, findings: Findings) -> JsonObject:
 
 
 def _metadata(fields: ChatRequest, findings: Findings) -> JsonObject:
-    """An opaque id of the end user passes on; everything else about them stays here."""
+    """Metadata with only an opaque id of the end user; other personal data is not sent."""
     metadata = fields.get("metadata")
     ids = {
         "metadata": metadata.get("user_id") if metadata else None,
@@ -216,13 +216,13 @@ def _limit_breakpoints(body: JsonObject, findings: Findings) -> None:
 
 
 def _cacheable(body: JsonObject) -> list[JsonObject]:
-    """What may bear a marker, in the order of the prompt."""
+    """Blocks that may carry a cache marker, in the order of the prompt."""
     blocks = [block for message in body["messages"] for block in message["content"]]
     return [*body.get("tools", []), *body.get("system", []), *blocks]
 
 
 def _check_rest(fields: ChatRequest, findings: Findings) -> None:
-    """Fields that have no place in Anthropic's request."""
+    """Note the fields that have no place in Anthropic's request."""
     given: Mapping[str, object] = {
         name: value for name, value in fields.items() if value is not None
     }

@@ -33,7 +33,7 @@ FINISH_REASONS: dict[str, FinishReason] = {
     "refusal": "content_filter",
 }
 
-# https://platform.claude.com/docs/en/api/errors; in a stream only the type tells the status.
+# https://platform.claude.com/docs/en/api/errors; in a stream only the type shows the status.
 ERROR_STATUSES = {
     "invalid_request_error": 400,
     "authentication_error": 401,
@@ -60,13 +60,13 @@ def translate_response(
     legacy_functions: bool = False,
     calls: CallMapping = UNCHANGED,
 ) -> JsonObject:
-    """An OpenAI chat.completion out of a message; `created` is in seconds since the epoch.
+    """Translate a message into OpenAI's chat.completion; `created` is in seconds since the epoch.
 
-    `legacy_functions`: the client offered `functions`, so a call is its `function_call`.
-    `calls`: what the request's translation says of its tools.
+    `legacy_functions`: the client offered `functions`, so a call becomes its `function_call`.
+    `calls`: the mapping of tool calls from the request's translation.
 
     Raises:
-        ValueError: it is no message.
+        ValueError: it is not a message.
     """
     content = answer.get("content")
     if answer.get("type") != "message" or not is_list(content):
@@ -89,7 +89,7 @@ def translate_response(
 
 
 class _Reader:
-    """Gathers the content blocks of one message; kinds it does not know are passed over."""
+    """Reader of the content blocks of one message; unknown kinds are skipped."""
 
     def __init__(self, calls: CallMapping) -> None:
         self._mapping = calls
@@ -130,7 +130,7 @@ class _Reader:
                 self._annotations.append(annotation)
 
     def message(self, refusal: str | None) -> JsonObject:
-        """The choice's message. Without any text its content is null."""
+        """Build the choice's message; its content is null without text."""
         extra = extra_content(self._thinking)
         if extra is not None and self.calls:
             self.calls[0]["extra_content"] = extra
@@ -168,13 +168,13 @@ def call_names(block: Mapping[str, object]) -> tuple[str, str]:
 
 
 def answer_id(message: Mapping[str, object]) -> str:
-    """The message's id, which the completion bears too."""
+    """The message's id, which becomes the completion's."""
     given = message.get("id")
     return given if isinstance(given, str) and given else "msg_unknown"
 
 
 def finish_reason(stop_reason: object, *, has_calls: bool) -> FinishReason:
-    """OpenAI's reason. A call was made whatever else ended a whole turn."""
+    """OpenAI's finish_reason; "stop" and "tool_calls" depend on whether the turn has calls."""
     reason = FINISH_REASONS.get(stop_reason, "stop") if isinstance(stop_reason, str) else "stop"
     if reason == "stop" and has_calls:
         return "tool_calls"
@@ -182,7 +182,7 @@ def finish_reason(stop_reason: object, *, has_calls: bool) -> FinishReason:
 
 
 def refusal_text(details: object) -> str:
-    """Why the model declined, as OpenAI's `refusal`; never empty."""
+    """Text of OpenAI's `refusal` for an answer that the model declined; never empty."""
     explanation = details.get("explanation") if is_object(details) else None
     if isinstance(explanation, str) and explanation:
         return explanation
@@ -192,7 +192,7 @@ def refusal_text(details: object) -> str:
 
 
 def annotation_of(citation: object, start: int, end: int) -> JsonObject | None:
-    """OpenAI's annotation of the content from `start` to `end`; None for what is not on the web."""
+    """OpenAI's url_citation of the content from `start` to `end`; None for one without a URL."""
     if not is_object(citation):
         return None
     url = citation.get("url") or citation.get("source")
@@ -203,15 +203,15 @@ def annotation_of(citation: object, start: int, end: int) -> JsonObject | None:
 
 
 def read_usage(usage: object) -> TokenUsage | None:
-    """Anthropic's usage; None where it holds none that makes sense, such as one without a prompt.
+    """Read Anthropic's usage; None for an invalid one, such as one without a prompt.
 
-    Its `input_tokens` are only those that the cache had no part in, so the prompt is three sums:
+    `input_tokens` counts neither cache reads nor writes, so the prompt is the sum of all three:
     https://platform.claude.com/docs/en/build-with-claude/prompt-caching
     """
     if not is_object(usage):
         return None
-    told = [usage[name] for name in ("input_tokens", "output_tokens") if name in usage]
-    if None in map(read_count, told):
+    counts = [usage[name] for name in ("input_tokens", "output_tokens") if name in usage]
+    if None in map(read_count, counts):
         return None
     read = _count(usage, "cache_read_input_tokens")
     written = _count(usage, "cache_creation_input_tokens")
@@ -236,7 +236,7 @@ def _count(fields: object, name: str) -> int:
 
 
 def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
-    """The provider's status and its error in OpenAI's envelope. Never raises."""
+    """Translate an error into the provider's status and OpenAI's envelope. Never raises."""
     try:
         parsed = parse_json(body)
     except ValueError:
@@ -252,7 +252,7 @@ def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
 
 
 def error_words(error: object) -> tuple[str | None, str | None, str | None]:
-    """Message, type and code of an `error` object, as far as it has them."""
+    """Message, type and code of an `error` object; "" for a missing one."""
     if not is_object(error):
         return None, None, None
     details = error.get("details")

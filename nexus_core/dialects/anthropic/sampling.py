@@ -23,9 +23,9 @@ def read_sampling(
 ) -> JsonObject:
     """`temperature`, `top_p` and `top_k` as far as the model takes them.
 
-    A temperature up to 1 means the same on both sides and is passed as it is; one above becomes 1,
-    the most there is. A hint that says what holds anyway (temperature or top_p 1) is left out
-    where the model refuses it, and not counted as dropped.
+    A temperature up to 1 means the same on both sides and passes unchanged; one above becomes 1,
+    Anthropic's maximum. A hint equal to the default (temperature or top_p 1) is left out where the
+    model refuses it, and not reported as dropped.
     """
     for name, meaningless in _UNKNOWN.items():
         if fields.get(name) not in meaningless:

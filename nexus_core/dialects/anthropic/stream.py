@@ -52,7 +52,7 @@ _COUNTS = (
 
 @dataclass(slots=True)
 class _Block:
-    """A content block that has begun and not ended."""
+    """An open content block of a stream."""
 
     kind: Literal["text", "tool", "thinking", "other"]
     place: int = 0  # tool: index among the calls; thinking: among the blocks; text: where it began
@@ -64,10 +64,10 @@ class _Block:
 
 
 class AnthropicStream:
-    """The state of one stream. Holds no text but thinking, and of that a bounded piece.
+    """Translator of one stream. Holds no text but a bounded piece of thinking.
 
-    `feed` takes event after event; `is_complete` tells at the end whether all of it came. Usage
-    goes to the client only if it asked for it, but is always in `usage`, as of the last event.
+    `feed` takes event after event; at the end `is_complete` says whether the answer is whole. Usage
+    goes to the client only if requested, but is always in `usage`, as of the last event.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class AnthropicStream:
     ) -> None:
         """`legacy_functions`: the client offered `functions`, so a call is its `function_call`.
 
-        `calls`: what the request's translation says of its tools.
+        `calls`: the mapping of tool calls from the request's translation.
         """
         self._head = AnswerHead("msg_unknown", model, created)
         self._include_usage = include_usage
@@ -106,15 +106,15 @@ class AnthropicStream:
         return read_usage(self._counts)
 
     def finish(self) -> list[JsonObject]:
-        """Nothing is left for the end: Anthropic's last event has it all."""
+        """Chunks due after the last event; none: Anthropic's last event completes the answer."""
         return []
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
-        """The chunks that this event gives; most give one, pings and unknown events none.
+        """Translate one event into chunks: usually one, none for pings and unknown events.
 
         Raises:
-            StreamFailedError: the provider says that it failed.
-            ValueError: what comes is no stream of a message.
+            StreamFailedError: the provider reported an error.
+            ValueError: the stream is not one of a message.
         """
         data = parse_json(event.data)
         if not isinstance(data, dict):
@@ -296,7 +296,7 @@ class AnthropicStream:
         return self._argument_chunks(block, piece)
 
     def _end_arguments(self, block: _Block) -> list[JsonObject]:
-        """What was held back of a tool's input until its end was known."""
+        """The rest of a tool's input, held back until its end was known."""
         return [] if block.renaming is None else self._argument_chunks(block, block.renaming.end())
 
     def _argument_chunks(self, block: _Block, piece: str) -> list[JsonObject]:
@@ -318,7 +318,7 @@ class AnthropicStream:
         return [self._chunk(delta)]
 
     def _keep(self, block: _Block, piece: Mapping[str, object]) -> None:
-        """Remember thinking until the first tool call, unless it grows too long."""
+        """Keep thinking until the first tool call, unless it grows too long."""
         if self._kept is None:
             return
         for name, value in piece.items():
@@ -332,7 +332,7 @@ class AnthropicStream:
             block.thinking = {}
 
     def _annotate(self, block: _Block) -> list[JsonObject]:
-        """What a text block cites; `index` lets clients join annotations as they join calls."""
+        """Citations of a text block; `index` lets clients join annotations as they join calls."""
         annotations: list[JsonObject] = []
         for citation in block.citations:
             annotation = annotation_of(citation, block.place, self._text_chars)
@@ -342,7 +342,7 @@ class AnthropicStream:
         return [self._chunk({"annotations": annotations})] if annotations else []
 
     def _count(self, usage: JsonValue) -> None:
-        """Take in cumulative counts: they only grow, and those that are left out stand."""
+        """Update the cumulative counts: they only grow, and a missing one keeps its value."""
         if not isinstance(usage, dict):
             return
         for name in _COUNTS:
@@ -367,7 +367,7 @@ def _places(block: Mapping[str, object]) -> dict[str, int]:
 
 
 def stream_failure(data: JsonObject) -> StreamFailedError:
-    """What an error event says; an error under a good status has the same shape."""
+    """Read an error event; an error in a 2xx answer has the same shape."""
     message, kind, _ = error_words(data.get("error"))
     kind = kind or "api_error"
     return StreamFailedError(

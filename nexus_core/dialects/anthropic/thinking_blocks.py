@@ -1,15 +1,15 @@
 """Keep thinking and its signatures in OpenAI's messages, for the next turn.
 
-Anthropic wants its thinking blocks back unchanged, above all beside the results of tools. OpenAI's
-format has no place for them, but its clients return what they were given. So an answer has them
+Anthropic requires its thinking blocks back unchanged, above all beside the results of tools.
+OpenAI's format has no field for them, but its clients send messages back. So an answer has them
 
 - as `thinking_blocks` on the message, for clients that append the message as it came, and
 - as `extra_content.anthropic.thinking_blocks` of the first tool call, for clients that keep only
   content and tool calls.
 
-`text_before` and `calls_before` tell where in the turn a block stood: after how many characters of
-the content, and after how many tool calls. In a stream the blocks come in pieces with an `index`,
-as tool calls do, and clients join them in the same way.
+`text_before` and `calls_before` are a block's place in the turn: the number of characters of the
+content, and of tool calls, before it. In a stream the blocks come in pieces with an `index`, as
+tool calls do, and clients join them in the same way.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_KEPT_CHARS = 64 * 1024
 
 
 class CarriedBlock(NamedTuple):
-    """A thinking block as Anthropic takes it back, and where it belongs."""
+    """A thinking block to send back to Anthropic, and its place in the turn."""
 
     block: JsonObject
     text_before: int
@@ -32,12 +32,12 @@ class CarriedBlock(NamedTuple):
 
 
 def is_thinking(block: Mapping[str, object]) -> bool:
-    """Whether it is a block of thinking, readable or not."""
+    """Whether it is a thinking block, redacted ones included."""
     return block.get("type") in {"thinking", "redacted_thinking"}
 
 
 def carry(block: Mapping[str, object], text_before: int, calls_before: int) -> JsonObject | None:
-    """A thinking block of an answer as clients get it; None when it can't be sent back."""
+    """A thinking block in the form for clients; None for one that can't be sent back."""
     sendable = _sendable(block)
     if sendable is None:
         return None
@@ -45,12 +45,12 @@ def carry(block: Mapping[str, object], text_before: int, calls_before: int) -> J
 
 
 def extra_content(carried: list[JsonObject]) -> JsonObject | None:
-    """What the first tool call keeps of them."""
+    """The `extra_content` of the first tool call, with the thinking blocks."""
     return {"anthropic": {"thinking_blocks": carried}} if carried else None
 
 
 def carried_blocks(message: Mapping[str, object]) -> list[CarriedBlock]:
-    """The thinking blocks that a client returned with an assistant message, in order."""
+    """The thinking blocks that a client sent back with an assistant message, in order."""
     blocks = message.get("thinking_blocks")
     if not is_list(blocks):
         blocks = _kept_by_calls(message.get("tool_calls"))
@@ -76,7 +76,7 @@ def _kept_by_calls(calls: object) -> list[object]:
 
 
 def _sendable(block: Mapping[str, object]) -> JsonObject | None:
-    """Just the fields that Anthropic takes; None for a block without its signature."""
+    """Only the fields that Anthropic accepts; None for a block without its signature."""
     match block:
         case {"type": "thinking", "thinking": str(text), "signature": str(signature)} if signature:
             return {"type": "thinking", "thinking": text, "signature": signature}

@@ -11,9 +11,9 @@ _OURS = "nx-"
 
 
 def to_anthropic_id(call_id: str) -> str:
-    """The id that Anthropic gets for a client's; different for every id.
+    """A tool call id valid for Anthropic; different for every id of a client.
 
-    Ids that need no change stay what they are.
+    Valid ids stay unchanged.
     """
     if _TAKEN.fullmatch(call_id) and not call_id.startswith(_OURS):
         return call_id

@@ -36,12 +36,12 @@ class SentTools:
 
     @property
     def is_forced(self) -> bool:
-        """Whether the model has to call a tool."""
+        """Whether the model must call a tool."""
         return self.choice is not None and self.choice["type"] in {"any", "tool"}
 
 
 class _Choice(NamedTuple):
-    """What a client chose, in whichever form."""
+    """A client's tool choice, in the current or the legacy form."""
 
     kind: Literal["auto", "none", "any", "tool"]
     name: str | None = None  # for "tool"
@@ -50,14 +50,14 @@ class _Choice(NamedTuple):
 
 @dataclass(slots=True)
 class DeclaredTools:
-    """What the client offers, written for Anthropic."""
+    """The client's tools, written for Anthropic."""
 
     tools: Tools
     definitions: dict[str, JsonObject]  # by the client's names
 
 
 def declare_tools(fields: ChatRequest, family: Family, findings: Findings) -> DeclaredTools:
-    """Write every function's definition; the history's calls need to know their keys."""
+    """Write every function's definition; calls in the history need their renamed keys."""
     functions = read_functions(fields, findings, "Anthropic's tools take JSON objects only")
     tools = Tools(functions, anthropic_tools.TOOL_NAMES, findings)
     budget = _StrictBudget()
@@ -75,7 +75,7 @@ def read_tools(
     family: Family,
     findings: Findings,
 ) -> SentTools:
-    """Translate both; `called` names the tools that the history calls, as the client does."""
+    """Translate `tools` and `tool_choice`; `called` are names of tools in the history."""
     definitions = declared.definitions
     choice = _choice(fields, findings)
     if choice is not None and choice.allowed is not None:
@@ -95,7 +95,7 @@ def read_tools(
 def _without(
     fields: ChatRequest, choice: _Choice | None, called: list[str], findings: Findings
 ) -> SentTools:
-    """A request that offers no tools: Anthropic refuses any choice among them."""
+    """A request without tools: Anthropic refuses any `tool_choice` then."""
     if fields.get("parallel_tool_calls") is not None:
         findings.ignore("parallel_tool_calls")
     if choice is not None and choice.kind in {"any", "tool"}:
@@ -133,7 +133,7 @@ def _definition(
 def _strict(
     function: Function, family: Family, budget: _StrictBudget, findings: Findings
 ) -> Written | None:
-    """The schema that the model is held to; None where it is not to be, or can't be."""
+    """The schema of a strict tool; None for a tool that is not strict, or can't be."""
     if not function.definition.get("strict"):
         return None
     path = f"{function.path}.strict: left out"
@@ -154,14 +154,14 @@ def _strict(
 
 @dataclass(slots=True)
 class _StrictBudget:
-    """What strict tools may still add to a request."""
+    """Remaining allowance for strict tools in a request."""
 
     tools: int = MAX_STRICT_TOOLS
     optional: int = MAX_OPTIONAL
     unions: int = MAX_UNIONS
 
     def take(self, schema: JsonObject) -> bool:
-        """Whether one more fits; it is counted if it does."""
+        """Count one more strict tool; False if it does not fit."""
         optional, unions = _complexity(schema)
         if not self.tools or optional > self.optional or unions > self.unions:
             return False
@@ -172,7 +172,7 @@ class _StrictBudget:
 
 
 def _complexity(schema: object) -> tuple[int, int]:
-    """How many optional properties and unions are in it."""
+    """Number of optional properties and of unions in a schema."""
     optional = unions = 0
     pending = [schema]
     while pending:

@@ -1,4 +1,4 @@
-"""A whole answer of Gemini as OpenAI's chat.completion."""
+"""Translate a whole Gemini answer into OpenAI's chat.completion."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ _EVERYTHING = AnswerForm()
 def translate_response(
     answer: JsonObject, *, model: str, created: int, form: AnswerForm = _EVERYTHING
 ) -> JsonObject:
-    """An answer of :generateContent as a chat.completion; each candidate is a choice.
+    """Translate an answer of :generateContent; each candidate becomes a choice.
 
-    A blocked prompt is an answer too: a refusal that ended by content_filter. Images stand in
-    `message.images`, as data: URLs; the signature of a text in `message.extra_content`.
+    A blocked prompt is an answer too: a refusal that ended by content_filter. Images are in
+    `message.images`, as data: URLs; the signature of a text is in `message.extra_content`.
 
     Raises:
-        ValueError: it is no answer, or the model itself failed (a malformed function call, …).
+        ValueError: it is not an answer, or the model itself failed (a malformed function call, …).
     """
     head = chat_answer.AnswerHead(answer_id(answer, model, created), model, created)
     candidates = as_list(answer.get("candidates"), "candidates")
@@ -100,7 +100,7 @@ def _tool_calls(calls: list[FunctionCall], choice: int, answer: str) -> list[Jso
 
 
 def _beside(pieces: list[Piece]) -> JsonObject:
-    """What OpenAI's message has no field for."""
+    """Extra fields of a message, for content that OpenAI's format has no field for."""
     fields: JsonObject = {}
     images = [piece.url for piece in pieces if isinstance(piece, Image)]
     if images:
@@ -112,5 +112,5 @@ def _beside(pieces: list[Piece]) -> JsonObject:
 
 
 def image_field(url: str, index: int) -> JsonObject:
-    """One of a message's or a delta's images; clients join those of deltas by their index."""
+    """Build an image of a message or a delta; clients join a delta's images by their index."""
     return {"index": index, "type": "image_url", "image_url": {"url": url}}

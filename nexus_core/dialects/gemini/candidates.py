@@ -1,7 +1,7 @@
 """Read Gemini's candidates: their parts and finish reasons.
 
-Whole answers and the events of streams have one shape, so both are read here. Everything comes
-from outside and may be anything: what makes no sense is a ValueError.
+Whole answers and the events of streams have one shape, so both are read here. The input is
+untrusted: an invalid value is a ValueError.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from nexus_core.types import JsonObject
 
 @dataclass(frozen=True, slots=True)
 class AnswerForm:
-    """What of a request shapes its answer."""
+    """Facts of a request that shape its answer."""
 
     one_call: bool = False  # of several calls only the first is passed on
     as_function_call: bool = False  # in the legacy field, for a client that sent `functions`
@@ -28,7 +28,7 @@ class AnswerForm:
 
     @classmethod
     def of(cls, fields: ChatRequest, calls: CallMapping = UNCHANGED) -> AnswerForm:
-        """The form that the request's client understands."""
+        """The answer form for a request's fields."""
         legacy = bool(fields.get("functions")) and not fields.get("tools")
         # The legacy field holds one call; Gemini can't be told to make one call at a time.
         return cls(legacy or fields.get("parallel_tool_calls") is False, legacy, calls)
@@ -46,7 +46,7 @@ class Thought:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Of a text or a thought; those of calls stay with them."""
+    """Signature of a text or a thought; those of tool calls stay with the call."""
 
     value: str
 
@@ -96,22 +96,22 @@ _FINISH_REASONS: dict[str, FinishReason | None] = {
 
 
 def parts_of(candidate: JsonObject) -> list[JsonObject]:
-    """A candidate's parts; none where safety or thinking ate the answer.
+    """A candidate's parts; none if safety or thinking left no answer.
 
     Raises:
-        ValueError: they are something else.
+        ValueError: they are not a list of parts.
     """
     content = as_object(candidate.get("content"), "content")
     return [as_object(part, "a part") for part in as_list(content.get("parts"), "parts")]
 
 
 def read_pieces(candidate: JsonObject, calls: CallMapping = UNCHANGED) -> Iterator[Piece]:
-    """What a candidate says, in order; code that Gemini ran by itself is passed over.
+    """Read a candidate's content, in order; code that Gemini ran by itself is skipped.
 
-    Calls are the client's, as `calls` tells.
+    `calls` maps tool calls back to the client's tools.
 
     Raises:
-        ValueError: a part makes no sense.
+        ValueError: a part is invalid.
     """
     for part in parts_of(candidate):
         signature = part.get("thoughtSignature")
@@ -142,12 +142,12 @@ def _read_call(call: JsonObject, signature: str | None, calls: CallMapping) -> F
 
 
 def is_failed(reason: str) -> bool:
-    """Whether a finishReason says that the model's output is no answer."""
+    """Whether a finishReason means that the model failed."""
     return _FINISH_REASONS.get(reason, "content_filter") is None
 
 
 def finish_reason(reason: str, *, form: AnswerForm, has_calls: bool) -> FinishReason:
-    """OpenAI's word for a finishReason. Google says STOP after function calls too."""
+    """OpenAI's finish_reason for Google's finishReason, which is STOP after function calls too."""
     word = _FINISH_REASONS.get(reason, "content_filter") or "stop"
     if word != "stop" or not has_calls:
         return word
@@ -155,10 +155,10 @@ def finish_reason(reason: str, *, form: AnswerForm, has_calls: bool) -> FinishRe
 
 
 def finish_reason_of(candidate: JsonObject) -> str | None:
-    """Google's word; None while the candidate goes on.
+    """Google's finishReason; None while the candidate goes on.
 
     Raises:
-        ValueError: it is no word.
+        ValueError: it is not a string.
     """
     reason = candidate.get("finishReason")
     if reason is None or reason == "FINISH_REASON_UNSPECIFIED":
@@ -167,13 +167,13 @@ def finish_reason_of(candidate: JsonObject) -> str | None:
 
 
 def failure(candidate: JsonObject, reason: str) -> str:
-    """For people: what went wrong with a failed candidate."""
+    """Error message for a failed candidate."""
     message = candidate.get("finishMessage")
     return f"{reason}: {message}" if isinstance(message, str) and message else reason
 
 
 def refusal(candidate: JsonObject, reason: str) -> str:
-    """What a client is told where an answer was cut off before it began."""
+    """Refusal text for an answer that was blocked before it began."""
     message = candidate.get("finishMessage")
     if isinstance(message, str) and message:
         return message
@@ -181,10 +181,10 @@ def refusal(candidate: JsonObject, reason: str) -> str:
 
 
 def prompt_refusal(answer: JsonObject) -> str | None:
-    """What a client is told where its prompt was blocked; None where it was not.
+    """Refusal text for a blocked prompt; None for one that was not blocked.
 
     Raises:
-        ValueError: promptFeedback makes no sense.
+        ValueError: promptFeedback is invalid.
     """
     feedback = as_object(answer.get("promptFeedback"), "promptFeedback")
     reason = feedback.get("blockReason")
@@ -197,7 +197,7 @@ def prompt_refusal(answer: JsonObject) -> str | None:
 
 
 def answer_id(answer: JsonObject, model: str, created: int) -> str:
-    """The completion's id: made of Google's own, or of what was said."""
+    """The completion's id: made of Google's own, or of the answer's content."""
     own = answer.get("responseId")
     if isinstance(own, str) and own:
         return f"chatcmpl-{own}"
@@ -205,7 +205,7 @@ def answer_id(answer: JsonObject, model: str, created: int) -> str:
 
 
 def call_id(answer: str, choice: int, number: int) -> str:
-    """An id for a call that came without: the same for the same place in the same answer."""
+    """An id for a call without one: the same for the same place in the same answer."""
     return f"call_{_digest(answer, choice, number)}"
 
 

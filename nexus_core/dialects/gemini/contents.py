@@ -1,4 +1,4 @@
-"""OpenAI's messages as Gemini's contents: turns, calls and their results, system instructions."""
+"""Translate OpenAI's messages into Gemini's contents and system instructions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from nexus_core.types import JsonObject, is_object
 
 
 class Conversation:
-    """Messages in, `contents` and the parts of `systemInstruction` out."""
+    """Translator of messages into `contents` and the parts of `systemInstruction`."""
 
     def __init__(self, family: Family, tools: Tools, findings: Findings) -> None:
         self._family = family
@@ -27,7 +27,7 @@ class Conversation:
         self.contents: list[JsonObject] = []
 
     def translate(self, messages: Sequence[Message]) -> None:
-        """Take a request's messages, in order."""
+        """Translate a request's messages, in order."""
         for placed in repair_history(messages, self._findings):
             self._take(placed)
         for turn in self.contents:
@@ -58,7 +58,7 @@ class Conversation:
         return translate_parts(message.get("content"), f"{path}.content", self._findings)
 
     def _add(self, role: str, parts: list[JsonObject]) -> None:
-        """Say something; turns of one role are one turn."""
+        """Add parts; consecutive turns of one role become one turn."""
         if self.contents and self.contents[-1]["role"] == role:
             self.contents[-1]["parts"] += parts
         elif parts:
@@ -112,7 +112,7 @@ class Conversation:
         return part
 
     def _arguments(self, name: str, text: str) -> JsonObject | None:
-        """The arguments of a call as Gemini knows them; None for what is no JSON object."""
+        """A call's arguments in Gemini's form; None if they are not a JSON object."""
         if not text.strip():
             return {}
         given = read_value(text) if self._tools.is_wrapped(name) else read_object(text)
@@ -120,7 +120,7 @@ class Conversation:
         return sent if is_object(sent) else None
 
     def _take_result(self, message: JsonObject, path: str) -> None:
-        """A tool's message, which stands behind its call."""
+        """Translate a tool's message, which follows its call."""
         call_id = message["tool_call_id"]
         parts = self._parts(message, path)
         text = "\n".join(part["text"] for part in parts if "text" in part)

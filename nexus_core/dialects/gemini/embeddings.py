@@ -1,4 +1,4 @@
-"""OpenAI's embeddings requests in Gemini's form (:batchEmbedContents), and the answers back."""
+"""Translate OpenAI's embeddings requests for Gemini's :batchEmbedContents, and the answers back."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ _HANDLED = frozenset({"model", "input", "dimensions", "encoding_format"})
 
 
 def translate_embeddings_request(fields: JsonObject, model: str) -> Translation:
-    """The body for `model` (its upstream name, without "models/").
+    """Translate an embeddings request; `model` is its upstream name, without "models/".
 
-    `fields` has passed check_embeddings_request. `encoding_format` is a matter of the answer.
+    `fields` has passed check_embeddings_request. `encoding_format` concerns only the answer.
 
     Raises:
-        UnsupportedFieldsError: names everything that Gemini can't do, at once.
+        UnsupportedFieldsError: names every unsupported field.
     """
     findings = Findings()
     given = fields["input"]
@@ -40,13 +40,13 @@ def translate_embeddings_request(fields: JsonObject, model: str) -> Translation:
 def translate_embeddings_response(
     answer: JsonObject, *, model: str, encoding_format: str | None, estimated_tokens: int
 ) -> JsonObject:
-    """OpenAI's list.
+    """Translate an answer of :batchEmbedContents into OpenAI's list.
 
     Its `usage` can't be left out, and a 0 would read as free: it is Google's own count where the
-    answer has one, else `estimated_tokens` (of estimate_tokens, which the cost is reckoned with).
+    answer has one, else `estimated_tokens` (of estimate_tokens, as in the cost estimate).
 
     Raises:
-        ValueError: it is no such answer.
+        ValueError: it is not such an answer.
     """
     vectors = [
         _values(as_object(embedding, "an embedding"))

@@ -1,4 +1,4 @@
-"""Google's errors as OpenAI's envelopes."""
+"""Translate Google's errors into OpenAI's envelope."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _UNREADABLE = "the provider gave no readable error"
 
 @dataclass(frozen=True, slots=True)
 class GoogleError:
-    """An error as Google words it (google.rpc.Status)."""
+    """A Google API error (google.rpc.Status)."""
 
     message: str
     type: str  # its status: INVALID_ARGUMENT, RESOURCE_EXHAUSTED, …
@@ -25,7 +25,7 @@ class GoogleError:
 
 
 def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
-    """The status and the body for the client. A key that Google does not know is a 401."""
+    """Translate an error into the client's status and body. Google's 400 for a bad key is a 401."""
     error = _parse(body)
     if error is None:
         return status, error_envelope(f"{_UNREADABLE} (status {status})", "api_error")
@@ -35,7 +35,7 @@ def translate_error(status: int, body: bytes) -> tuple[int, JsonObject]:
 
 
 def read_retry_after(body: bytes) -> float | None:
-    """The seconds that a refused caller is asked to wait; None where Google names none."""
+    """Seconds to wait before a retry; None if Google states none."""
     error = _parse(body)
     return None if error is None else error.retry_after_seconds
 
@@ -48,7 +48,7 @@ def _parse(body: bytes) -> GoogleError | None:
 
 
 def read_error(answer: JsonValue) -> GoogleError | None:
-    """The error that a body or an event is; None where it is none. Errors may be a list of one."""
+    """Read the error in a body or an event, also in a list of one error; None without one."""
     if isinstance(answer, list):
         answer = answer[0] if answer else None
     error = answer.get("error") if isinstance(answer, dict) else None

@@ -16,7 +16,7 @@ def read_logprobs(candidate: JsonObject) -> JsonObject | None:
     """OpenAI's `logprobs` of a choice; None where Gemini gave none.
 
     Raises:
-        ValueError: they make no sense.
+        ValueError: they are invalid.
     """
     result = as_object(candidate.get("logprobsResult"), "logprobsResult")
     chosen = as_list(result.get("chosenCandidates"), "chosenCandidates")
@@ -43,7 +43,7 @@ def _token(value: JsonValue) -> JsonObject:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """What supports an answer, or a part of it."""
+    """A source of an answer, or of a part of it."""
 
     url: str
     title: str
@@ -54,7 +54,7 @@ class Source:
 
 
 class _Ruler:
-    """Turns bytes of a text, which Google counts, into its characters, which OpenAI counts."""
+    """Converter of byte offsets in a text (Google's) into character offsets (OpenAI's)."""
 
     def __init__(self, text: str) -> None:
         encoded = b"" if text.isascii() else text.encode("utf-8", "surrogatepass")
@@ -63,7 +63,7 @@ class _Ruler:
         self._further = [at for at, byte in enumerate(encoded) if byte & 0xC0 == 0x80]
 
     def range_of(self, segment: JsonObject, before: int = 0) -> tuple[int, int]:
-        """Where a segment stands, within the text; `before` are the characters before it."""
+        """Start and end of a segment in characters; `before` is the number before the text."""
         start, end = (
             before + offset - bisect_left(self._further, offset)
             for name in ("startIndex", "endIndex")
@@ -73,10 +73,10 @@ class _Ruler:
 
 
 def read_annotations(candidate: JsonObject) -> list[JsonObject]:
-    """The sources of a whole answer, each with the place in the content that it supports.
+    """The sources of a whole answer as annotations of the content they support.
 
     Raises:
-        ValueError: they make no sense.
+        ValueError: they are invalid.
     """
     grounding, quoted = _grounding(candidate), _quoted(candidate)
     supports = as_list(grounding.get("groundingSupports"), "groundingSupports")
@@ -105,10 +105,10 @@ def read_annotations(candidate: JsonObject) -> list[JsonObject]:
 
 
 def read_sources(candidate: JsonObject) -> list[Source]:
-    """The sources alone, for streams, where the text that they support is no longer at hand.
+    """The sources without places, for streams, where the supported text is no longer at hand.
 
     Raises:
-        ValueError: they make no sense.
+        ValueError: they are invalid.
     """
     pages = [source for source in _pages(_grounding(candidate)) if source is not None]
     return pages + [source for source, _ in _quoted(candidate)]
@@ -119,13 +119,13 @@ def _grounding(candidate: JsonObject) -> JsonObject:
 
 
 def _pages(grounding: JsonObject) -> list[Source | None]:
-    """The pages that a search found; None for what is no page, so that indexes stay right."""
+    """Pages found by a search; None for a chunk that is not a page, so that indexes stay right."""
     chunks = as_list(grounding.get("groundingChunks"), "groundingChunks")
     return [_source(as_object(as_object(chunk, "a source").get("web"), "web")) for chunk in chunks]
 
 
 def _quoted(candidate: JsonObject) -> list[tuple[Source, JsonObject]]:
-    """What the model took over from elsewhere word for word, each with its place."""
+    """Literal quotations by the model, each with its place."""
     metadata = as_object(candidate.get("citationMetadata"), "citationMetadata")
     citations = [
         as_object(citation, "a citation")

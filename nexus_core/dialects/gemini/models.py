@@ -1,7 +1,7 @@
 """Gemini models: capabilities and limits of each family, in one table.
 
 Sources: https://ai.google.dev/gemini-api/docs/models, …/thinking and …/thought-signatures; for
-what is refused also the errors that people report ("Penalty is not enabled for this model").
+refused parameters also reported errors ("Penalty is not enabled for this model").
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ _FROM_MINIMAL = ("MINIMAL", *_FROM_LOW)
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """What the models of one family take. They think by levels or by a budget, or not at all.
+    """Parameters accepted by a family of models; thinking by levels, by a budget, or not at all.
 
-    What is not here all of them take: temperature, top_p, top_k, a seed, stop, several candidates.
+    Not listed, as all of them accept it: temperature, top_p, top_k, seed, stop, several candidates.
     """
 
     levels: tuple[str, ...] = ()  # of thinkingLevel, from the least to the most
@@ -99,7 +99,7 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 
 
 def family_of(model: str) -> Family:
-    """What a model takes, by its name."""
+    """The family of a model, by its name."""
     name = model.lower().removeprefix(_PREFIX)
     return next((family for start, family in _FAMILIES if name.startswith(start)), _NEWEST)
 
@@ -113,7 +113,7 @@ class ModelPage(NamedTuple):
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All of them, each once."""
+        """Every model's name, once."""
         return tuple(dict.fromkeys(self.chat + self.embeddings))
 
 
@@ -121,7 +121,7 @@ def read_models(page: JsonObject) -> ModelPage:
     """Read an answer of GET /v1beta/models; models that neither chat nor embed are left out.
 
     Raises:
-        ValueError: it is none.
+        ValueError: it is not a list of models.
     """
     models = page.get("models", [])
     if not is_list(models):
@@ -136,7 +136,7 @@ def read_models(page: JsonObject) -> ModelPage:
 
 
 def _read_model(entry: object) -> tuple[str, list[object]] | None:
-    """Its name and its methods; None for tuned models, whose names have another prefix."""
+    """A model's name and methods; None for tuned models, whose names have another prefix."""
     if not is_object(entry) or not isinstance(name := entry.get("name"), str):
         raise ValueError("a model without a name")
     methods = entry.get("supportedGenerationMethods", [])

@@ -52,7 +52,7 @@ _AUDIO = {
 def translate_parts(
     content: str | Iterable[Any] | None, path: str, findings: Findings
 ) -> list[JsonObject]:
-    """A message's content as parts; empty texts are left out, what can't be sent is refused.
+    """Translate a message's content into parts; empty texts are left out.
 
     `path` names the content in the report, e.g. `messages[2].content`.
     """
@@ -118,7 +118,7 @@ def _inline(media: Media, allowed: frozenset[str]) -> JsonObject:
 
 
 def _link(url: str, allowed: frozenset[str]) -> JsonObject:
-    """A file that Google fetches. Where the address shows no type, Google finds it out."""
+    """A file that Google fetches; without a media type in its URL Google detects it."""
     try:
         address = urlsplit(url)
     except ValueError as error:

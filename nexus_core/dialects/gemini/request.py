@@ -1,6 +1,6 @@
 """Translate a chat request for POST /v1beta/models/MODEL:generateContent and its stream.
 
-The model and whether the answer is streamed stand in the address, not in the body.
+The URL, not the body, carries the model and whether the answer is streamed.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ _HANDLED = frozenset(
 def translate_request(
     fields: ChatRequest, model: str, *, reject_hints: bool = False
 ) -> Translation:
-    """The body for `model` (its upstream name, without "models/").
+    """Translate a chat request; `model` is its upstream name, without "models/".
 
     `fields` has passed check_chat_request. With `reject_hints` a sampling hint that the model
-    refuses is unsupported too, instead of dropped.
+    refuses is unsupported, instead of dropped.
 
     Raises:
-        UnsupportedFieldsError: names everything that Gemini can't do, at once.
+        UnsupportedFieldsError: names every unsupported field.
     """
     request: JsonObject = dict(fields)
     family, findings = family_of(model), Findings()

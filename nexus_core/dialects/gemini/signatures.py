@@ -24,14 +24,14 @@ def wrap(signature: str) -> JsonObject:
 
 
 def unwrap(extra_content: object) -> str | None:
-    """The signature that a client sent back; None where there is none that can be one."""
+    """The signature that a client sent back; None without a valid one."""
     google = extra_content.get("google") if is_object(extra_content) else None
     signature = google.get("thought_signature") if is_object(google) else None
     return signature if is_signature(signature) else None
 
 
 def is_signature(value: object) -> TypeGuard[str]:
-    """Whether it is base64 of something, which is all that can be known of it."""
+    """Whether the value is non-empty base64; nothing else of a signature can be checked."""
     if not isinstance(value, str) or not value.isascii():
         return False
     bare = value.translate(_STANDARD).rstrip("=")

@@ -43,7 +43,7 @@ _EVERYTHING = AnswerForm()
 
 @dataclass(slots=True)
 class _Choice:
-    """How far one candidate has come."""
+    """State of one candidate in a stream."""
 
     index: int
     has_begun: bool = False  # its first delta, with the role, was given
@@ -57,11 +57,11 @@ class _Choice:
 
 
 class GoogleStream:
-    """Events of :streamGenerateContent?alt=sse in, chunks out.
+    """Translator of one stream: events of :streamGenerateContent?alt=sse in, chunks out.
 
-    Google has no last event, and what belongs to an answer may come after its finishReason (a
-    call, a signature, the final usage). So finish_reason is held back until the stream is over:
-    then call `finish`, if `is_complete`; a stream that ends before that was cut.
+    Google has no last event, and parts of an answer may follow its finishReason (a call, a
+    signature, the final usage). So finish_reason is held back until the stream is over: then call
+    `finish`, if `is_complete`; a stream that ends before that was cut.
     """
 
     def __init__(
@@ -83,15 +83,15 @@ class GoogleStream:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """The tokens so far, as Google counts them; None before it said any."""
+        """The usage reported so far; None before the first report."""
         return read_usage({"usageMetadata": self._usage_fields})
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
-        """The chunks that an event makes.
+        """Translate one event into chunks.
 
         Raises:
-            StreamFailedError: the event is an error, or says that the model failed.
-            ValueError: it makes no sense.
+            StreamFailedError: the event is an error, or reports a failure of the model.
+            ValueError: it is invalid.
         """
         answer = parse_json(event.data)
         if isinstance(answer, list) and len(answer) == 1:
@@ -116,10 +116,10 @@ class GoogleStream:
         ]
 
     def finish(self) -> list[JsonObject]:
-        """The chunks that are due once the stream has ended well: reasons, then usage.
+        """Chunks due after a complete stream: finish reasons, then usage.
 
         Raises:
-            ValueError: it has not; see `is_complete`.
+            ValueError: the stream is not complete; see `is_complete`.
         """
         if self._head is None or not self.is_complete:
             raise ValueError("the stream ended before the answer did")
@@ -133,7 +133,7 @@ class GoogleStream:
         return chunks
 
     def _end(self, choice: _Choice, head: chat_answer.AnswerHead) -> list[JsonObject]:
-        """What was held back of a choice. Clients join deltas as strings, so each goes out once."""
+        """The held back end of a choice. Clients join deltas as strings, so each is sent once."""
         chunks: list[JsonObject] = []
         if choice.withheld is not None and not (choice.characters or choice.calls):
             chunks.append(self._chunk(choice, {"refusal": choice.withheld}, head))
@@ -148,7 +148,7 @@ class GoogleStream:
         return chunks
 
     def _take_usage(self, answer: JsonObject) -> None:
-        """Each count is of the whole so far; one that an event leaves out stands."""
+        """Update the cumulative counts; a missing one keeps its value."""
         usage: JsonValue = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._usage_fields |= {
@@ -208,7 +208,7 @@ class GoogleStream:
     def _call_delta(
         self, choice: _Choice, call: FunctionCall, head: chat_answer.AnswerHead
     ) -> JsonObject | None:
-        """A call comes whole from Google, so that it is one delta."""
+        """A tool call as one delta: Google sends calls whole."""
         number = choice.calls - 1
         if number and self._form.one_call:
             return None
@@ -236,7 +236,7 @@ class GoogleStream:
 
 
 def stream_failure(answer: JsonValue) -> StreamFailedError | None:
-    """The error that an event, or a body under a good status, is; None where it is none."""
+    """Read the error in an event or in the body of a 2xx answer; None without one."""
     error = read_error(answer)
     if error is None:
         return None
@@ -245,7 +245,7 @@ def stream_failure(answer: JsonValue) -> StreamFailedError | None:
 
 
 def _joined(deltas: Iterable[JsonObject]) -> list[JsonObject]:
-    """Texts of one kind in a row as one delta."""
+    """Join consecutive texts of one kind into one delta."""
     joined: list[JsonObject] = []
     for delta in deltas:
         for kind in ("content", "reasoning_content"):
@@ -258,7 +258,7 @@ def _joined(deltas: Iterable[JsonObject]) -> list[JsonObject]:
 
 
 def _annotations(sources: list[Source], characters: int) -> list[JsonObject]:
-    """Of the whole text so far: which part a source supports is counted in bytes that are gone."""
+    """Citations of the whole text so far; their places count bytes that are no longer at hand."""
     return [
         {"index": index, **source.citation(0, characters)} for index, source in enumerate(sources)
     ]

@@ -30,7 +30,7 @@ _PER_BYTE = {
 
 
 def estimate_tokens(body: JsonObject) -> int:
-    """The prompt's tokens, of a body that translate_request or the one for embeddings made."""
+    """Estimate the prompt tokens of a translated request, chat or embeddings."""
     contents = list(body.get("contents", ()))
     contents += [request["content"] for request in body.get("requests", ())]
     if "systemInstruction" in body:

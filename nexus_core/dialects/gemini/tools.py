@@ -1,4 +1,4 @@
-"""OpenAI's tools and tool_choice as Gemini's tools and toolConfig."""
+"""Translate OpenAI's tools and tool_choice into Gemini's tools and toolConfig."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from nexus_core.types import JsonObject, is_object
 
 
 class _Choice(NamedTuple):
-    """What of the tools the model may use."""
+    """The tool choice: which tools the model may use, or must."""
 
     mode: str  # of functionCallingConfig
     names: tuple[str, ...] | None = None  # None: all of them
 
 
 class DeclaredTools(NamedTuple):
-    """What the client offers, written for Gemini."""
+    """The client's tools, written for Gemini."""
 
     tools: Tools
     declarations: dict[str, JsonObject]  # by the client's names
 
 
 def declare_tools(fields: ChatRequest, findings: Findings) -> DeclaredTools:
-    """Write every function's declaration; the history's calls need to know their keys."""
+    """Write every function's declaration; calls in the history need their renamed keys."""
     for tool in fields.get("tools") or ():
         if tool["type"] == "function" and tool.get("cache_control") is not None:
             findings.ignore("cache_control")
@@ -44,9 +44,9 @@ def declare_tools(fields: ChatRequest, findings: Findings) -> DeclaredTools:
 def translate_tools(
     fields: JsonObject, declared: DeclaredTools, family: Family, findings: Findings
 ) -> JsonObject:
-    """The body's `tools` and `toolConfig`; empty where the request has none.
+    """The body's `tools` and `toolConfig`; empty for a request without tools.
 
-    Takes today's fields and the legacy functions and function_call.
+    Reads the current fields and the legacy `functions` and `function_call`.
     """
     tools, functions = declared.tools, declared.declarations
     choice = _choice(fields, set(functions), findings)
@@ -87,7 +87,7 @@ def _declaration(function: Function, tools: Tools) -> JsonObject:
 
 
 def _is_without_parameters(given: object, written: JsonObject) -> bool:
-    """Whether the client lists the properties, and there are none; unlisted ones may be any."""
+    """Whether the schema lists properties, and lists none; without a list any are allowed."""
     listed = is_object(given) and "properties" in given
     return (
         listed
@@ -138,7 +138,7 @@ def _allowed(tools: list[Any], path: str, findings: Findings) -> tuple[str, ...]
 
 
 def _add_search(options: JsonObject, body: JsonObject, findings: Findings) -> None:
-    """Google's own search; the sources come back as annotations."""
+    """Add Google's own search; its sources come back as annotations."""
     if "tools" in body:
         findings.unsupported["web_search_options"] = "Gemini does not search beside function tools"
         return

@@ -6,7 +6,7 @@ from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
-# Of usageMetadata, all that is read; the details are told apart by modality.
+# Of usageMetadata, all that is read; the details differ by modality.
 _COUNTS = (
     "promptTokenCount",
     "toolUsePromptTokenCount",
@@ -20,10 +20,10 @@ USAGE_FIELDS = frozenset(_COUNTS + _DETAILS)
 
 
 def read_usage(answer: JsonObject) -> TokenUsage | None:
-    """The usage of an answer or an event of a stream; None where it holds none.
+    """Read the usage of an answer or a stream event; None without one.
 
-    In a stream each one counts from its start, so that the last one counts. The total is the sum of
-    all counts, so it tells what was left out, and whether thoughts are within the candidates:
+    In a stream counts are cumulative, so the last one is valid. The total is the sum of all counts,
+    so it shows omitted ones, and whether thoughts are counted within the candidates:
     https://github.com/BerriAI/litellm/pull/10141
     """
     usage = answer.get("usageMetadata")
@@ -47,7 +47,7 @@ def read_usage(answer: JsonObject) -> TokenUsage | None:
 
 
 def _count(fields: JsonObject, name: str) -> int:
-    """A count of tokens; 0 where it is absent (as JSON of protobuf leaves zeros out) or rubbish."""
+    """A count of tokens; 0 where it is absent (protobuf's JSON leaves zeros out) or invalid."""
     return read_count(fields.get(name)) or 0
 
 

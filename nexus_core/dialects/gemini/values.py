@@ -1,4 +1,4 @@
-"""Checks for JSON values from outside; JSON objects inside strings."""
+"""Type checks for untrusted JSON values; JSON objects inside strings."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from nexus_core.types import JsonObject, JsonValue
 
 
 def read_object(text: str) -> JsonObject | None:
-    """The object that the text is; None when it is anything else.
+    """Parse a text as a JSON object; None if it is anything else.
 
-    Numbers that JSON can write but not hold (1e999) make it something else too: read as infinity,
-    they could not be sent on.
+    Numbers beyond a float's range (1e999) make it None too: read as infinity, they could not be
+    sent on.
     """
     value = read_value(text)
     return value if isinstance(value, dict) else None
 
 
 def read_value(text: str) -> JsonValue:
-    """The same for any value; None for null too."""
+    """Parse a text as any JSON value; None for null too."""
     try:
         return parse_finite_json(text)
     except ValueError:
@@ -28,7 +28,7 @@ def read_value(text: str) -> JsonValue:
 
 
 def write_object(value: object) -> str:
-    """The text of an object (or another value), as OpenAI's models write their arguments.
+    """Write a JSON value as text, as OpenAI's models write tool arguments.
 
     Raises:
         ValueError: nested too deep, or a number that JSON can't hold.
@@ -80,7 +80,7 @@ def as_number(value: object, what: str) -> float:
     """A value that must be a number.
 
     Raises:
-        ValueError: it is something else, or beyond what a float holds.
+        ValueError: it is something else, or beyond a float's range.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{what} is no number")

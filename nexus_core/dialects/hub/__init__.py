@@ -1,1 +1,1 @@
-"""The shape in which two wire formats meet: OpenAI's chat, as it is checked and built here."""
+"""The hub format between two dialects: OpenAI's chat, validated and built here."""

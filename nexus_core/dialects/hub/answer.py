@@ -13,7 +13,7 @@ FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filte
 
 @dataclass(frozen=True, slots=True)
 class AnswerHead:
-    """What a completion says once and every chunk of a stream repeats."""
+    """Id, time and model: once in a completion, repeated in every chunk of a stream."""
 
     id: str
     model: str
@@ -23,7 +23,7 @@ class AnswerHead:
 def completion(
     head: AnswerHead, choices: list[JsonObject], usage: TokenUsage | None = None
 ) -> JsonObject:
-    """A whole answer."""
+    """Build a chat.completion."""
     answer: JsonObject = {
         "id": head.id,
         "object": "chat.completion",
@@ -60,9 +60,9 @@ def assistant_message(
     tool_calls: list[JsonObject] | None = None,
     annotations: list[JsonObject] | None = None,
 ) -> JsonObject:
-    """A choice's message: `content` and `refusal` always stand, what is empty otherwise does not.
+    """Build a choice's message: `content` and `refusal` always, other fields unless empty.
 
-    `reasoning` becomes `reasoning_content`, the place that most clients read thinking from.
+    `reasoning` becomes `reasoning_content`, where most clients read thinking.
     """
     message: JsonObject = {"role": "assistant", "content": content, "refusal": refusal}
     if reasoning:
@@ -77,7 +77,7 @@ def assistant_message(
 def tool_call(
     call_id: str, name: str, arguments: str, *, extra_content: JsonObject | None = None
 ) -> JsonObject:
-    """One of a message's tool calls; `extra_content` comes back from clients as it is."""
+    """Build one of a message's tool calls; clients send `extra_content` back unchanged."""
     call: JsonObject = {
         "id": call_id,
         "type": "function",
@@ -89,7 +89,7 @@ def tool_call(
 
 
 def url_citation(url: str, title: str, start: int, end: int) -> JsonObject:
-    """An annotation; `start` and `end` are characters of the message's content."""
+    """Build a URL citation; `start` and `end` are characters of the message's content."""
     citation = {"url": url, "title": title, "start_index": start, "end_index": end}
     return {"type": "url_citation", "url_citation": citation}
 
@@ -102,7 +102,7 @@ def chunk(
     index: int = 0,
     logprobs: JsonObject | None = None,
 ) -> JsonObject:
-    """One piece of a stream. The first one's delta carries `role`."""
+    """Build one chunk of a stream; the first one's delta carries `role`."""
     return _chunk(
         head,
         [{"index": index, "delta": delta, "finish_reason": finish_reason, "logprobs": logprobs}],

@@ -19,6 +19,6 @@ def completion_limit(fields: Mapping[str, object]) -> int | None:
 
 
 def number_of_choices(fields: Mapping[str, object]) -> int:
-    """How many answers the request asks for (`n`); 1 where that makes no sense."""
+    """Number of answers requested (`n`); 1 where the value is invalid."""
     number = fields.get("n")
     return min(number, MAX_CHOICES) if isinstance(number, int) and number > 1 else 1

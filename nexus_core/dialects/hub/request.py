@@ -261,7 +261,7 @@ Tokens = Annotated[int, Field(ge=1)]
 
 @with_config(_OPEN)
 class ChatRequest(TypedDict):
-    """A whole request. Fields that are not named here pass the check and reach the translator."""
+    """A chat request. Fields not listed here pass the check and reach the translator."""
 
     model: Name
     messages: Annotated[list[Message], Field(min_length=1)]
@@ -299,10 +299,10 @@ class ChatRequest(TypedDict):
 
 
 def check_chat_request(fields: JsonObject) -> ChatRequest:
-    """The same object, once every field that a translator reads has its shape.
+    """Validate every field that a translator reads; gives the same object, typed.
 
     Raises:
-        InvalidRequestError: names a field that has not, by its path.
+        InvalidRequestError: names the invalid field by its path.
     """
     try:
         _adapter().validate_python(fields)

@@ -1,1 +1,1 @@
-"""OpenAI chat completions: requests, answers, traits of requests."""
+"""OpenAI's API as a dialect: requests, answers, streams and errors."""

@@ -1,4 +1,4 @@
-"""What Nexus adds to a stream's request for its accounting, and how servers refuse it. Pure."""
+"""Detect servers that refuse `stream_options.include_usage`, which Nexus adds to streams. Pure."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _SAYS_NO_MORE = re.compile(
 
 
 def refuses_addition(status: int, body: bytes) -> bool:
-    """Whether an error may be about the usage that Nexus asks streams for.
+    """Whether an error may be caused by the `stream_options` that Nexus added.
 
-    A mistake costs one more request, which fails alike: so what may be about it counts as such.
+    In doubt the answer is True: a mistake costs one more request, which fails in the same way.
 
     Args:
-        status: of the status line, or as a body under a good one tells it.
+        status: of the status line, or the one reported in the body of a 2xx answer.
     """
     if status < 400 or status in (401, 402, 403, 408, 429):
         return False

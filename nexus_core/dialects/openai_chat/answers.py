@@ -1,4 +1,4 @@
-"""Read OpenAI's whole answers: is it one, what did it use; and write what stands in their place."""
+"""Read OpenAI's whole answers with their usage and errors; turn them into streams or errors."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ _TEXT = re.compile(
 
 
 def text_length(data: bytes) -> int:
-    """How many bytes of what the model said stand in an answer, or in whole lines of a stream."""
+    """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
     length = sum(found.end(1) - found.start(1) for found in _TEXT.finditer(data))
     # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
     return max(0, length - 3 * data.count(b"\\u"))
 
 
 def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> AnswerReading:
-    """What a whole body under a good status tells.
+    """Read a whole answer that came with a 2xx status.
 
     Raises:
-        ValueError: it is no JSON object; says what, for people.
+        ValueError: the body is not a JSON object; the message is for people.
     """
     if len(body) > _MAX_PARSED_BYTES:
         if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
@@ -63,7 +63,7 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
 def read_failure(
     fields: JsonObject, operation: Operation, asked: JsonObject | None = None
 ) -> ErrorReport | None:
-    """Why a body that came with a good status is no answer; None where it is one.
+    """The error in a body that came with a 2xx status; None for a real answer.
 
     An answer has at least one choice (embeddings: one entry of data, unless nothing was to be
     embedded), and the model did not end it with an error.
@@ -94,7 +94,7 @@ def failed_choice(choices: list[JsonValue]) -> JsonObject | None:
 
 
 def _plain_usage(fields: JsonObject) -> TokenUsage | None:
-    """A usage of two counts and their sum, as most answers tell it; None: `read_usage` is asked.
+    """Read a usage of two counts and their sum, the most common form; None for any other.
 
     It has to agree with that.
     """
@@ -116,21 +116,21 @@ def _plain_usage(fields: JsonObject) -> TokenUsage | None:
 
 
 def as_stream(request: Request, body: bytes) -> bytes:
-    """A whole answer told as a stream, where one was asked for.
+    """Turn a whole answer into the stream the client requested.
 
     Raises:
-        ValueError: it is too long, or no JSON object.
+        ValueError: the body is too long, or not a JSON object.
     """
     fields = parse_json(body, allows_nan=True) if len(body) <= _MAX_PARSED_BYTES else None
     if not is_object(fields):
-        raise ValueError("no JSON object that can be told in chunks")
+        raise ValueError("not a JSON object that can be split into chunks")
     return as_chunks(fields, include_usage=request.demand.wants_usage)
 
 
 def as_error(body: bytes, words: str, status: int) -> bytes:
-    """An error that came under a good status as the body of an error answer.
+    """Body of an error answer for an error that came with a 2xx status.
 
-    It passes as it is where clients find the error in it, else in OpenAI's envelope.
+    Unchanged where clients find the error in it, else in OpenAI's envelope.
     """
     try:
         fields = parse_json(body)
@@ -143,5 +143,5 @@ def as_error(body: bytes, words: str, status: int) -> bytes:
 
 
 def write_error(words: str, kind: str) -> bytes:
-    """A provider's error in OpenAI's envelope; `kind` is its own word, or ""."""
+    """Write a provider's error in OpenAI's envelope; `kind` is its own error type, or ""."""
     return json.dumps(error_envelope(words, kind or "api_error")).encode()

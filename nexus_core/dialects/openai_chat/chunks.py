@@ -9,8 +9,8 @@ from nexus_core.types import JsonObject, is_list, is_object
 def as_chunks(answer: JsonObject, *, include_usage: bool) -> bytes:
     """The events of a chat.completion or text_completion, up to [DONE].
 
-    One chunk for what all choices say, one for why they ended, and one with the usage where the
-    client asked for it: that chunk has no choices, and uninvited clients trip over it.
+    One chunk with the content of all choices, one with their finish reasons, and one with the usage
+    if the client requested it: that chunk has no choices, and other clients may fail on it.
     """
     frame: JsonObject = {
         key: value for key, value in answer.items() if key not in ("choices", "usage")
@@ -37,7 +37,7 @@ def _head(choice: JsonObject, index: int) -> JsonObject:
 
 
 def _delta(choice: JsonObject, index: int) -> JsonObject:
-    """A choice's message as its one delta; calls are counted, as deltas of calls are."""
+    """A choice's message as its one delta; tool calls get an index, as deltas have it."""
     message = choice.get("message")
     delta = dict(message) if is_object(message) else {}
     calls = delta.get("tool_calls")

@@ -1,4 +1,4 @@
-"""What an OpenAI request demands: images, tools, JSON, its length, its conversation. Read once."""
+"""Demand of an OpenAI request: capabilities, tokens, limits, conversation prefixes; read once."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, JsonObject, JsonValue, Operation
 
-CHARS_PER_TOKEN = 4  # of English prose; close enough to tell a prompt that is far too long
+CHARS_PER_TOKEN = 4  # of English prose; close enough to detect a prompt that is far too long
 _TOKENS_PER_IMAGE = 85  # the least that a model takes for one
 _TOKENS_PER_MESSAGE = 4  # what a chat template adds
-_MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to tell it from others
+_MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to recognise it
 
 _BY_PART = {
     "image_url": Capability.VISION,
@@ -23,9 +23,9 @@ _BY_PART = {
 
 
 def read_demand(operation: Operation, fields: JsonObject) -> Demand:
-    """Check what routing and every backend rely on, and see what it asks for, in one walk.
+    """Validate the prompt and read the request's demand, in one walk.
 
-    What no backend can rely on asks for nothing.
+    Values of a wrong type, beside the prompt, demand nothing.
 
     Args:
         fields: a body with a model's name; anything else in it may be missing or of any type.
@@ -58,7 +58,7 @@ def _demand(
     prefixes: list[int] | None = None,
     places: dict[Capability, str] | None = None,
 ) -> Demand:
-    """With what all operations have in common."""
+    """Build the demand, adding tools, JSON mode, limits and stream usage from the fields."""
     if tools := fields.get("tools") or fields.get("functions"):
         wanted.add(Capability.TOOLS)
         prompt_tokens += len(_dumped(tools)) // CHARS_PER_TOKEN
@@ -113,7 +113,7 @@ def _wrong_message(index: int, message: JsonValue) -> InvalidRequestError:
 
 
 def _parts(content: JsonValue, index: int, places: dict[Capability, str]) -> int:
-    """The tokens of a message's parts; what they need that no place is known of yet gets one."""
+    """Tokens of a message's parts; notes the first place of each capability they need."""
     tokens = 0
     for number, part in enumerate(content if isinstance(content, list) else ()):
         if not isinstance(part, dict):
@@ -130,7 +130,7 @@ def _parts(content: JsonValue, index: int, places: dict[Capability, str]) -> int
 
 
 def _size(value: JsonValue) -> int:
-    """Characters of a text or of a list of texts; a list of tokens counts four for each."""
+    """Characters of a text or of a list of texts; a token in a list of tokens counts as four."""
     if isinstance(value, str):
         return len(value)
     if isinstance(value, list):

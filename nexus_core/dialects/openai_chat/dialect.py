@@ -47,7 +47,7 @@ class OpenAIChat:
     def read_stream(
         request: Request, clean: Callable[[str], str], *, hides_usage: bool
     ) -> StreamReader:
-        """The reader of one streamed answer."""
+        """Create the reader of one streamed answer."""
         return ChatStreamReader(
             choices=request.demand.choices, hides_usage=hides_usage, clean=clean
         )

@@ -1,4 +1,4 @@
-"""Nexus's own errors as OpenAI's envelope, and as an event of a stream."""
+"""Write Nexus's own errors in OpenAI's envelope: as a body, or as an event of a stream."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nexus_core.errors import NexusError, ServiceUnavailableError
 
 
 def error_body(error: NexusError) -> bytes:
-    """The envelope; a 503 carries the context that tells what can be done about it."""
+    """OpenAI's error envelope; a 503 also has `context`, which says what can be done about it."""
     inner: dict[str, object] = {
         "message": error.message,
         "type": error.type,
@@ -22,5 +22,5 @@ def error_body(error: NexusError) -> bytes:
 
 
 def error_event(error: NexusError) -> bytes:
-    """The envelope as a server-sent event, for a stream that has begun."""
+    """OpenAI's error envelope as a server-sent event, for a stream that has begun."""
     return b"data: " + error_body(error) + b"\n\n"

@@ -1,7 +1,6 @@
-"""Tell content of a stream from errors, and from what is neither. Pure.
+"""Classify events of OpenAI's streams: content, errors, or neither. Pure.
 
-What counts is content. A stream may begin with comments, pings and chunks that say no more than
-that somebody is there.
+Only content begins an answer. A stream may begin with comments, pings and chunks without content.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ _END_MARK = "[DONE]"
 
 
 def weigh_event(event: str, data: str) -> Weight | ErrorReport:
-    """Weigh one event of a stream of OpenAI's format.
+    """Classify one event of OpenAI's stream before content: ping, preface, content, end or error.
 
     Args:
         event: its type; "message" unless the stream names another.
@@ -58,7 +57,7 @@ _DELTA_FRAME = frozenset({"role", "obfuscation"})
 
 
 def _says_something(choice: object) -> bool:
-    """A choice has text, a call, an image … or its finish_reason."""
+    """Whether a choice has text, a tool call, an image … or its finish_reason."""
     if not is_object(choice):
         return False
     if choice.get("finish_reason") or choice.get("text"):
@@ -70,7 +69,7 @@ def _says_something(choice: object) -> bool:
 
 
 def reported_error(fields: object, event: str) -> ErrorReport | None:
-    """The error that an event of a stream is, at its beginning or in its middle."""
+    """The error in a stream event, at its beginning or in its middle; None for any other event."""
     if is_object(fields):
         choices = fields.get("choices")
         if is_list(choices) and (ended := failed_choice(choices)) is not None:

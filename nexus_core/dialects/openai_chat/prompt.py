@@ -1,4 +1,4 @@
-"""Take an OpenAI request's prompt apart into what its tokens are counted by. Pure."""
+"""Split an OpenAI request's prompt into texts, images and tools for counting tokens. Pure."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ from nexus_core.types import (
 
 
 def read_prompt(request: Request) -> PromptParts:
-    """The pieces of a request's prompt. What makes no sense counts nothing."""
+    """The parts of a request's prompt; invalid values count as nothing."""
     return prompt_of(request.parsed)
 
 
 def prompt_of(fields: JsonObject) -> PromptParts:
-    """The same of the fields of a chat (`messages`, `tools`, `functions`), a completion (`prompt`)
-    or an embedding (`input`), as a client sent them."""
+    """The parts of a prompt from a client's fields: of a chat (`messages`, `tools`, `functions`), a
+    completion (`prompt`) or an embedding (`input`)."""
     messages: JsonValue = fields.get("messages")
     if isinstance(messages, list):
         parts = PromptParts(is_chat=True)
@@ -106,7 +106,7 @@ def _part(part: JsonObject, parts: PromptParts) -> None:
 
 
 def _functions(fields: JsonObject) -> Iterable[JsonObject]:
-    """What the model may call, by the present field and the one before it."""
+    """Functions offered to the model, in `tools` or the legacy field `functions`."""
     tools, functions = fields.get("tools"), fields.get("functions")
     for tool in tools if is_list(tools) else ():
         if is_object(tool) and is_object(function := tool.get("function")):

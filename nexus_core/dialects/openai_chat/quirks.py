@@ -1,4 +1,4 @@
-"""Write a request as a provider takes it that differs from OpenAI in single fields. Pure."""
+"""Adapt requests for OpenAI-compatible providers with quirks: fields renamed or left out. Pure."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ _REASONING = "reasoning_content"  # of an answer by another model, sent back in 
 
 
 def adapt(fields: JsonObject, quirks: Quirks, *, reject_hints: bool = False) -> Translation | None:
-    """The request with what the provider takes another way, or refuses, replaced or left out.
+    """Rename or leave out the fields that the provider names otherwise, refuses or ignores.
 
     Args:
-        fields: of a chat or a completion, as the client sent them; they are not changed.
-        reject_hints: a sampling hint that has to be left out is an error.
+        fields: of a chat or a completion, as the client sent them; not changed.
+        reject_hints: raise an error instead of leaving out a sampling hint.
 
     Returns:
-        None where there is nothing to replace: the request passes as it came.
+        None without a change: the request passes as it came.
 
     Raises:
-        UnsupportedFieldsError: with `reject_hints`, names the hints.
+        UnsupportedFieldsError: names the refused hints; only with `reject_hints`.
     """
     touched = _touched(fields, quirks)
     messages = _messages(fields)

@@ -31,7 +31,7 @@ _CLOSE = re.compile(r"\}[ \t\n\r]*")
 
 
 def read_request(operation: Operation, body: bytes, request_id: str = "") -> Request:
-    """Parse and check what a client sent.
+    """Parse and validate a client's request body.
 
     Only what routing and every backend rely on is checked; unknown fields pass.
 
@@ -69,11 +69,11 @@ def read_request(operation: Operation, body: bytes, request_id: str = "") -> Req
 
 
 def write_request(request: Request, model: str, *, adds_usage: bool = False) -> bytes:
-    """The body to send where the model goes by `model`; only those bytes change.
+    """The request's body with the backend's own model name; no other byte changes.
 
     Args:
-        request: that came in this dialect.
-        adds_usage: ask for the stream's usage, too, which changes or adds `stream_options`.
+        request: a request in this dialect.
+        adds_usage: request the stream's usage too: changes or adds `stream_options`.
     """
     changes: dict[tuple[int, int], bytes] = {}
     if model != request.model and request.model_span is not None:
@@ -94,7 +94,7 @@ def write_request(request: Request, model: str, *, adds_usage: bool = False) -> 
 
 
 def _check_depth(fields: JsonObject) -> None:
-    """Level by level: whatever reads the body later may do so by recursion."""
+    """Refuse a body nested too deep, level by level: later readers may recurse."""
     level: list[JsonObject | list[Any]] = [fields]
     for _ in range(MAX_DEPTH):
         level = [
@@ -119,7 +119,7 @@ _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 def _read_object(text: str) -> tuple[JsonObject, dict[str, tuple[int, int]]]:
     """The top-level object's fields, and where the values of _REPLACED stand in the text.
 
-    Walks the top level by hand, because the parser of the standard library tells neither where a
+    Walks the top level by hand, because the parser of the standard library reports neither where a
     value stands nor that a key came twice; every value is still parsed by it.
     """
     fields: JsonObject = {}

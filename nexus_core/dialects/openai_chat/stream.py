@@ -1,4 +1,4 @@
-"""Follow a stream of OpenAI's chunks: its beginning, its end, its errors, and what it costs."""
+"""Read a stream of OpenAI's chunks: its beginning, end, errors, usage and service tier."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from nexus_core.dialects.openai_chat.failures import reported_error, weigh_event
 from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reported_cost import read_service_tier
-from nexus_core.dialects.usage import UsageTally, may_tell_usage
+from nexus_core.dialects.usage import UsageTally, may_report_usage
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
 
@@ -22,7 +22,7 @@ _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
 class ChatStreamReader:
-    """Sees every byte of a stream once; keeps numbers, no text."""
+    """Reader of one OpenAI stream; sees every byte once, and keeps numbers, no text."""
 
     def __init__(
         self,
@@ -33,17 +33,17 @@ class ChatStreamReader:
     ) -> None:
         """
         Args:
-            choices: how many it has to finish, where it does not end with [DONE].
-            hides_usage: the chunk that only tells the usage is taken out of the stream.
-            clean: cuts the backend's key out of what is told of an error.
+            choices: number of choices that must finish if the stream does not end with [DONE].
+            hides_usage: remove the chunk that only reports usage.
+            clean: removes the backend's key from error texts.
         """
         self.opening = StreamOpening(weigh_event, clean)
         self.service_tier: str | None = None
         self.text_bytes = 0  # of the answer so far
-        self.report: ErrorReport | None = None  # what the stream told in its middle
+        self.report: ErrorReport | None = None  # in mid-stream
         self.is_ended = False  # [DONE] came
         self._choices = choices
-        self._finished = 0  # choices that told their finish_reason
+        self._finished = 0  # choices with a finish_reason
         self._hides_usage = hides_usage
         self._skips_blank = False  # the line that ends the event taken out
         self._tally = UsageTally()
@@ -52,21 +52,21 @@ class ChatStreamReader:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What the stream has told of its usage so far."""
+        """The usage reported so far; None before the first report."""
         return self._tally.usage
 
     @property
     def is_complete(self) -> bool:
-        """The stream said that it is over: `[DONE]`, or a finish_reason of every choice."""
+        """Whether the answer is complete: `[DONE]`, or a finish_reason for every choice."""
         return self.is_ended or self._finished >= self._choices
 
     @property
     def is_between_events(self) -> bool:
-        """The blank line that ends an event came last."""
+        """Whether the last line read was the blank line that ends an event."""
         return self._last.endswith(_EVENT_ENDS)
 
     def read(self, lines: bytes) -> bytes:
-        """Take note of whole lines, the key cut out; what of them the client gets."""
+        """Read whole lines, already without the key; gives the bytes for the client."""
         self._last = (self._last + lines[-3:])[-3:]
         self._finished += len(_FINISHED.findall(lines))
         if b"[DONE]" in lines and not self.is_ended:
@@ -74,7 +74,7 @@ class ChatStreamReader:
         if b"error" in lines or self._event:
             self._look_for_error(lines)
         self.text_bytes += text_length(lines)
-        if not self._skips_blank and not may_tell_usage(lines):
+        if not self._skips_blank and not may_report_usage(lines):
             return lines
         return b"".join(line for line in lines.splitlines(keepends=True) if self._passes(line))
 
@@ -85,27 +85,27 @@ class ChatStreamReader:
             self._skips_blank = False
             if not line.strip():
                 return False
-        if line.startswith(b"data:") and may_tell_usage(line) and self._is_usage_chunk(line[5:]):
+        if line.startswith(b"data:") and may_report_usage(line) and self._is_usage_chunk(line[5:]):
             self._skips_blank = True
             return False
         return True
 
     def _is_usage_chunk(self, text: bytes) -> bool:
-        """Note the usage; whether this is the one chunk that the client did not ask for."""
+        """Note the usage; True for the usage chunk that the client did not request."""
         try:
             fields = parse_json(text)
         except ValueError:
             return False
         if not is_object(fields):
             return False
-        is_told = self._tally.take(fields)
-        if is_told:
+        is_reported = self._tally.take(fields)
+        if is_reported:
             self.service_tier = read_service_tier(fields) or self.service_tier
         if not self._hides_usage or fields.get("choices") or fields.get("error"):
             return False
         if is_object(fields.get("usage")):  # a usage of zeros is none, too
             return True
-        return is_told and "choices" in fields
+        return is_reported and "choices" in fields
 
     # Errors -----------------------------------------------------------------------------------
 

@@ -52,10 +52,10 @@ _SILENT = frozenset({"description", "title", "default", "deprecated", "readOnly"
 
 
 def write_answer(document: Document) -> Written:
-    """The schema of an answer. Its keys stay what they are.
+    """Write the schema of a structured answer; its keys are not renamed.
 
     Raises:
-        CannotSayError: there is something that no grammar of Anthropic's can hold.
+        CannotSayError: Anthropic's structured outputs can't express it.
     """
     notes = Notes(document.notes)
     schema = _Writer(document, {}, notes).document(document.root, {})
@@ -63,7 +63,7 @@ def write_answer(document: Document) -> Written:
 
 
 def write_strict_input(document: Document) -> Written:
-    """The schema of a strict tool's input.
+    """Write the schema of a strict tool's input.
 
     Raises:
         CannotSayError: it can't be strict.
@@ -97,22 +97,22 @@ class _Writer:
         return schema
 
     def _any(
-        self, schema: Schema, within: frozenset[str], place: str, told: JsonObject | None = None
+        self, schema: Schema, within: frozenset[str], place: str, given: JsonObject | None = None
     ) -> JsonObject:
         if isinstance(schema, bool):
             raise CannotSayError(place, _ANYTHING if schema else "nothing is valid there")
         if self._depth > MAX_DEPTH:
             raise CannotSayError(place, "nested too deep")
         self._depth += 1
-        written = self._node(schema, within, place, told or {})
+        written = self._node(schema, within, place, given or {})
         self._depth -= 1
         return written
 
     def _node(
-        self, schema: JsonObject, within: frozenset[str], place: str, told: JsonObject
+        self, schema: JsonObject, within: frozenset[str], place: str, given: JsonObject
     ) -> JsonObject:
         node, within, words = self._inliner.plain(schema, within, inlines=False)
-        words = {**told, **words}
+        words = {**given, **words}
         if "$ref" in node:
             return self._reference(node["$ref"], place)
         if "anyOf" in node:
@@ -120,7 +120,7 @@ class _Writer:
         return self._shape(node, within, place, words)
 
     def _reference(self, name: str, place: str) -> JsonObject:
-        """Alone: nothing may stand beside it."""
+        """Write a reference, which allows no keyword beside it."""
         if name in self._document.recursive:
             raise CannotSayError(place, "Anthropic's structured outputs can't be recursive")
         self._referred[name] = None
@@ -130,7 +130,7 @@ class _Writer:
         self, node: JsonObject, within: frozenset[str], place: str, words: JsonObject
     ) -> JsonObject:
         branches = [each for each in node["anyOf"] if each is not False]
-        out = self._told(node, words)
+        out = self._with_words(node, words)
         out["anyOf"] = [
             self._any(each, within, f"{place}.anyOf[{index}]")
             for index, each in enumerate(branches)
@@ -161,10 +161,10 @@ class _Writer:
                 case _:
                     pass
         rest.pop("type", None)
-        return {**self._told(node, {**words, **rest}), **out}
+        return {**self._with_words(node, {**words, **rest}), **out}
 
     def _take_literals(self, out: JsonObject, rest: JsonObject) -> bool:
-        """Values that are no lists or objects need no type."""
+        """Write `enum` and `const`: scalar values need no type."""
         for key, values in (("const", [rest.get("const")]), ("enum", rest.get("enum"))):
             if key in rest and all(not isinstance(value, list | dict) for value in values or ()):
                 out[key] = rest.pop(key)
@@ -198,7 +198,7 @@ class _Writer:
     def _take_array(
         self, out: JsonObject, rest: JsonObject, within: frozenset[str], place: str
     ) -> None:
-        """Of a tuple the kinds of its items are told, and their order in words."""
+        """Write an array; a tuple becomes a union of its items, the order goes into the words."""
         prefix: list[Schema] = rest.get("prefixItems", [])
         items = rest.pop("items", None)
         kinds = [each for each in prefix if each is not False]
@@ -213,14 +213,14 @@ class _Writer:
         if rest.get("minItems") in (0, 1):
             out["minItems"] = rest.pop("minItems")
 
-    def _told(self, node: JsonObject, words: JsonObject) -> JsonObject:
+    def _with_words(self, node: JsonObject, words: JsonObject) -> JsonObject:
         out: JsonObject = {key: node[key] for key in ("title", "default") if key in node}
         if "default" in out:
             out["default"] = renamed_value(out["default"], self._renamed)
         words = {key: value for key, value in words.items() if key not in _SILENT}
-        self._notes.tell(words)
-        told = {key: rename_words(value, self._renamed) for key, value in words.items()}
-        text = described(node.get("description"), told)
+        self._notes.describe(words)
+        said = {key: rename_words(value, self._renamed) for key, value in words.items()}
+        text = described(node.get("description"), said)
         if text:
             out["description"] = text
         return out
@@ -230,13 +230,13 @@ _ANYTHING = "anything is valid there, and Anthropic's structured outputs need a 
 
 
 def _implied(node: JsonObject) -> list[str]:
-    """The type that the other keywords speak of, where there is one."""
+    """The one type implied by the other keywords; None without one."""
     kinds = {_TYPE_OF[key] for key in node if key in _TYPE_OF} - {"integer"}
     return list(kinds) if len(kinds) == 1 else []
 
 
 def _split(node: JsonObject, types: list[str]) -> JsonObject:
-    """A list of types as a union, each with those of the keywords that are about it."""
+    """Split a list of types into a union, each with its own keywords."""
     said = {key: node[key] for key in ANNOTATIONS & node.keys()}
     branches = [
         {"type": kind, **{key: node[key] for key in _ABOUT.get(kind, ()) if key in node}}

@@ -38,7 +38,7 @@ _BY_PATTERN = ("patternProperties", "propertyNames", "unevaluatedProperties")
 
 
 def write_input(document: Document) -> Written:
-    """The schema of a tool's input."""
+    """Write the schema of a tool's input."""
     root = object_root(document)
     notes = Notes(document.notes, root.notes)
     names = Names(PROPERTY_KEYS, property_names(root.node, document))
@@ -107,7 +107,7 @@ class _Writer:
         return self._renamed.get(name, name)
 
     def _drop_patterns(self, out: JsonObject) -> None:
-        """Tell patterns in words that only engines other than Python's understand."""
+        """Move patterns that Python's engine does not understand into the description."""
         words: JsonObject = {}
         if "pattern" in out and not _is_pattern(out["pattern"]):
             words["pattern"] = out.pop("pattern")
@@ -119,7 +119,7 @@ class _Writer:
         self._describe(out, words)
 
     def _rename(self, out: JsonObject) -> None:
-        """Bring the rest of a node in line with keys that are renamed."""
+        """Apply renamed keys to the other keywords of a node."""
         words = {key: out.pop(key) for key in _BY_PATTERN if key in out}
         if "patternProperties" in words and "additionalProperties" in out:
             words["additionalProperties"] = out.pop("additionalProperties")
@@ -137,14 +137,14 @@ class _Writer:
 
     def _describe(self, out: JsonObject, words: JsonObject) -> None:
         if words:
-            self._notes.tell(words)
-            told = {key: rename_words(value, self._renamed) for key, value in words.items()}
-            out["description"] = described(out.get("description"), told)
+            self._notes.describe(words)
+            said = {key: rename_words(value, self._renamed) for key, value in words.items()}
+            out["description"] = described(out.get("description"), said)
 
 
 @lru_cache(maxsize=512)
 def _is_pattern(pattern: str) -> bool:
-    """Whether Python's regular expressions have it, as a validator written in Python asks."""
+    """Whether it is a valid regular expression of Python, as Anthropic's validator requires."""
     if len(pattern) > _MAX_PATTERN_CHARS or r"\N" in pattern:
         return False
     try:
@@ -157,7 +157,7 @@ def _is_pattern(pattern: str) -> bool:
 
 
 def _narrow(character: re.Match[str]) -> str:
-    """One for all beyond ASCII: what is compiled goes through ranges character by character."""
+    """Narrow character ranges beyond ASCII to one character: compiling walks every character."""
     code = character[1] or character[2] or character[3]
     if code is None:
         return character[0] if character[0].isascii() else _LAST_OF_ASCII

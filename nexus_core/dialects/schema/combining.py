@@ -1,7 +1,7 @@
-"""Make one schema out of two that both hold, or out of a union; the result accepts no less.
+"""Merge two schemas (`allOf`) or unite the branches of a union; the result accepts no less.
 
-All of it works on the canonical form of `reading`. What one schema can't say of both is handed
-back, to be told in words.
+Input and output are in the canonical form of `reading`. Constraints that one schema can't express
+are handed back, for the description.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ _LOWEST = frozenset({"maximum", "exclusiveMaximum", "maxLength", "maxItems", "ma
 
 
 class Merged(NamedTuple):
-    """One schema of two, and those keywords of the second that it could not take in."""
+    """One schema merged from two, and the keywords of the second that did not fit in."""
 
     node: JsonObject
     rest: JsonObject
 
 
 def merge(first: JsonObject, second: JsonObject) -> Merged:
-    """A schema for what both accept; it may accept more, as `rest` tells."""
+    """Merge two schemas; the result may accept more, by the keywords in `rest`."""
     node: JsonObject = dict(first)
     rest: JsonObject = {}
     for key, value in second.items():
@@ -57,12 +57,12 @@ def merge(first: JsonObject, second: JsonObject) -> Merged:
 
 
 def _belongs_to_other(key: str, first: JsonObject) -> bool:
-    """Whether the first has a say in what a keyword of the second is about."""
+    """Whether a keyword of the second concerns values that the first constrains too."""
     return any(key in group and not group.isdisjoint(first) for group in _TOGETHER)
 
 
 def _both(key: str, one: object, other: object) -> object | None:
-    """The value of a keyword that says what both say; None where there is none."""
+    """Value of a keyword that holds in both schemas; None where there is none."""
     if key == "properties" and is_object(one) and is_object(other):
         joined = dict(one)
         for name, schema in other.items():
@@ -83,7 +83,7 @@ def _both(key: str, one: object, other: object) -> object | None:
 
 
 def both(one: Schema, other: Schema) -> Schema:
-    """A schema that holds where both do."""
+    """A schema that accepts values valid in both."""
     if one is True or one == other:
         return other
     if other is True:
@@ -114,7 +114,7 @@ def type_list(types: object) -> list[str]:
 
 
 class Union(NamedTuple):
-    """Objects of which any may be given, as one object."""
+    """A union of objects, written as one object."""
 
     properties: dict[str, Schema]
     required: list[str]  # by all of them
@@ -122,10 +122,10 @@ class Union(NamedTuple):
 
 
 def unite(branches: list[JsonObject]) -> Union:
-    """The object that holds what each branch names.
+    """Unite the branches of a union of objects into one object with all their properties.
 
-    A property that only some branches name is described as they do: an object of another branch
-    that happens to bear it with a value of another kind is not what its author meant.
+    A property named by only some branches keeps their schema, although an object of another branch
+    could have it with a value of another type.
     """
     schemas: dict[str, list[Schema]] = {}
     for branch in branches:

@@ -1,8 +1,8 @@
 """JSON schemas in Gemini's dialect: parametersJsonSchema and responseJsonSchema.
 
-The keywords are those that google-genai documents for `response_json_schema`; others are ignored
-by Gemini and so are told in the description. Nothing stands beside a `$ref` but other keys with a
-$; a reference may lead back to where it stands only within a property that is not required.
+The keywords are those that google-genai documents for `response_json_schema`; Gemini ignores
+others, so they go into the description. Beside a `$ref` only other keys with a $ are allowed; a
+reference may be recursive only within a property that is not required.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _MAX_ITEMS = 900
 
 _LISTED = frozenset({"string", "number", "integer"})  # what the values of an enum may be
 
-# What is told where the model reads it. What is in neither list would only be noise.
+# Keywords for the description, where the model reads them; those in neither list are noise.
 _IN_WORDS = frozenset(
     {
         "default",
@@ -67,7 +67,7 @@ _IN_WORDS = frozenset(
 
 
 def write_parameters(document: Document) -> Written:
-    """The schema of a function's arguments."""
+    """Write the schema of a function's arguments."""
     root = object_root(document)
     notes = Notes(document.notes, root.notes)
     names = Names(PARAMETER_NAMES, property_names(root.node, document))
@@ -78,7 +78,7 @@ def write_parameters(document: Document) -> Written:
 
 
 def write_answer(document: Document) -> Written:
-    """The schema of an answer. Its keys stay what they are.
+    """Write the schema of a structured answer; its keys are not renamed.
 
     Raises:
         CannotSayError: there is no valid answer.
@@ -121,7 +121,7 @@ class _Writer:
         return schema
 
     def _any(self, schema: Schema, within: frozenset[str], place: str) -> JsonObject:
-        """A schema where one that accepts nothing can't stand."""
+        """A schema that accepts anything, in place of one that accepts nothing."""
         if schema is False:
             self._notes.add(place, "accepts nothing, which can't be said; anything is accepted")
             return {}
@@ -140,11 +140,11 @@ class _Writer:
         schema: JsonObject,
         within: frozenset[str],
         place: str,
-        told: JsonObject | None = None,
+        given: JsonObject | None = None,
     ) -> JsonObject:
         node, within, words = self._inliner.plain(schema, within)
-        if told:
-            words = {**told, **words}
+        if given:
+            words = {**given, **words}
         if "$ref" in node:
             return self._reference(node, place, words)
         if "const" in node:
@@ -171,12 +171,12 @@ class _Writer:
         if name in self._document.recursive:
             if not self._is_in_property:
                 self._notes.add(place, "leads back to itself; anything is accepted there")
-                return self._told(node, words)
+                return self._with_words(node, words)
             self._cycles += 1
         if name not in self._begun:
             self._referred[name] = None
         reference = {"$ref": f"#/$defs/{name}"}
-        said = self._told(node, words)
+        said = self._with_words(node, words)
         return {**said, "anyOf": [reference]} if said else reference
 
     def _union(
@@ -187,7 +187,7 @@ class _Writer:
             for index, each in enumerate(node["anyOf"])
             if each is not False
         ]
-        out = self._told(node, words)
+        out = self._with_words(node, words)
         if len(written) == 1 and "$ref" not in written[0]:
             return {**written[0], **out}
         if written and {} not in written:
@@ -204,10 +204,10 @@ class _Writer:
         self._limits(node, out, words)
         self._arrays(node, within, place, out, words)
         self._objects(node, within, place, out, words)
-        return {**self._told(node, words), **out}
+        return {**self._with_words(node, words), **out}
 
     def _limits(self, node: JsonObject, out: JsonObject, words: JsonObject) -> None:
-        """An exclusive limit of integers is the next integer; of others it is told in words."""
+        """Write limits; an exclusive one becomes the next integer, else goes into the words."""
         is_integer = node.get("type") == "integer"
         for exclusive, limit, step in (
             ("exclusiveMinimum", "minimum", 1),
@@ -294,13 +294,13 @@ class _Writer:
         if len(kept) < len(required):
             words["required"] = list(required)
 
-    def _told(self, node: JsonObject, words: JsonObject) -> JsonObject:
-        """Title and description, with the words behind it."""
+    def _with_words(self, node: JsonObject, words: JsonObject) -> JsonObject:
+        """Title and description, with unsupported keywords appended."""
         out = {"title": node["title"]} if "title" in node else {}
         words = {key: value for key, value in words.items() if key not in ANNOTATIONS or value}
-        self._notes.tell(words)
-        told = {key: rename_words(value, self._renamed) for key, value in words.items()}
-        text = described(node.get("description"), told)
+        self._notes.describe(words)
+        said = {key: rename_words(value, self._renamed) for key, value in words.items()}
+        text = described(node.get("description"), said)
         if text:
             out["description"] = text
         return out
@@ -311,7 +311,7 @@ def _said(node: JsonObject) -> JsonObject:
 
 
 def _by_kind(values: list[object], types: list[str]) -> dict[str, list[object]]:
-    """The values of an enum by their types, as far as the schema's own types allow them."""
+    """Group the values of an enum by type, leaving out types the schema excludes."""
     kinds: dict[str, list[object]] = {}
     for value in values:
         kind = _kind(value)

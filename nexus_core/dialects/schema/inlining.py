@@ -22,7 +22,7 @@ _SHAPES = frozenset(
 
 
 class Plain(NamedTuple):
-    """A schema without `allOf` and `oneOf`; beside `$ref` or `anyOf` stand annotations only."""
+    """A schema without `allOf` and `oneOf`; only annotations beside `$ref` or `anyOf`."""
 
     node: JsonObject
     within: frozenset[str]  # the definitions that it was taken out of
@@ -30,7 +30,7 @@ class Plain(NamedTuple):
 
 
 class Inliner:
-    """Works on one document; what it inlines is bounded."""
+    """Inliner of one document's references, within a bound."""
 
     def __init__(self, document: Document, max_inlined: int = MAX_INLINED) -> None:
         self._document = document
@@ -38,10 +38,10 @@ class Inliner:
         self._steps = _MAX_STEPS
 
     def plain(self, schema: JsonObject, within: frozenset[str], *, inlines: bool = True) -> Plain:
-        """The schema with its references and parts merged into it.
+        """Merge references and `allOf` into a schema.
 
-        A reference stays where it leads into a definition that it stands in, where too
-        much was inlined already, or where it has nothing beside it and not `inlines`.
+        A reference stays if it is recursive, if the bound is reached, or if no keyword is beside
+        it and `inlines` is False.
         """
         self._steps -= 1
         node: JsonObject = dict(schema)
@@ -84,7 +84,7 @@ class Inliner:
         return self._one_union(node, within, words)
 
     def _one_union(self, node: JsonObject, within: frozenset[str], words: JsonObject) -> Plain:
-        """One `anyOf` with nothing beside it but words; oneOf is told as one."""
+        """Write a union as one `anyOf` with only annotations beside it; `oneOf` becomes `anyOf`."""
         if "oneOf" in node:
             branches = node.pop("oneOf")
             if "anyOf" in node:

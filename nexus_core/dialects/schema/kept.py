@@ -25,7 +25,7 @@ class _Outcome(NamedTuple):
 
 
 class Kept:
-    """The latest outcomes, within a bound of memory: a small schema may become a long one.
+    """Bounded cache of the latest translations, by memory: a small schema may become a long one.
 
     Requests are translated in several threads.
     """
@@ -37,7 +37,7 @@ class Kept:
         self.chars = 0
 
     def find(self, text: str, writer: Writer) -> Written | CannotSayError | None:
-        """What `writer` made of the schema; None where that is not known any more."""
+        """The cached translation of a schema by `writer`; None if it is not cached."""
         key = text, writer
         with self._lock:
             known = self._outcomes.get(key)
@@ -47,7 +47,7 @@ class Kept:
             return known.written
 
     def keep(self, text: str, writer: Writer, written: Written | CannotSayError) -> None:
-        """Remember it, unless it is too long; those longest unused are forgotten for it."""
+        """Cache a translation unless it is too long, evicting the least recently used ones."""
         try:
             made = len(json.dumps(written.schema)) if isinstance(written, Written) else 0
         except RecursionError:

@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema, by how their values are read."""
+"""The keywords of JSON Schema, grouped by the form of their values."""
 
 from __future__ import annotations
 

@@ -1,9 +1,9 @@
 """Read a JSON schema of any draft, from 04 to 2020-12, into one canonical form.
 
 The canonical form is draft 2020-12 with every keyword valid. Two things differ from a plain
-schema: a `$ref` holds just the name of a definition, and definitions stand beside the tree and
-not in it. Only what is referred to is among them. What makes no sense is left out, so that the
-schema accepts more, never less; `Document.notes` tells where.
+schema: a `$ref` holds just the name of a definition, and definitions are kept beside the tree, not
+in it; unused ones are left out. Invalid parts are left out too, so that the schema accepts more,
+never less; `Document.notes` has their places.
 
 https://json-schema.org/draft/2020-12/schema and the release notes of the drafts before it;
 `nullable` is OpenAPI's: https://spec.openapis.org/oas/v3.0.3#schema-object
@@ -48,12 +48,12 @@ class Document:
 
 
 def read_schema(schema: object) -> Document:
-    """The canonical form of whatever a client sent as a schema. Never raises."""
+    """Read a client's schema into canonical form, valid or not. Never raises."""
     return _Reader(schema).read()
 
 
 def subschemas(node: JsonObject) -> Iterator[Schema]:
-    """The schemas that stand in a canonical one, without those that it refers to."""
+    """The direct subschemas of a canonical schema, without those it refers to."""
     for key, value in node.items():
         kind = KINDS.get(key)
         if kind is SCHEMA or key == "items":
@@ -65,7 +65,7 @@ def subschemas(node: JsonObject) -> Iterator[Schema]:
 
 
 def property_names(root: Schema, document: Document) -> dict[str, None]:
-    """Every key that properties bear, in the root and in what it refers to."""
+    """Names of all properties, in the root and in the definitions."""
     found: dict[str, None] = {}
     seen: set[str] = set()
     pending = [root]
@@ -143,7 +143,7 @@ class _Reader:
     def _read(
         self, node: JsonObject, key: str, value: JsonValue, kind: str, place: str, depth: int
     ) -> None:
-        """Take one keyword, if its value is what it has to be."""
+        """Read one keyword, if its value is valid."""
         match kind, value:
             case "schema", _:
                 node[key] = self._node(value, f"{place}.{key}", depth + 1)
@@ -182,7 +182,7 @@ class _Reader:
             node["type"] = types[0] if len(types) == 1 else types
 
     def _read_arrays(self, node: JsonObject, source: JsonObject, place: str, depth: int) -> None:
-        """`items` was a list up to draft 2019-09, and `additionalItems` what came after it."""
+        """Read array keywords; `items` could be a list up to draft 2019-09."""
         items = source.get("items")
         if is_list(items):
             self._read(node, "prefixItems", items, SCHEMAS, place, depth)
@@ -191,7 +191,7 @@ class _Reader:
             node["items"] = self._node(items, f"{place}.items", depth + 1)
 
     def _read_limits(self, node: JsonObject, source: JsonObject) -> None:
-        """An exclusive limit was true or false beside the limit itself in draft 04."""
+        """Read limits; in draft 04 an exclusive limit was a boolean beside the limit."""
         for key, limit in (("exclusiveMinimum", "minimum"), ("exclusiveMaximum", "maximum")):
             value = source.get(key)
             if value is True and limit in node:
@@ -212,7 +212,7 @@ class _Reader:
     def _read_dependencies(
         self, node: JsonObject, source: JsonObject, place: str, depth: int
     ) -> None:
-        """Up to draft 7 one keyword was both of today's."""
+        """Read `dependencies`, which draft 2019-09 split into two keywords."""
         given = source.get("dependencies")
         if not is_object(given):
             return
@@ -259,7 +259,7 @@ class _Reader:
         return self._references.target(source, reference)
 
     def _name(self, target: Schema, reference: str) -> str:
-        """The name of a definition; each schema is read once, however many refer to it."""
+        """The name of a definition; each schema is read once, for all references."""
         known = self._names.get(id(target))
         if known is None:
             last = slug(reference.rpartition("/")[2].rpartition("#")[2], 40)
@@ -272,7 +272,7 @@ class _Reader:
         return known
 
     def _free(self, wanted: str) -> str:
-        """The name, or the next with a number behind it."""
+        """The name, or the next free one with a number appended."""
         name = wanted
         while name in self._edges:
             self._counts[wanted] = self._counts.get(wanted, 1) + 1
@@ -291,9 +291,9 @@ def _names(values: Iterable[object]) -> list[str]:
 
 
 def _types(given: object) -> list[str] | None:
-    """The types, each once; empty where any will do, None where it makes no sense.
+    """The types of a `type`, each once; empty if any is allowed, None for an invalid one.
 
-    Gemini's own schemas write them in capitals.
+    Schemas written for Gemini have them in capitals.
     """
     names = given if is_list(given) else [given]
     words = [name.lower() for name in names if isinstance(name, str)]
@@ -303,7 +303,7 @@ def _types(given: object) -> list[str] | None:
 
 
 def _same(value: object) -> str:
-    """Equal for equal values of JSON, where 1 and true are two."""
+    """A key that is equal for equal JSON values; 1 and true differ."""
     try:
         return json.dumps(value, sort_keys=True)
     except (RecursionError, TypeError):
@@ -324,7 +324,7 @@ def _nullable(node: JsonObject) -> JsonObject:
 
 
 def _recursive(edges: dict[str, set[str]]) -> frozenset[str]:
-    """The names that lead back to themselves (Tarjan's components, without recursion)."""
+    """Names of recursive definitions (Tarjan's components, without recursion)."""
     order: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []

@@ -24,9 +24,9 @@ _VALUES = frozenset({"enum", "const", "default", "examples", "example"})  # data
 
 
 class References:
-    """One schema document. It is walked only once something refers to a part of it.
+    """Reference targets of one schema document, which is walked at the first reference.
 
-    Nothing outside of the document is ever fetched.
+    Nothing outside the document is ever fetched.
     """
 
     def __init__(self, document: JsonObject, *, draft_4: bool) -> None:
@@ -38,7 +38,7 @@ class References:
         self._bases: dict[int, str] = {}  # of a node, by its id(): the document outlives this
 
     def target(self, node: JsonObject, reference: str) -> Schema | None:
-        """What `node`'s reference points to; None where it is not in the document."""
+        """The target of `node`'s `$ref`; None if it is not in the document."""
         self._walk_once()
         base = self._bases.get(id(node), "")
         try:
@@ -57,13 +57,13 @@ class References:
         return self._at(root, fragment, resource)
 
     def dynamic_target(self, node: JsonObject, reference: str) -> Schema | None:
-        """The same for a `$dynamicRef`; None too where several schemas have its anchor."""
+        """The target of `node`'s `$dynamicRef`; None too if several schemas have its anchor."""
         found = self.target(node, reference)
         name = reference.rpartition("#")[2]
         return found if len(self._dynamic.get(name, ())) <= 1 else None
 
     def _at(self, root: JsonObject, pointer: str, base: str) -> Schema | None:
-        """RFC 6901."""
+        """Resolve a JSON pointer (RFC 6901)."""
         value: object = root
         for token in pointer.split("/")[1:]:
             key = token.replace("~1", "/").replace("~0", "~")
@@ -93,7 +93,7 @@ class References:
             pending += [(child, base) for child in _children(node)]
 
     def _identify(self, node: JsonObject, base: str) -> str:
-        """Remember what a node calls itself; gives the base of what it holds."""
+        """Note a node's `$id` and anchors; gives the base URI of its subschemas."""
         own = node.get(self._id)
         if isinstance(own, str):
             if own.startswith("#"):  # an anchor, up to draft 7

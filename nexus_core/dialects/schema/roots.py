@@ -1,7 +1,7 @@
 """Make the schema of tool arguments one object, as every provider requires.
 
-Clients may send any schema: a reference, a union, a list, nothing at all. What a union of objects
-says beyond their properties is told in words; arguments that are no object are put into one.
+Clients may send any schema: a reference, a union, a list, nothing at all. Constraints of a union
+beyond the properties go into the description; arguments that are not an object are put into one.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ class Root:
     """The root of a tool's arguments."""
 
     node: JsonObject  # of type object, without a union
-    words: JsonObject = field(default_factory=dict)  # what is told beside it: keyword to value
+    words: JsonObject = field(default_factory=dict)  # for its description: keyword to value
     is_wrapped: bool = False  # the client's arguments are the property `value` of it
     notes: list[tuple[str, str]] = field(default_factory=list)
 
 
 def object_root(document: Document) -> Root:
-    """The root as an object."""
+    """Write the root of a tool's arguments as one object."""
     flattener = _Flattener(document)
     if not flattener.takes_object(document.root, frozenset()):
         return Root(
@@ -67,7 +67,7 @@ class _Flattener:
         self._flat: dict[str, JsonObject] = {}
 
     def takes_object(self, schema: Schema, within: frozenset[str]) -> bool:
-        """Whether an object may be valid; where that can't be told it may."""
+        """Whether an object may be valid; True in doubt."""
         self._looks -= 1
         if isinstance(schema, bool) or self._looks < 0 or len(within) > _DEPTH:
             return True
@@ -93,7 +93,7 @@ class _Flattener:
         )
 
     def flat(self, schema: Schema, within: frozenset[str], root: Root) -> JsonObject:
-        """The schema without references and unions; what they say beyond it goes to the words."""
+        """Flatten references and unions; the constraints they add go into the words."""
         self._steps -= 1
         if isinstance(schema, bool):
             return {}
@@ -127,7 +127,7 @@ class _Flattener:
         within: frozenset[str],
         root: Root,
     ) -> None:
-        """Take a union of objects into the node that bears it."""
+        """Merge a union of objects into the node that has it."""
         objects = [each for each in branches if self.takes_object(each, within)]
         if len(objects) < len(branches):
             root.notes.append((union, "only objects can be arguments; the others are left out"))
@@ -152,7 +152,7 @@ class _Flattener:
 
 
 def _gist(branch: JsonObject) -> JsonObject:
-    """What tells one branch from another, without what its properties look like."""
+    """Short form of a branch, for the description: without the schemas of its properties."""
     gist = {
         key: value
         for key, value in branch.items()

@@ -10,11 +10,11 @@ _MOST_CHARS = 1_000  # of one value
 
 
 def described(description: str | None, words: JsonObject) -> str | None:
-    """The description with keywords and their values behind it."""
+    """The description with keywords and their values appended."""
     if not words:
         return description
-    told = "{" + ", ".join(f"{key}: {_shown(value)}" for key, value in words.items()) + "}"
-    return f"{description}\n\n{told}" if description else told
+    text = "{" + ", ".join(f"{key}: {_shown(value)}" for key, value in words.items()) + "}"
+    return f"{description}\n\n{text}" if description else text
 
 
 def _shown(value: object) -> str:

@@ -15,7 +15,7 @@ _MAX_PLACE_CHARS = 200
 
 
 class CannotSayError(Exception):
-    """The dialect has no way to say it, and saying less would not do."""
+    """The provider's dialect can't express the schema, and a looser one would be wrong."""
 
     def __init__(self, place: str, why: str) -> None:
         """`place` is within the schema, "" for its root."""
@@ -26,7 +26,7 @@ class CannotSayError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A schema as a provider takes it. Shared between requests: never change it."""
+    """A schema in a provider's dialect. Shared between requests: never change it."""
 
     schema: JsonObject = field(repr=False)
     arguments: Arguments | None = None  # None: calls come back as they are
@@ -34,22 +34,22 @@ class Written:
 
 
 class Notes:
-    """Collects what the report tells of one schema: places and keywords, no values."""
+    """Report of one schema's translation: places and keywords, no values."""
 
     def __init__(self, *given: Iterable[tuple[str, str]]) -> None:
         self._lines = list(dict.fromkeys(line for lines in given for line in lines))
-        self._told: dict[str, None] = {}
+        self._described: dict[str, None] = {}
 
     def add(self, place: str, what: str) -> None:
-        """Something that is less than was asked for."""
+        """Note a place where the schema was loosened."""
         self._lines.append((place.lstrip("."), what))
 
-    def tell(self, keywords: Iterable[str]) -> None:
-        """Keywords that are told in a description."""
-        self._told.update(dict.fromkeys(keywords))
+    def describe(self, keywords: Iterable[str]) -> None:
+        """Note keywords that are only in a description."""
+        self._described.update(dict.fromkeys(keywords))
 
     def lines(self, renamed: Iterable[str] = ()) -> tuple[str, ...]:
-        """All of it, bounded; `renamed` are the client's keys that the provider does not take."""
+        """The report's lines, bounded; `renamed` are the client's keys the provider refuses."""
         lines = [
             f".{place[:_MAX_PLACE_CHARS]}: {what}" if place else f": {what}"
             for place, what in self._lines
@@ -58,9 +58,9 @@ class Notes:
         if len(lines) > _MAX_LINES:
             lines[_MAX_LINES:] = [f": and {len(lines) - _MAX_LINES} more places"]
         if keys := _listed(renamed):
-            lines.append(f": keys renamed, and back in calls: {keys}")
-        if keywords := _listed(self._told):
-            lines.append(f": told in descriptions only: {keywords}")
+            lines.append(f": keys renamed, and restored in calls: {keys}")
+        if keywords := _listed(self._described):
+            lines.append(f": in descriptions only: {keywords}")
         return tuple(lines)
 
 
@@ -71,7 +71,7 @@ def _listed(names: Iterable[str]) -> str:
 
 
 def rename_words(words: object, renamed: Mapping[str, str]) -> object:
-    """What is told in words, with the keys that the model knows."""
+    """Apply renamed keys to the values in a description."""
     if not renamed:
         return words
     if is_list(words):

@@ -20,9 +20,9 @@ _MAX_WRAPPED_CHARS = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What became of one tool's arguments.
+    """Renamed keys and wrapping of one tool's arguments.
 
-    Keys are renamed wherever they stand: no other key looks like those that are sent instead.
+    Keys are renamed at every depth: no other key looks like those sent instead.
     """
 
     # The client's key to the provider's, and back.
@@ -32,34 +32,34 @@ class Arguments:
 
     @classmethod
     def of(cls, renamed: Mapping[str, str], *, is_wrapped: bool = False) -> Arguments | None:
-        """None where nothing changes."""
+        """Arguments with these changes; None without any."""
         if not renamed and not is_wrapped:
             return None
         return cls(dict(renamed), {sent: key for key, sent in renamed.items()}, is_wrapped)
 
     def to_provider(self, value: object) -> object:
-        """The client's arguments as the provider knows them."""
+        """Translate the client's arguments for the provider."""
         renamed = _renamed(value, self.sent)
         return {VALUE: renamed} if self.is_wrapped else renamed
 
     def to_client(self, value: object) -> object:
-        """What a model wrote, under the client's keys."""
+        """Translate the model's arguments for the client."""
         if self.is_wrapped and is_object(value) and VALUE in value:
             value = value[VALUE]
         return _renamed(value, self.given)
 
     def stream(self) -> ArgumentStream:
-        """A reader of arguments that come in pieces."""
+        """Create a translator of streamed arguments."""
         return _Unwrapping(self) if self.is_wrapped else _Renaming(self.given)
 
 
 def renamed_value(value: object, names: Mapping[str, str]) -> object:
-    """The value with the keys of all its objects replaced; a new one where any is."""
+    """Rename the keys of all objects in a value; the value itself if none matches."""
     return _renamed(value, names) if names else value
 
 
 def _renamed(value: object, names: Mapping[str, str]) -> object:
-    """Without recursion: what comes from outside may be nested as deep as can be parsed."""
+    """Rename without recursion: untrusted values may be nested as deep as can be parsed."""
     if not names:
         return value
     top = [value]
@@ -80,22 +80,21 @@ def _renamed(value: object, names: Mapping[str, str]) -> object:
 
 
 class ArgumentStream:
-    """Pieces of a JSON text in, pieces of the client's out."""
+    """Translator of streamed arguments: pieces of the model's JSON in, the client's out."""
 
     def feed(self, piece: str) -> str:
-        """What can be told after this piece; may be empty."""
+        """Text for the client after this piece; may be empty."""
         raise NotImplementedError
 
     def end(self) -> str:
-        """The rest, once the text has ended or was cut."""
+        """The rest of the text, after its end or a cut."""
         raise NotImplementedError
 
 
 class _Renaming(ArgumentStream):
-    """Passes everything on as it comes but keys, which it holds back until they are whole.
+    """Renames keys in a stream, holding each back until it is whole.
 
-    It works on the text, so that numbers stay as they were written and a text that is cut off
-    stays as long as it was.
+    It works on the text, so that numbers keep their spelling and a cut text keeps its length.
     """
 
     def __init__(self, names: Mapping[str, str]) -> None:
@@ -178,7 +177,7 @@ class _Renaming(ArgumentStream):
 
 
 class _Unwrapping(ArgumentStream):
-    """Holds everything back: what the client gets is inside."""
+    """Unwraps arguments in a stream, holding everything back until the end."""
 
     def __init__(self, arguments: Arguments) -> None:
         self._arguments = arguments

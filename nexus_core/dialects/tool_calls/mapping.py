@@ -10,7 +10,7 @@ from nexus_core.dialects.tool_calls.arguments import Arguments, ArgumentStream
 
 @dataclass(frozen=True, slots=True)
 class CallMapping:
-    """How the calls in an answer become calls of the client's tools."""
+    """Mapping of an answer's tool calls to the client's tools: names and arguments."""
 
     # By the provider's name of a tool: the client's, and what becomes of the arguments.
     names: Mapping[str, str] = field(default_factory=dict[str, str])
@@ -21,12 +21,12 @@ class CallMapping:
         return self.names.get(sent, sent)
 
     def stream(self, sent: str) -> ArgumentStream | None:
-        """A reader of a call's arguments in pieces; None where they pass as they are."""
+        """Create a translator of a call's streamed arguments; None if they pass unchanged."""
         mapping = self.arguments.get(sent)
         return None if mapping is None else mapping.stream()
 
     def value(self, sent: str, arguments: object) -> object:
-        """The client's arguments, of a call to what the provider calls `sent`."""
+        """Translate the arguments of a call; `sent` is the provider's name of the tool."""
         mapping = self.arguments.get(sent)
         return arguments if mapping is None else mapping.to_client(arguments)
 

@@ -12,9 +12,9 @@ _DIGEST_CHARS = 8
 
 
 def slug(text: str, max_chars: int) -> str:
-    """A readable word of ASCII letters, digits and _ out of a text; empty where it has none.
+    """Reduce a text to ASCII letters, digits and _; empty if it has none.
 
-    Of a long text both ends stay: MCP names begin with the server and end with the tool.
+    A long text keeps both ends: MCP names begin with the server and end with the tool.
     """
     word = _OTHER.sub("_", text[:1000]).strip("_")
     if len(word) > max_chars:
@@ -25,17 +25,17 @@ def slug(text: str, max_chars: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class NameRule:
-    """What names a provider takes."""
+    """Rule for valid tool names of a provider."""
 
     pattern: re.Pattern[str]
     max_chars: int
 
     def takes(self, name: str) -> bool:
-        """Whether the name can be sent as it is."""
+        """Whether the name is valid."""
         return self.pattern.fullmatch(name) is not None
 
     def candidate(self, name: str, attempt: int) -> str:
-        """A name it takes, the same each time; different names get different ones, but for luck."""
+        """A valid name, always the same for one input; different inputs rarely get the same."""
         salted = name if not attempt else f"{name}\0{attempt}"
         digest = sha256(salted.encode("utf-8", "surrogatepass")).hexdigest()[:_DIGEST_CHARS]
         word = slug(name, self.max_chars - _DIGEST_CHARS - 3)
@@ -45,7 +45,7 @@ class NameRule:
 
 
 class Names:
-    """The names of one request or tool, both ways. No two become one."""
+    """Mapping of the names of one request or tool, both ways; distinct names stay distinct."""
 
     def __init__(self, rule: NameRule, names: Iterable[str] = ()) -> None:
         self._rule = rule
@@ -62,11 +62,11 @@ class Names:
 
     @property
     def renamed(self) -> dict[str, str]:
-        """Those that could not be sent as they are, with what is sent."""
+        """Renamed names only: the original and the sent name."""
         return {name: sent for name, sent in self._sent.items() if name != sent}
 
     def sent(self, name: str) -> str:
-        """The name that the provider gets; a name that comes up late finds its place too."""
+        """The name sent to the provider; a new name is added."""
         known = self._sent.get(name)
         if known is not None:
             return known

@@ -20,7 +20,7 @@ from nexus_core.types import JsonObject
 # 1e999 is read as infinity, which JSON can't write.
 _LARGEST = {"Infinity": float_info.max, "-Infinity": -float_info.max}
 _kept = Kept()
-_MAX_NAME_CHARS = 100  # of a name that an error tells
+_MAX_NAME_CHARS = 100  # of a name in an error
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,20 @@ class Function:
 
     @property
     def name(self) -> str:
-        """As the client calls it."""
+        """The client's name of the function."""
         return self.definition["name"]
 
     def written(self, writer: Writer) -> Written:
-        """Its schema in a provider's dialect.
+        """Write its schema in a provider's dialect.
 
         Raises:
-            CannotSayError: the dialect has no way to say it.
+            CannotSayError: the dialect can't express it.
         """
         return write_cached(self.definition.get("parameters"), writer)
 
 
 class Tools:
-    """The functions of one request, each once, and the names and keys that are sent for theirs."""
+    """The functions of one request, each once, with the names and keys sent in place of theirs."""
 
     def __init__(self, functions: list[Function], rule: NameRule, findings: Findings) -> None:
         self.functions = functions
@@ -59,11 +59,11 @@ class Tools:
                 findings.changed.append(f"{function.path}.name: sent as {sent}")
 
     def sent(self, name: str) -> str:
-        """The provider's name of a tool, whether it is offered or only spoken of."""
+        """The provider's name of a tool, offered or only in the history."""
         return self._names.sent(name)
 
     def use(self, function: Function, written: Written) -> JsonObject:
-        """Take a function's schema as what is sent, and tell what it lacks."""
+        """Use a written schema for a function, and report its losses."""
         path = f"{function.path}.parameters"
         self._findings.changed += [f"{path}{note}" for note in written.notes]
         if written.arguments is not None:
@@ -71,17 +71,17 @@ class Tools:
         return written.schema
 
     def is_wrapped(self, name: str) -> bool:
-        """Whether the arguments of a tool may be anything, and are sent in an object."""
+        """Whether a tool's arguments are wrapped in an object, since they may be of any type."""
         known = self._arguments.get(name)
         return known is not None and known.is_wrapped
 
     def to_provider(self, name: str, arguments: object) -> object:
-        """A call's arguments under the keys that are sent."""
+        """Translate a call's arguments to the sent keys."""
         known = self._arguments.get(name)
         return arguments if known is None else known.to_provider(arguments)
 
     def mapping(self) -> CallMapping:
-        """The way back."""
+        """The mapping of the answer's calls back to the client's tools."""
         names = {sent: name for name, sent in self._names.renamed.items()}
         arguments = {self._names.sent(name): each for name, each in self._arguments.items()}
         return CallMapping(names, arguments) if names or arguments else UNCHANGED
@@ -109,7 +109,7 @@ def read_functions(fields: ChatRequest, findings: Findings, no_custom: str) -> l
 
 
 def no_such_function(name: str) -> str:
-    """Why a choice can't be sent: no provider takes the name of a tool that is not offered."""
+    """Error text for a tool choice that names a tool not offered, which every provider refuses."""
     return f"there is no function {name[:_MAX_NAME_CHARS]!r} among the tools"
 
 
@@ -126,10 +126,10 @@ def _add(function: Function, found: dict[str, Function], findings: Findings) -> 
 
 
 def write_cached(schema: object, writer: Writer) -> Written:
-    """A schema in a dialect; the same one is written once.
+    """Write a schema in a dialect, using the cache.
 
     Raises:
-        CannotSayError: the dialect has no way to say it.
+        CannotSayError: the dialect can't express it.
     """
     try:
         text = json.dumps(schema)
@@ -154,5 +154,5 @@ def _write(text: str, writer: Writer) -> Written | CannotSayError:
 
 
 def _sound(schema: object) -> object:
-    """None and the empty list, which PHP writes for an empty object, say nothing."""
+    """Treat None and [], PHP's empty object, as an empty schema."""
     return {} if schema is None or schema == [] else schema

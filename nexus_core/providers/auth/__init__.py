@@ -1,1 +1,1 @@
-"""How a backend's key becomes headers of the requests to it."""
+"""Authentication of requests to backends."""

@@ -1,4 +1,4 @@
-"""Which header carries a backend's key. Never the URL: logs would show it."""
+"""Header that carries a backend's key. Never the URL: logs would show it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from nexus_core.upstream.base import Headers
 
 
 def key_headers(scheme: AuthScheme, key: str) -> Headers:
-    """The headers that authenticate a request by a key, in lower case."""
+    """Authentication headers for a backend's key, in lower case."""
     match scheme:
         case AuthScheme.BEARER:
             return (("authorization", f"Bearer {key}"),)

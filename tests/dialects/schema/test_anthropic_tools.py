@@ -38,7 +38,7 @@ def test_a_union_of_conditions_at_the_root_is_told_in_words() -> None:
         "description": 'd\n\n{anyOf: [{"required": ["route"]}, {"required": ["file"]}]}',
         "properties": properties,
     }
-    assert made.notes == (": told in descriptions only: anyOf",)
+    assert made.notes == (": in descriptions only: anyOf",)
 
 
 KIND_A: dict[str, Any] = {"type": "object", "properties": {"kind": {"const": "a"}, "x": INTEGER}}
@@ -151,7 +151,7 @@ def test_keys_are_renamed_in_step_with_all_that_names_them() -> None:
     assert sent["dependentRequired"] == {top: [item]}
     assert sent["dependentSchemas"] == {top: {"required": [item]}}
     assert sent["default"] == {top: 1, "deep": {inner: ""}}
-    assert made.notes == (": keys renamed, and back in calls: $top, filter[id], a b",)
+    assert made.notes == (": keys renamed, and restored in calls: $top, filter[id], a b",)
 
 
 @pytest.mark.parametrize("key", ["$top", "filter[id]", "@odata.type", "ключ", "a" * 65, "a b", ""])

@@ -85,8 +85,8 @@ def test_the_report_names_each_tool_and_what_became_of_it() -> None:
     sent = for_anthropic(tools=[tool()]).body["tools"][0]["name"]
     assert changed == (
         f"tools[0].function.name: sent as {sent}",
-        "tools[0].function.parameters: keys renamed, and back in calls: $top, filter[id], a b",
-        "tools[1].function.parameters: told in descriptions only: anyOf",
+        "tools[0].function.parameters: keys renamed, and restored in calls: $top, filter[id], a b",
+        "tools[1].function.parameters: in descriptions only: anyOf",
     )
 
 
