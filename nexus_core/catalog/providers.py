@@ -173,6 +173,7 @@ class BackendType(StrEnum):
         ),
     )
     # No embeddings, no text completions; logit_bias is a 400. https://console.groq.com/docs/openai
+    # "property 'reasoning_content' is unsupported" (janhq/jan issue 8136).
     GROQ = (
         "groq",
         ProviderSpec(
@@ -181,13 +182,14 @@ class BackendType(StrEnum):
             url="https://api.groq.com/openai/v1",
             key_variables=("GROQ_API_KEY",),
             dialects=_CHAT,
-            quirks=Quirks(refused=frozenset({"logit_bias"})),
+            quirks=Quirks(refused=frozenset({"logit_bias"}), takes_reasoning_back=False),
             price_lists=("groq",),
             has_tiktoken=True,
         ),
     )
     # Fields that it does not know are a 422: max_completion_tokens, store (Gitlawb/openclaude issue
-    # 739), stream_options.include_usage (openai/openai-agents-python 442); usage comes unasked.
+    # 739), stream_options.include_usage (openai/openai-agents-python 442; usage comes unasked),
+    # user (BerriAI/litellm 3899), a message's reasoning_content (charmbracelet/crush 1590).
     # Completions are at /v1/fim alone. https://docs.mistral.ai/api
     MISTRAL = (
         "mistral",
@@ -202,7 +204,8 @@ class BackendType(StrEnum):
                 takes_stream_options=False,
                 renamed=(("max_completion_tokens", "max_tokens"), ("seed", "random_seed")),
                 refused=frozenset({"logit_bias"}),
-                ignored=frozenset({"store"}),
+                ignored=frozenset({"store", "user"}),
+                takes_reasoning_back=False,
             ),
             price_lists=("mistral",),
             otel_name="mistral_ai",
@@ -297,6 +300,8 @@ class BackendType(StrEnum):
     )
     # "Our implementation does not expose developer directly"; no embeddings.
     # https://inference-docs.cerebras.ai/resources/openai
+    # "property 'messages.2.assistant.reasoning_content' is unsupported"
+    # (Alishahryar1/free-claude-code issue 1136).
     CEREBRAS = (
         "cerebras",
         ProviderSpec(
@@ -305,7 +310,11 @@ class BackendType(StrEnum):
             url="https://api.cerebras.ai/v1",
             key_variables=("CEREBRAS_API_KEY",),
             dialects=_CHAT_AND_COMPLETIONS,
-            quirks=Quirks(has_developer_role=False, refused=frozenset({"logit_bias"})),
+            quirks=Quirks(
+                has_developer_role=False,
+                refused=frozenset({"logit_bias"}),
+                takes_reasoning_back=False,
+            ),
             price_lists=("cerebras",),
             has_tiktoken=True,
         ),

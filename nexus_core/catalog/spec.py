@@ -37,6 +37,7 @@ class Quirks:
     renamed: tuple[tuple[str, str], ...] = ()  # OpenAI's name of a field, and the provider's
     refused: frozenset[str] = frozenset()  # sampling hints: left out, or a 422, as configured
     ignored: frozenset[str] = frozenset()  # fields without effect on the answer: left out
+    takes_reasoning_back: bool = True  # else reasoning_content of earlier answers is left out
 
 
 NO_QUIRKS = Quirks()

@@ -128,7 +128,8 @@ def _hint(backend: BackendSnapshot, probe: ProbeResult, config: BackendConfig | 
             f"check the proxy {config.via} (from `proxy`, or HTTPS_PROXY or ALL_PROXY in the "
             f"environment), correct the url ({backend.url}), or set enabled = false"
         )
-    return f"start the server, correct its url ({backend.url}), or set enabled = false"
+    first = "check the network" if backend.type.is_cloud else "start the server"
+    return f"{first}, correct its url ({backend.url}), or set enabled = false"
 
 
 # Models -------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.sources.base import FoundKey, offered
 from nexus_tui.text.escape import escaped
 
+_PRESSED = "123456789abcdefg"  # one key each, and none that moves the cursor
 _TEXT = "Local servers are used once discovered. Cloud keys are used on request:"
 
 
@@ -26,7 +27,7 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
     if uses_the_only_one and len(keys) == 1:
         variable: str | None = keys[0].variable
     else:
-        options = [_option(number, key) for number, key in enumerate(keys, 1)]
+        options = [_option(index, key) for index, key in enumerate(keys)]
         variable = await context.ask(Choose("Add a backend", [_TEXT], options))
     if variable is None:
         return
@@ -34,5 +35,6 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
     context.notice(escaped(outcome.message))
 
 
-def _option(number: int, key: FoundKey) -> Option[str]:
-    return Option(key.variable, f"{key.title}, zone open", str(number), f"by {key.variable}")
+def _option(index: int, key: FoundKey) -> Option[str]:
+    pressed = _PRESSED[index : index + 1]  # beyond them it is chosen by the arrows
+    return Option(key.variable, f"{key.title}, zone open", pressed, f"by {key.variable}")

@@ -82,10 +82,10 @@ def _use(key: CloudKey, *, is_used: bool) -> str:
     if not key.is_set:
         return "not set"
     if key.needs_url:
-        return "set, named in a comment; fill in the URL of your account"
+        return "set; added as a comment: fill in the URL of your account"
     if is_used:
-        return "set, named as a backend"
-    return "set, named in a comment; --cloud names it whole"
+        return "set; added as a backend"
+    return "set; added as a comment (--cloud: as a backend)"
 
 
 async def _look() -> tuple[DiscoveryResult, ...]:

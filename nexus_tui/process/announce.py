@@ -41,13 +41,17 @@ def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
 def _offers(launch: Launch, config: Config) -> list[str]:
     """Messages without a configuration: searched servers, and cloud keys that --cloud would use."""
     # Only here: who has a configuration need not wait for it.
-    from nexus_core.discovery.cloud import cloud_keys
+    from nexus_core.discovery.cloud import cloud_keys, keys_without_url
     from nexus_core.discovery.local import USUAL_PLACES
 
     ports = ", ".join(f"{place.kind.spec.title} {place.port}" for place in USUAL_PLACES)
     used = {backend.type for backend in config.backends}
     keys = [key for key in cloud_keys(launch.environ) if key.is_set and key.type not in used]
     offers = [f"{key.variable} is set but not used; --cloud uses it" for key in keys]
+    offers += [
+        f"{key.variable} is set but not used; {key.type.spec.title} needs its url in a config file"
+        for key in keys_without_url(launch.environ)
+    ]
     return [f"looking for local servers ({ports}); `nexus init` writes a config", *offers]
 
 

@@ -165,6 +165,9 @@ class Choose(Dialog[R]):
     ) -> None:
         super().__init__(title, text)
         self._options = options
+        possible = (index for index, option in enumerate(options) if not option.why_not)
+        if options and options[cursor].why_not:  # enter takes the first that can be chosen
+            cursor = next(possible, cursor)
         self.rows = Options(options, cursor)
         for index, option in enumerate(options):
             if option.key and option.key != "enter":

@@ -45,7 +45,8 @@ def _quirks(kind: BackendType) -> Iterator[str]:
     if not quirks.has_developer_role:
         yield "role `developer` → `system`"
     yield from (f"`{name}` → `{own}`" for name, own in quirks.renamed)
-    if left_out := quirks.refused | quirks.ignored:
+    reasoning = () if quirks.takes_reasoning_back else ("messages[].reasoning_content",)
+    if left_out := quirks.refused | quirks.ignored | {*reasoning}:
         yield f"without {', '.join(f'`{name}`' for name in sorted(left_out))}"
     if not quirks.takes_stream_options:
         yield "without `stream_options`: usage comes unasked"

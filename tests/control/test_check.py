@@ -74,6 +74,16 @@ def test_a_backend_that_is_down_is_an_error_with_a_mend() -> None:
     assert "start the server" in finding.hint
 
 
+def test_of_a_cloud_that_is_not_reached_it_is_the_network_that_is_checked() -> None:
+    groq = backend(type=BackendType.GROQ, url="https://api.groq.com/openai/v1", api_key_env="K")
+
+    (finding,) = bad(configured(groq), a=DOWN)
+
+    assert finding.hint is not None
+    assert finding.hint.startswith("check the network, correct its url (https://api.groq.com/")
+    assert "start the server" not in finding.hint
+
+
 def test_where_a_proxy_stands_between_the_mend_names_it() -> None:
     via = read_proxy_url("http://me:hush-hush@proxy:3128")
 

@@ -111,7 +111,7 @@ class FixedDiscovery:
             ),
             FoundServer(title="exo", address="127.0.0.1:52415", finding="refused", is_used=False),
         )
-        self.keys = (
+        self.keys: tuple[FoundKey, ...] = (
             FoundKey(title="OpenAI", variable="OPENAI_API_KEY", is_set=True),
             *(
                 FoundKey(title=title, variable=variable, is_set=variable in set_keys)

@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from nexus_core.control.commands import Command, Outcome
 from nexus_tui.app import NexusApp
 from nexus_tui.keymap.keys import remapped
+from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.widgets.base.lines import folded
 from tests.tui.fleet import fixed_now
 from tests.tui.screen import press, screen_text
@@ -45,6 +46,15 @@ async def test_a_question_is_laid_out_anew_when_the_terminal_changes(
         await pilot.resize_terminal(*other)
         await until(lambda: CUT in _in_the_box(app))
         assert "No, leave it as it is" in screen_text(app)
+
+
+@pytest.mark.parametrize(("open_to", "cursor"), [((1, 2), 1), ((0, 1), 0), ((), 0)])
+async def test_the_cursor_starts_at_the_first_option_that_can_be_chosen(
+    open_to: tuple[int, ...], cursor: int
+) -> None:
+    options = [Option(n, f"backend {n}", why_not="" if n in open_to else "off") for n in range(3)]
+
+    assert Choose("Replay", [], options).rows.cursor == cursor
 
 
 async def test_the_lines_of_a_difference_are_wrapped() -> None:

@@ -11,6 +11,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.types import PrivacyZone
+from nexus_tui.sources.base import FoundKey
 from nexus_tui.widgets.welcome import Welcome
 from tests.tui.screen import press, screen_text
 from tests.tui.staged import FixedDiscovery, make_stage
@@ -125,6 +126,23 @@ async def test_with_several_cloud_keys_o_asks_which(
     assert "by ANTHROPIC_API_KEY" in asked
     assert nothing_yet
     assert [key.variable for key in discovery.keys if key.is_used] == ([used] if used else [])
+
+
+async def test_each_of_many_cloud_keys_is_chosen_by_one_key() -> None:
+    stage = make_stage(is_empty=True)
+    stage.source.discovery = discovery = FixedDiscovery()
+    discovery.keys = tuple(
+        FoundKey(title=f"Cloud {n}", variable=f"KEY_{n}", is_set=True) for n in range(1, 14)
+    )
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await pilot.pause()
+        asked = await press(pilot, "o")
+        await press(pilot, "d")
+
+    assert "d     Cloud 13, zone open  by KEY_13" in asked
+    assert [key.variable for key in discovery.keys if key.is_used] == ["KEY_13"]
 
 
 async def test_a_single_cloud_key_is_used_by_o_and_offered_by_plus() -> None:

@@ -54,8 +54,8 @@ def test_framing_is_the_engines_own() -> None:
 @pytest.mark.parametrize(
     ("user", "status", "words"),
     [
-        (None, 407, "wants a user name and password"),
-        ("me", 407, "refuses the user name and password it is given"),
+        (None, 407, "requires a user name and password"),
+        ("me", 407, "rejects the user name and password"),
         (None, 403, "refuses to connect (403)"),
         (None, 502, "could not connect: it answers (502)"),
     ],

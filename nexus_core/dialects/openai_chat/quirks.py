@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from nexus_core.catalog import Quirks
 from nexus_core.dialects.report import Findings, Translation
 from nexus_core.types import JsonObject, is_list, is_object
+
+_REASONING = "reasoning_content"  # of an answer by another model, sent back in the history
 
 
 def adapt(fields: JsonObject, quirks: Quirks, *, reject_hints: bool = False) -> Translation | None:
@@ -23,8 +26,10 @@ def adapt(fields: JsonObject, quirks: Quirks, *, reject_hints: bool = False) -> 
         UnsupportedFieldsError: names the refused hints; only with `reject_hints`.
     """
     touched = _touched(fields, quirks)
-    has_developer = not quirks.has_developer_role and _has_developer(fields.get("messages"))
-    if not (touched or has_developer):
+    messages = _messages(fields)
+    has_developer = not quirks.has_developer_role and any(map(_is_developer, messages))
+    has_reasoning = not quirks.takes_reasoning_back and any(map(_has_reasoning, messages))
+    if not (touched or has_developer or has_reasoning):
         return None
     found, renamed = Findings(), dict(quirks.renamed)
     body = {name: value for name, value in fields.items() if name not in touched}
@@ -37,8 +42,13 @@ def adapt(fields: JsonObject, quirks: Quirks, *, reject_hints: bool = False) -> 
         else:
             found.ignore(name)
     if has_developer:
-        body["messages"] = [_as_system(message) for message in fields["messages"]]
+        messages = [_as_system(message) for message in messages]
         found.changed.append("role developer → system")
+    if has_reasoning:
+        messages = [_without_reasoning(message) for message in messages]
+        found.ignore(f"messages[].{_REASONING}")
+    if has_developer or has_reasoning:
+        body["messages"] = messages
     return found.report(body, reject_hints=reject_hints)
 
 
@@ -49,12 +59,27 @@ def _touched(fields: JsonObject, quirks: Quirks) -> Mapping[str, object]:
     return {name: fields[name] for name in fields.keys() & names}
 
 
-def _has_developer(messages: object) -> bool:
-    listed = messages if is_list(messages) else ()
-    return any(is_object(message) and message.get("role") == "developer" for message in listed)
+def _messages(fields: JsonObject) -> list[Any]:
+    """The messages; none of a completion, which has a prompt."""
+    messages = fields.get("messages")
+    return messages if is_list(messages) else []
+
+
+def _is_developer(message: object) -> bool:
+    return is_object(message) and message.get("role") == "developer"
+
+
+def _has_reasoning(message: object) -> bool:
+    return is_object(message) and _REASONING in message
 
 
 def _as_system(message: object) -> object:
     if is_object(message) and message.get("role") == "developer":
         return {**message, "role": "system"}
+    return message
+
+
+def _without_reasoning(message: object) -> object:
+    if is_object(message) and _REASONING in message:
+        return {name: value for name, value in message.items() if name != _REASONING}
     return message

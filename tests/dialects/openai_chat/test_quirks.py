@@ -62,6 +62,26 @@ def test_a_developers_message_is_a_system_message_with_all_that_it_has() -> None
     assert made.changed == ("role developer → system",)
 
 
+def test_reasoning_of_earlier_answers_is_left_out_of_every_message_that_has_it() -> None:
+    answer = {"role": "assistant", "content": "4", "tool_calls": []}
+    thought = answer | {"reasoning_content": "2 and 2"}
+    silent = answer | {"reasoning_content": None}
+
+    made = adapted(MISTRAL, messages=[DEVELOPER, thought, USER, silent, "no message"])
+
+    system = DEVELOPER | {"role": "system"}
+    assert made.body["messages"] == [system, answer, USER, answer, "no message"]
+    assert made.ignored == ("messages[].reasoning_content",)
+    assert thought["reasoning_content"] == "2 and 2"
+
+
+@pytest.mark.parametrize("kind", [BackendType.DEEPSEEK, BackendType.MOONSHOT, BackendType.ZHIPU])
+def test_reasoning_goes_back_to_those_who_take_it(kind: BackendType) -> None:
+    thought = {"role": "assistant", "content": "4", "reasoning_content": "2 and 2"}
+
+    assert adapt({"messages": [USER, thought]}, kind.spec.quirks) is None
+
+
 @pytest.mark.parametrize(
     ("fields", "limit"),
     [

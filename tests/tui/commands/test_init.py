@@ -120,7 +120,7 @@ def test_the_command_tells_which_keys_are_set(tmp_path: Path) -> None:
     done = run(tmp_path, "init", GROQ_API_KEY="sk-secret", AZURE_OPENAI_API_KEY="sk-secret")
 
     told = dict(line.strip().split(": ", 1) for line in done.stdout.splitlines() if "_KEY" in line)
-    assert told["GROQ_API_KEY"].startswith("set, named in a comment; --cloud")
+    assert told["GROQ_API_KEY"].startswith("set; added as a comment (--cloud")
     assert told["AZURE_OPENAI_API_KEY"].endswith("fill in the URL of your account")
     assert told["OPENAI_API_KEY"] == "not set"
     assert "XAI_API_KEY" not in told

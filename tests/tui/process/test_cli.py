@@ -254,11 +254,15 @@ def test_headless_says_where_it_looked_for_a_config(tmp_path: Path) -> None:
 def test_without_a_config_it_looks_for_servers_and_offers_keys_without_using_them(
     tmp_path: Path,
 ) -> None:
-    nexus = Running(tmp_path, "--no-ui", OPENAI_API_KEY="sk-secret")
+    keys = {"OPENAI_API_KEY": "sk-secret", "AZURE_OPENAI_API_KEY": "sk-secret"}
+    nexus = Running(tmp_path, "--no-ui", **keys)
 
     url = nexus.url()
     nexus.line(r"looking for local servers \(Ollama 11434, LM Studio 1234, vLLM 8000, ")
-    nexus.line("OPENAI_API_KEY is set but not used; --cloud uses it")
+    nexus.line(" OPENAI_API_KEY is set but not used; --cloud uses it")
+    nexus.line(
+        "AZURE_OPENAI_API_KEY is set but not used; Azure OpenAI needs its url in a config file"
+    )
     with urllib.request.urlopen(f"{url}/nexus/state") as answer:  # noqa: S310 - ours
         state = json.load(answer)
 
