@@ -25,7 +25,7 @@ _Word = Field(strict=False)
 class AskedQuestion(BaseModel):
     """A request described by its facts, without a prompt; only the model is required."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     model: Annotated[
         str,

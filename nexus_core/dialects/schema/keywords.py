@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+VALUE = "value"  # the property that wraps arguments which are no object
+
 # How each keyword's value is read. What is not here is no keyword and stays as it is.
 SCHEMA, SCHEMAS, MEMBERS = "schema", "schemas", "members"
 LATER = "later"  # in a step of its own

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.schema.combining import merge, type_list, unite
-from nexus_core.dialects.schema.keywords import ANNOTATIONS
+from nexus_core.dialects.schema.keywords import ANNOTATIONS, VALUE
 from nexus_core.dialects.schema.reading import Document
 from nexus_core.dialects.schema.references import Schema
 from nexus_core.types import JsonObject, is_object
 
-VALUE = "value"  # the property that arguments which are no object are put into
 _MOST = 5_000  # schemas that are looked at for one root
 _DEPTH = 40  # of them in each other
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.parsing import parse_finite_json
-from nexus_core.dialects.schema.roots import VALUE
+from nexus_core.dialects.schema.keywords import VALUE
 from nexus_core.types import JsonObject, is_list, is_object
 
 _END_OF_TEXT = re.compile(r'["\\]')  # or what may be taken for it
