@@ -11,6 +11,7 @@ from fastapi.responses import Response
 from pydantic import AfterValidator
 
 from nexus_core.api.admin.control import answer
+from nexus_core.api.asgi.body import check_json
 from nexus_core.api.docs.schemas import REQUEST_HEADERS
 from nexus_core.api.headers import read_hints
 from nexus_core.control.commands import SendRequest
@@ -53,6 +54,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         """
         body = await request.body()
         if (asked := _parsed_question(body)) is not None:
+            check_json(body)
             explanation = await gateway.explainer.explain(_read_question(gateway, request, asked))
         else:
             explanation = await _explain_body(gateway, request, endpoint, body)

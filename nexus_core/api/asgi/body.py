@@ -80,7 +80,7 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
     what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit for commands"
     body = await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what)
     if body:
-        _check_json(body)
+        check_json(body)
     return _Received(body, receive)
 
 
@@ -163,7 +163,12 @@ def _require_json(scope: Scope) -> None:
         )
 
 
-def _check_json(body: bytes) -> None:
+def check_json(body: bytes) -> None:
+    """Check JSON of a command, more strictly than parsers do.
+
+    Raises:
+        InvalidRequestError: not JSON, NaN or an infinity, a repeated key, or too many keys.
+    """
     try:
         json.loads(
             body.decode(), parse_constant=_refuse_constant, object_pairs_hook=_without_repeats

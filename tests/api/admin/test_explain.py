@@ -316,3 +316,21 @@ async def test_what_is_no_json_is_told_as_such(body: bytes) -> None:
 
     assert answered.status_code == 400
     assert "not valid JSON" in answered.json()["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b'{"question": {"model": "m"}, "question": {"model": "n"}}', 'duplicate key "question"'),
+        (b'{"question": {"model": "m", "model": "n"}}', 'duplicate key "model"'),
+        (b'{"question": {"model": "m", "zone": "restricted", "zone": "open"}}', "duplicate key"),
+        (b'{"question": {"model": "m", "prompt_tokens": NaN}}', "NaN is not JSON"),
+    ],
+)
+async def test_a_question_is_read_as_strictly_as_a_command(body: bytes, message: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    async with client_of(make_gateway({"name": "a"})) as client:
+        answered = await client.post(EXPLAIN, content=body, headers=headers)
+
+    assert answered.status_code == 400
+    assert message in answered.json()["error"]["message"]
