@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import ssl
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import settings
 
 from tests import examples, forked
 
 settings.load_profile(examples.USUAL)
+
+
+def pytest_collection_finish() -> None:
+    """What was imported by now stays: the garbage collector need not walk it again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -39,24 +47,29 @@ def _ctrl_c_works() -> Iterator[None]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _certificates_are_read_once() -> Iterator[None]:
-    """Each client of httpx reads those of the machine anew, which takes longer than most tests."""
-    room: Any = httpx._transports.default
-    create = room.create_ssl_context
+    """Each HTTP client reads those of the machine anew, which takes longer than most tests.
 
+    The vendors' SDKs bring httpx under another name.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("httpx", "httpx2"):
+            if find_spec(name) is not None:
+                room = import_module(f"{name}._transports.default")
+                patch.setattr(room, "create_ssl_context", _made_once(room.create_ssl_context))
+        yield
+
+
+def _made_once(create: Callable[..., ssl.SSLContext]) -> Callable[..., ssl.SSLContext]:
     @cache
     def usual(*_environment: str | None) -> ssl.SSLContext:
-        made: ssl.SSLContext = create()
-        return made
+        return create()
 
-    def made_once(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
+    def made(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
         if verify is True and cert is None and trust_env:
             return usual(os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
-        made: ssl.SSLContext = create(verify=verify, cert=cert, trust_env=trust_env)
-        return made
+        return create(verify=verify, cert=cert, trust_env=trust_env)
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(room, "create_ssl_context", made_once)
-        yield
+    return made
 
 
 @pytest.fixture(autouse=True, scope="session")
