@@ -13,7 +13,7 @@ from hypothesis import settings
 PROMISED = 200
 
 USUAL = "usual"
-settings.register_profile(USUAL, max_examples=40)
+settings.register_profile(USUAL, max_examples=40, deadline=None)
 settings.register_profile("thorough", max_examples=500, deadline=None)
 
 
