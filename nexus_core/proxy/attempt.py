@@ -76,7 +76,7 @@ class Attempt:
         may_send = partial(parts.registry.still_holds, backend)
         exchange = Exchange(agent, self.flight.server, may_send, parts.now)
         try:
-            self.flight.blame.candidates = self.decision.order
+            self.flight.blame.begin(self.decision.order)
             if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
                 check_zone(request.need, choice)
             progress.routed(selected, self.decision, self.number)

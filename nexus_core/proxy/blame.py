@@ -44,10 +44,14 @@ class Blame:
     doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
     now: Callable[[], float]  # seconds since the epoch
     # Of the latest attempt: the first of them was tried, the others might be, if it fails.
-    candidates: Sequence[Choice] = ()
+    candidates: Sequence[Choice] = field(init=False, default=())
     unsettled: list[_Failed] = field(init=False, default_factory=list)
     _failed: int = field(init=False, default=0)  # backends that failed, settled or not
     _is_forgiven: bool = field(init=False, default=False)
+
+    def begin(self, candidates: Sequence[Choice]) -> None:
+        """The next attempt begins, at the first of these candidates."""
+        self.candidates = candidates
 
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""

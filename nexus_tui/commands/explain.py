@@ -37,7 +37,6 @@ if TYPE_CHECKING:
         Explanation,
         ModelStages,
         Refused,
-        TranslationReport,
     )
 
 SERVED, REFUSED = 0, 1  # the exit codes, and BAD
@@ -315,22 +314,12 @@ def _verdict(explanation: Explanation) -> list[str]:
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd
             lines.append(_line("cost", "unpriced" if usd is None else f"about ${usd:.6f}"))
-    lines += _translated(explanation.translation)
     if explanation.wait_seconds is not None:
         lines.append(_line("waits", f"up to {explanation.wait_seconds:g} s for a backend, else"))
     if refused := explanation.refused:
         lines.append(_line("refused", f"{refused.status} {refused.code}: {refused.message}"))
         lines += _column("backends", _statuses(refused))
     return lines
-
-
-def _translated(report: TranslationReport | None) -> list[str]:
-    if report is None:
-        return []
-    texts = [f"{name} not supported: {why} (422)" for name, why in report.unsupported.items()]
-    texts += [f"{name} left out: not supported by the model" for name in report.dropped]
-    texts += [f"{name} left out: without effect" for name in report.ignored]
-    return _column("translated", [*texts, *report.changed] or ["lossless"])
 
 
 def _statuses(refused: Refused) -> list[str]:
