@@ -5,11 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from pydantic import TypeAdapter
 
 from nexus_core.catalog import BackendType
-from nexus_core.routing.explain import Explanation
-from nexus_tui.commands.explain import as_text
 from tests.contract.scripted_upstream import ScriptedUpstream, answers
 from tests.vendors.live import LiveNexus, backend, nexus_with
 from tests.vendors.samples import ANTHROPIC, GOOGLE, Provider, both
@@ -115,20 +112,3 @@ async def test_without_a_translation_there_is_no_report(upstream: ScriptedUpstre
         told = await explain(nexus, n=3)
 
     assert told["translation"] is None
-
-
-@both
-async def test_the_command_prints_the_report(
-    provider: Provider, upstream: ScriptedUpstream
-) -> None:
-    adapter = TypeAdapter(Explanation)
-    async with nexus_with(backend(provider.type, upstream.url, provider.model)) as nexus:
-        plain = adapter.validate_python(await explain(nexus))
-        hints = adapter.validate_python(await explain(nexus, logit_bias={"1": 1}, store=True))
-        bad = adapter.validate_python(await explain(nexus, **UNSUPPORTED))
-
-    assert " translated  lossless" in as_text(plain)
-    told = "\n".join(as_text(hints))
-    assert "logit_bias left out: not supported by the model" in told
-    assert "store left out: without effect" in told
-    assert "logprobs not supported: " in "\n".join(as_text(bad))
