@@ -9,6 +9,7 @@ from collections.abc import AsyncGenerator, Sequence
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
+from nexus_core.observe.record import KeptHeaders, as_bytes
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -66,9 +67,9 @@ class RecordingReply:
 
     async def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         self.status, self.headers, self.selected = status, upstream, selected
-        return upstream
+        return as_bytes(upstream)
 
     async def send(self, data: bytes) -> None:
         self.parts.append(data)
@@ -81,7 +82,7 @@ class RecordingReply:
         self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
         return ()

@@ -20,14 +20,15 @@ from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     NexusHeaders,
+    masked_headers,
     passed_headers,
     read_hints,
-    shown_headers,
 )
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.inbound import Inbound
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.upstream.base import Headers
@@ -71,7 +72,7 @@ class Completions:
                 envelope.demand,
             ),
             client=caller.name,
-            headers=shown_headers(scope["headers"]),
+            headers=masked_headers(scope["headers"]),
             received=received,
         )
         reply = AsgiReply(outgoing, request_id, asked.dialect)
@@ -110,7 +111,7 @@ class AsgiReply:
 
     async def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         headers = passed_headers(upstream)
         self._is_stream = length is None
@@ -121,7 +122,7 @@ class AsgiReply:
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
         self._outgoing.has_begun = True
         await self._send({"type": "http.response.start", "status": status, "headers": headers})
-        return shown_headers(headers)
+        return masked_headers(headers)
 
     async def send(self, data: bytes) -> None:
         """Pass on a part of the body; waits while the client reads slowly."""
@@ -142,13 +143,13 @@ class AsgiReply:
             await self.send(self._border() + self._dialect.error_event(error))
         await self.finish()
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
         self.is_finished = True
         await send_whole(self._outgoing, error.status, headers, self._dialect.error(error))
-        return shown_headers(headers)
+        return masked_headers(headers)
 
     def _border(self) -> bytes:
         """What ends the event that is under way, so that ours stands alone."""

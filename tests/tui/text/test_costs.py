@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from nexus_core.observe.requests import RecentRequest
-from nexus_core.observe.stats import BackendStats
+from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
