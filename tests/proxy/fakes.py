@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from functools import partial
 
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
-from nexus_core.observe.events import TokenUsage
-from nexus_core.observe.record import KeptHeaders, as_bytes
+from nexus_core.observe.events import NexusEvent, TokenUsage
+from nexus_core.observe.phases import Phase, event_of
+from nexus_core.observe.record import KeptHeaders, RequestRecord, as_bytes
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -48,6 +50,18 @@ class ScriptedResponse:
 
     async def close(self) -> None:
         self.closed = True
+
+
+class EachEvent:
+    """A fold that hears of every event at once, those of requests included."""
+
+    def __init__(self, hear: Callable[[NexusEvent], None]) -> None:
+        self.apply = hear
+        self.phases = {phase: partial(self._reach, phase) for phase in Phase}
+
+    def _reach(self, phase: Phase, record: RequestRecord) -> None:
+        number = len(record.failures) if phase is Phase.FAILED else record.attempt
+        self.apply(event_of((phase, record, number)))
 
 
 class RecordingReply:
