@@ -39,7 +39,7 @@ class RequestProgress:
     bus: EventBus = field(repr=False)
     cost_tracker: CostTracker = field(repr=False)
     now: Callable[[], float] = field(repr=False)
-    record: RequestRecord = field(init=False, repr=False)  # from `received` on
+    record: RequestRecord = field(init=False, repr=False)
     decision: RouteDecision | None = None
     route: SelectedRoute | None = None  # of the last attempt, as it was decided
     dropped_hints: tuple[str, ...] = ()
@@ -48,6 +48,20 @@ class RequestProgress:
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
+
+    def __post_init__(self) -> None:
+        request, envelope = self.request, self.request.envelope
+        self.record = RequestRecord(
+            envelope.id,
+            self.now(),
+            envelope.path,
+            envelope.model,
+            envelope.is_streaming,
+            request.client,
+            request.headers,
+            len(envelope.body),
+            request.replay_of,
+        )
 
     # --- read ----------------------------------------------------------------------------
 
@@ -80,19 +94,7 @@ class RequestProgress:
 
     def received(self) -> None:
         """The request arrived and is valid."""
-        request, envelope = self.request, self.request.envelope
-        self.record = record = RequestRecord(
-            envelope.id,
-            self.now(),
-            envelope.path,
-            envelope.model,
-            envelope.is_streaming,
-            request.client,
-            request.headers,
-            len(envelope.body),
-            request.replay_of,
-        )
-        self.bus.reach(Phase.RECEIVED, record)
+        self.bus.reach(Phase.RECEIVED, self.record)
 
     def waited(self, seconds: float) -> None:
         """The request waited this long for a backend or for the month's spending, not for Nexus."""
