@@ -200,7 +200,8 @@ class StreamRelay:
             self._is_told_on = self._told is not None
             self._told = usage
         if shown:
-            await reply.send(shown)
+            reply.send(shown)
+            await reply.drain()
 
 
 def _has_event(data: bytes) -> bool:

@@ -63,29 +63,33 @@ class RecordingReply:
         self.error: NexusError | None = None
         self.selected: SelectedRoute | None = None
         self.is_finished = False
+        self.drained = 0
 
     @property
     def body(self) -> bytes:
         return b"".join(self.parts)
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         self.status, self.headers, self.selected = status, upstream, selected
         return upstream
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self.parts.append(data)
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
+        self.drained += 1
+
+    def finish(self) -> None:
         self.is_finished = True
 
-    async def send_error_event(self, error: NexusError) -> None:
+    def send_error_event(self, error: NexusError) -> None:
         self.error = error
         self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
         self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
         return ()
