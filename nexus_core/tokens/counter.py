@@ -92,7 +92,7 @@ class TokenCounter:
             process = subprocess.Popen(  # noqa: ASYNC220, S603 - a millisecond, and it is our own
                 _COMMAND,
                 cwd=_PACKAGE_FOLDER,
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,  # ctrl+c in the terminal is for the proxy
@@ -102,7 +102,7 @@ class TokenCounter:
                 return await self._serve(ours)
             finally:
                 process.kill()
-                await asyncio.to_thread(process.wait)
+                await asyncio.shield(asyncio.to_thread(process.wait))
 
     async def _serve(self, ours: socket.socket) -> str:
         loop = asyncio.get_running_loop()
