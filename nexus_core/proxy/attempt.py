@@ -137,7 +137,7 @@ class Attempt:
         except StreamFaultError as reported:
             blame.learn(agent, model, reported_failure(reported, name, call))
             progress.broke(f'backend "{name}": {reported}')
-            await self.flight.reply.finish()
+            self.flight.reply.finish()
         except asyncio.CancelledError:
             # A whole answer may take any time: only of a stream it is said when it begins.
             is_silent = call.is_streaming and not progress.has_begun
@@ -159,13 +159,13 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
     selected = progress.selected
     assert selected is not None  # noqa: S101 - set with the route, for the type checker
     length = len(answer.body) if answer.relay is None else None
-    headers = await reply.start(answer.status, answer.headers, selected, length=length)
+    headers = reply.start(answer.status, answer.headers, selected, length=length)
     progress.began(selected.backend.name, answer.status, headers)
     if answer.relay is None:
-        await reply.send(answer.body)
+        reply.send(answer.body)
     else:
         await _relay(flight, selected, answer.body, answer.relay)
-    await reply.finish()
+    reply.finish()
 
 
 async def _relay(

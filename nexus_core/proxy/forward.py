@@ -103,9 +103,9 @@ class Forwarder:
         except NexusError as error:
             progress.erred(error)
             if progress.has_begun:
-                await reply.send_error_event(error)
+                reply.send_error_event(error)
             else:
-                progress.refused(await reply.refuse(error, progress.selected))
+                progress.refused(reply.refuse(error, progress.selected))
         except Exception:
             progress.crashed()
             raise
