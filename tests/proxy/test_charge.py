@@ -25,7 +25,7 @@ from tests.proxy.world import World
 class LeavingReply(RecordingReply):
     """A client that leaves at the moment its answer begins."""
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> Headers:
         raise asyncio.CancelledError
