@@ -51,7 +51,6 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_chat/failures.py": "proxy/judge/test_fault.py",
     "nexus_core/dialects/openai_chat/prompt.py": "tokens/test_count.py",
     "nexus_core/dialects/pairing.py": "dialects/test_history.py",
-    "nexus_core/dialects/parsing.py": "api/asgi/test_body.py",
     "nexus_core/dialects/reported_cost.py": "dialects/test_usage.py",
     "nexus_core/dialects/schema/combining.py": "dialects/schema/test_reading.py",
     "nexus_core/dialects/schema/inlining.py": "dialects/schema/test_reading.py",

@@ -158,7 +158,7 @@ class Charge:
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
         elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._request.need.demand.choices)
+            each = round(usage.completion_tokens / self._request.envelope.demand.choices)
             self._cost_tracker.averages.observe(self._model, each)
         cost, saving, asked = None, None, self._request.envelope.model
         if self.is_cloud:
