@@ -213,9 +213,7 @@ class Operator:
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(
-                envelope.model, hints, self._live.config.routing, envelope.demand
-            ),
+            need=read_requirements(envelope.model, hints, self._live.config.routing),
             client=None,
             headers=(),
             received=time.monotonic(),
@@ -260,16 +258,18 @@ def _switched(what: str, enabled: bool, ended: int) -> str:
 class _Unread:
     """The client's end of an operator's request: nobody reads the answer but who keeps it."""
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         return ()
 
-    async def send(self, data: bytes) -> None: ...
+    def send(self, data: bytes) -> None: ...
 
-    async def finish(self) -> None: ...
+    async def drain(self) -> None: ...
 
-    async def send_error_event(self, error: NexusError) -> None: ...
+    def finish(self) -> None: ...
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def send_error_event(self, error: NexusError) -> None: ...
+
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         return ()

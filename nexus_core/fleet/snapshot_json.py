@@ -41,9 +41,9 @@ def snapshot_as_json(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
 
 def cooldown_as_json(cooldown: Cooldown, at: float) -> dict[str, Any]:
     """A cooldown as JSON, with its remaining seconds."""
-    told = as_json(cooldown)
-    del told["until"]
-    return {"seconds": cooldown.seconds(at), **told}
+    values = as_json(cooldown)
+    del values["until"]
+    return {"seconds": cooldown.seconds(at), **values}
 
 
 def read_snapshot(value: object, at: float) -> BackendSnapshot:

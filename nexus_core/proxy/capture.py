@@ -120,25 +120,28 @@ class _Recorder:
         self._captures = captures
         self._reply = reply
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         self._kept.status = status
-        return await self._reply.start(status, upstream, selected, length=length)
+        return self._reply.start(status, upstream, selected, length=length)
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self._captures.append(self._kept, data)
-        await self._reply.send(data)
+        self._reply.send(data)
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
+        await self._reply.drain()
+
+    def finish(self) -> None:
         self._kept.is_over = True
-        await self._reply.finish()
+        self._reply.finish()
 
-    async def send_error_event(self, error: NexusError) -> None:
+    def send_error_event(self, error: NexusError) -> None:
         self._kept.is_cut = True
-        await self._reply.send_error_event(error)
+        self._reply.send_error_event(error)
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         self._captures.append(self._kept, error.message.encode())
         self._kept.status, self._kept.is_over = error.status, True
-        return await self._reply.refuse(error, selected)
+        return self._reply.refuse(error, selected)

@@ -42,26 +42,30 @@ class SelectedRoute:
 
 
 class Reply(Protocol):
-    """The reply to a client."""
+    """The reply to a client: plain writes; `drain` waits while the client reads slowly."""
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         ...
 
-    async def send(self, data: bytes) -> None:
-        """Pass on a part of the body; waits while the client reads slowly."""
+    def send(self, data: bytes) -> None:
+        """Pass on a part of the body."""
         ...
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
+        """Return when more may be sent. Until then what was sent may not be on its way."""
+        ...
+
+    def finish(self) -> None:
         """End the answer."""
         ...
 
-    async def send_error_event(self, error: NexusError) -> None:
+    def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun."""
         ...
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         ...

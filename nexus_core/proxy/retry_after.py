@@ -76,8 +76,8 @@ def rounded_up(headers: Headers, now: float) -> Headers:
         return headers
     given = [value.strip() for name, value in headers if name == "retry-after"]
     if len(given) == 1 and "." not in given[0]:
-        told = _read_header("retry-after", given[0], now)
-        if told is not None and told >= wait:
+        stated = _read_header("retry-after", given[0], now)
+        if stated is not None and stated >= wait:
             return headers
     rest = tuple(pair for pair in headers if pair[0] != "retry-after")
     return (*rest, ("retry-after", str(whole_seconds(wait))))

@@ -62,7 +62,7 @@ class DiffText(ScrolledLines):
         return [
             rule(width, "Diff", "- only on the left, + only on the right"),
             _joined(_name(left), _name(right), half),
-            _joined(_figures(left), _figures(right), half),
+            _joined(_numbers(left), _numbers(right), half),
             ((f" {_difference(left, right)}", "live"),),
             ((f" {_BY_LINE}" if is_coarse else "", "warn"),),
             (("─" * half + "┬" + "─" * (width - half - 1), "faint"),),
@@ -123,7 +123,7 @@ def _name(row: RequestRecord) -> Line:
     )
 
 
-def _figures(row: RequestRecord) -> Line:
+def _numbers(row: RequestRecord) -> Line:
     status = NOTHING if row.status is None else str(row.status)
     tokens = tokens_words(row) or NOTHING
     cost, style = cost_cell(row)

@@ -1,4 +1,4 @@
-"""One backend as cells: its state, load, numbers, and what a person should know of it now."""
+"""Backend cells: state, load, numbers, and the current notice of one backend."""
 
 from __future__ import annotations
 

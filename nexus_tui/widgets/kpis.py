@@ -80,22 +80,22 @@ class Kpis(LineWidget):
         series = self._view.rate.values(now)
         if costs is None:
             upper, lower = spark(series, BUCKETS, rows=2)
-            labels, figures = (" rate  ", " 60 s  "), ("", rate)
+            labels, values = (" rate  ", " 60 s  "), ("", rate)
         else:
             (upper,) = spark(series, BUCKETS)
             (lower,) = spark([int(usd * NANO) for usd in costs.per_minute], BUCKETS)
             newest = costs.per_minute[-1] if costs.per_minute else Decimal(0)
             spent = f"{'≈' if costs.minute_estimated else ''}{dollars(newest, 3)}"
-            labels, figures = (" rate  ", " $/min "), (rate, spent)
+            labels, values = (" rate  ", " $/min "), (rate, spent)
         room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
             _share("local", stats.local_answers, answers, "good", room),
             _share("cloud", stats.cloud_answers, answers, "privacy", room),
         )
         return [
-            ((label, "dim"), (bars, "bar"), (f" {figure:<8}  ", "text"), *share)
-            for label, bars, figure, share in zip(
-                labels, (upper, lower), figures, shares, strict=True
+            ((label, "dim"), (bars, "bar"), (f" {value:<8}  ", "text"), *share)
+            for label, bars, value, share in zip(
+                labels, (upper, lower), values, shares, strict=True
             )
         ]
 

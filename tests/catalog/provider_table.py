@@ -10,7 +10,7 @@ from nexus_core.types import Operation
 
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"
 BEGIN, END = "<!-- table from the catalog: begin -->\n", "<!-- table from the catalog: end -->"
-_HEAD = ("`type`", "provider", "`url`", "key, by custom", "answers", "what Nexus writes anew")
+_HEAD = ("`type`", "provider", "`url`", "key variable", "operations", "changes to requests")
 _NAMES = {
     Operation.CHAT: "chat",
     Operation.COMPLETIONS: "completions",
@@ -37,7 +37,7 @@ def _url(kind: BackendType) -> str:
         return f"`{spec.url}`"
     if spec.url_example is not None:
         return f"yours: `{spec.url_example}`"
-    return f"looked for at port {spec.port}" if spec.port else "yours"
+    return f"discovered at port {spec.port}" if spec.port else "yours"
 
 
 def _quirks(kind: BackendType) -> Iterator[str]:

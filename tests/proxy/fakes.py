@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
@@ -34,19 +34,23 @@ class ScriptedResponse:
         self.closed = False
         self.is_read = False  # its first part was taken
         self._parts = parts
+        self._next = 0  # of the parts
 
     def __str__(self) -> str:
         return f"{self.status} {self._parts!r:.40}"
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        for part in self._parts:
+    async def read(self) -> bytes:
+        while self._next < len(self._parts):
+            part = self._parts[self._next]
+            if isinstance(part, Exception):
+                raise part
             if isinstance(part, asyncio.Event):
                 await part.wait()
-            elif isinstance(part, Exception):
-                raise part
-            else:
+            self._next += 1
+            if isinstance(part, bytes) and part:
                 self.is_read = True
-                yield part
+                return part
+        return b""
 
     async def close(self) -> None:
         self.closed = True
@@ -74,29 +78,33 @@ class RecordingReply:
         self.error: NexusError | None = None
         self.selected: SelectedRoute | None = None
         self.is_finished = False
+        self.drained = 0
 
     @property
     def body(self) -> bytes:
         return b"".join(self.parts)
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         self.status, self.headers, self.selected = status, upstream, selected
         return as_bytes(upstream)
 
-    async def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:
         self.parts.append(data)
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
+        self.drained += 1
+
+    def finish(self) -> None:
         self.is_finished = True
 
-    async def send_error_event(self, error: NexusError) -> None:
+    def send_error_event(self, error: NexusError) -> None:
         self.error = error
         self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
         return ()

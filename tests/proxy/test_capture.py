@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from dataclasses import replace
 
@@ -34,16 +33,16 @@ def request(request_id: str = "r", size: int = 0) -> ProxyRequest:
     )
 
 
-async def test_a_request_and_its_answer_are_kept_as_they_were() -> None:
+def test_a_request_and_its_answer_are_kept_as_they_were() -> None:
     captures, reply = Captures(), RecordingReply()
     asked = request()
 
     watched = captures.record(asked, reply)
-    await watched.start(200, (), SERVED, length=None)
-    await watched.send(b"data: 1\n\n")
+    watched.start(200, (), SERVED, length=None)
+    watched.send(b"data: 1\n\n")
     running = captures.get("r")
-    await watched.send(b"data: [DONE]\n\n")
-    await watched.finish()
+    watched.send(b"data: [DONE]\n\n")
+    watched.finish()
 
     exchange = captures.get("r")
     assert running is not None
@@ -56,11 +55,11 @@ async def test_a_request_and_its_answer_are_kept_as_they_were() -> None:
     assert reply.is_finished
 
 
-async def test_a_refusal_is_kept_by_its_message() -> None:
+def test_a_refusal_is_kept_by_its_message() -> None:
     captures, reply = Captures(), RecordingReply()
     error = UpstreamFailedError("backend a: no answer")
 
-    await captures.record(request(), reply).refuse(error, None)
+    captures.record(request(), reply).refuse(error, None)
 
     exchange = captures.get("r")
     assert exchange is not None
@@ -68,31 +67,40 @@ async def test_a_refusal_is_kept_by_its_message() -> None:
     assert reply.error is error
 
 
-async def test_an_answer_that_broke_off_is_not_whole() -> None:
+def test_an_answer_that_broke_off_is_not_whole() -> None:
     captures = Captures()
     watched = captures.record(request(), RecordingReply())
 
-    await watched.send(b"data: 1\n\n")
-    await watched.send_error_event(UpstreamFailedError("broke"))
+    watched.send(b"data: 1\n\n")
+    watched.send_error_event(UpstreamFailedError("broke"))
 
     exchange = captures.get("r")
     assert exchange is not None
     assert not exchange.is_whole
 
 
-async def test_of_a_long_answer_the_beginning_is_kept_and_all_of_it_passed_on() -> None:
+def test_of_a_long_answer_the_beginning_is_kept_and_all_of_it_passed_on() -> None:
     captures, reply = Captures(), RecordingReply()
     watched = captures.record(request(), reply)
 
     for _ in range(5):
-        await watched.send(b"x" * 100_000)
-    await watched.finish()
+        watched.send(b"x" * 100_000)
+    watched.finish()
 
     exchange = captures.get("r")
     assert exchange is not None
     assert len(exchange.answer) == MAX_ANSWER_BYTES
     assert not exchange.is_whole
     assert len(reply.body) == 500_000
+
+
+async def test_a_client_that_reads_slowly_holds_a_kept_answer_up_too() -> None:
+    reply = RecordingReply()
+    watched = Captures().record(request(), reply)
+
+    await watched.drain()
+
+    assert reply.drained == 1
 
 
 def test_a_restricted_request_is_marked() -> None:
@@ -127,18 +135,14 @@ def test_a_request_that_is_too_big_alone_is_not_kept() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 400)), max_size=60))
 def test_memory_stays_within_its_bounds_whatever_comes(steps: list[tuple[int, int]]) -> None:
-
-    async def play() -> None:
-        captures = Captures(max_exchanges=4, max_bytes=1000)
-        replies = {}
-        for number, (which, size) in enumerate(steps):
-            if which not in replies:
-                replies[which] = captures.record(request(f"r{number}", size), RecordingReply())
-            else:
-                await replies[which].send(b"y" * size)
-            held = [captures.get(f"r{n}") for n in range(len(steps))]
-            size_held = sum(len(one.body) + len(one.answer) for one in held if one is not None)
-            assert size_held == captures.bytes_kept <= 1000
-            assert len(captures) <= 4
-
-    asyncio.run(play())
+    captures = Captures(max_exchanges=4, max_bytes=1000)
+    replies = {}
+    for number, (which, size) in enumerate(steps):
+        if which not in replies:
+            replies[which] = captures.record(request(f"r{number}", size), RecordingReply())
+        else:
+            replies[which].send(b"y" * size)
+        held = [captures.get(f"r{n}") for n in range(len(steps))]
+        size_held = sum(len(one.body) + len(one.answer) for one in held if one is not None)
+        assert size_held == captures.bytes_kept <= 1000
+        assert len(captures) <= 4

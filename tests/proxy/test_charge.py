@@ -26,7 +26,7 @@ from tests.proxy.world import World
 class LeavingReply(RecordingReply):
     """A client that leaves at the moment its answer begins."""
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         raise asyncio.CancelledError

@@ -9,11 +9,11 @@ from nexus_core.api.asgi.body import read_body
 from nexus_core.api.asgi.messages import (
     ClientLeftError,
     Incoming,
+    Message,
     Outgoing,
     RawHeaders,
     Receive,
     Scope,
-    send_whole,
 )
 from nexus_core.api.auth import Caller
 from nexus_core.api.errors import error_headers
@@ -65,12 +65,7 @@ class Completions:
         request = ProxyRequest(
             envelope=envelope,
             dialect=asked.dialect,
-            need=read_requirements(
-                envelope.model,
-                hints,
-                config.routing,
-                envelope.demand,
-            ),
+            need=read_requirements(envelope.model, hints, config.routing),
             client=caller.name,
             headers=masked_headers(scope["headers"]),
             received=received,
@@ -83,6 +78,7 @@ class Completions:
                 await self._gateway.forwarder.forward(
                     request, captures.record(request, reply) if captures.is_on else reply
                 )
+                await reply.drain()
                 watcher.cancel()
         except* ClientLeftError:
             pass  # the exchange was cancelled, and nobody is there to be answered
@@ -97,11 +93,11 @@ async def _watch(receive: Receive, reply: AsgiReply) -> None:
 
 
 class AsgiReply:
-    """Reply to a client as ASGI messages."""
+    """Reply to a client as ASGI messages, which wait for `drain`: sending them may take time."""
 
     def __init__(self, outgoing: Outgoing, request_id: str, dialect: Dialect) -> None:
         self._outgoing = outgoing
-        self._send = outgoing.send
+        self._messages: list[Message] = []
         self._dialect = dialect
         self._stream_type = dialect.stream_type.encode()
         self._request_id = request_id
@@ -109,7 +105,7 @@ class AsgiReply:
         self._is_stream = False
         self.is_finished = False
 
-    async def start(
+    def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
@@ -120,36 +116,48 @@ class AsgiReply:
         if dict(headers).get(b"content-type", b"").startswith(self._stream_type):
             headers += STREAM_HEADERS
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
-        self._outgoing.has_begun = True
-        await self._send({"type": "http.response.start", "status": status, "headers": headers})
+        self._tell({"type": "http.response.start", "status": status, "headers": headers})
         return masked_headers(headers)
 
-    async def send(self, data: bytes) -> None:
-        """Pass on a part of the body; waits while the client reads slowly."""
+    def send(self, data: bytes) -> None:
+        """Pass on a part of the body."""
         self._last = data
-        await self._send({"type": "http.response.body", "body": data, "more_body": True})
+        self._tell({"type": "http.response.body", "body": data, "more_body": True})
 
-    async def finish(self) -> None:
+    async def drain(self) -> None:
+        """Send what waits; returns when the client has read most of it."""
+        messages, self._messages = self._messages, []
+        for message in messages:
+            await self._outgoing(message)
+
+    def finish(self) -> None:
         """End the answer."""
         self.is_finished = True
-        await self._send({"type": "http.response.body", "body": b""})
+        self._tell({"type": "http.response.body", "body": b""})
 
-    async def send_error_event(self, error: NexusError) -> None:
+    def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun, and end it without [DONE].
 
         Nothing fits behind a whole answer, which has been handed over by then.
         """
         if self._is_stream:
-            await self.send(self._border() + self._dialect.error_event(error))
-        await self.finish()
+            self.send(self._border() + self._dialect.error_event(error))
+        self.finish()
 
-    async def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
-        self.is_finished = True
-        await send_whole(self._outgoing, error.status, headers, self._dialect.error(error))
+        body = self._dialect.error(error)
+        length = (b"content-length", b"%d" % len(body))
+        start = {"type": "http.response.start", "status": error.status}
+        self._tell({**start, "headers": [*headers, length]})
+        self.send(body)
+        self.finish()
         return masked_headers(headers)
+
+    def _tell(self, message: Message) -> None:
+        self._messages.append(message)
 
     def _border(self) -> bytes:
         """What ends the event that is under way, so that ours stands alone."""

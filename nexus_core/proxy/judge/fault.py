@@ -27,7 +27,7 @@ class FailureKind(Enum):
 class Fault:
     """A classified error of a backend."""
 
-    status: int  # told, or what its words amount to
+    status: int  # stated, or what its words amount to
     kind: FailureKind
     words: str  # for people; holds what the provider said, so cut keys out of it before
     phrase: str = ""  # of the words, where nothing else tells the status, or of key or account
@@ -114,15 +114,17 @@ def judge_report(report: ErrorReport, status: int | None = None, model: str = ""
         model: by the backend's own name, to tell its limits from the account's.
     """
     code = _as_words(report.code)
-    told = status if status is not None and 400 <= status <= 599 else report.status
-    status, phrase = (told, "") if told else _status_of(code, report.words)
-    kind, telling = _kind_of(status, code, report.words, model.lower(), is_told=told is not None)
+    stated = status if status is not None and 400 <= status <= 599 else report.status
+    status, phrase = (stated, "") if stated else _status_of(code, report.words)
+    kind, telling = _kind_of(
+        status, code, report.words, model.lower(), is_stated=stated is not None
+    )
     if kind is FailureKind.REFUSED_KEY and status != 403:
         status = 401
     words, phrase, otherwise = report.words or report.code, telling or phrase, None
     if phrase:
         rest = replace(report, words=report.words.replace(phrase, ""))
-        otherwise = replace(judge_report(rest, told, model), words=words)
+        otherwise = replace(judge_report(rest, stated, model), words=words)
     return Fault(status, kind, words, phrase, otherwise)
 
 
@@ -209,15 +211,15 @@ _OF_A_MODEL = re.compile(r"\bmodels?\b|\brate limit reached for\b", re.I)
 
 
 def _kind_of(
-    status: int, code: str, words: str, model: str, *, is_told: bool
+    status: int, code: str, words: str, model: str, *, is_stated: bool
 ) -> tuple[FailureKind, str]:
     """The kind; and of one that reaches beyond the model the phrase, if that alone says so.
 
     Args:
         code, model: in lower case.
-        is_told: the status; else it is read from the words.
+        is_stated: the status; else it is read from the words.
     """
-    if (status == 402 and is_told) or (status < 500 and _has(_NO_CREDIT_CODES, code)):
+    if (status == 402 and is_stated) or (status < 500 and _has(_NO_CREDIT_CODES, code)):
         return FailureKind.NO_CREDIT, ""
     if status < 500 and (found := _NO_MONEY.search(words)):
         return FailureKind.NO_CREDIT, found.group()
