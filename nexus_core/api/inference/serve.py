@@ -55,7 +55,7 @@ class Completions:
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(envelope.model, hints, routing, envelope.demand),
+            need=read_requirements(envelope.model, hints, routing),
             client=arrival.caller.name,
             headers=shown_headers(arrival.headers),
             received=arrival.received,
