@@ -32,11 +32,15 @@ async def test_what_fails_leaves_the_interpreter_as_it_was() -> None:
 
 async def test_turns_are_short_until_the_last_of_several_is_done() -> None:
     usual = sys.getswitchinterval()
-    release = threading.Event()
+    begun, release = threading.Event(), threading.Event()
+
+    def work() -> bool:
+        begun.set()
+        return release.wait(20)
 
     async with asyncio.TaskGroup() as tasks:
-        slow = tasks.create_task(in_background(lambda: release.wait(20)))
-        await in_background(lambda: None)
+        slow = tasks.create_task(in_background(work))
+        await in_background(lambda: begun.wait(20))
         while_one_works = sys.getswitchinterval()
         release.set()
 
