@@ -147,8 +147,8 @@ async def _is_nexus(place: Place, engine: UpstreamEngine) -> bool:
         response = await engine.send(request, connect_timeout_seconds=LOOK_SECONDS)
         try:
             body = bytearray()
-            async for chunk in response.chunks():
-                body += chunk
+            while piece := await response.read():
+                body += piece
                 if len(body) > _MAX_HEALTH_BYTES:
                     return False
         finally:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -63,8 +62,11 @@ class Response(Protocol):
         """Usage known beside the body, which may not report it."""
         ...
 
-    def chunks(self) -> AsyncGenerator[bytes]:
-        """The body's bytes as they arrive.
+    async def read(self) -> bytes | None:
+        """The body's next bytes as they arrive; empty at its end.
+
+        None: nothing for the client came, but the backend is alive. Cancelling a read of a stream
+        loses nothing: the next one gives it.
 
         Raises:
             UpstreamError: it ended early, or with an error of the provider.
@@ -211,11 +213,12 @@ async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> b
     """
     parts: list[bytes] = []
     size = 0
-    async with aclosing(response.chunks()) as chunks:
-        async for chunk in chunks:
-            size += len(chunk)
-            if size > max_bytes:
-                raise UpstreamProtocolError(f"answer over {max_bytes} bytes")
-            parts.append(chunk)
+    while (piece := await response.read()) != b"":
+        if piece is None:
+            continue
+        size += len(piece)
+        if size > max_bytes:
+            raise UpstreamProtocolError(f"answer over {max_bytes} bytes")
+        parts.append(piece)
     body = b"".join(parts)
     return inflate_whole(body, max_bytes) if body.startswith(GZIP) else body

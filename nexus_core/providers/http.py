@@ -297,8 +297,8 @@ async def read_small(
     """
     try:
         body = bytearray()
-        async for chunk in response.chunks():
-            body += chunk
+        while piece := await response.read():
+            body += piece
             if len(body) > max_bytes:
                 raise ValueError(f"answer over {max_bytes} bytes")
         return response.status, bytes(body)

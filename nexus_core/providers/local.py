@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
 from nexus_core.catalog import BackendType
@@ -146,18 +145,22 @@ class ReencodedResponse:
         self.close = response.close
         self._response = response
         self._max_bytes = max_bytes
+        self._is_read = False
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """The body, once all of it is here.
+    async def read(self) -> bytes:
+        """The body, once all of it is here; then empty.
 
         Raises:
             UpstreamProtocolError: it ended early, is too long, or not an embeddings answer.
         """
+        if self._is_read:
+            return b""
         body = await read_whole(self._response, self._max_bytes)
+        self._is_read = True
         try:
             answer = parse_json(body)
             if not is_object(answer):
                 raise ValueError("no object")
-            yield json.dumps(with_encoding(answer, "base64")).encode()
+            return json.dumps(with_encoding(answer, "base64")).encode()
         except ValueError as error:
             raise UpstreamProtocolError(f"invalid embeddings answer: {error}") from error

@@ -30,7 +30,7 @@ class PlainResponse:
         self.status = response.status
         self.headers = response.headers
         self.usage: TokenUsage | None = None
-        self.chunks = response.chunks
+        self.read = response.read
         self.close = response.close
 
 

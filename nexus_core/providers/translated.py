@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -24,7 +24,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import ReportedError, Response, read_whole
 from nexus_core.types import JsonObject, JsonValue, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
-from nexus_core.upstream.decoding import GZIP, inflated
+from nexus_core.upstream.decoding import GZIP, Inflated
 
 _MAX_ERROR_BYTES = 1024 * 1024
 _JSON = ("content-type", "application/json")
@@ -152,8 +152,9 @@ class Ready:
     open: UpstreamResponse | None = None  # what is still to be closed
     usage: TokenUsage | None = None
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        yield self.body
+    async def read(self) -> bytes:
+        body, self.body = self.body, b""
+        return body
 
     async def close(self) -> None:
         if self.open is not None:
@@ -173,14 +174,18 @@ class TranslatedWhole:
         self._response = response
         self._translator = translator
         self._max_bytes = max_bytes
+        self._is_read = False
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """The body.
+    async def read(self) -> bytes:
+        """The body, once all of it is here; then empty.
 
         Raises:
             UpstreamProtocolError: it ended early, is too long, or is invalid.
         """
+        if self._is_read:
+            return b""
         body = await read_whole(self._response, self._max_bytes)
+        self._is_read = True
         try:
             answer = parse_json(body)
             if (error := self._translator.reported(answer)) is not None:
@@ -188,7 +193,7 @@ class TranslatedWhole:
             if not is_object(answer):
                 raise ValueError("no JSON object")
             self.usage = self._translator.usage(answer)
-            yield json.dumps(self._translator.whole(answer)).encode()
+            return json.dumps(self._translator.whole(answer)).encode()
         except ModelFailedError as error:
             raise ReportedError(f"the model failed: {error}", 502, error.kind) from error
         except ValueError as error:
@@ -211,51 +216,69 @@ class TranslatedStream:
         self._head = b""  # until the shape is known
         self._parser = SseParser()
         self._stream = translator.stream()
+        self._read_on: Callable[[], Awaitable[bytes]] = response.read
+        self._has_begun = False
+        self._is_over = False
+        self._failure: UpstreamProtocolError | None = None  # for the read after the last chunks
 
     @property
     def usage(self) -> TokenUsage | None:
         """The usage reported so far, requested by the client or not."""
         return self._stream.usage
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """OpenAI's events, each as soon as possible.
+    async def read(self) -> bytes | None:
+        """OpenAI's next events, each as soon as possible; empty at the end.
 
-        An empty piece has nothing for the client, and shows that the backend is alive.
+        None has nothing for the client, and shows that the backend is alive.
 
         Raises:
             UpstreamProtocolError: it ended early, reported an error, or is invalid.
         """
-        stream, has_begun = self._stream, False
-        chunks = self._response.chunks()
-        try:
-            while (chunk := await anext(chunks, None)) is not None:
-                if self._shape is not Shape.EVENTS:
-                    if not self._head and chunk.startswith(GZIP):
-                        chunks = inflated(chunk, chunks, "gzip", self._max_bytes)
-                        continue
-                    chunk = await self._recognise(chunk, chunks)
-                made = bytearray()
-                try:
-                    self._translate(self._parser.feed(chunk), made)
-                except UpstreamProtocolError:
-                    if has_begun:  # else another backend may still give the whole answer
-                        yield bytes(made)
+        stream = self._stream
+        while not self._is_over:
+            chunk = await self._read_on()
+            if not chunk:
+                return self._end()
+            if self._shape is not Shape.EVENTS:
+                if not self._head and chunk.startswith(GZIP):
+                    inflated = Inflated(chunk, self._response.read, "gzip", self._max_bytes)
+                    self._read_on = inflated.read
+                    continue
+                chunk = await self._recognise(chunk)
+            made = bytearray()
+            try:
+                self._translate(self._parser.feed(chunk), made)
+            except UpstreamProtocolError as error:
+                if not (self._has_begun and made):  # else another backend may still answer
                     raise
-                has_begun = has_begun or bool(made)
-                if made or not _is_comment(chunk):
-                    yield bytes(made)
-                if self._translator.ends_at_completion and stream.is_complete:
-                    break
-        finally:
-            await chunks.aclose()
-        made = bytearray()
+                self._failure, self._is_over = error, True
+                return bytes(made)
+            if self._translator.ends_at_completion and stream.is_complete:
+                return bytes(made) + self._end()
+            if made:
+                self._has_begun = True
+                return bytes(made)
+            if not _is_comment(chunk):
+                return None
+        if self._failure is not None:
+            raise self._failure
+        return b""
+
+    def _end(self) -> bytes:
+        """The last chunks, once the provider's stream is over.
+
+        Raises:
+            UpstreamProtocolError: it ended early.
+        """
+        self._is_over = True
+        stream, made = self._stream, bytearray()
         if self._translator.counts_unended_event and not stream.is_complete:
             self._translate(self._parser.finish(), made)
         if not stream.is_complete:
             raise UpstreamProtocolError("the stream ended without its end marker")
-        yield bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
+        return bytes(made) + b"".join(map(encode_event, stream.finish())) + DONE
 
-    async def _recognise(self, chunk: bytes, rest: AsyncGenerator[bytes]) -> bytes:
+    async def _recognise(self, chunk: bytes) -> bytes:
         """Recognise an event stream by its first bytes, not its content type; empty: not yet known.
 
         Raises:
@@ -269,12 +292,9 @@ class TranslatedStream:
             head, self._head = self._head, b""
             return head
         if self._shape is Shape.JSON:
-            body = bytearray(self._head)
-            async for more in rest:
-                body += more
-                if len(body) > self._max_bytes:
-                    break
-            _raise_reported(bytes(body), self._translator)
+            while len(self._head) <= self._max_bytes and (more := await self._read_on()):
+                self._head += more
+            _raise_reported(self._head, self._translator)
         raise UpstreamProtocolError("answered a streaming request without a stream")
 
     def _translate(self, events: Iterator[SseEvent], made: bytearray) -> None:

@@ -136,8 +136,6 @@ class Exchange:
 
     async def close(self) -> None:
         """End the exchange, finished or not."""
-        if self._relay is not None:
-            await self._relay.close()
         if self._response is not None:
             await self._response.close()
 
@@ -192,7 +190,11 @@ class Exchange:
         if state is not OpeningState.WHOLE:
             shown = as_stream(headers, call.dialect.stream_type)
             return Answer(response.status, shown, held, relay)
-        body = held + await self._rest(relay, len(held))
+        limit = self._server.max_response_bytes
+        rest = await relay.rest(limit - len(held))
+        if rest is None:
+            raise self._failed(f"answer over max_response_bytes ({limit})")
+        body = held + rest
         whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
         if whole.status >= 400:
             return whole
@@ -201,17 +203,6 @@ class Exchange:
         except ValueError as error:
             raise self._failed("answered a streaming request without a stream") from error
         return replace(whole, headers=as_stream(headers, call.dialect.stream_type), body=body)
-
-    async def _rest(self, relay: StreamRelay, size: int) -> bytes:
-        parts: list[bytes] = []
-        async for chunk in relay.rest():
-            parts.append(chunk)
-            size += len(chunk)
-            if size > self._server.max_response_bytes:
-                raise self._failed(
-                    f"answer over max_response_bytes ({self._server.max_response_bytes})"
-                )
-        return b"".join(parts)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         """Judge a whole body that the key was cut out of."""

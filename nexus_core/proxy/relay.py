@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import Awaitable, Callable
 
 from nexus_core.dialects.base import Opening, OpeningState, StreamReader
 from nexus_core.observe.events import TokenUsage
@@ -12,7 +12,7 @@ from nexus_core.providers.base import KeyCutter
 from nexus_core.proxy.judge.fault import Fault, judge_report
 from nexus_core.proxy.reply import Reply
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
-from nexus_core.upstream.decoding import GZIP, inflated
+from nexus_core.upstream.decoding import GZIP, Inflated
 
 # A chunk that only tells a role is no content, and another backend may still take over. It says
 # that somebody is there, though, and clients show that: it waits for company no longer than this.
@@ -56,8 +56,7 @@ class StreamRelay:
         self.opening: Opening = reader.opening
         self._reader = reader
         self._response = response
-        self._chunks = response.chunks()
-        self._reading: asyncio.Future[bytes | None] | None = None  # begun before the answer was
+        self._read: Callable[[], Awaitable[bytes | None]] = response.read
         self._keys = keys
         self._model = model
         self._max_inflated = max_inflated_bytes
@@ -77,15 +76,19 @@ class StreamRelay:
         while opening.state in (OpeningState.WAITING, OpeningState.PREFACE):
             if opening.state is OpeningState.PREFACE and released is None:
                 released = loop.time() + PREFACE_SECONDS
-            chunk = await self._next(None if released is None else released - loop.time())
-            if chunk is None and self._reading is not None:
+            try:
+                async with asyncio.timeout_at(released):
+                    chunk = await self._read()
+            except TimeoutError:
                 break  # it is late: what is here goes out
             if chunk is None:
+                continue
+            if not chunk:
                 if opening.end() in (OpeningState.WAITING, OpeningState.PREFACE):
                     raise UpstreamProtocolError(_ended_empty(opening))
                 break
-            if not opening.held and chunk and GZIP.startswith(chunk[:2]):
-                self._chunks = inflated(chunk, self._chunks, "gzip", self._max_inflated)
+            if not opening.held and GZIP.startswith(chunk[:2]):
+                self._read = Inflated(chunk, self._read, "gzip", self._max_inflated).read
                 continue
             opening.feed(chunk)
             if len(opening.held) > _MAX_HELD_BYTES and opening.state is OpeningState.WAITING:
@@ -94,25 +97,18 @@ class StreamRelay:
             self._line_end = b"\r"
         return opening.state
 
-    async def rest(self) -> AsyncGenerator[bytes]:
-        """What comes behind `opening.held`, as it comes: of an answer that is no stream."""
-        while (chunk := await self._next(None)) is not None:
-            yield chunk
+    async def rest(self, max_bytes: int) -> bytes | None:
+        """What comes behind `opening.held`, of an answer that is no stream.
 
-    async def _next(self, seconds: float | None) -> bytes | None:
-        """The next chunk; None at the end, or where `seconds` are over and it has not come.
-
-        In the latter case the read goes on in `_reading`: ending it would end the stream.
+        None: it is longer than `max_bytes`.
         """
-        if seconds is None and self._reading is None:
-            return await anext(self._chunks, None)
-        reading = self._reading or asyncio.ensure_future(anext(self._chunks, None))
-        self._reading = reading
-        await asyncio.wait([reading], timeout=seconds)
-        if not reading.done():
-            return None
-        self._reading = None
-        return reading.result()
+        parts: list[bytes] = []
+        while (chunk := await self._read()) != b"":
+            parts.append(chunk or b"")
+            max_bytes -= len(parts[-1])
+            if max_bytes < 0:
+                return None
+        return b"".join(parts)
 
     async def pass_on(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Send everything to the client, beginning with `first`.
@@ -138,12 +134,16 @@ class StreamRelay:
     async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that is the end mark, or of the stream."""
         await self._send(first, reply)
-        loop, chunks, reader = asyncio.get_running_loop(), self._chunks, self._reader
+        loop, reader = asyncio.get_running_loop(), self._reader
         ends = loop.time() + idle_timeout_seconds
         async with asyncio.timeout_at(ends) as idle:
             while not (reader.is_ended and reader.is_between_events):
-                chunk = await (anext(chunks, None) if self._reading is None else self._late())
-                if chunk is None:
+                chunk = await self._read()
+                if chunk is None:  # nothing for the client
+                    ends = loop.time() + idle_timeout_seconds
+                    idle.reschedule(ends)
+                    continue
+                if not chunk:
                     return
                 idle.reschedule(None)  # the client may read as slowly as it likes
                 begins = self._held or chunk
@@ -157,25 +157,6 @@ class StreamRelay:
                 else:  # a comment: the time runs on, but for what the client took to read it
                     ends += loop.time() - began
                 idle.reschedule(ends)
-
-    async def _late(self) -> bytes | None:
-        """The chunk that was not there yet when the answer began."""
-        reading, self._reading = self._reading, None
-        assert reading is not None  # noqa: S101 - asked just before, for the type checker
-        try:
-            return await reading
-        finally:
-            reading.cancel()
-
-    async def close(self) -> None:
-        """Read no more."""
-        if self._reading is not None:
-            reading, self._reading = self._reading, None
-            reading.cancel()
-            await asyncio.wait([reading])
-            if not reading.cancelled():
-                reading.exception()  # seen: nobody asks for it any more
-        await self._chunks.aclose()
 
     @property
     def is_complete(self) -> bool:

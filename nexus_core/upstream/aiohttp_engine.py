@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from base64 import b64encode
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import Awaitable
 from functools import partial
 from typing import TYPE_CHECKING, cast
 from weakref import WeakKeyDictionary
@@ -292,16 +292,16 @@ class AiohttpResponse:
             answer.abort()
             raise UpstreamProtocolError(wording.SWITCHED)
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        content = self._answer.content
+    async def read(self) -> bytes:
         try:
-            while piece := await content.readany():
-                yield piece
+            if piece := await self._answer.content.readany():
+                return piece
         except (aiohttp.ClientError, aiohttp.http.HttpProcessingError, OSError) as error:
             raise UpstreamProtocolError(wording.ENDED_EARLY) from error
         if self._session.closed:
             raise UpstreamProtocolError(wording.CLOSED_ENGINE)
         self._answer.check_complete()
+        return b""
 
     async def close(self) -> None:
         self._answer.abort()

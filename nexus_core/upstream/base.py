@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,10 +69,11 @@ class UpstreamResponse(Protocol):
         """In order of arrival, names in lower case."""
         ...
 
-    def chunks(self) -> AsyncGenerator[bytes]:
-        """The body's bytes as they arrive, undecoded.
+    async def read(self) -> bytes:
+        """The body's next bytes, undecoded: what has come since the last read; empty at its end.
 
-        Reading ahead is bounded, so a slow reader slows the backend down.
+        Cancelling a read loses nothing: the next one gives it. Reading ahead is bounded, so a
+        slow reader slows the backend down.
 
         Raises:
             UpstreamProtocolError: the body ended before its framing said so.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
@@ -41,61 +41,63 @@ class Decoded:
         self._response = response
         self._encoding = encoding.strip().lower()
         self._max_bytes = max_bytes
+        self._read_on: Callable[[], Awaitable[bytes]] | None = None  # once the first bytes came
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        """The body's bytes.
+    async def read(self) -> bytes:
+        """The body's next bytes; empty at its end.
 
         Raises:
             UpstreamProtocolError: it ended early, can't be read, or is longer than allowed.
         """
-        chunks = self._response.chunks()
-        first = await anext(chunks, b"")
+        if self._read_on is not None:
+            return await self._read_on()
+        first = await self._response.read()
         if not first or first.lstrip().startswith(_PLAIN):
-            plain = _joined(first, chunks)
-        elif (kind := _READ.get(self._encoding)) is None:
-            await chunks.aclose()
+            self._read_on = self._response.read
+            return first
+        kind = _READ.get(self._encoding)
+        if kind is None:
             shown = "".join(filter(str.isprintable, self._encoding))[:40]
             raise UpstreamProtocolError(f"answer in an unrequested encoding: {shown}")
-        else:
-            plain = inflated(first, chunks, kind, self._max_bytes)
-        try:
-            async for piece in plain:
-                yield piece
-        finally:
-            await plain.aclose()
+        self._read_on = Inflated(first, self._response.read, kind, self._max_bytes).read
+        return await self._read_on()
 
 
-async def _joined(first: bytes, rest: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
-    try:
-        if first:
-            yield first
-        async for chunk in rest:
-            yield chunk
-    finally:
-        await rest.aclose()
+class Inflated:
+    """A compressed body, decompressed in pieces of bounded size."""
 
+    def __init__(
+        self,
+        first: bytes,
+        read_on: Callable[[], Awaitable[bytes | None]],
+        kind: str,
+        max_bytes: int,
+    ) -> None:
+        """
+        Args:
+            first: its first bytes.
+            read_on: what comes after them; empty at the end, None: nothing for now.
+            kind: gzip or deflate; the latter with zlib's frame, as it should be, or without.
+        """
+        self._read_on = read_on
+        self._inflater = _Inflater(first, kind, max_bytes)
+        self._pieces = self._inflater.feed(first)  # still to come out of the bytes that are here
 
-async def inflated(
-    first: bytes, rest: AsyncGenerator[bytes], kind: str, max_bytes: int
-) -> AsyncGenerator[bytes]:
-    """Decompress a body in pieces of bounded size.
+    async def read(self) -> bytes:
+        """The next piece; empty at the end.
 
-    Args:
-        kind: gzip or deflate; the latter with zlib's frame, as it should be, or without.
-
-    Raises:
-        UpstreamProtocolError: it is not compressed so, ended early, or is over `max_bytes`.
-    """
-    inflater = _Inflater(first, kind, max_bytes)
-    try:
-        for piece in inflater.feed(first):
-            yield piece
-        async for chunk in rest:
-            for piece in inflater.feed(chunk):
-                yield piece
-        inflater.finish()
-    finally:
-        await rest.aclose()
+        Raises:
+            UpstreamProtocolError: it is not compressed so, ended early, or is over `max_bytes`.
+        """
+        while not (piece := next(self._pieces, b"")):
+            chunk = await self._read_on()
+            if chunk is None:
+                continue
+            if not chunk:
+                self._inflater.finish()
+                return b""
+            self._pieces = self._inflater.feed(chunk)
+        return piece
 
 
 def inflate_whole(body: bytes, max_bytes: int) -> bytes:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import ssl
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import urlsplit
 
@@ -127,13 +127,25 @@ class _SocksTransport(_Transport):
 class HttpxResponse:
     """An answer of HttpxEngine."""
 
-    __slots__ = ("_answer", "_closed", "_stream", "headers", "status")
+    __slots__ = (
+        "_answer",
+        "_closed",
+        "_is_over",
+        "_pieces",
+        "_reading",
+        "_stream",
+        "headers",
+        "status",
+    )
 
     def __init__(self, answer: httpx.Response) -> None:
         self._answer = answer
         self._closed = False
+        self._is_over = False  # the body's end came
         # The stream itself: `aiter_raw` refuses an in-memory answer, which httpx has read already.
         self._stream = cast("httpx.AsyncByteStream", answer.stream)
+        self._pieces: AsyncGenerator[bytes] | None = None  # made by the first read
+        self._reading: asyncio.Future[bytes] | None = None  # that a cancelled read left behind
         self.status = answer.status_code
         self.headers: Headers = tuple(
             (name.decode("latin-1").lower(), value.decode("latin-1"))
@@ -148,25 +160,51 @@ class HttpxResponse:
             return UpstreamProtocolError(wording.SWITCHED)
         return None
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        pieces = cast("AsyncGenerator[bytes]", aiter(self._stream))
+    async def read(self) -> bytes:
+        if self._is_over:
+            return b""
+        if self._closed:
+            raise UpstreamProtocolError(wording.ENDED_EARLY)
+        if self._pieces is None:
+            self._pieces = cast("AsyncGenerator[bytes]", aiter(self._stream))
+        # Cancelled within httpx, a read would end the stream: so it is waited for from outside.
+        reading = self._reading or asyncio.ensure_future(_next_piece(self._pieces))
+        self._reading = reading
+        await asyncio.wait((reading,))
+        self._reading = None
         try:
-            async with aclosing(pieces):
-                async for piece in pieces:
-                    if piece:
-                        yield piece
-        except (httpx.TransportError, OSError) as error:
+            piece = reading.result()
+        except (httpx.TransportError, OSError, asyncio.CancelledError) as error:
+            await self.close()  # which is also what cancels it
             raise UpstreamProtocolError(wording.ENDED_EARLY) from error
-        await self.close()
+        if not piece:
+            self._is_over = True
+            await self.close()
+        return piece
 
     async def close(self) -> None:
         if self._closed:
             return
         self._closed = True
+        if (reading := self._reading) is not None:
+            reading.cancel()
+            await asyncio.wait((reading,))
+            if not reading.cancelled():
+                reading.exception()  # seen: nobody asks for it any more
+        if self._pieces is not None:
+            await self._pieces.aclose()
         if _has_surplus(self._answer):
             # A closed connection stays in httpcore's pool until its turn comes, and is not used.
             await self._answer.extensions["network_stream"].aclose()
         await self._stream.aclose()
+
+
+async def _next_piece(pieces: AsyncGenerator[bytes]) -> bytes:
+    """The next bytes of a body; empty at its end."""
+    async for piece in pieces:
+        if piece:
+            return piece
+    return b""
 
 
 def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx.Request:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import Sequence
 
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
@@ -31,19 +31,23 @@ class ScriptedResponse:
         self.closed = False
         self.is_read = False  # its first part was taken
         self._parts = parts
+        self._next = 0  # of the parts
 
     def __str__(self) -> str:
         return f"{self.status} {self._parts!r:.40}"
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        for part in self._parts:
+    async def read(self) -> bytes:
+        while self._next < len(self._parts):
+            part = self._parts[self._next]
+            if isinstance(part, Exception):
+                raise part
             if isinstance(part, asyncio.Event):
                 await part.wait()
-            elif isinstance(part, Exception):
-                raise part
-            else:
+            self._next += 1
+            if isinstance(part, bytes) and part:
                 self.is_read = True
-                yield part
+                return part
+        return b""
 
     async def close(self) -> None:
         self.closed = True

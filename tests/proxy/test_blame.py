@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from copy import copy
 
 import pytest
 
@@ -34,7 +35,9 @@ def failed(kind: FailureKind, headers: Headers = ()) -> AttemptFailedError:
 
 def agent(name: str, *script: ScriptedResponse | Exception) -> ScriptedAgent:
     """The script, and its last step for ever."""
-    return ScriptedAgent(name, *script, *[script[-1]] * FOREVER)
+    last = script[-1]
+    fresh = [last if isinstance(last, Exception) else copy(last) for _ in range(FOREVER)]
+    return ScriptedAgent(name, *script, *fresh)
 
 
 async def ask(

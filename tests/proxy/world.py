@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from random import Random
@@ -166,19 +165,23 @@ class Script:
         self._release = release
         self._streams = streams
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
+        self._reads = 0  # that gave something
+
+    async def read(self) -> bytes:
         if self._behaviour == "broken":
             raise UpstreamProtocolError("not HTTP")
         if self._behaviour == "stall":
             await self._release.wait()
-        if not self._streams:
-            yield b'{"choices":[{"message":{"content":"hello"}}],%s}' % USAGE
-        else:
-            yield b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
-        if self._behaviour == "cut":
+        if self._reads and self._behaviour == "cut":
             raise UpstreamProtocolError("cut off")
-        if self._streams:
-            yield b'data: {"choices":[],%s}\n\ndata: [DONE]\n\n' % USAGE
+        self._reads += 1
+        if not self._streams:
+            whole = b'{"choices":[{"message":{"content":"hello"}}],%s}' % USAGE
+            return whole if self._reads == 1 else b""
+        if self._reads == 1:
+            return b'data: {"choices":[{"delta":{"content":"hello"}}]}\n\n'
+        end = b'data: {"choices":[],%s}\n\ndata: [DONE]\n\n' % USAGE
+        return end if self._reads == 2 else b""
 
     async def close(self) -> None:
         pass

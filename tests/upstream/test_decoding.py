@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncGenerator
 from contextlib import suppress
 
 import pytest
@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 from nexus_core.upstream.base import UpstreamProtocolError
 from nexus_core.upstream.decoding import decoded, inflate_whole
 from tests.proxy.fakes import ScriptedResponse, split_at
+from tests.upstream.test_engines import pieces_of
+from tests.waiting import turns
 
 BODY = b'{"choices": [' + b'"' + bytes(range(97, 123)) * 40 + b'"]}'
 
@@ -25,8 +27,7 @@ def raw_deflate(data: bytes) -> bytes:
 
 async def read(parts: list[bytes], label: str, limit: int = 1_000_000) -> bytes:
     response = ScriptedResponse(*parts, headers=(("content-encoding", label),))
-    pieces: AsyncGenerator[bytes] = decoded(response, limit).chunks()
-    return b"".join([piece async for piece in pieces])
+    return b"".join(await pieces_of(decoded(response, limit)))
 
 
 @pytest.mark.parametrize(
@@ -63,7 +64,7 @@ async def test_a_bomb_comes_in_pieces_of_bounded_size() -> None:
     bomb = gzip.compress(bytes(10_000_000))
     response = ScriptedResponse(bomb, headers=(("content-encoding", "gzip"),))
 
-    sizes = [len(piece) async for piece in decoded(response, 10_000_000).chunks()]
+    sizes = [len(piece) for piece in await pieces_of(decoded(response, 10_000_000))]
 
     assert (sum(sizes), max(sizes) <= 64 * 1024) == (10_000_000, True)
 
@@ -72,6 +73,21 @@ async def test_a_bomb_comes_in_pieces_of_bounded_size() -> None:
 async def test_rubbish_is_an_error_or_passes_and_never_crashes(data: bytes, label: str) -> None:
     with suppress(UpstreamProtocolError):
         assert isinstance(await read([data], label), bytes)
+
+
+async def test_cancelling_a_read_loses_nothing_of_what_is_decompressed() -> None:
+    gate, packed = asyncio.Event(), gzip.compress(BODY)
+    response = ScriptedResponse(
+        packed[:9], gate, packed[9:], headers=(("content-encoding", "gzip"),)
+    )
+    plain = decoded(response, 10_000)
+    reading = asyncio.ensure_future(plain.read())
+    await turns(3)
+    reading.cancel()
+    await asyncio.wait([reading])
+    gate.set()
+
+    assert b"".join(await pieces_of(plain)) == BODY
 
 
 async def test_no_label_costs_nothing() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing
 
 import pytest
 
@@ -14,6 +13,7 @@ from nexus_core.upstream.base import (
 )
 from tests.faults.raw_server import (
     CHUNKED,
+    LAST_CHUNK,
     RawRequest,
     RawServer,
     chunk_bytes,
@@ -22,7 +22,7 @@ from tests.faults.raw_server import (
     send,
     send_sse,
 )
-from tests.upstream.test_engines import Reader, Writer, engine, post, send_to
+from tests.upstream.test_engines import Reader, Writer, engine, pieces_of, post, send_to
 from tests.waiting import turns
 
 __all__ = ["engine"]
@@ -38,8 +38,7 @@ async def test_close_cuts_a_streaming_answer(engine: UpstreamEngine) -> None:
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(response.chunks()) as chunks:
-            await anext(chunks)
+        await response.read()
 
         await response.close()
         await response.close()
@@ -56,7 +55,7 @@ async def test_close_ends_a_read_that_waits(engine: UpstreamEngine) -> None:
         await hang(reader)
 
     async def read(response: UpstreamResponse) -> None:
-        async for _ in response.chunks():
+        while await response.read():
             reading.set()
 
     async def read_in_vain(response: UpstreamResponse) -> None:
@@ -69,6 +68,48 @@ async def test_close_ends_a_read_that_waits(engine: UpstreamEngine) -> None:
             tasks.create_task(read_in_vain(response))
             await reading.wait()
             await response.close()
+
+
+async def test_cancelling_a_read_loses_nothing(engine: UpstreamEngine) -> None:
+    go_on = asyncio.Event()
+
+    async def handler(reader: Reader, writer: Writer, request: RawRequest) -> None:
+        await send_sse(writer, ["one"], finish=False)
+        await go_on.wait()
+        await send(writer, chunk_bytes(b"data: two\n\n") + LAST_CHUNK)
+
+    async with RawServer(handler) as upstream:
+        response = await send_to(engine, post(upstream.url))
+        assert await response.read() == b"data: one\n\n"
+        for _ in range(3):
+            reading = asyncio.ensure_future(response.read())
+            await turns(3)
+            reading.cancel()
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+        go_on.set()
+
+        assert await pieces_of(response) == [b"data: two\n\n"]
+        assert await response.read() == b""  # however often it is asked
+        await response.close()
+
+
+async def test_a_body_that_was_cut_never_ends_well_however_often_it_is_read(
+    engine: UpstreamEngine,
+) -> None:
+    async def handler(reader: Reader, writer: Writer, request: RawRequest) -> None:
+        await send_sse(writer, ["one"], finish=False)
+        writer.close()
+
+    async with RawServer(handler) as upstream:
+        response = await send_to(engine, post(upstream.url))
+        assert await response.read() == b"data: one\n\n"
+        for _ in range(3):
+            with pytest.raises(UpstreamProtocolError, match=r"^the answer ended early$"):
+                await response.read()
+        await response.close()
+        with pytest.raises(UpstreamProtocolError):
+            await response.read()
 
 
 async def test_an_answer_never_read_is_closed_too(engine: UpstreamEngine) -> None:
@@ -147,15 +188,14 @@ async def test_closing_the_engine_ends_what_streams(engine: UpstreamEngine) -> N
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(response.chunks()) as chunks:
-            await anext(chunks)
+        await response.read()
 
-            async with asyncio.timeout(1):
-                await engine.close()
-                await gone.wait()
+        async with asyncio.timeout(1):
+            await engine.close()
+            await gone.wait()
 
-            with pytest.raises(UpstreamProtocolError):
-                await anext(chunks)
+        with pytest.raises(UpstreamProtocolError):
+            await response.read()
         await response.close()
 
 
@@ -178,10 +218,9 @@ async def test_a_slow_reader_slows_the_backend_down(engine: UpstreamEngine) -> N
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(response.chunks()) as chunks:
-            await anext(chunks)
-            async with asyncio.timeout(10):
-                await stalled.wait()
+        await response.read()
+        async with asyncio.timeout(10):
+            await stalled.wait()
         await response.close()
 
     assert written < 16 * 1024 * 1024

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator, Iterator
-from contextlib import aclosing, contextmanager
+from contextlib import contextmanager
 from typing import cast
 
 import pytest
@@ -59,7 +59,10 @@ async def send_to(
 
 async def pieces_of(response: UpstreamResponse) -> list[bytes]:
     async with asyncio.timeout(5):
-        return [piece async for piece in response.chunks()]
+        pieces: list[bytes] = []
+        while piece := await response.read():
+            pieces.append(piece)
+        return pieces
 
 
 async def exchange(
@@ -165,10 +168,9 @@ async def test_pieces_come_when_they_are_sent(engine: UpstreamEngine) -> None:
 
     async with RawServer(handler) as upstream:
         response = await send_to(engine, post(upstream.url))
-        async with aclosing(response.chunks()) as chunks:
-            first = await anext(chunks)
-            go_on.set()
-            rest = [piece async for piece in chunks]
+        first = await response.read()
+        go_on.set()
+        rest = await pieces_of(response)
         await response.close()
 
     assert first == b"data: one\n\n"

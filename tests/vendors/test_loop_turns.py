@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest
@@ -59,10 +58,12 @@ class HeldStream:
         self.sent_at = self._turns.count
         return self
 
-    async def chunks(self) -> AsyncGenerator[bytes]:
-        while (event := await self.queue.get()) is not None:
-            self.arrived.append(self._turns.count)
-            yield event
+    async def read(self) -> bytes:
+        event = await self.queue.get()
+        if event is None:
+            return b""
+        self.arrived.append(self._turns.count)
+        return event
 
     async def close(self) -> None:
         pass
