@@ -79,7 +79,10 @@ class _Found(NamedTuple):
 
 def may_report_usage(data: bytes) -> bool:
     """Whether a line or chunk may report usage; under a microsecond for one that does not."""
-    if b'"usage"' in data or b'"timings"' in data or b'eval_count"' in data:
+    usages = data.count(b'"usage"')
+    if usages and usages == data.count(b'"usage":null') + data.count(b'"usage": null'):
+        usages = 0
+    if usages or b'"timings"' in data or b'eval_count"' in data:
         return _REPORTED.search(data) is not None
     return False
 
