@@ -123,8 +123,8 @@ class Exchange:
             return self._reported(error, call)
         except UpstreamError as error:
             raise self._failed(self.agent.keys.cut_text(str(error))) from error
-        except asyncio.CancelledError as error:
-            if not deadlines.wait_ran_out():
+        except (asyncio.CancelledError, TimeoutError) as error:
+            if isinstance(error, asyncio.CancelledError) and not deadlines.wait_ran_out():
                 raise
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error

@@ -58,22 +58,26 @@ class StreamRelay:
         self._max_inflated = max_inflated_bytes
 
     async def begin(self) -> OpeningState:
-        """Read until it is known what the answer is; `deadlines.wait_at` is the caller's.
+        """Read until it is known what the answer is, or a preface has waited long enough.
 
         Raises:
             UpstreamError: it ended before its first content, or with an error.
+            TimeoutError: `deadlines.wait_at` came first.
         """
         opening, deadlines = self.opening, self._deadlines
+        loop = asyncio.get_running_loop()
         is_first, latest, released = True, deadlines.wait_at, NEVER
         while (state := opening.state) is OpeningState.WAITING or state is OpeningState.PREFACE:
             if state is OpeningState.PREFACE and released == NEVER:
-                released = asyncio.get_running_loop().time() + PREFACE_SECONDS
+                released = loop.time() + PREFACE_SECONDS
                 deadlines.wait_at = min(latest, released)
             try:
                 chunk = await self._read()
             except asyncio.CancelledError:
                 if latest < released or not deadlines.wait_ran_out():
                     raise
+                if latest <= loop.time():
+                    raise TimeoutError from None
                 break  # it is late: what is here goes out
             if not chunk:
                 if opening.end() in (OpeningState.WAITING, OpeningState.PREFACE):
@@ -139,7 +143,7 @@ class StreamRelay:
     async def _pass_all(self, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that is the end mark, or of the stream."""
         stream, deadlines, read = self._stream, self._deadlines, self._read
-        now = asyncio.get_running_loop().time
+        loop = asyncio.get_running_loop()
         shown = stream.begin()
         is_alive, ends, began = True, 0.0, 0.0
         while True:
@@ -149,13 +153,13 @@ class StreamRelay:
             if stream.failure is not None:
                 raise stream.failure
             if is_alive:
-                ends = now() + idle_timeout_seconds
+                ends = loop.time() + idle_timeout_seconds
             else:  # a comment: the time runs on, but for what the client took to read it
-                ends += now() - began
+                ends += loop.time() - began
             if stream.is_ended:
                 if stream.is_over:
                     return
-                ends = now() + _AFTER_DONE_SECONDS
+                ends = loop.time() + _AFTER_DONE_SECONDS
             deadlines.wait_at = ends
             data = await read()
             deadlines.wait_at = NEVER
@@ -164,7 +168,7 @@ class StreamRelay:
             begins = stream.unfinished or data
             is_alive = begins[0] not in _NO_EVENT or _has_event(stream.unfinished + data)
             if not is_alive:
-                began = now()
+                began = loop.time()
             shown = stream.read(data)
 
     @property
