@@ -151,8 +151,8 @@ class SseParser:
 class EventSplitter:
     """Cut a byte stream into the bytes of its events, without the blank lines between them.
 
-    As SseParser does, but without reading them; a stream with carriage returns or a line without
-    end goes through SseParser, and comes out with line feeds.
+    As SseParser does, but without reading them; all lines come out with line feeds. A stream with
+    lone carriage returns, or a line that does not end, goes through SseParser.
     """
 
     def __init__(self) -> None:
@@ -175,7 +175,10 @@ class EventSplitter:
                 return []
             self._is_begun = True
             data = data.removeprefix(_BOM)
-        if b"\r" in data or len(self._held) > MAX_LINE_BYTES:
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        # A carriage return at the very end may be the first half of a line end.
+        if data.find(b"\r", 0, -1) >= 0 or len(self._held) > MAX_LINE_BYTES:
             self._held, self._parser = b"", SseParser()
             return [_as_bytes(event) for event in self._parser.feed(data)]
         events = data.split(b"\n\n")
@@ -187,6 +190,9 @@ class EventSplitter:
         if self._parser is not None:
             return [_as_bytes(event) for event in self._parser.finish()]
         held, self._held = self._held, b""
+        if held.endswith(b"\r"):
+            self._parser = SseParser()
+            return [*map(_as_bytes, self._parser.feed(held)), *self.finish()]
         return [held] if held else []
 
 

@@ -18,29 +18,38 @@ class ChunkFrame:
     So nothing has to be looked for in it: no usage, no error, no end.
     """
 
-    __slots__ = ("_after", "_before", "_is_padded")
+    __slots__ = ("_after", "_before", "_is_padded", "_separator")
 
-    def __init__(self, before: bytes, after: bytes, *, is_padded: bool) -> None:
+    def __init__(self, before: bytes, after: bytes, separator: bytes, *, is_padded: bool) -> None:
         """`after` begins with the text's quotation mark; it ends with that of the padding."""
         self._before = before
         self._after = after
+        self._separator = separator
         self._is_padded = is_padded
 
     @classmethod
-    def of(cls, event: bytes) -> ChunkFrame | None:
-        """The frame of an event that says nothing but a text; None where it has not one text."""
+    def of_last(cls, lines: bytes) -> ChunkFrame | None:
+        """The frame of the last event, which is nothing but a chunk; None where it has no one text.
+
+        The caller has seen that there is no usage, error or end in it.
+        """
+        separator = b"\r\n\r\n" if lines.endswith(b"\r\n\r\n") else b"\n\n"
+        if not lines.endswith(b"}" + separator):
+            return None
+        end = len(lines) - len(separator)
+        event = lines[lines.rfind(b"\n", 0, end) + 1 : end]
         texts = [found for found in TEXT.finditer(event) if found.group(1)]
-        if len(texts) != 1 or b"\n" in event or b"\r" in event:
+        if len(texts) != 1:
             return None
         start, end = texts[0].span(1)
         padding = _PADDING.search(event, end)
         if padding is None:
-            return cls(event[:start], event[end:], is_padded=False)
-        return cls(event[:start], event[end : padding.start(1)], is_padded=True)
+            return cls(event[:start], event[end:], separator, is_padded=False)
+        return cls(event[:start], event[end : padding.start(1)], separator, is_padded=True)
 
     def text_bytes(self, lines: bytes) -> int | None:
         """Bytes of text in whole events; None if there is anything else but this frame's events."""
-        events = lines.split(b"\n\n")
+        events = lines.split(self._separator)
         if events.pop():
             return None
         before, after, start, size = self._before, self._after, len(self._before), 0

@@ -87,7 +87,7 @@ class ChatStreamReader:
                 self._text_bytes += size
                 return lines
         shown = self._read_closely(lines)
-        self._is_amid = bool(self._event) or self._skips_blank or not lines.endswith(b"\n\n")
+        self._is_amid = bool(self._event) or self._skips_blank or not self.is_between_events
         return shown
 
     def _read_closely(self, lines: bytes) -> bytes:
@@ -105,16 +105,10 @@ class ChatStreamReader:
 
     def _learn(self, lines: bytes) -> None:
         """Take the frame of the last event, unless it says something beside a text."""
-        if (
-            self._frames_left
-            and not self._finished
-            and not self.is_ended
-            and lines.endswith(b"}\n\n")
-        ):
-            event = lines[lines.rfind(b"\n", 0, -2) + 1 : -2]
-            if not _ERROR.search(event):
-                self._frame = ChunkFrame.of(event)
-                self._frames_left -= 1
+        if self._finished or self.is_ended or not self._frames_left or _ERROR.search(lines):
+            return
+        self._frame = ChunkFrame.of_last(lines)
+        self._frames_left -= 1
 
     # Usage ------------------------------------------------------------------------------------
 
