@@ -16,6 +16,7 @@ from nexus_core.dialects.base import OpeningState
 from nexus_core.dialects.gemini import GoogleStream, stream_failure
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import DONE, SseParser, encode_event
+from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter, ReportedError
 from nexus_core.providers.translated_stream import StreamTranslator, TranslatedStream
 from nexus_core.types import JsonObject, JsonValue
@@ -44,9 +45,13 @@ class Answers:
         return stream_failure(answer)
 
     def whole(self, answer: JsonObject) -> JsonObject:
-        raise AssertionError
+        raise AssertionError("not of a stream")
 
-    usage = error = whole  # type: ignore[assignment]
+    def usage(self, answer: JsonObject) -> TokenUsage | None:
+        raise AssertionError("not of a stream")
+
+    def error(self, status: int, body: bytes) -> tuple[int, JsonObject, float | None]:
+        raise AssertionError("not of a stream")
 
 
 def slowly(vendor: str, body: bytes) -> tuple[bytes, str]:
