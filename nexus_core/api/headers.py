@@ -50,16 +50,14 @@ _OF_ONE_ANSWER = frozenset({REQUEST_ID, _OVERHEAD})
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_CREDENTIALS = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"cookie",
-        b"x-api-key",
-        b"api-key",
-        b"x-goog-api-key",
-    }
-)
+# Headers with credentials, as they are kept.
+_MASKED = {
+    name: (name, b"***")
+    for name in (
+        *(b"authorization", b"proxy-authorization", b"cookie"),
+        *(b"x-api-key", b"api-key", b"x-goog-api-key"),
+    )
+}
 
 
 class Block(NamedTuple):
@@ -166,8 +164,8 @@ _shared_get = _shared.get
 
 def _share(pair: RawHeader) -> RawHeader:
     name, value = pair
-    if name in _CREDENTIALS:
-        return name, b"***"
+    if (masked := _MASKED.get(name)) is not None:
+        return masked
     if name in _OF_ONE_ANSWER or len(name) + len(value) > _SHORT:
         return pair
     if len(_shared) >= _MOST_SHARED:
