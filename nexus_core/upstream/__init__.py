@@ -17,7 +17,7 @@ from nexus_core.upstream.base import (
 
 _FOR_IMPORTS = 16  # descriptors: aiohttp without its C parser would be slower for good
 
-EngineKind = Literal["aiohttp", "httpx"]
+EngineKind = Literal["http1", "httpx"]
 
 
 def create_engine(kind: EngineKind) -> UpstreamEngine:
@@ -76,10 +76,10 @@ def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
     """Raises: OSError, ImportError: also for want of descriptors; then it may be tried again."""
     descriptors.require(_FOR_IMPORTS)
     match kind:
-        case "aiohttp":
-            from nexus_core.upstream.aiohttp_engine import AiohttpEngine
+        case "http1":
+            from nexus_core.upstream.http1 import Http1Engine
 
-            return AiohttpEngine
+            return Http1Engine
         case "httpx":
             from nexus_core.upstream.httpx_engine import HttpxEngine
 

@@ -30,7 +30,7 @@ SECRET = "hush-hush"  # noqa: S105  nobody's
 KEY = ("authorization", "Bearer sk-0123456789abcdef")
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["http1", "httpx"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[UpstreamEngine]:
     made = create_engine(request.param)
     yield made
