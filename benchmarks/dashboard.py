@@ -94,7 +94,7 @@ def _read_all(master: int) -> None:
 
 def _nexus(folder: str, name: str, backend_port: int, port: int) -> list[str]:
     config = Path(folder, f"{name}.toml")
-    text = CONFIG.format(engine="aiohttp", port=backend_port)
+    text = CONFIG.format(engine="http1", port=backend_port)
     config.write_text(text + '\n[storage]\npath = ":memory:"\n')
     more = ["--config", str(config), "--port", str(port), "--log-level", "warning"]
     return [sys.executable, "-m", "nexus_tui.cli", *more]

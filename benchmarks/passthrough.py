@@ -121,7 +121,7 @@ def main() -> None:
     with process(sys.executable, "-c", BACKEND) as backend, tempfile.TemporaryDirectory() as folder:
         assert backend.stdout is not None
         direct_port = int(backend.stdout.readline())
-        for engine in ("aiohttp", "httpx"):
+        for engine in ("http1", "httpx"):
             config = Path(folder, f"{engine}.toml")
             config.write_text(CONFIG.format(engine=engine, port=direct_port))
             port = free_port()
