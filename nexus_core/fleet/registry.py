@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, KeysView, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from types import MappingProxyType
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import Cooldown
 from nexus_core.fleet.cooldowns import Cooldowns
-from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot, is_same_server
+from nexus_core.fleet.live import LiveBackend
+from nexus_core.fleet.snapshot import BackendSnapshot, is_same_server
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import (
     BackendAdded,
@@ -34,40 +34,6 @@ from nexus_core.types import (
 __all__ = ["BackendSnapshot", "Registry"]
 
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
-_SMOOTHING = 0.2  # the newest value's share of a moving average
-
-
-@dataclass(slots=True)
-class _Entry:
-    """One backend: a frozen snapshot, and beside it what every request changes.
-
-    A new snapshot costs as much as the rest of taking a slot: so it is made when somebody looks.
-    """
-
-    frozen: BackendSnapshot  # with old values of what stands below, while `is_stale`
-    configured_models: bool
-    consecutive_successes: int = 0
-    taken: deque[float] = field(default_factory=deque)  # when each slot in use was taken
-    latency_ms: float | None = field(init=False)  # as in the snapshot
-    service_seconds: float | None = field(init=False)
-    is_stale: bool = field(init=False, default=False)
-
-    def __post_init__(self) -> None:
-        self.latency_ms = self.frozen.latency_ms
-        self.service_seconds = self.frozen.service_seconds
-
-    @property
-    def snapshot(self) -> BackendSnapshot:
-        """The backend as it is now."""
-        if self.is_stale:
-            self.is_stale = False
-            self.frozen = replace(
-                self.frozen,
-                in_flight=len(self.taken),
-                latency_ms=self.latency_ms,
-                service_seconds=self.service_seconds,
-            )
-        return self.frozen
 
 
 class Registry:
@@ -83,10 +49,13 @@ class Registry:
         self._bus = bus
         self._now = now  # seconds since the epoch
         self.clock = clock  # monotonic seconds
-        self._entries = {config.name: _first_entry(config) for config in backends}
-        self._leaving: dict[str, _Entry] = {}  # removed, with requests under way
+        self._entries = {config.name: LiveBackend.of(config) for config in backends}
+        self._leaving: dict[str, LiveBackend] = {}  # removed, with requests under way
         self._is_changing = False
         self._view: tuple[BackendSnapshot, ...] | None = None
+        # Grows with every change but those of load, latency and service time: what was worked out
+        # from the snapshots of one version holds as long as there is no other.
+        self.version = 0
         self._zones_off: set[PrivacyZone] = set()
         self._listeners: list[Callable[[str | None], None]] = []
         self.cooldowns = Cooldowns(
@@ -103,9 +72,16 @@ class Registry:
         if self._view is None:
             # One call for each backend that requests have used meanwhile, none for the others.
             self._view = tuple(
-                [e.snapshot if e.is_stale else e.frozen for e in self._entries.values()]
+                [e.snapshot() if e.is_stale else e.frozen for e in self._entries.values()]
             )
         return self._view
+
+    def live(self) -> tuple[LiveBackend, ...]:
+        """Every backend with its live numbers, in the same order; the same until `version` grows.
+
+        For those that decide once for many requests; everybody else reads `snapshots`.
+        """
+        return tuple(self._entries.values())
 
     def snapshot(self, name: str) -> BackendSnapshot:
         """One backend as it is now.
@@ -113,7 +89,7 @@ class Registry:
         Raises:
             KeyError: there is no backend of that name.
         """
-        return self._entries[name].snapshot
+        return self._entries[name].snapshot()
 
     @property
     def names(self) -> KeysView[str]:
@@ -141,14 +117,14 @@ class Registry:
         """
         if config.name in self._entries:
             raise ValueError(f'there is a backend "{config.name}" already')
-        entry = _first_entry(config)
+        entry = LiveBackend.of(config)
         if (leaving := self._leaving.pop(config.name, None)) is not None:
             # What still runs at one of this name that was removed keeps its slot until it is done.
             entry.taken = leaving.taken
         snapshot = replace(entry.frozen, in_flight=len(entry.taken))
         entry.frozen = self._in_its_zone(snapshot)
         self._entries[config.name] = entry
-        self._view = None
+        self._has_changed()
         self._bus.publish(
             BackendAdded(
                 at=self._now(),
@@ -167,7 +143,7 @@ class Registry:
             KeyError: there is no backend of that name.
         """
         entry = self._entries.pop(name)
-        self._view = None
+        self._has_changed()
         self.cooldowns.forget(name)
         running = len(entry.taken)
         if running:
@@ -185,11 +161,13 @@ class Registry:
         """
         before = self._entries[snapshot.name]
         snapshot = replace(snapshot, in_flight=len(before.taken))
-        entry = _Entry(self._in_its_zone(snapshot), models_are_configured, taken=before.taken)
+        entry = LiveBackend(
+            self._in_its_zone(snapshot), configured_models=models_are_configured, taken=before.taken
+        )
         if is_same_server(before.frozen, snapshot):
             entry.consecutive_successes = before.consecutive_successes
         self._entries[snapshot.name] = entry
-        self._view = None
+        self._has_changed()
         self.cooldowns.clear(snapshot.name, CooldownEnd.RELOADED)
         self._tell(None)
 
@@ -207,7 +185,7 @@ class Registry:
         """Put the backends of these names first, in this order."""
         first = {name: self._entries[name] for name in names if name in self._entries}
         self._entries = first | self._entries
-        self._view = None
+        self._has_changed()
 
     def knows(self, name: str) -> bool:
         """Whether there is such a backend, or one that was removed and still serves requests."""
@@ -229,9 +207,8 @@ class Registry:
         Args:
             half_open_model: the model, by the backend's own name, if it is half-open for it.
         """
-        entry = self._entries[name]
-        entry.taken.append(self.clock())
-        entry.is_stale, self._view = True, None
+        self._entries[name].take(self.clock())
+        self._view = None
         if half_open_model is not None:
             self.cooldowns.begin_half_open_request(name, half_open_model)
 
@@ -240,10 +217,8 @@ class Registry:
         entry = self._entries.get(name) or self._leaving[name]
         if half_open_model is not None:
             self.cooldowns.end_half_open_request(name, half_open_model)
-        # Which of the requests ended does not matter to the average over all of them.
-        seconds = self.clock() - entry.taken.popleft()
-        entry.service_seconds = _smoothed(entry.service_seconds, seconds)
-        entry.is_stale, self._view = True, None
+        entry.give_back(self.clock())
+        self._view = None
         if name in self._entries:
             if self._listeners:
                 self._tell(name)
@@ -253,8 +228,8 @@ class Registry:
     def record_success(self, name: str, first_byte_ms: float) -> None:
         """An answer begins; its time to the first byte is counted."""
         entry = self._entries.get(name) or self._leaving[name]
-        entry.latency_ms = _smoothed(entry.latency_ms, first_byte_ms)
-        entry.is_stale, self._view = True, None
+        entry.answered(first_byte_ms)
+        self._view = None
 
     def set_enabled(self, name: str, enabled: bool) -> None:
         """Switch a backend on or off until restart; running requests finish.
@@ -309,7 +284,7 @@ class Registry:
         A backend that can be reached again is used again at once.
         """
         entry = self._entries[name]
-        snapshot = entry.snapshot
+        snapshot = entry.snapshot()
         at = self._now()
         self._change(name, probed_at=at, probe_ms=result.elapsed_ms)
         if result.ok:
@@ -326,7 +301,7 @@ class Registry:
             if result.details is not None:
                 self._change(name, details=MappingProxyType(dict(result.details)))
             self.cooldowns.reached(
-                name, entry.snapshot.models, came_back=snapshot.consecutive_failures > 0
+                name, entry.snapshot().models, came_back=snapshot.consecutive_failures > 0
             )
             is_new = snapshot.health is HealthStatus.UNKNOWN
             if is_new or entry.consecutive_successes >= recovery_threshold:
@@ -380,19 +355,14 @@ class Registry:
     def _change(self, name: str, **changes: object) -> None:
         # It may have been removed since a request went there.
         entry = self._entries.get(name) or self._leaving[name]
-        entry.frozen = replace(entry.snapshot, **changes)  # type: ignore[arg-type]
+        entry.frozen = replace(entry.snapshot(), **changes)  # type: ignore[arg-type]
+        self._has_changed()
+
+    def _has_changed(self) -> None:
         self._view = None
+        self.version += 1
 
 
 def _is_unicode(name: str) -> bool:
     """JSON may name half a character, which no answer of ours could repeat."""
     return name.isascii() or _HALF_A_CHARACTER.search(name) is None
-
-
-def _smoothed(average: float | None, newest: float) -> float:
-    """The moving average after one more value."""
-    return newest if average is None else average + _SMOOTHING * (newest - average)
-
-
-def _first_entry(config: BackendConfig) -> _Entry:
-    return _Entry(first_snapshot(config), configured_models=config.models is not None)

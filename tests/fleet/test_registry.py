@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -12,7 +13,7 @@ from nexus_core.observe.events import (
     BackendProbed,
     BackendToggled,
 )
-from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, ProbeResult
+from nexus_core.types import CooldownEnd, HealthCause, HealthStatus, PrivacyZone, ProbeResult
 
 UNLISTED = ProbeResult(elapsed_ms=1, detail="no list", never_lists=True)
 NOT_NOW = ProbeResult(elapsed_ms=1, detail="not now")
@@ -223,3 +224,38 @@ def test_two_ways_to_write_a_url_are_the_same_server() -> None:
     assert reg.still_holds(seen)
     reg.change(replace(seen, url="http://127.0.0.1:1/v4"), models_are_configured=False)
     assert not reg.still_holds(seen)
+
+
+def test_the_version_grows_with_every_change_but_those_that_requests_make() -> None:
+    reg = registry(models={"m": "m"})
+    other = BackendConfig(
+        name="b", url="http://b.test", type=BackendType.VLLM, zone=PrivacyZone.OPEN
+    )
+    changes: list[Callable[[], object]] = [
+        lambda: reg.add(other),
+        lambda: reg.arrange(["b"]),
+        lambda: reg.remove("b"),
+        lambda: reg.change(replace(reg.snapshot("a"), priority=1), models_are_configured=True),
+        lambda: reg.set_enabled("a", False),
+        lambda: reg.set_zone_enabled(PrivacyZone.RESTRICTED, False),
+        lambda: reg.set_rank("a", tier=4, priority=9),
+        lambda: probed(reg, OK),
+        lambda: reg.record_refused_key("a", "401"),
+        lambda: reg.cooldowns.rest("a", "m", 5.0, "answered 429"),
+        lambda: reg.cooldowns.clear("a", CooldownEnd.CLEARED),
+    ]
+    for change in changes:
+        before, seen = reg.version, reg.snapshots()
+        change()
+        assert reg.version > before
+        assert reg.snapshots() != seen
+
+    before, live = reg.version, reg.live()
+    reg.acquire("a")
+    reg.record_success("a", 80.0)
+    reg.snapshots()
+    reg.release("a")
+
+    assert reg.version == before
+    assert reg.live() == live
+    assert [one.latency_ms for one in live] == [80.0]
