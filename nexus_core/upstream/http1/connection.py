@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import select
 from collections.abc import Callable
 from typing import cast
@@ -15,7 +16,10 @@ from nexus_core.upstream.http1.answer import Answer
 from nexus_core.upstream.http1.request_head import Origin, RequestHead
 
 _AT_ONCE_BYTES = 64 * 1024  # of a request that is written in one go; more of it in such parts
-_BEGINS = b"HTTP/1."  # every answer; the parser itself would take RTSP's too
+# How every answer begins; the parser itself would take RTSP's, too, and a reason without a space.
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
+_STATUS_BYTES = 13
+_BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
 _MAX_NAMES = 1024
 
@@ -135,13 +139,10 @@ class Connection(asyncio.Protocol):
             return
         if not self._status and not self._head_bytes:
             data = self._begin + data
-            if not data.startswith(_BEGINS):
-                if _BEGINS.startswith(data):
-                    self._begin = data
-                else:
-                    self.fail(wording.not_http("no status line of HTTP/1"))
-                return
             self._begin = b""
+            if _STATUS_LINE.match(data) is None:
+                self._wait_or_refuse(data)
+                return
         had_head = self._status
         error = None
         try:
@@ -221,6 +222,13 @@ class Connection(asyncio.Protocol):
 
     # Its own
 
+    def _wait_or_refuse(self, begin: bytes) -> None:
+        """Take in bytes that are no status line, or not all of one yet."""
+        if len(begin) < _STATUS_BYTES and begin[: len(_BEGINS)] == _BEGINS[: len(begin)]:
+            self._begin = begin
+        else:
+            self.fail(wording.not_http("no status line of HTTP/1"))
+
     def _read_head(self) -> tuple[tuple[str, str], ...]:
         """The headers; where they are not to be taken, `_refusal` says why."""
         headers: list[tuple[str, str]] = []
@@ -228,7 +236,7 @@ class Connection(asyncio.Protocol):
         is_framed = self._status in _NO_BODY
         for raw, value in self._head:
             name = _names.get(raw) or _lower(raw)
-            text = value.decode("latin-1")
+            text = value.decode("latin-1").rstrip(" \t")
             headers.append((name, text))
             size += len(raw) + len(value) + 4
             if name == "transfer-encoding":
