@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+import msgspec
+
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
@@ -35,8 +37,7 @@ class AskedWait:
     message: str = ""  # for people; it may name a time
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReading:
+class AnswerReading(msgspec.Struct, frozen=True):
     """Usage, service tier and error of a whole answer that came with a 2xx status."""
 
     report: ErrorReport | None = None  # why it is no answer
@@ -62,8 +63,8 @@ class Opening(Protocol):
     def state(self) -> OpeningState: ...
 
     @property
-    def held(self) -> bytearray:
-        """All bytes fed so far."""
+    def held(self) -> bytes | bytearray:
+        """The bytes fed so far, where they will be passed on as they came."""
         ...
 
     @property
@@ -100,8 +101,8 @@ class StreamReader(Protocol):
     def service_tier(self) -> str | None: ...
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of the model's text so far."""
+    def unreported_bytes(self) -> int:
+        """Bytes of the model's text so far that no reported usage covers."""
         ...
 
     @property

@@ -54,7 +54,7 @@ class FailedAttempt:
     route: SelectedRoute  # whose failure it is
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Attempt:
     """One exchange with the first candidate of a decision, whose slot is already held."""
 
@@ -69,14 +69,15 @@ class Attempt:
         Raises:
             NexusError: the request is over; no other backend may be tried.
         """
-        parts, progress, choice = self.parts, self.flight.progress, self.decision.order[0]
+        parts, progress, choice = self.parts, self.flight.progress, self.decision.first
+        assert choice is not None  # noqa: S101 - its slot is held, for the type checker
         request, backend = progress.request, choice.backend
         agent = parts.agents[backend.name]
         selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
         may_send = partial(parts.registry.still_holds, backend)
-        exchange = Exchange(agent, self.flight.server, may_send, parts.now)
+        exchange = Exchange(agent, self.flight.server, self.flight.deadlines, may_send, parts.now)
         try:
-            self.flight.blame.begin(self.decision.order)
+            self.flight.blame.begin(self.decision)
             if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
                 check_zone(request.need, choice)
             progress.routed(selected, self.decision, self.number)
@@ -125,7 +126,7 @@ class Attempt:
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            self.parts.strategy.affinity.remember(progress.request.need.demand.prefixes, name)
+            self.parts.strategy.affinity.remember(progress.request.envelope.demand.prefixes, name)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)
@@ -164,18 +165,16 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
     if answer.relay is None:
         reply.send(answer.body)
     else:
-        await _relay(flight, selected, answer.body, answer.relay)
+        await _relay(flight, selected, answer.relay)
     reply.finish()
 
 
-async def _relay(
-    flight: InFlight, selected: SelectedRoute, first: bytes, relay: StreamRelay
-) -> None:
+async def _relay(flight: InFlight, selected: SelectedRoute, relay: StreamRelay) -> None:
     """Relay a stream to its end, and note its reported usage."""
     name, model = selected.backend.name, selected.model
     idle, is_whole = flight.server.idle_timeout_seconds, False
     try:
-        await relay.pass_on(first, flight.reply, idle)
+        await relay.pass_on(flight.reply, idle)
     except UpstreamError as error:
         why = relay.cut_text(str(error))
         flight.blame.add(name, model, why)

@@ -13,6 +13,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.deadlines import Deadlines, Sweeper
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
@@ -21,8 +22,9 @@ from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.plan_table import PlanTable
 from nexus_core.routing.refusal import asked_name, is_unknown, refuse
-from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.types import PrivacyZone
 
 
@@ -43,7 +45,9 @@ class Forwarder:
         self._registry = parts.registry
         self._cost_tracker = parts.cost_tracker
         self.contexts = ContextBuilder(parts.registry, parts.strategy, parts.cost_tracker, queue)
+        self._plans = PlanTable(self.contexts)
         self._running: set[InFlight] = set()
+        self._sweeper = Sweeper()
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -64,9 +68,8 @@ class Forwarder:
     def end_all(self) -> None:
         """End every request in flight, streams with an error event, and every later one."""
         self._is_ending = True
-        at = asyncio.get_running_loop().time()
         for flight in self._running:
-            flight.end(_shutting_down(), at)
+            flight.end(_shutting_down())
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests in flight at the zone's backends; gives their number."""
@@ -77,7 +80,6 @@ class Forwarder:
         return self._end(f'backend "{name}"', lambda backend: backend.name == name)
 
     def _end(self, what: str, is_meant: Callable[[BackendSnapshot], bool]) -> int:
-        at = asyncio.get_running_loop().time()
         ended = 0
         for flight in self._running:
             progress = flight.progress
@@ -85,7 +87,7 @@ class Forwarder:
                 progress.route.backend if progress.route and progress.is_at_backend else None
             )
             if at_backend is not None and is_meant(at_backend):
-                ended += flight.end(_switched_off(what), at)
+                ended += flight.end(_switched_off(what))
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -113,17 +115,20 @@ class Forwarder:
             progress.finished()
 
     async def _within_deadline(self, progress: RequestProgress, reply: Reply) -> None:
-        server, parts = self._server, self._parts
-        deadline = asyncio.timeout(0 if self._is_ending else server.request_timeout_seconds)
+        if self._is_ending:
+            raise _shutting_down()
+        server, parts, loop = self._server, self._parts, asyncio.get_running_loop()
+        deadlines = Deadlines(loop.time() + server.request_timeout_seconds)
         blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
-        ended_with = _shutting_down() if self._is_ending else None
-        flight = InFlight(progress, reply, blame, server, deadline, ended_with)
+        flight = InFlight(progress, reply, blame, server, deadlines)
+        self._running.add(flight)
+        self._sweeper.watch(deadlines)
+        self._idle.clear()
         try:
-            async with deadline:
-                self._running.add(flight)
-                self._idle.clear()
-                await self._try_candidates(flight)
-        except TimeoutError as error:
+            await self._try_candidates(flight)
+        except asyncio.CancelledError as error:
+            if not deadlines.request_ran_out():
+                raise
             too_late = UpstreamFailedError(flight.too_late, status=504, code="upstream_timeout")
             raise flight.ended_with or too_late from error
         except (OSError, ImportError) as error:  # of something that is opened or imported late
@@ -131,6 +136,8 @@ class Forwarder:
                 raise OutOfDescriptorsError.now() from error
             raise
         finally:
+            deadlines.close()
+            self._sweeper.forget(deadlines)
             self._running.discard(flight)
             if not self._running:
                 self._idle.set()
@@ -143,7 +150,7 @@ class Forwarder:
             await self._wait_for_spending(progress)
         try:
             number, most = 1, self._routing.max_retries + 1
-            while (decision := await self._decide(progress, tried)).order:
+            while (decision := await self._decide(progress, tried)).first is not None:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
@@ -185,24 +192,32 @@ class Forwarder:
         Nothing is awaited between a decision and its slot: no other request takes the slot, and no
         operator switches a backend, between the two.
         """
-        decision, has_waited = self._take(progress, tried), False
-        started = time.monotonic()
-        if not decision.order and not all(d.backend.models_known for d in decision.dropped):
+        decision = self._take(progress, tried)
+        if decision.first is None:
+            return await self._wait_for_one(decision, progress, tried)
+        progress.decided(decision, 0.0)
+        return decision
+
+    async def _wait_for_one(
+        self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]
+    ) -> RouteDecision:
+        """Wait for a candidate where the decision has none, if there may be one soon."""
+        started, has_waited = time.monotonic(), False
+        if not all(drop.backend.models_known for drop in decision.dropped):
             await self._parts.models_known()
             decision = self._take(progress, tried)
-        if not decision.order and self._queue is not None and decision.waits_for:
+        if decision.first is None and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
         progress.decided(decision, time.monotonic() - started)
-        first = decision.order[0].backend if decision.order and has_waited else None
-        if first is not None and not self._may_go_to(decision, progress):
+        first = decision.first
+        if first is not None and has_waited and not self._may_go_to(first, progress):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
-            self._registry.release(first.name, decision.order[0].half_open_model)
+            self._registry.release(first.backend.name, first.half_open_model)
             return await self._decide(progress, tried)
         return decision
 
-    def _may_go_to(self, decision: RouteDecision, progress: RequestProgress) -> bool:
-        choice = decision.order[0]
+    def _may_go_to(self, choice: Choice, progress: RequestProgress) -> bool:
         rule = self._cost_tracker.rule(progress.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
         return is_affordable and self._registry.still_holds(choice.backend)
@@ -226,16 +241,14 @@ class Forwarder:
             return self._take(progress, tried)  # what it is refused for is how things are now
 
     def _take(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        request = progress.request
-        decision = route(request.need, self.contexts.build(request.client, tried))
-        if decision.order:
-            first = decision.order[0]
+        decision = self._route(progress, tried)
+        if (first := decision.first) is not None:
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
     def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         request = progress.request
-        return route(request.need, self.contexts.build(request.client, tried))
+        return self._plans.decide(request.need, request.envelope.demand, request.client, tried)
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""

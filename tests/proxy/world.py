@@ -26,14 +26,14 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RouteDecided, TokenUsage
-from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.providers.base import AnswerStream, Call, KeyCutter
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.routing.router import foresee
+from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
@@ -161,6 +161,7 @@ class Script:
         streams = is_streaming and self.status == 200
         self.headers: Headers = EVENT_STREAM if streams else JSON
         self.usage: TokenUsage | None = None
+        self.stream: AnswerStream | None = None
         self._behaviour = behaviour
         self._release = release
         self._streams = streams
@@ -305,7 +306,7 @@ class World:
             received=0.0,
         )
         context = self.forwarder.contexts.build(step.client)
-        foretold = explain(foresee(need, context))
+        foretold = explain(route(need, context))
 
         async def play() -> None:
             self.begun.append(number)
