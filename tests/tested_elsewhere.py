@@ -86,7 +86,6 @@ ELSEWHERE = {
     "nexus_core/types.py": "providers/test_agents.py",
     "nexus_core/upstream/base.py": "upstream/test_engines.py",
     "nexus_core/upstream/http1/answer.py": "upstream/test_ending_early.py",
-    "nexus_core/upstream/http1/connection.py": "upstream/test_broken_answers.py",
     "nexus_core/upstream/http1/engine.py": "upstream/test_engines.py",
     "nexus_core/upstream/http_proxy.py": "upstream/test_proxies.py",
     "nexus_core/upstream/httpx_engine.py": "upstream/test_engines.py",
