@@ -8,8 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from nexus_core.config.schema import Tier
 from nexus_core.dialects.hub.limits import MAX_CHOICES
+from nexus_core.dialects.plain_usage import MAX_TOKENS
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Demand
-from nexus_core.dialects.usage import MAX_TOKENS
 from nexus_core.errors import InvalidRequestError
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
+import msgspec
+
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
@@ -35,8 +37,7 @@ class AskedWait:
     message: str = ""  # for people; it may name a time
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerReading:
+class AnswerReading(msgspec.Struct, frozen=True):
     """Usage, service tier and error of a whole answer that came with a 2xx status."""
 
     report: ErrorReport | None = None  # why it is no answer

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from math import isfinite
+from typing import Any
+
+import msgspec
 
 from nexus_core.types import JsonValue
+
+_decode: Callable[[str | bytes], JsonValue] = msgspec.json.Decoder(Any).decode
 
 
 def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
@@ -17,6 +23,10 @@ def parse_json(text: str | bytes, *, allows_nan: bool = False) -> JsonValue:
     Raises:
         ValueError: not JSON, NaN or an infinity, nested too deep, or an absurdly long number.
     """
+    try:
+        return _decode(text)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass  # `json` reads more, and says what is wrong
     try:
         value: JsonValue = json.loads(text, parse_constant=None if allows_nan else refuse_constant)
     except RecursionError as error:
@@ -30,6 +40,10 @@ def parse_finite_json(text: str | bytes) -> JsonValue:
     Raises:
         ValueError: as `parse_json`, or a number is beyond what a float holds.
     """
+    try:
+        return _decode(text)  # accepts no other numbers
+    except (msgspec.MsgspecError, UnicodeError, RecursionError):
+        pass
     try:
         value: JsonValue = json.loads(text, parse_constant=refuse_constant, parse_float=_finite)
     except RecursionError as error:

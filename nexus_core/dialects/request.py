@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+
+import msgspec
 
 from nexus_core.types import Capability, DialectName, JsonObject, Operation
 
 MAX_MODEL_CHARS = 256  # of a model's name
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """Requirements of a request on model and backend, read by its dialect; holds no prompt text."""
 
     capabilities: frozenset[Capability] = frozenset()
@@ -33,8 +33,7 @@ class Demand:
 NO_DEMAND = Demand()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class Request(msgspec.Struct, frozen=True, kw_only=True):
     """One client request, read and checked once by the dialect it came in."""
 
     id: str  # the same in headers, logs, events and ledger
@@ -44,10 +43,12 @@ class Request:
     model: str  # as the client named it
     is_streaming: bool
     demand: Demand
-    body: bytes = field(repr=False)  # the very bytes that came
-    model_span: tuple[int, int] | None = field(default=None, repr=False)  # the name's, in `body`
-    options_span: tuple[int, int] | None = field(default=None, repr=False)  # of a stream's options
-    parsed: JsonObject = field(repr=False)  # the body; only dialects and translators look into it
+    body: bytes  # the very bytes that came
+    parsed: JsonObject  # the body; only dialects and translators look into it
+
+    def __repr__(self) -> str:
+        """What may be shown: no prompt."""
+        return f"Request(id={self.id!r}, path={self.path!r}, model={self.model!r})"
 
     def mentions(self, phrase: str) -> bool:
         """Whether the body contains the phrase, JSON escapes included."""

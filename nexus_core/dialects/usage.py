@@ -30,15 +30,14 @@ from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple
 
+from nexus_core.dialects.plain_usage import MAX_TOKENS, read_plain_usage
 from nexus_core.dialects.reported_cost import reported_nano_usd
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonValue, is_object
 
-MAX_TOKENS = 100_000_000  # limit of a reported count; more is invalid
-
 _LONG_BODY_ENDS = 8 * 1024  # bytes of a body too long to be parsed where its usage is looked for
 
-# What may hold a usage; `"usage": null`, which some send with every chunk, does not.
+# What may hold a usage; `"usage": null` does not.
 _REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
 _DECODER = json.JSONDecoder()
 _USAGE_OBJECT = re.compile(r'"usage"\s*:\s*(?=\{)')
@@ -124,6 +123,9 @@ class UsageTally:
 
     def take(self, fields: Mapping[str, JsonValue]) -> bool:
         """Add the usage that a chunk reports; False if it reports none."""
+        if "choices" in fields and (plain := read_plain_usage(fields.get("usage"))):
+            self._note(_Rank.USAGE, None, plain)
+            return True
         is_reported = False
         for rank, choice, usage in _places(fields):
             if is_reported and rank is not _Rank.CHOICE:

@@ -29,7 +29,7 @@ from nexus_core.money.months import Month
 from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import Prices
 from nexus_core.money.report import CostReport, LiveBudget, read_cost_report
-from nexus_core.tokens.vocabularies import Tokenizers
+from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
 
 log = logging.getLogger(__name__)
@@ -37,9 +37,6 @@ log = logging.getLogger(__name__)
 _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _MAX_PRICED = 10_000  # models of backends whose prices are kept at hand
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
-
-# 110 MB that are the same for every gateway of a process, such as the successor of one that died.
-_TOKENIZERS = Tokenizers()
 
 _Read = TypeVar("_Read")
 
@@ -59,7 +56,7 @@ class CostTracker:
         self._path = ledger_path(config)
         self._now = now
         self._priced: dict[tuple[str, str], PricedModel] = {}  # once the price list is there
-        self.tokenizers = _TOKENIZERS
+        self.counter = TokenCounter()
         self.prices = Prices(config.pricing)
         self.averages = CompletionAverages()
         self.budget = Budget(config.budget, Month.of(now()))
@@ -134,7 +131,7 @@ class CostTracker:
             await self.load_prices()
 
     async def load(self, types: Iterable[BackendType]) -> None:
-        """Load what these backends need; it takes a second at most, in a thread."""
+        """Load the prices that these backends need, in a thread."""
         wanted, routing = set(types), self._config.routing
         # With another name for a local model, what it saves has a price as well.
         renames = bool(routing.aliases) or any(
@@ -144,11 +141,6 @@ class CostTracker:
         )
         if renames or any(kind.is_cloud for kind in wanted):
             await self._until_read("the price list", lambda: self.prices.load())
-        if any(kind.spec.has_tiktoken for kind in wanted) and not self.tokenizers.is_loaded:
-            try:
-                await self._until_read("the tokenizer vocabularies", self.tokenizers.load)
-            except ValueError as error:
-                log.warning("token counts are only estimates: %s", error)
 
     async def load_prices(self) -> None:
         """Return once prices are known; at once if they are already.
@@ -223,9 +215,7 @@ class CostTracker:
             return None
         await self.load_prices()
         completion = self.expected_completion(model, demand)
-        return self.priced(backend, model).plain_cost(
-            demand.prompt_tokens, completion, self._now()
-        )
+        return self.priced(backend, model).plain_cost(demand.prompt_tokens, completion, self._now())
 
     def verdict(self, client: str | None) -> Verdict:
         """What the budget lets a client's next attempt use."""

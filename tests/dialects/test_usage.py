@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config.schema import PriceConfig
+from nexus_core.dialects.plain_usage import MAX_TOKENS
 from nexus_core.dialects.usage import (
-    MAX_TOKENS,
     UsageTally,
     find_usage,
     may_report_usage,

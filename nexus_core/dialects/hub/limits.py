@@ -14,8 +14,11 @@ def completion_limit(fields: Mapping[str, object]) -> int | None:
     `max_completion_tokens` takes the place of `max_tokens`, and wins where both are there.
     https://platform.openai.com/docs/api-reference/chat/create
     """
-    limits = (fields.get("max_completion_tokens"), fields.get("max_tokens"))
-    return next((limit for limit in limits if isinstance(limit, int) and limit > 0), None)
+    for name in ("max_completion_tokens", "max_tokens"):
+        limit = fields.get(name)
+        if isinstance(limit, int) and limit > 0:
+            return limit
+    return None
 
 
 def number_of_choices(fields: Mapping[str, object]) -> int:

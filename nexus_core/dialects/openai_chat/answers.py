@@ -9,15 +9,14 @@ from nexus_core.dialects.base import AnswerReading, ErrorReport
 from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.openai_chat.chunks import as_chunks
+from nexus_core.dialects.openai_chat.plain_answer import read_plain_answer
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.usage import MAX_TOKENS, find_usage, read_usage
-from nexus_core.observe.events import TokenUsage
+from nexus_core.dialects.usage import find_usage, read_usage
 from nexus_core.types import JsonObject, JsonValue, Operation, is_object
 
 ENDED = ErrorReport(words="the model ended with an error", status=502)  # of a choice
 
-_PLAIN_USAGE = frozenset({"prompt_tokens", "completion_tokens", "total_tokens"})
 _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 # What a model said: the texts of deltas, as JSON writes them.
@@ -44,6 +43,12 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
         if not (body.lstrip().startswith(b"{") and body.rstrip().endswith(b"}")):
             raise ValueError("answered with a body that is not JSON")
         return AnswerReading(usage=find_usage(body) if wants_usage else None)
+    plain = read_plain_answer(request.operation, body, wants_usage=wants_usage)
+    return plain or _read_carefully(request, body, wants_usage=wants_usage)
+
+
+def _read_carefully(request: Request, body: bytes, *, wants_usage: bool) -> AnswerReading:
+    """As `read_answer`, of an answer in any form."""
     try:
         fields: JsonValue = json.loads(body)  # Python's servers write NaN
     except (ValueError, RecursionError) as error:
@@ -55,7 +60,7 @@ def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> A
     report = read_failure(fields, request.operation, request.parsed)
     if report is not None:
         return AnswerReading(report)
-    usage = (_plain_usage(fields) or read_usage(fields)) if wants_usage else None
+    usage = read_usage(fields) if wants_usage else None
     tier: JsonValue = fields.get("service_tier")
     return AnswerReading(None, usage, tier if isinstance(tier, str) else None)
 
@@ -91,28 +96,6 @@ def failed_choice(choices: list[JsonValue]) -> JsonObject | None:
         if isinstance(choice, dict) and choice.get("finish_reason") == "error":
             return choice
     return None
-
-
-def _plain_usage(fields: JsonObject) -> TokenUsage | None:
-    """Read a usage of two counts and their sum, the most common form; None for any other.
-
-    Its result must agree with `read_usage`.
-    """
-    reported: JsonValue = fields.get("usage")
-    if not isinstance(reported, dict) or "choices" not in fields:
-        return None
-    prompt, completion = reported.get("prompt_tokens"), reported.get("completion_tokens")
-    if type(prompt) is not int or type(completion) is not int:  # true is an int, and no count
-        return None
-    if not (0 <= prompt <= MAX_TOKENS and 0 <= completion <= MAX_TOKENS):
-        return None
-    total = prompt + completion
-    if total == 0 or reported.get("total_tokens") not in (None, total):
-        return None
-    for name, value in reported.items():
-        if value is not None and name not in _PLAIN_USAGE:  # vLLM writes null for what it lacks
-            return None
-    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
 
 
 def as_stream(request: Request, body: bytes) -> bytes:

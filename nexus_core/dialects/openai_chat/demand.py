@@ -15,6 +15,11 @@ _TOKENS_PER_IMAGE = 85  # the least that a model takes for one
 _TOKENS_PER_MESSAGE = 4  # what a chat template adds
 _MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to recognise it
 
+_CHAT = frozenset({Capability.CHAT})
+_COMPLETIONS = frozenset({Capability.COMPLETIONS})
+_EMBEDDINGS = frozenset({Capability.EMBEDDINGS})
+_TOOLS = frozenset({Capability.TOOLS})
+_JSON = frozenset({Capability.JSON})
 _BY_PART = {
     "image_url": Capability.VISION,
     "input_audio": Capability.AUDIO,
@@ -37,40 +42,40 @@ def read_demand(operation: Operation, fields: JsonObject) -> Demand:
         case Operation.CHAT:
             return _chat(fields)
         case Operation.COMPLETIONS:
-            return _text(fields, "prompt", Capability.COMPLETIONS)
+            return _text(fields, "prompt", _COMPLETIONS)
         case Operation.EMBEDDINGS:
-            return _text(fields, "input", Capability.EMBEDDINGS)
+            return _text(fields, "input", _EMBEDDINGS)
         case _:
             assert_never(operation)
 
 
-def _text(fields: JsonObject, name: str, wanted: Capability) -> Demand:
+def _text(fields: JsonObject, name: str, wanted: frozenset[Capability]) -> Demand:
     given: JsonValue = fields.get(name)
     if not isinstance(given, str | list):
         raise InvalidRequestError(f"{name}: a string or a list is required", param=name)
-    return _demand(fields, {wanted}, _size(given) // CHARS_PER_TOKEN)
+    return _demand(fields, wanted, _size(given) // CHARS_PER_TOKEN)
 
 
 def _demand(
     fields: JsonObject,
-    wanted: set[Capability],
+    wanted: frozenset[Capability],
     prompt_tokens: int,
     prefixes: list[int] | None = None,
     places: dict[Capability, str] | None = None,
 ) -> Demand:
     """Build the demand, adding tools, JSON mode, limits and stream usage from the fields."""
     if tools := fields.get("tools") or fields.get("functions"):
-        wanted.add(Capability.TOOLS)
+        wanted |= _TOOLS
         prompt_tokens += len(_dumped(tools)) // CHARS_PER_TOKEN
     form: JsonValue = fields.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
-        wanted.add(Capability.JSON)
+        wanted |= _JSON
     limit, choices = None, 1
     if not fields.keys().isdisjoint(LIMITS):
         limit, choices = completion_limit(fields), number_of_choices(fields)
     options: JsonValue = fields.get("stream_options")
     return Demand(
-        frozenset(wanted),
+        wanted,
         prompt_tokens,
         limit,
         choices,
@@ -86,23 +91,24 @@ def _chat(fields: JsonObject) -> Demand:
         raise InvalidRequestError("messages: a non-empty list is required", param="messages")
     places: dict[Capability, str] = {}
     prefixes: list[int] = []  # a running hash over the messages, one value after each
-    state, hashed, tokens = hash(fields["model"]), 0, 0
+    state, hashed, tokens = hash(fields["model"]), 0, _TOKENS_PER_MESSAGE * len(messages)
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if not isinstance(message, dict) or not isinstance(role, str):
             raise _wrong_message(index, message)
         content: JsonValue = message.get("content")
         if isinstance(content, str):
-            tokens += _TOKENS_PER_MESSAGE + len(content) // CHARS_PER_TOKEN
+            tokens += len(content) // CHARS_PER_TOKEN
             text = content
         else:
-            tokens += _TOKENS_PER_MESSAGE + _parts(content, index, places)
+            tokens += _parts(content, index, places)
             text = _dumped(message) if hashed <= _MAX_HASHED_CHARS else ""
-        hashed += len(text)
         if hashed <= _MAX_HASHED_CHARS:
-            state = hash((state, role, text))
-            prefixes.append(state)
-    return _demand(fields, {Capability.CHAT, *places}, tokens, prefixes, places)
+            hashed += len(text)
+            if hashed <= _MAX_HASHED_CHARS:
+                state = hash((state, role, text))
+                prefixes.append(state)
+    return _demand(fields, _CHAT.union(places) if places else _CHAT, tokens, prefixes, places)
 
 
 def _wrong_message(index: int, message: JsonValue) -> InvalidRequestError:

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from nexus_core.dialects.openai_chat.answers import read_answer
 from nexus_core.dialects.openai_chat.request import read_request
-from nexus_core.dialects.usage import MAX_TOKENS, read_usage
+from nexus_core.dialects.plain_usage import MAX_TOKENS
+from nexus_core.dialects.usage import read_usage
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import Operation
 

@@ -1,12 +1,10 @@
 import json
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.openai_chat.request import _read_object, read_request, write_request
-from nexus_core.dialects.parsing import refuse_constant
+from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Operation
 
@@ -112,94 +110,3 @@ def test_no_bytes_raise_anything_but_a_400(body: bytes) -> None:
         read_request(CHAT, body)
     except InvalidRequestError as error:
         assert error.status == 400  # noqa: PT017 - any other exception must reach the test
-
-
-# How the top level is walked, mark by mark: what the reader's patterns have to agree with.
-
-
-class ByMarks:
-    def __init__(self, text: str) -> None:
-        self.text, self.at = text, 0
-        self.decoder = json.JSONDecoder(parse_constant=refuse_constant)
-
-    def skip(self) -> None:
-        while self.text[self.at : self.at + 1] in (" ", "\t", "\n", "\r"):
-            self.at += 1
-
-    def take(self, mark: str) -> None:
-        self.skip()
-        if self.text[self.at : self.at + 1] != mark:
-            raise ValueError(f"{mark!r} is expected at character {self.at}")
-        self.at += 1
-        self.skip()
-
-    def value(self) -> tuple[Any, tuple[int, int]]:
-        start = self.at
-        value, self.at = self.decoder.raw_decode(self.text, start)
-        return value, (start, self.at)
-
-    def fields(self) -> tuple[dict[str, Any], dict[str, tuple[int, int]]]:
-        fields: dict[str, Any] = {}
-        spans: dict[str, tuple[int, int]] = {}
-        self.take("{")
-        while self.text[self.at : self.at + 1] != "}" or fields:
-            if self.text[self.at : self.at + 1] != '"':
-                raise ValueError(f"a key is expected at character {self.at}")
-            key, _ = self.value()
-            self.take(":")
-            value, span = self.value()
-            if key in fields:
-                raise ValueError(f"duplicate key {json.dumps(key)}")
-            fields[key] = value
-            if key in ("model", "stream_options"):
-                spans[key] = span
-            self.skip()
-            if self.text[self.at : self.at + 1] != ",":
-                break
-            self.take(",")
-        self.take("}")
-        if self.at != len(self.text):
-            raise ValueError(f"data after the end of the object, at character {self.at}")
-        return fields, spans
-
-
-PIECES = st.sampled_from(
-    [
-        *("{", "}", "[", "]", ":", ",", " ", "\n", "\t", "\r", "\x0b", "\xa0", "x"),
-        *(
-            '"model"',
-            '"stream_options"',
-            '"a"',
-            '"\\u00e9"',
-            '"é"',
-            "1",
-            "null",
-            "NaN",
-            "{}",
-            "[1]",
-        ),
-    ]
-)
-PAIRS = st.tuples(st.sampled_from(['"model"', '"stream_options"', '"é"', '"b"']), st.text(" \n\t"))
-BODIES = st.builds(
-    lambda pairs, end: (
-        "{" + ",".join(f"{space}{key}{space}:{space}1" for key, space in pairs) + end
-    ),
-    st.lists(PAIRS, max_size=3),
-    st.sampled_from(["}", " } ", "\n}\r\n", ",}", "}}", "", " ", "} x"]),
-)
-
-
-@given(BODIES | st.lists(PIECES, max_size=12).map("".join))
-def test_the_top_level_is_read_as_mark_by_mark(text: str) -> None:
-    try:
-        expected, why = ByMarks(text).fields(), ""
-    except ValueError as error:
-        expected, why = ({}, {}), str(error)
-
-    if why:
-        with pytest.raises(InvalidRequestError) as caught:
-            _read_object(text)
-        assert caught.value.message.removeprefix("the body is not valid JSON: ") == why
-    else:
-        assert _read_object(text) == expected

@@ -1,0 +1,208 @@
+"""Read a request's JSON object: its fields, and where their values stand. Pure.
+
+`msgspec` reads the body. `json` reads again what it refuses, and what may hold a key twice: it says
+what is wrong, and accepts lone surrogates and huge numbers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any, NoReturn, TypeAlias
+
+import msgspec
+
+from nexus_core.dialects.parsing import refuse_constant
+from nexus_core.errors import InvalidRequestError
+from nexus_core.types import JsonObject
+
+MAX_DEPTH = 200  # of a request's objects and lists in each other
+
+Span: TypeAlias = tuple[int, int]  # where a value begins and ends, in bytes
+_REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
+
+_read_fields = msgspec.json.Decoder(dict[str, Any]).decode
+_read_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+_write = msgspec.json.Encoder().encode
+
+
+def read_object(body: bytes) -> JsonObject:
+    """The fields of a body that is one JSON object.
+
+    Raises:
+        InvalidRequestError: not one JSON object, nested too deep, or a repeated top-level key (a
+            gateway and a backend could read different ones).
+    """
+    try:
+        fields, values = _read_fields(body), _read_values(body)
+    except (msgspec.MsgspecError, RecursionError):
+        return read_carefully(body)[0]
+    if not _has_each_once(body, values):
+        return read_carefully(body)[0]
+    _check_depth(body, fields)
+    return fields
+
+
+def value_spans(body: bytes, last: str | None = None) -> Mapping[str, Span]:
+    """Where the values of `model` and `stream_options` stand in a body that `read_object` read.
+
+    Args:
+        last: only spans up to this key are needed.
+    """
+    try:
+        spans = _walk(body, _read_values(body), last)
+    except (msgspec.MsgspecError, RecursionError):
+        spans = None
+    return read_carefully(body)[1] if spans is None else spans
+
+
+_BLANKS = b" \t\n\r"  # JSON's
+_MAX_SQUEEZED_BYTES = 16 * 1024
+
+
+def _has_each_once(body: bytes, values: Mapping[str, msgspec.Raw]) -> bool:
+    """Whether the body holds these values and no other; False if in doubt.
+
+    A key that came twice makes the body longer than what is written from its values.
+    """
+    written = _write(values)
+    if written == body:
+        return True
+    if len(body) <= _MAX_SQUEEZED_BYTES:
+        return written.translate(None, _BLANKS) == body.translate(None, _BLANKS)
+    return _walk(body, values) is not None
+
+
+# From one value to the next, and behind the last one. JSON's blanks are no others than these.
+_TO_VALUE = re.compile(
+    rb'[ \t\n\r]*[{,][ \t\n\r]*"[^"\\]*(?:\\.[^"\\]*)*"[ \t\n\r]*:[ \t\n\r]*'
+).match
+_TO_END = re.compile(rb"[ \t\n\r]*(?:\{[ \t\n\r]*)?\}[ \t\n\r]*").fullmatch
+
+
+def _walk(
+    body: bytes, values: Mapping[str, msgspec.Raw], last: str | None = None
+) -> dict[str, Span] | None:
+    """Spans of the values; None if a key is repeated.
+
+    Goes from value to value, each key's once: with a value more than keys, that ends too early.
+    """
+    spans: dict[str, Span] = {}
+    end = 0
+    for key, raw in values.items():
+        value, head = bytes(raw), _TO_VALUE(body, end)
+        if head is None or not body.startswith(value, start := head.end()):
+            return None
+        end = start + len(value)
+        if key in _REPLACED:
+            spans[key] = (start, end)
+            if key == last:
+                return spans
+    return spans if _TO_END(body, end) else None
+
+
+def _check_depth(body: bytes, fields: JsonObject) -> None:
+    """Refuse a body nested too deep, level by level: later readers may recurse."""
+    if len(body) <= 2 * MAX_DEPTH or not (_is_frequent(b"{", body) or _is_frequent(b"[", body)):
+        return
+    level: list[JsonObject | list[Any]] = [fields]
+    for _ in range(MAX_DEPTH):
+        level = [
+            value
+            for outer in level
+            for value in (outer.values() if isinstance(outer, dict) else outer)
+            if type(value) is not str and isinstance(value, _NESTED)
+        ]
+        if not level:
+            return
+    raise InvalidRequestError(f"the body is nested deeper than {MAX_DEPTH} levels")
+
+
+_NESTED = (dict, list)
+
+
+def _is_frequent(mark: bytes, body: bytes) -> bool:
+    """Whether the mark is there often enough that half the levels may be of its kind."""
+    at = -1
+    for _ in range(MAX_DEPTH // 2):
+        at = body.find(mark, at + 1)
+        if at < 0:
+            return False
+    return True
+
+
+# Carefully ----------------------------------------------------------------------------------------
+
+# JSON's marks with the blanks around them.
+_OPEN = re.compile(r"[ \t\n\r]*\{[ \t\n\r]*")
+_COLON = re.compile(r"[ \t\n\r]*:[ \t\n\r]*")
+_AFTER_VALUE = re.compile(r"[ \t\n\r]*([,}])[ \t\n\r]*")
+_CLOSE = re.compile(r"\}[ \t\n\r]*")
+
+_DECODER = json.JSONDecoder(parse_constant=refuse_constant)
+
+
+def read_carefully(body: bytes) -> tuple[JsonObject, dict[str, Span]]:
+    """As `read_object` and `value_spans`; slower, and says what is wrong.
+
+    Raises:
+        InvalidRequestError: as `read_object`.
+    """
+    try:
+        text = body.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise InvalidRequestError(f"the body is not UTF-8 at byte {error.start}") from error
+    fields, spans = _read_object(text)
+    _check_depth(body, fields)
+    if not text.isascii():
+        spans = {name: _in_bytes(text, *span) for name, span in spans.items()}
+    return fields, spans
+
+
+def _in_bytes(text: str, start: int, end: int) -> Span:
+    first = len(text[:start].encode())
+    return first, first + len(text[start:end].encode())
+
+
+def _read_object(text: str) -> tuple[JsonObject, dict[str, Span]]:
+    """The top-level object's fields, and where their values stand in the text.
+
+    Walks the top level by hand, because the parser of the standard library reports neither where a
+    value stands nor that a key came twice; every value is still parsed by it.
+    """
+    fields: JsonObject = {}
+    spans: dict[str, Span] = {}
+    try:
+        opened = _OPEN.match(text) or _expected("{", text, 0)
+        at = opened.end()
+        if closed := _CLOSE.match(text, at):
+            at = closed.end()
+        else:
+            mark = ","
+            while mark == ",":
+                if text[at : at + 1] != '"':
+                    raise ValueError(f"a key is expected at character {at}")
+                key, at = _DECODER.raw_decode(text, at)
+                colon = _COLON.match(text, at) or _expected(":", text, at)
+                start = colon.end()
+                value, end = _DECODER.raw_decode(text, start)
+                if key in fields:
+                    raise InvalidRequestError(f"duplicate key {json.dumps(key)}", param=key)
+                fields[key] = value
+                if key in _REPLACED:
+                    spans[key] = (start, end)
+                after = _AFTER_VALUE.match(text, end) or _expected("}", text, end)
+                mark, at = after[1], after.end()
+        if at != len(text):
+            raise ValueError(f"data after the end of the object, at character {at}")
+    except RecursionError as error:
+        raise InvalidRequestError("the body is not valid JSON: nested too deep") from error
+    except ValueError as error:
+        raise InvalidRequestError(f"the body is not valid JSON: {error}") from error
+    return fields, spans
+
+
+def _expected(mark: str, text: str, at: int) -> NoReturn:
+    at = len(text) - len(text[at:].lstrip(" \t\n\r"))
+    raise ValueError(f"{mark!r} is expected at character {at}")
