@@ -60,7 +60,7 @@ def by_decimals(rates: Rates, usage: TokenUsage) -> int | None:
     prompt = usage.prompt_tokens - usage.cached_tokens
     prompt -= usage.cache_write_tokens + usage.prompt_audio_tokens
     completion = usage.completion_tokens - usage.reasoning_tokens - usage.completion_audio_tokens
-    with localcontext(Context(prec=100)):
+    with localcontext(Context(prec=1000)):
         total = rates.request
         for tokens, rate in (
             (max(0, prompt), rates.input),
