@@ -12,7 +12,7 @@ from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import REPORTED, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.tokens.count import THREAD_FROM_BYTES, encoding_of, tokens_of
+from nexus_core.tokens.count import THREAD_FROM_BYTES, estimate_tokens, tokens_of
 from nexus_core.types import Cost, CountMethod, Operation, PromptParts, TokenCount, nano_usd
 
 
@@ -85,7 +85,7 @@ class Charge:
         tracker, request = self._cost_tracker, self._request
         if tracker.budget.is_limited:
             self._begin_to_count()
-        elif self._is_streaming and encoding_of(priced.name) is not None:
+        elif self._is_streaming:
             self._soon = asyncio.get_running_loop().call_soon(self._begin_to_count)
         self._estimate = estimate = self._expect(priced, at)
         self._reservation = tracker.budget.reserve(request.client, nano_usd(estimate), at)
@@ -165,8 +165,7 @@ class Charge:
         """It is over; what the ledger's row of the same moment says."""
         usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
-            if self._counting is not None and self._counting.done():  # it ended before it began
-                self._count = self._counting.result()
+            self._count_what_came_to_nothing()
             completion = tokens_of(self._model, reported.text_bytes)
             usage = TokenUsage(prompt_tokens=self._prompt_tokens, completion_tokens=completion)
             counted = CountMethod.ESTIMATED
@@ -200,6 +199,14 @@ class Charge:
             saved=saving.cost if saving else None,
             saved_model=saving.model if saving else None,
         )
+
+    def _count_what_came_to_nothing(self) -> None:
+        """Take the count of an attempt that ended before its answer began, or an estimate."""
+        if self._counting is not None and self._counting.done():
+            self._count = self._counting.result()
+        is_short = len(self._request.envelope.body) < THREAD_FROM_BYTES
+        if self._count is None and self._priced is not None and is_short:
+            self._count = estimate_tokens(self._priced.name, self._prompt())
 
     def _pay(self, cost: Cost | None, at: float) -> None:
         for beside in (self._soon, self._reading, self._counting):
