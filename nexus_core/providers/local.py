@@ -12,7 +12,7 @@ from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
-from nexus_core.providers.base import Call, Response, read_whole
+from nexus_core.providers.base import AnswerStream, Call, Response, read_whole
 from nexus_core.providers.details import (
     Details,
     DetailsReader,
@@ -137,6 +137,8 @@ def _is_text(given: object) -> bool:
 
 class ReencodedResponse:
     """A whole embeddings answer, converted from floats to base64."""
+
+    stream: AnswerStream | None = None
 
     def __init__(self, response: Response, max_bytes: int) -> None:
         self.status = response.status
