@@ -33,8 +33,9 @@ from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.hub import answer as chat_answer
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
-from nexus_core.dialects.sse import SseEvent, read_data
+from nexus_core.dialects.sse import SseEvent
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, JsonValue
 
@@ -97,7 +98,7 @@ class GoogleStream:
             StreamFailedError: the event is an error, or reports a failure of the model.
             ValueError: it is invalid.
         """
-        answer = read_data(event)
+        answer = parse_json(event.data)
         if isinstance(answer, list) and len(answer) == 1:
             answer = answer[0]  # how errors come at times
         if not isinstance(answer, dict):
