@@ -25,7 +25,7 @@ from nexus_core.upstream.base import (
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class WayBack:
     """Retry without the fields that Nexus added for its accounting, if a backend refuses them."""
 

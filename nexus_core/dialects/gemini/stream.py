@@ -129,10 +129,12 @@ class GoogleStream:
         choice = None if delta is None else self._choices.get(delta.candidates[0].index)
         if delta is None or choice is None or not choice.has_begun:
             return None
-        (part,) = delta.candidates[0].content.parts
-        frame = self._frame(choice, is_thought=part.thought)
+        part = delta.candidates[0].content.parts[0]
+        frame = choice.thought if part.thought else choice.text
         if frame is None:
-            return None
+            frame = self._make_frame(choice, is_thought=part.thought)
+            if frame is None:
+                return None
         if delta.usage:
             self._keep_usage(delta.usage)
         if not part.text:
@@ -143,15 +145,15 @@ class GoogleStream:
         self.text_bytes += len(made) - frame.size
         return made
 
-    def _frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
-        frame = choice.thought if is_thought else choice.text
-        if frame is None and self._head is not None:
-            name = "reasoning_content" if is_thought else "content"
-            frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
-            if is_thought:
-                choice.thought = frame
-            else:
-                choice.text = frame
+    def _make_frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
+        if self._head is None:
+            return None
+        name = "reasoning_content" if is_thought else "content"
+        frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
+        if is_thought:
+            choice.thought = frame
+        else:
+            choice.text = frame
         return frame
 
     def finish(self) -> list[JsonObject]:
