@@ -48,7 +48,7 @@ TOLD: list[tuple[Provider, Any, int, FailureKind]] = [
 async def failure_of(provider: Provider, url: str, *, stream: bool) -> AttemptFailedError:
     """How one exchange with the provider fails."""
     config: BackendConfig = backend(provider.type, url, provider.model)
-    engine = create_engine("aiohttp")
+    engine = create_engine("http1")
     agent = create_agent(config, engine, AgentSettings())
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     request = read_request(Operation.CHAT, json.dumps(body).encode())
