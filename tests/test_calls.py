@@ -6,7 +6,7 @@ import asyncio
 from functools import cache
 
 from benchmarks.calls import BACKENDS, Count, Requests, count_requests, count_screen
-from benchmarks.fake_wires import FakeLoop
+from benchmarks.in_process.fake_wires import FakeLoop
 
 # At most. Lower them as the code gets leaner; nothing else stands in the way. Times are for
 # `make bench`: they are never a test.
