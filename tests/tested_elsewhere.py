@@ -21,6 +21,7 @@ ELSEWHERE = {
     "nexus_core/api/refusals.py": "api/listen/test_inference.py",
     "nexus_core/api/status.py": "contract/test_status.py",
     "nexus_core/catalog/spec.py": "catalog/test_providers.py",
+    "nexus_core/config/changes.py": "config/test_save.py",
     "nexus_core/config/tui.py": "tui/keymap/test_keys.py",
     "nexus_core/config/wording.py": "config/test_load.py",
     "nexus_core/control/commands.py": "control/test_replay.py",

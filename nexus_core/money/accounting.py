@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from nexus_core import descriptors
+from nexus_core.background import in_background
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config
 from nexus_core.dialects.request import Demand
@@ -27,10 +28,12 @@ from nexus_core.money.ledger_queries import (
 )
 from nexus_core.money.months import Month
 from nexus_core.money.prices import Prices, estimate_cost
-from nexus_core.money.report import CostReport, LiveBudget, read_cost_report
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
+
+if TYPE_CHECKING:
+    from nexus_core.money.report import CostReport
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +41,7 @@ _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 _Read = TypeVar("_Read")
+_Spending = tuple[int | None, int, int | None]  # spent, reserved, limit
 
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
 MoneyRule = Callable[[BackendSnapshot, str], str | None]
@@ -149,7 +153,7 @@ class CostTracker:
         """
         try:
             while not self.prices.is_loaded:  # a reload may have put others in their place
-                await asyncio.to_thread(self.prices.load)
+                await in_background(self.prices.load)
         except (OSError, ImportError) as error:
             if descriptors.is_shortage(error):
                 raise OutOfDescriptorsError.now() from error
@@ -159,7 +163,7 @@ class CostTracker:
         """What `read` gives in a thread, tried again for as long as descriptors are short."""
         while True:
             try:
-                found = await asyncio.to_thread(read)
+                found = await in_background(read)
             except (OSError, ImportError) as error:
                 if not descriptors.is_shortage(error):
                     raise
@@ -276,22 +280,23 @@ class CostTracker:
             age = self._now() - self._report.at if self._report else None
             if age is None or not 0 <= age < _REPORT_SECONDS:
                 try:
-                    self._report = await asyncio.to_thread(
-                        self._read_report, self._path, self._live_budget(), self._now()
+                    self._report = await in_background(
+                        partial(self._read_report, self._path, self._live_budget(), self._now())
                     )
                 except NoLedgerError as error:
                     raise LedgerUnreadableError(str(error)) from error
             return self._report
 
-    def _live_budget(self) -> LiveBudget:
+    def _live_budget(self) -> _Spending:
         budget = self.budget
         budget.turn(self._now())
-        return LiveBudget(
-            spent=budget.spent_nano_usd if self.is_month_known else None,
-            reserved=budget.reserved_nano_usd,
-            limit=budget.limit_nano_usd,
-        )
+        spent = budget.spent_nano_usd if self.is_month_known else None
+        return spent, budget.reserved_nano_usd, budget.limit_nano_usd
 
-    def _read_report(self, path: Path, live: LiveBudget, at: float) -> CostReport:
+    def _read_report(self, path: Path, spending: _Spending, at: float) -> CostReport:
+        from nexus_core.money.report import LiveBudget, read_cost_report
+
+        spent, reserved, limit = spending
+        live = LiveBudget(spent=spent, reserved=reserved, limit=limit)
         with read_ledger(path) as connection:
             return read_cost_report(connection, live, at, self.ledger.problem)
