@@ -123,7 +123,11 @@ class FrontDoor:
             await pass_over_body(scope, incoming, self.max_body_bytes)
             await send_whole(outgoing, 200, [JSON_TYPE], await answer(self._gateway, scope))
             return
-        app = await self.routes.app()
+        try:
+            app = await self.routes.app()
+        except (OSError, ImportError):  # for want of descriptors: this connection is to be kept
+            await pass_over_body(scope, incoming, self.max_body_bytes)
+            raise
         await app(scope, await self._take_in(scope, incoming), outgoing)
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
