@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Thread
 
-from benchmarks.loads import MODELS, as_request, chat_body
+from benchmarks.loads import HOLD, MODELS, as_request, chat_body
 from benchmarks.side_by_side.generator import Result, generate
 from benchmarks.side_by_side.processes import (
     GATEWAY_CORE,
@@ -20,7 +20,6 @@ from benchmarks.side_by_side.processes import (
     wait_for_health,
 )
 from benchmarks.side_by_side.rivals import Bench
-from benchmarks.side_by_side.upstream import HOLD
 
 _PING = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
 _PARAGRAPH = "All happy families are alike; each unhappy family is unhappy in its own way. "

@@ -1,8 +1,7 @@
 """The backend that gateways are compared with: it answers at once, and every answer is at hand.
 
 A stream's reads are written one in a turn of the loop, or, for a prompt that begins with PACE, a
-millisecond apart, so that no gateway gets two of them at once. A prompt that begins with HOLD gets
-the beginning of a stream and then nothing, until its client leaves.
+millisecond apart, so that no gateway gets two of them at once.
 Run: python benchmarks/side_by_side/upstream.py; prints its port.
 """
 
@@ -13,12 +12,12 @@ from typing import Any
 
 import uvloop
 
-from benchmarks.loads import LOADS, answer_to
+from benchmarks.loads import answer_to
 
-HOLD, PACE = "HOLD", "PACE"
+PACE = "PACE"
 PACE_SECONDS = 0.001
 
-_HOLD, _PACE = f'"{HOLD}'.encode(), f'"{PACE}'.encode()
+_PACE = f'"{PACE}'.encode()
 
 
 class Backend(asyncio.Protocol):
@@ -47,10 +46,7 @@ class Backend(asyncio.Protocol):
         asked = bytes(held)
         held.clear()
         self._needed = 0
-        if _HOLD in asked:
-            self._transport.write(b"".join(LOADS["sse"].reads[:2]))
-        else:
-            self._answer(answer_to(asked), 0, PACE_SECONDS if _PACE in asked else 0.0)
+        self._answer(answer_to(asked), 0, PACE_SECONDS if _PACE in asked else 0.0)
 
     def _answer(self, reads: tuple[bytes, ...], at: int, pause: float) -> None:
         if self._transport.is_closing():

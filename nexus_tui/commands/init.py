@@ -93,7 +93,7 @@ async def _look() -> tuple[DiscoveryResult, ...]:
     from nexus_core.discovery.local import USUAL_PLACES, probe_all
     from nexus_core.upstream import create_engine
 
-    engine = create_engine("aiohttp")
+    engine = create_engine("http1")
     try:
         return await probe_all(engine, USUAL_PLACES)
     finally:

@@ -23,7 +23,7 @@ _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _as_json = json.JSONEncoder(separators=(",", ":")).encode
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
-_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
+_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncio")
 
 
 class RingHandler(logging.Handler):

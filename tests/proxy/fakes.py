@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
 from nexus_core.observe.events import TokenUsage
+from nexus_core.providers.base import AnswerStream
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -28,6 +29,7 @@ class ScriptedResponse:
         self.status = status
         self.headers = headers
         self.usage: TokenUsage | None = None
+        self.stream: AnswerStream | None = None
         self.closed = False
         self.is_read = False  # its first part was taken
         self._parts = parts
