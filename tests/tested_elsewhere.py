@@ -74,6 +74,7 @@ ELSEWHERE = {
     "nexus_core/gateway.py": "fleet/test_live_fleet.py",
     "nexus_core/observe/captured.py": "proxy/test_capture.py",
     "nexus_core/observe/events.py": "observe/test_event_json.py",
+    "nexus_core/observe/operation_stats.py": "observe/test_stats.py",
     "nexus_core/providers/anthropic.py": "providers/test_agents.py",
     "nexus_core/providers/google.py": "providers/test_agents.py",
     "nexus_core/providers/http.py": "providers/test_agents.py",

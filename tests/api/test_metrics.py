@@ -20,7 +20,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
-from nexus_core.observe.stats import OperationKey
+from nexus_core.observe.operation_stats import OperationKey
 from nexus_core.types import PrivacyZone
 from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
 from tests.waiting import others
