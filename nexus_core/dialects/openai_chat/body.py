@@ -58,7 +58,7 @@ def value_spans(body: bytes, last: str | None = None) -> Mapping[str, Span]:
 
 
 _BLANKS = b" \t\n\r"  # JSON's
-_MAX_SQUEEZED_BYTES = 16 * 1024
+_MAX_WRITTEN_BYTES = 16 * 1024
 
 
 def _has_each_once(body: bytes, values: Mapping[str, msgspec.Raw]) -> bool:
@@ -66,12 +66,10 @@ def _has_each_once(body: bytes, values: Mapping[str, msgspec.Raw]) -> bool:
 
     A key that came twice makes the body longer than what is written from its values.
     """
+    if len(body) > _MAX_WRITTEN_BYTES:  # without a copy of a long prompt
+        return _walk(body, values) is not None
     written = _write(values)
-    if written == body:
-        return True
-    if len(body) <= _MAX_SQUEEZED_BYTES:
-        return written.translate(None, _BLANKS) == body.translate(None, _BLANKS)
-    return _walk(body, values) is not None
+    return written == body or (written.translate(None, _BLANKS) == body.translate(None, _BLANKS))
 
 
 # From one value to the next, and behind the last one. JSON's blanks are no others than these.
@@ -90,11 +88,11 @@ def _walk(
     """
     spans: dict[str, Span] = {}
     end = 0
-    for key, raw in values.items():
-        value, head = bytes(raw), _TO_VALUE(body, end)
+    for key, value in values.items():
+        head = _TO_VALUE(body, end)
         if head is None or not body.startswith(value, start := head.end()):
             return None
-        end = start + len(value)
+        end = start + len(memoryview(value))
         if key in _REPLACED:
             spans[key] = (start, end)
             if key == last:
