@@ -35,6 +35,7 @@ from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import count_tokens
+from nexus_core.tokens.vocabularies import Tokenizers
 from nexus_core.types import (
     Cost,
     CountMethod,
@@ -161,10 +162,10 @@ def bill() -> None:
             cost_tracker.ledger.append(ready)
 
         reference = microseconds(row)
+        tokenizers = Tokenizers()
+        tokenizers.load("o200k_base")
         counting = microseconds(
-            lambda: count_tokens(
-                cost_tracker.tokenizers, "gpt-4o", OPENAI_CHAT.read_prompt(request.envelope)
-            )
+            lambda: count_tokens(tokenizers, "gpt-4o", OPENAI_CHAT.read_prompt(request.envelope))
         )
         taken = microseconds(attempt) - counting
         cost_tracker.ledger.close()

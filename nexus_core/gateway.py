@@ -103,12 +103,13 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Accounting, checks, discovery and replays run inside the block, and end with it."""
+        """Accounting, checks, counts, discovery, replays run inside the block and end with it."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
                     tasks.create_task(self.live.run(), name="accounting"),
                     tasks.create_task(self.health.run(), name="health-checks"),
+                    tasks.create_task(self.cost_tracker.counter.run(), name="token-counts"),
                 ]
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))

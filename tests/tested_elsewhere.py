@@ -74,6 +74,7 @@ ELSEWHERE = {
     "nexus_core/proxy/exchange.py": "proxy/test_forward.py",
     "nexus_core/proxy/reply.py": "proxy/test_forward.py",
     "nexus_core/tokens/images.py": "tokens/test_count.py",
+    "nexus_core/tokens/link.py": "tokens/test_counter.py",
     "nexus_core/types.py": "providers/test_agents.py",
     "nexus_core/upstream/aiohttp_engine.py": "upstream/test_engines.py",
     "nexus_core/upstream/base.py": "upstream/test_engines.py",

@@ -105,7 +105,6 @@ class BackendType(StrEnum):
             key_variables=("OPENAI_API_KEY",),
             dialects=_EVERYTHING,
             price_lists=("openai",),
-            has_tiktoken=True,
             is_major=True,
         ),
     )
@@ -155,7 +154,6 @@ class BackendType(StrEnum):
             dialects=_EVERYTHING,
             has_deployments=True,
             price_lists=("azure",),
-            has_tiktoken=True,
             otel_name="azure.ai.openai",
         ),
     )
@@ -169,7 +167,6 @@ class BackendType(StrEnum):
             key_variables=("OPENROUTER_API_KEY",),
             dialects=_EVERYTHING,
             price_lists=("openrouter",),
-            has_tiktoken=True,
         ),
     )
     # No embeddings, no text completions; logit_bias is a 400. https://console.groq.com/docs/openai
@@ -184,7 +181,6 @@ class BackendType(StrEnum):
             dialects=_CHAT,
             quirks=Quirks(refused=frozenset({"logit_bias"}), takes_reasoning_back=False),
             price_lists=("groq",),
-            has_tiktoken=True,
         ),
     )
     # Fields that it does not know are a 422: max_completion_tokens, store (Gitlawb/openclaude issue
@@ -252,7 +248,6 @@ class BackendType(StrEnum):
             key_variables=("TOGETHER_API_KEY",),
             dialects=_EVERYTHING,
             price_lists=("together",),
-            has_tiktoken=True,
         ),
     )
     # https://docs.fireworks.ai/tools-sdks/openai-compatibility
@@ -265,7 +260,6 @@ class BackendType(StrEnum):
             key_variables=("FIREWORKS_API_KEY",),
             dialects=_EVERYTHING,
             price_lists=("fireworks",),
-            has_tiktoken=True,
         ),
     )
     # ROLE_UNSPECIFIED (openclaw/openclaw issue 21060). In China: https://api.moonshot.cn/v1.
@@ -316,7 +310,6 @@ class BackendType(StrEnum):
                 takes_reasoning_back=False,
             ),
             price_lists=("cerebras",),
-            has_tiktoken=True,
         ),
     )
 

@@ -62,7 +62,6 @@ class ProviderSpec:
     # Models are deployments, with the account's own names, which no list contains.
     has_deployments: bool = False
     price_lists: tuple[str, ...] = ()  # ids in genai-prices; the first applies to any URL
-    has_tiktoken: bool = False  # OpenAI's vocabularies count tokens of its models
     otel_name: str | None = None  # gen_ai.provider.name; None: as the type
     # Suggested where its key is not set; its prices are the base of savings by local answers.
     is_major: bool = False

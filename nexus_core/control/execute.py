@@ -212,9 +212,7 @@ class Operator:
         return ProxyRequest(
             envelope=envelope,
             dialect=dialect,
-            need=read_requirements(
-                envelope.model, hints, self._live.config.routing, envelope.demand
-            ),
+            need=read_requirements(envelope.model, hints, self._live.config.routing),
             client=None,
             headers=(),
             received=time.monotonic(),

@@ -22,7 +22,7 @@ from nexus_core.routing.explain import (
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import asked_name, is_unknown
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.router import RouteDecision, foresee
+from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.what_if import with_usable
 
 
@@ -65,11 +65,9 @@ class Explainer:
         return replace(explanation, translation=translation)
 
     def _foresee(self, question: Question) -> RouteDecision:
-        need = read_requirements(
-            question.model, question.hints, self._live.config.routing, question.demand
-        )
+        need = read_requirements(question.model, question.hints, self._live.config.routing)
         context = self._contexts.build(question.client)
-        return foresee(need, with_usable(context, question.usable))
+        return route(need.asking(question.demand), with_usable(context, question.usable))
 
     async def _translation(self, request: Request, chosen: Chosen) -> TranslationReport | None:
         try:

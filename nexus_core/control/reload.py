@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from random import Random
 
 from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import (
@@ -255,7 +254,7 @@ class _Router:
         at: float,
     ) -> None:
         self._routing = routing
-        strategy = strategy.under(routing, Random(0))  # noqa: S311 - unused
+        strategy = strategy.under(routing)
         self._context = RoutingContext(tuple(fleet), strategy, at)  # an imagined one: no budget
         self._policies = Policies(routing.policies)
 

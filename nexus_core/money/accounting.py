@@ -29,16 +29,13 @@ from nexus_core.money.months import Month
 from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.money.report import CostReport, LiveBudget, read_cost_report
 from nexus_core.observe.events import TokenUsage
-from nexus_core.tokens.vocabularies import Tokenizers
+from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
 
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
-
-# 110 MB that are the same for every gateway of a process, such as the successor of one that died.
-_TOKENIZERS = Tokenizers()
 
 _Read = TypeVar("_Read")
 
@@ -58,7 +55,7 @@ class CostTracker:
         self._path = ledger_path(config)
         self._now = now
         self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
-        self.tokenizers = _TOKENIZERS
+        self.counter = TokenCounter()
         self.prices = Prices(config.pricing)
         self.averages = CompletionAverages()
         self.budget = Budget(config.budget, Month.of(now()))
@@ -133,7 +130,7 @@ class CostTracker:
             await self.load_prices()
 
     async def load(self, types: Iterable[BackendType]) -> None:
-        """Load what these backends need; it takes a second at most, in a thread."""
+        """Load the prices that these backends need, in a thread."""
         wanted, routing = set(types), self._config.routing
         # With another name for a local model, what it saves has a price as well.
         renames = bool(routing.aliases) or any(
@@ -143,11 +140,6 @@ class CostTracker:
         )
         if renames or any(kind.is_cloud for kind in wanted):
             await self._until_read("the price list", lambda: self.prices.load())
-        if any(kind.spec.has_tiktoken for kind in wanted) and not self.tokenizers.is_loaded:
-            try:
-                await self._until_read("the tokenizer vocabularies", self.tokenizers.load)
-            except ValueError as error:
-                log.warning("token counts are only estimates: %s", error)
 
     async def load_prices(self) -> None:
         """Return once prices are known; at once if they are already.

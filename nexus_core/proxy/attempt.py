@@ -69,14 +69,15 @@ class Attempt:
         Raises:
             NexusError: the request is over; no other backend may be tried.
         """
-        parts, progress, choice = self.parts, self.flight.progress, self.decision.order[0]
+        parts, progress, choice = self.parts, self.flight.progress, self.decision.first
+        assert choice is not None  # noqa: S101 - its slot is held, for the type checker
         request, backend = progress.request, choice.backend
         agent = parts.agents[backend.name]
         selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
         may_send = partial(parts.registry.still_holds, backend)
         exchange = Exchange(agent, self.flight.server, may_send, parts.now)
         try:
-            self.flight.blame.begin(self.decision.order)
+            self.flight.blame.begin(self.decision)
             if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
                 check_zone(request.need, choice)
             progress.routed(selected, self.decision, self.number)
@@ -125,7 +126,7 @@ class Attempt:
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            self.parts.strategy.affinity.remember(progress.request.need.demand.prefixes, name)
+            self.parts.strategy.affinity.remember(progress.request.envelope.demand.prefixes, name)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)

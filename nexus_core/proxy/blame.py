@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
@@ -12,7 +12,7 @@ from nexus_core.providers import InferenceAgent
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
-from nexus_core.routing.router import Choice
+from nexus_core.routing.router import RouteDecision
 
 _HASHED_BYTES = 65_536  # at each end of a body: enough to tell prompts apart, and never slow
 
@@ -43,15 +43,15 @@ class Blame:
     body: bytes = field(repr=False)
     doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
     now: Callable[[], float]  # seconds since the epoch
-    # Of the latest attempt: the first of them was tried, the others might be, if it fails.
-    candidates: Sequence[Choice] = field(init=False, default=())
+    # Of the latest attempt: its first candidate was tried, the others might be, if it fails.
+    decision: RouteDecision | None = field(init=False, default=None)
     unsettled: list[_Failed] = field(init=False, default_factory=list)
     _failed: int = field(init=False, default=0)  # backends that failed, settled or not
     _is_forgiven: bool = field(init=False, default=False)
 
-    def begin(self, candidates: Sequence[Choice]) -> None:
-        """The next attempt begins, at the first of these candidates."""
-        self.candidates = candidates
+    def begin(self, decision: RouteDecision) -> None:
+        """The next attempt begins, at the first candidate of this decision."""
+        self.decision = decision
 
     def learn(self, agent: InferenceAgent, model: str, failure: Failure) -> None:
         """What a failed attempt says: of the model, of the whole backend, or of nobody."""
@@ -94,7 +94,8 @@ class Blame:
     @property
     def _has_others(self) -> bool:
         """Somebody else might be asked instead of the latest one."""
-        names = {choice.backend.name for choice in self.candidates}
+        order = self.decision.order if self.decision is not None else ()
+        names = {choice.backend.name for choice in order}
         return len(names) > 1
 
     def forgive(self) -> None:

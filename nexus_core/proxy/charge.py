@@ -11,12 +11,8 @@ from nexus_core.money.budget import Reservation
 from nexus_core.money.prices import REPORTED, estimate_cost, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.tokens.count import (
-    THREAD_FROM_BYTES,
-    count_tokens,
-    tokens_of,
-)
-from nexus_core.types import Cost, CountMethod, Operation, TokenCount, nano_usd
+from nexus_core.tokens.count import THREAD_FROM_BYTES, tokens_of
+from nexus_core.types import Cost, CountMethod, Operation, PromptParts, TokenCount, nano_usd
 
 _BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
@@ -65,6 +61,7 @@ class Charge:
         self._model = self._priced_as = model
         self._provider = ""  # whose prices hold; of a cloud backend only
         self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
+        self._reading: asyncio.Future[PromptParts] | None = None  # of a long prompt
         self._counting: asyncio.Future[TokenCount] | None = None
         self._reservation: Reservation | None = None
         self._estimate: Cost | None = None
@@ -86,17 +83,19 @@ class Charge:
             tracker.prices.warn_once(self._provider, self._priced_as)
 
     def _first_count(self) -> TokenCount:
-        """The prompt's tokens; of a long one a guess, until a thread has counted it."""
+        """The prompt's tokens where that is known at once, else a guess until it is counted."""
         envelope = self._request.envelope
-        if len(envelope.body) < THREAD_FROM_BYTES:
-            return self._counted()
-        loop = asyncio.get_running_loop()
-        self._counting = loop.run_in_executor(None, self._counted)
-        return TokenCount(len(envelope.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+        if len(envelope.body) >= THREAD_FROM_BYTES:
+            self._reading = asyncio.get_running_loop().run_in_executor(None, self._prompt)
+            return TokenCount(len(envelope.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
+        counting = self._cost_tracker.counter.count(self._priced_as, self._prompt())
+        if counting.done():
+            return counting.result()
+        self._counting = counting
+        return TokenCount(envelope.demand.prompt_tokens, CountMethod.ESTIMATED)
 
-    def _counted(self) -> TokenCount:
-        prompt = self._request.dialect.read_prompt(self._request.envelope)
-        return count_tokens(self._cost_tracker.tokenizers, self._priced_as, prompt)
+    def _prompt(self) -> PromptParts:
+        return self._request.dialect.read_prompt(self._request.envelope)
 
     def _expect(self, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""
@@ -121,7 +120,10 @@ class Charge:
         )
 
     async def counted(self, at: float) -> None:
-        """Wait for the thread that counts a long prompt: long done when an answer begins."""
+        """Wait for the count of the prompt: long done when an answer begins."""
+        if self._reading is not None:
+            prompt, self._reading = await self._reading, None
+            self._counting = self._cost_tracker.counter.count(self._priced_as, prompt)
         if self._counting is not None:
             self._count = await self._counting
             self._counting = None
@@ -141,6 +143,8 @@ class Charge:
 
     def settle(self, reported: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
+        if self._counting is not None and self._counting.done():  # it ended before its answer began
+            self._count = self._counting.result()
         usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
             completion = tokens_of(self._model, reported.text_bytes)
@@ -154,7 +158,7 @@ class Charge:
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
         elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._request.need.demand.choices)
+            each = round(usage.completion_tokens / self._request.envelope.demand.choices)
             self._cost_tracker.averages.observe(self._model, each)
         cost, saving, asked = None, None, self._request.envelope.model
         if self.is_cloud:
@@ -174,8 +178,9 @@ class Charge:
         )
 
     def _pay(self, cost: Cost | None, at: float) -> None:
-        if self._counting is not None:
-            self._counting.cancel()
+        for beside in (self._reading, self._counting):
+            if beside is not None:
+                beside.cancel()
         if self._reservation is not None:
             self._cost_tracker.budget.settle(self._reservation, nano_usd(cost), at)
             self._reservation = None

@@ -21,8 +21,9 @@ from nexus_core.proxy.queue import QueueFullError, WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest, Reply
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
+from nexus_core.routing.plan_table import PlanTable
 from nexus_core.routing.refusal import asked_name, is_unknown, refuse
-from nexus_core.routing.router import RouteDecision, route
+from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.types import PrivacyZone
 
 
@@ -43,6 +44,7 @@ class Forwarder:
         self._registry = parts.registry
         self._cost_tracker = parts.cost_tracker
         self.contexts = ContextBuilder(parts.registry, parts.strategy, parts.cost_tracker, queue)
+        self._plans = PlanTable(self.contexts)
         self._running: set[InFlight] = set()
         self._is_ending = False
         self._idle = asyncio.Event()
@@ -143,7 +145,7 @@ class Forwarder:
             await self._wait_for_spending(progress)
         try:
             number, most = 1, self._routing.max_retries + 1
-            while (decision := await self._decide(progress, tried)).order:
+            while (decision := await self._decide(progress, tried)).first is not None:
                 failed = await Attempt(self._parts, flight, decision, number).run()
                 if failed is None:
                     return
@@ -185,24 +187,32 @@ class Forwarder:
         Nothing is awaited between a decision and its slot: no other request takes the slot, and no
         operator switches a backend, between the two.
         """
-        decision, has_waited = self._take(progress, tried), False
-        started = time.monotonic()
-        if not decision.order and not all(d.backend.models_known for d in decision.dropped):
+        decision = self._take(progress, tried)
+        if decision.first is None:
+            return await self._wait_for_one(decision, progress, tried)
+        progress.decided(decision, 0.0)
+        return decision
+
+    async def _wait_for_one(
+        self, decision: RouteDecision, progress: RequestProgress, tried: dict[str, str]
+    ) -> RouteDecision:
+        """Wait for a candidate where the decision has none, if there may be one soon."""
+        started, has_waited = time.monotonic(), False
+        if not all(drop.backend.models_known for drop in decision.dropped):
             await self._parts.models_known()
             decision = self._take(progress, tried)
-        if not decision.order and self._queue is not None and decision.waits_for:
+        if decision.first is None and self._queue is not None and decision.waits_for:
             decision = await self._wait_in(self._queue, decision, progress, tried)
             has_waited = True
         progress.decided(decision, time.monotonic() - started)
-        first = decision.order[0].backend if decision.order and has_waited else None
-        if first is not None and not self._may_go_to(decision, progress):
+        first = decision.first
+        if first is not None and has_waited and not self._may_go_to(first, progress):
             # Switched off, removed, changed or too dear between its turn in the queue and now.
-            self._registry.release(first.name, decision.order[0].half_open_model)
+            self._registry.release(first.backend.name, first.half_open_model)
             return await self._decide(progress, tried)
         return decision
 
-    def _may_go_to(self, decision: RouteDecision, progress: RequestProgress) -> bool:
-        choice = decision.order[0]
+    def _may_go_to(self, choice: Choice, progress: RequestProgress) -> bool:
         rule = self._cost_tracker.rule(progress.request.client)
         is_affordable = rule is None or rule(choice.backend, choice.upstream_model) is None
         return is_affordable and self._registry.still_holds(choice.backend)
@@ -226,16 +236,14 @@ class Forwarder:
             return self._take(progress, tried)  # what it is refused for is how things are now
 
     def _take(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
-        request = progress.request
-        decision = route(request.need, self.contexts.build(request.client, tried))
-        if decision.order:
-            first = decision.order[0]
+        decision = self._route(progress, tried)
+        if (first := decision.first) is not None:
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
 
     def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         request = progress.request
-        return route(request.need, self.contexts.build(request.client, tried))
+        return self._plans.decide(request.need, request.envelope.demand, request.client, tried)
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""

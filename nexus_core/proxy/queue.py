@@ -75,9 +75,10 @@ class WaitingRoom:
             async with asyncio.timeout(self._config.max_wait_seconds):
                 return await waiter.turn
         except BaseException:
-            if waiter.turn.done() and not waiter.turn.cancelled() and waiter.turn.result().order:
+            is_over = waiter.turn.done() and not waiter.turn.cancelled()
+            first = waiter.turn.result().first if is_over else None
+            if first is not None:
                 # Its turn came in the moment it gave up: the slot goes to the next.
-                first = waiter.turn.result().order[0]
                 self._registry.release(first.backend.name, first.half_open_model)
             raise
         finally:
@@ -93,6 +94,8 @@ class WaitingRoom:
         Args:
             freed: the backend with a free slot; None when anything may have changed.
         """
+        if not (self._high or self._normal):
+            return
         for queue in (self._high, self._normal):
             for waiter in tuple(queue):
                 if freed is not None and self._registry.snapshot(freed).is_full:
@@ -100,8 +103,7 @@ class WaitingRoom:
                 if waiter.turn.done():
                     continue
                 decision = waiter.decide()
-                if decision.order:
-                    first = decision.order[0]
+                if (first := decision.first) is not None:
                     self._registry.acquire(first.backend.name, first.half_open_model)
                 elif decision.waits_for:
                     self._look_again_after_cooldowns(decision)

@@ -13,6 +13,7 @@ from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import NO_HINTS, Requirements, RoutingHints
 from nexus_core.routing.router import Choice, RouteDecision
+from nexus_core.routing.scoring import total
 from nexus_core.routing.stages import Drop, Stage
 from nexus_core.routing.what_if import would_change
 from nexus_core.types import Capability, HealthStatus, PrivacyZone, RouteReason
@@ -223,7 +224,7 @@ def _candidate(position: int, choice: Choice) -> Candidate:
         max_concurrent=backend.max_concurrent,
         model=choice.model,
         upstream_model=choice.upstream_model,
-        score=sum(term.weight * term.value for term in choice.score) if choice.score else None,
+        score=total(choice.score) if choice.score else None,
         terms=tuple(Term(term.name, term.weight, term.value) for term in choice.score),
     )
 

@@ -31,7 +31,7 @@ class KnownNames:
         fleet, routing = self.context.fleet, self.context.strategy.routing
 
         def is_usable(name: str) -> bool:
-            other = read_requirements(name, hints, routing, need.demand)
+            other = read_requirements(name, hints, routing).asking(need.demand)
             return any(
                 backend.is_on and suits(wanted, backend)
                 for wanted in other.candidate_models

@@ -55,7 +55,8 @@ class Policies:
 
 NO_POLICIES = Policies()
 _MAX_KNOWN = 4096  # names
-_policies_of = lru_cache(maxsize=8)(Policies)  # one for each configuration
+_MAX_CONFIGURATIONS = 8
+_policies_of = lru_cache(maxsize=_MAX_CONFIGURATIONS)(Policies)  # one for each configuration
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,11 @@ class Requirements:
         """The request for the asked model, then the same for each fallback, in order."""
         return (self, *self.fallbacks)
 
+    def asking(self, demand: Demand) -> Requirements:
+        """The same, and what a request itself asks for; of its fallbacks too."""
+        fallbacks = tuple(replace(other, demand=demand) for other in self.fallbacks)
+        return replace(self, demand=demand, fallbacks=fallbacks)
+
     def rule_for(self, upstream_model: str) -> PolicyConfig | None:
         """The policy that matches a backend's own name of the model, where it is another name.
 
@@ -87,17 +93,46 @@ class Requirements:
         return None if upstream_model in self.resolved else self.rules.match(upstream_model)
 
 
-def read_requirements(
-    model: str, hints: RoutingHints, routing: RoutingConfig, demand: Demand = NO_DEMAND
-) -> Requirements:
+class _Read:
+    """What was read under one configuration: most requests ask for what another one asked for."""
+
+    __slots__ = ("found", "routing")
+
+    def __init__(self, routing: RoutingConfig) -> None:
+        self.routing = routing  # kept, so that no other one gets its identity
+        self.found: dict[str | tuple[str, RoutingHints], Requirements] = {}
+
+
+_read: dict[int, _Read] = {}  # by the identity of the configuration
+
+
+def read_requirements(model: str, hints: RoutingHints, routing: RoutingConfig) -> Requirements:
     """Requirements from model, hints and policies; the stricter wins.
 
     For each of the model's names the first matching policy counts, so that neither an alias nor
     the name behind it gets around a policy; `open` never loosens anything. A fallback model is
     bound by what binds the asked one, and by its own policies.
+
+    The same question gets the very same value again, which what is worked out for it is kept by;
+    what the request itself asks for is not in it: see `asking`.
     """
+    read = _read.get(id(routing))
+    if read is None:
+        if len(_read) >= _MAX_CONFIGURATIONS:
+            _read.clear()
+        read = _read[id(routing)] = _Read(routing)
+    key = model if hints is NO_HINTS else (model, hints)
+    need = read.found.get(key)
+    if need is None:
+        if len(read.found) >= _MAX_KNOWN:
+            read.found.clear()
+        need = read.found[key] = _work_out(model, hints, routing)
+    return need
+
+
+def _work_out(model: str, hints: RoutingHints, routing: RoutingConfig) -> Requirements:
     resolved = resolve_aliases(model, routing.aliases) if routing.aliases else (model,)
-    asked = _for_model(resolved, hints, routing, demand)
+    asked = _for_model(resolved, hints, routing)
     if not routing.fallbacks:
         return asked
     others = dict.fromkeys(
@@ -106,14 +141,14 @@ def read_requirements(
     bound = replace(hints, zone=asked.zone, min_tier=asked.min_tier)
     by_model: dict[str, Requirements] = {}  # two names may resolve to one: the first counts
     for other in others:
-        fallback = _for_model(resolve_aliases(other, routing.aliases), bound, routing, demand)
+        fallback = _for_model(resolve_aliases(other, routing.aliases), bound, routing)
         if fallback.model != asked.model:
             by_model.setdefault(fallback.model, fallback)
     return replace(asked, fallbacks=tuple(by_model.values()))
 
 
 def _for_model(
-    resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig, demand: Demand
+    resolved: tuple[str, ...], hints: RoutingHints, routing: RoutingConfig
 ) -> Requirements:
     rules = _policies_of(routing.policies) if routing.policies else NO_POLICIES
     policies = [p for name in resolved if (p := rules.match(name))] if routing.policies else []
@@ -128,7 +163,6 @@ def _for_model(
         policies=tuple(dict.fromkeys(policy.model_pattern for policy in policies)),
         is_high_priority=hints.priority == "high",
         is_flexible=hints.flexible,
-        demand=demand,
         rules=rules,
     )
 

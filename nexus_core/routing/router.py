@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from copy import copy
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field, replace
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from nexus_core.fleet.registry import BackendSnapshot
@@ -23,46 +23,93 @@ class Choice(NamedTuple):
 
     backend: BackendSnapshot
     model: str  # the asked one or a fallback, as clients call it
-    score: tuple[ScoreTerm, ...]
+    score: tuple[ScoreTerm, ...]  # empty where the strategy knows none
     upstream_model: str  # the backend's own name of the model
     # The upstream model if the backend is half-open for it, as its slot has to know.
     half_open_model: str | None
 
 
-@dataclass(frozen=True)  # no slots: the two properties below are worked out once
-class RouteDecision:
-    """Routing decision: candidates in order of preference, dropped backends with reasons."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """All of a decision: candidates in order of preference, dropped backends with reasons."""
 
     need: Requirements
     order: tuple[Choice, ...]  # the best first; empty when nobody can
     dropped: tuple[Drop, ...]
-    reason: RouteReason  # why the first of `order` was chosen; meaningless when it is empty
-    context: RoutingContext = field(repr=False, compare=False)  # what it was decided on
+    context: RoutingContext = field(repr=False)  # what it was decided on
 
-    @cached_property
+
+class RouteDecision:
+    """Routing decision: who serves a request, and why; everybody else when somebody asks.
+
+    Of a request that is served, hardly anybody asks.
+    """
+
+    __slots__ = ("_considered", "_told", "first", "reason")
+
+    def __init__(self, first: Choice | None, reason: RouteReason, told: Told | None = None) -> None:
+        """Without `told`, `_tell` is asked for it."""
+        self.first = first  # whom to send to, its score left out; None when nobody can
+        self.reason = reason  # why it was chosen; meaningless where there is none
+        self._told = told
+        self._considered: tuple[Considered, ...] | None = None
+
+    @property
+    def told(self) -> Told:
+        """All of it, as things were when it was decided."""
+        return self._told or self._tell()
+
+    def _tell(self) -> Told:
+        raise NotImplementedError
+
+    @property
+    def need(self) -> Requirements:
+        return self.told.need
+
+    @property
+    def order(self) -> tuple[Choice, ...]:
+        """The candidates in order of preference; empty when nobody can."""
+        return self.told.order
+
+    @property
+    def dropped(self) -> tuple[Drop, ...]:
+        return self.told.dropped
+
+    @property
+    def context(self) -> RoutingContext:
+        """What it was decided on."""
+        return self.told.context
+
+    @property
     def waits_for(self) -> tuple[Drop, ...]:
         """The drops that pass by themselves: with them, waiting may help."""
         return tuple(d for d in self.dropped if d.stage in BUSY and d.alone_but_for_time)
 
-    @cached_property
+    @property
     def considered(self) -> tuple[Considered, ...]:
         """The decision for people and machines: the order, then the dropped ones."""
-        found: list[Considered] = []
-        for position, (backend, model, score, _, _) in enumerate(self.order, 1):
-            who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
-            found.append(_considered(who, position, None, None, model, score))
-        for backend, stage, why, _, model in self.dropped:
-            who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
-            found.append(_considered(who, None, stage.value, why, model, ()))
-        return tuple(found)
+        if self._considered is None:
+            self._considered = tuple(_all_considered(self.told))
+        return self._considered
+
+
+def _all_considered(told: Told) -> Iterator[Considered]:
+    for position, (backend, model, score, _, _) in enumerate(told.order, 1):
+        who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+        yield _considered(who, position, None, None, model, score)
+    for backend, stage, why, _, model in told.dropped:
+        who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+        yield _considered(who, None, stage.value, why, model, ())
 
 
 def route(need: Requirements, context: RoutingContext) -> RouteDecision:
-    """Route a request in a context; used for decisions and explanations.
+    """Route a request in a context; used for explanations, refusals and as a plan's second opinion.
 
     All candidates of the asked model come before those of its fallbacks, which may not be of a
     lower tier than the first choice unless the request is flexible. The first choice is whom the
     request would go to if every backend that it allows were well and idle.
+
+    Changes nothing, and gives the same in the same context and turn of its strategy.
     """
     order: list[Choice] = []
     dropped: list[Drop] = []
@@ -79,23 +126,16 @@ def route(need: Requirements, context: RoutingContext) -> RouteDecision:
         for ranked in ranking:
             stage = alone.get(ranked.backend.name)
             if stage is None:
-                order.append(_choice(ranked, wanted.model))
+                order.append(choice_of(ranked, wanted.model))
             elif not order:
                 missed.add(stage)
-    reason = RouteReason.CAPABILITY_MATCH
-    if missed or context.tried:
-        reason = _reason(missed, has_failed=bool(context.tried))
-    return RouteDecision(need, tuple(order), tuple(dropped), reason, context)
+    first = order[0]._replace(score=()) if order else None
+    reason = reason_of(missed, has_failed=bool(context.tried))
+    return RouteDecision(first, reason, Told(need, tuple(order), tuple(dropped), context))
 
 
-def foresee(need: Requirements, context: RoutingContext) -> RouteDecision:
-    """The decision that `route` would give now; no random number is used up for it."""
-    strategy = copy(context.strategy)
-    strategy.random = copy(strategy.random)
-    return replace(route(need, replace(context, strategy=strategy)), context=context)
-
-
-def _choice(ranked: Ranked, model: str) -> Choice:
+def choice_of(ranked: Ranked, model: str) -> Choice:
+    """A backend as a candidate for a model, as clients call it."""
     backend = ranked.backend
     name = backend.models[model]
     has_cooldown = backend.cooldown is not None or backend.cooldowns
@@ -118,8 +158,8 @@ def _at_least(tier: int | None, fallback: Requirements) -> Requirements:
     return replace(fallback, min_tier=tier)
 
 
-def _reason(missed: set[Stage], *, has_failed: bool) -> RouteReason:
-    """By the contract's precedence.
+def reason_of(missed: Collection[Stage], *, has_failed: bool) -> RouteReason:
+    """Why the first candidate was chosen, by the contract's precedence.
 
     Args:
         missed: the stages that alone kept a backend away which would have been preferred.

@@ -166,18 +166,25 @@ def has_free_slot(_: Requirements, backend: BackendSnapshot, __: object) -> str 
 
 _Check = Callable[[Requirements, BackendSnapshot, RoutingContext], str | None]
 
-_STAGES: Mapping[Stage, _Check] = {
+# These look at no context.
+_LASTING: Mapping[Stage, Callable[[Requirements, BackendSnapshot, object], str | None]] = {
     Stage.MODEL: serves_model,
     Stage.PIN: is_pinned,
-    Stage.TRIED: is_untried,
     Stage.ENABLED: is_enabled,
     Stage.ZONE: is_in_allowed_zone,
     Stage.TIER: meets_tier,
     Stage.CAPABLE: is_capable,
     Stage.HEALTHY: is_healthy,
+}
+# What changes with each request, or by the second: its failed attempts, money, time and load.
+_OF_THE_MOMENT: Mapping[Stage, _Check] = {
+    Stage.TRIED: is_untried,
     Stage.BUDGET: is_affordable,
     Stage.COOLDOWN: has_no_cooldown,
     Stage.CAPACITY: has_free_slot,
+}
+_STAGES: Mapping[Stage, _Check] = {
+    stage: _LASTING.get(stage) or _OF_THE_MOMENT[stage] for stage in Stage
 }
 _InOrder = tuple[tuple[Stage, _Check], ...]
 
@@ -204,15 +211,26 @@ def _steps(
     )
 
 
-# What of them the request itself demands, whatever the backend is like now: these look at no
-# context.
-_DEMANDS = (serves_model, is_pinned, is_in_allowed_zone, meets_tier, is_capable)
+# What the request itself demands, whatever the backend is like now. These look at no context.
+DEMANDS = (Stage.MODEL, Stage.PIN, Stage.ZONE, Stage.TIER, Stage.CAPABLE)
+
+
+def lasting_drops(need: Requirements, backend: BackendSnapshot) -> frozenset[Stage]:
+    """The stages that drop the backend whatever the moment, as long as it is like this.
+
+    Ask with an empty prompt where the answer has to hold for prompts of any length.
+    """
+    if serves_model(need, backend) is not None:
+        return frozenset({Stage.MODEL})  # the others look the model up
+    return frozenset(
+        stage for stage, check in _LASTING.items() if check(need, backend, None) is not None
+    )
 
 
 def suits(need: Requirements, backend: BackendSnapshot) -> bool:
     """Whether the backend could ever serve the request."""
-    for demand in _DEMANDS:  # noqa: SIM110  all() and its generator take longer
-        if demand(need, backend) is not None:
+    for stage in DEMANDS:  # noqa: SIM110  all() and its generator take longer
+        if _LASTING[stage](need, backend, None) is not None:
             return False
     return True
 

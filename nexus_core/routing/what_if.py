@@ -14,7 +14,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import NO_POLICIES, Requirements
-from nexus_core.routing.router import RouteDecision, foresee
+from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.stages import Drop, Stage
 from nexus_core.types import HealthCause, HealthStatus, PrivacyZone
 
@@ -86,7 +86,7 @@ def _what_ifs(decision: RouteDecision) -> Iterator[tuple[str, RouteDecision]]:
             yield f"{name}: {' and '.join(words)}", fixed
     for what, loosened in _loosened(decision.need):
         if loosened != decision.need:
-            yield f"the request: {what}", foresee(loosened, decision.context)
+            yield f"the request: {what}", route(loosened, decision.context)
 
 
 def _fix(name: str, decision: RouteDecision) -> tuple[list[str], RouteDecision]:
@@ -98,7 +98,7 @@ def _fix(name: str, decision: RouteDecision) -> tuple[list[str], RouteDecision]:
         model = fleet[name].models[drop.model]
         word, fleet[name] = _FIXES[drop.stage](fleet[name], model, context.at)
         words.append(word)
-        decision = foresee(decision.need, replace(context, fleet=tuple(fleet.values())))
+        decision = route(decision.need, replace(context, fleet=tuple(fleet.values())))
     return words, decision
 
 

@@ -91,6 +91,16 @@ def count_tokens(tokenizers: Tokenizers, model: str, prompt: PromptParts) -> Tok
     return _Counter(tokenizers, model).prompt(prompt)
 
 
+def estimate_tokens(model: str, prompt: PromptParts) -> TokenCount:
+    """Estimate the tokens of a prompt from the lengths of its texts; needs no vocabulary."""
+    return _Counter(_NOTHING_LOADED, model).prompt(prompt)
+
+
+def encoding_of(model: str) -> str | None:
+    """The encoding whose vocabulary counts a model's tokens; None where none ships."""
+    return _family(model).encoding
+
+
 def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
     """Count the tokens of plain text, such as an interrupted answer."""
     counter = _Counter(tokenizers, model)
@@ -100,6 +110,9 @@ def count_text(tokenizers: Tokenizers, model: str, text: str) -> TokenCount:
 def tokens_of(model: str, text_bytes: int) -> int:
     """Estimate tokens from the length of a text."""
     return math.ceil(text_bytes / _family(model).bytes_per_token)
+
+
+_NOTHING_LOADED = Tokenizers()
 
 
 @lru_cache(maxsize=1024)

@@ -40,7 +40,7 @@ class _Vocabulary:
     special: dict[str, int]
 
 
-_VOCABULARIES = (
+_SHIPPED = (
     _Vocabulary(
         "cl100k_base",
         "223921b76ee99bde995b7ff738513eef100fb51d18c93597a113bcffe865b2a7",
@@ -63,6 +63,7 @@ _VOCABULARIES = (
         {_END_OF_TEXT: 199999, _END_OF_PROMPT: 200018},
     ),
 )
+_VOCABULARIES = {each.name: each for each in _SHIPPED}
 
 
 class Tokenizers:
@@ -72,22 +73,24 @@ class Tokenizers:
         self._encodings: dict[str, tiktoken.Encoding] = {}
         self._lock = threading.Lock()
 
-    @property
-    def is_loaded(self) -> bool:
-        return bool(self._encodings)
+    def is_loaded(self, encoding: str) -> bool:
+        return encoding in self._encodings
 
-    def load(self) -> None:
-        """Read both vocabularies. Takes most of a second: call it in a thread; a second call waits
-        for the first and does nothing.
+    def load(self, *encodings: str) -> None:
+        """Load encodings by name, all of them where none is named; what is loaded stays.
+
+        Each takes some tenths of a second, most of it with the interpreter's lock held: beside a
+        running loop, have another process do it (`TokenCounter`).
 
         Raises:
             ValueError: a file is not what was packaged.
             OSError, ImportError: also for want of descriptors; then it may be tried again.
         """
         with self._lock:
-            if not self._encodings:
-                descriptors.require(_FOR_IMPORTS)
-                self._encodings = {each.name: _encoding(each) for each in _VOCABULARIES}
+            for name in encodings or _VOCABULARIES:
+                if name not in self._encodings:
+                    descriptors.require(_FOR_IMPORTS)
+                    self._encodings[name] = _encoding(_VOCABULARIES[name])
 
     def count(self, encoding: str, text: str) -> TokenCount | None:
         """How many tokens `text` is; what looks like a special token is plain text.

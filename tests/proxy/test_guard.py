@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import cast
+from random import Random
+from typing import Any
 
-from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.scoring import Ranked, Strategy
-from nexus_core.types import (
-    PrivacyZone,
-)
+from nexus_core.config.schema import RoutingConfig
+from nexus_core.routing.plan import Option
+from nexus_core.routing.scoring import Strategy
+from nexus_core.types import PrivacyZone
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.test_forward import ScriptedAgent, World, request, whole
 
 
-class Careless:
-    """A strategy that hands out another backend than the one it was asked to rank: an open one."""
+class Careless(Strategy):
+    """A strategy that hands out other backends than those it was asked to rank: open ones."""
 
-    def rank(self, backends: Sequence[BackendSnapshot], need: object) -> list[Ranked]:
-        return [Ranked(replace(backends[0], zone=PrivacyZone.OPEN))]
-
-    def next_turn(self) -> None:
-        pass
+    def drawn(self, backends: Sequence[Any]) -> list[Any]:
+        for option in backends:
+            if isinstance(option, Option):
+                opened = replace(option.choice.backend, zone=PrivacyZone.OPEN)
+                option.choice = option.choice._replace(backend=opened)
+        return list(backends)
 
 
 async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
-    agent = ScriptedAgent("a", whole())
-    world = World(agent, strategy=cast("Strategy", Careless()))
+    agent, other = ScriptedAgent("a", whole()), ScriptedAgent("b", whole())
+    careless = Careless(RoutingConfig(strategy="random"), Random(0))
+    world = World(agent, other, strategy=careless)
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 
     await world.forwarder.forward(replace(request(False), need=restricted), reply)
 
-    assert (reply.status, agent.bodies) == (500, [])
+    assert (reply.status, agent.bodies, other.bodies) == (500, [], [])
     world.finished()

@@ -33,7 +33,7 @@ from nexus_core.proxy.queue import WaitingRoom
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
-from nexus_core.routing.router import foresee
+from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
@@ -305,7 +305,7 @@ class World:
             received=0.0,
         )
         context = self.forwarder.contexts.build(step.client)
-        foretold = explain(foresee(need, context))
+        foretold = explain(route(need, context))
 
         async def play() -> None:
             self.begun.append(number)

@@ -21,7 +21,7 @@ from nexus_core.routing.explain import Explanation, as_json, explain
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import refuse
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import RouteDecision, foresee, route
+from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.stages import Stage
 from nexus_core.types import PrivacyZone
@@ -59,7 +59,7 @@ def strategy(name: str = "priority_only", turns: int = 0) -> Strategy:
 def explained(
     need: Requirements, *fleet: BackendSnapshot, by: str = "priority_only", **more: Any
 ) -> Explanation:
-    return explain(foresee(need, context_of(*fleet, strategy=by, at=AT, **more)))
+    return explain(route(need, context_of(*fleet, strategy=by, at=AT, **more)))
 
 
 def rows(explanation: Explanation) -> list[tuple[object, ...]]:
@@ -105,7 +105,7 @@ def test_it_is_what_the_next_request_gets(
 ) -> None:
     context = data.draw(contexts(fleet, strategy(name, turns)))
 
-    explanation = explain(foresee(need, context))
+    explanation = explain(route(need, context))
 
     decision = route(need, context)
     assert rows(explanation) == rows_of(decision)
@@ -134,7 +134,7 @@ def test_explaining_uses_up_no_turn_and_no_random_number(
 ) -> None:
     asked, unasked = strategy(name, turns), strategy(name, turns)
 
-    explain(foresee(need, RoutingContext(fleet, asked, AT)))
+    explain(route(need, RoutingContext(fleet, asked, AT)))
 
     assert asked.random.getstate() == unasked.random.getstate()
     able = serving(fleet)

@@ -100,9 +100,10 @@ def test_round_robin_gives_each_its_turn() -> None:
     assert "".join(seen) == "abcabc"
 
 
-def test_asking_changes_no_turn() -> None:
-    turns = strategy("round_robin")
-    fleet = [snapshot(name) for name in "abc"]
+@pytest.mark.parametrize("name", ["round_robin", "random"])
+def test_asking_changes_no_turn(name: str) -> None:
+    turns = strategy(name)
+    fleet = [snapshot(name) for name in "abcdefgh"]
 
     assert turns.rank(fleet, NEED) == turns.rank(fleet, NEED)
 
@@ -111,7 +112,11 @@ def test_random_reaches_all() -> None:
     dice = strategy("random")
     fleet = [snapshot(name) for name in "abc"]
 
-    seen = Counter(dice.rank(fleet, NEED)[0].backend.name for _ in range(300))
+    seen: Counter[str] = Counter()
+
+    for _ in range(300):
+        seen[dice.rank(fleet, NEED)[0].backend.name] += 1
+        dice.next_turn()
 
     assert min(seen[name] for name in "abc") > 50
 

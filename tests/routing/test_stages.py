@@ -42,7 +42,7 @@ WELL = st.builds(
 def needs(draw: st.DrawFn) -> Requirements:
     policies = draw(st.lists(POLICIES, max_size=2))
     routing = RoutingConfig(policies=tuple(policies))
-    return read_requirements(MODEL, draw(HINTS), routing, draw(DEMANDS))
+    return read_requirements(MODEL, draw(HINTS), routing).asking(draw(DEMANDS))
 
 
 def asked_of_every_stage(need: Requirements, context: RoutingContext) -> tuple[Any, Any]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
-from nexus_core.routing.router import foresee
+from nexus_core.routing.router import route
 from nexus_core.routing.stages import Stage
 from nexus_core.routing.what_if import with_usable, would_change
 from nexus_core.types import HealthStatus, PrivacyZone
@@ -25,7 +25,7 @@ RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
 def test_whatever_a_refused_request_could_wait_for_would_change_it(
     fleet: tuple[BackendSnapshot, ...], need: Requirements, name: str
 ) -> None:
-    decision = foresee(need, RoutingContext(fleet, strategy(name), AT))
+    decision = route(need, RoutingContext(fleet, strategy(name), AT))
 
     changes = list(would_change(decision))
 
@@ -107,7 +107,7 @@ def test_a_backend_that_is_imagined_usable_is_kept_away_by_no_state(
 ) -> None:
     context = with_usable(context_of(*fleet, at=AT), [backend.name for backend in fleet])
 
-    stages = {drop.stage for drop in foresee(need, context).dropped}
+    stages = {drop.stage for drop in route(need, context).dropped}
 
     assert stages <= {Stage.MODEL, Stage.PIN, Stage.ZONE, Stage.TIER, Stage.CAPABLE}
 

@@ -12,7 +12,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.money.prices import Prices, estimate_cost
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO
+from nexus_core.types import NANO, PromptParts
 from tests.contract.bodies import chat
 from tests.contract.scripted_upstream import Script, answers, hang, streams
 from tests.scenarios.money import (
@@ -111,9 +111,12 @@ async def test_a_prompt_whose_words_are_known_is_counted_exactly(tmp_path: Path)
     async with upstreams(hang) as (up,):
         served = cloud("a", up.url, models=("gpt-4o",))
         async with priced(served, folder=tmp_path, pricing=pricing) as nexus:
-            await until(lambda: nexus.gateway.cost_tracker.tokenizers.is_loaded)
+            counter = nexus.gateway.cost_tracker.counter
+            counter.load("gpt-4o")
+            await until(lambda: counter.is_loaded("gpt-4o"))
             asked = nexus.start("gpt-4o", stream=True)
             await up.wait_for_requests(1)
+            await counter.count("gpt-4o", PromptParts(is_chat=True))  # it counts in turn
             asked.cancel()
             await settled(nexus)
 

@@ -26,7 +26,9 @@ async def test_nothing_is_fetched_at_run_time(tmp_path: Path) -> None:
             for kind, upstream, model in zip(CLOUD_TYPES, started, MODELS, strict=True)
         ]
         async with priced(*fleet, folder=tmp_path, pricing={}) as nexus:
-            await until(lambda: nexus.gateway.cost_tracker.tokenizers.is_loaded)
+            counter = nexus.gateway.cost_tracker.counter
+            counter.load("gpt-4o")
+            await until(lambda: counter.is_loaded("gpt-4o"))
             answered = [await nexus.ask(model) for model in MODELS]
             await settled(nexus, len(MODELS))
 

@@ -80,7 +80,16 @@ def test_nothing_is_counted_before_the_load() -> None:
     counted = tokenizers.count("o200k_base", "hello")
 
     assert counted is None
-    assert not tokenizers.is_loaded
+    assert not tokenizers.is_loaded("o200k_base")
+
+
+def test_one_encoding_is_loaded_without_the_other() -> None:
+    tokenizers = Tokenizers()
+
+    tokenizers.load("cl100k_base")
+
+    assert tokenizers.is_loaded("cl100k_base")
+    assert not tokenizers.is_loaded("o200k_base")
 
 
 def test_loads_in_two_threads_give_one_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from nexus_core.observe.stats import Stats
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import Explanation, Question, explain
 from nexus_core.routing.requirements import read_requirements
-from nexus_core.routing.router import foresee
+from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.what_if import with_usable
 from nexus_core.types import PrivacyZone, QueueState
@@ -55,10 +55,8 @@ class FakeGateway:
     async def explain(self, question: Question) -> Explanation:
         strategy = Strategy(self.config.routing, Random(0))
         context = RoutingContext(self.registry.snapshots(), strategy)
-        need = read_requirements(
-            question.model, question.hints, self.config.routing, question.demand
-        )
-        return explain(foresee(need, with_usable(context, question.usable)))
+        need = read_requirements(question.model, question.hints, self.config.routing)
+        return explain(route(need.asking(question.demand), with_usable(context, question.usable)))
 
     async def cost_report(self) -> CostReport | None:
         return self.costs

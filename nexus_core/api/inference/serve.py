@@ -64,12 +64,7 @@ class Completions:
         request = ProxyRequest(
             envelope=envelope,
             dialect=asked.dialect,
-            need=read_requirements(
-                envelope.model,
-                hints,
-                config.routing,
-                envelope.demand,
-            ),
+            need=read_requirements(envelope.model, hints, config.routing),
             client=caller.name,
             headers=shown_headers(scope["headers"]),
             received=received,

@@ -1,0 +1,227 @@
+"""What a gateway costs where there is no kernel: CPU microseconds of its loop's thread.
+
+Real protocols on both sides, of the server and of the client to the backend, with transports in
+memory; 16 connections; everything on: ledger in a file, log lines at INFO in a file, headers,
+prices. The smallest of 25 short rounds counts, since a busy machine only adds. Beside Nexus stand
+the floor (floor.py) and the bare pair of parsers (bare.py): what is above the latter is Nexus's own
+logic. With --swap NAME=VALUE a second Nexus runs in the same rounds, in which one part is another.
+Run: python benchmarks/harness.py [--swap log=off] [--loads chat,sse] [--requests N] [--json]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.server import ServerState
+
+from benchmarks.bare import BareClient, BareServer
+from benchmarks.fake_wires import BackendWire, ClientWire, FakeLoop, Tickets, attach
+from benchmarks.floor import Floor, uvicorn_config
+from benchmarks.loads import LOADS, Load
+from benchmarks.nexus_side import Swap, nexus_in_this_loop
+from nexus_tui.process.loop import hold_gc, resume_gc
+
+CONNECTIONS = 16
+PASSES, ROUNDS = 5, 5
+LONGEST_SECONDS = 30  # of a round; then something is broken
+WARM_UP = 64  # requests of each side and load
+
+
+@dataclass
+class Side:
+    """One gateway, its clients' connections, and what each load took of it."""
+
+    name: str
+    clients: list[ClientWire]
+    takes: frozenset[str]  # loads
+    begin: Callable[[], None] = lambda: None  # before each measurement
+    cpu: dict[str, float] = field(default_factory=dict)  # microseconds a request; the smallest
+    all_threads: dict[str, float] = field(default_factory=dict)  # the same, of the whole process
+
+    async def measure(self, load: Load, requests: int) -> None:
+        self.begin()
+        gc.collect()
+        loop = asyncio.get_running_loop()
+        tickets = Tickets(requests, loop)
+        began, began_all = time.thread_time(), time.process_time()
+        for client in self.clients:
+            client.request, client.tickets = load.request, tickets
+            loop.call_soon(client.ask)
+        async with asyncio.timeout(LONGEST_SECONDS):
+            await tickets.done
+        took = (time.thread_time() - began) / requests * 1e6
+        took_all = (time.process_time() - began_all) / requests * 1e6
+        self.cpu[load.name] = min(took, self.cpu.get(load.name, took))
+        self.all_threads[load.name] = min(took_all, self.all_threads.get(load.name, took_all))
+
+
+@asynccontextmanager
+async def backend_that_never_reads() -> AsyncGenerator[str]:
+    """The URL of a socket that the kernel accepts for: real connections, at rest."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4096)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
+async def floor_side(loop: FakeLoop, url: str) -> AsyncGenerator[Side]:
+    app = Floor(url)
+    config = uvicorn_config(app)
+    config.load()
+    state = ServerState()
+    pairs = [socket.socketpair() for _ in range(CONNECTIONS)]
+    wires = [ClientWire(loop, pair[0]) for pair in pairs]
+    for wire in wires:
+        attach(wire, lambda: HttpToolsProtocol(config, state, {}))
+    try:
+        yield Side("floor", wires, frozenset({"chat", "sse"}))
+    finally:
+        await app.close()
+        for one, other in pairs:
+            one.close()
+            other.close()
+
+
+@asynccontextmanager
+async def bare_side(loop: FakeLoop) -> AsyncGenerator[Side]:
+    idle = socket.socket()
+    wires = []
+    for _ in range(CONNECTIONS):
+        backend = BareClient()
+        attach(BackendWire(loop, idle), lambda one=backend: one)  # type: ignore[misc]
+        wire = ClientWire(loop, idle)
+        attach(wire, lambda one=backend: BareServer(one))  # type: ignore[misc]
+        wires.append(wire)
+    try:
+        yield Side("bare", wires, frozenset({"chat", "sse"}))
+    finally:
+        idle.close()
+
+
+@asynccontextmanager
+async def nexus_side(loop: FakeLoop, url: str, swap: Swap) -> AsyncGenerator[Side]:
+    with tempfile.TemporaryDirectory() as folder:
+        async with nexus_in_this_loop(url, Path(folder), swap) as nexus:
+            before = len(loop.accepted)
+            address = ("127.0.0.1", nexus.port)
+            clients = [socket.create_connection(address) for _ in range(CONNECTIONS)]
+            async with asyncio.timeout(LONGEST_SECONDS):
+                await loop.accepted_so_many(before + CONNECTIONS)
+            try:
+                yield Side(swap.name, loop.accepted[before:], frozenset(LOADS), nexus.log_here)
+            finally:
+                for client in clients:
+                    client.close()
+                for wire in loop.accepted[before:]:
+                    wire.close()
+
+
+async def at_rest() -> None:
+    """Return once what is loaded after a start is loaded: a while passes almost without work."""
+    while True:
+        before = time.process_time()
+        await asyncio.sleep(0.3)
+        if time.process_time() - before < 0.03 and threading.active_count() < 50:
+            return
+
+
+async def compare(
+    loop: FakeLoop, loads: list[Load], requests: int, swaps: list[Swap]
+) -> list[Side]:
+    async with AsyncExitStack() as stack:
+        url = await stack.enter_async_context(backend_that_never_reads())
+        sides = [
+            await stack.enter_async_context(floor_side(loop, url)),
+            await stack.enter_async_context(bare_side(loop)),
+            *[await stack.enter_async_context(nexus_side(loop, url, swap)) for swap in swaps],
+        ]
+        await at_rest()
+        resume_gc()
+        work = [(side, load) for load in loads for side in sides if load.name in side.takes]
+        for side, load in work:
+            await side.measure(load, WARM_UP)
+        for side in sides:
+            side.cpu.clear()
+            side.all_threads.clear()
+        for _ in range(PASSES):
+            for side, load in work:
+                for _ in range(ROUNDS):
+                    await side.measure(load, requests // (4 if load.is_stream else 1))
+        return sides
+
+
+def derived(side: Side, bare: Side) -> dict[str, float]:
+    """What the budgets are of: own logic a request, a read, a translated event."""
+    found: dict[str, float] = {}
+    mine, least = side.cpu, bare.cpu
+    if "chat" in mine:
+        found["logic, a request"] = mine["chat"] - least["chat"]
+    if "chat" in mine and "sse" in mine:
+        added = (mine["sse"] - mine["chat"]) - (least["sse"] - least["chat"])
+        found["logic, a read"] = added / len(LOADS["sse"].reads)
+    for name in ("anthropic", "google"):
+        if "sse" in mine and name in mine:
+            found[f"{name}, an event"] = (mine[name] - mine["sse"]) / LOADS[name].events
+    return found
+
+
+def report(sides: list[Side], loads: list[Load]) -> None:
+    print(f"{'CPU us of the thread':22}" + "".join(f"{side.name:>14}" for side in sides))
+    for load in loads:
+        cells = (
+            f"{side.cpu[load.name]:14.1f}" if load.name in side.cpu else " " * 14 for side in sides
+        )
+        print(f"{load.name:22}" + "".join(cells))
+    bare = sides[1]
+    rows = [derived(side, bare) if side.name != "bare" else {} for side in sides]
+    for name in rows[-1]:
+        cells = (f"{row[name]:14.1f}" if name in row else " " * 14 for row in rows)
+        print(f"{name:22}" + "".join(cells))
+    print("all threads of the process")
+    for load in loads:
+        cells = (
+            f"{side.all_threads[load.name]:14.1f}" if load.name in side.all_threads else " " * 14
+            for side in sides
+        )
+        print(f"{load.name:22}" + "".join(cells))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--swap", action="append", default=[], help=f"{Swap.choices()}; B beside A")
+    parser.add_argument("--loads", default=",".join(LOADS), help="of chat,sse,anthropic,google")
+    parser.add_argument("--requests", type=int, default=64, help="a round; a quarter of streams")
+    parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+    asked = parser.parse_args()
+    loads = [LOADS[name] for name in asked.loads.split(",")]
+    swaps = [Swap("nexus")]
+    if asked.swap:
+        swaps.append(Swap.of(asked.swap))
+    hold_gc()
+    with asyncio.Runner(loop_factory=FakeLoop) as runner:
+        loop = runner.get_loop()
+        assert isinstance(loop, FakeLoop)
+        sides = runner.run(compare(loop, loads, asked.requests, swaps))
+    if asked.json:
+        json.dump({side.name: side.cpu for side in sides}, sys.stdout, indent=2)
+        print()
+    else:
+        report(sides, loads)
+
+
+if __name__ == "__main__":
+    main()

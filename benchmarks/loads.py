@@ -1,0 +1,166 @@
+"""The work that gateways are compared by: four kinds of request, and what a backend answers.
+
+Every request has a prompt of 200 bytes and every answer its usage. A stream's events come four at a
+time, each in a chunk of its own, as servers of models write them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+EVENTS_PER_READ = 4
+PROMPT = ("All happy families are alike; each unhappy family is unhappy in its own way. " * 3)[:200]
+CHUNKS = 100
+
+_CHUNKED = (
+    b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+)
+# Of each type of backend, the one that it serves.
+MODELS = {
+    "openai": "gpt-4o-mini",
+    "anthropic": "claude-sonnet-4-5",
+    "google": "gemini-2.5-flash",
+}
+
+_USAGE = {"prompt_tokens": 47, "completion_tokens": 101, "total_tokens": 148}
+_WORD = " family"
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """One kind of request, for the model of one type of backend."""
+
+    name: str
+    backend: str  # its type: openai, anthropic, google
+    is_stream: bool
+    reads: tuple[bytes, ...]  # the answer, as the backend writes it
+    events: int  # of the stream; 0 without one
+
+    @property
+    def request(self) -> bytes:
+        """As a client of the gateway writes it, head and body."""
+        return as_request(self.request_body)
+
+    @property
+    def request_body(self) -> bytes:
+        return chat_body(MODELS[self.backend], is_stream=self.is_stream)
+
+
+def chat_body(model: str, *, is_stream: bool = False, prompt: str = PROMPT) -> bytes:
+    body: dict[str, Any] = {"model": model, "messages": [{"role": "user", "content": prompt}]}
+    if is_stream:
+        body |= {"stream": True, "stream_options": {"include_usage": True}}
+    return json.dumps(body, separators=(",", ":")).encode()
+
+
+def as_request(body: bytes) -> bytes:
+    head = b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer sk-none"
+    head += b"\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    return head + body
+
+
+def _choice(**fields: object) -> dict[str, Any]:
+    return {"choices": [{"index": 0, **fields}]}
+
+
+def _whole_answer() -> bytes:
+    body = {
+        "id": "chatcmpl-9aE0TnYvVd1oF2kQx7uLbC3sGmR5h",
+        "object": "chat.completion",
+        "created": 1760000000,
+        "model": MODELS["openai"],
+        **_choice(message={"role": "assistant", "content": PROMPT}, finish_reason="stop"),
+        "usage": _USAGE,
+    }
+    return json.dumps(body).encode()
+
+
+def _openai_events() -> list[bytes]:
+    made = {"id": "chatcmpl-9aE0TnYvVd1oF2kQx7uLbC3sGmR5h", "object": "chat.completion.chunk"}
+    made |= {"created": 1760000000, "model": MODELS["openai"]}  # type: ignore[dict-item]
+    parts = [_choice(delta={"role": "assistant", "content": ""}, finish_reason=None)]
+    parts += [_choice(delta={"content": _WORD}, finish_reason=None)] * CHUNKS
+    parts += [_choice(delta={}, finish_reason="stop"), {"choices": [], "usage": _USAGE}]
+    events = [b"data: " + json.dumps({**made, **part}).encode() + b"\n\n" for part in parts]
+    return [*events, b"data: [DONE]\n\n"]
+
+
+def _named(kind: str, **fields: object) -> bytes:
+    return f"event: {kind}\ndata: {json.dumps({'type': kind, **fields})}\n\n".encode()
+
+
+def _anthropic_events() -> list[bytes]:
+    message: dict[str, object] = {
+        "id": "msg_01XFDUDYJgAACzvnptvVoYEL",
+        "type": "message",
+        "role": "assistant",
+        "model": MODELS["anthropic"],
+        "content": [],
+        "stop_reason": None,
+        "usage": {"input_tokens": 47, "output_tokens": 1},
+    }
+    return [
+        _named("message_start", message=message),
+        _named("content_block_start", index=0, content_block={"type": "text", "text": ""}),
+        _named("ping"),
+        *[_named("content_block_delta", index=0, delta={"type": "text_delta", "text": _WORD})]
+        * CHUNKS,
+        _named("content_block_stop", index=0),
+        _named("message_delta", delta={"stop_reason": "end_turn"}, usage={"output_tokens": 101}),
+        _named("message_stop"),
+    ]
+
+
+def _google_events() -> list[bytes]:
+    def event(text: str, **more: object) -> bytes:
+        candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, **more}
+        counts = {"promptTokenCount": 47, "candidatesTokenCount": 101, "totalTokenCount": 148}
+        body = {"candidates": [candidate], "usageMetadata": counts, "responseId": "r1"}
+        return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
+
+    return [*[event(_WORD)] * CHUNKS, event("", finishReason="STOP")]
+
+
+def framed(event: bytes) -> bytes:
+    """As one chunk of a body: RFC 9112 section 7.1."""
+    return b"%x\r\n%b\r\n" % (len(event), event)
+
+
+def _stream(name: str, backend: str, events: list[bytes]) -> Load:
+    chunks = [framed(event) for event in events]
+    reads = [
+        b"".join(chunks[at : at + EVENTS_PER_READ]) for at in range(0, len(chunks), EVENTS_PER_READ)
+    ]
+    reads[-1] += b"0\r\n\r\n"
+    return Load(name, backend, True, (_CHUNKED, *reads), len(events))
+
+
+def _whole() -> Load:
+    body = _whole_answer()
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+    reads = (head % len(body) + body,)
+    return Load("chat", "openai", False, reads, 0)
+
+
+LOADS: dict[str, Load] = {
+    load.name: load
+    for load in (
+        _whole(),
+        _stream("sse", "openai", _openai_events()),
+        _stream("anthropic", "anthropic", _anthropic_events()),
+        _stream("google", "google", _google_events()),
+    )
+}
+
+
+def answer_to(request: bytes) -> tuple[bytes, ...]:
+    """The reads that answer a backend's request; its head and body must both be in it."""
+    target = request[: request.index(b"\r\n")]
+    if b":streamGenerateContent" in target:
+        return LOADS["google"].reads
+    if b"/messages" in target:
+        return LOADS["anthropic"].reads
+    is_stream = b'"stream":true' in request or b'"stream": true' in request
+    return LOADS["sse" if is_stream else "chat"].reads

@@ -1,0 +1,129 @@
+"""Nexus as the benchmarks run it: everything on, with one part swapped where one is named."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sys
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from benchmarks.loads import MODELS
+from nexus_core.api.listen.server import bind, serve
+from nexus_core.catalog import BackendType
+from nexus_core.config.schema import (
+    AuthConfig,
+    BackendConfig,
+    BudgetConfig,
+    ClientKey,
+    Config,
+    HealthCheckConfig,
+    PriceConfig,
+    QueueConfig,
+    ServerConfig,
+    StorageConfig,
+)
+from nexus_core.gateway import Gateway, GatewayOptions
+from nexus_core.observe.log_ring import LogRing
+from nexus_core.types import PrivacyZone
+from nexus_tui.process.log_handlers import log_to_stderr
+
+PRICE = PriceConfig(input_per_1k=0.00015, output_per_1k=0.0006)
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """One Nexus; each field but the name is a part that may be another."""
+
+    name: str
+    log: str = "pretty"  # pretty | json | off
+    ledger: str = "on"  # on | off
+    budget: str = "off"  # a limit for the month: off | on
+    queue: str = "off"  # off | on
+    keys: str = "off"  # client keys: off | on
+    upstream: str = ""  # an engine, by its name in [server] upstream; "": the default
+    backends: str = "1"  # of each type: as many candidates
+
+    @classmethod
+    def of(cls, pairs: list[str]) -> Swap:
+        """From NAME=VALUE; the side is named after them."""
+        given = dict(pair.split("=", 1) for pair in pairs)
+        return replace(cls(" ".join(pairs)), **given)
+
+    @staticmethod
+    def choices() -> str:
+        return ", ".join(f"{one.name}={one.default}" for one in fields(Swap)[1:])
+
+
+@dataclass(frozen=True, slots=True)
+class NexusSide:
+    """A Nexus that serves in the running loop."""
+
+    port: int
+    _handlers: list[logging.Handler]
+
+    def log_here(self) -> None:
+        """Send log lines to this one's file: where they go is the same for a whole process."""
+        logging.getLogger().handlers[:] = self._handlers
+        logging.getLogger().setLevel(logging.INFO if self._handlers else logging.CRITICAL)
+
+
+@asynccontextmanager
+async def nexus_in_this_loop(url: str, folder: Path, swap: Swap) -> AsyncGenerator[NexusSide]:
+    """Serve in the running loop, with backends of all types at one URL."""
+    logs = LogRing()
+    with (folder / "log").open("w", buffering=1) as stderr:
+        handlers = _handlers(stderr, swap.log, logs)
+        gateway = Gateway(_config(url, folder, swap), options=GatewayOptions(logs=logs))
+        listener = bind("127.0.0.1", 0)
+        stop, ready = asyncio.Event(), asyncio.Event()
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(serve(gateway, listener, stop=stop, ready=ready))
+            await ready.wait()
+            try:
+                yield NexusSide(listener.getsockname()[1], handlers)
+            finally:
+                stop.set()
+
+
+def _handlers(stderr: Any, kind: str, logs: LogRing) -> list[logging.Handler]:
+    """Those that the command would use, with a file in place of stderr."""
+    if kind == "off":
+        return []
+    kept, sys.stderr = sys.stderr, stderr
+    try:
+        log_to_stderr("info", kind, logs)
+    finally:
+        sys.stderr = kept
+    return list(logging.getLogger().handlers)
+
+
+def _config(url: str, folder: Path, swap: Swap) -> Config:
+    limit = 1e6 if swap.budget == "on" else None
+    keys = (ClientKey(name="bench", value=b"sk-none"),) if swap.keys == "on" else ()
+    return Config(
+        server=ServerConfig.model_validate({"upstream": swap.upstream} if swap.upstream else {}),
+        auth=AuthConfig(api_keys=keys),
+        health_check=HealthCheckConfig(enabled=False),
+        queue=QueueConfig(enabled=swap.queue == "on"),
+        budget=BudgetConfig(monthly_limit_usd=limit),
+        storage=StorageConfig(
+            path=":memory:" if swap.ledger == "off" else str(folder / "ledger.db")
+        ),
+        pricing={kind: {model: PRICE} for kind, model in MODELS.items()},
+        backends=tuple(
+            BackendConfig(
+                name=f"{kind}-{number}",
+                url=url,
+                type=BackendType(kind),
+                zone=PrivacyZone.OPEN,
+                models={model: model},
+                api_key="sk-none-0123456789",
+            )
+            for kind, model in MODELS.items()
+            for number in range(int(swap.backends))
+        ),
+    )
