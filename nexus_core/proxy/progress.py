@@ -20,7 +20,8 @@ from nexus_core.observe.events import (
     RequestReceived,
     RouteDecided,
 )
-from nexus_core.observe.outcome import RequestOutcome, log_fields
+from nexus_core.observe.outcome import RequestOutcome
+from nexus_core.observe.request_line import log_request
 from nexus_core.proxy.charge import NOTHING, Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
@@ -251,9 +252,7 @@ class RequestProgress:
         self.cost_tracker.ledger.append(ledger_row(outcome))
         if self.cost_tracker.budget.is_limited:
             self._publish_budget(at)
-        level = logging.WARNING if outcome.failed else logging.INFO
-        if log.isEnabledFor(level):
-            log.log(level, "finished", extra={"fields": log_fields(outcome)})
+        log_request(log, outcome)
 
     def _outcome(self, at: float, total_ms: float, money: Settlement) -> RequestOutcome:
         route, begun, upstream_ms = self.route, self.first_byte_ms, self.upstream_seconds * 1000
