@@ -18,7 +18,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram
-from nexus_core.observe.stats import BackendStats
+from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.types import NANO
 
 

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeAlias
 
-from nexus_core.observe.outcome import LEDGER, RequestOutcome, reader
+from nexus_core.observe.outcome import LEDGER, reader
+from nexus_core.observe.record import RequestRecord
 
 # Version by version. Never change one that was released; append another. A column that comes with
 # a fact of its own is not written here: its `since` adds it.
@@ -87,7 +88,7 @@ INSERT = (
 )
 
 # What the ledger keeps of a request.
-ledger_row: Callable[[RequestOutcome], LedgerRow] = reader(LEDGER)
+ledger_row: Callable[[RequestRecord], LedgerRow] = reader(LEDGER)
 
 
 class NewerLedgerError(Exception):

@@ -16,24 +16,25 @@ from operator import itemgetter
 from typing import Any
 
 from nexus_core.observe.log_ring import LogLine, shortened
-from nexus_core.observe.outcome import LOG, RequestOutcome, Unit, reader
+from nexus_core.observe.outcome import LOG, Unit, reader
+from nexus_core.observe.record import RequestRecord
 
 _MESSAGE = "finished"
 
 _read_facts = reader(LOG)
 
 
-def log_request(log: logging.Logger, outcome: RequestOutcome) -> None:
+def log_request(log: logging.Logger, record: RequestRecord) -> None:
     """Log that a request is over: a warning if it failed."""
-    level = logging.WARNING if outcome.failed else logging.INFO
+    level = logging.WARNING if record.failed else logging.INFO
     if not log.isEnabledFor(level):
         return
-    values = _read_facts(outcome)
+    values = _read_facts(record)
     handlers = _line_handlers(log)
     if handlers is None:
         log.log(level, _MESSAGE, extra={"fields": log_fields(values)})
         return
-    line = RequestLine(outcome.at, level, log.name, values)
+    line = RequestLine(record.ended_at or 0.0, level, log.name, values)
     for handler in handlers:
         handler.take(line)
 
@@ -131,7 +132,7 @@ def pretty_value(value: object) -> str:
     """A value after `key=`; quoted, as JSON, where it could be taken for something else."""
     if value is None or value == []:
         return "-"
-    if isinstance(value, str) and _BARE.fullmatch(value):
+    if isinstance(value, str) and (value.isalnum() and value.isascii() or _BARE.fullmatch(value)):
         return value
     return _as_compact_json(value)
 

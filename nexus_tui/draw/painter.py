@@ -72,14 +72,17 @@ class Painter:
         if source.epoch != self._epoch:
             self._epoch = source.epoch
             view.follow(source.requests)
-        events = source.drain()
+        changed, events = source.changed(), source.drain()
+        if changed:
+            view.take(changed)
+            self._notices.note_requests(changed)
         if events:
             view.apply(events)
             if self._notices.note(events):
                 self.soon()
         if unseen := source.unseen():
             view.rate.add(source.now(), unseen)
-        return len(events)
+        return len(changed) + len(events)
 
     # --- rounds --------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT, OpenAIChat
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import RequestFinished
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import THREAD_FROM_BYTES
@@ -27,7 +28,7 @@ class LeavingReply(RecordingReply):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         raise asyncio.CancelledError
 
 

@@ -20,14 +20,15 @@ from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     NexusHeaders,
+    masked_headers,
     passed_headers,
     read_hints,
-    shown_headers,
 )
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.inbound import Inbound
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.upstream.base import Headers
@@ -66,7 +67,7 @@ class Completions:
             dialect=asked.dialect,
             need=read_requirements(envelope.model, hints, config.routing),
             client=caller.name,
-            headers=shown_headers(scope["headers"]),
+            headers=masked_headers(scope["headers"]),
             received=received,
         )
         reply = AsgiReply(outgoing, request_id, asked.dialect)
@@ -106,7 +107,7 @@ class AsgiReply:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         headers = passed_headers(upstream)
         self._is_stream = length is None
@@ -116,7 +117,7 @@ class AsgiReply:
             headers += STREAM_HEADERS
         NexusHeaders(self._request_id, selected, selected.overhead_ms).inject_into(headers)
         self._tell({"type": "http.response.start", "status": status, "headers": headers})
-        return shown_headers(headers)
+        return masked_headers(headers)
 
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
@@ -143,7 +144,7 @@ class AsgiReply:
             self.send(self._border() + self._dialect.error_event(error))
         self.finish()
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         headers: RawHeaders = error_headers(error)
         NexusHeaders(self._request_id, selected).inject_into(headers)
@@ -153,7 +154,7 @@ class AsgiReply:
         self._tell({**start, "headers": [*headers, length]})
         self.send(body)
         self.finish()
-        return shown_headers(headers)
+        return masked_headers(headers)
 
     def _tell(self, message: Message) -> None:
         self._messages.append(message)
