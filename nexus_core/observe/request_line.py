@@ -132,8 +132,10 @@ def pretty_value(value: object) -> str:
     """A value after `key=`; quoted, as JSON, where it could be taken for something else."""
     if value is None or value == []:
         return "-"
-    if isinstance(value, str) and (value.isalnum() and value.isascii() or _BARE.fullmatch(value)):
-        return value
+    if isinstance(value, str):
+        is_word = value.isalnum() and value.isascii()
+        if is_word or _BARE.fullmatch(value):
+            return value
     return _as_compact_json(value)
 
 
