@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := nexus_core nexus_tui tests benchmarks screenshots
 
-.PHONY: demo test setup lint types layers unit format lock screenshots bench clean
+.PHONY: demo test setup lint types layers unit format lock screenshots bench bench-parts clean
 
 demo: $(READY)
 	$(BIN)/nexus --demo
@@ -54,16 +54,20 @@ lock: $(READY)
 screenshots: $(READY)
 	$(BIN)/python screenshots/make.py
 
+# Side by side with the floor, in one table: BENCH=--quick for a minute of it. Never a test.
+BENCH ?=
 bench: $(READY)
-	$(BIN)/python benchmarks/startup.py
+	-$(BIN)/python benchmarks/gateways.py $(BENCH)
+
+# What single parts take; harness.py tells own logic from the protocols, without a kernel.
+bench-parts: $(READY)
+	$(BIN)/python benchmarks/harness.py
 	$(BIN)/python benchmarks/calls.py
 	$(BIN)/python benchmarks/routing.py
 	$(BIN)/python benchmarks/names.py
-	$(BIN)/python benchmarks/passthrough.py
 	$(BIN)/python benchmarks/streams.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/money.py
-	$(BIN)/python benchmarks/dashboard.py
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,12 +1,13 @@
-"""How many calls of Nexus's own functions a chat request, a toggle and a drawing take.
+"""How many calls of Nexus's own functions requests, a toggle and a drawing take.
 
 Counted with `sys.setprofile` on the loop's thread: every call of a function that stands in
 nexus_core or nexus_tui. A coroutine or generator counts when it begins; how often one goes on after
 a pause stands beside. Comprehensions do not count (most are no functions since Python 3.12), nor
 does anything of a library. A border is crossed where a function of one package folder
 (nexus_tui.actions) calls one of another (nexus_tui.view), be it through a library such as Textual.
-The chat request goes from its parsed ASGI scope to its end, with its log line, and its backend
-answers over a socket; the toggle from the key to the screen at rest.
+A request goes from the bytes that its client sends to the last ones that it gets, with its ledger
+row and its log line; the toggle from the key to the screen at rest. What requests keep in memory
+is counted as well: in blocks of Python's allocator, and in objects that the garbage collector sees.
 
 Run: python benchmarks/calls.py [--json] [--top N]
 """
@@ -15,29 +16,33 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import gc
 import json
 import logging
 import os
 import sys
+import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from nexus_core.api.app import FrontDoor
+from benchmarks.fake_wires import ClientWire, FakeLoop, ask
+from benchmarks.loads import HOLD, LOADS, MODELS, as_request, chat_body
+from benchmarks.nexus_side import Swap, at_rest, backend_that_never_reads, nexus_in_this_loop
 from nexus_core.catalog import BackendType
-from nexus_core.config.schema import BackendConfig, Config, HealthCheckConfig, StorageConfig
-from nexus_core.gateway import Gateway, GatewayOptions
-from nexus_core.observe.log_ring import LogRing
+from nexus_core.config.schema import BackendConfig, Config, StorageConfig
+from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
-from nexus_tui.process.log_handlers import RingHandler
 from nexus_tui.sources.local import LocalSource
 
+WAITING, FINISHED = 32, 640  # requests that are looked at together
 BACKENDS = 50
 SIZE = (120, 62)  # columns, lines: every backend has its row
 QUIET_SECONDS = 0.3  # without a call of ours, and longer than a pause between two paintings
@@ -59,7 +64,8 @@ class Count:
     functions: Counter[tuple[str, str]] = field(default_factory=Counter)  # module, function
     borders: Counter[tuple[str, str]] = field(default_factory=Counter)  # folder to folder
     resumed: int = 0  # coroutines and generators that went on
-    sorts: int = 0  # by any function of ours
+    builtins: int = 0  # calls of C functions by any function of ours
+    sorts: int = 0  # of these
 
     @property
     def calls(self) -> int:
@@ -83,6 +89,7 @@ class Count:
             "modules": self.modules,
             "crossings": self.crossings,
             "resumed": self.resumed,
+            "builtins": self.builtins,
             "sorts": self.sorts,
             "histograms": self.histograms,
             "functions": {
@@ -122,8 +129,9 @@ def counting(count: Count) -> Generator[None]:
 
     def on_event(frame: FrameType, event: str, arg: object) -> None:
         if event == "c_call":
-            if getattr(arg, "__name__", "") in _SORTING and module_of(frame.f_code.co_filename):
-                count.sorts += 1
+            if module_of(frame.f_code.co_filename):
+                count.builtins += 1
+                count.sorts += getattr(arg, "__name__", "") in _SORTING
             return
         if event != "call" or frame.f_code.co_name in _NO_FUNCTIONS:
             return
@@ -150,121 +158,102 @@ def counting(count: Count) -> Generator[None]:
         sys.setprofile(None)
 
 
-# --- (a) a chat request ---------------------------------------------------------------------------
-
-_ANSWER = (
-    b'{"id":"1","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop",'
-    b'"message":{"role":"assistant","content":"hello"}}],'
-    b'"usage":{"prompt_tokens":9,"completion_tokens":1}}'
-)
-_BODY = b'{"model":"m","messages":[{"role":"user","content":"hi"}]}'
+# --- (a) requests ---------------------------------------------------------------------------------
 
 
-@asynccontextmanager
-async def local_server() -> AsyncGenerator[str]:
-    """The URL of a server on this machine that gives every request the same answer."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """What one request leaves in memory, or holds there, on average."""
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while True:
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = head.lower().partition(b"content-length:")[2].partition(b"\r\n")[0]
-                await reader.readexactly(int(length or b"0"))
-                kind = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
-                writer.write(kind + b"Content-Length: %d\r\n\r\n" % len(_ANSWER) + _ANSWER)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            writer.close()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    finally:
-        server.close()
-        await server.wait_closed()
+    blocks: float  # of Python's allocator
+    tracked: float  # objects that the garbage collector has to look at
 
 
-async def ask(door: FrontDoor) -> int:
-    """Put one request through the front door, as the HTTP server does; its status."""
-    headers = [
-        (b"host", b"localhost"),
-        (b"content-type", b"application/json"),
-        (b"content-length", b"%d" % len(_BODY)),
-    ]
-    scope: dict[str, Any] = {
-        "type": "http",
-        "asgi": {"version": "3.0"},
-        "http_version": "1.1",
-        "method": "POST",
-        "scheme": "http",
-        "path": "/v1/chat/completions",
-        "raw_path": b"/v1/chat/completions",
-        "query_string": b"",
-        "root_path": "",
-        "headers": headers,
-        "client": ("127.0.0.1", 1),
-        "server": ("127.0.0.1", 8000),
-    }
-    sent: list[dict[str, Any]] = []
-    incoming = [{"type": "http.request", "body": _BODY, "more_body": False}]
-    never = asyncio.Event()
+@dataclass
+class Requests:
+    """What requests take, by the names of LOADS, and what they keep."""
 
-    async def receive() -> dict[str, Any]:
-        if not incoming:
-            await never.wait()  # the client stays until it has its answer
-        return incoming.pop()
+    counts: dict[str, Count]
+    finished: Kept  # what stays of a whole answer, while it is listed
+    waiting: Kept  # what a stream holds that waits for its backend
 
-    async def send(message: Any) -> None:
-        sent.append(dict(message))
+    @property
+    def calls_a_read(self) -> float:
+        """Of a stream that is passed on, beyond what every request takes."""
+        added = self.counts["sse"].calls - self.counts["chat"].calls
+        return added / len(LOADS["sse"].reads)
 
-    await door(scope, receive, send)
-    return int(sent[0]["status"])
+    def calls_an_event(self, load: str) -> float:
+        """Of a translated stream, beyond a stream that is passed on."""
+        added = self.counts[load].calls - self.counts["sse"].calls
+        return added / LOADS[load].events
+
+
+async def count_requests() -> Requests:
+    """Requests of a warm gateway with everything on, from the first byte read to the last written.
+
+    Server, client and what lies between are the real ones; there is no kernel (fake_wires.py).
+    """
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FakeLoop)
+    with tempfile.TemporaryDirectory() as folder, _logging_as_it_was():
+        async with (
+            backend_that_never_reads() as url,
+            nexus_in_this_loop(url, Path(folder), Swap("counted")) as nexus,
+            loop.clients_of(nexus.port, WAITING) as clients,
+        ):
+            await at_rest()
+            counts = {}
+            for name, load in LOADS.items():
+                one_by_one = partial(_one_request, clients[:1], load.request)
+                counts[name] = await _fewest(one_by_one)
+            return Requests(counts, await _finished(clients), await _waiting(clients))
+
+
+async def _one_request(clients: list[ClientWire], request: bytes) -> Count:
+    await ask(clients, request, 3)  # warm: the connection is kept, and whatever is remembered is
+    count = Count()
+    with counting(count):
+        await ask(clients, request, 1)
+    return count
+
+
+async def _finished(clients: list[ClientWire]) -> Kept:
+    request = LOADS["chat"].request
+    await ask(clients, request, FINISHED)  # by now what grows in steps has grown
+    before = await _at_hand()
+    await ask(clients, request, FINISHED)
+    after = await _at_hand()
+    return Kept(*((more - less) / FINISHED for more, less in zip(after, before, strict=True)))
+
+
+async def _waiting(clients: list[ClientWire]) -> Kept:
+    """Afterwards the clients leave: their wires are closed with the block that gave them."""
+    body = chat_body(MODELS["openai"], is_stream=True, prompt=HOLD)
+    before = await _at_hand()
+    for client in clients:
+        client.protocol.data_received(as_request(body))
+    after = await _at_hand()
+    return Kept(*((more - less) / len(clients) for more, less in zip(after, before, strict=True)))
+
+
+async def _at_hand() -> tuple[int, int]:
+    """Blocks and tracked objects, once nothing goes on."""
+    await at_rest()
+    gc.collect()
+    return sys.getallocatedblocks(), len(gc.get_objects())
 
 
 @contextmanager
-def _logging_to(logs: LogRing) -> Generator[None]:
-    """As in a process of Nexus: its log lines are kept."""
-    root, handler = logging.getLogger(), RingHandler(logs)
-    level = root.level
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
+def _logging_as_it_was() -> Generator[None]:
+    root = logging.getLogger()
+    level, handlers = root.level, list(root.handlers)
     try:
         yield
     finally:
-        root.removeHandler(handler)
+        root.handlers[:] = handlers
         root.setLevel(level)
-
-
-async def count_chat() -> Count:
-    """One request for a local model, warm, not streamed: from its ASGI scope to its end."""
-    logs = LogRing()
-    with _logging_to(logs):
-        async with local_server() as url:
-            backend = BackendConfig(
-                name="local",
-                url=url,
-                type=BackendType.VLLM,
-                zone=PrivacyZone.RESTRICTED,
-                models={"m": "m"},
-            )
-            config = Config(
-                backends=(backend,),
-                health_check=HealthCheckConfig(enabled=False),
-                storage=StorageConfig(path=":memory:"),
-            )
-            gateway = Gateway(config, options=GatewayOptions(logs=logs))
-            door = FrontDoor(gateway)
-            async with gateway.running():
-                return await _fewest(lambda: _one_chat(door))
-
-
-async def _one_chat(door: FrontDoor) -> Count:
-    count = Count()
-    await ask(door)  # warm: the connection is kept, and whatever is remembered is
-    with counting(count):
-        status = await ask(door)
-    if status != 200:
-        raise SystemExit(f"the request was answered {status}")
-    return count
+        logging.captureWarnings(False)
 
 
 # --- (b), (c) the screen --------------------------------------------------------------------------
@@ -323,26 +312,27 @@ async def _fewest(measure: Callable[[], Any]) -> Count:
 # --- the report -----------------------------------------------------------------------------------
 
 
-def count_all() -> dict[str, Count]:
-    """The three counts by their names."""
-    chat = asyncio.run(count_chat())
-    toggle, drawing = asyncio.run(count_screen())
-    return {"chat": chat, "toggle": toggle, "drawing": drawing}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     parser.add_argument("--top", type=int, default=10, help="how many functions and borders")
     asked = parser.parse_args()
-    counts = count_all()
+    with asyncio.Runner(loop_factory=FakeLoop) as runner:
+        requests = runner.run(count_requests())
+    toggle, drawing = asyncio.run(count_screen())
+    counts = {**requests.counts, "toggle": toggle, "drawing": drawing}
     if asked.json:
         print(json.dumps({name: one.as_json(asked.top) for name, one in counts.items()}, indent=2))
         return
-    columns = ("calls", "modules", "crossings", "resumed", "sorts", "histograms")
+    columns = ("calls", "builtins", "modules", "crossings", "resumed", "sorts", "histograms")
     print(" " * 10 + "".join(f"{column:>12}" for column in columns))
     for name, one in counts.items():
         print(f"{name:10}" + "".join(f"{getattr(one, column):12}" for column in columns))
+    print(f"\ncalls a read: {requests.calls_a_read:.1f}")
+    for name in ("anthropic", "google"):
+        print(f"calls an event, {name}: {requests.calls_an_event(name):.1f}")
+    for title, kept in (("finished", requests.finished), ("waiting", requests.waiting)):
+        print(f"{title}: {kept.blocks:.1f} blocks, {kept.tracked:.1f} of them tracked")
     for name, one in counts.items():
         print(f"\n{name}: called most")
         for (module, function), number in one.functions.most_common(asked.top):

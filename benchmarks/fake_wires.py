@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
+from contextlib import ExitStack, asynccontextmanager
 from typing import Any
 
-import uvloop
-
 from benchmarks.loads import answer_to
+from nexus_tui.process.loop import NexusLoop
+
+LONGEST_SECONDS = 30  # of anything that is waited for; then something is broken
 
 _STREAM_END = b"\r\n0\r\n\r\n"
 
@@ -124,7 +126,10 @@ class Tickets:
 
 
 class BackendWire(Wire):
-    """A backend's connection: answers each request, a read in each turn of the loop."""
+    """A backend's connection: answers each request, a read in every second turn of the loop.
+
+    In the turn between, whoever waits for a read has it: no two of them come as one.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, wire: socket.socket) -> None:
         super().__init__(loop, wire)
@@ -140,11 +145,14 @@ class BackendWire(Wire):
         if self._is_closing:
             return
         if at + 1 < len(reads):
-            self._loop.call_soon(self._answer, reads, at + 1)
+            self._loop.call_soon(self._wait_a_turn, reads, at + 1)
         self.protocol.data_received(reads[at])
 
+    def _wait_a_turn(self, reads: tuple[bytes, ...], at: int) -> None:
+        self._loop.call_soon(self._answer, reads, at)
 
-class FakeLoop(uvloop.Loop):
+
+class FakeLoop(NexusLoop):
     """A loop whose connections are wires: accepted ones of clients, made ones to backends."""
 
     def __init__(self) -> None:
@@ -152,11 +160,23 @@ class FakeLoop(uvloop.Loop):
         self.accepted: list[ClientWire] = []
         self._has_accepted = asyncio.Event()
 
-    async def accepted_so_many(self, number: int) -> None:
-        """Return once that many connections were accepted."""
-        while len(self.accepted) < number:
-            self._has_accepted.clear()
-            await self._has_accepted.wait()
+    @asynccontextmanager
+    async def clients_of(self, port: int, number: int) -> AsyncGenerator[list[ClientWire]]:
+        """So many clients of whoever listens on that port, in this loop."""
+        before = len(self.accepted)
+        with ExitStack() as stack:
+            for _ in range(number):
+                stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            async with asyncio.timeout(LONGEST_SECONDS):
+                while len(self.accepted) < before + number:
+                    self._has_accepted.clear()
+                    await self._has_accepted.wait()
+            wires = self.accepted[before:]
+            try:
+                yield wires
+            finally:
+                for wire in wires:
+                    wire.close()
 
     async def connect_accepted_socket(
         self, protocol_factory: Callable[[], Any], sock: socket.socket, **_: Any
@@ -180,6 +200,17 @@ class FakeLoop(uvloop.Loop):
             sock.setblocking(False)
         wire = BackendWire(self, sock)
         return wire, attach(wire, protocol_factory)
+
+
+async def ask(clients: list[ClientWire], request: bytes, number: int) -> None:
+    """Return once a request was made and answered so often, by these clients together."""
+    loop = asyncio.get_running_loop()
+    tickets = Tickets(number, loop)
+    for client in clients:
+        client.request, client.tickets = request, tickets
+        loop.call_soon(client.ask)
+    async with asyncio.timeout(LONGEST_SECONDS):
+        await tickets.done
 
 
 def attach(wire: Wire, protocol_factory: Callable[[], Any]) -> Any:

@@ -17,7 +17,6 @@ import json
 import socket
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -28,15 +27,14 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
 from benchmarks.bare import BareClient, BareServer
-from benchmarks.fake_wires import BackendWire, ClientWire, FakeLoop, Tickets, attach
+from benchmarks.fake_wires import BackendWire, ClientWire, FakeLoop, ask, attach
 from benchmarks.floor import Floor, uvicorn_config
 from benchmarks.loads import LOADS, Load
-from benchmarks.nexus_side import Swap, nexus_in_this_loop
+from benchmarks.nexus_side import Swap, at_rest, backend_that_never_reads, nexus_in_this_loop
 from nexus_tui.process.loop import hold_gc, resume_gc
 
 CONNECTIONS = 16
 PASSES, ROUNDS = 5, 5
-LONGEST_SECONDS = 30  # of a round; then something is broken
 WARM_UP = 64  # requests of each side and load
 
 
@@ -54,27 +52,13 @@ class Side:
     async def measure(self, load: Load, requests: int) -> None:
         self.begin()
         gc.collect()
-        loop = asyncio.get_running_loop()
-        tickets = Tickets(requests, loop)
+        request = load.request
         began, began_all = time.thread_time(), time.process_time()
-        for client in self.clients:
-            client.request, client.tickets = load.request, tickets
-            loop.call_soon(client.ask)
-        async with asyncio.timeout(LONGEST_SECONDS):
-            await tickets.done
+        await ask(self.clients, request, requests)
         took = (time.thread_time() - began) / requests * 1e6
         took_all = (time.process_time() - began_all) / requests * 1e6
         self.cpu[load.name] = min(took, self.cpu.get(load.name, took))
         self.all_threads[load.name] = min(took_all, self.all_threads.get(load.name, took_all))
-
-
-@asynccontextmanager
-async def backend_that_never_reads() -> AsyncGenerator[str]:
-    """The URL of a socket that the kernel accepts for: real connections, at rest."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen(4096)
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
 
 
 @asynccontextmanager
@@ -115,28 +99,11 @@ async def bare_side(loop: FakeLoop) -> AsyncGenerator[Side]:
 @asynccontextmanager
 async def nexus_side(loop: FakeLoop, url: str, swap: Swap) -> AsyncGenerator[Side]:
     with tempfile.TemporaryDirectory() as folder:
-        async with nexus_in_this_loop(url, Path(folder), swap) as nexus:
-            before = len(loop.accepted)
-            address = ("127.0.0.1", nexus.port)
-            clients = [socket.create_connection(address) for _ in range(CONNECTIONS)]
-            async with asyncio.timeout(LONGEST_SECONDS):
-                await loop.accepted_so_many(before + CONNECTIONS)
-            try:
-                yield Side(swap.name, loop.accepted[before:], frozenset(LOADS), nexus.log_here)
-            finally:
-                for client in clients:
-                    client.close()
-                for wire in loop.accepted[before:]:
-                    wire.close()
-
-
-async def at_rest() -> None:
-    """Return once what is loaded after a start is loaded: a while passes almost without work."""
-    while True:
-        before = time.process_time()
-        await asyncio.sleep(0.3)
-        if time.process_time() - before < 0.03 and threading.active_count() < 50:
-            return
+        async with (
+            nexus_in_this_loop(url, Path(folder), swap) as nexus,
+            loop.clients_of(nexus.port, CONNECTIONS) as clients,
+        ):
+            yield Side(swap.name, clients, frozenset(LOADS), nexus.log_here)
 
 
 async def compare(

@@ -13,6 +13,8 @@ from typing import Any
 EVENTS_PER_READ = 4
 PROMPT = ("All happy families are alike; each unhappy family is unhappy in its own way. " * 3)[:200]
 CHUNKS = 100
+HOLD = "HOLD"  # a prompt that begins so gets the beginning of a stream, and then nothing
+_HOLD = f'"{HOLD}'.encode()
 
 _CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -157,6 +159,8 @@ LOADS: dict[str, Load] = {
 
 def answer_to(request: bytes) -> tuple[bytes, ...]:
     """The reads that answer a backend's request; its head and body must both be in it."""
+    if _HOLD in request:
+        return LOADS["sse"].reads[:2]
     target = request[: request.index(b"\r\n")]
     if b":streamGenerateContent" in target:
         return LOADS["google"].reads

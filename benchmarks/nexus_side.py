@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import sys
+import threading
+import time
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, fields, replace
@@ -72,6 +75,15 @@ class NexusSide:
 
 
 @asynccontextmanager
+async def backend_that_never_reads() -> AsyncGenerator[str]:
+    """The URL of a socket that the kernel accepts for: real connections, at rest."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(4096)
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@asynccontextmanager
 async def nexus_in_this_loop(url: str, folder: Path, swap: Swap) -> AsyncGenerator[NexusSide]:
     """Serve in the running loop, with backends of all types at one URL."""
     logs = LogRing()
@@ -87,6 +99,15 @@ async def nexus_in_this_loop(url: str, folder: Path, swap: Swap) -> AsyncGenerat
                 yield NexusSide(listener.getsockname()[1], handlers)
             finally:
                 stop.set()
+
+
+async def at_rest() -> None:
+    """Return once what is loaded after a start is loaded: a while passes almost without work."""
+    while True:
+        before = time.process_time()
+        await asyncio.sleep(0.3)
+        if time.process_time() - before < 0.03 and threading.active_count() < 50:
+            return
 
 
 def _handlers(stderr: Any, kind: str, logs: LogRing) -> list[logging.Handler]:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property, partial
+from importlib import import_module
 from random import Random
+from typing import TYPE_CHECKING
 
+from nexus_core import descriptors
+from nexus_core.background import in_background
 from nexus_core.config.schema import Config
-from nexus_core.control.config_file import ConfigControl, Configurable
-from nexus_core.control.execute import Operator
-from nexus_core.control.explainer import Explainer
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
-from nexus_core.discovery.watch import Discoverable, Discovery
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
@@ -32,6 +33,20 @@ from nexus_core.routing.scoring import Strategy
 from nexus_core.types import QueueState
 from nexus_core.upstream import create_engine
 from nexus_core.upstream.base import UpstreamEngine
+
+if TYPE_CHECKING:
+    from nexus_core.control.config_file import ConfigControl, Configurable
+    from nexus_core.control.execute import Operator
+    from nexus_core.control.explainer import Explainer
+    from nexus_core.discovery.watch import Discoverable, Discovery
+
+_FOR_IMPORTS = 8  # descriptors
+# Not needed to serve requests, so imported after the start.
+_FOR_PEOPLE = (
+    "nexus_core.control.execute",
+    "nexus_core.control.explainer",
+    "nexus_core.money.report",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,15 +106,29 @@ class Gateway:
         self.captures = Captures()
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
         self.discovery = options.discover(live, self.engine) if options.discover else None
-        files = options.files(live, self.discovery) if options.files else None
-        self.explainer = Explainer(live, parts, self.forwarder.contexts)
+        self._files = options.files
+        self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
-        self.operator = Operator(live, self.forwarder, self.fleet, self.captures, self._own, files)
 
     @property
     def config(self) -> Config:
         """What is in force; found backends are in the registry only."""
         return self.live.config
+
+    @cached_property
+    def operator(self) -> Operator:
+        """Who carries out operators' commands."""
+        from nexus_core.control.execute import Operator
+
+        files = self._files(self.live, self.discovery) if self._files else None
+        return Operator(self.live, self.forwarder, self.fleet, self.captures, self._own, files)
+
+    @cached_property
+    def explainer(self) -> Explainer:
+        """Who explains where a request would go."""
+        from nexus_core.control.explainer import Explainer
+
+        return Explainer(self.live, self._parts, self.forwarder.contexts)
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -110,6 +139,7 @@ class Gateway:
                     tasks.create_task(self.live.run(), name="accounting"),
                     tasks.create_task(self.health.run(), name="health-checks"),
                     tasks.create_task(self.cost_tracker.counter.run(), name="token-counts"),
+                    tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
                 if self.discovery is not None:
                     watching.append(tasks.create_task(self.discovery.run(), name="discovery"))
@@ -137,3 +167,11 @@ class Gateway:
         if self.queue is None:
             return None
         return QueueState(waiting=len(self.queue), max_size=self.config.queue.max_size)
+
+
+async def _import_for_people() -> None:
+    """Import, beside the loop, what a command or a report would else hold it up for."""
+    for module in _FOR_PEOPLE:
+        with suppress(OSError, ImportError):  # no descriptor left: then it is imported by its user
+            descriptors.require(_FOR_IMPORTS)
+            await in_background(partial(import_module, module))

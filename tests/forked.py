@@ -33,8 +33,9 @@ FORKS = sys.platform == "linux"  # the frameworks of macOS do not outlive a fork
 _MAX_REQUEST_BYTES = 128 * 1024
 _IMPORTED = (
     *("nexus_core.api.app", "nexus_core.api.listen.server", "nexus_core.config.load"),
-    *("nexus_core.control.check", "nexus_core.discovery", "nexus_core.gateway"),
-    *("nexus_core.upstream.aiohttp_engine", "nexus_core.upstream.httpx_engine"),
+    *("nexus_core.control.check", "nexus_core.discovery.new_config", "nexus_core.gateway"),
+    *("nexus_core.control.execute", "nexus_core.control.explainer", "nexus_core.money.report"),
+    *("nexus_core.upstream.http1", "nexus_core.upstream.httpx_engine"),
     *("nexus_tui.cli", "nexus_tui.process.log_handlers", "nexus_tui.process.loop"),
     "nexus_tui.process.serving",
 )
@@ -175,10 +176,8 @@ def prepare() -> None:
     """Import and load what the command may need; a test of that starts an interpreter."""
     for name in _IMPORTED:
         importlib.import_module(name)
-    from nexus_core.money import accounting
     from nexus_core.money.prices import Prices
 
-    accounting._TOKENIZERS.load()
     Prices({}).load()
     gc.freeze()
 

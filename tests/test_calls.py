@@ -1,13 +1,20 @@
-"""A request and a key take few calls: counted as `benchmarks/calls.py` does, held to limits."""
+"""Requests and a key take few calls: counted as `benchmarks/calls.py` does, held to limits."""
 
 from __future__ import annotations
 
 import asyncio
+from functools import cache
 
-from benchmarks.calls import BACKENDS, Count, count_chat, count_screen
+from benchmarks.calls import BACKENDS, Count, Requests, count_requests, count_screen
+from benchmarks.fake_wires import FakeLoop
 
-# At most. Lower them as the code gets leaner; nothing else stands in the way.
-CHAT_CALLS, CHAT_MODULES = 165, 39
+# At most. Lower them as the code gets leaner; nothing else stands in the way. Times are for
+# `make bench`: they are never a test.
+CHAT_CALLS, CHAT_BUILTINS, CHAT_MODULES = 310, 410, 64
+CALLS_A_READ = 14.0  # of a stream that is passed on
+CALLS_AN_EVENT = {"anthropic": 21.5, "google": 44.5}  # of a translated one, beyond that
+FINISHED_BLOCKS, FINISHED_TRACKED = 42, 17  # that one request leaves while it is listed
+WAITING_BLOCKS, WAITING_TRACKED = 190, 102  # that a stream holds while its backend is silent
 TOGGLE_CALLS, TOGGLE_CROSSINGS = 400, 150
 DRAWING_CALLS = 3_500  # some 70 for each row
 
@@ -18,11 +25,38 @@ def most_called(count: Count) -> str:
     return "\n".join(lines)
 
 
-def test_a_chat_request_takes_few_calls_in_few_modules() -> None:
-    count = asyncio.run(count_chat())
+@cache
+def requests() -> Requests:
+    with asyncio.Runner(loop_factory=FakeLoop) as runner:
+        return runner.run(count_requests())
 
-    assert 100 < count.calls <= CHAT_CALLS, most_called(count)
+
+def test_a_chat_request_takes_few_calls_in_few_modules() -> None:
+    count = requests().counts["chat"]
+
+    assert 20 < count.calls <= CHAT_CALLS, most_called(count)
+    assert count.builtins <= CHAT_BUILTINS
     assert count.modules <= CHAT_MODULES, sorted({module for module, _ in count.functions})
+
+
+def test_a_read_of_a_stream_takes_few_calls() -> None:
+    count = requests().counts["sse"]
+
+    assert 0 < requests().calls_a_read <= CALLS_A_READ, most_called(count)
+
+
+def test_an_event_of_a_translated_stream_takes_few_calls() -> None:
+    for name, limit in CALLS_AN_EVENT.items():
+        assert 0 < requests().calls_an_event(name) <= limit, most_called(requests().counts[name])
+
+
+def test_a_request_keeps_few_objects() -> None:
+    finished, waiting = requests().finished, requests().waiting
+
+    assert 1 < finished.blocks <= FINISHED_BLOCKS
+    assert finished.tracked <= FINISHED_TRACKED
+    assert 10 < waiting.blocks <= WAITING_BLOCKS
+    assert waiting.tracked <= WAITING_TRACKED
 
 
 def test_a_toggle_takes_few_calls_and_each_row_is_drawn_once() -> None:

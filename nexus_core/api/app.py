@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import secrets
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,29 +13,29 @@ from starlette.routing import Match
 from nexus_core import __version__, descriptors
 from nexus_core.api import status
 from nexus_core.api.admin import control, costs, events, explain, logs, requests
-from nexus_core.api.asgi.body import pass_over_body, read_command
+from nexus_core.api.asgi.body import pass_over_body, read_body, read_command
 from nexus_core.api.asgi.messages import (
     ClientLeftError,
     Incoming,
     Outgoing,
+    RawHeaders,
     Receive,
     Scope,
     Send,
     send_early,
 )
+from nexus_core.api.asgi.reply import AsgiReply, while_connected
 from nexus_core.api.auth import Guard
 from nexus_core.api.docs.page import add_docs
-from nexus_core.api.errors import JSON_TYPE, error_headers
+from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import REQUEST_ID
+from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.inference.serve import Completions
-from nexus_core.dialects.inbound import INBOUND, dialect_of
+from nexus_core.api.refusals import Refusals
+from nexus_core.dialects.inbound import INBOUND, Inbound, dialect_of
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
 from nexus_core.gateway import Gateway
-from nexus_core.observe.events import RequestRefused
 
-log = logging.getLogger(__name__)
-
-_DATA_PLANE = "/v1/"
 _CODES = {404: "not_found", 405: "method_not_allowed"}  # of what FastAPI refuses by itself
 
 
@@ -51,12 +49,13 @@ class MethodNotAllowedError(NexusError):
 
 
 class FrontDoor:
-    """The ASGI application: authentication, then the hot paths, then FastAPI."""
+    """The ASGI application: authentication, then inference requests, then FastAPI."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._guard = Guard(gateway.config.auth)
-        self._completions = Completions(gateway)
+        self.refusals = Refusals(gateway)
+        self.completions = Completions(gateway, self.refusals)
         self._rest = create_app(gateway)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -64,72 +63,60 @@ class FrontDoor:
         if scope["type"] != "http":
             await self._rest(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
-        incoming = Incoming(receive)
-        outgoing = Outgoing(send)
+        request_id = new_id()
+        incoming, outgoing = Incoming(receive), Outgoing(send)
         try:
             await self._serve(scope, incoming, outgoing, request_id)
         except ClientLeftError:
             return
-        except NexusError as error:
-            self._publish_refused(scope, request_id, error)
-            headers = [*error_headers(error), (REQUEST_ID, request_id.encode())]
-            await send_early(
-                incoming, send, error.status, headers, dialect_of(scope["path"]).error(error)
-            )
         except Exception as error:
-            if descriptors.is_shortage(error) and not outgoing.has_begun:
-                shortage = OutOfDescriptorsError.now()
-                headers = [*error_headers(shortage), (REQUEST_ID, request_id.encode())]
-                await send_early(
-                    incoming,
-                    send,
-                    shortage.status,
-                    headers,
-                    dialect_of(scope["path"]).error(shortage),
-                )
-                return
-            log.exception("failed request=%s path=%s", request_id, ascii(scope["path"]))
+            path: str = scope["path"]
             if outgoing.has_begun:
+                self.refusals.log_failure(error, path, request_id)
                 raise  # the answer is cut off: the client must see that
-            failure = NexusError(f"internal error; search the Nexus log for {request_id}")
-            headers = [JSON_TYPE, (REQUEST_ID, request_id.encode())]
-            await send_early(incoming, send, 500, headers, dialect_of(scope["path"]).error(failure))
+            refusal = self.refusals.of(error, path, request_id)
+            headers = [*error_headers(refusal), (REQUEST_ID, request_id.encode())]
+            body = dialect_of(path).error(refusal)
+            await send_early(incoming, send, refusal.status, headers, body)
+
+    @property
+    def max_body_bytes(self) -> int:
+        """The limit of a request's body."""
+        return self._gateway.live.config.server.max_body_bytes
+
+    def let_in(self, asked: Inbound, path: str, headers: RawHeaders, request_id: str) -> Arrival:
+        """Let an inference request in, before its body is read.
+
+        Raises:
+            NexusError: it is refused, as `Guard.admit` does.
+        """
+        return Arrival(asked, path, headers, self._guard.admit(path, headers), request_id)
 
     async def _serve(
         self, scope: Scope, incoming: Incoming, outgoing: Outgoing, request_id: str
     ) -> None:
-        caller = self._guard.admit(scope)
-        asked = INBOUND.get(scope["path"])
+        path, headers = scope["path"], scope["headers"]
+        asked = INBOUND.get(path)
         if asked is None:
+            self._guard.admit(path, headers)
             await self._rest(scope, await self._take_in(scope, incoming), outgoing)
-        elif scope["method"] != "POST":
-            raise MethodNotAllowedError(f"{scope['path']} takes POST, not {scope['method']}")
-        else:
-            await self._completions.serve(asked, scope, incoming, outgoing, caller, request_id)
+            return
+        arrival = self.let_in(asked, path, headers, request_id)
+        if scope["method"] != "POST":
+            raise MethodNotAllowedError(f"{path} takes POST, not {scope['method']}")
+        body = await read_body(scope, incoming, self.max_body_bytes)
+        reply = AsgiReply(arrival, outgoing)
+        serving = self.completions.serve(arrival, body, reply)
+        await while_connected(incoming.receive, reply, serving)
 
     async def _take_in(self, scope: Scope, receive: Receive) -> Receive:
         """The body before FastAPI sees the request: it would wait for any, of any size."""
-        max_bytes = self._gateway.config.server.max_body_bytes
         if scope["method"] == "POST" and self._is_served(scope):
-            return await read_command(scope, receive, max_bytes)
-        return await pass_over_body(scope, receive, max_bytes)
+            return await read_command(scope, receive, self.max_body_bytes)
+        return await pass_over_body(scope, receive, self.max_body_bytes)
 
     def _is_served(self, scope: Scope) -> bool:
         return any(route.matches(scope)[0] is Match.FULL for route in self._rest.routes)
-
-    def _publish_refused(self, scope: Scope, request_id: str, error: NexusError) -> None:
-        if not scope["path"].startswith(_DATA_PLANE):
-            return
-        self._gateway.bus.publish(
-            RequestRefused(
-                at=self._gateway.now(),
-                request_id=request_id,
-                path=scope["path"],
-                status=error.status,
-                code=error.code,
-            )
-        )
 
 
 def create_app(gateway: Gateway) -> FastAPI:

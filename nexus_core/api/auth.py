@@ -6,6 +6,7 @@ import hmac
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from nexus_core.api.asgi.messages import RawHeaders, Scope, header, header_values
 from nexus_core.config.loopback import is_loopback
@@ -24,6 +25,7 @@ _LOCAL_HOST = re.compile(
 )
 _FROM_WHERE = frozenset({b"host", b"origin", b"sec-fetch-site"})
 _MAX_PORT = 65535
+_LONGEST_LOCAL = len("127.255.255.255:65535")
 _FOREIGN_SITES = frozenset({b"cross-site", b"same-site"})
 
 
@@ -45,19 +47,20 @@ class Guard:
         admin = auth.admin_key
         self._admins = (ClientKey(name="admin", value=admin),) if admin else self._clients
 
-    def admit(self, scope: Scope) -> Caller:
+    def admit(self, path: str, headers: RawHeaders) -> Caller:
         """Let a request in.
 
-        The path is the one that is routed by: what a URL rebuilt from the Host header says is the
-        client's to choose.
+        Args:
+            path: that is routed by: what a URL rebuilt from the Host header says is the client's
+                to choose.
+            headers: with lower-case names.
 
         Raises:
             AuthenticationError: a key is needed, and there is none or a wrong one.
             PermissionDeniedError: the key, the Host or the Origin is not for this surface.
             InvalidRequestError: there are two Hosts.
         """
-        path: str = scope["path"]
-        told = [pair for pair in scope["headers"] if pair[0] in _FROM_WHERE]
+        told = [pair for pair in headers if pair[0] in _FROM_WHERE]
         hosts = [value.decode("latin-1") for name, value in told if name == b"host"]
         if len(hosts) > 1:
             raise InvalidRequestError("duplicate Host header", param="Host")
@@ -68,13 +71,13 @@ class Guard:
         allowed, elsewhere = self._clients, self._admins
         if _is_admin(path):
             allowed, elsewhere = elsewhere, allowed
-        return _check_key(scope, allowed, elsewhere) if allowed else _NAMELESS
+        return _check_key(headers, allowed, elsewhere) if allowed else _NAMELESS
 
 
 def _check_key(
-    scope: Scope, allowed: tuple[ClientKey, ...], elsewhere: tuple[ClientKey, ...]
+    headers: RawHeaders, allowed: tuple[ClientKey, ...], elsewhere: tuple[ClientKey, ...]
 ) -> Caller:
-    presented = _presented(scope)
+    presented = _presented(headers)
     if presented is None:
         raise AuthenticationError("missing client key; send it as Authorization: Bearer KEY")
     name = _match(presented, allowed)
@@ -119,13 +122,15 @@ def is_from_here(scope: Scope) -> bool:
     )
 
 
-def _presented(scope: Scope) -> bytes | None:
-    bearer = header(scope, b"authorization")
-    if bearer is not None:
-        scheme, _, value = bearer.partition(" ")
-        return value.strip().encode("latin-1") if scheme.lower() == "bearer" else None
-    key = header(scope, b"x-api-key")
-    return None if key is None else key.strip().encode("latin-1")
+def _presented(headers: RawHeaders) -> bytes | None:
+    key = None
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, bearer = value.partition(b" ")
+            return bearer.strip() if scheme.lower() == b"bearer" else None
+        if name == b"x-api-key" and key is None:
+            key = value.strip()
+    return key
 
 
 def _match(presented: bytes, keys: Iterable[ClientKey]) -> str | None:
@@ -148,6 +153,8 @@ def _check_local(host: str, told: RawHeaders) -> None:
             "Host must be 127.0.0.1, localhost or [::1] until client keys are configured "
             "(NEXUS_API_KEYS)"
         )
+    if len(told) == 1:
+        return  # the Host
     own = (f"http://{host}".lower(), f"https://{host}".lower())
     for name, value in told:
         if name == b"origin" and value.decode("latin-1").lower() not in own:
@@ -162,5 +169,10 @@ def _check_local(host: str, told: RawHeaders) -> None:
 
 def _is_local(host: str) -> bool:
     """Whether a Host header names this machine and nothing else."""
+    return len(host) <= _LONGEST_LOCAL and _names_this_machine(host)
+
+
+@lru_cache(maxsize=64)
+def _names_this_machine(host: str) -> bool:
     found = _LOCAL_HOST.fullmatch(host)
     return found is not None and int(found[1] or 0) <= _MAX_PORT

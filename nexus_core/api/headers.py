@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from functools import lru_cache
+from itertools import chain
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
 
-from nexus_core.api.asgi.messages import RawHeaders, Scope
+from nexus_core.api.asgi.messages import RawHeaders
+from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
 from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import NO_HINTS, RoutingHints
-from nexus_core.types import BudgetStatus, Cost, PrivacyZone
+from nexus_core.types import BudgetStatus, Cost, PrivacyZone, RouteReason
 from nexus_core.upstream.base import Headers
 
 RawHeader: TypeAlias = tuple[bytes, bytes]
@@ -47,63 +49,103 @@ STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")
 _OF_ONE_ANSWER = frozenset({REQUEST_ID, _OVERHEAD})
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
-_CREDENTIALS = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"cookie",
-        b"x-api-key",
-        b"api-key",
-        b"x-goog-api-key",
-    }
-)
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
+# Headers with credentials, as they are kept.
+_MASKED = {
+    name: (name, b"***")
+    for name in (
+        *(b"authorization", b"proxy-authorization", b"cookie"),
+        *(b"x-api-key", b"api-key", b"x-goog-api-key"),
+    )
+}
 
 
-@dataclass(frozen=True, slots=True)
-class NexusHeaders:
-    """The X-Nexus-* response headers of an answer."""
+class Block(NamedTuple):
+    """Response headers, in their order."""
 
-    request_id: str
-    selected: SelectedRoute | None  # None: no backend was reached
-    overhead_ms: float | None = None  # None: the answer is Nexus's own
+    pairs: tuple[tuple[bytes, bytes], ...]
+    lines: bytes  # the same as they are sent, each with its line end
 
-    def inject_into(self, headers: RawHeaders) -> None:
-        """Append them."""
-        headers.append((REQUEST_ID, self.request_id.encode()))
-        if self.selected is None:
-            return
-        backend = self.selected.backend
-        headers += [
-            (b"x-nexus-backend", backend.name.encode()),
-            (b"x-nexus-backend-type", backend.type.location.encode()),
-            (b"x-nexus-route-reason", self.selected.reason.value.encode()),
-            (b"x-nexus-privacy-zone", backend.zone.value.encode()),
-            (b"x-nexus-model", quote(self.selected.model, safe="/:@+,;=~ ()[]").encode()),
-        ]
-        if self.selected.cost is not None:
-            headers.append((b"x-nexus-cost-estimated", shown_cost(self.selected.cost).encode()))
-        if self.selected.budget is not BudgetStatus.NORMAL:
-            headers.append((b"x-nexus-budget-status", self.selected.budget.value.encode()))
-        if self.selected.dropped:
-            headers.append((b"x-nexus-dropped-params", ", ".join(self.selected.dropped).encode()))
-        if self.overhead_ms is not None:
-            headers.append((_OVERHEAD, b"%.1f" % self.overhead_ms))
+
+def block(*pairs: tuple[bytes, bytes]) -> Block:
+    """The block of these headers."""
+    return Block(pairs, b"".join([b"%b: %b\r\n" % pair for pair in pairs]))
+
+
+def joined(*blocks: Block) -> Block:
+    """One block after the other."""
+    pairs, lines = zip(*blocks, strict=True)
+    return Block(tuple(chain.from_iterable(pairs)), b"".join(lines))
+
+
+def nexus_headers(
+    request_id: str, selected: SelectedRoute | None, overhead_ms: float | None = None
+) -> Block:
+    """The X-Nexus-* response headers of an answer.
+
+    Args:
+        selected: None: no backend was reached.
+        overhead_ms: None: the answer is Nexus's own.
+    """
+    own_id = block((REQUEST_ID, request_id.encode()))
+    if selected is None:
+        return own_id
+    backend = selected.backend
+    route = _route_block(backend.name, backend.type, selected.reason, backend.zone, selected.model)
+    last: RawHeaders = []
+    if selected.cost is not None:
+        last.append((b"x-nexus-cost-estimated", shown_cost(selected.cost).encode()))
+    if selected.budget is not BudgetStatus.NORMAL:
+        last.append((b"x-nexus-budget-status", selected.budget.value.encode()))
+    if selected.dropped:
+        last.append((b"x-nexus-dropped-params", ", ".join(selected.dropped).encode()))
+    if overhead_ms is not None:
+        last.append((_OVERHEAD, b"%.1f" % overhead_ms))
+    return joined(own_id, route, block(*last))
+
+
+@lru_cache(maxsize=1024)
+def _route_block(
+    backend: str, kind: BackendType, reason: RouteReason, zone: PrivacyZone, model: str
+) -> Block:
+    """What all answers by this route have in common."""
+    return block(
+        (b"x-nexus-backend", backend.encode()),
+        (b"x-nexus-backend-type", kind.location.encode()),
+        (b"x-nexus-route-reason", reason.value.encode()),
+        (b"x-nexus-privacy-zone", zone.value.encode()),
+        (b"x-nexus-model", quote(model, safe="/:@+,;=~ ()[]").encode()),
+    )
 
 
 def shown_cost(cost: Cost) -> str:
     """Format a cost in US dollars, with enough digits for small costs."""
-    return f"${cost.usd:.{9 if 0 < cost.nano_usd < 1000 else 6}f}"
+    nano_usd = cost.nano_usd
+    if 0 < nano_usd < 1000:
+        return f"$0.{nano_usd:09d}"
+    micro_usd, rest = divmod(nano_usd, 1000)
+    if rest > 500 or (rest == 500 and micro_usd & 1):  # half to even, as Decimal rounds
+        micro_usd += 1
+    return f"${micro_usd // 1_000_000}.{micro_usd % 1_000_000:06d}"
 
 
 def passed_headers(upstream: Headers) -> RawHeaders:
     """Response headers of a backend that pass, by allow-list; the first of each name."""
-    passed: dict[str, str] = {}
+    passed: dict[bytes, bytes] = {}
     for name, value in upstream:
-        if name in _PASSED or name.startswith(_PASSED_PREFIXES):
-            passed.setdefault(name, value)
-    return [
-        (name.encode("latin-1"), _UNSAFE.sub("?", value).encode()) for name, value in passed.items()
-    ]
+        known = _passed_name(name)
+        if known is not None and known not in passed:
+            is_plain = value.isascii() and value.isprintable()
+            passed[known] = (value if is_plain else _UNSAFE.sub("?", value)).encode()
+    return list(passed.items())
+
+
+@lru_cache(maxsize=512)
+def _passed_name(name: str) -> bytes | None:
+    """The name of a header that passes, as it is sent; None of every other."""
+    if name in _PASSED or (name.startswith(_PASSED_PREFIXES) and _TOKEN.fullmatch(name)):
+        return name.encode()
+    return None
 
 
 def masked_headers(headers: Iterable[RawHeader]) -> KeptHeaders:
@@ -122,8 +164,8 @@ _shared_get = _shared.get
 
 def _share(pair: RawHeader) -> RawHeader:
     name, value = pair
-    if name in _CREDENTIALS:
-        return name, b"***"
+    if (masked := _MASKED.get(name)) is not None:
+        return masked
     if name in _OF_ONE_ANSWER or len(name) + len(value) > _SHORT:
         return pair
     if len(_shared) >= _MOST_SHARED:
@@ -132,14 +174,14 @@ def _share(pair: RawHeader) -> RawHeader:
     return pair
 
 
-def read_hints(scope: Scope, backends: Collection[str]) -> RoutingHints:
+def read_hints(headers: RawHeaders, backends: Collection[str]) -> RoutingHints:
     """Read the routing hints in X-Nexus-* request headers; of two values the stricter counts.
 
     Raises:
         InvalidRequestError: a value is not allowed; `param` names the header.
     """
     told: dict[str, list[str]] = {}
-    for name, value in scope["headers"]:
+    for name, value in headers:
         if name.startswith(b"x-nexus-"):
             told.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1").strip())
     if not told:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from importlib import import_module
 from typing import Any
@@ -13,6 +12,7 @@ from fastapi.responses import PlainTextResponse, Response
 from nexus_core import __version__
 from nexus_core.api.auth import is_from_here
 from nexus_core.api.models import find_model, list_models
+from nexus_core.background import in_background
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import cooldown_as_json
@@ -66,11 +66,11 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Metrics for Prometheus."""
-        await asyncio.to_thread(_load_metrics)
+        await in_background(_load_metrics)
         from nexus_core.api import metrics
 
-        numbers = metrics.read(gateway)
-        text = await asyncio.to_thread(metrics.render, numbers)
+        numbers = await metrics.read(gateway)
+        text = await in_background(lambda: metrics.render(numbers))
         return Response(text, media_type=metrics.CONTENT_TYPE)
 
     return router

@@ -111,6 +111,7 @@ def load_config(
             "unusable": tuple(b for b in backends if isinstance(b, UnusableBackend)),
             "path": path.absolute() if path else None,
             "notes": tuple(_notes(environ)),
+            "outdated": tuple(_outdated(document.values)),
         }
     )
 
@@ -123,6 +124,8 @@ def _checked(values: dict[str, Any], problems: Problems) -> Config:
     prepared = _without_computed(values, (), problems)
     if is_object(auth := values.get("auth")):
         prepared["auth"] = _without_computed(auth, ("auth",), problems)
+    if is_object(server := values.get("server")) and _is_old_engine(server):
+        prepared["server"] = {**server, "upstream": "http1"}
     if is_list(backends := values.get("backends")):
         prepared["backends"] = [
             _prepared_backend(backend, ("backends", index), problems)
@@ -145,6 +148,17 @@ def _without_computed(table: dict[str, Any], path: KeyPath, problems: Problems) 
     for key in computed:
         problems.add((*path, key), unknown_key((*path, key)), is_key=True)
     return {key: value for key, value in table.items() if key not in computed}
+
+
+def _is_old_engine(server: Mapping[str, object]) -> bool:
+    """Whether the file names the library that HTTP/1.1 was left to before."""
+    return server.get("upstream") == "aiohttp"
+
+
+def _outdated(values: Mapping[str, Any]) -> Iterator[str]:
+    """One for each value that has another name now."""
+    if is_object(server := values.get("server")) and _is_old_engine(server):
+        yield 'server.upstream: "aiohttp" is now "http1", and is read as that; correct the file'
 
 
 def _prepared_backend(backend: object, path: KeyPath, problems: Problems) -> object:

@@ -9,50 +9,26 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias, assert_never
+from typing import assert_never
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT, Array, InlineTable, Item
 
+from nexus_core.config.changes import (
+    AddBackend,
+    Change,
+    ChangeRefusedError,
+    SetBackend,
+    SetZone,
+)
 from nexus_core.config.load import load_config
 from nexus_core.config.schema import BackendConfig
 from nexus_core.config.toml_lines import locate
 from nexus_core.errors import ConfigError
-from nexus_core.types import JsonObject, PrivacyZone, is_object
+from nexus_core.types import JsonObject, is_object
 
 _BOM = "\ufeff"
-
-
-class ChangeRefusedError(Exception):
-    """A change was not saved; the file is unchanged, and the message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class SetBackend:
-    """Set a key of one backend; None removes the key."""
-
-    backend: str
-    key: Literal["enabled", "tier", "priority"]
-    value: bool | int | None
-
-
-@dataclass(frozen=True, slots=True)
-class AddBackend:
-    """Add a backend to the file, such as a discovered one."""
-
-    backend: BackendConfig
-
-
-@dataclass(frozen=True, slots=True)
-class SetZone:
-    """A zone switch: reported in the notes, since the file has no key for it."""
-
-    zone: PrivacyZone
-    enabled: bool
-
-
-Change: TypeAlias = SetBackend | AddBackend | SetZone
 
 
 @dataclass(frozen=True, slots=True)

@@ -140,7 +140,7 @@ class ServerConfig(Section):
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     max_response_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024
     shutdown_grace_seconds: Annotated[float, Field(ge=0), AT_START] = 10
-    upstream: Annotated[Literal["aiohttp", "httpx"], AT_START] = "aiohttp"
+    upstream: Annotated[Literal["http1", "httpx"], AT_START] = "http1"
 
 
 class ClientKey(Section):
@@ -259,6 +259,7 @@ class Config(Section):
     path: Path | None = None  # the file it came from
     unusable: tuple[UnusableBackend, ...] = ()
     notes: tuple[str, ...] = ()  # for people: what was passed over in the environment
+    outdated: tuple[str, ...] = ()  # for people: values that have another name now
 
 
 # Fields of the sections that are worked out and never written in the file; list indexes left out.
@@ -267,6 +268,7 @@ COMPUTED: frozenset[KeyPath] = frozenset(
         ("path",),
         ("unusable",),
         ("notes",),
+        ("outdated",),
         ("auth", "api_keys"),
         ("auth", "admin_key"),
         ("backends", "api_key"),

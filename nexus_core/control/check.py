@@ -51,6 +51,9 @@ def check_config(
     yield _origin(config)
     for note in config.notes:
         yield Finding(Level.OK, "environment", note)
+    for value in config.outdated:
+        text, _, hint = value.partition("; ")
+        yield Finding(Level.WARNING, "configuration", text, hint)
     for unusable in config.unusable:
         about = f'backend "{unusable.name}"'
         text, _, hint = unusable.why.removeprefix(f"{about}: ").partition("; ")

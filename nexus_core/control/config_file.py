@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from nexus_core.config.save import (
-    Change,
-    ChangeRefusedError,
-    ConfigDiff,
-    plan_changes,
-    write,
-    write_new,
-)
+from nexus_core.background import in_background
+from nexus_core.config.changes import Change, ChangeRefusedError
+from nexus_core.config.save import ConfigDiff, plan_changes, write, write_new
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Outcome
 from nexus_core.control.reload import ReloadPlan
@@ -65,7 +60,7 @@ class ConfigControl:
             InvalidRequestError: the file is refused; each of its problems is a line.
         """
         with _in_lines():
-            config = await asyncio.to_thread(self._read, self._target.config.path)
+            config = await in_background(partial(self._read, self._target.config.path))
         plan = self._target.plan_reload(config)
         if plan.is_empty:
             ended = 0 if only_plan else self._target.clear_cooldowns()
@@ -86,13 +81,13 @@ class ConfigControl:
         if path is None:
             return await self._save_first(only_plan=only_plan)
         with _in_lines():
-            diff = await asyncio.to_thread(plan_changes, path, self._target.unsaved_changes())
+            diff = await in_background(partial(plan_changes, path, self._target.unsaved_changes()))
             lines = (*diff.text.splitlines(), *diff.notes)
             if not diff.text:
                 return Outcome(message="nothing to save", lines=diff.notes)
             if only_plan:
                 return Outcome(message=f"changes to be saved to {path}", lines=lines)
-            await asyncio.to_thread(self._write, diff)
+            await in_background(partial(self._write, diff))
         return Outcome(message=f"saved to {path}", lines=lines)
 
     def _write(self, diff: ConfigDiff) -> None:
@@ -106,7 +101,7 @@ class ConfigControl:
         if only_plan:
             return Outcome(message=f"changes to be saved to {path}", lines=lines)
         with _in_lines():
-            await asyncio.to_thread(write_new, path, text, self._environ, replace=False)
+            await in_background(partial(write_new, path, text, self._environ, replace=False))
         return Outcome(message=f"saved to {path}", lines=lines)
 
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import TYPE_CHECKING
 
-from nexus_core.config.save import Change
+from nexus_core.config.changes import Change
 from nexus_core.config.schema import BackendConfig, Config
-from nexus_core.control.reload import ReloadPlan, plan_reload
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.observe.events import ConfigReloaded
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.types import CooldownEnd, ProbeResult
+
+if TYPE_CHECKING:
+    from nexus_core.control.reload import ReloadPlan
 
 log = logging.getLogger(__name__)
 
@@ -69,6 +72,8 @@ class LiveConfig:
 
     def plan_reload(self, config: Config) -> ReloadPlan:
         """Plan a reload: the changes that another configuration would make."""
+        from nexus_core.control.reload import plan_reload  # not needed to serve
+
         fleet, at = self.registry.snapshots(), self.registry.clock()
         return plan_reload(self.config, config, fleet, self._parts.strategy, at)
 

@@ -63,8 +63,8 @@ class Opening(Protocol):
     def state(self) -> OpeningState: ...
 
     @property
-    def held(self) -> bytearray:
-        """All bytes fed so far."""
+    def held(self) -> bytes | bytearray:
+        """The bytes fed so far, where they will be passed on as they came."""
         ...
 
     @property
@@ -101,8 +101,8 @@ class StreamReader(Protocol):
     def service_tier(self) -> str | None: ...
 
     @property
-    def text_bytes(self) -> int:
-        """Bytes of the model's text so far."""
+    def unreported_bytes(self) -> int:
+        """Bytes of the model's text so far that no reported usage covers."""
         ...
 
     @property

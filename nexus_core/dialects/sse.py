@@ -8,7 +8,10 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-from nexus_core.types import JsonObject
+import msgspec
+
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.types import JsonObject, JsonValue
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -143,6 +146,84 @@ class SseParser:
         if not data:
             return None
         return SseEvent(event or "message", b"\n".join(data).decode("utf-8", "replace"), self._id)
+
+
+class EventSplitter:
+    """Cut a byte stream into the bytes of its events, without the blank lines between them.
+
+    As SseParser does, but without reading them; all lines come out with line feeds. A stream with
+    lone carriage returns, or a line that does not end, goes through SseParser.
+    """
+
+    def __init__(self) -> None:
+        self._held = b""  # of an event that has not ended
+        self._is_begun = False
+        self._parser: SseParser | None = None  # of a stream that needs it, from then on
+
+    def feed(self, chunk: bytes) -> list[bytes]:
+        """The events that are complete with these bytes; some may be comments.
+
+        Raises:
+            ValueError: a line or an event is longer than the limits of SseParser.
+        """
+        if self._parser is not None:
+            return [_as_bytes(event) for event in self._parser.feed(chunk)]
+        data = self._held + chunk if self._held else chunk
+        if not self._is_begun:
+            if len(data) < len(_BOM):
+                self._held = data
+                return []
+            self._is_begun = True
+            data = data.removeprefix(_BOM)
+        if b"\r" in data:
+            data = data.replace(b"\r\n", b"\n")
+        # A carriage return at the very end may be the first half of a line end.
+        if data.find(b"\r", 0, -1) >= 0 or len(self._held) > MAX_LINE_BYTES:
+            self._held, self._parser = b"", SseParser()
+            return [_as_bytes(event) for event in self._parser.feed(data)]
+        events = data.split(b"\n\n")
+        self._held = events.pop()
+        return events
+
+    def finish(self) -> list[bytes]:
+        """What is left of a stream that ended without its blank line."""
+        if self._parser is not None:
+            return [_as_bytes(event) for event in self._parser.finish()]
+        held, self._held = self._held, b""
+        if held.endswith(b"\r"):
+            self._parser = SseParser()
+            return [*map(_as_bytes, self._parser.feed(held)), *self.finish()]
+        return [held] if held else []
+
+
+def _as_bytes(event: SseEvent) -> bytes:
+    """An event as it might have come; its data is kept, line by line."""
+    lines = "\n".join(f"data: {line}" for line in event.data.split("\n"))
+    return f"event: {event.event}\n{lines}".encode()
+
+
+def read_event(data: bytes) -> SseEvent | None:
+    """Read one event of an EventSplitter; None for a comment."""
+    name, start = "message", 0
+    if data.startswith(b"event: ") and (end := data.find(b"\n")) > 0:
+        name, start = data[7:end].decode("utf-8", "replace"), end + 1
+    if name and data.startswith(b"data: ", start) and data.find(b"\n", start) < 0:
+        return SseEvent(name, data[start + 6 :].decode("utf-8", "replace"))
+    # A byte order mark is one at the beginning of a stream only.
+    return next(SseParser().feed(b"\n" + data + b"\n\n"), None)
+
+
+def read_data(event: SseEvent) -> JsonValue:
+    """Parse the JSON that an event carries.
+
+    Raises:
+        ValueError: as `parse_json`.
+    """
+    try:
+        value: JsonValue = msgspec.json.decode(event.data)
+    except (ValueError, RecursionError):  # a lone surrogate, a number beyond floats, or no JSON
+        return parse_json(event.data)
+    return value
 
 
 def encode_event(data: JsonObject) -> bytes:

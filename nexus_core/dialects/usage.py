@@ -78,9 +78,9 @@ class _Found(NamedTuple):
 
 def may_report_usage(data: bytes) -> bool:
     """Whether a line or chunk may report usage; under a microsecond for one that does not."""
-    if b'"usage"' in data or b'"timings"' in data or b'eval_count"' in data:
-        return _REPORTED.search(data) is not None
-    return False
+    empty = data.count(b'"usage":null') + data.count(b'"usage": null')
+    may = data.count(b'"usage"') > empty or b'"timings"' in data or b'eval_count"' in data
+    return may and _REPORTED.search(data) is not None
 
 
 def read_usage(fields: Mapping[str, JsonValue]) -> TokenUsage | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 
-from nexus_core.config.save import AddBackend, Change, SetBackend, SetZone
+from nexus_core.config.changes import AddBackend, Change, SetBackend, SetZone
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.fleet.health import HealthChecks
 from nexus_core.fleet.registry import BackendSnapshot, Registry

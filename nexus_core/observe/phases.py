@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import TypeAlias, assert_never
 
 from nexus_core.observe.events import (
     AttemptFailed,
-    Considered,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
@@ -17,7 +15,7 @@ from nexus_core.observe.events import (
     RequestRefused,
     RouteDecided,
 )
-from nexus_core.observe.record import RequestRecord, as_bytes
+from nexus_core.observe.record import DecisionToTell, RequestRecord, as_bytes
 
 
 class Phase(IntEnum):
@@ -158,13 +156,6 @@ _MAKERS: dict[Phase, Callable[[RequestRecord, int], NexusEvent]] = {
 # Back to a record --------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Told:
-    """A decision as an event tells of it."""
-
-    considered: tuple[Considered, ...]
-
-
 def record_of(event: RequestReceived | RequestRefused) -> RequestRecord:
     """A new record of a request that came, or of a call that was refused before it was routed."""
     if isinstance(event, RequestRefused):
@@ -195,7 +186,7 @@ def take(record: RequestRecord, event: RequestEvent) -> Phase:
             record.backend, record.backend_type = event.backend, event.backend_type
             record.zone, record.reason = event.zone, event.reason
             record.route_model, record.resolved = event.model, event.resolved
-            record.decision = _Told(event.considered)
+            record.decision = DecisionToTell(event.considered)
         case AttemptFailed():
             phase = Phase.FAILED
             record.failures = (*record.failures, event)
@@ -218,7 +209,7 @@ def _take_end(record: RequestRecord, event: RequestFinished) -> None:
         setattr(record, name, getattr(event, name))
     record.ended_at, record.answer_headers = event.at, as_bytes(event.headers)
     record.route_model = event.model if event.backend is not None else None
-    record.decision = _Told(event.considered)
+    record.decision = DecisionToTell(event.considered)
     if record.attempts != event.attempts:  # the events of some were not seen
         record.failures = tuple(
             AttemptFailed(at=event.at, request_id=event.request_id, attempt=attempt)

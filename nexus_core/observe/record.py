@@ -33,6 +33,13 @@ class Deciding(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class DecisionToTell:
+    """Of a decision only what is told of it."""
+
+    considered: tuple[Considered, ...]
+
+
 @dataclass(slots=True, eq=False)
 class RequestRecord:
     """One request, however far it is: numbers and references only, never a prompt or an answer.

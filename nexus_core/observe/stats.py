@@ -153,34 +153,37 @@ class Stats:
             self.overhead.add(record.overhead_ms)
         if record.reason is not None:
             self.reasons[record.reason] += 1
-        totals: list[Histogram] = []  # beside that of all requests
+        total_ms = record.total_ms or 0.0
         if self.under_way.pop(record.request_id, None) is not None:
-            totals.append(self.durations[record.endpoint, known_status(status)])
-        if record.backend is not None and record.backend_type is not None:
-            backend = self.backends[record.backend]
-            totals.append(backend.total)
-            self._count_answer(record, backend)
-            self._count_money(record, backend)
-            if record.backend_type.is_cloud:
-                self.cloud_answers += 1
-            else:
-                self.local_answers += 1
-        self.total.add(record.total_ms or 0.0, *totals)
+            self.total.add(total_ms, self.durations[record.endpoint, known_status(status)])
+        else:
+            self.total.add(total_ms)
+        if record.backend is None or record.backend_type is None:
+            return
+        backend = self.backends[record.backend]
+        backend.total.add(total_ms)
+        self._count_end(record, backend)
+        self._count_tokens(record, backend)
+        self._count_money(record, backend)
+        if record.backend_type.is_cloud:
+            self.cloud_answers += 1
+        else:
+            self.local_answers += 1
 
-    def _count_answer(self, record: RequestRecord, backend: BackendStats) -> None:
+    def _count_end(self, record: RequestRecord, backend: BackendStats) -> None:
         backend.answers += 1
-        operation = record.operation
         # An attempt that failed was counted then, even if its answer is what the client gets.
-        if not record.failures or all(
-            event.attempt.backend != record.backend for event in record.failures
-        ):
-            error, is_of_backend = _answer_error(record)
-            if is_of_backend:
-                backend.failures += 1
-                backend.errors[error] += 1
-            if operation is not None:
-                operation.duration[error].add(_last_attempt_ms(record))
-        usage, counted = record.usage, record.counted
+        if any(event.attempt.backend == record.backend for event in record.failures):
+            return
+        error, is_of_backend = _answer_error(record)
+        if is_of_backend:
+            backend.failures += 1
+            backend.errors[error] += 1
+        if record.operation is not None:
+            record.operation.duration[error].add(_last_attempt_ms(record))
+
+    def _count_tokens(self, record: RequestRecord, backend: BackendStats) -> None:
+        usage, counted, operation = record.usage, record.counted, record.operation
         if usage is None or counted is CountMethod.ESTIMATED or counted is CountMethod.EXACT:
             return  # Nexus's own count is no report of the backend
         self.prompt_tokens += usage.prompt_tokens

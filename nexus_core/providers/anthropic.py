@@ -23,7 +23,8 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
 from nexus_core.providers.http import HttpAgent
 from nexus_core.providers.model_list import ListPage, read_page
-from nexus_core.providers.translated import StreamTranslator, dump_body, translated
+from nexus_core.providers.translated import dump_body, translated
+from nexus_core.providers.translated_stream import StreamTranslator
 from nexus_core.types import JsonObject, JsonValue, is_list, is_object
 from nexus_core.upstream.base import Headers, MaySend
 
@@ -70,6 +71,7 @@ class AnthropicAgent(HttpAgent):
                 call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
             ),
             AnthropicAnswer(call),
+            self.keys,
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
         )

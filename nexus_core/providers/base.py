@@ -8,14 +8,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.base import Dialect, ErrorReport, Opening
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
 from nexus_core.tokens.count import THREAD_FROM_BYTES
 from nexus_core.types import ProbeResult
-from nexus_core.upstream.base import Headers, MaySend, UpstreamProtocolError, UpstreamResponse
+from nexus_core.upstream.base import (
+    Headers,
+    MaySend,
+    UpstreamError,
+    UpstreamProtocolError,
+    UpstreamResponse,
+)
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
 
@@ -28,9 +34,9 @@ class WayBack:
     remember: Callable[[], None]  # that this backend takes no additions
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True, eq=False)
 class Call:
-    """A request in one backend's format, ready to be sent."""
+    """A request in one backend's format, ready to be sent; it does not change any more."""
 
     path: str
     body: bytes = field(repr=False)
@@ -48,6 +54,72 @@ def call_mapping(call: Call) -> CallMapping:
     return UNCHANGED if call.translation is None else call.translation.calls
 
 
+class AnswerStream(Protocol):
+    """One streamed answer on its way: the backend's bytes in, the client's bytes out.
+
+    Until it is known what the answer is, its bytes go into `opening`; then `begin` gives what is
+    due so far, and `read` takes the rest.
+    """
+
+    @property
+    def opening(self) -> Opening: ...
+
+    @property
+    def usage(self) -> TokenUsage | None:
+        """The usage reported so far; None before the first report."""
+        ...
+
+    @property
+    def service_tier(self) -> str | None: ...
+
+    @property
+    def unreported_bytes(self) -> int:
+        """Bytes of the model's text that no reported usage covers."""
+        ...
+
+    @property
+    def report(self) -> ErrorReport | None:
+        """The error event that was passed on in the middle of the stream."""
+        ...
+
+    @property
+    def failure(self) -> UpstreamError | None:
+        """What ends the stream behind the bytes that were given last."""
+        ...
+
+    @property
+    def is_ended(self) -> bool:
+        """Whether the end mark came."""
+        ...
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing belongs to the answer any more: the end mark's event has ended."""
+        ...
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the answer is complete, with an end mark or without."""
+        ...
+
+    @property
+    def unfinished(self) -> bytes:
+        """A line that has not ended: read, and not passed on."""
+        ...
+
+    def begin(self) -> bytes:
+        """The client's first bytes."""
+        ...
+
+    def read(self, data: bytes) -> bytes:
+        """What these bytes are for the client; may be empty."""
+        ...
+
+    def finish(self) -> bytes:
+        """The client's last bytes, after the end of the body or of the answer."""
+        ...
+
+
 class Response(Protocol):
     """A backend's answer in its call's dialect: status, headers, and the body still to be read."""
 
@@ -62,11 +134,15 @@ class Response(Protocol):
         """Usage known beside the body, which may not report it."""
         ...
 
-    async def read(self) -> bytes | None:
+    @property
+    def stream(self) -> AnswerStream | None:
+        """The translation of what `read` gives; None where that is in the call's dialect."""
+        ...
+
+    async def read(self) -> bytes:
         """The body's next bytes as they arrive; empty at its end.
 
-        None: nothing for the client came, but the backend is alive. Cancelling a read of a stream
-        loses nothing: the next one gives it.
+        Cancelling a read of a stream loses nothing: the next one gives it.
 
         Raises:
             UpstreamError: it ended early, or with an error of the provider.
@@ -167,9 +243,10 @@ class KeyCutter:
             return data
         if self._key in data:
             data = data.replace(self._key, self.MARK)
-        for sign in self._signs:
-            if sign in data:
-                return self._escaped.sub(self.MARK, data)
+        if b"\\" in data:  # else nothing is escaped
+            for sign in self._signs:
+                if sign in data:
+                    return self._escaped.sub(self.MARK, data)
         return data
 
     def cut_headers(self, headers: Headers) -> Headers:
@@ -213,9 +290,7 @@ async def read_whole(response: Response | UpstreamResponse, max_bytes: int) -> b
     """
     parts: list[bytes] = []
     size = 0
-    while (piece := await response.read()) != b"":
-        if piece is None:
-            continue
+    while piece := await response.read():
         size += len(piece)
         if size > max_bytes:
             raise UpstreamProtocolError(f"answer over {max_bytes} bytes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from nexus_core.background import read_long
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
@@ -12,7 +13,7 @@ from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.observe.events import TokenUsage
-from nexus_core.providers.base import Call, Response, read_whole
+from nexus_core.providers.base import AnswerStream, Call, Response, read_whole
 from nexus_core.providers.details import (
     Details,
     DetailsReader,
@@ -81,7 +82,7 @@ class LocalAgent(OpenAIAgent):
             status, listed = await self.get_small(source.path)
             if status != 200:
                 return None
-        details = source.read(parse_json(listed), listing.names)
+        details = await read_long(lambda raw: source.read(parse_json(raw), listing.names), listed)
         if not source.shows_each:
             return details
         await self._show_new(listing.names)
@@ -137,6 +138,8 @@ def _is_text(given: object) -> bool:
 
 class ReencodedResponse:
     """A whole embeddings answer, converted from floats to base64."""
+
+    stream: AnswerStream | None = None
 
     def __init__(self, response: Response, max_bytes: int) -> None:
         self.status = response.status

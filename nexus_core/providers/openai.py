@@ -14,7 +14,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
-from nexus_core.providers.base import Call, Response, WayBack
+from nexus_core.providers.base import AnswerStream, Call, Response, WayBack
 from nexus_core.providers.http import AgentSettings, HttpAgent
 from nexus_core.providers.translated import dump_body
 from nexus_core.types import JsonObject, Operation, is_object
@@ -26,10 +26,13 @@ log = logging.getLogger(__name__)
 class PlainResponse:
     """An answer relayed unchanged; its usage is in its body."""
 
+    __slots__ = ("close", "headers", "read", "status")
+    stream: AnswerStream | None = None
+    usage: TokenUsage | None = None
+
     def __init__(self, response: UpstreamResponse) -> None:
         self.status = response.status
         self.headers = response.headers
-        self.usage: TokenUsage | None = None
         self.read = response.read
         self.close = response.close
 

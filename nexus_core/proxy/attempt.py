@@ -54,7 +54,7 @@ class FailedAttempt:
     route: SelectedRoute  # whose failure it is
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Attempt:
     """One exchange with the first candidate of a decision, whose slot is already held."""
 
@@ -75,7 +75,7 @@ class Attempt:
         agent = parts.agents[backend.name]
         selected = SelectedRoute(backend, choice.upstream_model, self.decision.reason)
         may_send = partial(parts.registry.still_holds, backend)
-        exchange = Exchange(agent, self.flight.server, may_send, parts.now)
+        exchange = Exchange(agent, self.flight.server, self.flight.deadlines, may_send, parts.now)
         try:
             self.flight.blame.begin(self.decision)
             if backend.zone is not PrivacyZone.RESTRICTED:  # no prompt is kept from those that are
@@ -117,7 +117,8 @@ class Attempt:
         try:
             answer = await exchange.open(call)
             if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
-                await progress.counted()
+                is_reported = answer.relay is None and answer.usage is not None
+                await progress.counted(is_reported=is_reported)
             progress.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             if name in registry.cooldowns.circuits:
@@ -165,18 +166,16 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
     if answer.relay is None:
         reply.send(answer.body)
     else:
-        await _relay(flight, selected, answer.body, answer.relay)
+        await _relay(flight, selected, answer.relay)
     reply.finish()
 
 
-async def _relay(
-    flight: InFlight, selected: SelectedRoute, first: bytes, relay: StreamRelay
-) -> None:
+async def _relay(flight: InFlight, selected: SelectedRoute, relay: StreamRelay) -> None:
     """Relay a stream to its end, and note its reported usage."""
     name, model = selected.backend.name, selected.model
     idle, is_whole = flight.server.idle_timeout_seconds, False
     try:
-        await relay.pass_on(first, flight.reply, idle)
+        await relay.pass_on(flight.reply, idle)
     except UpstreamError as error:
         why = relay.cut_text(str(error))
         flight.blame.add(name, model, why)

@@ -13,6 +13,8 @@ from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedE
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
 from nexus_core.providers.base import ReportedError, WayBack, read_whole
+from nexus_core.providers.passed_stream import PassedStream
+from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.content_type import as_json, as_stream, labelled_for
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
@@ -29,13 +31,13 @@ from nexus_core.upstream.base import (
 _MAY_NAME_WAIT = frozenset({429, 503, 529})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Answer:
     """An answer that can be passed on: whole, or as a stream whose first bytes are here."""
 
     status: int
     headers: Headers
-    body: bytes  # the whole of it, or a stream's first bytes
+    body: bytes  # the whole of it; empty of a stream
     relay: StreamRelay | None  # None: the answer is whole
     usage: TokenUsage | None = None
     service_tier: str | None = None  # as the answer says
@@ -76,16 +78,17 @@ class Exchange:
         self,
         agent: InferenceAgent,
         server: ServerConfig,
+        deadlines: Deadlines,
         may_send: Callable[[], bool],
         now: Callable[[], float] = time.time,
     ) -> None:
         self.agent = agent
         self._server = server
+        self._deadlines = deadlines
         self._may_send = may_send  # asked once more when there is a connection
         self._now = now  # seconds since the epoch: some waits are told as a moment
         self.is_sent = False  # the backend may have read it
         self._response: Response | None = None
-        self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, call: Call) -> Answer:
@@ -94,11 +97,12 @@ class Exchange:
         Raises:
             AttemptFailedError: nothing may be passed on from this backend.
         """
-        limit = self._server.first_byte_timeout_seconds if call.is_streaming else None
+        limit, deadlines = self._server.first_byte_timeout_seconds, self._deadlines
         started = time.monotonic()
+        if call.is_streaming:
+            deadlines.wait_at = asyncio.get_running_loop().time() + limit
         try:
-            async with asyncio.timeout(limit):
-                return await self._ask(call)
+            return await self._ask(call)
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -119,10 +123,13 @@ class Exchange:
             return self._reported(error, call)
         except UpstreamError as error:
             raise self._failed(self.agent.keys.cut_text(str(error))) from error
-        except TimeoutError as error:
+        except (asyncio.CancelledError, TimeoutError) as error:
+            if isinstance(error, asyncio.CancelledError) and not deadlines.wait_ran_out():
+                raise
             why = f"no first byte within {limit:g} s"
             raise self._failed(why, status=504, code="upstream_timeout") from error
         finally:
+            deadlines.wait_at = NEVER
             self.seconds = time.monotonic() - started
 
     @property
@@ -146,7 +153,7 @@ class Exchange:
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
-            self._relay = self._response = None
+            self._response = None
             self._response = await self.agent.send(
                 plain := refused.way_back.plain(), self._is_about_to_send
             )
@@ -170,18 +177,23 @@ class Exchange:
 
     async def _begin(self, response: Response, headers: Headers, call: Call) -> Answer:
         """The answer to a request for a stream, whatever its label says."""
-        self._relay = relay = StreamRelay(
+        keys = self.agent.keys
+        stream = response.stream
+        if stream is None:
+            reader = call.dialect.read_stream(
+                call.request, keys.cut_text, hides_usage=call.adds_usage
+            )
+            stream = PassedStream(reader, keys)
+        relay = StreamRelay(
             response,
-            self.agent.keys,
-            call.dialect.read_stream(
-                call.request, self.agent.keys.cut_text, hides_usage=call.adds_usage
-            ),
+            stream,
+            keys,
+            self._deadlines,
             model=call.model,
             max_inflated_bytes=self._server.max_response_bytes,
         )
         state = await relay.begin()
         opening = relay.opening
-        held = bytes(opening.held)
         if state is OpeningState.FAULTY and opening.report is not None:
             fault = judge_report(opening.report, None, call.model)
             return self._faulty(fault, headers, opening.reported.encode(), call, is_inside=True)
@@ -189,13 +201,13 @@ class Exchange:
             raise self._failed("answered with neither an event stream nor JSON")
         if state is not OpeningState.WHOLE:
             shown = as_stream(headers, call.dialect.stream_type)
-            return Answer(response.status, shown, held, relay)
-        limit = self._server.max_response_bytes
+            return Answer(response.status, shown, b"", relay)
+        limit, held = self._server.max_response_bytes, bytes(opening.held)
         rest = await relay.rest(limit - len(held))
         if rest is None:
             raise self._failed(f"answer over max_response_bytes ({limit})")
         body = held + rest
-        whole = self._whole(response.status, headers, self.agent.keys.cut(body), call)
+        whole = self._whole(response.status, headers, keys.cut(body), call)
         if whole.status >= 400:
             return whole
         try:

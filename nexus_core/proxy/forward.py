@@ -13,6 +13,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
 from nexus_core.proxy.attempt import Attempt, FailedAttempt, ProxyParts, deliver
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.deadlines import Deadlines, Sweeper
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
@@ -46,6 +47,7 @@ class Forwarder:
         self.contexts = ContextBuilder(parts.registry, parts.strategy, parts.cost_tracker, queue)
         self._plans = PlanTable(self.contexts)
         self._running: set[InFlight] = set()
+        self._sweeper = Sweeper()
         self._is_ending = False
         self._idle = asyncio.Event()
         self._idle.set()
@@ -66,9 +68,8 @@ class Forwarder:
     def end_all(self) -> None:
         """End every request in flight, streams with an error event, and every later one."""
         self._is_ending = True
-        at = asyncio.get_running_loop().time()
         for flight in self._running:
-            flight.end(_shutting_down(), at)
+            flight.end(_shutting_down())
 
     def end_zone(self, zone: PrivacyZone) -> int:
         """End the requests in flight at the zone's backends; gives their number."""
@@ -79,7 +80,6 @@ class Forwarder:
         return self._end(f'backend "{name}"', lambda backend: backend.name == name)
 
     def _end(self, what: str, is_meant: Callable[[BackendSnapshot], bool]) -> int:
-        at = asyncio.get_running_loop().time()
         ended = 0
         for flight in self._running:
             progress = flight.progress
@@ -87,7 +87,7 @@ class Forwarder:
                 progress.route.backend if progress.route and progress.is_at_backend else None
             )
             if at_backend is not None and is_meant(at_backend):
-                ended += flight.end(_switched_off(what), at)
+                ended += flight.end(_switched_off(what))
         return ended
 
     async def forward(self, request: ProxyRequest, reply: Reply) -> None:
@@ -115,17 +115,20 @@ class Forwarder:
             progress.finished()
 
     async def _within_deadline(self, progress: RequestProgress, reply: Reply) -> None:
-        server, parts = self._server, self._parts
-        deadline = asyncio.timeout(0 if self._is_ending else server.request_timeout_seconds)
+        if self._is_ending:
+            raise _shutting_down()
+        server, parts, loop = self._server, self._parts, asyncio.get_running_loop()
+        deadlines = Deadlines(loop.time() + server.request_timeout_seconds)
         blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
-        ended_with = _shutting_down() if self._is_ending else None
-        flight = InFlight(progress, reply, blame, server, deadline, ended_with)
+        flight = InFlight(progress, reply, blame, server, deadlines)
+        self._running.add(flight)
+        self._sweeper.watch(deadlines)
+        self._idle.clear()
         try:
-            async with deadline:
-                self._running.add(flight)
-                self._idle.clear()
-                await self._try_candidates(flight)
-        except TimeoutError as error:
+            await self._try_candidates(flight)
+        except asyncio.CancelledError as error:
+            if not deadlines.request_ran_out():
+                raise
             too_late = UpstreamFailedError(flight.too_late, status=504, code="upstream_timeout")
             raise flight.ended_with or too_late from error
         except (OSError, ImportError) as error:  # of something that is opened or imported late
@@ -133,6 +136,8 @@ class Forwarder:
                 raise OutOfDescriptorsError.now() from error
             raise
         finally:
+            deadlines.close()
+            self._sweeper.forget(deadlines)
             self._running.discard(flight)
             if not self._running:
                 self._idle.set()
@@ -141,7 +146,8 @@ class Forwarder:
         progress, tried = flight.progress, dict[str, str]()
         last: FailedAttempt | None = None  # what the client is told if nobody answers
         tracker = self._cost_tracker
-        if tracker.prices.packaged is None or not tracker.opened.is_set():
+        has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
+        if has_no_prices or not tracker.opened.is_set():
             await self._wait_for_spending(progress)
         try:
             number, most = 1, self._routing.max_retries + 1
@@ -174,11 +180,8 @@ class Forwarder:
     async def _wait_for_spending(self, progress: RequestProgress) -> None:
         """Wait until the month's spending is known: only then may money be spent."""
         tracker = self._cost_tracker
-        has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
-        if tracker.opened.is_set() and not has_cloud:
-            return
         started = time.monotonic()
-        await tracker.ready(wants_prices=has_cloud)
+        await tracker.ready(wants_prices=self._registry.has_cloud)
         progress.waited(time.monotonic() - started)
 
     async def _decide(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:

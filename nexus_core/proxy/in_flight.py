@@ -1,13 +1,13 @@
-"""A request in flight: its progress, its reply, its deadline, and how to end it early."""
+"""A request in flight: its progress, its reply, its deadlines, and how to end it early."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass, field
 
 from nexus_core.config.schema import ServerConfig
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.deadlines import Deadlines
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import Reply
 
@@ -20,24 +20,23 @@ class InFlight:
     reply: Reply
     blame: Blame
     server: ServerConfig
-    deadline: asyncio.Timeout = field(repr=False)
+    deadlines: Deadlines = field(repr=False)
     ended_with: UpstreamFailedError | None = None  # ended before its deadline, by `end`
 
-    def end(self, error: UpstreamFailedError, at: float) -> bool:
-        """End it at a time on the loop's clock; the client gets `error`.
+    def end(self, error: UpstreamFailedError) -> bool:
+        """End it at once; the client gets `error`.
 
         False if its deadline has already passed, which can't be changed any more.
         """
-        if self.deadline.expired():
+        if not self.deadlines.end():
             return False
         self.ended_with = error
-        self.deadline.reschedule(at)
         return True
 
     @property
     def has_run_out(self) -> bool:
         """Whether its deadline has passed; False if `end` was called."""
-        return self.ended_with is None and self.deadline.expired()
+        return self.ended_with is None and self.deadlines.has_ended
 
     @property
     def too_late(self) -> str:

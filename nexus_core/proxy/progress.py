@@ -14,7 +14,7 @@ from nexus_core.money.ledger_schema import ledger_row
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
 from nexus_core.observe.phases import Phase, decided
-from nexus_core.observe.record import KeptHeaders, RequestRecord
+from nexus_core.observe.record import DecisionToTell, KeptHeaders, RequestRecord
 from nexus_core.observe.request_line import log_request
 from nexus_core.proxy.charge import Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
@@ -130,10 +130,14 @@ class RequestProgress:
         """Sampling hints were dropped, which the selected backend's model does not support."""
         self.dropped_hints = hints
 
-    async def counted(self) -> None:
-        """Wait until the prompt's tokens are counted; usually done when an answer begins."""
+    async def counted(self, *, is_reported: bool) -> None:
+        """Wait until the prompt's tokens are counted; usually done when an answer begins.
+
+        Args:
+            is_reported: a whole answer came, with its usage: then their count is not used.
+        """
         if self.charge is not None:
-            await self.charge.counted(self.now())
+            await self.charge.counted(self.now(), is_reported=is_reported)
 
     def attempt_failed(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""
@@ -228,10 +232,8 @@ class RequestProgress:
         total_ms = (time.monotonic() - self.request.received) * 1000
         if self.charge is not None:
             self._write_money(self.charge.settle(self.reported_usage or _NOTHING_REPORTED, at))
-        if record.decision is not self.decision:  # the last decision was that nobody can
-            if record.attempt:
-                self._keep_decided()
-            record.decision = self.decision
+        if self.decision is not None and self.decision is not record.decision:
+            self._refused_by(self.decision)
         if record.status is None:
             record.status = CLIENT_LEFT
         begun, upstream_ms = record.first_byte_ms, self.upstream_seconds * 1000
@@ -258,6 +260,12 @@ class RequestProgress:
         record = self.record
         if len(record.replaced) < record.attempt:
             record.replaced = (*record.replaced, decided(record, record.attempt))
+
+    def _refused_by(self, decision: RouteDecision) -> None:
+        """The last decision was that nobody can: of its moment no more is kept than was told."""
+        if self.record.attempt:
+            self._keep_decided()
+        self.record.decision = DecisionToTell(decision.considered)
 
     def _write_money(self, money: Settlement) -> None:
         record = self.record

@@ -1,14 +1,15 @@
-"""Relay a stream line by line, and detect its beginning and end."""
+"""Relay a stream as it comes, and find out how it begins and ends."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from nexus_core.dialects.base import Opening, OpeningState, StreamReader
+from nexus_core.dialects.base import Opening, OpeningState
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Response
-from nexus_core.providers.base import KeyCutter
+from nexus_core.providers.base import AnswerStream, KeyCutter
+from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.fault import Fault, judge_report
 from nexus_core.proxy.reply import Reply
 from nexus_core.upstream.base import UpstreamError, UpstreamProtocolError
@@ -18,9 +19,8 @@ from nexus_core.upstream.decoding import GZIP, Inflated
 # that somebody is there, though, and clients show that: it waits for company no longer than this.
 PREFACE_SECONDS = 0.5
 _MAX_HELD_BYTES = 1024 * 1024  # before there is content
-_MAX_LINE_BYTES = 64 * 1024  # of a line that has not ended; a longer one passes in parts
 _AFTER_DONE_SECONDS = 1.0  # for the rest of the last event
-_NO_EVENT = frozenset((b":", b"\n", b"\r"))  # how comments and blank lines begin, in any format
+_NO_EVENT = b":\n\r"  # how comments and blank lines begin, in any format
 
 
 class StreamFaultError(Exception):
@@ -32,69 +32,64 @@ class StreamFaultError(Exception):
 
 
 class StreamRelay:
-    """Relay of a server-sent stream, which detects how it ended.
-
-    Only whole lines are passed on, so that a stream that breaks can be ended with an event of our
-    own that the client is able to read.
-    """
+    """Relay of one streamed answer: reads it, and writes what its `stream` makes of each read."""
 
     def __init__(
         self,
         response: Response,
+        stream: AnswerStream,
         keys: KeyCutter,
-        reader: StreamReader,
+        deadlines: Deadlines,
         *,
         model: str = "",
         max_inflated_bytes: int = 32 * 1024 * 1024,
     ) -> None:
         """
         Args:
-            reader: of the format that the stream is in.
             model: by the backend's own name.
             max_inflated_bytes: of a stream that is compressed although nobody asked for that.
         """
-        self.opening: Opening = reader.opening
-        self._reader = reader
-        self._response = response
-        self._read: Callable[[], Awaitable[bytes | None]] = response.read
+        self.opening: Opening = stream.opening
+        self._stream = stream
+        self._read: Callable[[], Awaitable[bytes]] = response.read
         self._keys = keys
+        self._deadlines = deadlines
         self._model = model
         self._max_inflated = max_inflated_bytes
-        self._held = b""
-        self._line_end = b"\n"
-        self._told: TokenUsage | None = None  # the usage as it was last told
-        self._is_told_on = False  # it is told again as the answer grows
 
     async def begin(self) -> OpeningState:
-        """Read until it is known what the answer is; what was read stands in `opening.held`.
+        """Read until it is known what the answer is, or a preface has waited long enough.
 
         Raises:
-            UpstreamProtocolError: it ended before its first content.
+            UpstreamError: it ended before its first content, or with an error.
+            TimeoutError: `deadlines.wait_at` came first.
         """
-        opening, released = self.opening, None
+        opening, deadlines = self.opening, self._deadlines
         loop = asyncio.get_running_loop()
-        while opening.state in (OpeningState.WAITING, OpeningState.PREFACE):
-            if opening.state is OpeningState.PREFACE and released is None:
+        is_first, latest, released = True, deadlines.wait_at, NEVER
+        while (state := opening.state) is OpeningState.WAITING or state is OpeningState.PREFACE:
+            if state is OpeningState.PREFACE and released == NEVER:
                 released = loop.time() + PREFACE_SECONDS
+                deadlines.wait_at = min(latest, released)
             try:
-                async with asyncio.timeout_at(released):
-                    chunk = await self._read()
-            except TimeoutError:
+                chunk = await self._read()
+            except asyncio.CancelledError:
+                if latest < released or not deadlines.wait_ran_out():
+                    raise
+                if latest <= loop.time():
+                    raise TimeoutError from None
                 break  # it is late: what is here goes out
-            if chunk is None:
-                continue
             if not chunk:
                 if opening.end() in (OpeningState.WAITING, OpeningState.PREFACE):
                     raise UpstreamProtocolError(_ended_empty(opening))
                 break
-            if not opening.held and GZIP.startswith(chunk[:2]):
+            if is_first and GZIP.startswith(chunk[:2]):
                 self._read = Inflated(chunk, self._read, "gzip", self._max_inflated).read
-                continue
-            opening.feed(chunk)
-            if len(opening.held) > _MAX_HELD_BYTES and opening.state is OpeningState.WAITING:
+            else:
+                state = opening.feed(chunk)
+            is_first = False
+            if len(opening.held) > _MAX_HELD_BYTES and state is OpeningState.WAITING:
                 raise UpstreamProtocolError("no content within the first MiB of its stream")
-        if b"\n" not in opening.held and b"\r" in opening.held:
-            self._line_end = b"\r"
         return opening.state
 
     async def rest(self, max_bytes: int) -> bytes | None:
@@ -103,65 +98,83 @@ class StreamRelay:
         None: it is longer than `max_bytes`.
         """
         parts: list[bytes] = []
-        while (chunk := await self._read()) != b"":
-            parts.append(chunk or b"")
-            max_bytes -= len(parts[-1])
+        while chunk := await self._read():
+            parts.append(chunk)
+            max_bytes -= len(chunk)
             if max_bytes < 0:
                 return None
         return b"".join(parts)
 
-    async def pass_on(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
-        """Send everything to the client, beginning with `first`.
+    async def pass_on(self, reply: Reply, idle_timeout_seconds: float) -> None:
+        """Send everything to the client, beginning with what was read up to the first content.
 
         Raises:
             UpstreamError: the stream broke off.
             TimeoutError: nothing came for `idle_timeout_seconds`.
             StreamFaultError: all is passed on, and an error event was among it.
         """
+        stream = self._stream
         try:
-            await self._pass_all(first, reply, idle_timeout_seconds)
-        except (UpstreamError, TimeoutError):
-            if not self._reader.is_ended and self._reader.report is None:
-                raise  # else all is here, whatever becomes of the connection
-        if self._held:
-            await self._send_now(self._held, reply)
-            self._held = b""
-        if self._reader.report is not None:
-            raise StreamFaultError(judge_report(self._reader.report, None, self._model))
-        if not self.is_complete:
+            await self._pass_all(reply, idle_timeout_seconds)
+        except asyncio.CancelledError:
+            if not self._deadlines.wait_ran_out():
+                raise
+            if not self._has_all:
+                raise TimeoutError from None
+        except UpstreamError:
+            if not self._has_all:
+                raise
+        finally:
+            self._deadlines.wait_at = NEVER
+        if last := stream.finish():
+            reply.send(last)
+        if stream.failure is not None:
+            raise stream.failure
+        if stream.report is not None:
+            raise StreamFaultError(judge_report(stream.report, None, self._model))
+        if not stream.is_complete:
             raise UpstreamProtocolError("the stream ended without its end marker")
 
-    async def _pass_all(self, first: bytes, reply: Reply, idle_timeout_seconds: float) -> None:
+    @property
+    def _has_all(self) -> bool:
+        """Everything is here, whatever becomes of the connection."""
+        return self._stream.is_ended or self._stream.report is not None
+
+    async def _pass_all(self, reply: Reply, idle_timeout_seconds: float) -> None:
         """Until the end of the event that is the end mark, or of the stream."""
-        await self._send(first, reply)
-        loop, reader = asyncio.get_running_loop(), self._reader
-        ends = loop.time() + idle_timeout_seconds
-        async with asyncio.timeout_at(ends) as idle:
-            while not (reader.is_ended and reader.is_between_events):
-                chunk = await self._read()
-                if chunk is None:  # nothing for the client
-                    ends = loop.time() + idle_timeout_seconds
-                    idle.reschedule(ends)
-                    continue
-                if not chunk:
+        stream, deadlines, read = self._stream, self._deadlines, self._read
+        loop = asyncio.get_running_loop()
+        shown = stream.begin()
+        is_alive, ends, began = True, 0.0, 0.0
+        while True:
+            if shown:
+                reply.send(shown)
+                await reply.drain()  # the client may read as slowly as it likes
+            if stream.failure is not None:
+                raise stream.failure
+            if is_alive:
+                ends = loop.time() + idle_timeout_seconds
+            else:  # a comment: the time runs on, but for what the client took to read it
+                ends += loop.time() - began
+            if stream.is_ended:
+                if stream.is_over:
                     return
-                idle.reschedule(None)  # the client may read as slowly as it likes
-                begins = self._held or chunk
-                is_alive = begins[:1] not in _NO_EVENT or _has_event(self._held + chunk)
-                began = 0.0 if is_alive else loop.time()
-                await self._send(chunk, reply)
-                if reader.is_ended:
-                    ends = loop.time() + _AFTER_DONE_SECONDS
-                elif is_alive:
-                    ends = loop.time() + idle_timeout_seconds
-                else:  # a comment: the time runs on, but for what the client took to read it
-                    ends += loop.time() - began
-                idle.reschedule(ends)
+                ends = loop.time() + _AFTER_DONE_SECONDS
+            deadlines.wait_at = ends
+            data = await read()
+            deadlines.wait_at = NEVER
+            if not data:
+                return
+            begins = stream.unfinished or data
+            is_alive = begins[0] not in _NO_EVENT or _has_event(stream.unfinished + data)
+            if not is_alive:
+                began = loop.time()
+            shown = stream.read(data)
 
     @property
     def is_complete(self) -> bool:
         """The stream said that it is over."""
-        return self._reader.is_complete
+        return self._stream.is_complete
 
     def cut_text(self, text: str) -> str:
         """The same text without the backend's key."""
@@ -169,39 +182,18 @@ class StreamRelay:
 
     @property
     def usage(self) -> TokenUsage | None:
-        """What is known of it beside the stream, else what the stream told last."""
-        return self._response.usage or self._reader.usage
+        """What the stream reported last."""
+        return self._stream.usage
 
     @property
     def service_tier(self) -> str | None:
         """Which tier served it, where the stream says so."""
-        return self._reader.service_tier
+        return self._stream.service_tier
 
     @property
     def text_bytes(self) -> int:
-        """How long the answer was so far; 0 where the usage that was told covers it."""
-        is_covered = self._is_told_on or (self._told is not None and self.is_complete)
-        return 0 if is_covered else self._reader.text_bytes
-
-    async def _send(self, chunk: bytes, reply: Reply) -> None:
-        data = self._held + chunk if self._held else chunk
-        line_end = self._line_end
-        end = len(data) if data.endswith(line_end) else data.rfind(line_end) + 1
-        if not end and len(data) > _MAX_LINE_BYTES:
-            end = len(data) - self._keys.longest  # in which a key may have begun
-        self._held = data[end:]
-        if end:
-            await self._send_now(data[:end], reply)
-
-    async def _send_now(self, data: bytes, reply: Reply) -> None:
-        shown = self._reader.read(self._keys.cut(data) if self._keys.has_key else data)
-        usage = self._response.usage or self._reader.usage
-        if usage is not self._told and usage != self._told:
-            self._is_told_on = self._told is not None
-            self._told = usage
-        if shown:
-            reply.send(shown)
-            await reply.drain()
+        """How long the answer was so far; 0 where the usage that was reported covers it."""
+        return self._stream.unreported_bytes
 
 
 def _has_event(data: bytes) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
@@ -28,8 +28,7 @@ class ProxyRequest:
     replay_of: str | None = None  # the request that an operator sends again with this one
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedRoute:
+class SelectedRoute(NamedTuple):
     """Which backend an answer comes from, and why: what the X-Nexus-* headers tell."""
 
     backend: BackendSnapshot

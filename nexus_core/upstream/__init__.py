@@ -15,9 +15,9 @@ from nexus_core.upstream.base import (
     UpstreamResponse,
 )
 
-_FOR_IMPORTS = 16  # descriptors: aiohttp without its C parser would be slower for good
+_FOR_IMPORTS = 16  # descriptors: a library may go without a part of itself for good
 
-EngineKind = Literal["aiohttp", "httpx"]
+EngineKind = Literal["http1", "httpx"]
 
 
 def create_engine(kind: EngineKind) -> UpstreamEngine:
@@ -26,14 +26,8 @@ def create_engine(kind: EngineKind) -> UpstreamEngine:
 
 
 def engine_for(proxy: OutboundProxy | None, chosen: EngineKind) -> EngineKind:
-    """The HTTP library for a request: the configured one, or the one that supports its proxy.
-
-    Only httpx speaks SOCKS. HTTP proxies are aiohttp's: it makes a tunnel without repeating the
-    request's path and headers to the proxy.
-    """
-    if proxy is None:
-        return chosen
-    return "httpx" if proxy.is_socks else "aiohttp"
+    """The engine for a request: the configured one, or the one that goes through proxies."""
+    return chosen if proxy is None else "httpx"
 
 
 class _EngineOnDemand:
@@ -76,10 +70,10 @@ def _import_engine(kind: EngineKind) -> type[UpstreamEngine]:
     """Raises: OSError, ImportError: also for want of descriptors; then it may be tried again."""
     descriptors.require(_FOR_IMPORTS)
     match kind:
-        case "aiohttp":
-            from nexus_core.upstream.aiohttp_engine import AiohttpEngine
+        case "http1":
+            from nexus_core.upstream.http1 import Http1Engine
 
-            return AiohttpEngine
+            return Http1Engine
         case "httpx":
             from nexus_core.upstream.httpx_engine import HttpxEngine
 

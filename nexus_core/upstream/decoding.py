@@ -69,14 +69,14 @@ class Inflated:
     def __init__(
         self,
         first: bytes,
-        read_on: Callable[[], Awaitable[bytes | None]],
+        read_on: Callable[[], Awaitable[bytes]],
         kind: str,
         max_bytes: int,
     ) -> None:
         """
         Args:
             first: its first bytes.
-            read_on: what comes after them; empty at the end, None: nothing for now.
+            read_on: what comes after them; empty at the end.
             kind: gzip or deflate; the latter with zlib's frame, as it should be, or without.
         """
         self._read_on = read_on
@@ -91,8 +91,6 @@ class Inflated:
         """
         while not (piece := next(self._pieces, b"")):
             chunk = await self._read_on()
-            if chunk is None:
-                continue
             if not chunk:
                 self._inflater.finish()
                 return b""

@@ -1,4 +1,4 @@
-"""The httpx upstream engine: HTTP/2, SOCKS and in-memory transports."""
+"""The httpx upstream engine: HTTP/2, proxies and in-memory transports."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from nexus_core.upstream.base import (
     UpstreamProtocolError,
     UpstreamRequest,
 )
+from nexus_core.upstream.http_proxy import HttpProxyBackend, credentials
 from nexus_core.upstream.socks import SocksBackend
 
 if TYPE_CHECKING:
@@ -42,10 +43,10 @@ class HttpxEngine:
     """
 
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
-        # The system's certificates, as for aiohttp; httpx would bring its own.
+        # The system's certificates, as for the other engine; httpx would bring its own.
         self._tls = ssl.create_default_context()
         self._transport = transport or _Transport(self._tls)
-        self._by_proxy: dict[OutboundProxy, httpx.AsyncBaseTransport] = {}
+        self._by_proxy: dict[tuple[OutboundProxy, bool], httpx.AsyncBaseTransport] = {}
         self._closed = False
 
     async def send(
@@ -63,7 +64,11 @@ class HttpxEngine:
         except (httpx.TransportError, httpx.InvalidURL, OSError) as error:
             raise _translated(error, connect_timeout_seconds) from error
         response = HttpxResponse(answer)
-        refusal = response.refusal()
+        refusal: UpstreamError | None = response.refusal()
+        proxy = request.proxy
+        may_be_of_proxy = refusal is None and proxy is not None and not proxy.is_socks
+        if proxy is not None and may_be_of_proxy and wording.is_of_proxy(request.url, response):
+            refusal = wording.refused_by_proxy(proxy, response.status)
         if refusal is not None:
             await response.close()
             raise refusal
@@ -72,13 +77,17 @@ class HttpxEngine:
     async def _send_through(
         self, proxy: OutboundProxy, request: UpstreamRequest, connect_timeout_seconds: float
     ) -> httpx.Response:
-        if not proxy.is_socks:
-            raise UpstreamConnectError("HTTP proxies are left to aiohttp")
-        transport = self._by_proxy.get(proxy)
+        is_tls = request.url.startswith("https:")
+        transport = self._by_proxy.get((proxy, is_tls))
         if transport is None:
-            transport = self._by_proxy[proxy] = _SocksTransport(proxy, self._tls)
+            transport = _ProxiedTransport(proxy, self._tls, is_tls=is_tls)
+            self._by_proxy[proxy, is_tls] = transport
+        outgoing = _outgoing(request, connect_timeout_seconds)
+        if not proxy.is_socks and not is_tls:  # the proxy reads the request, and passes it on
+            outgoing.extensions["target"] = _absolute(outgoing)
+            outgoing.headers.update(credentials(proxy))
         try:
-            return await transport.handle_async_request(_outgoing(request, connect_timeout_seconds))
+            return await transport.handle_async_request(outgoing)
         except httpx.ProxyError as error:
             raise UpstreamConnectError(f"the proxy {proxy} {error}") from error
         except (httpx.TransportError, OSError) as error:
@@ -109,18 +118,23 @@ class _Transport(httpx.AsyncHTTPTransport):
         )
 
 
-class _SocksTransport(_Transport):
-    """The same on another network; httpx has no public way to say so."""
+class _ProxiedTransport(_Transport):
+    """The same through a proxy, as another network; httpx has no public way to say so."""
 
-    def __init__(self, proxy: OutboundProxy, tls: ssl.SSLContext) -> None:
+    def __init__(self, proxy: OutboundProxy, tls: ssl.SSLContext, *, is_tls: bool) -> None:
         super().__init__(tls)
+        network: httpcore.AsyncNetworkBackend
+        if proxy.is_socks:
+            network = SocksBackend(proxy)
+        else:
+            network = HttpProxyBackend(proxy, tls, makes_tunnels=is_tls)
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=tls,
             max_connections=None,
             max_keepalive_connections=None,
             keepalive_expiry=wording.KEEP_ALIVE_SECONDS,
             http2=_HAS_HTTP2,
-            network_backend=SocksBackend(proxy),
+            network_backend=network,
         )
 
 
@@ -231,6 +245,13 @@ def _outgoing(request: UpstreamRequest, connect_timeout_seconds: float) -> httpx
         content=request.body or None,
         extensions=extensions,
     )
+
+
+def _absolute(outgoing: httpx.Request) -> bytes:
+    """The target as a proxy needs it."""
+    path: object = outgoing.extensions.get("target", outgoing.url.raw_path)
+    assert isinstance(path, bytes)  # noqa: S101 - for the type checker
+    return b"%b://%b%b" % (outgoing.url.raw_scheme, outgoing.url.netloc, path)
 
 
 def _asking(may_send: MaySend) -> Callable[[str, dict[str, object]], Awaitable[None]]:

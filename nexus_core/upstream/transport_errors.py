@@ -53,14 +53,17 @@ def connect_timed_out(connect_timeout_seconds: float) -> UpstreamConnectTimeoutE
 
 def refused_by_proxy(proxy: OutboundProxy, status: int) -> UpstreamConnectError:
     """Error: the proxy refused to connect."""
+    return UpstreamConnectError(f"the proxy {proxy} {refusal_of_proxy(proxy, status)}")
+
+
+def refusal_of_proxy(proxy: OutboundProxy, status: int) -> str:
+    """What a proxy does that answers so, to be said after its name."""
     if status != 407:
         why = "refuses to connect" if status == 403 else "could not connect: it answers"
-        return UpstreamConnectError(f"the proxy {proxy} {why} ({status})")
+        return f"{why} ({status})"
     if proxy.user is not None:
-        why = "rejects the user name and password (407)"
-    else:
-        why = "requires a user name and password (407); put them in the URL in HTTPS_PROXY"
-    return UpstreamConnectError(f"the proxy {proxy} {why}")
+        return "rejects the user name and password (407)"
+    return "requires a user name and password (407); put them in the URL in HTTPS_PROXY"
 
 
 def through(proxy: OutboundProxy, error: UpstreamConnectError) -> UpstreamConnectError:

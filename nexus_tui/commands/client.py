@@ -73,11 +73,14 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
         ConfigError: it would be refused.
     """
     from nexus_core.config.load import Overrides, find_config, load_config
-    from nexus_core.discovery.cloud import with_cloud
 
     path = find_config(options.config, environ, Path())
     config = load_config(path, environ, Overrides(options.host, options.port))
-    return with_cloud(config, environ) if options.cloud else config
+    if not options.cloud:
+        return config
+    from nexus_core.discovery.cloud import with_cloud
+
+    return with_cloud(config, environ)
 
 
 def run_with_config(

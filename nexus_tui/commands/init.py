@@ -46,7 +46,8 @@ def add_command(commands: Subcommands, _: Callable[[str], int]) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Look and write; gives the exit code."""
-    from nexus_core.config.save import ChangeRefusedError, write_new
+    from nexus_core.config.changes import ChangeRefusedError
+    from nexus_core.config.save import write_new
     from nexus_core.discovery.cloud import cloud_keys, keys_without_url
     from nexus_core.discovery.new_config import config_text
     from nexus_core.errors import ConfigError
@@ -92,7 +93,7 @@ async def _look() -> tuple[DiscoveryResult, ...]:
     from nexus_core.discovery.local import USUAL_PLACES, probe_all
     from nexus_core.upstream import create_engine
 
-    engine = create_engine("aiohttp")
+    engine = create_engine("http1")
     try:
         return await probe_all(engine, USUAL_PLACES)
     finally:

@@ -24,7 +24,7 @@ def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
     """
     notes = [f"DEMO: simulated backends and traffic at {url}"] if launch.is_demo else []
     notes += [f"listening on {url}", _origin(launch, config), *config.notes]
-    complaints = [backend.why for backend in config.unusable]
+    complaints = [*config.outdated, *(backend.why for backend in config.unusable)]
     if launch.is_zero_config(config):
         notes += _offers(launch, config)
     elif not (config.backends or config.unusable):

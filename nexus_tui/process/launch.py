@@ -21,8 +21,12 @@ from nexus_tui.process.streams import say
 # there is one.
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config
+    from nexus_core.control.config_file import ConfigControl, Configurable
+    from nexus_core.discovery import Discovery
+    from nexus_core.discovery.watch import Discoverable
     from nexus_core.gateway import Gateway
     from nexus_core.observe.log_ring import LogRing
+    from nexus_core.upstream.base import UpstreamEngine
     from nexus_tui.process.serving import ServerTask
 
 log = logging.getLogger(__name__)
@@ -98,25 +102,29 @@ async def _supervise(
 
 def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     """Create the gateway, with its config file, and with discovery if nothing is configured."""
-    from nexus_core import discovery
-    from nexus_core.config.load import FILE_NAME
-    from nexus_core.control.config_file import ConfigControl, Configurable
-    from nexus_core.discovery.new_config import config_text
     from nexus_core.gateway import Gateway, GatewayOptions
 
-    def files(live: Configurable, found: discovery.Discovery | None) -> ConfigControl:
-        def first(found: discovery.Discovery) -> tuple[Path, str]:
+    def files(live: Configurable, found: Discovery | None) -> ConfigControl:
+        from nexus_core.config.load import FILE_NAME
+        from nexus_core.control.config_file import ConfigControl
+        from nexus_core.discovery.new_config import config_text
+
+        def first(found: Discovery) -> tuple[Path, str]:
             text = config_text(found.results, found.cloud_keys, use_cloud=False)
             return Path(FILE_NAME), text
 
         write_first = None if found is None else partial(first, found)
         return ConfigControl(live, launch.read, launch.environ, write_first=write_first)
 
-    looks = launch.is_zero_config(config)
+    def discover(live: Discoverable, engine: UpstreamEngine) -> Discovery:
+        from nexus_core import discovery
+
+        return discovery.create(live, engine, launch.environ)
+
     options = GatewayOptions(
         is_demo=launch.is_demo,
         logs=ring,
-        discover=partial(discovery.create, environ=launch.environ) if looks else None,
+        discover=discover if launch.is_zero_config(config) else None,
         files=None if launch.is_demo else files,  # its backends are in no file
     )
     return Gateway(config, options=options)

@@ -24,7 +24,7 @@ _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
 _FLUSH_SECONDS = 0.02  # that a request's line may wait for others, to be written with them
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
-_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "aiohttp", "asyncio")
+_CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncio")
 
 
 class RingHandler(LineHandler):

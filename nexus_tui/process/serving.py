@@ -6,14 +6,17 @@ import asyncio
 import logging
 import socket
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from nexus_core.api.listen.server import bind, serve
-from nexus_core.config.save import AddBackend
+from nexus_core.config.changes import AddBackend
 from nexus_core.config.schema import Config
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 from nexus_tui.process.crash_report import first_part
-from nexus_tui.sources.local import LocalSource
+
+if TYPE_CHECKING:
+    from nexus_tui.sources.local import LocalSource
 
 log = logging.getLogger(__name__)
 

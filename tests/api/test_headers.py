@@ -1,31 +1,34 @@
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from nexus_core.api.headers import (
-    NexusHeaders,
     _shared,
     masked_headers,
+    nexus_headers,
     passed_headers,
     read_hints,
+    shown_cost,
 )
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import PrivacyZone, RouteReason
+from nexus_core.types import BudgetStatus, Cost, PrivacyZone, RouteReason
 from tests.made_up_backends import snapshot
 
 
-def scope(*pairs: tuple[str, str]) -> dict[str, object]:
-    return {"headers": [(name.lower().encode(), value.encode()) for name, value in pairs]}
+def headers(*pairs: tuple[str, str]) -> list[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in pairs]
 
 
 def test_no_headers_ask_for_nothing() -> None:
-    assert read_hints(scope(), {"a"}) == RoutingHints()
+    assert read_hints(headers(), {"a"}) == RoutingHints()
 
 
 def test_every_header_is_read() -> None:
     hints = read_hints(
-        scope(
+        headers(
             ("X-Nexus-Privacy-Zone", "restricted"),
             ("X-Nexus-Min-Tier", "3"),
             ("X-Nexus-Backend", "a"),
@@ -56,14 +59,14 @@ def test_every_header_is_read() -> None:
 )
 def test_a_bad_value_is_a_400_that_names_the_header(name: str, value: str) -> None:
     with pytest.raises(InvalidRequestError, match=name) as caught:
-        read_hints(scope((name, value)), {"a"})
+        read_hints(headers((name, value)), {"a"})
 
     assert caught.value.param == name
 
 
 def test_of_two_values_the_stricter_counts() -> None:
     hints = read_hints(
-        scope(
+        headers(
             ("X-Nexus-Privacy-Zone", "open"),
             ("X-Nexus-Privacy-Zone", "restricted"),
             ("X-Nexus-Privacy-Zone", "open"),
@@ -80,7 +83,7 @@ def test_of_two_values_the_stricter_counts() -> None:
 
 
 def test_two_pins_are_refused() -> None:
-    pins = scope(("X-Nexus-Backend", "a"), ("X-Nexus-Backend", "b"))
+    pins = headers(("X-Nexus-Backend", "a"), ("X-Nexus-Backend", "b"))
 
     with pytest.raises(InvalidRequestError, match="twice"):
         read_hints(pins, {"a", "b"})
@@ -88,32 +91,61 @@ def test_two_pins_are_refused() -> None:
 
 def test_the_response_headers_tell_where_the_answer_came_from() -> None:
     backend = snapshot("openai", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
-    headers = [(b"content-type", b"text/plain")]
+    selected = SelectedRoute(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)
 
-    NexusHeaders("id1", SelectedRoute(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)).inject_into(
-        headers
-    )
+    told = nexus_headers("id1", selected)
 
-    assert headers == [
-        (b"content-type", b"text/plain"),
+    assert told.pairs == (
         (b"x-nexus-request-id", b"id1"),
         (b"x-nexus-backend", b"openai"),
         (b"x-nexus-backend-type", b"cloud"),
         (b"x-nexus-route-reason", b"backend-failover"),
         (b"x-nexus-privacy-zone", b"open"),
         (b"x-nexus-model", b"gpt-4o"),
-    ]
+    )
+    assert told.lines == b"".join(b"%b: %b\r\n" % pair for pair in told.pairs)
+
+
+def test_what_is_known_of_one_answer_follows_its_route() -> None:
+    selected = SelectedRoute(
+        snapshot(),
+        "m",
+        RouteReason.CAPABILITY_MATCH,
+        dropped=("top_p", "seed"),
+        cost=Cost(4_200_000, "config"),
+        budget=BudgetStatus.SOFT_LIMIT,
+    )
+
+    told = nexus_headers("id1", selected, overhead_ms=0.25)
+
+    assert told.pairs[6:] == (
+        (b"x-nexus-cost-estimated", b"$0.004200"),
+        (b"x-nexus-budget-status", b"soft_limit"),
+        (b"x-nexus-dropped-params", b"top_p, seed"),
+        (b"x-nexus-overhead-ms", b"0.2"),
+    )
+    assert told.lines.endswith(b"x-nexus-overhead-ms: 0.2\r\n")
+
+
+@given(st.integers(0, 10**15))
+@example(0)
+@example(999)
+@example(1500)
+@example(2500)
+@example(999_999_500)
+def test_a_cost_is_rounded_as_decimal_rounds_it(nano_usd: int) -> None:
+    cost = Cost(nano_usd, "config")
+    digits = 9 if 0 < nano_usd < 1000 else 6
+
+    assert shown_cost(cost) == f"${cost.usd:.{digits}f}"
 
 
 @pytest.mark.parametrize("model", ["a\r\nx-evil: 1", "modèle", "\x00\x1b[31m", "a\u2028b"])
 def test_a_hostile_model_name_stays_one_plain_header(model: str) -> None:
-    headers: list[tuple[bytes, bytes]] = []
+    selected = SelectedRoute(snapshot(), model, RouteReason.CAPABILITY_MATCH)
 
-    NexusHeaders("i", SelectedRoute(snapshot(), model, RouteReason.CAPABILITY_MATCH)).inject_into(
-        headers
-    )
+    value = dict(nexus_headers("i", selected).pairs)[b"x-nexus-model"]
 
-    value = dict(headers)[b"x-nexus-model"]
     assert all(0x20 <= byte < 0x7F for byte in value)
 
 
@@ -130,6 +162,8 @@ def test_upstream_headers_pass_by_allow_list() -> None:
         ("retry-after", "7"),
         ("x-ratelimit-remaining-requests", "1\x7f"),
         ("x-request-id", "req_1"),
+        ("x-request-id", "req_2"),
+        ("x-ratelimit-\r\nx-evil", "1"),
     )
 
     assert passed_headers(upstream) == [

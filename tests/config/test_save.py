@@ -7,18 +7,15 @@ from pathlib import Path
 import pytest
 
 from nexus_core.catalog import BackendType
-from nexus_core.config.load import load_config
-from nexus_core.config.save import (
+from nexus_core.config.changes import (
     AddBackend,
     Change,
     ChangeRefusedError,
     SetBackend,
     SetZone,
-    backend_table,
-    plan_changes,
-    write,
-    write_new,
 )
+from nexus_core.config.load import load_config
+from nexus_core.config.save import backend_table, plan_changes, write, write_new
 from nexus_core.config.schema import BackendConfig
 from nexus_core.errors import ConfigError
 from nexus_core.types import PrivacyZone

@@ -207,6 +207,17 @@ def test_a_variable_that_is_not_meant_for_nexus_is_passed_over_with_a_note(
     assert config.notes[0].startswith(f'{name} is ignored: "{environ[name]}" is set by Kuber')
 
 
+def test_the_engines_old_name_is_read_as_its_new_one_and_told(tmp_path: Path) -> None:
+    old = load(tmp_path, '[server]\nport = 7\nupstream = "aiohttp"')
+    new = load(tmp_path, '[server]\nport = 7\nupstream = "http1"')
+
+    assert (old.server, old.server.upstream) == (new.server, "http1")
+    assert old.outdated == (
+        'server.upstream: "aiohttp" is now "http1", and is read as that; correct the file',
+    )
+    assert new.outdated == ()
+
+
 @pytest.mark.parametrize("empty", ["", " "])
 def test_an_empty_variable_is_one_that_is_not_set(tmp_path: Path, empty: str) -> None:
     environ = {"NEXUS_HOST": empty, "NEXUS_PORT": empty, "NEXUS_CONFIG": empty}

@@ -55,6 +55,14 @@ def test_all_well() -> None:
     assert found[1].text == "vllm at http://127.0.0.1:1 lists 2 models, 3 ms"
 
 
+def test_a_value_with_another_name_now_is_a_warning() -> None:
+    config = configured(backend()).model_copy(update={"outdated": ('"a" is now "b"; correct it',)})
+
+    assert bad(config, a=UP) == [
+        Finding(Level.WARNING, "configuration", '"a" is now "b"', "correct it")
+    ]
+
+
 def test_the_way_through_a_proxy_is_told_without_its_password() -> None:
     via = read_proxy_url("http://me:hush-hush@proxy:3128")
 

@@ -10,8 +10,8 @@ from random import Random
 from typing import Any
 
 import pytest
-from aiohttp import web
 
+from nexus_core.demo.simulated.http import HttpRequest, HttpServer
 from nexus_core.demo.traffic import run_traffic
 from tests.waiting import until
 
@@ -31,34 +31,30 @@ class Gateway:
         self.most_at_once = 0
         self.hold: asyncio.Event | None = None  # answers wait for it
 
-    async def chat(self, request: web.Request) -> web.Response:
-        self.requests.append((dict(request.headers), json.loads(await request.read())))
+    async def answer(self, request: HttpRequest) -> None:
+        if request.path == "/health":
+            self.health_asked += 1
+            request.reply.json({}, self.health)
+            return
+        self.requests.append((dict(request.pairs), json.loads(request.body)))
         self.at_once += 1
         self.most_at_once = max(self.most_at_once, self.at_once)
         try:
             if self.hold is not None:
                 await self.hold.wait()
-            return web.Response(status=self.status, text="data: x\n\n" * 30)
+            request.reply.json({"data": "x\n\n" * 30}, self.status)
         finally:
             self.at_once -= 1
-
-    async def answer_health(self, _request: web.Request) -> web.Response:
-        self.health_asked += 1
-        return web.Response(status=self.health)
 
 
 @asynccontextmanager
 async def serving(gateway: Gateway, port: int = 0) -> AsyncIterator[str]:
-    app = web.Application()
-    app.router.add_post("/v1/chat/completions", gateway.chat)
-    app.router.add_get("/health", gateway.answer_health)
-    runner = web.AppRunner(app, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    server = HttpServer(gateway.answer)
+    await server.start(port)
     try:
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield server.url
     finally:
-        await runner.cleanup()
+        await server.stop()
 
 
 @asynccontextmanager

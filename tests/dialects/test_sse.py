@@ -1,13 +1,21 @@
 from __future__ import annotations
 
 import itertools
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.dialects import sse
-from nexus_core.dialects.sse import SseEvent, SseParser, encode_event
+from nexus_core.dialects.sse import (
+    EventSplitter,
+    SseEvent,
+    SseParser,
+    encode_event,
+    read_data,
+    read_event,
+)
 
 STREAM = (
     "\ufeff: a comment\r\n"
@@ -78,3 +86,60 @@ def test_an_encoded_event_is_read_back() -> None:
     assert parse(encode_event({"text": "line\nbreak ü"})) == [
         SseEvent("message", '{"text":"line\\nbreak ü"}')
     ]
+
+
+def split(*chunks: bytes) -> list[tuple[str, str]]:
+    """Types and data of the events that an EventSplitter finds, with an unended last one."""
+    splitter = EventSplitter()
+    parts = [part for chunk in chunks for part in splitter.feed(chunk)] + splitter.finish()
+    return [(event.event, event.data) for part in parts if (event := read_event(part))]
+
+
+def parsed(data: bytes) -> list[tuple[str, str]]:
+    parser = SseParser()
+    events = [*parser.feed(data), *parser.finish()]
+    return [(event.event, event.data) for event in events]
+
+
+LINES = ["data: {}", "data:x", "data", "event: a", "event:", ": ping", "id: 7", "retry: 3", " "]
+ENDS = ["\n", "\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\ufeff", "é"]
+PIECES = st.lists(st.sampled_from([*LINES, *ENDS]), max_size=12)
+
+
+@given(PIECES.map("".join), st.lists(st.integers(0, 80), max_size=4))
+def test_events_are_split_as_they_are_parsed(text: str, borders: list[int]) -> None:
+    data = text.encode()
+    at = [0, *sorted(min(border, len(data)) for border in borders), len(data)]
+
+    found = split(*(data[a:b] for a, b in itertools.pairwise(at)))
+
+    assert found == parsed(data)
+
+
+def test_events_are_given_out_with_the_bytes_that_end_them() -> None:
+    splitter = EventSplitter()
+
+    assert splitter.feed(b"data: 1\n\ndata: 2\n") == [b"data: 1"]
+    assert splitter.feed(b"\n") == [b"data: 2"]
+    assert splitter.finish() == []
+
+
+def test_a_splitter_holds_no_line_without_end() -> None:
+    splitter = EventSplitter()
+    splitter.feed(b"x" * sse.MAX_LINE_BYTES + b"x")
+
+    with pytest.raises(ValueError, match="line"):
+        splitter.feed(b"x")
+
+
+@pytest.mark.parametrize(
+    "text", ['{"a": "\\ud83d"}', '{"a": 1e400}', "[1234567890123456789012345]", '{"a":1,"a":2}']
+)
+def test_data_is_read_as_json_is(text: str) -> None:
+    assert read_data(SseEvent("message", text)) == json.loads(text)
+
+
+@pytest.mark.parametrize("text", ["NaN", "{", "", "[" * 100_000, '"\t"', "Infinity", "01"])
+def test_data_that_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - in json's own words
+        read_data(SseEvent("message", text))

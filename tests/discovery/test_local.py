@@ -26,7 +26,7 @@ NOT_FOUND = answers({}, 404)
 
 @pytest.fixture
 async def engine() -> AsyncIterator[UpstreamEngine]:
-    engine = create_engine("aiohttp")
+    engine = create_engine("http1")
     yield engine
     await engine.close()
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from nexus_core.catalog import BackendType
+from nexus_core.config.changes import SetZone
 from nexus_core.config.load import load_config
-from nexus_core.config.save import SetZone, backend_table, plan_changes, write
+from nexus_core.config.save import backend_table, plan_changes, write
 from nexus_core.config.schema import (
     BackendConfig,
     Config,

@@ -60,7 +60,7 @@ def _nothing_is_loaded_and_retries_are_soon(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setattr(health_room, "_AFTER_SHORTAGE_SECONDS", 0.01)
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["http1", "httpx"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[UpstreamEngine]:
     made = create_engine(request.param)
     yield made

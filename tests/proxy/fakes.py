@@ -12,6 +12,7 @@ from nexus_core.errors import NexusError
 from nexus_core.observe.events import NexusEvent, TokenUsage
 from nexus_core.observe.phases import Phase, event_of
 from nexus_core.observe.record import KeptHeaders, RequestRecord, as_bytes
+from nexus_core.providers.base import AnswerStream
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -31,6 +32,7 @@ class ScriptedResponse:
         self.status = status
         self.headers = headers
         self.usage: TokenUsage | None = None
+        self.stream: AnswerStream | None = None
         self.closed = False
         self.is_read = False  # its first part was taken
         self._parts = parts

@@ -7,6 +7,7 @@ import pytest
 
 from nexus_core.proxy.attempt import Attempt, FailedAttempt
 from nexus_core.proxy.blame import Blame
+from nexus_core.proxy.deadlines import Deadlines
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.routing.router import route
@@ -19,7 +20,7 @@ def attempt(world: World, number: int = 1) -> Attempt:
     parts, asked = world.parts, request(False)
     progress = RequestProgress(asked, parts.bus, parts.cost_tracker, parts.now)
     blame = Blame(parts.registry, asked.envelope.body, parts.doubt, parts.now)
-    flight = InFlight(progress, RecordingReply(), blame, world.server, asyncio.timeout(None))
+    flight = InFlight(progress, RecordingReply(), blame, world.server, Deadlines())
     decision = route(asked.need, world.forwarder.contexts.build(None))
     parts.registry.acquire("a")
     return Attempt(parts, flight, decision, number)

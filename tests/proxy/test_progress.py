@@ -12,7 +12,7 @@ from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
-from nexus_core.observe.events import RequestFinished, TokenUsage
+from nexus_core.observe.events import NexusEvent, RequestFinished, RouteDecided, TokenUsage
 from nexus_core.observe.record import RequestRecord
 from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import Failure
@@ -206,3 +206,37 @@ def test_nobody_else_writes_to_it() -> None:
     ]
 
     assert written == []
+
+
+def test_an_event_that_is_read_late_tells_what_was_known_then() -> None:
+    """Of two subscribers one reads at once, the other when all is over."""
+    bus = EventBus()
+    at_once, late = bus.subscribe(), bus.subscribe()
+    record = RequestProgress(request(), bus, no_ledger(), lambda: 0.0)
+    seen: list[NexusEvent] = []
+
+    record.received()
+    seen += at_once.drain()
+    for number, name in enumerate(("a", "b"), 1):
+        serve(record, name, number)
+        seen += at_once.drain()
+        failure = Failure(f"{name} answered 503", ValueError, 503)  # type: ignore[arg-type]
+        record.attempt_failed(name, failure, 0.01)
+        seen += at_once.drain()
+    first = SelectedRoute(snapshot("a"), "llama3:70b", RouteReason.CAPABILITY_MATCH)
+    record.fell_back_to(first)
+    record.decided(decide(Requirements("nobody", ("nobody",)), snapshot("c")), 0.0)
+    record.began("a", 503, ((b"content-type", b"application/json"),))
+    seen += at_once.drain()
+    record.finished()
+    seen += at_once.drain()
+
+    told = late.drain()
+    assert told == seen
+    decisions = [event for event in told if isinstance(event, RouteDecided)]
+    assert [(one.backend, one.attempt) for one in decisions] == [("a", 1), ("b", 2)]
+    assert [[who.backend for who in one.considered] for one in decisions] == [["a"], ["b"]]
+    last = told[-1]
+    assert isinstance(last, RequestFinished)
+    assert (last.backend, last.status) == ("a", 503)
+    assert [who.backend for who in last.considered] == ["c"]

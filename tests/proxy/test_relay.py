@@ -5,10 +5,12 @@ import pytest
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import KeyCutter
-from nexus_core.proxy.relay import StreamRelay
+from nexus_core.providers.passed_stream import PassedStream
+from nexus_core.proxy.deadlines import Deadlines, Sweeper
+from nexus_core.proxy.relay import PREFACE_SECONDS, StreamRelay
 from nexus_core.upstream.base import UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse, split_at
-from tests.waiting import settled
+from tests.waiting import hasten, pass_time, settled, turns
 
 STREAM = (
     'data: {"choices":[{"delta":{"role":"assistant","content":"hé"}}]}\r\n\r\n'
@@ -23,20 +25,28 @@ KEY = "sk-secret-0123456789"
 SAID = b'data: {"choices":[{"delta":{"content":"x"}}]}\n\n'
 
 
-async def begun(relay: StreamRelay) -> bytes:
-    """What came up to the first content."""
+def relay_of(
+    *parts: bytes | Exception | asyncio.Event,
+    key: str | None = None,
+    choices: int = 1,
+    deadlines: Deadlines | None = None,
+) -> StreamRelay:
+    keys = KeyCutter(key)
+    stream = PassedStream(ChatStreamReader(choices=choices, clean=keys.cut_text), keys)
+    return StreamRelay(ScriptedResponse(*parts), stream, keys, deadlines or Deadlines())
+
+
+async def pass_on(relay: StreamRelay, reply: RecordingReply, idle: float = 5) -> None:
     await relay.begin()
-    return bytes(relay.opening.held)
+    await relay.pass_on(reply, idle)
 
 
 async def relayed(
     *parts: bytes | Exception | asyncio.Event, key: str | None = None, idle: float = 5
 ) -> tuple[StreamRelay, RecordingReply]:
     reply = RecordingReply()
-    relay = StreamRelay(
-        ScriptedResponse(*parts), KeyCutter(key), ChatStreamReader(clean=KeyCutter(key).cut_text)
-    )
-    await relay.pass_on(await begun(relay), reply, idle)
+    relay = relay_of(*parts, key=key)
+    await pass_on(relay, reply, idle)
     return relay, reply
 
 
@@ -70,13 +80,11 @@ async def test_a_key_is_cut_out_of_a_line_that_passes_in_parts() -> None:
 async def test_whole_lines_pass_at_once() -> None:
     gate = asyncio.Event()
     reply = RecordingReply()
-    relay = StreamRelay(
-        ScriptedResponse(STREAM[:80], gate, STREAM[80:]), KeyCutter(None), ChatStreamReader()
-    )
+    relay = relay_of(STREAM[:80], gate, STREAM[80:])
     passed = STREAM[: STREAM[:80].rfind(b"\n") + 1]
 
     async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
-        tasks.create_task(relay.pass_on(await begun(relay), reply, 5))
+        tasks.create_task(pass_on(relay, reply))
         await settled()
         assert reply.body == passed
         gate.set()
@@ -101,12 +109,10 @@ async def test_a_line_without_an_end_passes_in_parts_and_is_not_collected() -> N
 )
 async def test_a_stream_that_breaks_off_is_told_from_one_that_ends(end: bytes | Exception) -> None:
     reply = RecordingReply()
-    relay = StreamRelay(
-        ScriptedResponse(SAID + b"data: {half", end), KeyCutter(None), ChatStreamReader()
-    )
+    relay = relay_of(SAID + b"data: {half", end)
 
     with pytest.raises(UpstreamProtocolError):
-        await relay.pass_on(await begun(relay), reply, 5)
+        await pass_on(relay, reply)
 
     assert not relay.is_complete
 
@@ -138,21 +144,41 @@ async def test_what_becomes_of_the_connection_after_done_does_not_matter(
     ],
 )
 async def test_a_cut_stream_does_not_pass_for_a_whole_one(stream: bytes, choices: int) -> None:
-    relay = StreamRelay(
-        ScriptedResponse(stream), KeyCutter(None), ChatStreamReader(choices=choices)
-    )
-
     with pytest.raises(UpstreamProtocolError):
-        await relay.pass_on(await begun(relay), RecordingReply(), 5)
+        await pass_on(relay_of(stream, choices=choices), RecordingReply())
 
 
 async def test_a_stream_without_any_bytes_fails_before_the_answer_begins() -> None:
-    relay = StreamRelay(ScriptedResponse(b""), KeyCutter(None), ChatStreamReader())
-
     with pytest.raises(UpstreamProtocolError):
-        await begun(relay)
+        await relay_of(b"").begin()
+
+
+async def timed(*parts: bytes | asyncio.Event, idle: float) -> RecordingReply:
+    """Relay it under the eyes of a sweeper."""
+    sweeper, reply, deadlines = Sweeper(), RecordingReply(), Deadlines()
+    sweeper.watch(deadlines)
+    try:
+        await pass_on(relay_of(*parts, deadlines=deadlines), reply, idle)
+    finally:
+        sweeper.forget(deadlines)
+    return reply
 
 
 async def test_silence_between_two_chunks_has_a_limit() -> None:
     with pytest.raises(TimeoutError):
-        await relayed(SAID, asyncio.Event(), idle=0.01)
+        await hasten(timed(SAID, asyncio.Event(), idle=3), 1)
+
+
+async def test_a_preface_waits_for_company_and_nothing_of_what_comes_later_is_lost() -> None:
+    preface = b'data: {"choices":[{"delta":{"role":"assistant","content":""}}]}\n\n'
+    gate, rest = asyncio.Event(), SAID + b"data: [DONE]\n\n"
+
+    async with asyncio.TaskGroup() as tasks:
+        relayed = tasks.create_task(timed(preface, gate, rest, idle=3))
+        for _ in range(3):
+            pass_time(PREFACE_SECONDS)
+            await turns(5)
+        gate.set()
+        reply = await relayed
+
+    assert reply.parts == [preface, rest]

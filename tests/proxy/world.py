@@ -26,7 +26,7 @@ from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import RouteDecided, TokenUsage
-from nexus_core.providers.base import Call, KeyCutter
+from nexus_core.providers.base import AnswerStream, Call, KeyCutter
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.queue import WaitingRoom
@@ -161,6 +161,7 @@ class Script:
         streams = is_streaming and self.status == 200
         self.headers: Headers = EVENT_STREAM if streams else JSON
         self.usage: TokenUsage | None = None
+        self.stream: AnswerStream | None = None
         self._behaviour = behaviour
         self._release = release
         self._streams = streams

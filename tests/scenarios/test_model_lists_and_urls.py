@@ -90,7 +90,7 @@ async def test_a_list_that_is_gone_takes_no_model_away() -> None:
         ("/behind/a/path", "/behind/a/path/v1"),
     ],
 )
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["http1", "httpx"])
 async def test_a_base_url_is_used_as_its_vendor_prints_it(
     engine: str, path: str, base: str
 ) -> None:

@@ -14,7 +14,7 @@ from tests.scenarios.nexus import backend, error_of, running, say, told, upstrea
 
 BODY = json.dumps(ANSWER).encode()
 EVENTS = FIRST + HELLO + STOP + DONE
-ENGINES = pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+ENGINES = pytest.mark.parametrize("engine", ["http1", "httpx"])
 
 
 def raw(head: str, body: bytes = b"") -> Handler:

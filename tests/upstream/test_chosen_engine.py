@@ -30,10 +30,11 @@ async def test_httpx_speaks_to_an_application_in_memory() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "unwanted"), [("aiohttp", {"httpx", "httpcore"}), ("httpx", {"aiohttp"})]
+    ("kind", "unwanted"),
+    [("http1", {"httpx", "httpcore"}), ("httpx", {"nexus_core.upstream.http1"})],
 )
 def test_only_the_engine_asked_for_is_imported(
-    kind: Literal["aiohttp", "httpx"], unwanted: set[str]
+    kind: Literal["http1", "httpx"], unwanted: set[str]
 ) -> None:
     script = (
         "import sys; from nexus_core.upstream import create_engine;"

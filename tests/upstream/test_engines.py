@@ -39,7 +39,7 @@ Writer = asyncio.StreamWriter
 SECRET = "sk-nobody-may-see-this"  # noqa: S105  nobody's
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["http1", "httpx"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[UpstreamEngine]:
     made = create_engine(request.param)
     yield made

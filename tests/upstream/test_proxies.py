@@ -1,4 +1,4 @@
-"""Ways through proxies, with both kinds of engine underneath: what is sent, and what is refused."""
+"""Ways through proxies, whichever engine is configured: what is sent, and what is refused."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from nexus_core.config.outbound_proxy import OutboundProxy, read_proxy_url
 from nexus_core.upstream import create_engine, engine_for
-from nexus_core.upstream.aiohttp_engine import AiohttpEngine
 from nexus_core.upstream.base import (
     UpstreamConnectError,
     UpstreamConnectTimeoutError,
@@ -19,7 +18,7 @@ from nexus_core.upstream.base import (
     UpstreamNotSentError,
     UpstreamRequest,
 )
-from nexus_core.upstream.httpx_engine import HttpxEngine
+from nexus_core.upstream.http1 import Http1Engine
 from tests.faults.raw_server import RawRequest, RawServer, hang, send_answer
 from tests.upstream.proxies import HttpProxy, SocksProxy
 from tests.upstream.test_engines import exchange, send_to
@@ -30,7 +29,7 @@ SECRET = "hush-hush"  # noqa: S105  nobody's
 KEY = ("authorization", "Bearer sk-0123456789abcdef")
 
 
-@pytest.fixture(params=["aiohttp", "httpx"])
+@pytest.fixture(params=["http1", "httpx"])
 async def engine(request: pytest.FixtureRequest) -> AsyncIterator[UpstreamEngine]:
     made = create_engine(request.param)
     yield made
@@ -279,11 +278,11 @@ async def test_a_stream_ends_without_the_connect_limit(
 @pytest.mark.parametrize(
     ("proxy", "chosen", "used"),
     [
-        (None, "aiohttp", "aiohttp"),
+        (None, "http1", "http1"),
         (None, "httpx", "httpx"),
-        ("http://p", "httpx", "aiohttp"),
-        ("https://p", "httpx", "aiohttp"),
-        ("socks5://p", "aiohttp", "httpx"),
+        ("http://p", "http1", "httpx"),
+        ("https://p", "http1", "httpx"),
+        ("socks5://p", "http1", "httpx"),
         ("socks5h://p", "httpx", "httpx"),
     ],
 )
@@ -291,18 +290,11 @@ def test_the_engine_that_can_is_used(proxy: str | None, chosen: Any, used: str) 
     assert engine_for(None if proxy is None else read_proxy_url(proxy), chosen) == used
 
 
-@pytest.mark.parametrize(
-    ("make", "proxy"),
-    [
-        (AiohttpEngine, OutboundProxy("socks5", "p", 1)),
-        (HttpxEngine, OutboundProxy("http", "p", 1)),
-    ],
-)
-async def test_an_engine_that_cannot_never_goes_directly(
-    make: type[AiohttpEngine] | type[HttpxEngine], proxy: OutboundProxy
-) -> None:
-    engine = make()
+@pytest.mark.parametrize("scheme", ["http", "socks5"])
+async def test_an_engine_that_cannot_never_goes_directly(scheme: str) -> None:
+    engine = Http1Engine()
     async with RawServer(answer) as upstream:
+        proxy = OutboundProxy(scheme, "p", 1)
         request = UpstreamRequest("POST", upstream.url, (), b"{}", proxy)
         with pytest.raises(UpstreamConnectError):
             await engine.send(request, connect_timeout_seconds=1)

@@ -13,6 +13,7 @@ from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.providers import create_agent
 from nexus_core.providers.http import AgentSettings
+from nexus_core.proxy.deadlines import Deadlines
 from nexus_core.proxy.exchange import AttemptFailedError, Exchange
 from nexus_core.proxy.judge.fault import FailureKind
 from nexus_core.proxy.retry_after import retry_after_seconds
@@ -47,11 +48,11 @@ TOLD: list[tuple[Provider, Any, int, FailureKind]] = [
 async def failure_of(provider: Provider, url: str, *, stream: bool) -> AttemptFailedError:
     """How one exchange with the provider fails."""
     config: BackendConfig = backend(provider.type, url, provider.model)
-    engine = create_engine("aiohttp")
+    engine = create_engine("http1")
     agent = create_agent(config, engine, AgentSettings())
     body = {"model": "m", "stream": stream, "messages": [{"role": "user", "content": "x"}]}
     request = read_request(Operation.CHAT, json.dumps(body).encode())
-    exchange = Exchange(agent, ServerConfig(), lambda: True)
+    exchange = Exchange(agent, ServerConfig(), Deadlines(), lambda: True)
     try:
         with pytest.raises(AttemptFailedError) as caught:
             await exchange.open(agent.prepare(request, provider.model))

@@ -78,7 +78,7 @@ async def test_a_stream_ends_with_done_and_its_usage_only_if_asked(
 
 
 @both
-@pytest.mark.parametrize("engine", ["aiohttp", "httpx"])
+@pytest.mark.parametrize("engine", ["http1", "httpx"])
 async def test_each_piece_arrives_before_the_next_is_sent(
     provider: Provider, upstream: ScriptedUpstream, engine: str
 ) -> None:

@@ -67,7 +67,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         Body, X-Nexus-* headers and routing rules are those of the data plane. The answer is
         captured in memory: GET /nexus/requests/{id}/bodies.
         """
-        hints = read_hints(request.scope, gateway.registry.names)
+        hints = read_hints(request.scope["headers"], gateway.registry.names)
         outcome = await gateway.operator.execute(
             SendRequest(
                 body=await request.body(),
@@ -99,7 +99,7 @@ async def _explain_body(
     asked = dialect.read_request(operation, body)
     question = Question(
         model=asked.model,
-        hints=read_hints(request.scope, names),
+        hints=read_hints(request.scope["headers"], names),
         demand=asked.demand,
         usable=usable,
     )

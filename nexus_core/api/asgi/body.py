@@ -22,15 +22,13 @@ MAX_COMMAND_BYTES = 1024 * 1024  # parsed, JSON may take many times its length i
 MAX_COMMAND_KEYS = 100  # of one object; FastAPI makes an error of each that it does not know
 
 _CONFIGURED = "max_body_bytes"
-# Of JSON objects as clients write them: no mark of any encoding begins so.
-_PLAIN_BEGINNINGS = frozenset({b'{"', b"{ ", b"{\n", b"{\r", b"{\t"})
 _PROMPTS = frozenset({"/nexus/explain", "/nexus/send"})  # as long as those of the data plane
 
 
 async def read_body(
     scope: Scope, receive: Receive, max_bytes: int, what: str = _CONFIGURED
 ) -> bytes:
-    """Read a whole request body, decompressed, without a byte order mark.
+    """Read a whole request body, decompressed.
 
     Args:
         what: the limit's name, for people.
@@ -39,8 +37,8 @@ async def read_body(
         PayloadTooLargeError: at the declared length, or as soon as the limit is passed; it holds
             for what comes in and for what that inflates to.
         UnsupportedEncodingError: it is compressed in a way that is not read here.
-        InvalidRequestError: it did not come within RECEIPT_TIMEOUT_SECONDS, is not what its
-            Content-Encoding says, or begins like no UTF-8.
+        InvalidRequestError: it did not come within RECEIPT_TIMEOUT_SECONDS, or is not what its
+            Content-Encoding says.
         ClientLeftError: the client left before it was whole.
     """
     inflating, parts = None, list[bytes]()
@@ -51,8 +49,7 @@ async def read_body(
     await _receive(scope, receive, _Body(max_bytes, what, inflating, parts))
     if inflating is not None:
         inflating.finish()
-    body = parts[0] if len(parts) == 1 else b"".join(parts)
-    return body if body[:2] in _PLAIN_BEGINNINGS else as_utf8(body)
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 async def pass_over_body(scope: Scope, receive: Receive, max_bytes: int) -> Receive:
@@ -72,13 +69,13 @@ async def read_command(scope: Scope, receive: Receive, max_bytes: int) -> Receiv
 
     Raises:
         PayloadTooLargeError, UnsupportedEncodingError, ClientLeftError: as read_body.
-        InvalidRequestError: as read_body; or it isn't valid JSON, or isn't called so.
+        InvalidRequestError: as read_body and as_utf8; or it isn't valid JSON, or isn't called so.
     """
     _require_json(scope)
     if scope["path"] in _PROMPTS:
-        return _Received(await read_body(scope, receive, max_bytes), receive)
+        return _Received(as_utf8(await read_body(scope, receive, max_bytes)), receive)
     what = _CONFIGURED if max_bytes <= MAX_COMMAND_BYTES else "the limit for commands"
-    body = await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what)
+    body = as_utf8(await read_body(scope, receive, min(max_bytes, MAX_COMMAND_BYTES), what))
     if body:
         check_json(body)
     return _Received(body, receive)

@@ -20,6 +20,9 @@ MAX_MEMBERS = 4096  # of one gzip body: each costs something, be it ever so empt
 _WINDOWS = {"gzip": 31, "x-gzip": 31, "deflate": 15}
 _RAW_DEFLATE = -15
 
+# Of JSON objects as clients write them: no mark of any encoding begins so.
+_PLAIN_BEGINNINGS = frozenset({b'{"', b"{ ", b"{\n", b"{\r", b"{\t"})
+
 # What a body begins with that is no UTF-8 text, whatever its labels say.
 _BEGINNINGS = {
     b"\x1f\x8b": "is compressed with gzip; send Content-Encoding: gzip with it",
@@ -127,6 +130,8 @@ def as_utf8(body: bytes) -> bytes:
     Raises:
         InvalidRequestError: it begins like something else, by which it is called.
     """
+    if body[:2] in _PLAIN_BEGINNINGS:
+        return body
     if body.startswith(codecs.BOM_UTF8):
         return body[len(codecs.BOM_UTF8) :]
     other = _BEGINNINGS.get(body[:2])

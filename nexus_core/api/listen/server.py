@@ -15,6 +15,7 @@ from nexus_core.api.app import FrontDoor
 from nexus_core.api.asgi.messages import LINGER_SECONDS, RECEIPT_TIMEOUT_SECONDS, RECEIVE_BY
 from nexus_core.api.listen.connections import IDLE_SECONDS, Acceptor, Connections, CountedProtocol
 from nexus_core.api.listen.http1 import Http1Protocol
+from nexus_core.api.listen.inference import InferenceProtocol
 from nexus_core.gateway import Gateway
 
 log = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class _Server(uvicorn.Server):
 
 
 # In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
-class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
+class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
     """HTTP protocol with limits on the time and size of request headers.
 
     uvicorn limits only the time between two requests. What stands around a body's chunks has the
@@ -176,6 +177,8 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
             return
         self._head_bytes += len(data)
         super().data_received(data)
+        if self.is_receiving and self._receipt is None and not self.transport.is_closing():
+            self._receipt = self.loop.call_at(self._receive_by(), self._give_up)
         if not self._head_bytes or self.transport.is_closing():
             return
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -205,12 +208,24 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol):
         """What comes next is another request's head."""
         self._is_in_body = False
         self._head_bytes = 0
+        self._stop_timer()
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more will come."""
         self._stop_timer()
         super().connection_lost(exc)
+
+    def _receive_by(self) -> float:
+        """Until when a body is to be in, on the loop's clock."""
+        begun: Any = self.scope.get(RECEIVE_BY)  # if its head did not come at once
+        return float(begun or self.loop.time() + RECEIPT_TIMEOUT_SECONDS)
+
+    def _give_up(self) -> None:
+        """The time for the request is over: ASGI tells the client, which may still be sending."""
+        self._stop_timer()
+        self.scope[RECEIVE_BY] = self.loop.time()  # type: ignore[literal-required]
+        self.hand_over()
 
     def _refuse(self) -> None:
         self._is_refused = True

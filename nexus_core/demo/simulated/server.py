@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import re
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 from itertools import cycle
 from random import Random
 from types import TracebackType
-
-from aiohttp import web
+from urllib.parse import unquote
 
 from nexus_core.demo.simulated.answers import (
     Answer,
@@ -24,6 +24,7 @@ from nexus_core.demo.simulated.answers import (
     make_answer,
     make_vectors,
 )
+from nexus_core.demo.simulated.http import HttpRequest, HttpServer
 from nexus_core.demo.simulated.openai import OpenAIFormat
 from nexus_core.demo.simulated.wire import (
     BadRequestError,
@@ -37,11 +38,9 @@ from nexus_core.demo.simulated.wire import (
 from nexus_core.types import is_object
 
 FULL_SPEED = math.inf  # as `speed`: no waiting at all
-_SHUTDOWN_SECONDS = 0.1  # 0 would mean: wait for running answers without end
 _KEPT_REQUESTS = 1000
-_MAX_BODY_BYTES = 64 * 1024 * 1024
 
-_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_Handler = Callable[[HttpRequest, str | None], Awaitable[None]]  # with the model in the path
 
 
 class Fault(Enum):
@@ -104,28 +103,30 @@ class SimulatedServer:
         self._speed = speed
         self._faults = cycle(behaviour.faults)
         # A client that leaves cancels its handler, as a real server stops to generate.
-        self._runner = web.AppRunner(
-            self._app(),
-            access_log=None,
-            handler_cancellation=True,
-            shutdown_timeout=_SHUTDOWN_SECONDS,
-        )
+        self._server = HttpServer(self._serve)
+        self._routes = list(self._find_routes())
 
-    def _app(self) -> web.Application:
-        app = web.Application(client_max_size=_MAX_BODY_BYTES)
+    def _find_routes(self) -> Iterator[tuple[str, re.Pattern[str], _Handler]]:
+        """Method, path and handler of each thing that is served."""
         for path, kind in self._wire.posts.items():
-            app.router.add_post(path, self._posted(kind))
+            yield "POST", _pattern(path), self._posted(kind)
         for path, listing in self._wire.gets.items():
-            app.router.add_get(path, self._listed(listing, is_free=False))
+            yield "GET", _pattern(path), self._listed(listing, is_free=False)
         for path, listing in self._wire.free.items():
-            app.router.add_get(path, self._listed(listing, is_free=True))
-        return app
+            yield "GET", _pattern(path), self._listed(listing, is_free=True)
+
+    async def _serve(self, request: HttpRequest) -> None:
+        for method, path, handler in self._routes:
+            found = path.fullmatch(request.path)
+            if method == request.method and found is not None:
+                model = found.groupdict().get("model")
+                await handler(request, None if model is None else unquote(model))
+                return
+        request.reply.json({"error": "nothing is served there"}, 404)
 
     async def __aenter__(self) -> SimulatedServer:
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        host, port = self._runner.addresses[0][:2]
-        self.url = f"http://{host}:{port}"
+        await self._server.start()
+        self.url = self._server.url
         return self
 
     async def __aexit__(
@@ -134,47 +135,50 @@ class SimulatedServer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        await self._runner.cleanup()
+        await self._server.stop()
 
     def _listed(self, listing: Listing, *, is_free: bool) -> _Handler:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            if not is_free and not self._may_enter(request):
-                return self._problem(Problem.WRONG_KEY)
-            return web.json_response(listing(self._behaviour.models, request.query))
+        async def handler(request: HttpRequest, _model: str | None) -> None:
+            if is_free or self._may_enter(request):
+                request.reply.json(listing(self._behaviour.models, request.query))
+            else:
+                self._problem(request, Problem.WRONG_KEY)
 
         return handler
 
     def _posted(self, kind: Kind) -> _Handler:
-        async def handler(request: web.Request) -> web.StreamResponse:
-            content = await self._record(request)
+        async def handler(request: HttpRequest, model: str | None) -> None:
+            self._record(request)
             fault = next(self._faults)
             if not self._may_enter(request):
-                return self._problem(Problem.WRONG_KEY)
+                self._problem(request, Problem.WRONG_KEY)
+                return
             try:
-                incoming = _read(kind, content, request)
+                incoming = _read(kind, request, model)
                 if kind is Kind.EMBEDDINGS:
-                    return await self._embed(incoming, fault)
-                return await self._complete(self._wire.read(incoming), incoming, fault, request)
+                    await self._embed(incoming, fault, request)
+                else:
+                    await self._complete(self._wire.read(incoming), incoming, fault, request)
             except BadRequestError as error:
-                return self._problem(Problem.BAD_REQUEST, str(error))
+                self._problem(request, Problem.BAD_REQUEST, str(error))
             except (ValueError, LookupError, TypeError, AttributeError):
-                return self._problem(Problem.BAD_REQUEST, "the body is not a valid request")
+                self._problem(request, Problem.BAD_REQUEST, "the body is not a valid request")
 
         return handler
 
-    async def _embed(self, incoming: Incoming, fault: Fault) -> web.StreamResponse:
+    async def _embed(self, incoming: Incoming, fault: Fault, request: HttpRequest) -> None:
         asked = self._wire.read_embeddable(incoming)
-        if (refusal := self._refusal(asked.model, fault)) is not None:
-            return refusal
+        if self._refuses(asked.model, fault, request):
+            return
         await self._wait(self._behaviour.first_token_seconds)
         tokens = sum(count_tokens(text) for text in asked.inputs)
-        return web.json_response(self._wire.embeddings(make_vectors(asked), tokens, incoming))
+        request.reply.json(self._wire.embeddings(make_vectors(asked), tokens, incoming))
 
     async def _complete(
-        self, asked: Asked, incoming: Incoming, fault: Fault, request: web.Request
-    ) -> web.StreamResponse:
-        if (refusal := self._refusal(asked.model, fault)) is not None:
-            return refusal
+        self, asked: Asked, incoming: Incoming, fault: Fault, request: HttpRequest
+    ) -> None:
+        if self._refuses(asked.model, fault, request):
+            return
         answer = make_answer(
             asked,
             random=self._random,
@@ -186,59 +190,60 @@ class SimulatedServer:
         stall = self._behaviour.stall_seconds if fault is Fault.SLOW else 0
         await self._wait(self._behaviour.first_token_seconds + stall)
         if asked.is_streaming:
-            return await self._stream(answer, incoming, fault, request)
+            await self._stream(answer, incoming, fault, request)
+            return
         for _ in range(answer.tokens):
             await self._wait_for_a_token()
         if fault is Fault.DROP:
-            _break_connection(request)
-        return web.json_response(self._wire.whole(answer, incoming))
+            request.reply.break_off()
+        else:
+            request.reply.json(self._wire.whole(answer, incoming))
 
-    def _refusal(self, model: str, fault: Fault) -> web.Response | None:
-        """What is answered instead of a made-up answer."""
+    def _refuses(self, model: str, fault: Fault, request: HttpRequest) -> bool:
+        """Whether an error was answered instead of a made-up answer."""
         if model not in self._behaviour.models:
-            return self._problem(Problem.NO_SUCH_MODEL, model)
-        if fault is Fault.UNAVAILABLE:
-            return self._problem(Problem.OVERLOADED, "the model is being loaded, try again")
-        if fault is Fault.BUSY:
-            return self._problem(Problem.BUSY, "too many requests")
-        return None
+            self._problem(request, Problem.NO_SUCH_MODEL, model)
+        elif fault is Fault.UNAVAILABLE:
+            self._problem(request, Problem.OVERLOADED, "the model is being loaded, try again")
+        elif fault is Fault.BUSY:
+            self._problem(request, Problem.BUSY, "too many requests")
+        return request.reply.has_begun
 
-    async def _record(self, request: web.Request) -> bytes:
-        content = await request.read()
-        headers = tuple(request.headers.items())
+    def _record(self, request: HttpRequest) -> None:
         self.received.append(
             ReceivedRequest(
-                method=request.method, path=request.path_qs, headers=headers, body=content
+                method=request.method,
+                path=request.target,
+                headers=request.pairs,
+                body=request.body,
             )
         )
-        return content
 
-    def _may_enter(self, request: web.Request) -> bool:
+    def _may_enter(self, request: HttpRequest) -> bool:
         key = self._behaviour.api_key
         return key is None or self._wire.presents(key, request.headers)
 
     async def _stream(
-        self, answer: Answer, incoming: Incoming, fault: Fault, request: web.Request
-    ) -> web.StreamResponse:
-        response = web.StreamResponse(
-            headers={"Content-Type": "text/event-stream", "Cache-Control": "no-cache"}
-        )
-        await response.prepare(request)
+        self, answer: Answer, incoming: Incoming, fault: Fault, request: HttpRequest
+    ) -> None:
+        reply = request.reply
+        reply.begin_stream()
         events = list(self._wire.events(answer, incoming))
         if fault in _ENDS_MIDWAY:
             del events[len(events) // 2 :]
         for event in events:
-            await response.write(event)
+            reply.write(event)
             await self._wait_for_a_token()
         if fault is Fault.ERROR_EVENT:
-            await response.write(self._wire.error_event(Problem.OVERLOADED, "overloaded"))
+            reply.write(self._wire.error_event(Problem.OVERLOADED, "overloaded"))
         if fault is Fault.DROP:
-            _break_connection(request)
-        return response
+            reply.break_off()
+        else:
+            reply.end_stream()
 
-    def _problem(self, problem: Problem, message: str = "") -> web.Response:
+    def _problem(self, request: HttpRequest, problem: Problem, message: str = "") -> None:
         error: ErrorAnswer = self._wire.error(problem, message)
-        return web.json_response(error.body, status=error.status, headers=error.headers)
+        request.reply.json(error.body, error.status, error.headers)
 
     async def _wait_for_a_token(self) -> None:
         unevenness = self._random.uniform(0.5, 1.5)
@@ -248,19 +253,14 @@ class SimulatedServer:
         await asyncio.sleep(seconds / self._speed)
 
 
-def _read(kind: Kind, content: bytes, request: web.Request) -> Incoming:
-    body = json.loads(content)
+def _pattern(path: str) -> re.Pattern[str]:
+    """A path in which {model} stands for one."""
+    before, mark, after = path.partition("{model}")
+    return re.compile(re.escape(before) + ("(?P<model>[^/]+)" if mark else "") + re.escape(after))
+
+
+def _read(kind: Kind, request: HttpRequest, model: str | None) -> Incoming:
+    body = json.loads(request.body)
     if not is_object(body):
         raise TypeError("no object")
-    return Incoming(
-        kind=kind,
-        body=body,
-        headers=request.headers,
-        query=request.query,
-        model=request.match_info.get("model"),
-    )
-
-
-def _break_connection(request: web.Request) -> None:
-    if request.transport is not None:
-        request.transport.abort()
+    return Incoming(kind=kind, body=body, headers=request.headers, query=request.query, model=model)

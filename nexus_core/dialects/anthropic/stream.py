@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
 
+from nexus_core.dialects.anthropic.blocks import (
+    Block,
+    TextDelta,
+    block_index,
+    places_of,
+    read_delta,
+)
 from nexus_core.dialects.anthropic.response import (
     ERROR_STATUSES,
     annotation_of,
@@ -30,10 +35,9 @@ from nexus_core.dialects.hub.answer import (
     tool_call_start,
     usage_chunk,
 )
-from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.report import StreamFailedError
-from nexus_core.dialects.sse import SseEvent
-from nexus_core.dialects.tool_calls.arguments import ArgumentStream
+from nexus_core.dialects.sse import SseEvent, read_data
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
@@ -48,19 +52,6 @@ _COUNTS = (
     "cache_read_input_tokens",
     "cache_creation_input_tokens",
 )
-
-
-@dataclass(slots=True)
-class _Block:
-    """An open content block of a stream."""
-
-    kind: Literal["text", "tool", "thinking", "other"]
-    place: int = 0  # tool: index among the calls; thinking: among the blocks; text: where it began
-    input: JsonObject = field(default_factory=dict)  # what a tool use began with
-    has_arguments: bool = False
-    renaming: ArgumentStream | None = None  # of a tool use whose keys are not the client's
-    citations: list[object] = field(default_factory=list)
-    thinking: JsonObject = field(default_factory=dict)  # the whole block, while it may be kept
 
 
 class AnthropicStream:
@@ -87,10 +78,11 @@ class AnthropicStream:
         self._include_usage = include_usage
         self._legacy = legacy_functions
         self._mapping = calls
-        self._blocks: dict[int, _Block] = {}
+        self._blocks: dict[int, Block] = {}
         self._counts: JsonObject = {}
         self._is_begun = False
         self._text_chars = 0
+        self._text_frame: TextFrame | None = None  # made with the first text block
         self._calls = 0
         self._thinking = 0  # blocks of it so far
         self._annotations = 0
@@ -99,6 +91,7 @@ class AnthropicStream:
         self._stop_reason: object = None
         self._stop_details: object = None
         self.is_complete = False
+        self.text_bytes = 0  # that `feed_delta` made
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -116,7 +109,7 @@ class AnthropicStream:
             StreamFailedError: the provider reported an error.
             ValueError: the stream is not one of a message.
         """
-        data = parse_json(event.data)
+        data = read_data(event)
         if not isinstance(data, dict):
             raise ValueError("an event is not an object")
         if self.is_complete:
@@ -138,6 +131,29 @@ class AnthropicStream:
                 raise stream_failure(data)
             case _:
                 return []
+
+    def feed_delta(self, event: bytes) -> bytes | None:
+        """Translate an event that only continues a text or a tool's input, into a chunk's bytes.
+
+        None for any other one, which is for `feed`. Both give the same.
+        """
+        delta = read_delta(event)
+        block = None if delta is None else self._blocks.get(delta.index)
+        if delta is None or block is None or block.frame is None or self.is_complete:
+            return None
+        is_text = isinstance(delta.delta, TextDelta)
+        if is_text is not (block.kind == "text"):
+            return None
+        piece = delta.delta.text if isinstance(delta.delta, TextDelta) else delta.delta.partial_json
+        if not piece:
+            return b""
+        if is_text:
+            self._text_chars += len(piece)
+        else:
+            block.has_arguments = True
+        made = block.frame.around(piece)
+        self.text_bytes += len(made) - block.frame.size
+        return made
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
         message: JsonValue = data.get("message")
@@ -166,18 +182,20 @@ class AnthropicStream:
             case "thinking" | "redacted_thinking":
                 block, chunks = self._start_thinking(given)
             case _:  # what the provider's own tools do and find
-                block, chunks = _Block("other"), []
-        self._blocks[_index(data)] = block
+                block, chunks = Block("other"), []
+        self._blocks[block_index(data)] = block
         return chunks
 
-    def _start_text(self, given: JsonObject) -> tuple[_Block, list[JsonObject]]:
-        block = _Block("text", self._text_chars)
+    def _start_text(self, given: JsonObject) -> tuple[Block, list[JsonObject]]:
+        if self._text_frame is None:
+            self._text_frame = TextFrame.of(self._chunk({"content": ""}))
+        block = Block("text", self._text_chars, frame=self._text_frame)
         return block, self._text(given.get("text"))
 
-    def _start_call(self, given: JsonObject) -> tuple[_Block, list[JsonObject]]:
+    def _start_call(self, given: JsonObject) -> tuple[Block, list[JsonObject]]:
         call_id, name = call_names(given)
         given_input: JsonValue = given.get("input")
-        block = _Block("tool", self._calls, renaming=self._mapping.stream(name))
+        block = Block("tool", self._calls, renaming=self._mapping.stream(name))
         name = self._mapping.name(name)
         if isinstance(given_input, dict):
             block.input = given_input
@@ -188,11 +206,14 @@ class AnthropicStream:
             return block, [self._chunk({"function_call": {"name": name, "arguments": ""}})]
         extra = extra_content(self._kept or [])
         self._kept = None
+        if block.renaming is None:
+            arguments = tool_call_arguments(block.place, "")
+            block.frame = TextFrame.of(self._chunk({"tool_calls": [arguments]}))
         call = tool_call_start(block.place, call_id, name, extra_content=extra)
         return block, [self._chunk({"tool_calls": [call]})]
 
-    def _start_thinking(self, given: JsonObject) -> tuple[_Block, list[JsonObject]]:
-        block = _Block("thinking", self._thinking)
+    def _start_thinking(self, given: JsonObject) -> tuple[Block, list[JsonObject]]:
+        block = Block("thinking", self._thinking)
         self._thinking += 1
         places = {"text_before": self._text_chars, "calls_before": self._calls}
         piece = {"index": block.place, "type": given["type"], **places}
@@ -206,7 +227,7 @@ class AnthropicStream:
         return block, [self._chunk(delta)]
 
     def _continue_block(self, data: JsonObject) -> list[JsonObject]:
-        block = self._blocks.get(_index(data))
+        block = self._blocks.get(block_index(data))
         delta: JsonValue = data.get("delta")
         if not isinstance(delta, dict):
             raise ValueError("content_block_delta has no delta")
@@ -229,12 +250,12 @@ class AnthropicStream:
         return []
 
     def _stop_block(self, data: JsonObject) -> list[JsonObject]:
-        block = self._blocks.pop(_index(data), None)
+        block = self._blocks.pop(block_index(data), None)
         if block is None:
             raise ValueError("a content block ends that never began")
         return self._end(block)
 
-    def _end(self, block: _Block) -> list[JsonObject]:
+    def _end(self, block: Block) -> list[JsonObject]:
         if block.kind == "tool" and not block.has_arguments:
             # The arguments have to be JSON in the end, "{}" at least.
             chunks = self._arguments(block, json.dumps(block.input, ensure_ascii=False))
@@ -242,7 +263,7 @@ class AnthropicStream:
         if block.renaming is not None:
             return self._end_arguments(block)
         if block.kind == "thinking" and self._kept is not None:
-            carried = carry(block.thinking, **_places(block.thinking))
+            carried = carry(block.thinking, **places_of(block.thinking))
             if carried is not None:
                 self._kept.append(carried)
         if block.citations:
@@ -285,7 +306,7 @@ class AnthropicStream:
         self._text_chars += len(text)
         return [self._chunk({"content": text})]
 
-    def _arguments(self, block: _Block, piece: object) -> list[JsonObject]:
+    def _arguments(self, block: Block, piece: object) -> list[JsonObject]:
         if not isinstance(piece, str):
             raise ValueError("a piece of a tool's input is no text")
         if not piece:
@@ -295,18 +316,18 @@ class AnthropicStream:
             piece = block.renaming.feed(piece)
         return self._argument_chunks(block, piece)
 
-    def _end_arguments(self, block: _Block) -> list[JsonObject]:
+    def _end_arguments(self, block: Block) -> list[JsonObject]:
         """The rest of a tool's input, held back until its end was known."""
         return [] if block.renaming is None else self._argument_chunks(block, block.renaming.end())
 
-    def _argument_chunks(self, block: _Block, piece: str) -> list[JsonObject]:
+    def _argument_chunks(self, block: Block, piece: str) -> list[JsonObject]:
         if not piece:
             return []
         if not self._legacy:
             return [self._chunk({"tool_calls": [tool_call_arguments(block.place, piece)]})]
         return [] if block.place else [self._chunk({"function_call": {"arguments": piece}})]
 
-    def _think(self, block: _Block, name: str, piece: object) -> list[JsonObject]:
+    def _think(self, block: Block, name: str, piece: object) -> list[JsonObject]:
         if not isinstance(piece, str):
             raise ValueError("a piece of thinking is no text")
         if not piece:
@@ -317,7 +338,7 @@ class AnthropicStream:
             delta["reasoning_content"] = piece
         return [self._chunk(delta)]
 
-    def _keep(self, block: _Block, piece: Mapping[str, object]) -> None:
+    def _keep(self, block: Block, piece: Mapping[str, object]) -> None:
         """Keep thinking until the first tool call, unless it grows too long."""
         if self._kept is None:
             return
@@ -331,7 +352,7 @@ class AnthropicStream:
             self._kept = None
             block.thinking = {}
 
-    def _annotate(self, block: _Block) -> list[JsonObject]:
+    def _annotate(self, block: Block) -> list[JsonObject]:
         """Citations of a text block; `index` lets clients join annotations as they join calls."""
         annotations: list[JsonObject] = []
         for citation in block.citations:
@@ -352,18 +373,6 @@ class AnthropicStream:
         for name in ("output_tokens_details", "cache_creation"):
             if isinstance(usage.get(name), dict):
                 self._counts[name] = usage[name]
-
-
-def _index(data: JsonObject) -> int:
-    index = data.get("index")
-    if not isinstance(index, int):
-        raise ValueError("an event names no content block")
-    return index
-
-
-def _places(block: Mapping[str, object]) -> dict[str, int]:
-    names = ("text_before", "calls_before")
-    return {name: value if isinstance(value := block.get(name), int) else 0 for name in names}
 
 
 def stream_failure(data: JsonObject) -> StreamFailedError:

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
-from typing import TypeAlias
+from typing import Any, TypeAlias
+
+import msgspec
 
 from nexus_core.dialects.gemini.values import as_list, as_object, as_text, write_object
 from nexus_core.dialects.hub.answer import FinishReason
@@ -212,3 +214,45 @@ def call_id(answer: str, choice: int, number: int) -> str:
 def _digest(*values: object) -> str:
     text = "\n".join(str(value) for value in values)
     return sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:24]
+
+
+# The commonest event of a stream, read at once ---------------------------------------------------
+
+
+class _Part(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    text: str
+    thought: bool = False
+
+
+class _Content(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    parts: tuple[_Part]
+    role: str = "model"
+
+
+class _Candidate(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    content: _Content
+    index: int = 0
+
+
+class TextEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=False):
+    """The event: one candidate with one part, and nothing else of an answer."""
+
+    candidates: tuple[_Candidate]
+    usage: dict[str, Any] = msgspec.field(name="usageMetadata", default_factory=dict)
+    model_version: str = ""
+    response_id: str = ""
+    create_time: str = ""
+
+
+_DATA = b"data: "
+_decode_text_event = msgspec.json.Decoder(TextEvent).decode
+
+
+def read_text_event(event: bytes) -> TextEvent | None:
+    """Read the bytes of an event that has one text and no more; None for every other one."""
+    if not event.startswith(_DATA):
+        return None
+    try:
+        return _decode_text_event(event[len(_DATA) :])
+    except (ValueError, RecursionError):
+        return None

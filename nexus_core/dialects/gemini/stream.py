@@ -24,6 +24,7 @@ from nexus_core.dialects.gemini.candidates import (
     is_failed,
     prompt_refusal,
     read_pieces,
+    read_text_event,
     refusal,
 )
 from nexus_core.dialects.gemini.errors import read_error
@@ -31,9 +32,9 @@ from nexus_core.dialects.gemini.extras import Source, read_logprobs, read_source
 from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.hub import answer as chat_answer
-from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.report import StreamFailedError
-from nexus_core.dialects.sse import SseEvent
+from nexus_core.dialects.sse import SseEvent, read_data
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, JsonValue
 
@@ -54,6 +55,8 @@ class _Choice:
     sources: list[Source] = field(default_factory=list)  # the last ones given
     reason: str | None = None  # Google's finishReason
     withheld: str | None = None  # the refusal, where there is nothing else
+    text: TextFrame | None = None  # of a chunk with text; made with the first such event
+    thought: TextFrame | None = None
 
 
 class GoogleStream:
@@ -74,6 +77,7 @@ class GoogleStream:
         self._head: chat_answer.AnswerHead | None = None  # of the first event
         self._choices: dict[int, _Choice] = {}
         self._usage_fields: JsonObject = {}
+        self.text_bytes = 0  # that `feed_delta` made
 
     @property
     def is_complete(self) -> bool:
@@ -93,7 +97,7 @@ class GoogleStream:
             StreamFailedError: the event is an error, or reports a failure of the model.
             ValueError: it is invalid.
         """
-        answer = parse_json(event.data)
+        answer = read_data(event)
         if isinstance(answer, list) and len(answer) == 1:
             answer = answer[0]  # how errors come at times
         if not isinstance(answer, dict):
@@ -114,6 +118,40 @@ class GoogleStream:
             for candidate in candidates
             for chunk in self._take(as_object(candidate, "a candidate"), self._head)
         ]
+
+    def feed_delta(self, event: bytes) -> bytes | None:
+        """Translate an event that only continues a text or a thought, into a chunk's bytes.
+
+        None for any other one, which is for `feed`. Both give the same.
+        """
+        delta = read_text_event(event)
+        choice = None if delta is None else self._choices.get(delta.candidates[0].index)
+        if delta is None or choice is None or not choice.has_begun:
+            return None
+        (part,) = delta.candidates[0].content.parts
+        frame = self._frame(choice, is_thought=part.thought)
+        if frame is None:
+            return None
+        if delta.usage:
+            self._keep_usage(delta.usage)
+        if not part.text:
+            return b""
+        if not part.thought:
+            choice.characters += len(part.text)
+        made = frame.around(part.text)
+        self.text_bytes += len(made) - frame.size
+        return made
+
+    def _frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
+        frame = choice.thought if is_thought else choice.text
+        if frame is None and self._head is not None:
+            name = "reasoning_content" if is_thought else "content"
+            frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
+            if is_thought:
+                choice.thought = frame
+            else:
+                choice.text = frame
+        return frame
 
     def finish(self) -> list[JsonObject]:
         """Chunks due after a complete stream: finish reasons, then usage.
@@ -151,9 +189,13 @@ class GoogleStream:
         """Update the cumulative counts; a missing one keeps its value."""
         usage: JsonValue = answer.get("usageMetadata")
         if isinstance(usage, dict):
-            self._usage_fields |= {
-                name: value for name, value in usage.items() if name in USAGE_FIELDS
-            }
+            self._keep_usage(usage)
+
+    def _keep_usage(self, usage: JsonObject) -> None:
+        if usage.keys() <= USAGE_FIELDS:
+            self._usage_fields |= usage
+            return
+        self._usage_fields |= {name: value for name, value in usage.items() if name in USAGE_FIELDS}
 
     def _take(self, candidate: JsonObject, head: chat_answer.AnswerHead) -> list[JsonObject]:
         index = candidate.get("index", 0)

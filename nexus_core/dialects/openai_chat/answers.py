@@ -20,7 +20,7 @@ ENDED = ErrorReport(words="the model ended with an error", status=502)  # of a c
 _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched for the usage
 
 # What a model said: the texts of deltas, as JSON writes them.
-_TEXT = re.compile(
+TEXT = re.compile(
     rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)"\s*:\s*'
     rb'"((?:[^"\\]|\\.)*)"'
 )
@@ -28,7 +28,7 @@ _TEXT = re.compile(
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    length = sum(found.end(1) - found.start(1) for found in _TEXT.finditer(data))
+    length = sum(found.end(1) - found.start(1) for found in TEXT.finditer(data))
     # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
     return max(0, length - 3 * data.count(b"\\u"))
 

@@ -10,7 +10,7 @@ from nexus_core.dialects.error_report import read_report
 from nexus_core.dialects.openai_chat.answers import ENDED, failed_choice
 from nexus_core.dialects.opening import Weight
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.types import is_list, is_object
+from nexus_core.types import JsonObject, is_list, is_object
 
 _END_MARK = "[DONE]"
 
@@ -44,6 +44,11 @@ def weigh_event(event: str, data: str) -> Weight | ErrorReport:
     if any(map(_says_something, choices)):
         return Weight.CONTENT
     return Weight.CHOICE if any(choices) else Weight.PREFACE
+
+
+def is_content(chunk: JsonObject) -> bool:
+    """Whether a chunk says something: text, a tool call, an end …"""
+    return any(map(_says_something, chunk.get("choices", ())))
 
 
 # What stands around content, or in place of it: of chunks without choices.

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.openai_chat.answers import text_length
 from nexus_core.dialects.openai_chat.failures import reported_error, weigh_event
+from nexus_core.dialects.openai_chat.frame import ChunkFrame
 from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reported_cost import read_service_tier
@@ -18,6 +19,7 @@ from nexus_core.types import is_object
 _DONE = re.compile(rb"(?:^|(?<=\r))data: ?\[DONE\]\s*$", re.MULTILINE)
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"([^"]+)')
 _ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or as a key of one
+_MAX_FRAMES = 16  # of one stream: most have one, or one for each kind of text
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
@@ -39,7 +41,6 @@ class ChatStreamReader:
         """
         self.opening = StreamOpening(weigh_event, clean)
         self.service_tier: str | None = None
-        self.text_bytes = 0  # of the answer so far
         self.report: ErrorReport | None = None  # in mid-stream
         self.is_ended = False  # [DONE] came
         self._choices = choices
@@ -47,6 +48,11 @@ class ChatStreamReader:
         self._hides_usage = hides_usage
         self._skips_blank = False  # the line that ends the event taken out
         self._tally = UsageTally()
+        self._first_usage: TokenUsage | None = None
+        self._text_bytes = 0  # of the answer so far
+        self._frame: ChunkFrame | None = None  # of the chunks that came last
+        self._frames_left = _MAX_FRAMES  # that may be tried
+        self._is_amid = True  # an event, or a thing that spans several
         self._last = b""  # the last bytes that were read
         self._event = ""  # the type that the event under way was given
 
@@ -65,18 +71,44 @@ class ChatStreamReader:
         """Whether the last line read was the blank line that ends an event."""
         return self._last.endswith(_EVENT_ENDS)
 
+    @property
+    def unreported_bytes(self) -> int:
+        """Bytes of the model's text, unless a usage was reported at its end, or as it grew."""
+        first = self._first_usage
+        if first is not None and (self.is_complete or first != self._tally.usage):
+            return 0
+        return self._text_bytes
+
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; gives the bytes for the client."""
+        if self._frame is not None and not self._is_amid:
+            size = self._frame.text_bytes(lines)
+            if size is not None:
+                self._text_bytes += size
+                return lines
+        shown = self._read_closely(lines)
+        self._is_amid = bool(self._event) or self._skips_blank or not self.is_between_events
+        return shown
+
+    def _read_closely(self, lines: bytes) -> bytes:
         self._last = (self._last + lines[-3:])[-3:]
         self._finished += len(_FINISHED.findall(lines))
         if b"[DONE]" in lines and not self.is_ended:
             self.is_ended = bool(_DONE.search(lines))
         if b"error" in lines or self._event:
             self._look_for_error(lines)
-        self.text_bytes += text_length(lines)
+        self._text_bytes += text_length(lines)
         if not self._skips_blank and not may_report_usage(lines):
+            self._learn(lines)
             return lines
         return b"".join(line for line in lines.splitlines(keepends=True) if self._passes(line))
+
+    def _learn(self, lines: bytes) -> None:
+        """Take the frame of the last event, unless it says something beside a text."""
+        if self._finished or self.is_ended or not self._frames_left or _ERROR.search(lines):
+            return
+        self._frame = ChunkFrame.of_last(lines)
+        self._frames_left -= 1
 
     # Usage ------------------------------------------------------------------------------------
 
@@ -100,6 +132,7 @@ class ChatStreamReader:
             return False
         is_reported = self._tally.take(fields)
         if is_reported:
+            self._first_usage = self._first_usage or self._tally.usage
             self.service_tier = read_service_tier(fields) or self.service_tier
         if not self._hides_usage or fields.get("choices") or fields.get("error"):
             return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import codecs
 import gzip
 import json
 import tracemalloc
@@ -12,6 +13,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from nexus_core.api.asgi import body as receipt
+from nexus_core.api.asgi import encoding
 from nexus_core.api.asgi.encoding import MAX_MEMBERS, STEP_BYTES, Inflater, as_utf8
 from nexus_core.config.schema import Config, ServerConfig
 from nexus_core.errors import InvalidRequestError
@@ -368,6 +370,9 @@ async def test_a_client_that_leaves_in_the_middle_of_a_command_is_no_failure(
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
 
 
-@pytest.mark.parametrize("beginning", sorted(receipt._PLAIN_BEGINNINGS))
+@pytest.mark.parametrize("beginning", sorted(encoding._PLAIN_BEGINNINGS))
 def test_what_is_not_looked_at_begins_with_no_mark(beginning: bytes) -> None:
+    marks = (codecs.BOM_UTF8[:2], *encoding._BEGINNINGS)
+
+    assert beginning not in marks
     assert as_utf8(beginning + b"}") == beginning + b"}"

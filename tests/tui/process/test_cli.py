@@ -10,7 +10,6 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import tempfile
 import threading
 import urllib.request
@@ -354,23 +353,6 @@ def test_a_second_signal_ends_it_at_once(start: Start) -> None:
 
     assert code == 128 + signal.SIGTERM
     assert not any("Traceback" in line for line in nexus.seen)
-
-
-@pytest.mark.parametrize("module", ["textual", "rich", "tiktoken", "httpx"])
-def test_the_headless_path_does_not_import(tmp_path: Path, module: str) -> None:
-    program = (
-        "import sys, nexus_tui.cli, nexus_tui.process.log_handlers, nexus_tui.process.loop\n"
-        "import nexus_core.config.load\n"
-        "import nexus_core.api.listen.server\n"
-        "from nexus_core.config.schema import Config\n"
-        f"print({module!r} in sys.modules)"
-    )
-
-    done = subprocess.run(  # noqa: S603
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
-    )
-
-    assert done.stdout == "False\n"
 
 
 def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:

@@ -1,0 +1,95 @@
+"""Replies to clients: their headers, and how a failure is told before and inside an answer."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+from nexus_core.api.errors import error_headers
+from nexus_core.api.headers import (
+    STREAM_HEADERS,
+    Block,
+    block,
+    joined,
+    masked_headers,
+    nexus_headers,
+    passed_headers,
+)
+from nexus_core.api.inference.arrival import Arrival
+from nexus_core.errors import NexusError
+from nexus_core.observe.record import KeptHeaders
+from nexus_core.proxy.reply import SelectedRoute
+from nexus_core.upstream.base import Headers
+
+
+class ClientReply(ABC):
+    """Reply to the client of one request; each transport has its own way to send it."""
+
+    __slots__ = ("_dialect", "_is_stream", "_last", "_request_id", "has_begun", "is_finished")
+
+    def __init__(self, arrival: Arrival) -> None:
+        self._dialect = arrival.asked.dialect
+        self._request_id = arrival.request_id
+        self._is_stream = False
+        self._last = b"\n\n"  # of the body, what was sent last
+        self.has_begun = False  # the client may have seen a part of it
+        self.is_finished = False
+
+    def start(
+        self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
+    ) -> KeptHeaders:
+        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
+        first = passed_headers(upstream)
+        label = b""
+        for name, value in first:
+            if name == b"content-type":
+                label = value
+        self._is_stream = length is None
+        if length is not None:
+            first.append((b"content-length", b"%d" % length))
+        if label.startswith(self._dialect.stream_type.encode()):
+            first += STREAM_HEADERS
+        own = nexus_headers(self._request_id, selected, selected.overhead_ms)
+        head = joined(block(*first), own)
+        self._begin(status, head, is_endless=length is None)
+        return masked_headers(head.pairs)
+
+    def send_error_event(self, error: NexusError) -> None:
+        """Tell of a failure inside a stream that has begun, and end it without [DONE].
+
+        Nothing fits behind a whole answer, which has been handed over by then.
+        """
+        if self._is_stream:
+            self.send(self._border() + self._dialect.error_event(error))
+        self.finish()
+
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
+        """Answer with an error instead; `selected` is the backend that caused it."""
+        body = self._dialect.error(error)
+        shown = joined(block(*error_headers(error)), nexus_headers(self._request_id, selected))
+        head = joined(shown, block((b"content-length", b"%d" % len(body))))
+        self._begin(error.status, head, is_endless=False)
+        self.send(body)
+        self.finish()
+        return masked_headers(shown.pairs)
+
+    @abstractmethod
+    def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
+        """Begin an answer; an endless one tells its end itself."""
+
+    @abstractmethod
+    def send(self, data: bytes) -> None:
+        """Pass on a part of the body."""
+
+    @abstractmethod
+    async def drain(self) -> None:
+        """Return when more may be sent."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """End the answer."""
+
+    def _border(self) -> bytes:
+        """What ends the event that is under way, so that ours stands alone."""
+        if self._last.endswith((b"\n\n", b"\r\n\r\n")):
+            return b""
+        return b"\n" if self._last.endswith(b"\n") else b"\n\n"

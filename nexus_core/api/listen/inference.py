@@ -1,0 +1,132 @@
+"""Inference requests served by the protocol of their connection; every other goes to ASGI."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from nexus_core.api.app import FrontDoor
+from nexus_core.api.inference.arrival import Arrival, new_id
+from nexus_core.api.listen.connections import Connections
+from nexus_core.api.listen.wire_reply import WireReply
+from nexus_core.dialects.inbound import INBOUND
+from nexus_core.errors import NexusError
+
+_ASKED = {path.encode(): (asked, path) for path, asked in INBOUND.items()}
+# A body that is not as long as its head says, or not as it will be read: ASGI takes that in.
+_OTHER_BODIES = frozenset({b"content-encoding", b"transfer-encoding"})
+
+
+class InferenceProtocol(HttpToolsProtocol):
+    """HTTP protocol that collects an inference request and starts one task to serve it.
+
+    ASGI gets what has to be told to a client before its body is read, and what is rare: HTTP/1.0,
+    Expect, a chunked or compressed body, a request that came before the last one was answered.
+    """
+
+    server_state: Connections
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._arrival: Arrival | None = None  # of the request that is received here
+        self._body: list[bytes] = []  # as much of it as is here
+        self._reply: WireReply | None = None  # to the last request that was served here
+        self._serving: asyncio.Task[None] | None = None
+
+    @property
+    def is_receiving(self) -> bool:
+        """Whether the rest of a request's body is awaited here."""
+        return self._arrival is not None
+
+    def on_headers_complete(self) -> None:
+        """The head is in: decide who serves the request."""
+        arrival = self._let_in()
+        if arrival is None:
+            super().on_headers_complete()
+            return
+        self._arrival = arrival
+        self._reply = WireReply(
+            arrival,
+            self,
+            self.server_state.common_lines(),
+            keep_alive=self.parser.should_keep_alive(),
+        )
+        self.cycle = self._reply  # type: ignore[assignment] # by its likeness
+
+    def on_body(self, body: bytes) -> None:
+        """The body goes on."""
+        if self._arrival is None:
+            super().on_body(body)
+        else:
+            self._body.append(body)
+
+    def on_message_complete(self) -> None:
+        """The request is whole: serve it."""
+        arrival, reply = self._arrival, self._reply
+        if arrival is None or reply is None:
+            super().on_message_complete()
+            return
+        parts, self._body, self._arrival = self._body, [], None
+        body = parts[0] if len(parts) == 1 else b"".join(parts)
+        self._serving = self.loop.create_task(self._serve(arrival, body, reply))
+        self.tasks.add(self._serving)
+
+    def hand_over(self) -> None:
+        """Let ASGI go on with the request whose body is still coming in."""
+        parts, self._body, self._arrival = self._body, [], None
+        kept = self.cycle.keep_alive
+        self.cycle = None  # type: ignore[assignment] # as before the first request
+        super().on_headers_complete()
+        self.cycle.keep_alive = kept
+        for part in parts:
+            super().on_body(part)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: what is done for it ends."""
+        reply, serving = self._reply, self._serving
+        if reply is not None and not reply.response_complete:
+            reply.disconnected = True
+            if serving is not None:
+                serving.cancel()
+        if isinstance(self.cycle, WireReply):
+            self.cycle = None  # nothing of it waits for uvicorn
+        super().connection_lost(exc)
+
+    def _let_in(self) -> Arrival | None:
+        """What is known of the request, if it is to be served here."""
+        asked, door, parser = _ASKED.get(self.url), self.app, self.parser
+        if asked is None or parser.get_method() != b"POST" or self.expect_100_continue:
+            return None
+        # Over the limit of connections another app stands before the door.
+        if not isinstance(door, FrontDoor) or parser.get_http_version() != "1.1":
+            return None
+        cycle = self.cycle
+        # uvicorn's types leave out that it is None before the first request.
+        if cycle is not None and not cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
+            return None
+        length = b""
+        for name, value in self.headers:
+            if name == b"content-length":
+                length = value
+            elif name in _OTHER_BODIES:
+                return None
+        if not length or int(length) > door.max_body_bytes:
+            return None
+        try:
+            return door.let_in(*asked, self.headers, new_id())
+        except NexusError:
+            return None
+
+    async def _serve(self, arrival: Arrival, body: bytes, reply: WireReply) -> None:
+        door = self.app
+        assert isinstance(door, FrontDoor)  # noqa: S101 - asked before, for the type checker
+        try:
+            await door.completions.serve(arrival, body, reply)
+        except Exception as error:  # noqa: BLE001 - the outermost edge
+            door.refusals.log_failure(error, arrival.path, arrival.request_id)
+            self.transport.close()
+        finally:
+            if (task := asyncio.current_task()) is not None:
+                self.tasks.discard(task)

@@ -1,0 +1,124 @@
+"""A reply written to the client's connection as HTTP/1.1."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Protocol
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
+
+from nexus_core.api.headers import Block
+from nexus_core.api.inference.arrival import Arrival
+from nexus_core.api.inference.reply import ClientReply
+
+_JOINED_BYTES = 64 * 1024  # up to here the head and a body are copied into one piece
+
+
+class Connection(Protocol):
+    """The client's connection, as far as a reply needs it."""
+
+    @property
+    def transport(self) -> asyncio.Transport:
+        """What is written to."""
+        ...
+
+    @property
+    def flow(self) -> FlowControl:
+        """Whether the client reads."""
+        ...
+
+    @property
+    def on_response_complete(self) -> Callable[[], None]:
+        """To be called when the answer is whole."""
+        ...
+
+
+class WireReply(ClientReply):
+    """Reply to a client in one write a part; a short answer and its head are one.
+
+    uvicorn knows a request by its "cycle": `keep_alive`, `disconnected` and `response_*` are names
+    of that.
+    """
+
+    __slots__ = (
+        "_common_lines",
+        "_connection",
+        "_head",
+        "_is_chunked",
+        "_transport",
+        "disconnected",
+        "keep_alive",
+        "response_complete",
+    )
+
+    def __init__(
+        self, arrival: Arrival, connection: Connection, common_lines: bytes, *, keep_alive: bool
+    ) -> None:
+        """
+        Args:
+            common_lines: the headers that every answer has.
+        """
+        super().__init__(arrival)
+        self._connection = connection
+        self._transport = connection.transport
+        self._common_lines = common_lines
+        self._head = b""  # until something follows that it is sent with
+        self._is_chunked = False
+        self.keep_alive = keep_alive
+        self.disconnected = False
+        self.response_complete = False
+
+    @property
+    def response_started(self) -> bool:
+        """Whether the client may have seen a part of the answer."""
+        return self.has_begun
+
+    def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
+        self._is_chunked = is_endless
+        self._head = b"".join(
+            (
+                STATUS_LINE[status],
+                self._common_lines,
+                head.lines,
+                b"" if self.keep_alive else b"connection: close\r\n",
+                b"transfer-encoding: chunked\r\n\r\n" if is_endless else b"\r\n",
+            )
+        )
+
+    def send(self, data: bytes) -> None:
+        """Write a part of the body."""
+        if not data:
+            return  # an empty chunk would be the last one
+        self._last = data
+        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+
+    async def drain(self) -> None:
+        """Return when the client has read most of what was written."""
+        if self._head:
+            self._write(b"")
+        if self._connection.flow.write_paused and not self.disconnected:
+            await self._connection.flow.drain()
+
+    def finish(self) -> None:
+        """End the answer, and the connection where it is not kept."""
+        if self._is_chunked:
+            self._write(b"0\r\n\r\n")
+        elif self._head:
+            self._write(b"")
+        self.response_complete = True
+        if not self.keep_alive:
+            self._transport.close()
+        self._connection.on_response_complete()
+
+    def _write(self, data: bytes) -> None:
+        if self.disconnected:
+            return
+        if self._head:
+            head, self._head, self.has_begun = self._head, b"", True
+            if len(data) > _JOINED_BYTES:
+                self._transport.write(head)
+            else:
+                data = head + data
+        self._transport.write(data)

@@ -1,0 +1,61 @@
+"""Work in a thread beside the event loop, which goes first whenever both want the interpreter."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
+_Made = TypeVar("_Made")
+
+# For so long at most a thread keeps the interpreter from another one. With Python's own 5 ms, each
+# turn of the loop would wait that long for a thread that imports or computes.
+_TURN_SECONDS = 0.0002
+
+_lock = threading.Lock()
+_working = 0  # threads
+_usual_seconds = 0.0  # of a turn while none works
+
+
+LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop should stand still
+
+
+async def read_long(read: Callable[[bytes], _Made], content: bytes) -> _Made:
+    """What `read` makes of the content, or raises; in a thread where that takes long."""
+    if len(content) < LONG_BYTES:
+        return read(content)
+    return await in_background(lambda: read(content))
+
+
+async def in_background(work: Callable[[], _Made]) -> _Made:
+    """What `work` gives, or raises, in a thread.
+
+    For imports, files and long computing. A single call that keeps the interpreter, as of some C
+    libraries, holds the loop up all the same.
+    """
+    return await asyncio.to_thread(_in_short_turns, work)
+
+
+def _in_short_turns(work: Callable[[], _Made]) -> _Made:
+    with _short_turns():
+        return work()
+
+
+@contextmanager
+def _short_turns() -> Iterator[None]:
+    global _working, _usual_seconds  # the interpreter has one setting for all threads
+    with _lock:
+        if not _working:
+            _usual_seconds = sys.getswitchinterval()
+            sys.setswitchinterval(_TURN_SECONDS)
+        _working += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _working -= 1
+            if not _working:
+                sys.setswitchinterval(_usual_seconds)

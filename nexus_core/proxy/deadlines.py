@@ -1,0 +1,120 @@
+"""Time limits of requests: one sweeper for all of them, instead of a timer for each wait."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+
+# How often the sweeper looks: a limit ends a wait at most this much too late.
+SWEEP_SECONDS = 0.05
+
+NEVER = inf
+
+
+class Deadlines:
+    """The time limits of one request: of the whole of it, and of the wait it is in.
+
+    Times are those of the loop's clock. Setting `wait_at` before a wait and NEVER after it is all
+    that a wait costs; the sweeper cancels the request's task when a limit has passed. Whoever set
+    the limit asks then, with the CancelledError at hand, whether it ran out. A client that leaves
+    at the same moment stays a client that left.
+    """
+
+    __slots__ = (
+        "_cancels",
+        "_others",
+        "_task",
+        "_waits_too_long",
+        "has_ended",
+        "request_at",
+        "wait_at",
+    )
+
+    def __init__(self, request_at: float = NEVER) -> None:
+        """For the running task; the whole request has to be over by `request_at`."""
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 - for the type checker
+        self._task = task
+        self.request_at = request_at
+        self.wait_at = NEVER
+        self.has_ended = False  # the request: its limit has passed, or `end` was called
+        self._waits_too_long = False  # and its task was cancelled for that
+        self._others = task.cancelling()  # times that somebody else cancelled the task before
+        self._cancels = 0  # times that it was cancelled here, and that was not taken back
+
+    def sweep(self, now: float) -> None:
+        """Cancel the task if a limit has passed."""
+        if self.request_at <= now:
+            self.end()
+        elif self.wait_at <= now:
+            self.wait_at = NEVER
+            self._waits_too_long = True
+            self._cancel()
+
+    def end(self) -> bool:
+        """End the whole request at once; False if it has ended already."""
+        if self.has_ended:
+            return False
+        self.request_at = self.wait_at = NEVER
+        self.has_ended = True
+        self._cancel()
+        return True
+
+    def _cancel(self) -> None:
+        self._cancels += 1
+        self._task.cancel()
+
+    def wait_ran_out(self) -> bool:
+        """Whether the CancelledError at hand ends only the wait: then it is taken back."""
+        if not self._waits_too_long:
+            return False
+        self._waits_too_long = False
+        self._cancels -= 1
+        return self._task.uncancel() <= self._others
+
+    def request_ran_out(self) -> bool:
+        """Whether the CancelledError at hand ends the request: then it is taken back."""
+        self.close()
+        return self.has_ended and self._task.cancelling() <= self._others
+
+    def close(self) -> None:
+        """The request is over: leave its task as it was found."""
+        self.request_at = self.wait_at = NEVER
+        while self._cancels:
+            self._cancels -= 1
+            self._task.uncancel()
+
+
+class Sweeper:
+    """Looks at the deadlines of all requests under way; does nothing while there are none."""
+
+    def __init__(self) -> None:
+        self._watched: set[Deadlines] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None  # where the next look is planned
+
+    def watch(self, deadlines: Deadlines) -> None:
+        """Look at these from now on."""
+        self._watched.add(deadlines)
+        loop = asyncio.get_running_loop()
+        if self._loop is not loop:
+            self._loop = loop
+            loop.call_later(SWEEP_SECONDS, self._sweep, loop)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether no look is planned."""
+        return self._loop is None
+
+    def forget(self, deadlines: Deadlines) -> None:
+        """Look at these no more."""
+        self._watched.discard(deadlines)
+
+    def _sweep(self, loop: asyncio.AbstractEventLoop) -> None:
+        if not self._watched:
+            self._loop = None
+            return
+        now = loop.time()
+        for deadlines in self._watched:
+            if deadlines.wait_at <= now or deadlines.request_at <= now:
+                deadlines.sweep(now)
+        loop.call_later(SWEEP_SECONDS, self._sweep, loop)

@@ -1,0 +1,112 @@
+"""An answer: the head that came, and the body that is still to be read."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from nexus_core.upstream import transport_errors as wording
+from nexus_core.upstream.base import Headers, UpstreamError, UpstreamProtocolError
+
+if TYPE_CHECKING:
+    from nexus_core.upstream.http1.connection import Connection
+
+READ_AHEAD_BYTES = 64 * 1024  # held unread before the backend is slowed down
+
+
+class Answer:
+    """The UpstreamResponse of one request; its connection writes into it."""
+
+    __slots__ = (
+        "_connection",
+        "_failure",
+        "_held",
+        "_is_over",
+        "_is_paused",
+        "_waiter",
+        "headers",
+        "status",
+    )
+
+    def __init__(self, connection: Connection) -> None:
+        self.status = 0  # until its head came
+        self.headers: Headers = ()
+        self._connection: Connection | None = connection  # None: it needs it no more
+        self._held = b""  # of the body, unread
+        self._is_over = False  # the whole body came
+        self._is_paused = False  # the backend is held up, because nobody reads
+        self._failure: UpstreamError | None = None
+        self._waiter: asyncio.Future[None] | None = None  # of whoever waits for the next bytes
+
+    async def head(self) -> None:
+        """Wait for status and headers.
+
+        Raises:
+            UpstreamProtocolError: none came, or they are not HTTP.
+        """
+        while not self.status:
+            if self._failure is not None:
+                raise self._failure
+            await self._next()
+
+    async def read(self) -> bytes:
+        """The next bytes of the body; empty at its end.
+
+        Raises:
+            UpstreamProtocolError: it ended early.
+        """
+        while not self._held:
+            if self._is_over:
+                return b""
+            if self._failure is not None:
+                # Another one each time: the traceback of one that was raised would grow.
+                raise UpstreamProtocolError(str(self._failure)) from self._failure
+            await self._next()
+        held = self._held
+        self._held = b""
+        if self._is_paused:
+            self._is_paused = False
+            if self._connection is not None:
+                self._connection.resume_reading()
+        return held
+
+    async def close(self) -> None:
+        """End the exchange; an unread answer's connection is not used again."""
+        if self._connection is not None:
+            self._connection.abort()
+            self.fail(UpstreamProtocolError(wording.ENDED_EARLY))
+
+    async def _next(self) -> None:
+        self._waiter = waiter = asyncio.get_running_loop().create_future()
+        try:
+            await waiter
+        finally:
+            self._waiter = None
+
+    def begin(self, status: int, headers: Headers) -> None:
+        """The head came."""
+        self.status, self.headers = status, headers
+        self._wake()
+
+    def feed(self, data: bytes) -> None:
+        """More of the body came."""
+        self._held = self._held + data if self._held else data
+        if len(self._held) > READ_AHEAD_BYTES and self._connection is not None:
+            self._is_paused = True
+            self._connection.pause_reading()
+        self._wake()
+
+    def end(self) -> None:
+        """All of the body came."""
+        self._is_over, self._connection = True, None
+        self._wake()
+
+    def fail(self, failure: UpstreamError) -> None:
+        """Nothing more will come."""
+        if not self._is_over and self._failure is None:
+            self._failure, self._connection = failure, None
+            self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)

@@ -1,0 +1,34 @@
+"""What a start imports: the less, the sooner requests are served."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+# Of other packages, and of Nexus what serving a request never needs.
+LATE = {
+    *("textual", "rich", "tiktoken", "httpx", "genai_prices", "tomlkit", "zeroconf"),
+    *("nexus_core.config.save", "nexus_core.control.execute", "nexus_core.control.explainer"),
+    *("nexus_core.control.reload", "nexus_core.discovery", "nexus_core.money.report"),
+    "nexus_tui.sources",
+}
+
+
+def test_what_serving_does_not_need_is_not_imported_before_it(tmp_path: Path) -> None:
+    program = (
+        "import sys, nexus_tui.cli, nexus_tui.process.log_handlers, nexus_tui.process.loop\n"
+        "import nexus_core.config.load, nexus_tui.process.serving\n"
+        "from nexus_core.config.schema import Config\n"
+        "from nexus_core.gateway import Gateway\n"
+        "Gateway(Config())\n"
+        "print(*sys.modules)"
+    )
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    imported = set(done.stdout.split())
+    assert "nexus_core.proxy.forward" in imported
+    assert imported & LATE == set()

@@ -1,0 +1,1 @@
+"""The engine of our own: what only it promises, and with what it is measured."""
