@@ -90,6 +90,7 @@ class StreamRelay:
             is_first = False
             if len(opening.held) > _MAX_HELD_BYTES and state is OpeningState.WAITING:
                 raise UpstreamProtocolError("no content within the first MiB of its stream")
+        deadlines.wait_at = latest  # of what else is asked before the answer begins
         return opening.state
 
     async def rest(self, max_bytes: int) -> bytes | None:
