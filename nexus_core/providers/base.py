@@ -149,8 +149,12 @@ class Response(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """End the exchange, cancelling it if in progress. Safe to call twice."""
+    async def close(self, *, is_read: bool = False) -> None:
+        """End the exchange, cancelling it if in progress. Safe to call twice.
+
+        Args:
+            is_read: all that matters of the body was read; the connection may be used again.
+        """
         ...
 
 

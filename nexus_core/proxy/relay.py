@@ -177,6 +177,11 @@ class StreamRelay:
         """The stream said that it is over."""
         return self._stream.is_complete
 
+    @property
+    def is_over(self) -> bool:
+        """All of it was passed on; the body may still lack its end."""
+        return self._stream.is_over
+
     def cut_text(self, text: str) -> str:
         """The same text without the backend's key."""
         return self._keys.cut_text(text)

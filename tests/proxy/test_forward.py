@@ -366,7 +366,7 @@ async def test_what_is_ending_already_can_be_ended_again() -> None:
     closing, may_close = asyncio.Event(), asyncio.Event()
 
     class SlowToClose(ScriptedResponse):
-        async def close(self) -> None:
+        async def close(self, *, is_read: bool = False) -> None:
             closing.set()
             await may_close.wait()
 
