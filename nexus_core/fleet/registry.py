@@ -56,6 +56,7 @@ class Registry:
         # Grows with every change but those of load, latency and service time: what was worked out
         # from the snapshots of one version holds as long as there is no other.
         self.version = 0
+        self._has_cloud: bool | None = None  # None: not looked
         self._zones_off: set[PrivacyZone] = set()
         self._listeners: list[Callable[[str | None], None]] = []
         self.cooldowns = Cooldowns(
@@ -186,6 +187,13 @@ class Registry:
         first = {name: self._entries[name] for name in names if name in self._entries}
         self._entries = first | self._entries
         self._has_changed()
+
+    @property
+    def has_cloud(self) -> bool:
+        """Whether there is a cloud backend."""
+        if self._has_cloud is None:
+            self._has_cloud = any(one.frozen.type.is_cloud for one in self._entries.values())
+        return self._has_cloud
 
     def knows(self, name: str) -> bool:
         """Whether there is such a backend, or one that was removed and still serves requests."""
@@ -359,7 +367,7 @@ class Registry:
         self._has_changed()
 
     def _has_changed(self) -> None:
-        self._view = None
+        self._view = self._has_cloud = None
         self.version += 1
 
 

@@ -27,8 +27,8 @@ from nexus_core.money.ledger_queries import (
     spent_by_client,
 )
 from nexus_core.money.months import Month
-from nexus_core.money.prices import Prices, estimate_cost
-from nexus_core.observe.events import TokenUsage
+from nexus_core.money.priced_model import PricedModel
+from nexus_core.money.prices import Prices
 from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
+_MAX_PRICED = 10_000  # models of backends whose prices are kept at hand
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 _Read = TypeVar("_Read")
@@ -58,7 +59,7 @@ class CostTracker:
         self._is_read_only = is_read_only
         self._path = ledger_path(config)
         self._now = now
-        self._providers: dict[tuple[BackendType, str], str] = {}  # once the price list is there
+        self._priced: dict[tuple[str, str], PricedModel] = {}  # once the price list is there
         self.counter = TokenCounter()
         self.prices = Prices(config.pricing)
         self.averages = CompletionAverages()
@@ -188,36 +189,27 @@ class CostTracker:
 
     # --- what requests ask ---------------------------------------------------------------
 
-    def provider(self, backend: BackendSnapshot) -> str:
-        """Whose prices hold for the backend."""
-        key = (backend.type, backend.url)
-        known = self._providers.get(key)
-        if known is None:
-            known = self.prices.provider(*key)
-            if self.prices.is_loaded:
-                self._providers[key] = known
+    def priced(self, backend: BackendSnapshot, model: str) -> PricedModel:
+        """A cloud backend's model, by the backend's own name, and its price."""
+        key = (backend.name, model)
+        known = self._priced.get(key)
+        if known is None or not known.holds_for(self.prices, backend):
+            known = PricedModel(self.prices, backend, model)
+            if self.prices.is_loaded:  # it also tells whose prices hold
+                if len(self._priced) >= _MAX_PRICED:
+                    self._priced.clear()
+                self._priced[key] = known
         return known
-
-    def priced_as(self, backend: BackendSnapshot, model: str) -> str:
-        """The name by which a backend's model has a price; that of a deployment says nothing."""
-        if not backend.type.spec.has_deployments:
-            return model
-        served = (name for name, upstream in backend.models.items() if upstream == model)
-        return next(served, model)
 
     def is_priced(self, backend: BackendSnapshot, model: str) -> bool:
         """It is a cloud backend's model, and its price is known."""
-        if not backend.type.is_cloud:
-            return False
-        name = self.priced_as(backend, model)
-        return self.prices.find(self.provider(backend), name, at=self._now()) is not None
+        return backend.type.is_cloud and self.priced(backend, model).price(self._now()) is not None
 
-    def expected_usage(self, model: str, prompt_tokens: int, demand: Demand) -> TokenUsage:
-        """What a request will use, if each answer is as long as the model's others."""
-        completion = 0
-        if Capability.EMBEDDINGS not in demand.capabilities:
-            completion = demand.choices * self.averages.expected(model, demand.completion_limit)
-        return TokenUsage(prompt_tokens=prompt_tokens, completion_tokens=completion)
+    def expected_completion(self, model: str, demand: Demand) -> int:
+        """The tokens of a request's answers, if each is as long as the model's others."""
+        if Capability.EMBEDDINGS in demand.capabilities:
+            return 0
+        return demand.choices * self.averages.expected(model, demand.completion_limit)
 
     async def expected_cost(
         self, backend: BackendSnapshot, model: str, demand: Demand
@@ -226,9 +218,8 @@ class CostTracker:
         if not backend.type.is_cloud:
             return None
         await self.load_prices()
-        usage = self.expected_usage(model, demand.prompt_tokens, demand)
-        name = self.priced_as(backend, model)
-        return estimate_cost(self.prices, self.provider(backend), name, usage, at=self._now())
+        completion = self.expected_completion(model, demand)
+        return self.priced(backend, model).plain_cost(demand.prompt_tokens, completion, self._now())
 
     def verdict(self, client: str | None) -> Verdict:
         """What the budget lets a client's next attempt use."""

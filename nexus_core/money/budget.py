@@ -17,12 +17,15 @@ from nexus_core.types import NANO, BudgetStatus
 _ORDER = (BudgetStatus.NORMAL, BudgetStatus.SOFT_LIMIT, BudgetStatus.HARD_LIMIT)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
     """Money reserved for one attempt; pass it to `Budget.settle` exactly once."""
 
-    client: str | None
-    nano_usd: int
+    __slots__ = ("client", "is_open", "nano_usd")
+
+    def __init__(self, client: str | None, nano_usd: int) -> None:
+        self.client = client
+        self.nano_usd = nano_usd
+        self.is_open = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +94,8 @@ class Budget:
     _month_end: float = field(init=False)  # seconds since the epoch
     _all: _Account = field(init=False)
     _clients: dict[str, _Account] = field(init=False)
-    _open: set[Reservation] = field(init=False, default_factory=set)
+    # What is reserved, by client; the clients of whom nothing is are left out.
+    _reserved: dict[str | None, int] = field(init=False, default_factory=dict[str | None, int])
     _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
 
     def __post_init__(self) -> None:
@@ -111,11 +115,11 @@ class Budget:
         self.__post_init__()
         self._all.reported = reported_for_all
         self._all.spent = self._spent.total()
-        self._all.reserved = sum(reservation.nano_usd for reservation in self._open)
+        self._all.reserved = sum(self._reserved.values())
         for name, account in self._clients.items():
             account.reported = reported.get(name, BudgetStatus.NORMAL)
             account.spent = self._spent[name]
-            account.reserved = sum(r.nano_usd for r in self._open if r.client == name)
+            account.reserved = self._reserved.get(name, 0)
         accounts = (self._all, *self._clients.values())
         if any(account.reported is not account.status for account in accounts):
             self.is_limited = True
@@ -156,7 +160,8 @@ class Budget:
     def status(self, client: str | None, at: float) -> BudgetStatus:
         """The stricter of the gateway's status and the client's own."""
         self.turn(at)
-        return max((account.status for account in self._accounts(client)), key=_ORDER.index)
+        status, own = self._all.status, self._clients.get(client) if client is not None else None
+        return status if own is None else max(status, own.status, key=_ORDER.index)
 
     def verdict(self, client: str | None, at: float) -> Verdict:
         """What a request of this client may use now. Ask before every attempt."""
@@ -171,7 +176,7 @@ class Budget:
             may_use_local=not (is_over and action == "block_all"),
             may_use_cloud=not (is_over and action != "warn"),
             may_use_unpriced=not (blocks and self.config.unpriced == "block"),
-            resets_in_seconds=max(1, round(self.month.end - at)),
+            resets_in_seconds=max(1, round(self._month_end - at)),
         )
 
     def reserve(self, client: str | None, estimate_nano_usd: int | None, at: float) -> Reservation:
@@ -181,9 +186,7 @@ class Budget:
         """
         self.turn(at)
         reservation = Reservation(client, max(0, estimate_nano_usd or 0))
-        self._open.add(reservation)
-        for account in self._accounts(client):
-            account.reserved += reservation.nano_usd
+        self._reserve(client, reservation.nano_usd)
         return reservation
 
     def settle(self, reservation: Reservation, cost_nano_usd: int | None, at: float) -> None:
@@ -195,9 +198,10 @@ class Budget:
             KeyError: it was settled before.
         """
         self.turn(at)
-        self._open.remove(reservation)
-        for account in self._accounts(reservation.client):
-            account.reserved -= reservation.nano_usd
+        if not reservation.is_open:
+            raise KeyError(reservation)
+        reservation.is_open = False
+        self._reserve(reservation.client, -reservation.nano_usd)
         self._spend(reservation.client, cost_nano_usd or 0)
 
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
@@ -210,6 +214,16 @@ class Budget:
                 found.append(BudgetChange(client, account.reported, status))
                 account.reported = status
         return tuple(found)
+
+    def _reserve(self, client: str | None, nano_usd: int) -> None:
+        """Add to what is reserved; a negative sum is not reserved any more."""
+        reserved = self._reserved.get(client, 0) + nano_usd
+        if reserved:
+            self._reserved[client] = reserved
+        else:
+            self._reserved.pop(client, None)
+        for account in self._accounts(client):
+            account.reserved += nano_usd
 
     def _spend(self, client: str | None, nano_usd: int) -> None:
         self._spent[client] += nano_usd

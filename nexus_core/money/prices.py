@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from decimal import ROUND_HALF_EVEN, Decimal
+from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
-from operator import attrgetter
+from typing import NamedTuple
 
 from nexus_core.catalog import CLOUD_TYPES, OPENAI_FORMAT, BackendType
 from nexus_core.config.schema import PriceConfig
 from nexus_core.money.price_list import PriceList, Rates, load_price_list
+from nexus_core.money.tariff import Tariff
 from nexus_core.observe.events import TokenUsage
-from nexus_core.types import NANO, Cost, DialectName
+from nexus_core.types import Cost, DialectName
 
 log = logging.getLogger(__name__)
 
@@ -25,18 +26,57 @@ _MAX_KEPT = 10_000  # prices, for models named by strangers
 # Under which type each of the list's providers is configured, and which types name a saving.
 _TYPE_OF = {name: kind for kind in CLOUD_TYPES for name in (*kind.spec.price_lists, kind.value)}
 _MAJOR = tuple(kind for kind in CLOUD_TYPES if kind.spec.is_major)
-_counts = attrgetter(*(f.name for f in fields(TokenUsage) if f.name.endswith("_tokens")))
+_ALWAYS = (float("-inf"), float("inf"))
+_NEVER = (0.0, 0.0)
 
 
-@dataclass(frozen=True, slots=True)
 class Price:
-    """The rates of one model, by the length of the prompt, and where they are from."""
+    """What one model costs, by the length of the prompt, and where that is from."""
 
-    source: str
-    tiers: tuple[tuple[int, Rates], ...]  # (above so many prompt tokens, rates), the highest first
+    __slots__ = ("_tariffs", "source")
 
-    def rates(self, prompt_tokens: int) -> Rates:
-        return next(rates for above, rates in self.tiers if prompt_tokens > above)
+    def __init__(self, source: str, tiers: tuple[tuple[int, Rates], ...]) -> None:
+        """
+        Args:
+            tiers: (above so many prompt tokens, rates), the highest first.
+        """
+        self.source = source
+        self._tariffs = tuple((above, Tariff(rates)) for above, rates in tiers)
+
+    def cost(self, usage: TokenUsage) -> Cost | None:
+        """What a usage costs; None where it has tokens of a kind that has no rate.
+
+        Raises:
+            ValueError: a token count is negative.
+        """
+        return self._cost(self._tariff(usage.prompt_tokens).nano_usd(usage))
+
+    def plain_cost(self, prompt: int, completion: int) -> Cost | None:
+        """The same for so many plain tokens."""
+        return self._cost(self._tariff(prompt).plain_nano_usd(prompt, completion))
+
+    def _cost(self, nano_usd: int | None) -> Cost | None:
+        return None if nano_usd is None else Cost(nano_usd, self.source)
+
+    def _tariff(self, prompt_tokens: int) -> Tariff:
+        for above, tariff in self._tariffs:
+            if prompt_tokens > above:
+                return tariff
+        raise ValueError(f"a token count is negative: {prompt_tokens}")
+
+
+class HeldPrice(NamedTuple):
+    """A price, and from when until when it holds, in seconds since the epoch."""
+
+    price: Price | None  # None: it is not known
+    since: float
+    until: float
+
+
+class _AskedPrices(NamedTuple):
+    prices: tuple[Price, ...]
+    since: float
+    until: float
 
 
 class Prices:
@@ -53,8 +93,8 @@ class Prices:
         }
         self.packaged: PriceList | None = None  # None: not loaded
         self._lock = threading.Lock()
-        # What the list said, and in which period (its length in seconds, its number) that holds.
-        self._kept: dict[tuple[str, str, str | None], tuple[int, int, Price | None]] = {}
+        self._kept: dict[tuple[str, str, str | None], HeldPrice] = {}  # what the list said
+        self._asked: dict[str, _AskedPrices] = {}  # what local models stood for
         self._warned: set[tuple[str, str]] = set()
 
     @property
@@ -95,11 +135,31 @@ class Prices:
         Of the config, the table named by the list's id counts, else that of the type; and
         [pricing.openai] also holds for the other vendors that speak its format.
         """
+        return self.hold(provider, model, at=at, service_tier=service_tier).price
+
+    def hold(
+        self, provider: str, model: str, *, at: float, service_tier: str | None = None
+    ) -> HeldPrice:
+        """The same, and for how long it may be kept."""
         name = model.removeprefix("models/")
         for owner in _owners(provider):
             if price := self._configured.get((owner, name)):
-                return price
+                return HeldPrice(price, *_ALWAYS)
         return self._listed(provider, name, at, service_tier)
+
+    def asked_prices(self, model: str, *, at: float) -> tuple[Price, ...]:
+        """The prices of a model by the name that clients use, at the vendors that may have it."""
+        kept = self._asked.get(model)
+        if kept is None or not kept.since <= at < kept.until:
+            if len(self._asked) >= _MAX_KEPT:
+                self._asked.clear()
+            held = [self.hold(kind.spec.price_lists[0], model, at=at) for kind in _MAJOR]
+            kept = self._asked[model] = _AskedPrices(
+                tuple(one.price for one in held if one.price is not None),
+                max(one.since for one in held),
+                min(one.until for one in held),
+            )
+        return kept.prices
 
     def warn_once(self, provider: str, model: str) -> None:
         """Say that a model has no price, once per model."""
@@ -114,24 +174,22 @@ class Prices:
             _TYPE_OF.get(provider, OPENAI_FORMAT),
         )
 
-    def _listed(
-        self, provider: str, model: str, at: float, service_tier: str | None
-    ) -> Price | None:
+    def _listed(self, provider: str, model: str, at: float, service_tier: str | None) -> HeldPrice:
         if self.packaged is None:
-            return None
+            return HeldPrice(None, *_NEVER)
         key = (provider, model, service_tier)
-        if kept := self._kept.get(key):
-            period_seconds, period, price = kept
-            if int(at // period_seconds) == period:
-                return price
+        kept = self._kept.get(key)
+        if kept is not None and kept.since <= at < kept.until:
+            return kept
         found = self.packaged.find(provider, model, at, service_tier)
         # Most prices change at midnight at the most, some with the hour.
-        period_seconds = 60 if found and found.by_the_hour else _DAY_SECONDS
+        seconds = 60 if found and found.by_the_hour else _DAY_SECONDS
+        since = at // seconds * seconds
         price = Price(self.packaged.source, found.tiers) if found else None
         if len(self._kept) >= _MAX_KEPT:
             self._kept.clear()
-        self._kept[key] = (period_seconds, int(at // period_seconds), price)
-        return price
+        kept = self._kept[key] = HeldPrice(price, since, since + seconds)
+        return kept
 
 
 @cache
@@ -169,16 +227,8 @@ def estimate_cost(
     Raises:
         ValueError: a token count is negative.
     """
-    if min(_counts(usage)) < 0:
-        raise ValueError(f"a token count is negative: {usage}")
     price = prices.find(provider, model, at=at, service_tier=service_tier)
-    if price is None:
-        return None
-    usd = _usd(price.rates(usage.prompt_tokens), usage)
-    if usd is None:
-        return None
-    nano_usd = (usd * NANO).to_integral_value(ROUND_HALF_EVEN)
-    return Cost(int(nano_usd), price.source)
+    return None if price is None else price.cost(usage)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,39 +253,10 @@ def savings(
     """
     if asked == served:
         return None
-    for kind in _MAJOR:
-        if cost := estimate_cost(prices, kind.spec.price_lists[0], asked, usage, at=at):
+    for price in prices.asked_prices(asked, at=at):
+        if (cost := price.cost(usage)) is not None:
             return Saving(asked, cost)
     return None
-
-
-def _usd(rates: Rates, usage: TokenUsage) -> Decimal | None:
-    """None where there are tokens of a kind that has no rate."""
-    plain_prompt = (
-        usage.prompt_tokens
-        - usage.cached_tokens
-        - usage.cache_write_tokens
-        - usage.prompt_audio_tokens
-    )
-    plain_completion = (
-        usage.completion_tokens - usage.reasoning_tokens - usage.completion_audio_tokens
-    )
-    total = rates.request
-    for tokens, rate in (
-        (max(0, plain_prompt), rates.input),
-        (usage.cached_tokens, rates.cached),
-        (usage.cache_write_tokens - usage.cache_write_1h_tokens, rates.cache_write),
-        (usage.cache_write_1h_tokens, rates.cache_write_1h),
-        (usage.prompt_audio_tokens, rates.input_audio),
-        (max(0, plain_completion), rates.output),
-        (usage.reasoning_tokens, rates.reasoning),
-        (usage.completion_audio_tokens, rates.output_audio),
-    ):
-        if tokens and rate is None:
-            return None
-        if tokens and rate:
-            total += tokens * rate
-    return total
 
 
 def _configured(price: PriceConfig) -> Price:

@@ -117,7 +117,8 @@ class Attempt:
         try:
             answer = await exchange.open(call)
             if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
-                await progress.counted()
+                is_reported = answer.relay is None and answer.usage is not None
+                await progress.counted(is_reported=is_reported)
             progress.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             if name in registry.cooldowns.circuits:

@@ -8,18 +8,17 @@ from dataclasses import dataclass, replace
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.budget import Reservation
-from nexus_core.money.prices import REPORTED, estimate_cost, savings
+from nexus_core.money.priced_model import PricedModel
+from nexus_core.money.prices import REPORTED, savings
 from nexus_core.observe.events import TokenUsage
 from nexus_core.proxy.reply import ProxyRequest
-from nexus_core.tokens.count import THREAD_FROM_BYTES, tokens_of
+from nexus_core.tokens.count import THREAD_FROM_BYTES, estimate_tokens, tokens_of
 from nexus_core.types import Cost, CountMethod, Operation, PromptParts, TokenCount, nano_usd
 
-_BYTES_PER_TOKEN = 4  # of a long body, to reserve for it before it is counted
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class Settlement:
-    """How an attempt ended, in tokens and money."""
+    """How an attempt ended, in tokens and money; nobody changes one."""
 
     usage: TokenUsage | None = None
     counted: CountMethod | None = None  # how the tokens are known
@@ -34,9 +33,9 @@ class Settlement:
 NOTHING = Settlement()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class ReportedUsage:
-    """What came of an attempt, as far as money goes."""
+    """What came of an attempt, as far as money goes; nobody changes one."""
 
     usage: TokenUsage | None  # as the backend reported it
     service_tier: str | None = None
@@ -45,7 +44,17 @@ class ReportedUsage:
 
 
 class Charge:
-    """Of one attempt; settled exactly once."""
+    """Of one attempt; settled exactly once.
+
+    A prompt is counted only where the number is used: before it is sent where a limit goes by it,
+    while the backend works where a stream's header tells its cost, and at the end of a whole answer
+    that reports no usage. Until then, and elsewhere, its length tells about how much it is.
+    """
+
+    __slots__ = (
+        *("_cost_tracker", "_count", "_counting", "_estimate", "_is_streaming", "_model"),
+        *("_priced", "_reading", "_request", "_reservation", "_soon", "is_cloud"),
+    )
 
     def __init__(
         self,
@@ -55,79 +64,90 @@ class Charge:
         model: str,
         at: float,
     ) -> None:
-        """Count the prompt and reserve what it may cost. Right after it, the request is sent."""
+        """Reserve what the attempt may cost. Right after it, the request is sent."""
         self._cost_tracker = cost_tracker
         self._request = request
-        self._model = self._priced_as = model
-        self._provider = ""  # whose prices hold; of a cloud backend only
-        self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
+        self._model = model  # the backend's own name
+        self._is_streaming = request.envelope.is_streaming
+        self._count: TokenCount | None = None  # of the prompt; None: only its length is known
+        self._soon: asyncio.Handle | None = None  # begins to count once the request is sent
         self._reading: asyncio.Future[PromptParts] | None = None  # of a long prompt
         self._counting: asyncio.Future[TokenCount] | None = None
         self._reservation: Reservation | None = None
         self._estimate: Cost | None = None
+        self._priced: PricedModel | None = None
+        self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
         if self.is_cloud:
-            self._open(backend, at)
-        else:
-            tokens = request.envelope.demand.prompt_tokens
-            self._count = TokenCount(tokens, CountMethod.ESTIMATED)
+            self._priced = cost_tracker.priced(backend, model)
+            self._open(self._priced, at)
 
-    def _open(self, backend: BackendSnapshot, at: float) -> None:
-        tracker = self._cost_tracker
-        self._priced_as = tracker.priced_as(backend, self._model)
-        self._provider = tracker.provider(backend)
-        self._count = self._first_count()
-        self._estimate = self._expect(at)
-        reserved = nano_usd(self._estimate)
-        self._reservation = tracker.budget.reserve(self._request.client, reserved, at)
-        if self._estimate is None:
-            tracker.prices.warn_once(self._provider, self._priced_as)
+    def _open(self, priced: PricedModel, at: float) -> None:
+        tracker, request = self._cost_tracker, self._request
+        if tracker.budget.is_limited:
+            self._begin_to_count()
+        elif self._is_streaming:
+            self._soon = asyncio.get_running_loop().call_soon(self._begin_to_count)
+        self._estimate = estimate = self._expect(priced, at)
+        self._reservation = tracker.budget.reserve(request.client, nano_usd(estimate), at)
+        if estimate is None:
+            tracker.prices.warn_once(priced.provider, priced.name)
 
-    def _first_count(self) -> TokenCount:
-        """The prompt's tokens where that is known at once, else a guess until it is counted."""
-        envelope = self._request.envelope
-        if len(envelope.body) >= THREAD_FROM_BYTES:
+    def _begin_to_count(self) -> None:
+        """Count the prompt, beside the loop where that takes long."""
+        self._soon = None
+        if len(self._request.envelope.body) >= THREAD_FROM_BYTES:
             self._reading = asyncio.get_running_loop().run_in_executor(None, self._prompt)
-            return TokenCount(len(envelope.body) // _BYTES_PER_TOKEN, CountMethod.ESTIMATED)
-        counting = self._cost_tracker.counter.count(self._priced_as, self._prompt())
-        if counting.done():
-            return counting.result()
-        self._counting = counting
-        return TokenCount(envelope.demand.prompt_tokens, CountMethod.ESTIMATED)
+        else:
+            self._ask_for_count(self._prompt())
 
     def _prompt(self) -> PromptParts:
         return self._request.dialect.read_prompt(self._request.envelope)
 
-    def _expect(self, at: float) -> Cost | None:
+    def _ask_for_count(self, prompt: PromptParts) -> None:
+        name = self._model if self._priced is None else self._priced.name
+        counting = self._cost_tracker.counter.count(name, prompt)
+        if counting.done():
+            self._count = counting.result()
+        else:
+            self._counting = counting
+
+    @property
+    def _prompt_tokens(self) -> int:
+        count = self._count
+        return self._request.envelope.demand.prompt_tokens if count is None else count.tokens
+
+    def _expect(self, priced: PricedModel, at: float) -> Cost | None:
         """What the attempt will cost, if the answer is as long as the model's others."""
         demand = self._request.envelope.demand
-        expected = self._cost_tracker.expected_usage(self._model, self._count.tokens, demand)
-        return self._price(expected, at)
+        completion = self._cost_tracker.expected_completion(self._model, demand)
+        return priced.plain_cost(self._prompt_tokens, completion, at)
 
     def _cost(self, usage: TokenUsage, at: float, tier: str | None) -> Cost | None:
         """What the backend says that it charges, else what its usage comes to."""
         if usage.cost_nano_usd is not None:
             return Cost(usage.cost_nano_usd, REPORTED)
-        return self._price(usage, at, tier)
+        return None if self._priced is None else self._priced.cost(usage, at, tier)
 
-    def _price(self, usage: TokenUsage, at: float, tier: str | None = None) -> Cost | None:
-        return estimate_cost(
-            self._cost_tracker.prices,
-            self._provider,
-            self._priced_as,
-            usage,
-            at=at,
-            service_tier=tier,
-        )
+    async def counted(self, at: float, *, is_reported: bool = False) -> None:
+        """An answer begins: wait for the count of its prompt, which is long there, if it is used.
 
-    async def counted(self, at: float) -> None:
-        """Wait for the count of the prompt: long done when an answer begins."""
+        Args:
+            is_reported: it came whole, with its usage.
+        """
+        if self._priced is None or is_reported:
+            return
+        if self._soon is not None:
+            self._soon.cancel()
+            self._begin_to_count()
+        elif not (self._count or self._reading or self._counting or self._is_streaming):
+            self._begin_to_count()
         if self._reading is not None:
             prompt, self._reading = await self._reading, None
-            self._counting = self._cost_tracker.counter.count(self._priced_as, prompt)
+            self._ask_for_count(prompt)
         if self._counting is not None:
-            self._count = await self._counting
-            self._counting = None
-            self._estimate = self._expect(at)
+            self._count, self._counting = await self._counting, None
+        if self._count is not None:
+            self._estimate = self._expect(self._priced, at)
 
     def expected(self, reported: ReportedUsage | None, at: float) -> Cost | None:
         """What the answer's header tells: of a whole one the cost, of a stream the estimate."""
@@ -143,13 +163,14 @@ class Charge:
 
     def settle(self, reported: ReportedUsage, at: float) -> Settlement:
         """It is over; what the ledger's row of the same moment says."""
-        if self._counting is not None and self._counting.done():  # it ended before its answer began
-            self._count = self._counting.result()
         usage, counted = reported.usage, CountMethod.REPORTED
         if usage is None:
+            self._count_what_came_to_nothing()
             completion = tokens_of(self._model, reported.text_bytes)
-            usage = TokenUsage(prompt_tokens=self._count.tokens, completion_tokens=completion)
-            counted = CountMethod.ESTIMATED if reported.text_bytes else self._count.method
+            usage = TokenUsage(prompt_tokens=self._prompt_tokens, completion_tokens=completion)
+            counted = CountMethod.ESTIMATED
+            if self._count is not None and not reported.text_bytes:
+                counted = self._count.method
         elif not reported.is_whole and reported.text_bytes:
             # It broke off after a usage reported at its start only, as Anthropic's is.
             completion = tokens_of(self._model, reported.text_bytes)
@@ -158,7 +179,9 @@ class Charge:
                 usage = replace(usage, completion_tokens=completion, cost_nano_usd=None)
                 counted = CountMethod.ESTIMATED
         elif reported.is_whole and self._request.envelope.operation is not Operation.EMBEDDINGS:
-            each = round(usage.completion_tokens / self._request.envelope.demand.choices)
+            each, choices = usage.completion_tokens, self._request.envelope.demand.choices
+            if choices != 1:
+                each = round(each / choices)
             self._cost_tracker.averages.observe(self._model, each)
         cost, saving, asked = None, None, self._request.envelope.model
         if self.is_cloud:
@@ -177,8 +200,16 @@ class Charge:
             saved_model=saving.model if saving else None,
         )
 
+    def _count_what_came_to_nothing(self) -> None:
+        """Take the count of an attempt that ended before its answer began, or an estimate."""
+        if self._counting is not None and self._counting.done():
+            self._count = self._counting.result()
+        is_short = len(self._request.envelope.body) < THREAD_FROM_BYTES
+        if self._count is None and self._priced is not None and is_short:
+            self._count = estimate_tokens(self._priced.name, self._prompt())
+
     def _pay(self, cost: Cost | None, at: float) -> None:
-        for beside in (self._reading, self._counting):
+        for beside in (self._soon, self._reading, self._counting):
             if beside is not None:
                 beside.cancel()
         if self._reservation is not None:

@@ -146,7 +146,8 @@ class Forwarder:
         progress, tried = flight.progress, dict[str, str]()
         last: FailedAttempt | None = None  # what the client is told if nobody answers
         tracker = self._cost_tracker
-        if tracker.prices.packaged is None or not tracker.opened.is_set():
+        has_no_prices = tracker.prices.packaged is None and self._registry.has_cloud
+        if has_no_prices or not tracker.opened.is_set():
             await self._wait_for_spending(progress)
         try:
             number, most = 1, self._routing.max_retries + 1
@@ -179,11 +180,8 @@ class Forwarder:
     async def _wait_for_spending(self, progress: RequestProgress) -> None:
         """Wait until the month's spending is known: only then may money be spent."""
         tracker = self._cost_tracker
-        has_cloud = any(backend.type.is_cloud for backend in self._registry.snapshots())
-        if tracker.opened.is_set() and not has_cloud:
-            return
         started = time.monotonic()
-        await tracker.ready(wants_prices=has_cloud)
+        await tracker.ready(wants_prices=self._registry.has_cloud)
         progress.waited(time.monotonic() - started)
 
     async def _decide(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:

@@ -17,7 +17,7 @@ def check_zone(need: Requirements, choice: Choice) -> None:
         NexusError: the request, or the fallback that was chosen for it, is restricted.
     """
     wanted = need
-    if need.fallbacks:
+    if choice.model != need.model and need.fallbacks:
         wanted = next((one for one in need.fallbacks if one.model == choice.model), need)
     for bound in (need,) if wanted is need else (need, wanted):
         asked = bound if bound.model == choice.model else replace(bound, model=choice.model)

@@ -259,3 +259,18 @@ def test_the_version_grows_with_every_change_but_those_that_requests_make() -> N
     assert reg.version == before
     assert reg.live() == live
     assert [one.latency_ms for one in live] == [80.0]
+
+
+def test_a_cloud_backend_is_known_as_long_as_it_is_there() -> None:
+    reg = registry()
+    cloud = BackendConfig(
+        name="c", url="https://c.test", type=BackendType.OPENAI, zone=PrivacyZone.OPEN
+    )
+    seen = [reg.has_cloud]
+
+    reg.add(cloud)
+    seen.append(reg.has_cloud)
+    reg.remove("c")
+    seen.append(reg.has_cloud)
+
+    assert seen == [False, True, False]

@@ -4,22 +4,36 @@ import asyncio
 import json
 import threading
 import time
+from typing import Any
 
 import pytest
 
 from nexus_core.catalog import BackendType
-from nexus_core.config.schema import RoutingConfig
+from nexus_core.config.schema import BudgetConfig, PriceConfig, RoutingConfig
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT, OpenAIChat
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.dialects.request import Request
-from nexus_core.observe.events import RequestFinished
+from nexus_core.money.accounting import CostTracker
+from nexus_core.observe.events import RequestFinished, TokenUsage
+from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements
 from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import Operation, PrivacyZone, PromptParts
+from nexus_core.tokens.counter import TokenCounter
+from nexus_core.types import (
+    NANO,
+    Cost,
+    CountMethod,
+    Operation,
+    PrivacyZone,
+    PromptParts,
+    TokenCount,
+)
 from nexus_core.upstream.base import Headers
+from tests.made_up_backends import no_ledger, snapshot
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.world import World
+from tests.waiting import settled
 
 
 class LeavingReply(RecordingReply):
@@ -55,6 +69,162 @@ async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
     assert world.cost_tracker.budget.reserved_nano_usd == 0
 
 
+LIMITED = BudgetConfig(monthly_limit_usd=1e6)
+PRICES = {"openai": {"gpt-4o": PriceConfig(input_per_1k=1.0, output_per_1k=0.0)}}
+SHORT, LONG = 100, THREAD_FROM_BYTES
+
+
+class Counter(TokenCounter):
+    """Counts every prompt as 42 tokens, and notes which models it was asked for."""
+
+    def __init__(self, *, is_late: bool = False) -> None:
+        super().__init__()
+        self.asked: list[str] = []
+        self.owed: list[asyncio.Future[TokenCount]] = []
+        self._is_late = is_late
+
+    def count(self, model: str, prompt: PromptParts) -> asyncio.Future[TokenCount]:
+        self.asked.append(model)
+        counted: asyncio.Future[TokenCount] = asyncio.get_running_loop().create_future()
+        self.owed.append(counted)
+        if not self._is_late:
+            counted.set_result(EXACT)
+        return counted
+
+
+EXACT = TokenCount(42, CountMethod.EXACT)
+
+
+def counting(counter: Counter, **sections: Any) -> CostTracker:
+    tracker = no_ledger(pricing=PRICES, **sections)
+    tracker.prices.load()
+    tracker.counter = counter
+    return tracker
+
+
+def asking(*, chars: int = SHORT, stream: bool = False, dialect: OpenAIChat | None = None) -> Any:
+    messages = [{"role": "user", "content": "x" * chars}]
+    body = {"model": "gpt-4o", "messages": messages, "stream": stream}
+    return ProxyRequest(
+        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
+        dialect=dialect or OPENAI_CHAT,
+        need=Requirements("gpt-4o", ("gpt-4o",)),
+        client=None,
+        headers=(),
+        received=time.monotonic(),
+    )
+
+
+def charged(tracker: CostTracker, request: ProxyRequest, model: str = "gpt-4o") -> Charge:
+    backend = snapshot("cloud", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
+    return Charge(tracker, request, backend, model, 0.0)
+
+
+def usage(prompt: int, completion: int = 0) -> TokenUsage:
+    return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
+async def test_the_prompt_of_a_whole_answer_that_reports_its_usage_is_not_counted(
+    chars: int,
+) -> None:
+    counter = Counter()
+    tracker = counting(counter)
+    request = asking(chars=chars)
+    charge = charged(tracker, request)
+    reserved = tracker.budget.reserved_nano_usd
+
+    await charge.counted(0.0, is_reported=True)
+    settled = charge.settle(ReportedUsage(usage=usage(1000), is_whole=True), 0.0)
+
+    assert counter.asked == []
+    assert reserved == request.envelope.demand.prompt_tokens * NANO // 1000
+    assert settled.cost == Cost(NANO, "config")
+    assert settled.counted is CountMethod.REPORTED
+    assert tracker.budget.reserved_nano_usd == 0
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
+async def test_the_prompt_of_a_whole_answer_without_usage_is_counted(chars: int) -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(chars=chars))
+
+    await charge.counted(0.0)
+    settled = charge.settle(ReportedUsage(usage=None, is_whole=True), 0.0)
+
+    assert counter.asked == ["gpt-4o"]
+    assert (settled.usage, settled.counted) == (usage(42), CountMethod.EXACT)
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
+@pytest.mark.parametrize("stream", [False, True])
+async def test_where_a_limit_is_set_the_prompt_is_counted_before_it_is_sent(
+    chars: int, stream: bool
+) -> None:
+    counter = Counter()
+    tracker = counting(counter, budget=LIMITED)
+    charge = charged(tracker, asking(chars=chars, stream=stream))
+
+    asked_before = list(counter.asked)
+    reserved = tracker.budget.reserved_nano_usd
+    await charge.counted(0.0, is_reported=not stream)
+
+    if chars == SHORT:
+        assert asked_before == ["gpt-4o"]
+        assert reserved == 42 * NANO // 1000
+    charge.drop(0.0)
+    assert tracker.budget.reserved_nano_usd == 0
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
+async def test_a_stream_s_prompt_is_counted_while_the_backend_works(chars: int) -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(chars=chars, stream=True))
+    before = list(counter.asked)
+
+    await charge.counted(0.0)
+
+    assert before == []
+    assert counter.asked == ["gpt-4o"]
+    assert charge.expected(None, 0.0) == Cost(42 * NANO // 1000, "config")
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
+async def test_a_whole_answer_that_never_came_is_paid_by_an_estimate(chars: int) -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(chars=chars))
+
+    told = charge.settle(ReportedUsage(usage=None, is_whole=False), 0.0)
+
+    assert counter.asked == []
+    assert told.usage is not None
+    assert told.usage.prompt_tokens == pytest.approx(chars / 4, rel=0.5)
+    assert told.counted is CountMethod.ESTIMATED
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+async def test_a_client_that_leaves_early_pays_the_prompt(is_late: bool) -> None:
+    counter = Counter(is_late=is_late)
+    charge = charged(counting(counter), asking(stream=True))
+
+    await settled()
+    told = charge.settle(ReportedUsage(usage=None, is_whole=False), 0.0)
+
+    expected = CountMethod.ESTIMATED if is_late else CountMethod.EXACT
+    assert (counter.asked, told.counted) == (["gpt-4o"], expected)
+    assert [one.cancelled() for one in counter.owed] == [is_late]
+
+
+async def test_a_dropped_stream_is_not_counted_any_more() -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(stream=True))
+
+    charge.drop(0.0)
+    await settled()
+
+    assert counter.asked == []
+
+
 class Noting(OpenAIChat):
     """Notes in which thread a prompt is read."""
 
@@ -66,24 +236,13 @@ class Noting(OpenAIChat):
         return OPENAI_CHAT.read_prompt(request)
 
 
-@pytest.mark.parametrize(("chars", "is_here"), [(100, True), (THREAD_FROM_BYTES, False)])
-async def test_a_long_prompt_is_counted_in_a_thread_and_a_short_one_is_not(
+@pytest.mark.parametrize(("chars", "is_here"), [(SHORT, True), (LONG, False)])
+async def test_a_long_prompt_is_read_in_a_thread_and_a_short_one_is_not(
     chars: int, is_here: bool
 ) -> None:
-    backend = {"zone": PrivacyZone.OPEN, "models": {"m": "m"}}
-    world = World([backend], RoutingConfig(), False, ["answer"], kinds=(BackendType.OPENAI,))
-    body = {"model": "m", "messages": [{"role": "user", "content": "x" * chars}]}
     dialect = Noting()
-    request = ProxyRequest(
-        envelope=read_request(Operation.CHAT, json.dumps(body).encode(), "r1"),
-        dialect=dialect,
-        need=Requirements("m", ("m",)),
-        client=None,
-        headers=(),
-        received=time.monotonic(),
-    )
-    world.restricted["r1"] = False
+    charge = charged(counting(Counter(), budget=LIMITED), asking(chars=chars, dialect=dialect))
 
-    await world.forwarder.forward(request, RecordingReply())
+    await charge.counted(0.0)
 
     assert [thread is threading.main_thread() for thread in dialect.threads] == [is_here]

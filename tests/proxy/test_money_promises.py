@@ -96,6 +96,7 @@ def check_books(world: World) -> None:
     budget = cost_tracker.budget
     assert budget.spent_nano_usd == spent.total()
     assert budget._clients["laptop"].spent == spent["laptop"]
-    assert budget.reserved_nano_usd == sum(each.nano_usd for each in budget._open)
+    assert budget.reserved_nano_usd == sum(budget._reserved.values())
+    assert min(budget._reserved.values(), default=0) >= 0
     in_flight = sum(b.in_flight for b in world.registry.snapshots() if b.type.is_cloud)
-    assert len(budget._open) <= in_flight
+    assert len(budget._reserved) <= in_flight
