@@ -50,7 +50,8 @@ class Answer:
         while not self.status:
             if self._failure is not None:
                 raise self._failure
-            await self._next()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            await waiter
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end.
@@ -64,7 +65,8 @@ class Answer:
             if self._failure is not None:
                 # Another one each time: the traceback of one that was raised would grow.
                 raise UpstreamProtocolError(str(self._failure)) from self._failure
-            await self._next()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            await waiter
         held = self._held
         self._held = b""
         if self._is_paused:
@@ -89,13 +91,6 @@ class Answer:
             return
         connection.abort()
         self.fail(UpstreamProtocolError(wording.ENDED_EARLY))
-
-    async def _next(self) -> None:
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
 
     def begin(self, status: int, headers: Headers) -> None:
         """The head came."""
@@ -129,5 +124,6 @@ class Answer:
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():  # else it was cancelled
+            waiter.set_result(None)
