@@ -13,7 +13,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from nexus_core import descriptors
-from nexus_core.background import in_background
+from nexus_core.background import load_in_background
 from nexus_core.config.schema import Config
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
@@ -174,4 +174,4 @@ async def _import_for_people() -> None:
     for module in _FOR_PEOPLE:
         with suppress(OSError, ImportError):  # no descriptor left: then it is imported by its user
             descriptors.require(_FOR_IMPORTS)
-            await in_background(partial(import_module, module))
+            await load_in_background(partial(import_module, module))
