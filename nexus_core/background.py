@@ -6,7 +6,7 @@ import asyncio
 import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -58,7 +58,7 @@ def _in_short_turns(work: Callable[[], _Made]) -> _Made:
 
 
 @contextmanager
-def _short_turns() -> Iterator[None]:
+def _short_turns() -> Generator[None]:
     global _working, _usual_seconds  # the interpreter has one setting for all threads
     with _lock:
         if not _working:
