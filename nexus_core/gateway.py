@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
-# Not needed to serve requests, so imported after the start.
+_SOON_SECONDS = 1.0  # after the start, when the first requests have been served
+# Not needed to serve requests, so imported then.
 _FOR_PEOPLE = (
     "nexus_core.control.execute",
     "nexus_core.control.explainer",
@@ -179,6 +180,7 @@ class Gateway:
 
 async def _import_for_people() -> None:
     """Import, beside the loop, what a command or a report would else hold it up for."""
+    await asyncio.sleep(_SOON_SECONDS)
     for module in _FOR_PEOPLE:
         with suppress(OSError, ImportError):  # no descriptor left: then it is imported by its user
             descriptors.require(_FOR_IMPORTS)
