@@ -20,7 +20,7 @@ class ProxyRequest:
 
     envelope: Request
     dialect: Dialect  # that the client speaks
-    need: Requirements
+    need: Requirements  # by its hints; what its body asks for is the envelope's demand
     client: str | None  # the name of the client key
     headers: Headers  # for the screen: credentials masked
     received: float  # monotonic seconds
