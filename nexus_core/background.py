@@ -20,6 +20,16 @@ _working = 0  # threads
 _usual_seconds = 0.0  # of a turn while none works
 
 
+LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop should stand still
+
+
+async def read_long(read: Callable[[bytes], _Made], content: bytes) -> _Made:
+    """What `read` makes of the content, or raises; in a thread where that takes long."""
+    if len(content) < LONG_BYTES:
+        return read(content)
+    return await in_background(lambda: read(content))
+
+
 async def in_background(work: Callable[[], _Made]) -> _Made:
     """What `work` gives, or raises, in a thread.
 

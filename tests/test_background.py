@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from nexus_core.background import in_background
+from nexus_core.background import LONG_BYTES, in_background, read_long
 
 
 async def test_work_is_done_in_a_thread_that_takes_short_turns() -> None:
@@ -70,3 +70,10 @@ async def test_a_caller_that_gives_up_leaves_no_short_turns_behind() -> None:
 
     assert while_it_works < usual / 5
     assert sys.getswitchinterval() == usual
+
+
+@pytest.mark.parametrize(("size", "is_here"), [(100, True), (LONG_BYTES, False)])
+async def test_what_is_long_to_read_is_read_in_a_thread(size: int, is_here: bool) -> None:
+    thread = await read_long(lambda _: threading.current_thread(), b"x" * size)
+
+    assert (thread is threading.main_thread()) is is_here

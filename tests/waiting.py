@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -53,6 +54,22 @@ async def turns(count: int = 1) -> None:
     """
     for _ in range(count):
         await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def others() -> AsyncIterator[list[None]]:
+    """Whoever else wants the loop: the list grows with each turn that the block leaves to it."""
+    taken: list[None] = []
+
+    async def wait_for_turns() -> None:
+        while True:
+            await turns()
+            taken.append(None)
+
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(wait_for_turns())
+        yield taken
+        waiting.cancel()
 
 
 async def settled() -> None:

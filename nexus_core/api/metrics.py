@@ -11,6 +11,7 @@ for by their own names, registered statuses, and our own words.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from prometheus_client import CollectorRegistry, utils
@@ -53,6 +54,7 @@ _OPERATION_LABELS = (
     "gen_ai_request_model",
     "backend",
 )
+_SLICE = 100  # operations: a few milliseconds of the loop at most
 _HTTP_LABELS = ("http_request_method", "url_scheme")
 _HTTP_VALUES = ("POST", "http")  # all that is routed
 
@@ -65,6 +67,10 @@ class GatewayCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Every family, those without a sample included."""
+        return (family for family in self.families() if family is not None)
+
+    def families(self) -> Iterator[Metric | None]:
+        """Every family; None wherever others may have the loop."""
         stats, snapshots = self._gateway.stats, self._gateway.registry.snapshots()
         yield InfoMetricFamily(
             "nexus_build", "Build information: the version of Nexus.", {"version": __version__}
@@ -96,10 +102,19 @@ class _Read(Collector):
         return self._families
 
 
-def read(gateway: Gateway) -> CollectorRegistry:
-    """Read all metrics now; call it on the event loop."""
+async def read(gateway: Gateway) -> CollectorRegistry:
+    """Read all metrics, on the event loop and in slices between its other work.
+
+    Each histogram is of one moment; two of them may differ by what happens in between.
+    """
+    families: list[Metric] = []
+    for family in GatewayCollector(gateway).families():
+        if family is None:
+            await asyncio.sleep(0)
+        else:
+            families.append(family)
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Read(GatewayCollector(gateway).collect()))
+    registry.register(_Read(families))
     return registry
 
 
@@ -126,7 +141,7 @@ def _http(stats: Stats) -> Iterator[Metric]:
     yield active
 
 
-def _operations(stats: Stats) -> Iterator[Metric]:
+def _operations(stats: Stats) -> Iterator[Metric | None]:
     duration = HistogramMetricFamily(
         "gen_ai_client_operation_duration_seconds",
         "Duration of attempts at backends, to the last byte; failed ones have an error_type.",
@@ -142,7 +157,9 @@ def _operations(stats: Stats) -> Iterator[Metric]:
         "Tokens per answer, as reported by backends.",
         labels=(*_OPERATION_LABELS, "gen_ai_token_type"),
     )
-    for operation, numbers in stats.operations.items():
+    for number, (operation, numbers) in enumerate(tuple(stats.operations.items())):
+        if number % _SLICE == 0:
+            yield None
         labels = _operation_values(operation)
         for error, histogram in numbers.duration.items():
             _add_durations(duration, (*labels, error), histogram)

@@ -69,7 +69,7 @@ def create_router(gateway: Gateway) -> APIRouter:
         await in_background(_load_metrics)
         from nexus_core.api import metrics
 
-        numbers = metrics.read(gateway)
+        numbers = await metrics.read(gateway)
         text = await in_background(lambda: metrics.render(numbers))
         return Response(text, media_type=metrics.CONTENT_TYPE)
 

@@ -121,9 +121,10 @@ def with_lacks(details: Details, lacks: Mapping[str, frozenset[Capability]]) -> 
 def _named(
     answer: object, field: str, key: str, names: tuple[str, ...]
 ) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    wanted = frozenset(names)
     for entry in _entries(answer, field):
         name = entry.get(key)
-        if isinstance(name, str) and name in names:
+        if isinstance(name, str) and name in wanted:
             yield name, entry
 
 

@@ -11,6 +11,7 @@ from itertools import islice
 from urllib.parse import urlencode, urlsplit
 
 from nexus_core import __version__
+from nexus_core.background import read_long
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.request import MAX_MODEL_CHARS
@@ -134,7 +135,7 @@ class HttpAgent:
             asked.add(query)
             status, body = await self._ask_list(path, query)
             try:
-                page = self.read_page(body) if status == 200 else None
+                page = await read_long(self.read_page, body) if status == 200 else None
             except ValueError as error:
                 if not number:
                     why = f"{self._path_of(path)}: {error}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
+from nexus_core.background import read_long
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
@@ -81,7 +82,7 @@ class LocalAgent(OpenAIAgent):
             status, listed = await self.get_small(source.path)
             if status != 200:
                 return None
-        details = source.read(parse_json(listed), listing.names)
+        details = await read_long(lambda raw: source.read(parse_json(raw), listing.names), listed)
         if not source.shows_each:
             return details
         await self._show_new(listing.names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 from dataclasses import replace
@@ -9,16 +10,20 @@ from typing import Any
 
 import httpx
 import pytest
+from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from nexus_core.api import metrics
 from nexus_core.api.app import create_app
-from nexus_core.api.metrics import read, render
+from nexus_core.api.metrics import render
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
+from nexus_core.observe.stats import OperationKey
 from nexus_core.types import PrivacyZone
 from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
+from tests.waiting import others
 
 HOSTILE = [
     'a"b',
@@ -48,6 +53,10 @@ def gateway() -> Gateway:
             )
         )
     )
+
+
+def read(gateway: Gateway) -> CollectorRegistry:
+    return asyncio.run(metrics.read(gateway))
 
 
 def samples(gateway: Gateway) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -153,6 +162,17 @@ def test_a_hostile_model_name_stays_one_label(gateway: Gateway, model: str) -> N
     labels = [labels for (name, labels) in found if name == "gen_ai_client_token_usage_sum"]
     assert {len(values) for values in labels} == {5}
     assert all(text.isprintable() for values in labels for text in values)
+
+
+async def test_many_models_are_read_in_slices_of_the_loop(gateway: Gateway) -> None:
+    for number in range(500):
+        key = OperationKey("/v1/chat/completions", "a", BackendType.VLLM, f"m{number}")
+        _ = gateway.stats.operations[key]
+
+    async with others() as turns_of_others:
+        await metrics.read(gateway)
+
+    assert len(turns_of_others) >= 4
 
 
 def test_a_model_that_nobody_serves_is_no_label(gateway: Gateway) -> None:

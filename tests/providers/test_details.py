@@ -173,3 +173,17 @@ def test_no_answer_is_a_failure(answer: object) -> None:
     for read in (read_ollama_ps, read_vllm_models, read_llamacpp_props, read_lmstudio_models):
         assert read(answer, ("m",)).keys() <= {"m"}
     read_ollama_show(answer)
+
+
+def test_a_long_list_is_not_searched_for_each_of_its_models() -> None:
+    class Names(tuple[str, ...]):
+        __slots__ = ()
+
+        def __contains__(self, name: object) -> bool:
+            raise AssertionError("10,000 names times 10,000 names")
+
+    answer = {"data": [{"id": f"m{number}"} for number in range(100)]}
+
+    details = read_vllm_models(answer, Names(f"m{number}" for number in range(50)))
+
+    assert len(details) == 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any, Literal
 
 from fastapi import APIRouter
@@ -9,7 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
-from nexus_core.api.admin.state import write_state
+from nexus_core.api.admin.state import write_backend, write_state
 from nexus_core.config.schema import Priority, Tier
 from nexus_core.control.commands import (
     CaptureBodies,
@@ -24,7 +25,6 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
-from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.types import PrivacyZone
 
@@ -105,15 +105,15 @@ def create_router(gateway: Gateway) -> APIRouter:
         """State of the gateway for dashboards: backends, zones and statistics."""
         return Response(await write_state(gateway), media_type="application/json")
 
-    @router.post("/backends/{name}")
-    async def change(name: str, wanted: BackendChange) -> dict[str, Any]:
+    @router.post("/backends/{name}", response_model=dict[str, Any])
+    async def change(name: str, wanted: BackendChange) -> Response:
         """Switch a backend on or off, or set its tier or priority; lasts until restart.
 
         `{"cooldown": false}` ends every cooldown of the backend and of its models.
         """
         outcome = await gateway.operator.execute(wanted.command(name))
         lasts = {} if wanted.cooldown is False else _LASTS
-        return {**answer(outcome), "backend": _backend(gateway, name), **lasts}
+        return await _with_backend(gateway, name, {**answer(outcome), **lasts})
 
     @router.post("/zones/{zone}")
     async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
@@ -124,11 +124,11 @@ def create_router(gateway: Gateway) -> APIRouter:
         enabled = gateway.registry.is_zone_enabled(zone)
         return {**answer(outcome), "zone": zone, "enabled": enabled, **outcome.data, **_LASTS}
 
-    @router.post("/backends/{name}/probe")
-    async def probe(name: str) -> dict[str, Any]:
+    @router.post("/backends/{name}/probe", response_model=dict[str, Any])
+    async def probe(name: str) -> Response:
         """Probe a backend now, free of charge; a successful probe ends its cooldowns."""
         outcome = await gateway.operator.execute(ProbeBackend(backend=name))
-        return {**answer(outcome), **outcome.data, "backend": _backend(gateway, name)}
+        return await _with_backend(gateway, name, {**answer(outcome), **outcome.data})
 
     @router.post("/capture")
     async def capture(wanted: CaptureChange) -> dict[str, Any]:
@@ -154,5 +154,9 @@ def answer(outcome: Outcome) -> dict[str, Any]:
     return {"message": outcome.message, "lines": list(outcome.lines), "data": outcome.data}
 
 
-def _backend(gateway: Gateway, name: str) -> dict[str, Any]:
-    return snapshot_as_json(gateway.registry.snapshot(name), gateway.registry.clock())
+async def _with_backend(gateway: Gateway, name: str, values: dict[str, Any]) -> Response:
+    """The values, and what the backend is now: with all its models, so it is written apart."""
+    backend = await write_backend(gateway.registry.snapshot(name), gateway.registry.clock())
+    return Response(
+        f'{{"backend":{backend},{json.dumps(values)[1:]}', media_type="application/json"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,6 +11,7 @@ from typing import Any
 from nexus_core import __version__
 from nexus_core.api.admin.ids import numbered
 from nexus_core.api.status import read_stats
+from nexus_core.background import in_background
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
@@ -19,7 +19,7 @@ from nexus_core.observe.event_json import as_json
 from nexus_core.observe.stats_json import counters, stats_as_json
 from nexus_core.types import PrivacyZone
 
-_SLICE = 1000  # models: less than a millisecond of the loop
+_SLICE = 1000  # models: about a millisecond of the interpreter
 
 # Never the sections that hold keys.
 _SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
@@ -32,24 +32,32 @@ def read_state(gateway: Gateway) -> dict[str, Any]:
 
 
 async def write_state(gateway: Gateway) -> bytes:
-    """The full state as JSON bytes; long model lists are written in slices between other work."""
+    """The full state as JSON bytes; long model lists are written in a thread."""
     at, fleet = gateway.registry.clock(), gateway.registry.snapshots()
     rest = json.dumps(_without_backends(gateway))
-    backends: list[str] = []
-    for backend in fleet:
-        plain = snapshot_as_json(replace(backend, models={}), at)
-        del plain["models"]
-        models = await _written(backend.models)
-        backends.append(f'{{"models":{models},{json.dumps(plain)[1:]}')
+    backends = [await write_backend(one, at) for one in fleet]
     return f'{{"backends":[{",".join(backends)}],{rest[1:]}'.encode()
 
 
-async def _written(models: Mapping[str, str]) -> str:
+async def write_backend(backend: BackendSnapshot, at: float) -> str:
+    """What `snapshot_as_json` gives, as JSON; of many models in a thread."""
+    if len(backend.models) < _SLICE:
+        return json.dumps(snapshot_as_json(backend, at))
+    return await in_background(lambda: _write_many(backend, at))
+
+
+def _write_many(backend: BackendSnapshot, at: float) -> str:
+    """The JSON of a backend with many models, in slices: each holds the interpreter."""
+    plain = snapshot_as_json(backend, at)
+    models, details = _in_slices(plain.pop("models")), _in_slices(plain.pop("details"))
+    return f'{{"models":{models},"details":{details},{json.dumps(plain)[1:]}'
+
+
+def _in_slices(values: Mapping[str, object]) -> str:
+    left = iter(values.items())
     parts: list[str] = []
-    left = iter(models.items())
     while batch := dict(islice(left, _SLICE)):
         parts.append(json.dumps(batch)[1:-1])
-        await asyncio.sleep(0)
     return f"{{{','.join(parts)}}}"
 
 

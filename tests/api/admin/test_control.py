@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
+from nexus_core.api.admin.state import write_backend
 from nexus_core.control.commands import (
     Command,
     Outcome,
@@ -13,9 +17,10 @@ from nexus_core.control.commands import (
     SetTier,
     SwitchBackend,
 )
+from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import BackendChanged, BackendToggled, CaptureToggled, ZoneToggled
-from nexus_core.types import PrivacyZone
+from nexus_core.types import ModelDetails, PrivacyZone
 from tests.api.in_process import client
 
 
@@ -197,3 +202,14 @@ async def test_rank_and_capture_are_changed_and_told(gateway: Gateway) -> None:
     assert [type(event) for event in events] == [BackendChanged, BackendChanged, CaptureToggled]
     assert isinstance(events[1], BackendChanged)
     assert (events[1].tier, events[1].priority) == (4, 7)
+
+
+async def test_a_backend_with_many_models_is_told_as_one_with_few(gateway: Gateway) -> None:
+    names = [f"model-{number}" for number in range(2500)]
+    details = {name: ModelDetails(is_loaded=True, context_tokens=4096) for name in names}
+    few = replace(gateway.registry.snapshot("local"), models={"m": "m"}, details={})
+    many = replace(few, models={name: name for name in names}, details=details)
+
+    written = [json.loads(await write_backend(one, 0.0)) for one in (few, many)]
+
+    assert written == [json.loads(json.dumps(snapshot_as_json(one, 0.0))) for one in (few, many)]

@@ -15,6 +15,7 @@ from nexus_core.types import (
     RouteReason,
 )
 from tests.api.in_process import client
+from tests.waiting import others
 
 
 async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gateway) -> None:
@@ -54,6 +55,21 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert json.loads(bodies.json()["request"]["content"]) == body
     assert bodies.headers["cache-control"] == "no-store"
     assert refused == [400, 400, 404]
+
+
+async def test_many_requests_are_told_in_slices_of_the_loop(gateway: Gateway) -> None:
+    for number in range(500):
+        end(gateway, f"r{number}")
+
+    async with client(gateway) as http:
+        async with others() as in_between:
+            few = await http.get("/nexus/requests?limit=1")
+            with_few = len(in_between)
+        async with others() as in_between:
+            many = await http.get("/nexus/requests?limit=500")
+
+    assert [len(told.json()["requests"]) for told in (few, many)] == [1, 500]
+    assert len(in_between) >= with_few + 5
 
 
 async def test_bodies_are_not_kept_unless_that_is_asked_for(gateway: Gateway) -> None:
