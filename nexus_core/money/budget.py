@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.months import Month
@@ -28,8 +29,7 @@ class Reservation:
         self.is_open = True
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The budget's verdict on a client's next request: allowed backends and preference."""
 
     status: BudgetStatus
