@@ -3,6 +3,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from nexus_core.providers.base import KeyCutter, read_whole
 from nexus_core.upstream.base import UpstreamProtocolError
@@ -42,6 +44,32 @@ def test_a_key_is_cut_out_however_json_has_it(said: str) -> None:
 @pytest.mark.parametrize("said", [r"sk-a+b\nc_1", r"\s\k-a+b/c_1", "sk-a+b/c_2", r"\\" * 9])
 def test_what_is_not_the_key_stays(said: str) -> None:
     assert KeyCutter(KEY).cut_text(said + r"\u00e9") == said + r"\u00e9"
+
+
+KEYS = st.sampled_from([KEY, "sk-0aZ_9", "schlüssel-ÿ", "k"])
+
+
+@given(key=KEYS, data=st.data())
+def test_a_key_is_cut_out_in_any_mix_of_escapes(key: str, data: st.DataObject) -> None:
+    ways = [
+        lambda char: char,
+        lambda char: f"\\u{ord(char):04x}",
+        lambda char: f"\\u{ord(char):04X}",
+    ]
+    said = "".join(data.draw(st.sampled_from(ways))(char) for char in key)
+
+    assert KeyCutter(key).cut(f'"é {said} \\n"'.encode()) == '"é [key] \\n"'.encode()
+
+
+def test_a_key_is_cut_out_of_headers() -> None:
+    plain = (("x-request-id", "abc"), ("server", "é"))
+    held = ("x-echo", f"Bearer {KEY}"), ("x-json", r"sk-a\u002Bb/c_1")
+
+    cut = KeyCutter(KEY).cut_headers((*plain, *held))
+
+    assert cut == (*plain, ("x-echo", "Bearer [key]"), ("x-json", "[key]"))
+    assert KeyCutter(KEY).cut_headers(plain) == plain
+    assert KeyCutter(None).cut_headers(held) == held
 
 
 def test_escapes_without_end_are_read_in_no_time() -> None:
