@@ -5,7 +5,7 @@ from __future__ import annotations
 ELSEWHERE = {
     "nexus_core/api/admin/costs.py": "tui/sources/test_remote.py",
     "nexus_core/api/admin/state.py": "tui/sources/test_remote.py",
-    "nexus_core/api/app.py": "api/test_health.py",
+    "nexus_core/api/app.py": "api/test_late_routes.py",
     "nexus_core/api/asgi/encoding.py": "api/asgi/test_body.py",
     "nexus_core/api/asgi/messages.py": "api/asgi/test_body.py",
     "nexus_core/api/asgi/reply.py": "api/listen/test_inference.py",
@@ -19,6 +19,7 @@ ELSEWHERE = {
     "nexus_core/api/listen/no_room.py": "api/listen/test_connections.py",
     "nexus_core/api/listen/trouble.py": "api/listen/test_connections.py",
     "nexus_core/api/refusals.py": "api/listen/test_inference.py",
+    "nexus_core/api/routes.py": "api/test_late_routes.py",
     "nexus_core/api/status.py": "contract/test_status.py",
     "nexus_core/catalog/spec.py": "catalog/test_providers.py",
     "nexus_core/config/changes.py": "config/test_save.py",
