@@ -32,9 +32,14 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from benchmarks.fake_wires import ClientWire, FakeLoop, ask
+from benchmarks.in_process.fake_wires import ClientWire, FakeLoop, ask
+from benchmarks.in_process.nexus_side import (
+    Swap,
+    at_rest,
+    backend_that_never_reads,
+    nexus_in_this_loop,
+)
 from benchmarks.loads import HOLD, LOADS, MODELS, as_request, chat_body
-from benchmarks.nexus_side import Swap, at_rest, backend_that_never_reads, nexus_in_this_loop
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, StorageConfig
 from nexus_core.gateway import Gateway
@@ -192,7 +197,7 @@ class Requests:
 async def count_requests() -> Requests:
     """Requests of a warm gateway with everything on, from the first byte read to the last written.
 
-    Server, client and what lies between are the real ones; there is no kernel (fake_wires.py).
+    Server, client and what lies between are the real ones; the kernel is missing (fake_wires.py).
     """
     loop = asyncio.get_running_loop()
     assert isinstance(loop, FakeLoop)

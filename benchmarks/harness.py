@@ -3,9 +3,10 @@
 Real protocols on both sides, of the server and of the client to the backend, with transports in
 memory; 16 connections; everything on: ledger in a file, log lines at INFO in a file, headers,
 prices. The smallest of 25 short rounds counts, since a busy machine only adds. Beside Nexus stand
-the floor (floor.py) and the bare pair of parsers (bare.py): what is above the latter is Nexus's own
-logic. With --swap NAME=VALUE a second Nexus runs in the same rounds, in which one part is another.
-Run: python benchmarks/harness.py [--swap log=off] [--loads chat,sse] [--requests N] [--json]
+the floor (floor.py) and the bare pair of parsers (in_process/bare.py): what is above the latter is
+Nexus's own logic. With --swap NAME=VALUE a second Nexus runs in the same rounds, in which one part
+is another; --profile N samples where the time of N requests goes.
+Run: python benchmarks/harness.py [--swap log=off] [--loads chat,sse] [--profile 4000] [--json]
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import socket
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -26,11 +28,17 @@ from pathlib import Path
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from benchmarks.bare import BareClient, BareServer
-from benchmarks.fake_wires import BackendWire, ClientWire, FakeLoop, ask, attach
 from benchmarks.floor import Floor, uvicorn_config
+from benchmarks.in_process.bare import BareClient, BareServer
+from benchmarks.in_process.fake_wires import BackendWire, ClientWire, FakeLoop, ask, attach
+from benchmarks.in_process.nexus_side import (
+    Swap,
+    at_rest,
+    backend_that_never_reads,
+    nexus_in_this_loop,
+)
+from benchmarks.in_process.samples import Samples, sampling
 from benchmarks.loads import LOADS, Load
-from benchmarks.nexus_side import Swap, at_rest, backend_that_never_reads, nexus_in_this_loop
 from nexus_tui.process.loop import hold_gc, resume_gc
 
 CONNECTIONS = 16
@@ -48,6 +56,7 @@ class Side:
     begin: Callable[[], None] = lambda: None  # before each measurement
     cpu: dict[str, float] = field(default_factory=dict)  # microseconds a request; the smallest
     all_threads: dict[str, float] = field(default_factory=dict)  # the same, of the whole process
+    samples: defaultdict[str, Samples] = field(default_factory=lambda: defaultdict(Samples))
 
     async def measure(self, load: Load, requests: int) -> None:
         self.begin()
@@ -59,6 +68,12 @@ class Side:
         took_all = (time.process_time() - began_all) / requests * 1e6
         self.cpu[load.name] = min(took, self.cpu.get(load.name, took))
         self.all_threads[load.name] = min(took_all, self.all_threads.get(load.name, took_all))
+
+    async def sample(self, load: Load, requests: int) -> None:
+        """Find out where the time goes; it is longer while that is done."""
+        self.begin()
+        with sampling(self.samples[load.name]):
+            await ask(self.clients, load.request, requests)
 
 
 @asynccontextmanager
@@ -107,7 +122,7 @@ async def nexus_side(loop: FakeLoop, url: str, swap: Swap) -> AsyncGenerator[Sid
 
 
 async def compare(
-    loop: FakeLoop, loads: list[Load], requests: int, swaps: list[Swap]
+    loop: FakeLoop, loads: list[Load], requests: int, swaps: list[Swap], sampled: int
 ) -> list[Side]:
     async with AsyncExitStack() as stack:
         url = await stack.enter_async_context(backend_that_never_reads())
@@ -128,7 +143,24 @@ async def compare(
             for side, load in work:
                 for _ in range(ROUNDS):
                     await side.measure(load, requests // (4 if load.is_stream else 1))
+        for side, load in work if sampled else ():
+            if side.name != "bare":
+                await side.sample(load, sampled // (4 if load.is_stream else 1))
         return sides
+
+
+def report_samples(side: Side, loads: list[Load]) -> None:
+    """The time of each package, in microseconds of a request."""
+    for load in loads:
+        if load.name not in side.samples:
+            continue
+        whole, samples = side.cpu[load.name], side.samples[load.name]
+        print(f"\n{side.name}, {load.name}: {samples.packages.total()} samples of {whole:.0f} us")
+        for name, share in samples.shares(16):
+            print(f"{share * whole:8.1f}  {name}")
+        print("  of which, by function")
+        for name, share in samples.function_shares(24):
+            print(f"{share * whole:8.1f}  {name}")
 
 
 def derived(side: Side, bare: Side) -> dict[str, float]:
@@ -172,6 +204,7 @@ def main() -> None:
     parser.add_argument("--swap", action="append", default=[], help=f"{Swap.choices()}; B beside A")
     parser.add_argument("--loads", default=",".join(LOADS), help="of chat,sse,anthropic,google")
     parser.add_argument("--requests", type=int, default=64, help="a round; a quarter of streams")
+    parser.add_argument("--profile", type=int, default=0, metavar="N", help="sample N requests")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
     asked = parser.parse_args()
     loads = [LOADS[name] for name in asked.loads.split(",")]
@@ -182,12 +215,14 @@ def main() -> None:
     with asyncio.Runner(loop_factory=FakeLoop) as runner:
         loop = runner.get_loop()
         assert isinstance(loop, FakeLoop)
-        sides = runner.run(compare(loop, loads, asked.requests, swaps))
+        sides = runner.run(compare(loop, loads, asked.requests, swaps, asked.profile))
     if asked.json:
         json.dump({side.name: side.cpu for side in sides}, sys.stdout, indent=2)
         print()
     else:
         report(sides, loads)
+        for side in sides:
+            report_samples(side, loads)
 
 
 if __name__ == "__main__":

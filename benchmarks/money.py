@@ -29,8 +29,8 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import LedgerRow, ledger_row
 from nexus_core.money.prices import Prices, estimate_cost
-from nexus_core.observe.events import RequestReceived, TokenUsage
-from nexus_core.observe.outcome import RequestOutcome
+from nexus_core.observe.events import TokenUsage
+from nexus_core.observe.record import RequestRecord
 from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
@@ -69,37 +69,27 @@ def price() -> None:
         print(f"{model:14} {taken:7.1f} us   {taken / reference:5.2f} x the reference")
 
 
-OVER = RequestOutcome(
-    request_id="0123456789abcdef",
+OVER = RequestRecord(
+    "0123456789abcdef",
     at=time.time(),
-    received=RequestReceived(
-        at=time.time(),
-        request_id="0123456789abcdef",
-        endpoint="/v1/chat/completions",
-        model="gpt-4o",
-        is_streaming=True,
-        client="laptop",
-        headers=(),
-        body_bytes=1204,
-    ),
+    endpoint="/v1/chat/completions",
+    asked_model="gpt-4o",
+    is_streaming=True,
+    client="laptop",
+    body_bytes=1204,
     backend="openai",
     backend_type=BackendType.OPENAI,
     zone=PrivacyZone.OPEN,
     reason=RouteReason.CAPABILITY_MATCH,
-    model="gpt-4o-2024-11-20",
+    route_model="gpt-4o-2024-11-20",
     status=200,
-    failed=False,
-    client_left=False,
-    error=None,
+    ended_at=time.time(),
     total_ms=512.5,
     first_byte_ms=90.0,
     overhead_ms=0.4,
     usage=USAGE,
     counted=CountMethod.REPORTED,
     cost=Cost(4_000_000, "config"),
-    attempts=(),
-    considered=(),
-    headers=(),
 )
 
 

@@ -82,7 +82,7 @@ class Gateway:
         self.recent = RecentRequests()
         self.event_log = EventLog()
         self.logs = LogRing() if options.logs is None else options.logs
-        self.bus = EventBus(self.stats.apply, self.recent.apply, self.event_log.add)
+        self.bus = EventBus(self.stats, self.recent, log=self.event_log)
         self.registry = Registry(config.backends, self.bus, now, clock)
         self.now = now
         # Chooses among backends, and hides nothing: no secret depends on it.

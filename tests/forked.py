@@ -32,7 +32,7 @@ FORKS = sys.platform == "linux"  # the frameworks of macOS do not outlive a fork
 
 _MAX_REQUEST_BYTES = 128 * 1024
 _IMPORTED = (
-    *("nexus_core.api.app", "nexus_core.api.listen.server", "nexus_core.config.load"),
+    *("nexus_core.api.routes", "nexus_core.api.listen.server", "nexus_core.config.load"),
     *("nexus_core.control.check", "nexus_core.discovery.new_config", "nexus_core.gateway"),
     *("nexus_core.control.execute", "nexus_core.control.explainer", "nexus_core.money.report"),
     *("nexus_core.upstream.http1", "nexus_core.upstream.httpx_engine"),

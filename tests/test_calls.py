@@ -6,15 +6,15 @@ import asyncio
 from functools import cache
 
 from benchmarks.calls import BACKENDS, Count, Requests, count_requests, count_screen
-from benchmarks.fake_wires import FakeLoop
+from benchmarks.in_process.fake_wires import FakeLoop
 
 # At most. Lower them as the code gets leaner; nothing else stands in the way. Times are for
 # `make bench`: they are never a test.
 CHAT_CALLS, CHAT_BUILTINS, CHAT_MODULES = 310, 410, 64
-CALLS_A_READ = 14.0  # of a stream that is passed on
-CALLS_AN_EVENT = {"anthropic": 21.5, "google": 44.5}  # of a translated one, beyond that
+CALLS_A_READ = 18.6  # of a stream that is passed on
+CALLS_AN_EVENT = {"anthropic": 3.9, "google": 5.7}  # of a translated one, beyond that
 FINISHED_BLOCKS, FINISHED_TRACKED = 42, 17  # that one request leaves while it is listed
-WAITING_BLOCKS, WAITING_TRACKED = 190, 102  # that a stream holds while its backend is silent
+WAITING_BLOCKS, WAITING_TRACKED = 140, 72  # that a stream holds while its backend is silent
 TOGGLE_CALLS, TOGGLE_CROSSINGS = 400, 150
 DRAWING_CALLS = 3_500  # some 70 for each row
 

@@ -10,15 +10,9 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from threading import Thread
 
-from benchmarks.loads import HOLD, MODELS, as_request, chat_body
+from benchmarks.loads import HOLD, LOADS, MODELS, as_request, chat_body
 from benchmarks.side_by_side.generator import Result, generate
-from benchmarks.side_by_side.processes import (
-    GATEWAY_CORE,
-    Running,
-    free_port,
-    started,
-    wait_for_health,
-)
+from benchmarks.side_by_side.processes import Running
 from benchmarks.side_by_side.rivals import Bench
 
 _PING = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
@@ -132,7 +126,8 @@ def kilobytes_per_stream(gateway: Running, streams: int) -> float:
     """What each of so many streams takes that have begun and wait for the backend."""
     request = as_request(chat_body(MODELS["openai"], is_stream=True, prompt=HOLD))
     with ExitStack() as stack:
-        _hold(stack, gateway, request, streams // 4)  # the heap's first growth is not theirs
+        _hold(stack, gateway, request, streams // 4)  # the heap's first growth is not theirs,
+        gateway.rest()  # nor is what the first request loads
         before = gateway.resident_mb()
         _hold(stack, gateway, request, streams)
         return (gateway.resident_mb() - before) * 1e3 / streams
@@ -170,8 +165,24 @@ def _make(gateway: Running, body: bytes, requests: int) -> int:
 
 def start_seconds(bench: Bench, name: str) -> tuple[float, float]:
     """From the start of the process to a 200 of /health: by the clock, and CPU."""
-    port = free_port()
     began = time.perf_counter()
-    with started(bench.command(name, port), bench.folder / "start.log", GATEWAY_CORE) as child:
-        wait_for_health(child, port)
-        return time.perf_counter() - began, Running(name, port, child.pid).cpu_seconds()
+    with bench.begun(name) as gateway:
+        gateway.wait_for_health()
+        return time.perf_counter() - began, gateway.cpu_seconds()
+
+
+def stall_after_start(bench: Bench, name: str, seconds: float) -> float:
+    """The longest wait of a ping, in milliseconds, from ready on, beside a few first requests.
+
+    Whatever is loaded late is loaded then.
+    """
+    longest = 0.0
+    with bench.begun(name) as gateway:
+        gateway.wait_for_health()
+        with socket.create_connection(("127.0.0.1", gateway.port)) as pinging:
+            end = time.perf_counter() + seconds
+            while time.perf_counter() < end:
+                request = as_request(LOADS["chat"].request_body)
+                longest = max(longest, _longest_ping(pinging, gateway, request))
+                time.sleep(0.005)  # time in which something may begin to be loaded
+    return longest

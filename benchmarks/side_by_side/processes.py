@@ -30,21 +30,18 @@ _HEALTH = b"GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """A gateway that answers /health; figures are those of its process and its children.
-
-    NaN where there is no /proc.
-    """
+    """A gateway; figures are those of its process and its children, NaN where there is no /proc."""
 
     name: str
     port: int
-    pid: int
+    child: subprocess.Popen[bytes]
 
     def cpu_seconds(self) -> float:
         """Of user and system together, since its start."""
         if not _HAS_PROC:
             return math.nan
         total = 0
-        for pid in _with_children(self.pid):
+        for pid in _with_children(self.child.pid):
             fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
             total += int(fields[11]) + int(fields[12])
         return total / _TICK
@@ -55,9 +52,22 @@ class Running:
         page = os.sysconf("SC_PAGE_SIZE")
         pages = sum(
             int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-            for pid in _with_children(self.pid)
+            for pid in _with_children(self.child.pid)
         )
         return pages * page / 1e6
+
+    def wait_for_health(self) -> None:
+        """Return at the first 200 of /health; one that ends or never gets there ends the run."""
+        end = time.monotonic() + READY_SECONDS
+        while time.monotonic() < end:
+            if self.child.poll() is not None:
+                raise SystemExit(f"{self.name} ended with {self.child.returncode}")
+            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 5) as wire:
+                wire.sendall(_HEALTH)
+                if b" 200 " in wire.recv(64):
+                    return
+            time.sleep(0.005)
+        raise SystemExit(f"{self.name} is not ready after {READY_SECONDS} s")
 
     def rest(self, limit_seconds: float = 30.0) -> None:
         """Return once it has loaded what it loads after its start."""
@@ -151,17 +161,3 @@ def _end(child: subprocess.Popen[bytes]) -> None:
         child.wait()
     if child.stdout is not None:
         child.stdout.close()
-
-
-def wait_for_health(child: subprocess.Popen[bytes], port: int) -> None:
-    """Return at the first 200 of /health; a gateway that ends or never gets there ends the run."""
-    end = time.monotonic() + READY_SECONDS
-    while time.monotonic() < end:
-        if child.poll() is not None:
-            raise SystemExit(f"{child.args!r} ended with {child.returncode}")
-        with suppress(OSError), socket.create_connection(("127.0.0.1", port), 5) as connection:
-            connection.sendall(_HEALTH)
-            if b" 200 " in connection.recv(64):
-                return
-        time.sleep(0.005)
-    raise SystemExit(f"nothing is ready on port {port} after {READY_SECONDS} s")

@@ -16,7 +16,6 @@ from benchmarks.side_by_side.processes import (
     free_port,
     started,
     started_on_a_terminal,
-    wait_for_health,
 )
 
 FLOOR, NEXUS, DASHBOARD, LITELLM = "floor", "nexus", "dashboard", "litellm"
@@ -89,17 +88,24 @@ class Bench:
         return config
 
     @contextmanager
-    def running(self, name: str) -> Generator[Running]:
-        """One of them, on its core; ready, and at rest."""
+    def begun(self, name: str, log_level: str = "info") -> Generator[Running]:
+        """One of them, on its core; its process has just been started."""
         port = free_port()
         command = self.command(name, port)
+        if name in (NEXUS, DASHBOARD):
+            command += ["--log-level", log_level]
         if name == DASHBOARD:
             start = started_on_a_terminal(command, GATEWAY_CORE, _KEYS)
         else:
             start = started(command, self.folder / f"{name}.log", GATEWAY_CORE, _KEYS)
         with start as child:
-            wait_for_health(child, port)
-            gateway = Running(name, port, child.pid)
+            yield Running(name, port, child)
+
+    @contextmanager
+    def running(self, name: str, log_level: str = "info") -> Generator[Running]:
+        """The same, ready and at rest."""
+        with self.begun(name, log_level) as gateway:
+            gateway.wait_for_health()
             gateway.rest()
             yield gateway
 

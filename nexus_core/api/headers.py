@@ -6,16 +6,19 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
 from itertools import chain
-from typing import Literal, NamedTuple
+from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.requirements import NO_HINTS, RoutingHints
 from nexus_core.types import BudgetStatus, Cost, PrivacyZone, RouteReason
 from nexus_core.upstream.base import Headers
+
+RawHeader: TypeAlias = tuple[bytes, bytes]
 
 REQUEST_ID = b"x-nexus-request-id"
 _OVERHEAD = b"x-nexus-overhead-ms"
@@ -42,21 +45,19 @@ _PASSED_PREFIXES = ("x-ratelimit-", "x-rate-limit-", "ratelimit", "anthropic-rat
 # nginx and its kin collect a stream into blocks of 16 KB unless its answer says otherwise.
 # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
 STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-# They differ from answer to answer: nothing to share but their names.
-_OF_ONE_ANSWER = {REQUEST_ID: REQUEST_ID.decode(), _OVERHEAD: _OVERHEAD.decode()}
+# They differ from answer to answer: nothing to share.
+_OF_ONE_ANSWER = frozenset({REQUEST_ID, _OVERHEAD})
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-_CREDENTIALS = frozenset(
-    {
-        b"authorization",
-        b"proxy-authorization",
-        b"cookie",
-        b"x-api-key",
-        b"api-key",
-        b"x-goog-api-key",
-    }
-)
+# Headers with credentials, as they are kept.
+_MASKED = {
+    name: (name, b"***")
+    for name in (
+        *(b"authorization", b"proxy-authorization", b"cookie"),
+        *(b"x-api-key", b"api-key", b"x-goog-api-key"),
+    )
+}
 
 
 class Block(NamedTuple):
@@ -147,24 +148,30 @@ def _passed_name(name: str) -> bytes | None:
     return None
 
 
-def shown_headers(headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-    """Headers for events and the screen: credentials are masked whole."""
-    shown: list[tuple[str, str]] = []
-    for name, value in headers:
-        if own := _OF_ONE_ANSWER.get(name):
-            shown.append((own, value.decode("latin-1")))
-            continue
-        masked = b"***" if name in _CREDENTIALS else value
-        shown.append((_shared if len(name) + len(masked) <= _SHORT else _as_text)(name, masked))
-    return tuple(shown)
+def masked_headers(headers: Iterable[RawHeader]) -> KeptHeaders:
+    """Headers to keep for events and the screen: credentials are masked whole.
+
+    Thousands of requests are kept, and most headers are those of the request before: what is
+    equal is shared.
+    """
+    return tuple([_shared_get(pair) or _share(pair) for pair in headers])
 
 
-def _as_text(name: bytes, value: bytes) -> tuple[str, str]:
-    return name.decode("latin-1"), value.decode("latin-1")
+_MOST_SHARED = 1024
+_shared: dict[RawHeader, RawHeader] = {}
+_shared_get = _shared.get
 
 
-# Most are those of the request before, and thousands of requests are kept and listed.
-_shared = lru_cache(maxsize=1024)(_as_text)
+def _share(pair: RawHeader) -> RawHeader:
+    name, value = pair
+    if (masked := _MASKED.get(name)) is not None:
+        return masked
+    if name in _OF_ONE_ANSWER or len(name) + len(value) > _SHORT:
+        return pair
+    if len(_shared) >= _MOST_SHARED:
+        _shared.clear()
+    _shared[pair] = pair
+    return pair
 
 
 def read_hints(headers: RawHeaders, backends: Collection[str]) -> RoutingHints:

@@ -30,7 +30,8 @@ from nexus_core.dialects.inbound import operation_at
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import BackendStats, OperationKey, Stats
+from nexus_core.observe.operation_stats import BackendStats, OperationKey
+from nexus_core.observe.stats import Stats
 from nexus_core.types import NANO, HealthStatus, Operation, RouteReason
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import PlainTextResponse, Response
 
-from nexus_core import __version__
-from nexus_core.api.auth import is_from_here
+from nexus_core.api.health import read_health
 from nexus_core.api.models import find_model, list_models
 from nexus_core.background import in_background
 from nexus_core.errors import ModelNotFoundError
@@ -18,7 +16,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram
-from nexus_core.observe.stats import BackendStats
+from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.types import NANO
 
 
@@ -32,15 +30,7 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         Version and process id are only included in answers to this machine.
         """
-        snapshots = gateway.registry.snapshots()
-        usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
-        told = {"version": __version__, "pid": os.getpid()} if is_from_here(request.scope) else {}
-        return {
-            "status": "ok",
-            "service": "nexus",
-            **told,
-            "backends": {"usable": usable, "total": len(snapshots)},
-        }
+        return read_health(gateway, request.scope)
 
     @router.get("/v1/models")
     async def models() -> Response:

@@ -36,6 +36,7 @@ from nexus_core.errors import (
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
+from nexus_core.observe.record import KeptHeaders, as_bytes
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
@@ -199,7 +200,7 @@ class Operator:
             priority=command.priority,
         )
         request = self._prepare(command.endpoint, command.body, hints)
-        return self._begin(replace(request, headers=command.headers), "sent")
+        return self._begin(replace(request, headers=as_bytes(command.headers)), "sent")
 
     def _prepare(self, endpoint: str, body: bytes, hints: RoutingHints) -> ProxyRequest:
         """A request as the data plane would make it.
@@ -259,7 +260,7 @@ class _Unread:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         return ()
 
     def send(self, data: bytes) -> None: ...
@@ -270,5 +271,5 @@ class _Unread:
 
     def send_error_event(self, error: NexusError) -> None: ...
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         return ()

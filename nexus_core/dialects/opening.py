@@ -7,7 +7,7 @@ from enum import Enum, auto
 from typing import TypeAlias, assert_never
 
 from nexus_core.dialects.base import ErrorReport, OpeningState
-from nexus_core.dialects.sse import Shape, SseEvent, SseParser, shape_of
+from nexus_core.dialects.sse import EventSplitter, Shape, SseEvent, read_event, shape_of
 
 _LARGEST_ERROR_BYTES = 64 * 1024  # an event that goes on beyond this is content
 
@@ -46,7 +46,7 @@ class StreamOpening:
         self.reported = ""  # the data of the event that says so
         self._weigh = weigh
         self._clean = clean
-        self._parser = SseParser()
+        self._events = EventSplitter()
         self._parsed = 0  # bytes of `held`
         self._has_choice = False
 
@@ -68,9 +68,7 @@ class StreamOpening:
     def end(self) -> OpeningState:
         """Note the end of the body; a last event without its blank line counts too."""
         if self.shape is Shape.EVENTS and not self._is_settled:
-            for event in self._parser.finish():
-                if self._take(event):
-                    break
+            self._take_first(self._events.finish())
         return self.state
 
     @property
@@ -81,14 +79,21 @@ class StreamOpening:
         new = bytes(self.held[self._parsed :])
         self._parsed = len(self.held)
         try:
-            for event in self._parser.feed(new):
-                if self._take(event):
-                    return
-            is_long = self._parser.pending_bytes > _LARGEST_ERROR_BYTES
+            if self._take_first(self._events.feed(new)):
+                return
+            is_long = self._events.pending_bytes > _LARGEST_ERROR_BYTES
         except ValueError:  # a line or an event without end
             is_long = True
         if is_long and not self._is_in_comment():
             self.state = OpeningState.BEGUN
+
+    def _take_first(self, events: list[bytes]) -> bool:
+        """Classify events up to the one that decides the state; False if none does."""
+        for data in events:
+            event = read_event(data)
+            if event is not None and self._take(event):
+                return True
+        return False
 
     def _is_in_comment(self) -> bool:
         line = 1 + max(self.held.rfind(b"\n"), self.held.rfind(b"\r"))
@@ -105,8 +110,11 @@ class StreamOpening:
         if len(event.data) > _LARGEST_ERROR_BYTES:
             self.state = OpeningState.BEGUN
             return True
-        data = self._clean(event.data)
+        data = event.data
         weight = self._weigh(event.event, data)
+        if isinstance(weight, ErrorReport):  # now its words matter
+            data = self._clean(data)
+            weight = self._weigh(event.event, data)
         match weight:
             case ErrorReport():
                 self.state, self.report, self.reported = OpeningState.FAULTY, weight, data

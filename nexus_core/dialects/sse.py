@@ -8,10 +8,7 @@ from collections.abc import Iterator
 from enum import Enum, auto
 from typing import NamedTuple
 
-import msgspec
-
-from nexus_core.dialects.parsing import parse_json
-from nexus_core.types import JsonObject, JsonValue
+from nexus_core.types import JsonObject
 
 MEDIA_TYPE = "text/event-stream"
 
@@ -185,6 +182,11 @@ class EventSplitter:
         self._held = events.pop()
         return events
 
+    @property
+    def pending_bytes(self) -> int:
+        """Bytes received of an unfinished event."""
+        return len(self._held) if self._parser is None else self._parser.pending_bytes
+
     def finish(self) -> list[bytes]:
         """What is left of a stream that ended without its blank line."""
         if self._parser is not None:
@@ -211,19 +213,6 @@ def read_event(data: bytes) -> SseEvent | None:
         return SseEvent(name, data[start + 6 :].decode("utf-8", "replace"))
     # A byte order mark is one at the beginning of a stream only.
     return next(SseParser().feed(b"\n" + data + b"\n\n"), None)
-
-
-def read_data(event: SseEvent) -> JsonValue:
-    """Parse the JSON that an event carries.
-
-    Raises:
-        ValueError: as `parse_json`.
-    """
-    try:
-        value: JsonValue = msgspec.json.decode(event.data)
-    except (ValueError, RecursionError):  # a lone surrogate, a number beyond floats, or no JSON
-        return parse_json(event.data)
-    return value
 
 
 def encode_event(data: JsonObject) -> bytes:

@@ -37,8 +37,6 @@ from nexus_core.types import JsonValue, is_object
 
 _LONG_BODY_ENDS = 8 * 1024  # bytes of a body too long to be parsed where its usage is looked for
 
-# What may hold a usage; `"usage": null` does not.
-_REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
 _DECODER = json.JSONDecoder()
 _USAGE_OBJECT = re.compile(r'"usage"\s*:\s*(?=\{)')
 
@@ -74,13 +72,6 @@ class _Found(NamedTuple):
     rank: _Rank
     choice: int | None  # whose it is; None: the answer's
     usage: TokenUsage
-
-
-def may_report_usage(data: bytes) -> bool:
-    """Whether a line or chunk may report usage; under a microsecond for one that does not."""
-    empty = data.count(b'"usage":null') + data.count(b'"usage": null')
-    may = data.count(b'"usage"') > empty or b'"timings"' in data or b'eval_count"' in data
-    return may and _REPORTED.search(data) is not None
 
 
 def read_usage(fields: Mapping[str, JsonValue]) -> TokenUsage | None:

@@ -6,16 +6,16 @@ import contextlib
 import fcntl
 import logging
 import os
-import queue
 import sqlite3
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.ledger_schema import INSERT, LedgerRow, NewerLedgerError, migrate
+from nexus_core.money.ledger_schema import INSERT, LARGEST, LedgerRow, NewerLedgerError, migrate
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,6 @@ CAPACITY = 20_000  # rows that wait while the file can't be written
 _BATCH_ROWS = 2_000
 _BUSY_SECONDS = 2.0  # for another process that reads or copies the file
 _SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
-_MAX_INTEGER = 10**15  # what is more is nonsense, and the sum of many must still fit
 
 _ROW_ERRORS = (
     sqlite3.DataError,
@@ -77,7 +76,8 @@ class Ledger:
         self.lost = 0  # rows that were never written
         self._retention_days = retention_days
         self._now = now
-        self._rows: queue.SimpleQueue[LedgerRow | None] = queue.SimpleQueue()  # None: close
+        self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
+        self._has_work = threading.Event()  # there are rows, or it is to close
         self._batch: list[LedgerRow] = []  # being written, or waiting for the file
         self._connection: sqlite3.Connection | None = None
         self._lock_file: int | None = None
@@ -103,13 +103,18 @@ class Ledger:
             self._thread.start()
 
     def append(self, row: LedgerRow) -> None:
-        """Hand a row to the writer; takes microseconds and never fails."""
+        """Hand a row to the writer; takes a microsecond and never fails.
+
+        The writer is woken by the first row of a batch only: each waking costs more than a row.
+        """
         if self.path is None:
             return
-        if self._rows.qsize() >= CAPACITY or self._closing.is_set():
+        if len(self._rows) >= CAPACITY or self._closing.is_set():
             self.lost += 1
             return
-        self._rows.put(row)
+        self._rows.append(row)
+        if not self._has_work.is_set():
+            self._has_work.set()
 
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is waiting and close the file. Blocks: call it in a thread."""
@@ -118,7 +123,7 @@ class Ledger:
             thread = self._thread
         if thread is None:
             return
-        self._rows.put(None)
+        self._has_work.set()
         thread.join(timeout_seconds)
         if self.lost:
             log.warning("ledger: %d requests were not recorded", self.lost)
@@ -126,39 +131,27 @@ class Ledger:
     # The writer's thread ----------------------------------------------------------------------
 
     def _run(self, path: Path) -> None:
-        is_over = False
-        while not is_over:
-            is_closing = self._closing.is_set()  # then what fails has no second chance
-            is_over = self._gather()
+        while True:
+            if not self._batch:
+                self._has_work.wait()
+            is_closing = self._closing.wait(BATCH_SECONDS)  # more rows may come meanwhile
+            self._gather()
             self._attempt(self._write, path)
-            is_over |= is_closing and self.problem is not None
-        self.lost += len(self._batch) + sum(row is not None for row in self._left())
+            # While it is closing, what fails has no second chance.
+            if is_closing and (self.problem is not None or not self._rows):
+                break
+        self.lost += len(self._batch) + len(self._rows)
         self._disconnect()
         if self._lock_file is not None:
             os.close(self._lock_file)  # and so gives the lock back
 
-    def _left(self) -> Iterator[LedgerRow | None]:
-        with contextlib.suppress(queue.Empty):
-            while True:
-                yield self._rows.get_nowait()
-
-    def _gather(self) -> bool:
-        """Fill the batch for as long as a row may wait; True when it is the last one."""
-        if self.problem is not None:
-            self._closing.wait(BATCH_SECONDS)
-        deadline = None if not self._batch else time.monotonic()
-        while len(self._batch) < _BATCH_ROWS:
-            timeout = None if deadline is None else max(0.0, deadline - time.monotonic())
-            try:
-                row = self._rows.get(timeout=timeout)
-            except queue.Empty:
-                return False
-            if row is None:
-                return True
-            if deadline is None:
-                deadline = time.monotonic() + BATCH_SECONDS
-            self._batch.append(row)
-        return False
+    def _gather(self) -> None:
+        """Fill the batch; rows that do not fit are there for the next one."""
+        self._has_work.clear()  # before looking: a row that comes now is announced again
+        while self._rows and len(self._batch) < _BATCH_ROWS:
+            self._batch.append(self._rows.popleft())
+        if self._rows:
+            self._has_work.set()
 
     def _attempt(self, work: Callable[[Path], None], path: Path) -> None:
         """Do it, or say once why it can't be done."""
@@ -179,10 +172,14 @@ class Ledger:
 
     def _write(self, path: Path) -> None:
         connection = self._connection or self._connect(path)
-        values = [tuple(map(_storable, row)) for row in self._batch]
         connection.execute("BEGIN IMMEDIATE")
         try:
-            connection.executemany(INSERT, values)
+            try:
+                connection.executemany(INSERT, self._batch)
+            except (OverflowError, UnicodeEncodeError):
+                connection.execute("ROLLBACK")
+                connection.execute("BEGIN IMMEDIATE")
+                connection.executemany(INSERT, [tuple(map(_storable, row)) for row in self._batch])
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
             self._batch.clear()
@@ -270,5 +267,5 @@ def _storable(value: object) -> object:
     if isinstance(value, str):
         return value if value.isascii() else value.encode(errors="backslashreplace").decode()
     if isinstance(value, int):
-        return min(value, _MAX_INTEGER)
+        return min(value, LARGEST)
     return value

@@ -6,7 +6,8 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeAlias
 
-from nexus_core.observe.outcome import LEDGER, RequestOutcome, reader
+from nexus_core.observe.outcome import LEDGER, Fact, Unit, reader
+from nexus_core.observe.record import RequestRecord
 
 # Version by version. Never change one that was released; append another. A column that comes with
 # a fact of its own is not written here: its `since` adds it.
@@ -59,6 +60,13 @@ _WRITTEN: tuple[tuple[str, ...], ...] = (
 )
 
 
+def _placeholder(column: tuple[str, Fact]) -> str:
+    """Counts come from servers, and money from counts: they are kept to what can be summed."""
+    key, fact = column
+    is_count = fact.unit is Unit.TOKENS or key.endswith("_nano_usd")
+    return f"min(?, {LARGEST})" if is_count else "?"
+
+
 def _added(version: int) -> tuple[str, ...]:
     """SQL that adds the ledger columns introduced by this version."""
     return tuple(
@@ -81,13 +89,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = tuple(
 LedgerRow: TypeAlias = tuple[object, ...]
 
 COLUMNS = tuple(key for key, _ in LEDGER)
+LARGEST = 10**15  # of any count: what is more is nonsense, and the sum of many must still fit
 INSERT = (
     f"INSERT INTO requests ({', '.join(COLUMNS)}) "  # noqa: S608 - our own names
-    f"VALUES ({', '.join('?' * len(COLUMNS))})"
+    f"VALUES ({', '.join(map(_placeholder, LEDGER))})"
 )
 
 # What the ledger keeps of a request.
-ledger_row: Callable[[RequestOutcome], LedgerRow] = reader(LEDGER)
+ledger_row: Callable[[RequestRecord], LedgerRow] = reader(LEDGER)
 
 
 class NewerLedgerError(Exception):

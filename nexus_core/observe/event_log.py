@@ -9,9 +9,9 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from itertools import islice
 
-from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.phases import Happened
 
-CAPACITY = 4096  # events kept; they share what RecentRequests keeps
+CAPACITY = 4096  # events kept; they share the records that RecentRequests keeps
 
 
 class EventLog:
@@ -24,7 +24,7 @@ class EventLog:
         self.run = secrets.token_hex(4)
         self.last = 0  # the newest event's number; the first one is 1
         self.is_closed = False
-        self._events: deque[NexusEvent] = deque(maxlen=capacity)
+        self._events: deque[Happened] = deque(maxlen=capacity)
         self._readers: set[asyncio.Event] = set()
 
     @property
@@ -37,15 +37,15 @@ class EventLog:
         """How many wait or could wait for news."""
         return len(self._readers)
 
-    def add(self, event: NexusEvent) -> None:
-        """Keep an event; the oldest goes. Never waits for a reader."""
+    def push(self, happened: Happened) -> None:
+        """Keep what happened; the oldest goes. Never waits for a reader."""
         self.last += 1
-        self._events.append(event)
+        self._events.append(happened)
         for reader in self._readers:
             reader.set()
 
-    def after(self, number: int) -> list[tuple[int, NexusEvent]]:
-        """What came after that number and is still here, oldest first."""
+    def after(self, number: int) -> list[tuple[int, Happened]]:
+        """What came after that number and is still here, oldest first; `event_of` reads it."""
         start = max(number + 1, self.first)
         return list(enumerate(islice(self._events, start - self.first, None), start))
 

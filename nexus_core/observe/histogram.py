@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate
+from math import log2
 from typing import Any
 
 from nexus_core.types import is_object
 
 _BUCKETS_PER_DOUBLING = 8  # a bucket is 9 % wide, so a percentile is off by 4.5 % at most
 _SMALLEST_MS = 10 / 1024  # 10 ms times any power of two is then the edge of a bucket
+_MOST_BOUNDS = 14  # of a histogram of tokens
 _BUCKETS = 25 * _BUCKETS_PER_DOUBLING  # up to 5.5 minutes; longer ones count as that
 
 
@@ -26,9 +28,14 @@ class Histogram:
 
     def add(self, ms: float, *others: Histogram) -> None:
         """Count one duration in milliseconds, in this histogram and in others."""
-        index = int(math.log2(max(ms, _SMALLEST_MS) / _SMALLEST_MS) * _BUCKETS_PER_DOUBLING)
-        index = min(index, _BUCKETS - 1)
-        for histogram in (self, *others):
+        ratio = ms / _SMALLEST_MS
+        index = int(log2(ratio) * _BUCKETS_PER_DOUBLING) if ratio > 1 else 0
+        if index >= _BUCKETS:
+            index = _BUCKETS - 1
+        self._counts[index] += 1
+        self.count += 1
+        self.sum_ms += ms
+        for histogram in others:
             histogram._counts[index] += 1
             histogram.count += 1
             histogram.sum_ms += ms
@@ -79,7 +86,7 @@ def _edge(ms: float) -> int:
 class TokenHistogram:
     """How often each number of tokens was seen; a bucket is four times as wide as the one below."""
 
-    BOUNDS = tuple(4**power for power in range(14))  # 1 to 67 million, each bound included
+    BOUNDS = tuple(4**power for power in range(_MOST_BOUNDS))  # 1 to 67 million, each included
 
     __slots__ = ("_counts", "count", "sum")
 
@@ -90,8 +97,8 @@ class TokenHistogram:
 
     def add(self, tokens: int) -> None:
         """Count one number of tokens."""
-        index = (max(tokens - 1, 0).bit_length() + 1) // 2
-        self._counts[min(index, len(self.BOUNDS))] += 1
+        index = ((tokens - 1).bit_length() + 1) // 2 if tokens > 0 else 0
+        self._counts[index if index < _MOST_BOUNDS else _MOST_BOUNDS] += 1
         self.count += 1
         self.sum += tokens
 

@@ -1,95 +1,41 @@
-"""Statistics folded from events: the source of /v1/stats, /metrics and the dashboard."""
+"""Statistics of all requests: the source of /v1/stats, /metrics and the dashboard."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import NamedTuple, assert_never
 
-from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     AttemptFailed,
-    BackendAdded,
-    BackendChanged,
-    BackendHealthChanged,
-    BackendProbed,
-    BackendRemoved,
-    BackendToggled,
-    BudgetStatusChanged,
-    CaptureToggled,
-    ConfigReloaded,
-    CooldownBegan,
-    CooldownEnded,
     FirstByteReceived,
     NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
-    ZoneToggled,
 )
-from nexus_core.observe.histogram import Histogram, TokenHistogram
+from nexus_core.observe.histogram import Histogram
+from nexus_core.observe.operation_stats import (
+    MAX_MODEL_LENGTH,
+    MAX_MODELS,
+    UNKNOWN_MODEL,
+    BackendStats,
+    OperationKey,
+    OperationStats,
+)
+from nexus_core.observe.phases import Phase, record_of, take
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import CountMethod, RouteReason
-
-UNKNOWN_MODEL = "unknown"
-
-# A backend may list any models it likes: beyond these its models are counted as one.
-_MAX_MODELS = 256
-_MAX_MODEL_LENGTH = 256
 
 _KNOWN_STATUSES = frozenset({*map(int, HTTPStatus), 499, 529})  # the last two: nginx's, Anthropic's
 
 
-@dataclass(slots=True)
-class BackendStats:
-    """One backend's numbers since the start."""
-
-    attempts: int = 0  # requests that were sent to it
-    answers: int = 0  # requests whose answer came from it
-    failures: int = 0  # attempts that failed, and answers that broke off
-    errors: Counter[str] = field(default_factory=Counter)  # what the failures were: a closed set
-    prompt_tokens: int = 0  # as the backend reported them
-    completion_tokens: int = 0
-    cost_nano_usd: int = 0  # of what has a price
-    estimated_nano_usd: int = 0  # the part of it that is by counts of Nexus's own
-    unpriced: int = 0  # answers that cost something, and nobody knows how much
-    first_byte: Histogram = field(default_factory=Histogram)
-    total: Histogram = field(default_factory=Histogram)
-    models: set[str] = field(default_factory=set)  # that it was asked for, by its own names
-
-
-class OperationKey(NamedTuple):
-    """One kind of work: what was asked of which backend."""
-
-    endpoint: str  # the path
-    backend: str
-    backend_type: BackendType
-    model: str  # the backend's own name of it, or UNKNOWN_MODEL
-
-
-@dataclass(slots=True)
-class OperationStats:
-    """How one kind of work went."""
-
-    # By error, "" where there was none. From the attempt on: without failed attempts before it.
-    duration: defaultdict[str, Histogram] = field(default_factory=lambda: defaultdict(Histogram))
-    first_token: Histogram = field(default_factory=Histogram)  # streams; since the request came
-    prompt_tokens: TokenHistogram = field(default_factory=TokenHistogram)
-    completion_tokens: TokenHistogram = field(default_factory=TokenHistogram)
-
-
-@dataclass(slots=True)
-class OpenRequest:
-    """What is remembered of a request until it is over."""
-
-    endpoint: str  # the path
-    is_streaming: bool
-    operation: OperationStats | None = None  # of the last attempt
-
-
 class Stats:
-    """Everything counted since the start; read it freely, change it only through `apply`."""
+    """Everything counted since the start; read it freely.
+
+    It changes with the phases of requests (`phases`), and with events made elsewhere (`apply`).
+    """
 
     def __init__(self) -> None:
         self.requests = 0  # received and valid
@@ -118,116 +64,127 @@ class Stats:
         # By status as `known_status` tells it.
         self.durations: defaultdict[tuple[str, int], Histogram] = defaultdict(Histogram)
         self.operations: defaultdict[OperationKey, OperationStats] = defaultdict(OperationStats)
-        self.under_way: dict[str, OpenRequest] = {}  # by request id
+        self.under_way: dict[str, RequestRecord] = {}  # by request id
 
     def backend(self, name: str) -> BackendStats:
         """The numbers of one backend; zeros if it was never used."""
         return self.backends[name]
 
+    @property
+    def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
+        """What counts each phase of a request."""
+        return {
+            Phase.RECEIVED: self._receive,
+            Phase.DECIDED: self._attempt,
+            Phase.FAILED: self._fail,
+            Phase.BEGAN: self._begin,
+            Phase.FINISHED: self._finish,
+        }
+
     def apply(self, event: NexusEvent) -> None:
-        """Count one event."""
+        """Count an event that was made elsewhere; what is state, and no count, changes nothing."""
         match event:
             case RequestReceived():
-                self.requests += 1
-                self.in_flight += 1
-                self.under_way[event.request_id] = OpenRequest(event.endpoint, event.is_streaming)
-            case RouteDecided():
-                self._attempt(event)
-            case AttemptFailed():
-                self._fail(event)
-            case FirstByteReceived():
-                self._begin(event)
-            case RequestFinished():
-                self._finish(event)
+                self._receive(record_of(event))
+            case RouteDecided() | AttemptFailed() | FirstByteReceived() | RequestFinished():
+                record = self.under_way.get(event.request_id)
+                if record is None:  # its beginning was not seen: a record of this event alone
+                    record = RequestRecord(event.request_id, event.at)
+                self.phases[take(record, event)](record)
             case RequestRefused():
                 self.refused += 1
                 self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
-            case BackendHealthChanged() | BackendProbed() | BackendToggled() | BackendChanged():
-                pass  # state, not a count: the registry tells it
-            case BackendAdded() | BackendRemoved() | ZoneToggled():
-                pass  # the same
-            case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
-                pass  # the same
-            case CooldownBegan() | CooldownEnded():
-                pass  # the same
             case _:
-                assert_never(event)
+                pass
 
-    def _attempt(self, event: RouteDecided) -> None:
-        self.attempts += 1
-        self.failovers += event.attempt > 1
-        backend = self.backends[event.backend]
-        backend.attempts += 1
-        request = self.under_way.get(event.request_id)
-        if request is None:
+    def _receive(self, record: RequestRecord) -> None:
+        self.requests += 1
+        self.in_flight += 1
+        self.under_way[record.request_id] = record
+
+    def _attempt(self, record: RequestRecord) -> None:
+        name, kind, model = record.backend, record.backend_type, record.route_model
+        if name is None or kind is None or model is None:
             return
-        model = event.model
+        self.attempts += 1
+        if record.attempt > 1:
+            self.failovers += 1
+        backend = self.backends[name]
+        backend.attempts += 1
+        if not record.endpoint:
+            return
         if model not in backend.models:
-            if len(backend.models) < _MAX_MODELS and len(model) <= _MAX_MODEL_LENGTH:
+            if len(backend.models) < MAX_MODELS and len(model) <= MAX_MODEL_LENGTH:
                 backend.models.add(model)
             else:
                 model = UNKNOWN_MODEL
-        key = OperationKey(request.endpoint, event.backend, event.backend_type, model)
-        request.operation = self.operations[key]
+        record.operation = self.operations[OperationKey(record.endpoint, name, kind, model)]
 
-    def _fail(self, event: AttemptFailed) -> None:
-        attempt = event.attempt
+    def _fail(self, record: RequestRecord) -> None:
+        attempt = record.failures[-1].attempt
         error = _attempt_error(attempt.status)
         backend = self.backends[attempt.backend]
         backend.failures += 1
         backend.errors[error] += 1
-        request = self.under_way.get(event.request_id)
-        if request is not None and request.operation is not None:
-            request.operation.duration[error].add(attempt.elapsed_ms)
+        if record.operation is not None:
+            record.operation.duration[error].add(attempt.elapsed_ms)
 
-    def _begin(self, event: FirstByteReceived) -> None:
-        self.first_byte.add(event.first_byte_ms, self.backends[event.backend].first_byte)
-        request = self.under_way.get(event.request_id)
-        if request is None or request.operation is None:
+    def _begin(self, record: RequestRecord) -> None:
+        ms, operation = record.first_byte_ms, record.operation
+        if ms is None or record.backend is None:
             return
-        if request.is_streaming and event.status < 400:
-            request.operation.first_token.add(event.first_byte_ms)
+        first_byte = self.backends[record.backend].first_byte
+        if operation is not None and record.is_streaming and (record.status or 0) < 400:
+            self.first_byte.add(ms, first_byte, operation.first_token)
+        else:
+            self.first_byte.add(ms, first_byte)
 
-    def _finish(self, event: RequestFinished) -> None:
+    def _finish(self, record: RequestRecord) -> None:
         self.in_flight -= 1
         self.finished += 1
-        self.failed += event.failed
-        self.client_left += event.client_left
-        self.statuses[event.status] += 1
-        if event.overhead_ms is not None:
-            self.overhead.add(event.overhead_ms)
-        if event.reason is not None:
-            self.reasons[event.reason] += 1
-        totals: list[Histogram] = []  # beside that of all requests
-        request = self.under_way.pop(event.request_id, None)
-        if request is not None:
-            totals.append(self.durations[request.endpoint, known_status(event.status)])
-        if event.backend is not None and event.backend_type is not None:
-            backend = self.backends[event.backend]
-            totals.append(backend.total)
-            self._count_answer(event, backend, request.operation if request else None)
-            self._count_money(event, backend)
-            if event.backend_type.is_cloud:
-                self.cloud_answers += 1
-            else:
-                self.local_answers += 1
-        self.total.add(event.total_ms, *totals)
+        if record.failed:
+            self.failed += 1
+        if record.client_left:
+            self.client_left += 1
+        status = record.status or 0
+        self.statuses[status] += 1
+        if record.overhead_ms is not None:
+            self.overhead.add(record.overhead_ms)
+        if record.reason is not None:
+            self.reasons[record.reason] += 1
+        total_ms = record.total_ms or 0.0
+        if self.under_way.pop(record.request_id, None) is not None:
+            self.total.add(total_ms, self.durations[record.endpoint, known_status(status)])
+        else:
+            self.total.add(total_ms)
+        if record.backend is None or record.backend_type is None:
+            return
+        backend = self.backends[record.backend]
+        backend.total.add(total_ms)
+        self._count_end(record, backend)
+        self._count_tokens(record, backend)
+        self._count_money(record, backend)
+        if record.backend_type.is_cloud:
+            self.cloud_answers += 1
+        else:
+            self.local_answers += 1
 
-    def _count_answer(
-        self, event: RequestFinished, backend: BackendStats, operation: OperationStats | None
-    ) -> None:
+    def _count_end(self, record: RequestRecord, backend: BackendStats) -> None:
         backend.answers += 1
         # An attempt that failed was counted then, even if its answer is what the client gets.
-        if all(attempt.backend != event.backend for attempt in event.attempts):
-            error, is_of_backend = _answer_error(event)
-            if is_of_backend:
-                backend.failures += 1
-                backend.errors[error] += 1
-            if operation is not None:
-                operation.duration[error].add(_last_attempt_ms(event))
-        usage = event.usage
-        if usage is None or event.counted in (CountMethod.ESTIMATED, CountMethod.EXACT):
+        if any(event.attempt.backend == record.backend for event in record.failures):
+            return
+        error, is_of_backend = _answer_error(record)
+        if is_of_backend:
+            backend.failures += 1
+            backend.errors[error] += 1
+        if record.operation is not None:
+            record.operation.duration[error].add(_last_attempt_ms(record))
+
+    def _count_tokens(self, record: RequestRecord, backend: BackendStats) -> None:
+        usage, counted, operation = record.usage, record.counted, record.operation
+        if usage is None or counted is CountMethod.ESTIMATED or counted is CountMethod.EXACT:
             return  # Nexus's own count is no report of the backend
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
@@ -237,17 +194,19 @@ class Stats:
             operation.prompt_tokens.add(usage.prompt_tokens)
             operation.completion_tokens.add(usage.completion_tokens)
 
-    def _count_money(self, event: RequestFinished, backend: BackendStats) -> None:
-        if event.cost is not None:
-            self.cost_nano_usd += event.cost.nano_usd
-            backend.cost_nano_usd += event.cost.nano_usd
-            if event.is_estimated:
-                self.estimated_nano_usd += event.cost.nano_usd
-                backend.estimated_nano_usd += event.cost.nano_usd
-        if event.saved is not None:
-            self.saved_nano_usd += event.saved.nano_usd
-        self.unpriced += event.is_unpriced
-        backend.unpriced += event.is_unpriced
+    def _count_money(self, record: RequestRecord, backend: BackendStats) -> None:
+        if record.cost is not None:
+            nano_usd = record.cost.nano_usd
+            self.cost_nano_usd += nano_usd
+            backend.cost_nano_usd += nano_usd
+            if record.is_estimated:
+                self.estimated_nano_usd += nano_usd
+                backend.estimated_nano_usd += nano_usd
+        elif record.is_unpriced:
+            self.unpriced += 1
+            backend.unpriced += 1
+        if record.saved is not None:
+            self.saved_nano_usd += record.saved.nano_usd
 
 
 def known_status(status: int) -> int:
@@ -266,21 +225,24 @@ def _attempt_error(status: int | None) -> str:
     return str(known_status(status)) if status >= 400 else "bad_answer"
 
 
-def _answer_error(event: RequestFinished) -> tuple[str, bool]:
+def _answer_error(record: RequestRecord) -> tuple[str, bool]:
     """How the last attempt ended that did not fail by itself, and whether its backend is to blame.
 
     Empty where nothing was wrong. Before the first byte only the deadline is the backend's doing.
     """
-    if event.client_left:
+    status = record.status or 0
+    if record.client_left:
         return "cancelled", False
-    if event.failed and event.first_byte_ms is not None:
+    if record.failed and record.first_byte_ms is not None:
         return "broken", True
-    if event.failed and event.status == HTTPStatus.GATEWAY_TIMEOUT:
+    if record.failed and status == HTTPStatus.GATEWAY_TIMEOUT:
         return "timeout", True
-    return (str(known_status(event.status)) if event.status >= 400 else ""), False
+    return (str(known_status(status)) if status >= 400 else ""), False
 
 
-def _last_attempt_ms(event: RequestFinished) -> float:
+def _last_attempt_ms(record: RequestRecord) -> float:
     """From the last attempt's first byte out to its last byte in."""
-    before = sum(attempt.elapsed_ms for attempt in event.attempts) + (event.overhead_ms or 0)
-    return max(0.0, event.total_ms - before)
+    before = record.overhead_ms or 0.0
+    if record.failures:
+        before += sum(event.attempt.elapsed_ms for event in record.failures)
+    return max(0.0, (record.total_ms or 0.0) - before)

@@ -9,7 +9,9 @@ from typing import Any, TypeVar
 from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import BackendStats, OpenRequest, OperationKey, OperationStats, Stats
+from nexus_core.observe.operation_stats import BackendStats, OperationKey, OperationStats
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.stats import Stats
 from nexus_core.types import RouteReason, is_object
 
 _Read = TypeVar("_Read")
@@ -112,8 +114,12 @@ def read_stats(value: object) -> Stats:
         stats.operations.update(operations)
         for request_id, (endpoint, is_streaming, number) in _object(values["under_way"]).items():
             operation = None if number is None else operations[_whole(number)][1]
-            stats.under_way[request_id] = OpenRequest(
-                _text(endpoint), bool(is_streaming), operation
+            stats.under_way[request_id] = RequestRecord(
+                request_id,
+                0.0,  # of before this one looked
+                endpoint=_text(endpoint),
+                is_streaming=bool(is_streaming),
+                operation=operation,
             )
     except (LookupError, TypeError, ValueError) as error:
         raise UnreadableError(f"stats: {type(error).__name__}") from error

@@ -25,7 +25,7 @@ from nexus_core.upstream.base import (
 from nexus_core.upstream.decoding import GZIP, inflate_whole
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class WayBack:
     """Retry without the fields that Nexus added for its accounting, if a backend refuses them."""
 
@@ -229,12 +229,17 @@ class KeyCutter:
     MARK = b"[key]"
 
     def __init__(self, key: str | None) -> None:
+        self._text = key
         self._key = key.encode() if key else None
         self.has_key = self._key is not None  # else nothing is ever cut
         self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
         # Without one of these it does not stand there escaped. A dash is never escaped by itself.
-        own = sorted({f"\\{char}".encode() for char in key or "" if not _PLAIN.match(char)})
-        self._signs = (b"\\u", *own)
+        own = {f"\\{char}" for char in key or "" if not _PLAIN.match(char)}
+        codes = {f"\\u{ord(char) >> 4:03x}" for char in key or ""}  # without their last digit
+        if key is not None and not key.isascii():  # then they may be written in two ways
+            codes = {"\\u"}
+        self._signs = tuple(sign.encode() for sign in own)
+        self._codes = tuple(code.encode() for code in codes)
         self.longest = len(self._key or b"") * _ESCAPED_BYTES  # bytes that one can take
 
     def cut(self, data: bytes) -> bytes:
@@ -243,19 +248,25 @@ class KeyCutter:
             return data
         if self._key in data:
             data = data.replace(self._key, self.MARK)
-        if b"\\" in data:  # else nothing is escaped
-            for sign in self._signs:
-                if sign in data:
-                    return self._escaped.sub(self.MARK, data)
+        if b"\\" in data and self._may_be_escaped(data):
+            return self._escaped.sub(self.MARK, data)
         return data
+
+    def _may_be_escaped(self, data: bytes) -> bool:
+        if b"\\u" in data:
+            for code in self._codes:
+                if code in data:
+                    return True
+        return any(sign in data for sign in self._signs)
 
     def cut_headers(self, headers: Headers) -> Headers:
         """The headers with the key in their values replaced."""
-        # All at once: it is hardly ever there, and a value holds no line end.
-        together = "\n".join([value for _, value in headers])
-        if self.cut_text(together) == together:
+        if self._text is None:
             return headers
-        return tuple((name, self.cut_text(value)) for name, value in headers)
+        for _, value in headers:
+            if self._text in value or "\\" in value:
+                return tuple((name, self.cut_text(value)) for name, value in headers)
+        return headers
 
     def cut_text(self, text: str) -> str:
         """The text with the key and lone surrogates replaced."""

@@ -1,4 +1,4 @@
-"""Progress of one request, its events and its log line."""
+"""Progress of one request: the writer of its record, its row and its log line."""
 
 from __future__ import annotations
 
@@ -12,21 +12,15 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger_schema import ledger_row
 from nexus_core.observe.bus import EventBus
-from nexus_core.observe.events import (
-    Attempt,
-    AttemptFailed,
-    BudgetStatusChanged,
-    FirstByteReceived,
-    RequestReceived,
-    RouteDecided,
-)
-from nexus_core.observe.outcome import RequestOutcome, log_fields
-from nexus_core.proxy.charge import NOTHING, Charge, ReportedUsage, Settlement
+from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
+from nexus_core.observe.phases import Phase, decided
+from nexus_core.observe.record import DecisionToTell, KeptHeaders, RequestRecord
+from nexus_core.observe.request_line import log_request
+from nexus_core.proxy.charge import Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.router import RouteDecision
 from nexus_core.types import BudgetStatus, Cost
-from nexus_core.upstream.base import Headers
 
 log = logging.getLogger(__name__)
 
@@ -36,31 +30,38 @@ CLIENT_LEFT = 499  # as nginx writes it in its log; nobody is there to receive i
 
 @dataclass(slots=True)
 class RequestProgress:
-    """State of one request from arrival to outcome; publishes an event for each phase.
+    """State of one request from arrival to outcome; tells the bus of each phase it reaches.
 
-    Its methods are the request's phases and the only writers: other code only reads it.
+    Its methods are the request's phases and the only writers of its record: other code only reads.
     """
 
     request: ProxyRequest
     bus: EventBus = field(repr=False)
     cost_tracker: CostTracker = field(repr=False)
     now: Callable[[], float] = field(repr=False)
-    question: RequestReceived | None = field(default=None, repr=False)
+    record: RequestRecord = field(init=False, repr=False)
     decision: RouteDecision | None = None
     route: SelectedRoute | None = None  # of the last attempt, as it was decided
     dropped_hints: tuple[str, ...] = ()
     expected_cost: Cost | None = None  # of the answer about to begin
-    status: int = CLIENT_LEFT
-    error: str | None = None
-    failed: bool = False
-    client_left: bool = False
     is_at_backend: bool = False  # an exchange is in progress, not a wait for a slot
-    first_byte_ms: float | None = None
     upstream_seconds: float = 0.0  # spent waiting for backends up to the first byte
     charge: Charge | None = None  # of the attempt in progress, or of the one that answered
     reported_usage: ReportedUsage | None = None  # of that attempt, in tokens
-    headers: Headers = ()
-    attempts: tuple[Attempt, ...] = ()  # the failed ones
+
+    def __post_init__(self) -> None:
+        request, envelope = self.request, self.request.envelope
+        self.record = RequestRecord(
+            envelope.id,
+            self.now(),
+            envelope.path,
+            envelope.model,
+            envelope.is_streaming,
+            request.client,
+            request.headers,
+            len(envelope.body),
+            request.replay_of,
+        )
 
     # --- read ----------------------------------------------------------------------------
 
@@ -87,25 +88,13 @@ class RequestProgress:
     @property
     def has_begun(self) -> bool:
         """Whether the client's answer has begun; from then on nothing fails over."""
-        return self.first_byte_ms is not None
+        return self.record.first_byte_ms is not None
 
     # --- towards an answer ---------------------------------------------------------------
 
     def received(self) -> None:
         """The request arrived and is valid."""
-        request = self.request
-        self.question = question = RequestReceived(
-            at=self.now(),
-            request_id=request.envelope.id,
-            endpoint=request.envelope.path,
-            model=request.envelope.model,
-            is_streaming=request.envelope.is_streaming,
-            client=request.client,
-            headers=request.headers,
-            body_bytes=len(request.envelope.body),
-            replay_of=request.replay_of,
-        )
-        self.bus.publish(question)
+        self.bus.reach(Phase.RECEIVED, self.record)
 
     def waited(self, seconds: float) -> None:
         """The request waited this long for a backend or for the month's spending, not for Nexus."""
@@ -118,22 +107,16 @@ class RequestProgress:
 
     def routed(self, selected: SelectedRoute, decision: RouteDecision, attempt: int) -> None:
         """A backend was selected."""
+        record = self.record
+        if record.attempt:
+            self._keep_decided()
         self.route, self.decision = selected, decision
         self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
-        self.bus.publish(
-            RouteDecided(
-                at=self.now(),
-                request_id=self.request.envelope.id,
-                backend=selected.backend.name,
-                backend_type=selected.backend.type,
-                zone=selected.backend.zone,
-                model=selected.model,
-                reason=selected.reason,
-                attempt=attempt,
-                resolved=self.request.need.resolved,
-                considered=decision.considered,
-            )
-        )
+        self._write_route(selected)
+        record.decision, record.resolved = decision, self.request.need.resolved
+        record.attempt, record.decided_at = attempt, self.now()
+        record.version += 1
+        self.bus.reach(Phase.DECIDED, record, attempt)
 
     def open_charge(self, backend: BackendSnapshot, model: str) -> None:
         """An attempt begins: reserve its expected cost; nothing may be awaited before."""
@@ -158,17 +141,18 @@ class RequestProgress:
 
     def attempt_failed(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""
+        record = self.record
         attempt = Attempt(
             backend=backend,
             error=failure.why,
             status=failure.status,
             elapsed_ms=seconds * 1000,
         )
-        self.attempts = (*self.attempts, attempt)
         self._drop_charge()
-        self.bus.publish(
-            AttemptFailed(at=self.now(), request_id=self.request.envelope.id, attempt=attempt)
-        )
+        failed = AttemptFailed(at=self.now(), request_id=record.request_id, attempt=attempt)
+        record.failures = (*record.failures, failed)
+        record.version += 1
+        self.bus.reach(Phase.FAILED, record, len(record.failures))
 
     def exchange_ended(self, *, is_free: bool) -> None:
         """The exchange is over; with `is_free` the backend did no work, and it costs nothing."""
@@ -178,9 +162,12 @@ class RequestProgress:
 
     def fell_back_to(self, selected: SelectedRoute | None) -> None:
         """All attempts failed; the client gets this route's failure."""
+        if selected is None:
+            return
+        self._keep_decided()
         self.route = selected
-        if selected is not None:
-            self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
+        self.dropped_hints, self.expected_cost = selected.dropped, selected.cost
+        self._write_route(selected)
 
     # --- the answer ----------------------------------------------------------------------
 
@@ -198,20 +185,14 @@ class RequestProgress:
         if self.charge is not None and self.charge.is_cloud:
             self.expected_cost = self.charge.expected(self.reported_usage, self.now())
 
-    def began(self, backend: str, status: int, headers: Headers) -> None:
+    def began(self, backend: str, status: int, headers: KeptHeaders) -> None:
         """The client's answer begins."""
-        self.status, self.headers = status, headers
-        self.first_byte_ms = (time.monotonic() - self.request.received) * 1000
-        self.bus.publish(
-            FirstByteReceived(
-                at=self.now(),
-                request_id=self.request.envelope.id,
-                backend=backend,
-                status=status,
-                first_byte_ms=self.first_byte_ms,
-                headers=headers,
-            )
-        )
+        record = self.record
+        record.backend, record.status, record.answer_headers = backend, status, headers
+        record.first_byte_ms = (time.monotonic() - self.request.received) * 1000
+        record.began_at = self.now()
+        record.version += 1
+        self.bus.reach(Phase.BEGAN, record)
 
     def relayed(self, usage: ReportedUsage) -> None:
         """The stream ended or was cut, with this usage."""
@@ -221,77 +202,77 @@ class RequestProgress:
 
     def left(self) -> None:
         """The client closed its connection."""
-        self.client_left = True
+        self.record.client_left = True
 
     def broke(self, error: str) -> None:
         """The answer is a backend's error, or was ended by one."""
-        self.failed, self.error = True, error
+        self.record.failed, self.record.error = True, error
 
     def erred(self, error: NexusError) -> None:
         """The request ended with one of Nexus's errors: the client's answer if none had begun."""
-        self.failed, self.error = error.status >= 500, error.message
+        record = self.record
+        record.failed, record.error = error.status >= 500, error.message
         if not self.has_begun:
-            self.status = error.status
+            record.status = error.status
 
-    def refused(self, headers: Headers) -> None:
+    def refused(self, headers: KeptHeaders) -> None:
         """The client got the error, with these headers."""
-        self.headers = headers
+        self.record.answer_headers = headers
 
     def crashed(self) -> None:
         """Nexus itself failed; the client gets a 500."""
-        self.failed, self.error = True, "internal error; see the Nexus log"
+        self.record.failed, self.record.error = True, "internal error; see the Nexus log"
         if not self.has_begun:
-            self.status = 500
+            self.record.status = 500
 
     def finished(self) -> None:
-        """The request is over: settle its charge, publish its outcome, write log and ledger."""
+        """The request is over: settle its charge, complete its record, write log and ledger."""
+        record, tracker = self.record, self.cost_tracker
         at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = (time.monotonic() - self.request.received) * 1000
-        money = NOTHING
         if self.charge is not None:
-            money = self.charge.settle(self.reported_usage or _NOTHING_REPORTED, at)
-        outcome = self._outcome(at, total_ms, money)
-        self.bus.publish(outcome)
-        self.cost_tracker.ledger.append(ledger_row(outcome))
-        if self.cost_tracker.budget.is_limited:
+            self._write_money(self.charge.settle(self.reported_usage or _NOTHING_REPORTED, at))
+        if self.decision is not None and self.decision is not record.decision:
+            self._refused_by(self.decision)
+        if record.status is None:
+            record.status = CLIENT_LEFT
+        begun, upstream_ms = record.first_byte_ms, self.upstream_seconds * 1000
+        record.upstream_ms = upstream_ms
+        if begun is not None:
+            record.overhead_ms = max(0.0, begun - upstream_ms)
+        record.ended_at, record.total_ms = at, total_ms
+        record.version += 1
+        self.bus.reach(Phase.FINISHED, record)
+        tracker.ledger.append(ledger_row(record))
+        if tracker.budget.is_limited:
             self._publish_budget(at)
-        level = logging.WARNING if outcome.failed else logging.INFO
-        if log.isEnabledFor(level):
-            log.log(level, "finished", extra={"fields": log_fields(outcome)})
+        log_request(log, record)
 
-    def _outcome(self, at: float, total_ms: float, money: Settlement) -> RequestOutcome:
-        route, begun, upstream_ms = self.route, self.first_byte_ms, self.upstream_seconds * 1000
-        if self.question is None:
-            raise RuntimeError("a request can't end before it was received")
-        return RequestOutcome(
-            at=at,
-            request_id=self.request.envelope.id,
-            received=self.question,
-            backend=route.backend.name if route else None,
-            backend_type=route.backend.type if route else None,
-            zone=route.backend.zone if route else None,
-            reason=route.reason if route else None,
-            model=route.model if route else self.question.model,
-            status=self.status,
-            failed=self.failed,
-            client_left=self.client_left,
-            error=self.error,
-            total_ms=total_ms,
-            first_byte_ms=begun,
-            overhead_ms=None if begun is None else max(0.0, begun - upstream_ms),
-            upstream_ms=upstream_ms,
-            usage=money.usage,
-            counted=money.counted,
-            estimated=money.estimated,
-            cost=money.cost,
-            is_unpriced=money.is_unpriced,
-            is_partial=money.is_partial,
-            saved=money.saved,
-            saved_model=money.saved_model,
-            attempts=self.attempts,
-            considered=self.decision.considered if self.decision else (),
-            headers=self.headers,
-        )
+    # --- writing -------------------------------------------------------------------------
+
+    def _write_route(self, selected: SelectedRoute) -> None:
+        record, backend = self.record, selected.backend
+        record.backend, record.backend_type, record.zone = backend.name, backend.type, backend.zone
+        record.reason, record.route_model = selected.reason, selected.model
+
+    def _keep_decided(self) -> None:
+        """Keep what was decided for the latest attempt, before something else takes its place."""
+        record = self.record
+        if len(record.replaced) < record.attempt:
+            record.replaced = (*record.replaced, decided(record, record.attempt))
+
+    def _refused_by(self, decision: RouteDecision) -> None:
+        """The last decision was that nobody can: of its moment no more is kept than was told."""
+        if self.record.attempt:
+            self._keep_decided()
+        self.record.decision = DecisionToTell(decision.considered)
+
+    def _write_money(self, money: Settlement) -> None:
+        record = self.record
+        record.usage, record.counted = money.usage, money.counted
+        record.estimated, record.cost = money.estimated, money.cost
+        record.is_unpriced, record.is_partial = money.is_unpriced, money.is_partial
+        record.saved, record.saved_model = money.saved, money.saved_model
 
     def _drop_charge(self) -> None:
         """Drop the charge of an attempt that failed."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
@@ -22,13 +23,12 @@ class ProxyRequest:
     dialect: Dialect  # that the client speaks
     need: Requirements
     client: str | None  # the name of the client key
-    headers: Headers  # for the screen: credentials masked
+    headers: KeptHeaders  # for events and the screen
     received: float  # monotonic seconds
     replay_of: str | None = None  # the request that an operator sends again with this one
 
 
-@dataclass(frozen=True, slots=True)
-class SelectedRoute:
+class SelectedRoute(NamedTuple):
     """Which backend an answer comes from, and why: what the X-Nexus-* headers tell."""
 
     backend: BackendSnapshot
@@ -45,7 +45,7 @@ class Reply(Protocol):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         ...
 
@@ -65,6 +65,6 @@ class Reply(Protocol):
         """Tell of a failure inside a stream that has begun."""
         ...
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         ...

@@ -13,7 +13,7 @@ from pathlib import Path
 from nexus_core.control.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Chosen, Explanation
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
@@ -29,7 +29,7 @@ from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 _SHORT = 8  # prompt tokens of a request that says hi
-_FORMATS: dict[str, Callable[[Iterable[RecentRequest]], str]] = {
+_FORMATS: dict[str, Callable[[Iterable[RequestRecord]], str]] = {
     "jsonl": copying.to_jsonl,
     "csv": copying.to_csv,
 }
@@ -66,7 +66,7 @@ class RequestActions:
             "explain": self._explain,
         }
 
-    def _selected(self) -> RecentRequest | None:
+    def _selected(self) -> RequestRecord | None:
         is_dashboard = self._context.tab is self._dashboard
         return self._dashboard.list.selected if is_dashboard else self._requests.selected
 
@@ -88,10 +88,10 @@ class RequestActions:
         if row is not None:
             await self._learn(row)
 
-    async def _learn(self, row: RecentRequest) -> None:
+    async def _learn(self, row: RequestRecord) -> None:
         """Load data of the detail that events lack: bodies, and the route it would take now."""
         kept = await self._context.source.captured(row.request_id)
-        now = await self._explained(ExplainForm.of_request(row)) if row.received else None
+        now = await self._explained(ExplainForm.of_request(row)) if row.refused is None else None
         self._requests.detail.know(row, kept, now)
 
     async def _explained(self, form: ExplainForm) -> Explanation | None:
@@ -102,7 +102,7 @@ class RequestActions:
 
     async def _explain(self) -> None:
         row = self._selected() if self._context.tab in (self._dashboard, self._requests) else None
-        form = _form_to_send(row) if row is not None and row.received else ExplainForm()
+        form = _form_to_send(row) if row is not None and row.refused is None else ExplainForm()
         context = self._context
         while True:
             screen = ExplainScreen(context.source, self._keymap, form, self._clip.put, self._alarms)
@@ -169,7 +169,7 @@ class RequestActions:
         if outcome is not None:
             self._mark_both(row, str(outcome.data.get("request_id", "")))
 
-    async def _target(self, row: RecentRequest, backend: BackendSnapshot) -> Option[str]:
+    async def _target(self, row: RequestRecord, backend: BackendSnapshot) -> Option[str]:
         """The backend as an option, with the reason if it would refuse the request."""
         note = f"zone {backend.zone.value}, {backend.type.location}"
         option = Option(backend.name, backend.name, note=note)
@@ -181,7 +181,7 @@ class RequestActions:
         why = next((drop.why for drop in drops if drop.backend == backend.name), "not usable now")
         return replace(option, why_not=why)
 
-    async def _may_go_out(self, row: RecentRequest, backend: BackendSnapshot) -> bool:
+    async def _may_go_out(self, row: RequestRecord, backend: BackendSnapshot) -> bool:
         if not backend.type.is_cloud:
             return True
         form = replace(_form_to_send(row), pin=backend.name)
@@ -200,7 +200,7 @@ class RequestActions:
         question = confirm(f"Send it to {escaped(name)}?", [text], "Send it")
         return await self._context.ask(question) or False
 
-    def _mark_both(self, row: RecentRequest, request_id: str) -> None:
+    def _mark_both(self, row: RequestRecord, request_id: str) -> None:
         """Mark both requests, ready for the diff once the new one is finished."""
         again = self._context.view.row(request_id)
         if again is not None:
@@ -267,7 +267,7 @@ class RequestActions:
             self._context.notice(escaped(f"exported {len(rows):,} requests to {path}"))
 
 
-def _form_to_send(row: RecentRequest) -> ExplainForm:
+def _form_to_send(row: RequestRecord) -> ExplainForm:
     """The explain form of a replay: the request without its client, whose budget does not apply."""
     return replace(ExplainForm.of_request(row), client=None)
 

@@ -72,14 +72,17 @@ class Painter:
         if source.epoch != self._epoch:
             self._epoch = source.epoch
             view.follow(source.requests)
-        events = source.drain()
-        if events:
+        events, changed = source.drain(), source.changed()
+        if events:  # first: what a switch does to requests is counted from its time on
             view.apply(events)
             if self._notices.note(events):
                 self.soon()
+        if changed:
+            view.take(changed)
+            self._notices.note_requests(changed)
         if unseen := source.unseen():
             view.rate.add(source.now(), unseen)
-        return len(events)
+        return len(changed) + len(events)
 
     # --- rounds --------------------------------------------------------------------------
 

@@ -12,7 +12,7 @@ from textual.binding import BindingsMap
 from textual.screen import ModalScreen
 
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.text.answer import answer_text
@@ -25,7 +25,7 @@ from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.chrome import Banner, HintBar
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
-Side = tuple[RecentRequest, CapturedExchange | None]
+Side = tuple[RequestRecord, CapturedExchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
@@ -114,7 +114,7 @@ def _joined(left: Line, right: Line, half: int) -> Line:
     return ((" ", "text"), *left, (" " * max(0, half - used), "text"), ("│ ", "faint"), *right)
 
 
-def _name(row: RecentRequest) -> Line:
+def _name(row: RequestRecord) -> Line:
     backend = escaped(row.backend or NOTHING)
     return (
         (f"{fit(escaped(row.request_id), 12)} ", "title"),
@@ -123,14 +123,14 @@ def _name(row: RecentRequest) -> Line:
     )
 
 
-def _numbers(row: RecentRequest) -> Line:
+def _numbers(row: RequestRecord) -> Line:
     status = NOTHING if row.status is None else str(row.status)
     tokens = tokens_words(row) or NOTHING
     cost, style = cost_cell(row)
     return ((f"{status}   {duration(row.total_ms)}   {tokens}   ", "dim"), (cost, style))
 
 
-def _difference(left: RecentRequest, right: RecentRequest) -> str:
+def _difference(left: RequestRecord, right: RequestRecord) -> str:
     parts: list[str] = []
     if left.usage is not None and right.usage is not None:
         more = right.usage.completion_tokens - left.usage.completion_tokens

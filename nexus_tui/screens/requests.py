@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textual.app import ComposeResult
 
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
@@ -60,11 +60,11 @@ class RequestsTab(Tab):
         self.detail.is_zoomed = self.is_zoomed
 
     @property
-    def selected(self) -> RecentRequest | None:
+    def selected(self) -> RequestRecord | None:
         """The request that is shown in full, else the one under the cursor."""
         return self.detail.request if self.is_open else self.list.selected
 
-    def open(self, row: RecentRequest, origin: str = "requests") -> None:
+    def open(self, row: RequestRecord, origin: str = "requests") -> None:
         """Show one request in full; the list keeps its place.
 
         Args:

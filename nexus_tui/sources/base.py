@@ -12,6 +12,7 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
@@ -84,7 +85,7 @@ class EventSource(Protocol):
     @property
     def stats(self) -> Stats: ...
     @property
-    def requests(self) -> RecentRequests: ...  # the newest, as `drain` tells that they change
+    def requests(self) -> RecentRequests: ...  # the newest, as `changed` tells that they change
     @property
     def queue(self) -> QueueState | None: ...  # None: no request may wait
     @property
@@ -118,8 +119,18 @@ class EventSource(Protocol):
         """Every backend as it is now, in the order of the configuration."""
         ...
 
+    def changed(self) -> list[RequestRecord]:
+        """Requests that came or changed since the last call, in order of arrival.
+
+        Each one is among them for the last time when it is over.
+        """
+        ...
+
     def drain(self) -> list[NexusEvent]:
-        """What happened since the last call, oldest first; never waits."""
+        """What happened since the last call, oldest first; never waits.
+
+        Of requests it may tell failed attempts only: `changed` tells the rest.
+        """
         ...
 
     def unseen(self) -> int:
@@ -127,7 +138,7 @@ class EventSource(Protocol):
         ...
 
     async def wait(self) -> None:
-        """Return once there is something to drain."""
+        """Return once something has happened since the last `drain`."""
         ...
 
     async def explain(self, question: Question) -> Explanation:

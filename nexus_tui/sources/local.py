@@ -12,11 +12,13 @@ from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
+from nexus_tui.sources.changes import ChangedRequests
 
 
 class Kept(Protocol):
@@ -113,17 +115,18 @@ class LocalSource:
         self.costs_problem: str | None = None
         self.discovery = discovery
         self._core = gateway
-        self._subscription = self._watch()
+        self._subscription, self._changes = self._watch()
 
-    def _watch(self) -> Subscription:
-        self._core.recent.keep(SCREEN_CAPACITY)
-        return self._core.bus.subscribe()
+    def _watch(self) -> tuple[Subscription, ChangedRequests]:
+        recent = self._core.recent
+        recent.keep(SCREEN_CAPACITY)
+        return self._core.bus.subscribe(wants_requests=False), ChangedRequests(recent)
 
     def follow(self, gateway: Core) -> None:
         """Go on with another gateway, which took the place of one that died."""
         self._subscription.close()
         self._core = gateway
-        self._subscription = self._watch()
+        self._subscription, self._changes = self._watch()
         self.epoch += 1
 
     @property
@@ -158,6 +161,9 @@ class LocalSource:
 
     def backends(self) -> tuple[BackendSnapshot, ...]:
         return self._core.registry.snapshots()
+
+    def changed(self) -> list[RequestRecord]:
+        return self._changes.take()
 
     def drain(self) -> list[NexusEvent]:
         return self._subscription.drain()

@@ -24,11 +24,13 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_event, read_json
 from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.log_ring import LogRing
+from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
+from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
 from nexus_tui.sources.remote_http import (
     LinkLostError,
@@ -78,6 +80,7 @@ class RemoteSource:
         self.stale_since: float | None = None
         self.epoch = 0
         self.requests = RecentRequests(SCREEN_CAPACITY)
+        self._changes = ChangedRequests(self.requests)
         self.costs: CostReport | None = None
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
@@ -144,6 +147,9 @@ class RemoteSource:
 
     def backends(self) -> tuple[BackendSnapshot, ...]:
         return tuple(self._state.backends.values())
+
+    def changed(self) -> list[RequestRecord]:
+        return self._changes.take()
 
     def drain(self) -> list[NexusEvent]:
         events = list(self._events)
@@ -250,6 +256,7 @@ class RemoteSource:
         self._last = self._unreadable = 0
         self._events.clear()
         self.requests.clear()
+        self._changes = ChangedRequests(self.requests)
 
     async def _messages(self) -> AsyncGenerator[SseEvent]:
         """The event stream from the last event on; from the oldest that is there at first.

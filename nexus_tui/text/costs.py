@@ -5,8 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from nexus_core.money.prices import REPORTED
-from nexus_core.observe.events import RequestFinished
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, dollars
 from nexus_tui.widgets.base.lines import Cell
@@ -14,7 +13,7 @@ from nexus_tui.widgets.base.lines import Cell
 UNPRICED = "unpriced"
 
 
-def cost_cell(row: RecentRequest) -> Cell:
+def cost_cell(row: RequestRecord) -> Cell:
     """`$0.0029`; `≈` where the tokens are Nexus's own count; a dash for what costs nothing."""
     if row.is_unpriced:
         return UNPRICED, "warn"
@@ -23,30 +22,29 @@ def cost_cell(row: RecentRequest) -> Cell:
     return f"{_sign(row)}{dollars(row.cost_usd)}", "text"
 
 
-def cost_words(row: RecentRequest) -> str:
+def cost_words(row: RequestRecord) -> str:
     """What was expected and what it came to, kept apart; empty where neither is known."""
-    finished = row.outcome
-    if finished is None:
+    if row.is_live:
         return ""
-    if finished.saved is not None:
-        instead = escaped(finished.saved_model or "a cloud")
-        return f"local, saved ≈ {dollars(finished.saved.usd)} ({instead})"
-    expected = f"{dollars(finished.estimated.usd)} est, " if finished.estimated else ""
+    if row.saved is not None:
+        instead = escaped(row.saved_model or "a cloud")
+        return f"local, saved ≈ {dollars(row.saved.usd)} ({instead})"
+    expected = f"{dollars(row.estimated.usd)} est, " if row.estimated else ""
     if row.is_unpriced:
         return f"{expected}{UNPRICED}: add it to [pricing]"
     if row.cost_usd is None:
         return ""
-    how = "counted by Nexus" if _sign(row) else _how(finished)
-    partial = ", of what came until it broke off" if finished.is_partial else ""
+    how = "counted by Nexus" if _sign(row) else _how(row)
+    partial = ", of what came until it broke off" if row.is_partial else ""
     return f"{expected}{_sign(row)}{dollars(row.cost_usd)} {how}{partial}"
 
 
-def _how(finished: RequestFinished) -> str:
-    is_reported = finished.cost is not None and finished.cost.source == REPORTED
+def _how(row: RequestRecord) -> str:
+    is_reported = row.cost is not None and row.cost.source == REPORTED
     return "as reported by the backend" if is_reported else "actual"
 
 
-def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
+def cost_difference(left: RequestRecord, right: RequestRecord) -> str | None:
     """How much more the right one cost; None where one of them is not over."""
     if left.is_unpriced or right.is_unpriced:
         return f"Δ cost unknown: {UNPRICED}"
@@ -58,11 +56,11 @@ def cost_difference(left: RecentRequest, right: RecentRequest) -> str | None:
     return f"Δ cost {sign}{'-' if more < 0 else '+'}{dollars(abs(more))}"
 
 
-def _spent(row: RecentRequest) -> Decimal | None:
+def _spent(row: RequestRecord) -> Decimal | None:
     """A local answer costs nothing; None where nothing was answered yet, or at all."""
     if row.cost_usd is not None:
         return row.cost_usd
-    kind = row.outcome.backend_type if row.outcome else None
+    kind = None if row.is_live else row.backend_type
     return None if kind is None or kind.is_cloud else Decimal(0)
 
 
@@ -71,7 +69,7 @@ def sum_sign(*, is_estimated: bool, is_unpriced: bool) -> str:
     return "≥ " if is_unpriced else "≈" if is_estimated else ""
 
 
-def tokens_words(row: RecentRequest) -> str:
+def tokens_words(row: RequestRecord) -> str:
     """`1,200 in, 34 out`; `≈` where that is Nexus's own count. Empty where nothing is known."""
     usage = row.usage
     if usage is None:
@@ -79,5 +77,5 @@ def tokens_words(row: RecentRequest) -> str:
     return f"{_sign(row)}{usage.prompt_tokens:,} in, {_sign(row)}{usage.completion_tokens:,} out"
 
 
-def _sign(row: RecentRequest) -> str:
+def _sign(row: RequestRecord) -> str:
     return "≈" if row.is_estimated else ""

@@ -13,7 +13,7 @@ from typing import Any
 
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
 from nexus_core.observe.outcome import EXPORT
-from nexus_core.observe.requests import Headers, RecentRequest
+from nexus_core.observe.record import Headers, RequestRecord
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body
 
@@ -26,12 +26,10 @@ _MASKED = "***"
 _KEY_VARIABLE = "$NEXUS_API_KEY"
 
 
-def as_curl(row: RecentRequest, address: str, body: bytes | None = None) -> str:
+def as_curl(row: RequestRecord, address: str, body: bytes | None = None) -> str:
     """A request as curl command; without its body, a short example request."""
-    received = row.received
-    endpoint = received.endpoint if received else CHAT_PATH
-    is_streaming = received is not None and received.is_streaming
-    example = example_body(row.asked_model, operation_at(endpoint), stream=is_streaming)
+    endpoint = row.endpoint or CHAT_PATH
+    example = example_body(row.asked_model, operation_at(endpoint), stream=row.is_streaming)
     sent = body.decode(errors="replace") if body else _as_text(example)
     headers = [
         _header(name, value)
@@ -69,18 +67,18 @@ def _as_text(body: Mapping[str, Any]) -> str:
     return json.dumps(body, ensure_ascii=False)
 
 
-def as_headers(row: RecentRequest) -> str:
+def as_headers(row: RequestRecord) -> str:
     """The request's headers, an empty line, the answer's."""
     blocks = (row.request_headers, row.response_headers)
     return "\n\n".join("\n".join(f"{name}: {value}" for name, value in one) for one in blocks)
 
 
-def as_json(row: RecentRequest) -> str:
+def as_json(row: RequestRecord) -> str:
     """Details of a request as JSON, without bodies."""
     return json.dumps(
         {
             **_record(row),
-            "client": row.received.client if row.received else None,
+            "client": row.client,
             "attempts": [
                 {"backend": one.backend, "status": one.status, "error": one.error,
                  "elapsed_ms": one.elapsed_ms}
@@ -102,19 +100,19 @@ def as_json(row: RecentRequest) -> str:
     )  # fmt: skip
 
 
-def _record(row: RecentRequest) -> dict[str, object]:
+def _record(row: RequestRecord) -> dict[str, object]:
     """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
     at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
-    values = {key: row.value(fact) for key, fact in EXPORT}
+    values = {key: fact.of(row) for key, fact in EXPORT}
     return {"time": at, **values, "model": row.asked_model}  # of a refused call empty
 
 
-def to_jsonl(rows: Iterable[RecentRequest]) -> str:
+def to_jsonl(rows: Iterable[RequestRecord]) -> str:
     """One JSON object on each line."""
     return "".join(json.dumps(_record(row), default=float) + "\n" for row in rows)
 
 
-def to_csv(rows: Iterable[RecentRequest]) -> str:
+def to_csv(rows: Iterable[RequestRecord]) -> str:
     """With a line of titles. A cell that a spreadsheet would run gets an apostrophe before it.
 
     https://owasp.org/www-community/attacks/CSV_Injection

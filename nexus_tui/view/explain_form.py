@@ -10,7 +10,7 @@ from typing import Any
 from nexus_core.control.commands import SendRequest
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
 from nexus_core.dialects.request import Demand
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
 from nexus_core.types import Capability, Operation, PrivacyZone
@@ -40,20 +40,19 @@ class ExplainForm:
     client: str | None = None  # whose budget counts; None: the operator's own request
 
     @classmethod
-    def of_request(cls, row: RecentRequest) -> ExplainForm:
+    def of_request(cls, row: RequestRecord) -> ExplainForm:
         """Explain form of a listed request, from its headers and size."""
         headers = {name.lower(): value.strip() for name, value in row.request_headers}
-        received = row.received
         return cls(
             model=row.asked_model,
             restricted=headers.get("x-nexus-privacy-zone") == "restricted",
             min_tier=_tier(headers),
-            tokens=received.body_bytes // _BYTES_PER_TOKEN if received else 0,
-            stream=received is not None and received.is_streaming,
+            tokens=row.body_bytes // _BYTES_PER_TOKEN,
+            stream=row.is_streaming,
             pin=headers.get("x-nexus-backend"),
             flexible=headers.get("x-nexus-flexible") == "true",
-            endpoint=received.endpoint if received else CHAT_PATH,
-            client=received.client if received else None,
+            endpoint=row.endpoint or CHAT_PATH,
+            client=row.client,
         )
 
     def question(self, usable: tuple[str, ...] = ()) -> Question:

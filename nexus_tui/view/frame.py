@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from nexus_core.config.schema import Config
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
-from nexus_core.observe.stats import BackendStats, Stats
+from nexus_core.observe.operation_stats import BackendStats
+from nexus_core.observe.stats import Stats
 from nexus_core.types import BackendState, PrivacyZone, QueueState
 from nexus_tui.sources.base import EventSource, Status
 from nexus_tui.view.model import ViewModel

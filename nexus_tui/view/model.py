@@ -31,7 +31,8 @@ from nexus_core.observe.events import (
     RouteDecided,
     ZoneToggled,
 )
-from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequest, RecentRequests
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_tui.view.filter import Filter, parse_filter
 from nexus_tui.view.rates import RateSeries
 from nexus_tui.view.zones import ZoneWatch
@@ -47,7 +48,7 @@ Troubles: TypeAlias = defaultdict[str, deque[tuple[float, Attempt]]]
 
 
 # What the list can be sorted by: a request that has no such value yet comes last.
-SORTS: dict[str, Callable[[RecentRequest], float | Decimal | str | None]] = {
+SORTS: dict[str, Callable[[RequestRecord], float | Decimal | str | None]] = {
     "time": lambda row: row.seq,
     "total": lambda row: row.total_ms,
     "first byte": lambda row: row.first_byte_ms,
@@ -71,50 +72,52 @@ class ViewModel:
     """
 
     def __init__(self, requests: RecentRequests, capacity: int = SCREEN_CAPACITY) -> None:
-        self.requests = requests  # changed by the source; `apply` hears of which
+        self.requests = requests  # changed by the source; `take` hears of which
         self.rate = RateSeries()
         self.zones = ZoneWatch()
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
-        self.marked: list[RecentRequest] = []  # at most two, for the diff
+        self.marked: list[RequestRecord] = []  # at most two, for the diff
         self.sort = _BY_TIME
         self.reversed = False
         self.filter = Filter()
         self.errors_only = False
         self.pending: dict[str, bool] = {}  # switches asked for and not confirmed yet
-        self._ring: deque[RecentRequest] = deque()
+        self._ring: deque[RequestRecord] = deque()
         self._capacity = capacity
         self.newest_seq = -1  # of the newest row; -1 when there is none
-        self._matches: list[RecentRequest] | None = None  # None: everything is shown
-        self._frozen: list[RecentRequest] | None = None  # the ring as it was when paused
+        self._matches: list[RequestRecord] | None = None  # None: everything is shown
+        self._frozen: list[RequestRecord] | None = None  # the ring as it was when paused
         self._frozen_at = 0
-        self._sorted: list[RecentRequest] | None = None  # the view in another order; None: not made
+        self._sorted: list[RequestRecord] | None = None  # the view in another order; None: not made
         self._places: dict[int, int] = {}  # in that order, by sequence number
         self._dirty: set[str] = set(GROUPS)
 
     # --- what happened -------------------------------------------------------------------
 
-    def apply(self, events: Collection[NexusEvent]) -> None:
-        """Take in a batch, oldest first. Events of a request that is unknown change nothing."""
-        if not events:
+    def take(self, changed: Collection[RequestRecord]) -> None:
+        """Take in requests that came or changed, in order of arrival; each once when it is over."""
+        if not changed:
             return
         if not self.paused:
             self._sorted = None
+        for row in changed:
+            if row.seq > self.newest_seq:
+                self._append(row)
+                if row.refused is None:
+                    self.rate.add(row.at)
+            elif self._ring and self._ring[0].seq <= row.seq:
+                self._index(row)
+            if row.ended_at is not None:
+                self.zones.count(row)
+        self._dirty.update(GROUPS)
+
+    def apply(self, events: Collection[NexusEvent]) -> None:
+        """Take in events, oldest first; `take` is told of requests."""
         for event in events:
             match event:
-                case RouteDecided() | FirstByteReceived():
-                    self._update(event)
-                case RequestFinished():
-                    self._update(event)
-                    self.zones.count(event)
-                case RequestReceived():
-                    self.rate.add(event.at)
-                    self._append(event)
-                case RequestRefused():
-                    self._append(event)
                 case AttemptFailed():
                     self.troubles[event.attempt.backend].append((event.at, event.attempt))
-                    self._update(event)
                 case ZoneToggled():
                     self.zones.toggle(event)
                 case BackendToggled() | BackendRemoved():
@@ -125,6 +128,10 @@ class ViewModel:
                     pass  # the same
                 case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
                     pass  # drawn as it is
+                case RequestReceived() | RouteDecided() | FirstByteReceived():
+                    pass  # `take`
+                case RequestFinished() | RequestRefused():
+                    pass  # the same
                 case _:
                     assert_never(event)
         for kind in set(map(type, events)):
@@ -142,7 +149,7 @@ class ViewModel:
     # --- what is shown -------------------------------------------------------------------
 
     @property
-    def view(self) -> Sequence[RecentRequest]:
+    def view(self) -> Sequence[RequestRecord]:
         """The rows to show, after pause and filter: the last one is the top of the screen.
 
         That is the newest, or the largest in the order that was asked for.
@@ -155,12 +162,12 @@ class ViewModel:
         return self._sorted
 
     @property
-    def _in_time(self) -> Sequence[RecentRequest]:
+    def _in_time(self) -> Sequence[RequestRecord]:
         if self._matches is not None:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
 
-    def _in_order(self) -> list[RecentRequest]:
+    def _in_order(self) -> list[RequestRecord]:
         value = SORTS[self.sort]
         known = [row for row in self._in_time if value(row) is not None]
         unknown = [row for row in self._in_time if value(row) is None]
@@ -186,7 +193,7 @@ class ViewModel:
         self.reversed = not self.reversed
         self._changed_view()
 
-    def mark(self, row: RecentRequest) -> None:
+    def mark(self, row: RequestRecord) -> None:
         """Mark a row, or take its mark away; of three the oldest mark goes."""
         if row in self.marked:
             self.marked.remove(row)
@@ -206,7 +213,7 @@ class ViewModel:
         self._frozen = None
         self._changed_view()
 
-    def row(self, request_id: str) -> RecentRequest | None:
+    def row(self, request_id: str) -> RequestRecord | None:
         """One request; None when it has not come or is no longer kept."""
         return self.requests.get(request_id)
 
@@ -255,33 +262,23 @@ class ViewModel:
             self._matches = [row for row in rows if self._shows(row)]
         self._dirty.update((KPI, LIST))
 
-    def _shows(self, row: RecentRequest) -> bool:
-        return (row.failed or not self.errors_only) and self.filter.matches(row)
+    def _shows(self, row: RequestRecord) -> bool:
+        return (row.has_error or not self.errors_only) and self.filter.matches(row)
 
     # --- rows ----------------------------------------------------------------------------
 
-    def _append(self, event: RequestReceived | RequestRefused) -> None:
-        row = self.requests.get(event.request_id)
-        if row is None or row.seq <= self.newest_seq:
-            return  # so many came since the event that it is gone
+    def _append(self, row: RequestRecord) -> None:
         self.newest_seq = row.seq
         self._ring.append(row)
         if len(self._ring) > self._capacity:
             self._drop(self._ring.popleft())
         self._index(row)
 
-    def _drop(self, row: RecentRequest) -> None:
+    def _drop(self, row: RequestRecord) -> None:
         if self._matches and not self.paused and self._matches[0] is row:
             del self._matches[0]
 
-    def _update(
-        self, event: RouteDecided | AttemptFailed | FirstByteReceived | RequestFinished
-    ) -> None:
-        row = self.requests.get(event.request_id)
-        if row is not None and self._ring and self._ring[0].seq <= row.seq <= self.newest_seq:
-            self._index(row)
-
-    def _index(self, row: RecentRequest) -> None:
+    def _index(self, row: RequestRecord) -> None:
         """Keep the filter's result right for one row that is new or has changed."""
         if self._matches is None or (self.paused and row.seq > self._frozen_at):
             return
@@ -296,9 +293,6 @@ class ViewModel:
 
 
 _GROUPS_OF: dict[type[object], tuple[str, ...]] = {
-    RequestReceived: (KPI, LIST),
-    RequestRefused: (KPI, LIST),
-    FirstByteReceived: (KPI, LIST),
     BackendHealthChanged: (KPI, BACKENDS),
     BackendProbed: (BACKENDS,),
     CooldownBegan: (KPI, BACKENDS),

@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
 
-from nexus_core.observe.events import BackendHealthChanged, NexusEvent
+from nexus_core.observe.events import (
+    BackendHealthChanged,
+    NexusEvent,
+    RequestFinished,
+    RequestRefused,
+)
 from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_core.observe.phases import finished
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import HealthCause
 from nexus_tui.view.sentences import sentence
 
@@ -60,13 +67,28 @@ class Notices:
                 bar.notice = ""
                 bar.redraw()
 
+    def note_requests(self, changed: Sequence[RequestRecord]) -> None:
+        """Take in which requests went wrong: the newest of them is what is shown."""
+        for request in reversed(changed):
+            if request.refused is not None:
+                event: NexusEvent = request.refused
+            elif request.failed and request.ended_at is not None:
+                event = finished(request)
+            else:
+                continue
+            if self._now() - event.at <= _NEWS_SECONDS:
+                self._news = sentence(event)
+                return
+
     def note(self, events: Iterable[NexusEvent]) -> bool:
-        """Take in what goes wrong, by its typed events.
+        """Take in what goes wrong beside requests, by its typed events.
 
         Gives whether something is to be painted at once: a refused key, for it changes rarely.
         """
         is_urgent = False
         for event in events:
+            if isinstance(event, RequestFinished | RequestRefused):
+                continue  # `note_requests`
             text = sentence(event)
             if text is None or self._now() - event.at > _NEWS_SECONDS:
                 continue

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from nexus_core.observe.events import RequestFinished, ZoneToggled
+from nexus_core.observe.events import ZoneToggled
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import PrivacyZone
 from nexus_tui.view.rates import RecentSum
 
@@ -21,7 +22,7 @@ class Cut:
 
 
 class ZoneWatch:
-    """Zone statistics for the Zones tab and the banner, folded from events."""
+    """Zone statistics for the Zones tab and the banner, folded from requests and switches."""
 
     def __init__(self) -> None:
         self.answers = {zone: RecentSum() for zone in PrivacyZone}
@@ -46,21 +47,24 @@ class ZoneWatch:
         else:
             self.cuts[event.zone] = Cut(event.at, event.ended, is_ours=is_asked)
 
-    def count(self, event: RequestFinished) -> None:
+    def count(self, request: RequestRecord) -> None:
         """A request is over."""
-        if event.zone is not None and event.status < 400:
-            self.answers[event.zone].add(event.at)
-        elif _dropped_by(event, "zone"):
-            self.refused.add(event.at)
+        at, is_answered = request.ended_at or 0.0, (request.status or 0) < 400
+        if request.zone is not None and is_answered:
+            self.answers[request.zone].add(at)
+        elif _dropped_by(request, "zone"):
+            self.refused.add(at)
         for zone, cut in self.cuts.items():
-            if event.zone is not None and event.zone is not zone and event.status < 400:
+            if at < cut.at:
+                continue  # it was over by then
+            if request.zone is not None and request.zone is not zone and is_answered:
                 cut.elsewhere += 1
-            elif _dropped_by(event, "enabled", zone):
+            elif _dropped_by(request, "enabled", zone):
                 cut.refused += 1
 
 
-def _dropped_by(event: RequestFinished, stage: str, zone: PrivacyZone | None = None) -> bool:
+def _dropped_by(request: RequestRecord, stage: str, zone: PrivacyZone | None = None) -> bool:
     """Refused, and a stage had dropped a backend (of the zone) that might have served it."""
-    return (event.status, event.backend) == (503, None) and any(
-        one.dropped_by == stage and zone in (None, one.zone) for one in event.considered
+    return (request.status, request.backend) == (503, None) and any(
+        one.dropped_by == stage and zone in (None, one.zone) for one in request.considered
     )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.observe.stats import BackendStats
+from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.types import BackendState, Cost, HealthStatus
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import escaped

@@ -10,7 +10,7 @@ from rich.cells import cell_len
 from textual import events
 
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.requests import Headers, RecentRequest
+from nexus_core.observe.record import Headers, RequestRecord
 from nexus_core.routing.explain import Explanation
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.costs import cost_words
@@ -41,7 +41,7 @@ class RequestDetail(ScrolledLines):
     def __init__(self, source: EventSource) -> None:
         super().__init__(id="detail")
         self._source = source
-        self.request: RecentRequest | None = None  # that is shown, wherever the list's cursor goes
+        self.request: RequestRecord | None = None  # that is shown, wherever the list's cursor goes
         self.pane: Pane = PANES[0]
         self.is_zoomed = False  # the pane has the whole width
         self.kept: CapturedExchange | None = None
@@ -72,7 +72,7 @@ class RequestDetail(ScrolledLines):
         is_alone = self.is_zoomed or width < _SIDE_BY_SIDE
         return 1 if is_alone else int(width * _LEFT_SHARE) + 2
 
-    def _kept_body(self, row: RecentRequest, width: int) -> list[Line]:
+    def _kept_body(self, row: RequestRecord, width: int) -> list[Line]:
         """The body, laid out once for as long as what it shows is the same."""
         if self.pane not in _BODIES:
             self._laid_out = None
@@ -83,7 +83,7 @@ class RequestDetail(ScrolledLines):
             self._laid_out = (shown, self._body(row, width))
         return self._laid_out[1]
 
-    def _body(self, row: RecentRequest, width: int) -> list[Line]:
+    def _body(self, row: RequestRecord, width: int) -> list[Line]:
         if self.is_zoomed:
             return self._pane(row, width - 2)
         if width < _SIDE_BY_SIDE:
@@ -93,7 +93,7 @@ class RequestDetail(ScrolledLines):
         pairs = zip_longest(_headers(row, left - 2), pane, fillvalue=())
         return [(*_padded(first, left), ("│ ", "faint"), *second) for first, second in pairs]
 
-    def _pane(self, row: RecentRequest, width: int) -> list[Line]:
+    def _pane(self, row: RequestRecord, width: int) -> list[Line]:
         is_capturing = self._source.is_capturing
         match self.pane:
             case "ANSWER":
@@ -124,25 +124,23 @@ class RequestDetail(ScrolledLines):
         self.pane = PANES[(PANES.index(self.pane) + panes) % len(PANES)]
         self._top = 0
 
-    def start(self, row: RecentRequest | None) -> None:
+    def start(self, row: RequestRecord | None) -> None:
         """Show a request from its beginning."""
         self.request = row
         self._top = 0
         self.kept = self.now = self._laid_out = None
 
     def know(
-        self, row: RecentRequest, kept: CapturedExchange | None, now: Explanation | None
+        self, row: RequestRecord, kept: CapturedExchange | None, now: Explanation | None
     ) -> None:
         """Take in what had to be asked for; nothing if another request is shown by now."""
         if row is self.request:
             self.kept, self.now = kept, now
 
 
-def _summary(row: RecentRequest) -> Line:
+def _summary(row: RequestRecord) -> Line:
     status, style = status_cell(row)
-    path = row.received.endpoint if row.received else ""
-    if row.refused is not None:
-        path = escaped(row.refused.path)
+    path = escaped(row.path) if row.path is not None else row.endpoint
     return (
         (f" {escaped(row.model) or NOTHING}", "bright"),
         ("   ", "text"),
@@ -160,7 +158,7 @@ def _padded(line: Line, width: int) -> Line:
 # --- headers -----------------------------------------------------------------------------
 
 
-def _headers(row: RecentRequest, width: int) -> list[Line]:
+def _headers(row: RequestRecord, width: int) -> list[Line]:
     return [
         *_header_block("Response headers", row.response_headers, width, "none yet"),
         (),

@@ -9,7 +9,7 @@ from rich.cells import cell_len
 
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import Attempt, Considered, ScoreTerm
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthStatus
 from nexus_tui.text.answer import answer_text
@@ -49,7 +49,7 @@ def fact(label: str, text: str, width: int, style: str = "text") -> list[Line]:
 # The route ----------------------------------------------------------------------------------------
 
 
-def route_pane(row: RecentRequest, now: Explanation | None, width: int) -> list[Line]:
+def route_pane(row: RequestRecord, now: Explanation | None, width: int) -> list[Line]:
     """Pane of the route: decision, considered backends, failures, possible changes."""
     return [
         *_decision(row, width),
@@ -62,7 +62,7 @@ def route_pane(row: RecentRequest, now: Explanation | None, width: int) -> list[
     ]
 
 
-def _decision(row: RecentRequest, width: int) -> list[Line]:
+def _decision(row: RequestRecord, width: int) -> list[Line]:
     if row.refused is not None:
         text = f"refused before routing: {escaped(row.refused.code)}"
         return fact("outcome", text, width, "warn")
@@ -79,7 +79,7 @@ def _decision(row: RecentRequest, width: int) -> list[Line]:
     return lines
 
 
-def _considered(row: RecentRequest, width: int) -> list[Line]:
+def _considered(row: RequestRecord, width: int) -> list[Line]:
     lines: list[Line] = [((" Backends considered, in order", "head"),)]
     if not row.considered:
         return [*lines, (("  none", "dim"),)]
@@ -90,7 +90,7 @@ def _considered(row: RecentRequest, width: int) -> list[Line]:
     return lines
 
 
-def _considered_lines(one: Considered, row: RecentRequest, column: int, width: int) -> list[Line]:
+def _considered_lines(one: Considered, row: RequestRecord, column: int, width: int) -> list[Line]:
     position = NOTHING if one.position is None else str(one.position)
     tier = " " if one.tier is None else str(one.tier)
     health, health_style = _HEALTH[one.health]
@@ -126,14 +126,14 @@ def score_terms(score: Sequence[ScoreTerm | Term]) -> list[str]:
     ]
 
 
-def _verdict(one: Considered, row: RecentRequest) -> Cell:
+def _verdict(one: Considered, row: RequestRecord) -> Cell:
     failed = [attempt for attempt in row.attempts if attempt.backend == one.backend]
     if one.position is None:
         return f"out: {escaped(one.why or one.dropped_by or 'unknown reason')}", "dim"
     if row.backend == one.backend:
         if row.status is None:
             return "… waiting", "live"
-        return (f"✗ {row.status}", "bad") if row.failed else (f"✓ {row.status}", "good")
+        return (f"✗ {row.status}", "bad") if row.has_error else (f"✓ {row.status}", "good")
     if failed:
         return f"✗ {_outcome(failed[-1])}", "bad"
     return "not needed", "dim"
@@ -144,7 +144,7 @@ def _outcome(attempt: Attempt) -> str:
     return f"{status} after {duration(attempt.elapsed_ms)}"
 
 
-def _failed(row: RecentRequest, width: int) -> list[Line]:
+def _failed(row: RequestRecord, width: int) -> list[Line]:
     if not row.attempts:
         return []
     lines: list[Line] = [(), ((" Failed attempts", "head"),)]
@@ -172,15 +172,15 @@ def _would_change(now: Explanation | None, width: int) -> list[Line]:
 # Time ---------------------------------------------------------------------------------------------
 
 
-def _phases(row: RecentRequest, width: int) -> list[Line]:
+def _phases(row: RequestRecord, width: int) -> list[Line]:
     """Everything in a line or two."""
     text = "   ".join(f"{label} {duration(ms)}" for label, _, ms in _steps(row))
     return [((f" {part.strip()}", "dim"),) for part in wrap(text, width - 2)]
 
 
-def _steps(row: RecentRequest) -> list[tuple[str, float, float | None]]:
+def _steps(row: RequestRecord) -> list[tuple[str, float, float | None]]:
     """Each phase: its name, when it began, how long it took; the last one is the whole."""
-    own = row.outcome.overhead_ms if row.outcome else None
+    own = row.overhead_ms
     failed = sum(attempt.elapsed_ms for attempt in row.attempts)
     first, total = row.first_byte_ms, row.total_ms
     steps: list[tuple[str, float, float | None]] = [("nexus", 0.0, own)]
@@ -194,7 +194,7 @@ def _steps(row: RecentRequest) -> list[tuple[str, float, float | None]]:
     return [*steps, ("total", 0.0, total)]
 
 
-def timing_pane(row: RecentRequest, width: int) -> list[Line]:
+def timing_pane(row: RequestRecord, width: int) -> list[Line]:
     """The phases as bars on one scale, and the tokens."""
     lines: list[Line] = []
     whole = row.total_ms or row.first_byte_ms or 0.0
@@ -222,7 +222,7 @@ def timing_pane(row: RecentRequest, width: int) -> list[Line]:
 
 
 def answer_pane(
-    row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
+    row: RequestRecord, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """Pane of the captured answer."""
     if kept is None:
@@ -234,14 +234,14 @@ def answer_pane(
 
 
 def request_pane(
-    row: RecentRequest, kept: CapturedExchange | None, is_capturing: bool, width: int
+    row: RequestRecord, kept: CapturedExchange | None, is_capturing: bool, width: int
 ) -> list[Line]:
     """Pane of the captured request body."""
     lines: list[Line] = []
-    if row.received is not None:
-        shape = "stream" if row.received.is_streaming else "single answer"
-        lines += fact("client", escaped(row.received.client or "no client keys"), width)
-        lines += fact("body", f"{row.received.body_bytes:,} bytes in, {shape} out", width)
+    if row.refused is None:
+        shape = "stream" if row.is_streaming else "single answer"
+        lines += fact("client", escaped(row.client or "no client keys"), width)
+        lines += fact("body", f"{row.body_bytes:,} bytes in, {shape} out", width)
     if kept is None:
         return [*lines, (), *_not_kept(is_capturing, width)]
     body = kept.body.decode(errors="replace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from nexus_core.observe.outcome import SCREEN_LIST, Fact
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
@@ -68,7 +68,7 @@ class RequestList(RowList):
         self._drawn: dict[tuple[int, int, int, bool], Line] = {}
 
     @property
-    def selected(self) -> RecentRequest | None:
+    def selected(self) -> RequestRecord | None:
         """The row under the cursor, also when newer ones came that are not drawn yet."""
         self.locate()
         rows = self._view.view
@@ -152,7 +152,7 @@ def _layout(width: int) -> Layout:
     return layout(_WIDE if width >= _WIDE_FROM else _NARROW, width)
 
 
-def request_line(row: RecentRequest, columns: Layout, *, is_marked: bool = False) -> Line:
+def request_line(row: RequestRecord, columns: Layout, *, is_marked: bool = False) -> Line:
     """One request as cells."""
     cells: list[Cell] = [("◆", "key") if is_marked else (" ", "dim")]
     for column, width in columns:
@@ -161,7 +161,7 @@ def request_line(row: RecentRequest, columns: Layout, *, is_marked: bool = False
     return tuple(cells)
 
 
-def _cell(row: RecentRequest, column: str) -> Cell:
+def _cell(row: RequestRecord, column: str) -> Cell:
     match column:
         case "at":
             return clock(row.at), "dim"
@@ -189,7 +189,7 @@ def _cell(row: RecentRequest, column: str) -> Cell:
             return cost_cell(row)
         case _:
             fact = _FACTS[column]
-            return fact_text(fact, row.value(fact)), "text"
+            return fact_text(fact, fact.of(row)), "text"
 
 
 def short_id(request_id: str) -> str:
@@ -197,7 +197,7 @@ def short_id(request_id: str) -> str:
     return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
 
 
-def _reason(row: RecentRequest) -> Cell:
+def _reason(row: RequestRecord) -> Cell:
     if row.reason is not None:
         return row.reason.value, _REASONS[row.reason][1]
     if row.refused is not None:
@@ -205,24 +205,24 @@ def _reason(row: RecentRequest) -> Cell:
     return NOTHING, "text"
 
 
-def status_cell(row: RecentRequest) -> Cell:
+def status_cell(row: RequestRecord) -> Cell:
     """The HTTP status, `left` for a client that went away, `…` while there is none."""
     if row.status is None:
         return "…", "live"
-    if row.failed:
+    if row.has_error:
         return str(row.status), "bad" if row.status >= 500 or row.status < 400 else "warn"
     return str(row.status), "live" if row.is_live else "dim" if row.client_left else "good"
 
 
-def _total(row: RecentRequest) -> Cell:
+def _total(row: RequestRecord) -> Cell:
     if row.total_ms is not None:
         return duration(row.total_ms), "text"
-    if row.is_live and row.first_byte is not None:
+    if row.is_live and row.first_byte_ms is not None:
         return "stream…", "live"
     return ("…", "live") if row.is_live else (NOTHING, "text")
 
 
-def _tokens(row: RecentRequest) -> str:
+def _tokens(row: RequestRecord) -> str:
     if row.usage is None:
         return NOTHING
     prompt, completion = row.usage.prompt_tokens, row.usage.completion_tokens

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from nexus_core.api.app import create_app
+from nexus_core.api.routes import create_app
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.gateway import Gateway
 from tests.api.in_process import client

@@ -4,11 +4,11 @@ from hypothesis import strategies as st
 
 from nexus_core.api.headers import (
     _shared,
+    masked_headers,
     nexus_headers,
     passed_headers,
     read_hints,
     shown_cost,
-    shown_headers,
 )
 from nexus_core.catalog import BackendType
 from nexus_core.errors import InvalidRequestError
@@ -176,12 +176,21 @@ def test_upstream_headers_pass_by_allow_list() -> None:
 
 @pytest.mark.parametrize("name", ["authorization", "cookie", "x-api-key", "x-goog-api-key"])
 def test_credentials_are_masked_whole_for_the_screen(name: str) -> None:
-    assert shown_headers([(name.encode(), b"Bearer sk-1234")]) == ((name, "***"),)
+    assert masked_headers([(name.encode(), b"Bearer sk-1234")]) == ((name.encode(), b"***"),)
+    assert not any(b"sk-1234" in value for pair in _shared.items() for _, value in pair)
 
 
-def test_what_is_shared_among_requests_is_short() -> None:
-    before = _shared.cache_info().currsize
+def test_equal_headers_of_requests_are_kept_once() -> None:
+    first, second = (masked_headers([(b"accept", b"text/" + bytes([98]))]) for _ in range(2))
 
-    shown_headers([(b"x" * 60_000, b"1"), (b"x-long", b"v" * 60_000)])
+    assert first[0] is second[0]
 
-    assert _shared.cache_info().currsize == before
+
+def test_what_is_shared_among_requests_is_short_and_bounded() -> None:
+    before = len(_shared)
+
+    masked_headers([(b"x" * 60_000, b"1"), (b"x-long", b"v" * 60_000)])
+    assert len(_shared) == before
+
+    masked_headers((b"x-number", str(number).encode()) for number in range(3000))
+    assert len(_shared) <= 1024

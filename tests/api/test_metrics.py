@@ -14,13 +14,13 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
 from nexus_core.api import metrics
-from nexus_core.api.app import create_app
 from nexus_core.api.metrics import render
+from nexus_core.api.routes import create_app
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.gateway import Gateway
 from nexus_core.observe.events import RequestFinished, RequestRefused
-from nexus_core.observe.stats import OperationKey
+from nexus_core.observe.operation_stats import OperationKey
 from nexus_core.types import PrivacyZone
 from tests.observe.test_stats import ATTEMPT, began, decided, failed, finished, received
 from tests.waiting import others
@@ -239,7 +239,7 @@ async def test_the_route_answers_with_prometheus_text(gateway: Gateway) -> None:
 
 def test_nothing_of_prometheus_is_imported_before_a_scrape() -> None:
     code = (
-        "import sys, nexus_core.api.app, nexus_tui.cli\n"
+        "import sys, nexus_core.api.routes, nexus_tui.cli\n"
         "sys.exit(any(name.startswith('prometheus') for name in sys.modules))"
     )
 

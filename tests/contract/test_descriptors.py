@@ -281,6 +281,7 @@ async def test_a_shortage_does_not_count_against_a_backend(
         httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
     ):
         await until_served(client)
+        await client.get("/nexus/state")  # by now its routes are loaded
         take_descriptors(nexus, also_freed=True)
         refused = [await client.post(CHAT, json=chat("gpt-4o")) for _ in range(10)]
         metrics = await client.get("/metrics")

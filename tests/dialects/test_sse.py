@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 
 import pytest
 from hypothesis import given
@@ -13,7 +12,6 @@ from nexus_core.dialects.sse import (
     SseEvent,
     SseParser,
     encode_event,
-    read_data,
     read_event,
 )
 
@@ -130,16 +128,3 @@ def test_a_splitter_holds_no_line_without_end() -> None:
 
     with pytest.raises(ValueError, match="line"):
         splitter.feed(b"x")
-
-
-@pytest.mark.parametrize(
-    "text", ['{"a": "\\ud83d"}', '{"a": 1e400}', "[1234567890123456789012345]", '{"a":1,"a":2}']
-)
-def test_data_is_read_as_json_is(text: str) -> None:
-    assert read_data(SseEvent("message", text)) == json.loads(text)
-
-
-@pytest.mark.parametrize("text", ["NaN", "{", "", "[" * 100_000, '"\t"', "Infinity", "01"])
-def test_data_that_is_no_json_is_refused(text: str) -> None:
-    with pytest.raises(ValueError):  # noqa: PT011 - in json's own words
-        read_data(SseEvent("message", text))

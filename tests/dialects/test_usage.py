@@ -8,11 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.config.schema import PriceConfig
+from nexus_core.dialects.openai_chat.stream import may_report_usage
 from nexus_core.dialects.plain_usage import MAX_TOKENS
 from nexus_core.dialects.usage import (
     UsageTally,
     find_usage,
-    may_report_usage,
     read_usage,
 )
 from nexus_core.money.prices import Prices, estimate_cost

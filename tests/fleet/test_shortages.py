@@ -249,7 +249,7 @@ async def test_what_is_opened_late_ends_in_a_503_and_never_in_a_500(
 ) -> None:
     door = FrontDoor(Gateway(Config(storage=StorageConfig(path=":memory:"))))
 
-    @door._rest.get("/late")
+    @(await door.routes.app()).get("/late")
     async def late() -> None:
         os.close(os.open(os.devnull, os.O_RDONLY))
 

@@ -77,11 +77,12 @@ def test_closing_writes_all_that_waits(tmp_path: Path) -> None:
     assert ledger.lost == 0
 
 
-def test_what_strangers_name_and_count_cannot_stop_the_writer(tmp_path: Path) -> None:
+@pytest.mark.parametrize("count", [10**16, 10**30])  # one of them fits an integer of SQLite
+def test_what_strangers_name_and_count_cannot_stop_the_writer(count: int, tmp_path: Path) -> None:
     path = tmp_path / "nexus.db"
 
     with opened(path) as ledger:
-        ledger.append(row(asked_model="\ud800\x00漢", prompt_tokens=10**30))
+        ledger.append(row(asked_model="\ud800\x00漢", prompt_tokens=count))
         ledger.append(row(request_id="req-2"))
 
     first, second = stored(path, "asked_model, prompt_tokens")
@@ -255,7 +256,7 @@ def test_a_full_disk_loses_what_does_not_fit_and_counts_it(
             wait_until(lambda: ledger.problem == "database or disk is full")
             for number in range(20):
                 ledger.append(row(request_id=str(number)))
-            wait_until(lambda: ledger._rows.qsize() == 5 or len(ledger._batch) == 3)
+            wait_until(lambda: len(ledger._rows) == 5 or len(ledger._batch) == 3)
         wait_until(lambda: ledger.problem is None)
         lost = ledger.lost
 

@@ -13,7 +13,7 @@ from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, 
 from nexus_core.observe.outcome import LEDGER
 from tests.money.ledger_rows import row, stored
 from tests.money.test_ledger import ROOT, opened
-from tests.observe.test_outcome import OUTCOME
+from tests.observe.test_outcome import FINISHED, OVER, over
 
 
 def version_1(path: Path) -> None:
@@ -76,8 +76,8 @@ def test_the_file_has_the_columns_that_the_facts_name(tmp_path: Path) -> None:
 
 
 def test_a_request_is_a_row_in_the_order_of_the_columns() -> None:
-    row = dict(zip(COLUMNS, ledger_row(OUTCOME), strict=True))
-    nobody = replace(OUTCOME, backend=None, usage=None, cost=None, attempts=())
+    row = dict(zip(COLUMNS, ledger_row(OVER), strict=True))
+    nobody = over(replace(FINISHED, backend=None, usage=None, cost=None, attempts=()))
     refused = dict(zip(COLUMNS, ledger_row(nobody), strict=True))
 
     assert (row["at"], row["client"], row["asked_model"]) == (2.0, "laptop", "fast")

@@ -11,7 +11,7 @@ def toggled(number: int) -> BackendToggled:
 def filled(count: int, capacity: int = 4) -> EventLog:
     log = EventLog(capacity)
     for number in range(1, count + 1):
-        log.add(toggled(number))
+        log.push(toggled(number))
     return log
 
 
@@ -52,7 +52,7 @@ def test_readers_are_woken_by_events_and_by_the_end() -> None:
 
     with log.news() as news:
         assert not news.is_set()
-        log.add(toggled(2))
+        log.push(toggled(2))
         assert news.is_set()
         news.clear()
         log.close()

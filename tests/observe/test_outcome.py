@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import fields, replace
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -27,11 +27,10 @@ from nexus_core.observe.outcome import (
     TEXT_LIST,
     Fact,
     Facts,
-    RequestOutcome,
-    log_fields,
     reader,
 )
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.phases import finished, record_of, take
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 
 RECEIVED = RequestReceived(
@@ -66,25 +65,29 @@ FINISHED = RequestFinished(
     considered=(),
     headers=(("X-Nexus-Backend", "b"),),
 )
-OUTCOME = RequestOutcome.of(FINISHED, RECEIVED)
 
-LIVE = RecentRequest("r1", 1.0, RECEIVED)
-OVER = RecentRequest("r1", 1.0, RECEIVED, outcome=OUTCOME)
-REFUSED = RecentRequest(
-    "r1",
-    1.0,
-    refused=RequestRefused(at=1.0, request_id="r1", path="/v1/x", status=401, code="no_key"),
+
+def over(event: RequestFinished = FINISHED) -> RequestRecord:
+    record = record_of(RECEIVED)
+    take(record, event)
+    return record
+
+
+LIVE = record_of(RECEIVED)
+OVER = over()
+REFUSED = record_of(
+    RequestRefused(at=1.0, request_id="r1", path="/v1/x", status=401, code="no_key")
 )
 
 
 @pytest.mark.parametrize("facts", [LOG, LEDGER])
-def test_every_fact_of_the_log_and_the_ledger_is_read_of_an_outcome(facts: Facts) -> None:
+def test_every_fact_of_the_log_and_the_ledger_is_read_of_a_record(facts: Facts) -> None:
     names = [fact.name for _, fact in facts]
-    nothing = replace(OUTCOME, usage=None, cost=None)
+    nothing = over(replace(FINISHED, usage=None, cost=None))
 
-    values = dict(zip(names, reader(facts)(OUTCOME), strict=True))
+    values = dict(zip(names, reader(facts)(OVER), strict=True))
 
-    assert values == {fact.name: fact.of(OUTCOME) for _, fact in facts}
+    assert values == {fact.name: fact.of(OVER) for _, fact in facts}
     assert reader(facts)(nothing) == tuple(fact.of(nothing) for _, fact in facts)
     assert (values["asked_model"], values["served_model"]) == ("fast", "gpt-4o")
     assert (values["backend"], values["status"], values["total_ms"]) == ("b", 200, 12.3456)
@@ -93,9 +96,9 @@ def test_every_fact_of_the_log_and_the_ledger_is_read_of_an_outcome(facts: Facts
 @pytest.mark.parametrize("request_", [LIVE, OVER, REFUSED], ids=["live", "over", "refused"])
 @pytest.mark.parametrize("facts", [LISTED, DETAIL, EXPORT, TEXT_LIST, SCREEN_LIST])
 def test_every_shown_fact_is_read_of_a_request_however_far_it_is(
-    request_: RecentRequest, facts: Facts
+    request_: RequestRecord, facts: Facts
 ) -> None:
-    values = {fact.name: request_.value(fact) for _, fact in facts}
+    values = {fact.name: fact.of(request_) for _, fact in facts}
 
     assert len(values) == len(facts)
     if "cost_usd" in values:
@@ -103,10 +106,18 @@ def test_every_shown_fact_is_read_of_a_request_however_far_it_is(
         assert values.get("is_unpriced", False) is False
 
 
-def test_a_fact_that_is_known_early_does_not_change_its_place_at_the_end() -> None:
-    for _, fact in (*LISTED, *DETAIL):
-        if fact.name in {one.name for one in fields(RequestFinished)} - {"at"}:
-            assert OVER.value(fact) == fact.of(OUTCOME), fact.name
+def test_nothing_is_asked_of_a_call_that_was_refused() -> None:
+    told = {key: fact.of(REFUSED) for key, fact in (*LISTED, *DETAIL)}
+
+    assert (told["status"], told["error"], told["path"]) == (401, "no_key", "/v1/x")
+    for name in ("model", "endpoint", "is_streaming", "client", "body_bytes", "replay_of"):
+        assert told[name] is None
+
+
+def test_a_request_is_listed_by_when_it_came_and_in_the_ledger_by_when_it_ended() -> None:
+    at = {key: fact.of(OVER) for key, fact in LEDGER}["at"]
+
+    assert (at, dict(LISTED)["at"].of(OVER)) == (2.0, 1.0)
 
 
 def test_the_plain_list_shows_what_the_api_tells() -> None:
@@ -116,16 +127,6 @@ def test_the_plain_list_shows_what_the_api_tells() -> None:
     assert all(fact.title for _, fact in (*TEXT_LIST, *SCREEN_LIST))
 
 
-def test_the_log_rounds_times_and_tells_dollars() -> None:
-    line = log_fields(OUTCOME)
-
-    assert list(line) == [key for key, _ in LOG]
-    assert (line["total_ms"], line["cost_usd"]) == (12.35, 0.0029)
-    assert line["attempts"] == [
-        {"backend": "a", "status": 503, "error": "answered 503", "ms": 1.23}
-    ]
-
-
 @pytest.mark.parametrize(
     ("attempts", "backend", "tried"),
     [((), None, 0), ((), "b", 1), (("a",), "b", 2), (("a", "b"), "b", 2), (("a",), None, 1)],
@@ -133,22 +134,18 @@ def test_the_log_rounds_times_and_tells_dollars() -> None:
 def test_backends_tried_are_those_that_failed_and_the_one_that_did_not(
     attempts: tuple[str, ...], backend: str | None, tried: int
 ) -> None:
-    values = {one.name: getattr(FINISHED, one.name) for one in fields(RequestFinished)}
     failed = tuple(Attempt(backend=name, error="", status=500, elapsed_ms=1) for name in attempts)
 
-    outcome = RequestOutcome(
-        **{**values, "attempts": failed, "backend": backend}, received=RECEIVED
-    )
+    record = over(replace(FINISHED, attempts=failed, backend=backend))
 
-    assert outcome.tried == tried
-    assert outcome.served_model == (None if backend is None else "gpt-4o")
+    assert record.tried == tried
+    assert record.served_model == (None if backend is None else "gpt-4o")
 
 
-def test_an_outcome_is_written_as_the_event_that_says_that_it_ended() -> None:
-    told = json.loads(json.dumps(event_as_json(OUTCOME)))
+def test_the_end_of_a_request_is_read_back_from_json() -> None:
+    told = json.loads(json.dumps(event_as_json(finished(OVER))))
 
-    assert told == json.loads(json.dumps(event_as_json(FINISHED)))
-    assert read_event(told) == FINISHED
+    assert read_event(told) == FINISHED == finished(OVER)
 
 
 def test_a_path_through_what_is_not_known_to_be_there_is_refused() -> None:

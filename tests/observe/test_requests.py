@@ -64,7 +64,7 @@ def test_a_request_grows_with_its_events() -> None:
     request = requests.get("a")
 
     assert request is not None
-    assert (request.status, request.is_live, request.failures) == (200, True, (attempt,))
+    assert (request.status, request.is_live, request.attempts) == (200, True, (attempt,))
 
 
 def test_a_refused_call_is_one_of_them() -> None:

@@ -16,7 +16,8 @@ from nexus_core.observe.events import (
     TokenUsage,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.stats import OperationKey, Stats, known_status
+from nexus_core.observe.operation_stats import OperationKey
+from nexus_core.observe.stats import Stats, known_status
 from nexus_core.types import (
     Cost,
     CountMethod,

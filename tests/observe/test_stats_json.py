@@ -24,7 +24,8 @@ from nexus_core.observe.events import (
     RouteDecided,
     TokenUsage,
 )
-from nexus_core.observe.stats import BackendStats, Stats
+from nexus_core.observe.operation_stats import BackendStats
+from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import counters, read_stats, set_counters, stats_as_json
 from nexus_core.types import Cost, PrivacyZone, RouteReason
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.errors import NexusError
-from nexus_core.observe.events import TokenUsage
+from nexus_core.observe.events import NexusEvent, TokenUsage
+from nexus_core.observe.phases import Phase, event_of
+from nexus_core.observe.record import KeptHeaders, RequestRecord, as_bytes
 from nexus_core.providers.base import AnswerStream
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
@@ -55,6 +58,18 @@ class ScriptedResponse:
         self.closed = True
 
 
+class EachEvent:
+    """A fold that hears of every event at once, those of requests included."""
+
+    def __init__(self, hear: Callable[[NexusEvent], None]) -> None:
+        self.apply = hear
+        self.phases = {phase: partial(self._reach, phase) for phase in Phase}
+
+    def _reach(self, phase: Phase, record: RequestRecord) -> None:
+        number = len(record.failures) if phase is Phase.FAILED else record.attempt
+        self.apply(event_of((phase, record, number)))
+
+
 class RecordingReply:
     """The client's end: keeps what would have been sent."""
 
@@ -73,9 +88,9 @@ class RecordingReply:
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         self.status, self.headers, self.selected = status, upstream, selected
-        return upstream
+        return as_bytes(upstream)
 
     def send(self, data: bytes) -> None:
         self.parts.append(data)
@@ -91,7 +106,7 @@ class RecordingReply:
         self.parts.append(OPENAI_CHAT.error_event(error))
         self.is_finished = True
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         self.status, self.error, self.selected = error.status, error, selected
         self.is_finished = True
         return ()

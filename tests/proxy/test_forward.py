@@ -25,7 +25,6 @@ from nexus_core.observe.events import (
     RouteDecided,
     TokenUsage,
 )
-from nexus_core.observe.outcome import RequestOutcome
 from nexus_core.observe.stats import Stats
 from nexus_core.providers.base import Call, KeyCutter
 from nexus_core.proxy.attempt import ProxyParts
@@ -105,7 +104,7 @@ class World:
     ) -> None:
         self.time = 0.0
         self.stats = Stats()
-        self.bus = EventBus(self.stats.apply)
+        self.bus = EventBus(self.stats)
         self.events = self.bus.subscribe()
         self.agents = {agent.name: agent for agent in agents}
         self.registry = Registry(
@@ -179,7 +178,7 @@ async def test_an_answer_is_told_step_by_step() -> None:
     assert (reply.status, reply.body) == (200, ANSWER)
     assert json.loads(world.agents["a"].bodies[0])["model"] == "m-at-a"
     events, last = world.finished()
-    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestOutcome]
+    kinds = [RequestReceived, RouteDecided, FirstByteReceived, RequestFinished]
     assert [type(event) for event in events] == kinds
     assert last.usage == TokenUsage(prompt_tokens=1, completion_tokens=2)
     assert (last.backend, last.model, last.status, last.failed) == ("a", "m-at-a", 200, False)

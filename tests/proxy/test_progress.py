@@ -12,7 +12,8 @@ from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
-from nexus_core.observe.events import RequestFinished, TokenUsage
+from nexus_core.observe.events import NexusEvent, RequestFinished, RouteDecided, TokenUsage
+from nexus_core.observe.record import RequestRecord
 from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.progress import RequestProgress
@@ -193,13 +194,49 @@ def test_the_header_and_the_event_tell_the_same_share() -> None:
 
 def test_nobody_else_writes_to_it() -> None:
     """Its phases are its methods: what is set from outside is seen by nobody who reads them."""
-    own = {field.name for field in fields(RequestProgress)}
+    own = {field.name for kind in (RequestProgress, RequestRecord) for field in fields(kind)}
+    own -= {"seq", "operation"}  # of the lists and the statistics that it is kept in
     written = [
         f"{path.name}:{node.lineno}"
         for path in Path(nexus_core.__file__).parent.rglob("*.py")
+        if path.name not in ("progress.py", "phases.py")
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Store | ast.Del)
         if node.attr in own and ast.unparse(node.value).rpartition(".")[2] in ("record", "progress")
     ]
 
     assert written == []
+
+
+def test_an_event_that_is_read_late_tells_what_was_known_then() -> None:
+    """Of two subscribers one reads at once, the other when all is over."""
+    bus = EventBus()
+    at_once, late = bus.subscribe(), bus.subscribe()
+    record = RequestProgress(request(), bus, no_ledger(), lambda: 0.0)
+    seen: list[NexusEvent] = []
+
+    record.received()
+    seen += at_once.drain()
+    for number, name in enumerate(("a", "b"), 1):
+        serve(record, name, number)
+        seen += at_once.drain()
+        failure = Failure(f"{name} answered 503", ValueError, 503)  # type: ignore[arg-type]
+        record.attempt_failed(name, failure, 0.01)
+        seen += at_once.drain()
+    first = SelectedRoute(snapshot("a"), "llama3:70b", RouteReason.CAPABILITY_MATCH)
+    record.fell_back_to(first)
+    record.decided(decide(Requirements("nobody", ("nobody",)), snapshot("c")), 0.0)
+    record.began("a", 503, ((b"content-type", b"application/json"),))
+    seen += at_once.drain()
+    record.finished()
+    seen += at_once.drain()
+
+    told = late.drain()
+    assert told == seen
+    decisions = [event for event in told if isinstance(event, RouteDecided)]
+    assert [(one.backend, one.attempt) for one in decisions] == [("a", 1), ("b", 2)]
+    assert [[who.backend for who in one.considered] for one in decisions] == [["a"], ["b"]]
+    last = told[-1]
+    assert isinstance(last, RequestFinished)
+    assert (last.backend, last.status) == ("a", 503)
+    assert [who.backend for who in last.considered] == ["c"]

@@ -43,7 +43,7 @@ from nexus_core.upstream.base import (
     UpstreamProtocolError,
 )
 from tests.made_up_backends import no_ledger
-from tests.proxy.fakes import EVENT_STREAM, JSON, RecordingReply
+from tests.proxy.fakes import EVENT_STREAM, JSON, EachEvent, RecordingReply
 from tests.waiting import settled, turns
 
 RESTRICTED, OPEN = PrivacyZone.RESTRICTED, PrivacyZone.OPEN
@@ -243,7 +243,7 @@ class World:
     restricted: dict[str, bool] = field(default_factory=dict)  # by request id, as the test sees it
 
     def __post_init__(self) -> None:
-        self.bus = EventBus(self.check)
+        self.bus = EventBus(EachEvent(self.check))
         self.events = self.bus.subscribe()
         configs = [
             BackendConfig(

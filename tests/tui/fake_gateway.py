@@ -39,7 +39,7 @@ class FakeGateway:
         self.started_at = STARTED
         self.stats = Stats()
         self.recent = RecentRequests()
-        self.bus = EventBus(self.stats.apply, self.recent.apply)
+        self.bus = EventBus(self.stats, self.recent)
         self.now = now
         self.captures = self.kept = KeptBodies()
         self.operator = self.cost_tracker = self.explainer = self

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.app import NexusApp
 from nexus_tui.widgets.base.lines import Line
 from nexus_tui.widgets.panes import answer_pane, request_pane
@@ -20,7 +20,7 @@ from tests.tui.staged import ANSWERS, captured, keep_two, make_stage, streamed
 from tests.waiting import until
 
 LONG = json.dumps({"model": "gpt-4", "messages": [{"role": "user", "content": "word " * 57_600}]})
-ROW = RecentRequest("a81f7c", 0.0)
+ROW = RequestRecord("a81f7c", 0.0)
 
 
 class Read(CapturedExchange):

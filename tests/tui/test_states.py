@@ -163,11 +163,12 @@ async def test_the_zone_is_cut_from_within_a_dialog_too() -> None:
 
 async def test_the_banner_counts_what_the_cut_did() -> None:
     stage = make_stage()
-    stage.gateway.cut_open_zone()
-    publish(stage.gateway, "local", Story(1, "llama3:70b", "vllm-a"))
     app = make_app(stage)
 
     async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "1")
+        stage.gateway.cut_open_zone()
+        publish(stage.gateway, "local", Story(1, "llama3:70b", "vllm-a"))
         for tab in "123456":
             text = await press(pilot, tab)
             assert "OPEN ZONE CUT 14:02:11: 2 streams stopped, 0 refused since, 1 served" in text

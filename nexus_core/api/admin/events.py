@@ -16,7 +16,12 @@ from nexus_core.api.asgi.messages import ClientLeftError, Receive, Scope, Send
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import event_as_json, event_name
-from nexus_core.observe.events import NexusEvent, RequestFinished, RequestReceived
+from nexus_core.observe.phases import (
+    Happened,
+    event_of,
+    request_that_began,
+    request_that_ended,
+)
 
 BATCH_SECONDS = 0.25
 BATCH_EVENTS = 200
@@ -25,7 +30,7 @@ LOOK_SECONDS = 1.0  # without an event: a backend may have changed all the same
 KEEP_ALIVE_SECONDS = 5.0
 MAX_READERS = 32
 
-Numbered: TypeAlias = tuple[int, NexusEvent]
+Numbered: TypeAlias = tuple[int, Happened]
 
 _HEADERS = [
     (b"content-type", b"text/event-stream; charset=utf-8"),
@@ -170,19 +175,19 @@ class EventStream:
         messages: list[bytes] = []
         size = 0
         for number, event in reversed(events):
-            ends = isinstance(event, RequestFinished) and event.request_id in self._running
+            ends = request_that_ended(event) in self._running
             if ends or (len(selected) < BATCH_EVENTS and size < BATCH_BYTES):
                 selected.append((number, event))
                 messages.append(self._message(number, event))
                 size += len(messages[-1])
         return selected[::-1], messages[::-1]
 
-    def _note(self, number: int, event: NexusEvent) -> None:
+    def _note(self, number: int, happened: Happened) -> None:
         self._sent = number
-        if isinstance(event, RequestReceived):
-            self._running.add(event.request_id)
-        elif isinstance(event, RequestFinished):
-            self._running.discard(event.request_id)
+        if (began := request_that_began(happened)) is not None:
+            self._running.add(began)
+        elif (ended := request_that_ended(happened)) is not None:
+            self._running.discard(ended)
 
     def _skip_lost(self) -> Iterator[bytes]:
         """Go on with the oldest event that is here, and say so where others are gone."""
@@ -192,7 +197,8 @@ class EventStream:
             self._sent = last_lost
             self._running.clear()
 
-    def _message(self, number: int, event: NexusEvent) -> bytes:
+    def _message(self, number: int, happened: Happened) -> bytes:
+        event = event_of(happened)
         return _sse(event_as_json(event), event_name(event), numbered(self._log.run, number))
 
     def _gap(self, reason: str, skipped: int | None = None, until: int | None = None) -> bytes:

@@ -18,7 +18,8 @@ from nexus_core.errors import RequestNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import as_json
 from nexus_core.observe.outcome import DETAIL, LISTED, Facts
-from nexus_core.observe.requests import CAPACITY, RecentRequest
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.requests import CAPACITY
 
 _SLICE = 50  # rows: about a millisecond of the loop
 
@@ -84,7 +85,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _find(gateway: Gateway, request_id: str) -> RecentRequest:
+def _find(gateway: Gateway, request_id: str) -> RequestRecord:
     requests = gateway.recent
     found = requests.get(request_id)
     if found is None:
@@ -95,8 +96,8 @@ def _find(gateway: Gateway, request_id: str) -> RecentRequest:
     return found
 
 
-def _values(request: RecentRequest, facts: Facts) -> dict[str, Any]:
-    return {key: _as_json(request.value(fact)) for key, fact in facts}
+def _values(record: RequestRecord, facts: Facts) -> dict[str, Any]:
+    return {key: _as_json(fact.of(record)) for key, fact in facts}
 
 
 def _as_json(value: object) -> object:

@@ -10,12 +10,13 @@ from nexus_core.api.headers import (
     Block,
     block,
     joined,
+    masked_headers,
     nexus_headers,
     passed_headers,
-    shown_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.errors import NexusError
+from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.upstream.base import Headers
 
@@ -35,7 +36,7 @@ class ClientReply(ABC):
 
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
-    ) -> Headers:
+    ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         first = passed_headers(upstream)
         label = b""
@@ -50,7 +51,7 @@ class ClientReply(ABC):
         own = nexus_headers(self._request_id, selected, selected.overhead_ms)
         head = joined(block(*first), own)
         self._begin(status, head, is_endless=length is None)
-        return shown_headers(head.pairs)
+        return masked_headers(head.pairs)
 
     def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun, and end it without [DONE].
@@ -61,7 +62,7 @@ class ClientReply(ABC):
             self.send(self._border() + self._dialect.error_event(error))
         self.finish()
 
-    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> Headers:
+    def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         body = self._dialect.error(error)
         shown = joined(block(*error_headers(error)), nexus_headers(self._request_id, selected))
@@ -69,7 +70,7 @@ class ClientReply(ABC):
         self._begin(error.status, head, is_endless=False)
         self.send(body)
         self.finish()
-        return shown_headers(shown.pairs)
+        return masked_headers(shown.pairs)
 
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.api.asgi.encoding import as_utf8
-from nexus_core.api.headers import read_hints, shown_headers
+from nexus_core.api.headers import masked_headers, read_hints
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
@@ -57,6 +57,6 @@ class Completions:
             dialect=dialect,
             need=read_requirements(envelope.model, hints, routing),
             client=arrival.caller.name,
-            headers=shown_headers(arrival.headers),
+            headers=masked_headers(arrival.headers),
             received=arrival.received,
         )

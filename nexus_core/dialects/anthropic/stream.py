@@ -36,8 +36,9 @@ from nexus_core.dialects.hub.answer import (
     usage_chunk,
 )
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
-from nexus_core.dialects.sse import SseEvent, read_data
+from nexus_core.dialects.sse import SseEvent
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.dialects.usage import read_count
 from nexus_core.observe.events import TokenUsage
@@ -109,7 +110,7 @@ class AnthropicStream:
             StreamFailedError: the provider reported an error.
             ValueError: the stream is not one of a message.
         """
-        data = read_data(event)
+        data = parse_json(event.data)
         if not isinstance(data, dict):
             raise ValueError("an event is not an object")
         if self.is_complete:

@@ -33,8 +33,9 @@ from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.hub import answer as chat_answer
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
-from nexus_core.dialects.sse import SseEvent, read_data
+from nexus_core.dialects.sse import SseEvent
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, JsonValue
 
@@ -97,7 +98,7 @@ class GoogleStream:
             StreamFailedError: the event is an error, or reports a failure of the model.
             ValueError: it is invalid.
         """
-        answer = read_data(event)
+        answer = parse_json(event.data)
         if isinstance(answer, list) and len(answer) == 1:
             answer = answer[0]  # how errors come at times
         if not isinstance(answer, dict):
@@ -128,10 +129,12 @@ class GoogleStream:
         choice = None if delta is None else self._choices.get(delta.candidates[0].index)
         if delta is None or choice is None or not choice.has_begun:
             return None
-        (part,) = delta.candidates[0].content.parts
-        frame = self._frame(choice, is_thought=part.thought)
+        part = delta.candidates[0].content.parts[0]
+        frame = choice.thought if part.thought else choice.text
         if frame is None:
-            return None
+            frame = self._make_frame(choice, is_thought=part.thought)
+            if frame is None:
+                return None
         if delta.usage:
             self._keep_usage(delta.usage)
         if not part.text:
@@ -142,15 +145,15 @@ class GoogleStream:
         self.text_bytes += len(made) - frame.size
         return made
 
-    def _frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
-        frame = choice.thought if is_thought else choice.text
-        if frame is None and self._head is not None:
-            name = "reasoning_content" if is_thought else "content"
-            frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
-            if is_thought:
-                choice.thought = frame
-            else:
-                choice.text = frame
+    def _make_frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
+        if self._head is None:
+            return None
+        name = "reasoning_content" if is_thought else "content"
+        frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
+        if is_thought:
+            choice.thought = frame
+        else:
+            choice.text = frame
         return frame
 
     def finish(self) -> list[JsonObject]:

@@ -12,15 +12,30 @@ from nexus_core.dialects.openai_chat.frame import ChunkFrame
 from nexus_core.dialects.opening import StreamOpening
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reported_cost import read_service_tier
-from nexus_core.dialects.usage import UsageTally, may_report_usage
+from nexus_core.dialects.usage import UsageTally
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import is_object
 
 _DONE = re.compile(rb"(?:^|(?<=\r))data: ?\[DONE\]\s*$", re.MULTILINE)
 _FINISHED = re.compile(rb'"finish_reason"\s*:\s*"([^"]+)')
 _ERROR = re.compile(rb'"error"\s*(?:[,}\]]|:\s*(?!null\b))')  # as a value, or as a key of one
+_DONE_LAST = (b"\ndata: [DONE]", b"\ndata:[DONE]")  # where it nearly always stands
+# What may hold a usage; `"usage": null`, which some send with every chunk, does not.
+_REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
 _MAX_FRAMES = 16  # of one stream: most have one, or one for each kind of text
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
+
+
+def may_report_usage(lines: bytes) -> bool:
+    """Whether lines may report a usage: seldom true where they don't, and never false."""
+    if b'"usage"' in lines:
+        if b'"usage":{' in lines or b'"usage": {' in lines:
+            return True
+        empty = lines.count(b'"usage":null') + lines.count(b'"usage": null')
+        if lines.count(b'"usage"') > empty and _REPORTED.search(lines):
+            return True
+    is_other = b'"timings"' in lines or b'eval_count"' in lines
+    return is_other and _REPORTED.search(lines) is not None
 
 
 class ChatStreamReader:
@@ -94,7 +109,7 @@ class ChatStreamReader:
         self._last = (self._last + lines[-3:])[-3:]
         self._finished += len(_FINISHED.findall(lines))
         if b"[DONE]" in lines and not self.is_ended:
-            self.is_ended = bool(_DONE.search(lines))
+            self.is_ended = lines.rstrip().endswith(_DONE_LAST) or bool(_DONE.search(lines))
         if b"error" in lines or self._event:
             self._look_for_error(lines)
         self._text_bytes += text_length(lines)

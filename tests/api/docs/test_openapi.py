@@ -18,8 +18,8 @@ from schemathesis import APIOperation
 from schemathesis.checks import CHECKS, CheckFunction, load_all_checks
 from schemathesis.generation import GenerationMode
 
-from nexus_core.api.app import create_app
 from nexus_core.api.docs.openapi import ROUTES, build
+from nexus_core.api.routes import create_app
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
 from nexus_core.dialects.inbound import DEFAULT, INBOUND

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from nexus_core.observe.outcome import DETAIL, LISTED
-from nexus_core.observe.requests import CAPACITY, SCREEN_CAPACITY, RecentRequest
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.requests import CAPACITY, SCREEN_CAPACITY
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.view.model import ViewModel
-from tests.observe.test_outcome import FINISHED, OUTCOME, RECEIVED
+from tests.observe.test_outcome import FINISHED, RECEIVED
 from tests.tui.fleet import STORIES, make_gateway, make_source, publish
 from tests.tui.sources.test_remote import linked
 from tests.tui.sources.test_remote import make_gateway as make_real_gateway
 from tests.waiting import until
 
 
-def facts_of(request: RecentRequest | None) -> dict[str, object]:
+def facts_of(request: RequestRecord | None) -> dict[str, object]:
     assert request is not None
-    return {key: request.value(fact) for key, fact in (*LISTED, *DETAIL)}
+    return {key: fact.of(request) for key, fact in (*LISTED, *DETAIL)}
 
 
 def test_the_screen_shows_the_requests_of_the_core_themselves() -> None:
@@ -23,7 +24,7 @@ def test_the_screen_shows_the_requests_of_the_core_themselves() -> None:
     view = ViewModel(source.requests)
 
     publish(gateway, "r1", STORIES[0])
-    view.apply(source.drain())
+    view.take(source.changed())
 
     assert source.requests is gateway.recent
     assert view.view[0] is gateway.recent.get("r1")
@@ -46,24 +47,24 @@ def test_a_successor_s_requests_begin_a_new_list() -> None:
     view = ViewModel(source.requests)
     for number in range(3):
         publish(gateway, f"old{number}", STORIES[0])
-    view.apply(source.drain())
+    view.take(source.changed())
     successor = make_gateway()
 
     source.follow(successor)
     view.follow(source.requests)
     publish(successor, "new", STORIES[0])
-    view.apply(source.drain())
+    view.take(source.changed())
 
     assert [row.request_id for row in view.view] == ["new"]
 
 
-def test_what_is_gone_before_its_event_is_drawn_is_left_out() -> None:
+def test_what_is_gone_before_it_is_drawn_is_left_out() -> None:
     source, gateway = make_source(plays=False)
     view = ViewModel(source.requests)
     publish(gateway, "r1", STORIES[0])
     gateway.recent.clear()
 
-    view.apply(source.drain())
+    view.take(source.changed())
 
     assert view.kept == 0
 
@@ -71,7 +72,7 @@ def test_what_is_gone_before_its_event_is_drawn_is_left_out() -> None:
 async def test_a_request_of_another_nexus_reads_as_it_does_there() -> None:
     gateway = make_real_gateway()
     gateway.bus.publish(RECEIVED)
-    gateway.bus.publish(OUTCOME)
+    gateway.bus.publish(FINISHED)
 
     async with linked(gateway) as source:
         await until(lambda: FINISHED in source.drain())

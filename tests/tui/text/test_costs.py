@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
-from nexus_core.observe.requests import RecentRequest
-from nexus_core.observe.stats import BackendStats
+from nexus_core.observe.operation_stats import BackendStats
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
@@ -25,18 +23,18 @@ RUNNING = Story(1, "gpt-4o", "openai", total_ms=None, tokens=None)
 REFUSED = Story(1, "gpt-4o", None, None, status=503, first_ms=None, tokens=None)
 
 
-def row_of(story: Story) -> RecentRequest:
+def row_of(story: Story) -> RequestRecord:
     source, gateway = make_source(plays=False)
     app = NexusApp(source, now=fixed_now)
     publish(gateway, "r", story)
-    app.view.apply(source.drain())
+    app.view.take(source.changed())
     source.close()
     return app.view.view[0]
 
 
-def counted_here(row: RecentRequest, *, is_partial: bool = False) -> RecentRequest:
-    assert row.outcome is not None
-    row.outcome = replace(row.outcome, counted=CountMethod.ESTIMATED, is_partial=is_partial)
+def counted_here(row: RequestRecord, *, is_partial: bool = False) -> RequestRecord:
+    assert not row.is_live
+    row.counted, row.is_partial = CountMethod.ESTIMATED, is_partial
     return row
 
 
@@ -78,8 +76,7 @@ def test_tokens_and_differences_of_what_nexus_counted_itself_say_so() -> None:
 
 def test_a_cost_that_the_backend_reported_says_so() -> None:
     row = row_of(PRICED)
-    assert row.outcome is not None
-    row.outcome = replace(row.outcome, cost=Cost(3_000_000, "reported"))
+    row.cost = Cost(3_000_000, "reported")
 
     assert cost_words(row) == "$0.0060 est, $0.0030 as reported by the backend"
 

@@ -11,21 +11,19 @@ from pathlib import Path
 
 import pytest
 
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.draw import clipboard
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
-from nexus_tui.view.model import ViewModel
 from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
 
 
-def make_row(story: Story) -> RecentRequest:
+def make_row(story: Story) -> RequestRecord:
     gateway = make_gateway()
-    subscription = gateway.bus.subscribe()
     publish(gateway, "a81f7c", story)
-    view = ViewModel(gateway.recent)
-    view.apply(subscription.drain())
-    return view.view[0]
+    row = gateway.recent.get("a81f7c")
+    assert row is not None
+    return row
 
 
 FAILED_OVER = next(story for story in STORIES if story.failed)

@@ -7,7 +7,8 @@ import json
 import pytest
 
 from nexus_core.observe.events import RequestReceived
-from nexus_core.observe.requests import RecentRequest
+from nexus_core.observe.phases import record_of
+from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Capability, PrivacyZone
 from nexus_tui.view.explain_form import ExplainForm
 
@@ -22,7 +23,7 @@ HEADERS = (
 def received(
     endpoint: str = "/v1/chat/completions",
     headers: tuple[tuple[str, str], ...] = HEADERS,
-) -> RecentRequest:
+) -> RequestRecord:
     event = RequestReceived(
         at=1.0,
         request_id="r",
@@ -33,7 +34,7 @@ def received(
         headers=headers,
         body_bytes=4000,
     )
-    return RecentRequest("r", 1.0, event)
+    return record_of(event)
 
 
 def test_a_request_of_the_list_is_asked_about_by_its_headers_and_its_size() -> None:

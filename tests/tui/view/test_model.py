@@ -31,9 +31,12 @@ def new_view(capacity: int = 1000) -> ViewModel:
 
 
 def feed(view: ViewModel, events: Collection[NexusEvent]) -> None:
+    """One event after the other: its request, if it is one's, or itself."""
     for event in events:
         view.requests.apply(event)
-    view.apply(events)
+        row = view.requests.get(getattr(event, "request_id", ""))
+        view.take([] if row is None else [row])
+        view.apply([event])
 
 
 def view_of(*stories: Story, capacity: int = 100) -> ViewModel:
@@ -97,9 +100,9 @@ def test_any_order_of_events_leaves_a_view_that_can_be_read(shuffle: random.Rand
 
 def test_totals_come_from_the_core() -> None:
     source, gateway = make_source()
-    view = new_view()
+    view = ViewModel(source.requests)
 
-    feed(view, source.drain())
+    view.take(source.changed())
 
     assert view.kept == gateway.stats.requests + gateway.stats.refused
     assert sum(row.is_live for row in view.view) == gateway.stats.in_flight

@@ -19,6 +19,7 @@ from nexus_core.observe.events import (
     CooldownBegan,
     NexusEvent,
     RequestFinished,
+    RequestReceived,
     RequestRefused,
 )
 from nexus_core.observe.log_ring import LogLine, LogRing
@@ -77,6 +78,19 @@ def finished(**changes: Any) -> RequestFinished:
         headers=(),
     )
     return replace(event, **changes)
+
+
+def received(model: str = "gpt-4o") -> RequestReceived:
+    return RequestReceived(
+        at=NOW,
+        request_id="r",
+        endpoint="/v1/chat/completions",
+        model=model,
+        is_streaming=False,
+        client=None,
+        headers=(),
+        body_bytes=9,
+    )
 
 
 def nobody(*considered: Considered) -> RequestFinished:
@@ -251,6 +265,8 @@ async def test_the_sentence_at_the_foot_is_whole_or_ends_at_a_word(
 
     async with app.run_test(size=(width, 24)) as pilot:
         await pilot.pause()
+        if isinstance(event, RequestFinished):
+            stage.gateway.bus.publish(received(event.model))
         stage.gateway.bus.publish(event)
         await until(lambda: words[:12] in foot(app))
         shown = foot(app)
@@ -276,6 +292,7 @@ async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> 
         logs.add(LogLine(NOW, "warning", "nexus_core.proxy.progress", line))
         paint_round(app)
         before = foot(app)
+        stage.gateway.bus.publish(received())
         stage.gateway.bus.publish(nobody(dropped("openai", "enabled", CUT)))
         await until(lambda: foot(app) == "gpt-4o refused: the open zone is cut")
 

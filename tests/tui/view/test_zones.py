@@ -46,3 +46,11 @@ def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> 
     assert watch.refused.total(NOW) == 1
     assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 290) == 2
     assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 310) == 0
+
+
+def test_what_was_over_before_a_cut_is_no_effect_of_it() -> None:
+    view = new_view()
+
+    feed(view, [toggled(NOW + 60, enabled=False), *events_of(OK, refusal("enabled"))])
+
+    assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW + 60, ended=2)}

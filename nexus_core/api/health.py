@@ -1,0 +1,29 @@
+"""GET /health: readiness."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from nexus_core import __version__
+from nexus_core.api.asgi.messages import Scope
+from nexus_core.api.auth import is_from_here
+from nexus_core.gateway import Gateway
+
+
+def read_health(gateway: Gateway, scope: Scope) -> dict[str, Any]:
+    """The answer of GET /health.
+
+    Version and process id are only included in answers to this machine.
+    """
+    snapshots = gateway.registry.snapshots()
+    usable = sum(s.is_usable(gateway.registry.clock()) for s in snapshots)
+    told: dict[str, Any] = {}
+    if is_from_here(scope):
+        told = {"version": __version__, "pid": os.getpid()}
+    return {
+        "status": "ok",
+        "service": "nexus",
+        **told,
+        "backends": {"usable": usable, "total": len(snapshots)},
+    }

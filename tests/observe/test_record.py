@@ -1,0 +1,51 @@
+"""What is read of a record at each moment of its request."""
+
+from __future__ import annotations
+
+import pytest
+
+from nexus_core.observe.record import RequestRecord
+
+
+def record(**known: object) -> RequestRecord:
+    one = RequestRecord("r", 1.0, "/v1/chat/completions", "fast")
+    for name, value in known.items():
+        setattr(one, name, value)
+    return one
+
+
+@pytest.mark.parametrize(
+    ("known", "shown", "served"),
+    [
+        ({}, "fast", None),
+        ({"backend": "b", "route_model": "fast"}, "fast", "fast"),
+        ({"backend": "b", "route_model": "llama3:70b"}, "fast → llama3:70b", "llama3:70b"),
+    ],
+)
+def test_the_model_is_shown_with_the_one_that_answers(
+    known: dict[str, object], shown: str, served: str | None
+) -> None:
+    assert (record(**known).model, record(**known).served_model) == (shown, served)
+
+
+@pytest.mark.parametrize(
+    ("known", "has_error"),
+    [
+        ({}, False),
+        ({"status": 200}, False),
+        ({"status": 404}, True),
+        ({"status": 200, "error": "the stream broke"}, False),  # not over yet
+        ({"status": 200, "error": "the stream broke", "ended_at": 2.0}, True),
+        ({"status": 502, "failed": True, "ended_at": 2.0}, True),
+        ({"status": 499, "client_left": True, "ended_at": 2.0}, False),
+    ],
+)
+def test_an_error_is_what_the_client_got_or_what_broke_its_answer(
+    known: dict[str, object], has_error: bool
+) -> None:
+    assert record(**known).has_error is has_error
+
+
+def test_nothing_can_be_kept_beside_what_a_record_holds() -> None:
+    with pytest.raises(AttributeError):
+        record(body=b"a prompt")
