@@ -8,10 +8,8 @@ from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     Block,
-    block,
-    joined,
+    answer_head,
     masked_headers,
-    nexus_headers,
     passed_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
@@ -39,17 +37,13 @@ class ClientReply(ABC):
     ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
         first = passed_headers(upstream)
-        label = b""
-        for name, value in first:
-            if name == b"content-type":
-                label = value
+        label = dict(first).get(b"content-type", b"")
         self._is_stream = length is None
         if length is not None:
             first.append((b"content-length", b"%d" % length))
         if label.startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
-        own = nexus_headers(self._request_id, selected, selected.overhead_ms)
-        head = joined(block(*first), own)
+        head = answer_head(first, self._request_id, selected, selected.overhead_ms)
         self._begin(status, head, is_endless=length is None)
         return masked_headers(head.pairs)
 
@@ -65,12 +59,13 @@ class ClientReply(ABC):
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         body = self._dialect.error(error)
-        shown = joined(block(*error_headers(error)), nexus_headers(self._request_id, selected))
-        head = joined(shown, block((b"content-length", b"%d" % len(body))))
+        pairs, lines = answer_head(error_headers(error), self._request_id, selected)
+        size = b"%d" % len(body)
+        head = Block((*pairs, (b"content-length", size)), lines + b"\r\ncontent-length: " + size)
         self._begin(error.status, head, is_endless=False)
         self.send(body)
         self.finish()
-        return masked_headers(shown.pairs)
+        return masked_headers(pairs)
 
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:

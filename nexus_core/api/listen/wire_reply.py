@@ -82,7 +82,7 @@ class WireReply(ClientReply):
                 STATUS_LINE[status],
                 self._common_lines,
                 head.lines,
-                b"" if self.keep_alive else b"connection: close\r\n",
+                b"\r\n" if self.keep_alive else b"\r\nconnection: close\r\n",
                 b"transfer-encoding: chunked\r\n\r\n" if is_endless else b"\r\n",
             )
         )
