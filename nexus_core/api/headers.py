@@ -129,7 +129,7 @@ def shown_cost(cost: Cost) -> str:
     return f"${micro_usd // 1_000_000}.{micro_usd % 1_000_000:06d}"
 
 
-def passed_headers(upstream: Headers) -> RawHeaders:
+def passed_headers(upstream: Headers) -> dict[bytes, bytes]:
     """Response headers of a backend that pass, by allow-list; the first of each name."""
     passed: dict[bytes, bytes] = {}
     for name, value in upstream:
@@ -137,7 +137,7 @@ def passed_headers(upstream: Headers) -> RawHeaders:
         if known is not None and known not in passed:
             is_plain = value.isascii() and value.isprintable()
             passed[known] = (value if is_plain else _UNSAFE.sub("?", value)).encode()
-    return list(passed.items())
+    return passed
 
 
 @lru_cache(maxsize=512)

@@ -28,7 +28,7 @@ class ClientReply(ABC):
         self._dialect = arrival.asked.dialect
         self._request_id = arrival.request_id
         self._is_stream = False
-        self._last = b"\n\n"  # of the body, what was sent last
+        self._last = b"\n\n"  # of a stream, what was sent last
         self.has_begun = False  # the client may have seen a part of it
         self.is_finished = False
 
@@ -36,12 +36,12 @@ class ClientReply(ABC):
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
-        first = passed_headers(upstream)
-        label = dict(first).get(b"content-type", b"")
+        passed = passed_headers(upstream)
+        first = list(passed.items())
         self._is_stream = length is None
         if length is not None:
             first.append((b"content-length", b"%d" % length))
-        if label.startswith(self._dialect.stream_type.encode()):
+        if passed.get(b"content-type", b"").startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
         self._begin(status, head, is_endless=length is None)

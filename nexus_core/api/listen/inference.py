@@ -126,7 +126,8 @@ class InferenceProtocol(HttpToolsProtocol):
             await door.completions.serve(arrival, body, reply)
         except Exception as error:  # noqa: BLE001 - the outermost edge
             door.refusals.log_failure(error, arrival.path, arrival.request_id)
-            self.transport.close()
         finally:
             if (task := asyncio.current_task()) is not None:
                 self.tasks.discard(task)
+            if not reply.response_complete:
+                self.transport.close()  # what is cut off must not look whole
