@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import msgspec
 
@@ -44,6 +45,7 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     is_streaming: bool
     demand: Demand
     body: bytes  # the very bytes that came
+    spans: Mapping[str, tuple[int, int]]  # of values in it that a dialect may replace
     parsed: JsonObject  # the body; only dialects and translators look into it
 
     def __repr__(self) -> str:

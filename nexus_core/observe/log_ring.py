@@ -8,6 +8,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
+from typing import Protocol
 
 CAPACITY = 2000  # lines kept
 MAX_TEXT = 8000  # characters kept of one line; of a trace, its beginning and its end
@@ -25,6 +26,14 @@ class LogLine:
     text: str  # one line without control characters
 
 
+class LateLine(Protocol):
+    """A line whose text is made when it is read; never a warning."""
+
+    def shown(self) -> LogLine:
+        """The line; made once."""
+        ...
+
+
 class LogRing:
     """Bounded; reading it takes nothing out. The numbers of one process go on without a gap.
 
@@ -36,7 +45,7 @@ class LogRing:
         self.run = secrets.token_hex(4)  # another process has another word
         self.last = 0  # the newest line's number; the first one is 1
         self.last_warning: LogLine | None = None  # or worse
-        self._lines: deque[tuple[int, LogLine]] = deque(maxlen=capacity)
+        self._lines: deque[tuple[int, LogLine | LateLine]] = deque(maxlen=capacity)
         self._numbers = count(1)
 
     def __len__(self) -> int:
@@ -44,17 +53,25 @@ class LogRing:
 
     def add(self, line: LogLine) -> None:
         """Take in a line; the oldest one goes when there are too many."""
-        number = next(self._numbers)
-        self._lines.append((number, line))
-        self.last = max(self.last, number)
+        self.add_late(line)
         if line.level in _ALARMING:
             self.last_warning = line
+
+    def add_late(self, line: LogLine | LateLine) -> None:
+        """Take in a line that is no warning, and need not be written out yet."""
+        number = next(self._numbers)
+        self._lines.append((number, line))
+        if number > self.last:
+            self.last = number
 
     def after(self, number: int) -> list[tuple[int, LogLine]]:
         """What came after that number and is still here, oldest first."""
         lines = list(self._lines)
         lines.sort(key=itemgetter(0))  # two that came at once may stand the other way around
-        return lines[bisect_right(lines, number, key=itemgetter(0)) :]
+        return [
+            (count, line if isinstance(line, LogLine) else line.shown())
+            for count, line in lines[bisect_right(lines, number, key=itemgetter(0)) :]
+        ]
 
 
 def shortened(text: str) -> str:

@@ -223,37 +223,3 @@ def reader(facts: Facts) -> Callable[[RequestRecord], tuple[Any, ...]]:
         return ordered
 
     return read
-
-
-# The log line -------------------------------------------------------------------------------------
-
-
-def _keys_of(unit: Unit, facts: Facts) -> tuple[str, ...]:
-    return tuple(key for key, fact in facts if fact.unit is unit)
-
-
-_LOG_KEYS = tuple(key for key, _ in LOG)
-_LOG_MS = _keys_of(_MS, LOG)
-_LOG_USD = _keys_of(Unit.USD, LOG)
-_read_log = reader(LOG)
-
-
-def log_fields(record: RequestRecord) -> dict[str, object]:
-    """Fields of a request's log line: always the same keys, None for unknown values."""
-    values: dict[str, Any] = dict(zip(_LOG_KEYS, _read_log(record), strict=True))
-    for key in _LOG_MS:
-        if (ms := values[key]) is not None:
-            values[key] = round(ms, 2)
-    for key in _LOG_USD:
-        if (usd := values[key]) is not None:
-            values[key] = float(usd)
-    values["attempts"] = [
-        {
-            "backend": attempt.backend,
-            "status": attempt.status,
-            "error": attempt.error,
-            "ms": round(attempt.elapsed_ms, 2),
-        }
-        for attempt in record.attempts
-    ]
-    return values

@@ -13,9 +13,9 @@ from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger_schema import ledger_row
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import Attempt, AttemptFailed, BudgetStatusChanged
-from nexus_core.observe.outcome import log_fields
 from nexus_core.observe.phases import Phase, decided
 from nexus_core.observe.record import DecisionToTell, KeptHeaders, RequestRecord
+from nexus_core.observe.request_line import log_request
 from nexus_core.proxy.charge import Charge, ReportedUsage, Settlement
 from nexus_core.proxy.exchange import Answer, Failure
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
@@ -246,9 +246,7 @@ class RequestProgress:
         tracker.ledger.append(ledger_row(record))
         if tracker.budget.is_limited:
             self._publish_budget(at)
-        level = logging.WARNING if record.failed else logging.INFO
-        if log.isEnabledFor(level):
-            log.log(level, "finished", extra={"fields": log_fields(record)})
+        log_request(log, record)
 
     # --- writing -------------------------------------------------------------------------
 

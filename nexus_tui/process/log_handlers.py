@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
-import re
 import sys
 import time
+from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
+from typing import TextIO
 
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, shortened
+from nexus_core.observe.request_line import LineHandler, RequestLine, pretty_value
 from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")
 
-# What needs no quotes to be told from the next key=value.
-_BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
-
 _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
-_as_json = json.JSONEncoder(separators=(",", ":")).encode
+_FLUSH_SECONDS = 0.02  # that a request's line may wait for others, to be written with them
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
 _CHATTY = ("uvicorn", "uvicorn.error", "uvicorn.access", "httpx", "httpcore", "asyncio")
 
 
-class RingHandler(logging.Handler):
+class RingHandler(LineHandler):
     """Log handler that keeps the newest records in memory, and writes nothing."""
 
     def __init__(self, ring: LogRing, prefix: str = "") -> None:
@@ -46,14 +47,88 @@ class RingHandler(logging.Handler):
         kept = text if len(text) <= MAX_TEXT else shortened(text)
         self._ring.add(LogLine(record.created, record.levelname.lower(), logger, kept))
 
+    def take(self, line: RequestLine) -> None:
+        """Add the line of a request, which no process with a prefix has."""
+        if line.level == logging.INFO:
+            self._ring.add_late(line)
+        else:
+            self._ring.add(line.shown())
+
+
+class StderrHandler(LineHandler):
+    """Log handler that writes to stderr: requests' lines together, everything else at once.
+
+    Lines are written in the order in which they came. What can't be written is lost.
+    """
+
+    def __init__(self, stream: TextIO, log_format: str) -> None:
+        super().__init__()
+        self.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
+        self._stream = stream
+        self._is_json = log_format == "json"
+        self._lines: deque[str] = deque()  # to be written
+        self._flushes_in: asyncio.AbstractEventLoop | None = None  # which will write them
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write the record, and what came before it."""
+        try:
+            self._lines.append(self.format(record))
+        except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
+            self.handleError(record)
+        self.flush()
+
+    def take(self, line: RequestLine) -> None:
+        """Write the line soon, or a warning at once."""
+        if self._is_json:
+            self._lines.append(line.as_json())
+        else:
+            level = "INFO   " if line.level == logging.INFO else "WARNING"
+            self._lines.append(f"{_clock(int(line.at))} {level} {line.logger}: {line.text}")
+        if line.level == logging.INFO:
+            self._flush_soon()
+        else:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what has not been written yet."""
+        self.acquire()
+        try:
+            self._flushes_in = None
+            lines: list[str] = []
+            while self._lines:  # another thread may append meanwhile
+                lines.append(self._lines.popleft())
+            if lines:
+                self._stream.write("\n".join(lines) + "\n")
+                self._stream.flush()
+        except Exception:  # noqa: BLE001, S110 - closed, or full: there is no other place to say so
+            pass
+        finally:
+            self.release()
+
+    def _flush_soon(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self.flush()
+            return
+        if self._flushes_in is not loop:
+            self._flushes_in = loop
+            loop.call_later(_FLUSH_SECONDS, self.flush)
+
 
 class PrettyFormatter(logging.Formatter):
     """Log formatter for people: one line per record, control characters escaped."""
 
     def format(self, record: logging.LogRecord) -> str:
         """`14:02:31 WARNING nexus_core.fleet.health: text`."""
-        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        clock = _clock(int(record.created))
         return f"{clock} {record.levelname:<7} {escaped(record.name)}: {_text(record)}"
+
+
+@lru_cache(maxsize=2)
+def _clock(second: int) -> str:
+    """The time of day, here, of a second since the epoch."""
+    return time.strftime("%H:%M:%S", time.localtime(second))
 
 
 class JsonFormatter(logging.Formatter):
@@ -76,9 +151,7 @@ class JsonFormatter(logging.Formatter):
 
 def log_to_stderr(level: str, log_format: str, ring: LogRing) -> None:
     """Log to stderr (headless), and to the ring for the API."""
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
-    _use([handler, RingHandler(ring)], level)
+    _use([StderrHandler(sys.stderr, log_format), RingHandler(ring)], level)
 
 
 def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:
@@ -89,6 +162,8 @@ def log_to_memory(level: str, ring: LogRing, prefix: str = "") -> None:
 def _use(handlers: list[logging.Handler], level: str) -> None:
     """Make these the only handlers of the process, libraries' own included."""
     root = logging.getLogger()
+    for before in root.handlers:
+        before.flush()
     root.handlers[:] = handlers
     root.setLevel(level.upper())
     logging.captureWarnings(True)
@@ -103,21 +178,13 @@ def _use(handlers: list[logging.Handler], level: str) -> None:
 def _text(record: logging.LogRecord) -> str:
     """The record in one line, made once for all handlers: its message, then `key=value` for fields.
 
-    A value that could be taken for something else is quoted. Every request has such a line, so it
-    is written with few calls.
+    A value that could be taken for something else is quoted.
     """
     made: str | None = getattr(record, "one_line", None)
     if made is not None:
         return made
-    parts = [record.getMessage()]
-    for key, value in _fields(record).items():
-        if value is None or value == []:
-            parts.append(f"{key}=-")
-        elif isinstance(value, str) and _BARE.fullmatch(value):
-            parts.append(f"{key}={value}")
-        else:
-            parts.append(f"{key}={_as_json(value)}")
-    text = " ".join(parts)
+    fields = [f"{key}={pretty_value(value)}" for key, value in _fields(record).items()]
+    text = " ".join([record.getMessage(), *fields])
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
     made = record.one_line = text if text.isprintable() else escaped(text)

@@ -27,7 +27,6 @@ from nexus_core.observe.outcome import (
     TEXT_LIST,
     Fact,
     Facts,
-    log_fields,
     reader,
 )
 from nexus_core.observe.phases import finished, record_of, take
@@ -126,16 +125,6 @@ def test_the_plain_list_shows_what_the_api_tells() -> None:
 
     assert {key for key, _ in TEXT_LIST} - combined <= {key for key, _ in LISTED}
     assert all(fact.title for _, fact in (*TEXT_LIST, *SCREEN_LIST))
-
-
-def test_the_log_rounds_times_and_tells_dollars() -> None:
-    line = log_fields(OVER)
-
-    assert list(line) == [key for key, _ in LOG]
-    assert (line["total_ms"], line["cost_usd"]) == (12.35, 0.0029)
-    assert line["attempts"] == [
-        {"backend": "a", "status": 503, "error": "answered 503", "ms": 1.23}
-    ]
 
 
 @pytest.mark.parametrize(

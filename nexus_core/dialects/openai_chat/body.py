@@ -27,8 +27,8 @@ _read_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 _write = msgspec.json.Encoder().encode
 
 
-def read_object(body: bytes) -> JsonObject:
-    """The fields of a body that is one JSON object.
+def read_object(body: bytes) -> tuple[JsonObject, Mapping[str, Span]]:
+    """The fields of a body that is one JSON object, and where `model` and `stream_options` stand.
 
     Raises:
         InvalidRequestError: not one JSON object, nested too deep, or a repeated top-level key (a
@@ -37,42 +37,15 @@ def read_object(body: bytes) -> JsonObject:
     try:
         fields, values = _read_fields(body), _read_values(body)
     except (msgspec.MsgspecError, RecursionError):
-        return read_carefully(body)[0]
-    if not _has_each_once(body, values):
-        return read_carefully(body)[0]
+        return read_carefully(body)
+    spans = _spans(body, values)
+    if spans is None:
+        return read_carefully(body)
     _check_depth(body, fields)
-    return fields
+    return fields, spans
 
 
-def value_spans(body: bytes, last: str | None = None) -> Mapping[str, Span]:
-    """Where the values of `model` and `stream_options` stand in a body that `read_object` read.
-
-    Args:
-        last: only spans up to this key are needed.
-    """
-    try:
-        spans = _walk(body, _read_values(body), last)
-    except (msgspec.MsgspecError, RecursionError):
-        spans = None
-    return read_carefully(body)[1] if spans is None else spans
-
-
-_BLANKS = b" \t\n\r"  # JSON's
-_MAX_SQUEEZED_BYTES = 16 * 1024
-
-
-def _has_each_once(body: bytes, values: Mapping[str, msgspec.Raw]) -> bool:
-    """Whether the body holds these values and no other; False if in doubt.
-
-    A key that came twice makes the body longer than what is written from its values.
-    """
-    written = _write(values)
-    if written == body:
-        return True
-    if len(body) <= _MAX_SQUEEZED_BYTES:
-        return written.translate(None, _BLANKS) == body.translate(None, _BLANKS)
-    return _walk(body, values) is not None
-
+_MAX_WRITTEN_BYTES = 16 * 1024
 
 # From one value to the next, and behind the last one. JSON's blanks are no others than these.
 _TO_VALUE = re.compile(
@@ -81,25 +54,27 @@ _TO_VALUE = re.compile(
 _TO_END = re.compile(rb"[ \t\n\r]*(?:\{[ \t\n\r]*)?\}[ \t\n\r]*").fullmatch
 
 
-def _walk(
-    body: bytes, values: Mapping[str, msgspec.Raw], last: str | None = None
-) -> dict[str, Span] | None:
-    """Spans of the values; None if a key is repeated.
+def _spans(body: bytes, values: Mapping[str, msgspec.Raw]) -> dict[str, Span] | None:
+    """Where the values stand that may be replaced; None if a key is repeated.
 
-    Goes from value to value, each key's once: with a value more than keys, that ends too early.
+    Goes from value to value, each key's once. With a repeated key the body has a value more, and
+    that ends before the body does. If writing the values gives the same body, none is repeated.
     """
+    is_short = len(body) <= _MAX_WRITTEN_BYTES  # a long prompt is not copied
+    is_rewritten = is_short and _write(values) == body
     spans: dict[str, Span] = {}
-    end = 0
-    for key, raw in values.items():
-        value, head = bytes(raw), _TO_VALUE(body, end)
+    end, left = 0, len(_REPLACED & values.keys()) if is_rewritten else len(values) + 1
+    for key, value in values.items():
+        if left == 0:
+            return spans
+        head = _TO_VALUE(body, end)
         if head is None or not body.startswith(value, start := head.end()):
             return None
-        end = start + len(value)
+        end = start + len(memoryview(value))
         if key in _REPLACED:
             spans[key] = (start, end)
-            if key == last:
-                return spans
-    return spans if _TO_END(body, end) else None
+            left -= 1
+    return spans if left == 0 or _TO_END(body, end) else None
 
 
 def _check_depth(body: bytes, fields: JsonObject) -> None:
@@ -144,7 +119,7 @@ _DECODER = json.JSONDecoder(parse_constant=refuse_constant)
 
 
 def read_carefully(body: bytes) -> tuple[JsonObject, dict[str, Span]]:
-    """As `read_object` and `value_spans`; slower, and says what is wrong.
+    """As `read_object`; slower, and says what is wrong.
 
     Raises:
         InvalidRequestError: as `read_object`.

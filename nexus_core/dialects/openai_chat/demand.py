@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import assert_never
 
+import msgspec
+
 from nexus_core.dialects.hub.limits import LIMITS, completion_limit, number_of_choices
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
@@ -99,10 +101,10 @@ def _chat(fields: JsonObject) -> Demand:
         content: JsonValue = message.get("content")
         if isinstance(content, str):
             tokens += len(content) // CHARS_PER_TOKEN
-            text = content
+            text: str | bytes = content
         else:
             tokens += _parts(content, index, places)
-            text = _dumped(message) if hashed <= _MAX_HASHED_CHARS else ""
+            text = _dumped(message) if hashed <= _MAX_HASHED_CHARS else b""
         if hashed <= _MAX_HASHED_CHARS:
             hashed += len(text)
             if hashed <= _MAX_HASHED_CHARS:
@@ -144,8 +146,14 @@ def _size(value: JsonValue) -> int:
     return 0
 
 
-def _dumped(value: object) -> str:
+_in_order = msgspec.json.Encoder(order="sorted").encode
+
+
+def _dumped(value: object) -> bytes:
+    """The same for values that are equal, in whatever order their keys came."""
     try:
-        return json.dumps(value, sort_keys=True)
+        return _in_order(value)
+    except (UnicodeError, OverflowError):  # a lone surrogate, a huge number
+        return json.dumps(value, sort_keys=True).encode()
     except RecursionError:  # it could be read, with not much room left
-        return ""
+        return b""

@@ -6,7 +6,7 @@ import json
 
 import msgspec
 
-from nexus_core.dialects.openai_chat.body import Span, read_object, value_spans
+from nexus_core.dialects.openai_chat.body import Span, read_object
 from nexus_core.dialects.openai_chat.demand import read_demand
 from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.errors import InvalidRequestError
@@ -30,7 +30,7 @@ def read_request(operation: Operation, body: bytes, request_id: str = "") -> Req
         InvalidRequestError: not one JSON object, a repeated top-level key (a gateway and a backend
             could read different ones), or a field that is missing or of another type.
     """
-    fields = read_object(body)
+    fields, spans = read_object(body)
     model = _checked_model(fields)
     demand = read_demand(operation, fields)
     stream = fields.get("stream") if operation is not Operation.EMBEDDINGS else None
@@ -45,6 +45,7 @@ def read_request(operation: Operation, body: bytes, request_id: str = "") -> Req
         is_streaming=stream is True,
         demand=demand,
         body=body,
+        spans=spans,
         parsed=fields,
     )
 
@@ -56,19 +57,17 @@ def write_request(request: Request, model: str, *, adds_usage: bool = False) -> 
         request: a request in this dialect.
         adds_usage: request the stream's usage too: changes or adds `stream_options`.
     """
-    body = request.body
-    has_options = adds_usage and "stream_options" in request.parsed
     changes: list[tuple[Span, bytes]] = []
-    if model != request.model or has_options:
-        spans = value_spans(body, None if has_options else "model")
-        if model != request.model:
-            changes.append((spans["model"], msgspec.json.encode(model)))
-        if has_options:
-            given: JsonValue = request.parsed["stream_options"]
-            changes.append((spans["stream_options"], _with_usage(given)))
-    if adds_usage and not has_options:
-        begin = body.index(b"{") + 1
-        changes.append(((begin, begin), b'"stream_options": ' + _WITH_USAGE + b", "))
+    if model != request.model:
+        changes.append((request.spans["model"], msgspec.json.encode(model)))
+    if adds_usage:
+        span = request.spans.get("stream_options")
+        if span is not None:
+            changes.append((span, _with_usage(request.parsed["stream_options"])))
+        else:
+            begin = request.body.index(b"{") + 1
+            changes.append(((begin, begin), b'"stream_options": ' + _WITH_USAGE + b", "))
+    body = request.body
     for (start, end), value in sorted(changes, reverse=True):
         body = body[:start] + value + body[end:]
     return body

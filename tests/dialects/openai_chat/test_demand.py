@@ -127,3 +127,27 @@ def test_a_body_that_is_nested_too_deep_is_refused(opening: str) -> None:
 
     with pytest.raises(InvalidRequestError, match="deeper than 200"):
         read_request(CHAT, body.encode())
+
+
+@pytest.mark.parametrize(
+    "odd",
+    ["\ud800", 10**30, 1e300, "é", [], None],
+    ids=["surrogate", "huge", "big", "é", "[]", "-"],
+)
+def test_the_order_of_keys_makes_no_other_conversation(odd: Any) -> None:
+    part = {"type": "text", "text": "a", "odd": odd}
+    turned = dict(reversed(part.items()))
+
+    one, other = demand(**user(part)), demand(**user(turned))
+    different = demand(**user({**part, "text": "b"}))
+
+    assert one.prefixes == other.prefixes
+    assert one.prefixes != different.prefixes
+
+
+def test_tools_with_any_values_count_as_they_are_long() -> None:
+    plain, odd = "x" * 400, "x" * 400 + "\ud800"
+
+    counts = [demand(tools=[{"description": text}]).prompt_tokens for text in (plain, odd)]
+
+    assert 100 <= counts[0] <= counts[1] <= 120

@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
+import io
+import json
 import logging
 import sys
+from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
-from nexus_core.observe.log_ring import LogRing
-from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter, RingHandler
+from nexus_core.observe.events import Attempt
+from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_core.observe.outcome import LOG, Unit
+from nexus_core.observe.request_line import RequestLine, log_fields
+from nexus_core.types import CountMethod, PrivacyZone, RouteReason
+from nexus_tui.process.log_handlers import (
+    FORMATS,
+    JsonFormatter,
+    PrettyFormatter,
+    RingHandler,
+    StderrHandler,
+)
+from tests.waiting import pass_time, settled
 
 
 def record(message: str, *arguments: object) -> logging.LogRecord:
@@ -39,3 +55,186 @@ def test_the_ring_keeps_the_newest_and_survives_a_bad_call() -> None:
     lines = [line for _, line in ring.after(0)]
     assert [line.text for line in lines] == ["two\\x0a", "%d"]
     assert (lines[0].level, lines[0].logger) == ("warning", "here: a.b")
+
+
+# The lines of requests ----------------------------------------------------------------------------
+
+HOSTILE = st.one_of(
+    st.text(max_size=12),
+    st.text("a-._=% \"'\\\x7f\x1b\n\u202eé\U0001f600\ud800{}", max_size=6),
+    st.sampled_from(["-", "", "gpt-4o", "llama3:70b", "%s", "a=b", "\x7f", "null", "x" * 9000]),
+)
+WORDS = st.none() | HOSTILE
+NUMBERS = st.none() | st.floats(0, 1e6) | st.floats(allow_nan=False, allow_infinity=False)
+ATTEMPTS = st.lists(
+    st.builds(
+        Attempt,
+        backend=HOSTILE,
+        error=HOSTILE,
+        status=st.none() | st.integers(100, 599),
+        elapsed_ms=st.floats(0, 1e6),
+    ),
+    max_size=2,
+).map(tuple)
+BY_UNIT: dict[Unit, st.SearchStrategy[Any]] = {
+    Unit.MS: NUMBERS,
+    Unit.TOKENS: st.none() | st.integers(0, 10**8),
+    Unit.USD: st.none() | st.decimals(0, 1000, places=9),
+}
+BY_KEY: dict[str, st.SearchStrategy[Any]] = {
+    "attempts": ATTEMPTS,
+    "request": HOSTILE,
+    "zone": st.none() | st.sampled_from(PrivacyZone),
+    "reason": st.none() | st.sampled_from(RouteReason),
+    "counted": st.none() | st.sampled_from(CountMethod),
+    "status": st.none() | st.integers(100, 599),
+    "is_unpriced": st.booleans(),
+    "client_left": st.booleans(),
+}
+# A fact that is new here is written like any other: as text or nothing, till it gets a line above.
+VALUES: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
+    *(BY_KEY.get(key, BY_UNIT.get(fact.unit, WORDS)) for key, fact in LOG)
+)
+TIMES = st.floats(0, 4e9) | st.sampled_from([0.9999999, 1.0, 1764489600.0005, 1764489599.9996])
+
+
+def by_logging(line: RequestLine, values: tuple[Any, ...]) -> logging.LogRecord:
+    """The log record that says the same."""
+    made = logging.LogRecord(line.logger, line.level, __file__, 1, "finished", (), None)
+    made.created = line.at
+    made.__dict__["fields"] = log_fields(values)
+    return made
+
+
+@given(VALUES, TIMES, st.sampled_from([logging.INFO, logging.WARNING]))
+@example(tuple([None] * (len(LOG) - 3) + [(), False, None]), 0.0, logging.INFO)
+def test_a_requests_line_is_what_a_log_record_of_it_would_be(
+    values: tuple[Any, ...], at: float, level: int
+) -> None:
+    line = RequestLine(at, level, "nexus_core.proxy.progress", values)
+    for log_format in FORMATS:
+        ours, theirs = io.StringIO(), io.StringIO()
+        ring, their_ring = LogRing(), LogRing()
+
+        StderrHandler(ours, log_format).take(line)
+        RingHandler(ring).take(line)
+        StderrHandler(theirs, log_format).handle(by_logging(line, values))
+        RingHandler(their_ring).handle(by_logging(line, values))
+
+        assert ours.getvalue() == theirs.getvalue()
+        assert ring.after(0) == their_ring.after(0)
+        assert ring.last_warning == their_ring.last_warning
+
+
+class Stderr(io.StringIO):
+    """Counts what is written at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[list[str]] = []
+
+    def write(self, text: str) -> int:
+        self.writes.append([json.loads(line)["message"] for line in text.splitlines()])
+        return super().write(text)
+
+
+def request_line(level: int = logging.INFO) -> RequestLine:
+    return RequestLine(0.0, level, "a.b", tuple([None] * (len(LOG) - 3) + [(), False, None]))
+
+
+@pytest.fixture
+def stderr() -> Stderr:
+    return Stderr()
+
+
+async def test_lines_of_requests_are_written_together_and_soon(stderr: Stderr) -> None:
+    handler = StderrHandler(stderr, "json")
+
+    for _ in range(3):
+        handler.take(request_line())
+    await settled()
+    before = list(stderr.writes)
+    pass_time(1)
+    await settled()
+    handler.take(request_line())
+    pass_time(1)
+    await settled()
+
+    assert before == []
+    assert stderr.writes == [["finished"] * 3, ["finished"]]
+
+
+async def test_everything_else_is_written_at_once_and_in_order(stderr: Stderr) -> None:
+    handler = StderrHandler(stderr, "json")
+
+    handler.take(request_line())
+    handler.handle(record("one"))
+    handler.take(request_line())
+    handler.take(request_line(logging.WARNING))
+    handler.handle(record("two"))
+
+    assert stderr.writes == [["finished", "one"], ["finished", "finished"], ["two"]]
+
+
+def test_without_a_loop_a_line_is_written_at_once(stderr: Stderr) -> None:
+    StderrHandler(stderr, "json").take(request_line())
+
+    assert stderr.writes == [["finished"]]
+
+
+async def test_the_end_of_the_process_writes_what_is_left(stderr: Stderr) -> None:
+    handler = StderrHandler(stderr, "json")
+    handler.take(request_line())
+
+    logging.shutdown([lambda: handler])
+
+    assert stderr.writes == [["finished"]]
+
+
+async def test_a_loop_that_ended_early_leaves_no_line_for_ever(stderr: Stderr) -> None:
+    handler = StderrHandler(stderr, "json")
+    handler._flushes_in = object()  # type: ignore[assignment]  # a loop that is no more
+    handler.take(request_line())
+    pass_time(1)
+    await settled()
+
+    assert stderr.writes == [["finished"]]
+
+
+async def test_a_closed_stderr_ends_nothing() -> None:
+    closed = io.StringIO()
+    handler = StderrHandler(closed, "pretty")
+    closed.close()
+
+    handler.take(request_line())
+    handler.handle(record("one"))
+    handler.take(request_line(logging.WARNING))
+
+    assert not handler._lines
+
+
+def test_a_bad_call_of_a_logger_ends_nothing(
+    stderr: Stderr, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logging, "raiseExceptions", False)
+    handler = StderrHandler(stderr, "json")
+
+    handler.handle(record("%d", "x"))
+    handler.handle(record("one"))
+
+    assert stderr.writes == [["one"]]
+
+
+def test_requests_and_records_are_numbered_together() -> None:
+    ring = LogRing()
+    handler = RingHandler(ring)
+
+    handler.take(request_line())
+    handler.handle(record("one"))
+    handler.take(request_line(logging.WARNING))
+
+    lines = ring.after(0)
+    assert [number for number, _ in lines] == [1, 2, 3]
+    assert [line.text.split()[0] for _, line in lines] == ["finished", "one", "finished"]
+    assert all(isinstance(line, LogLine) for _, line in lines)
+    assert ring.last_warning is lines[2][1]

@@ -1,0 +1,190 @@
+"""The line of a finished request: what is in it, and who gets it in which form."""
+
+from __future__ import annotations
+
+import json
+import logging
+from typing import Any
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from nexus_core.observe.log_ring import MAX_TEXT
+from nexus_core.observe.outcome import LOG, reader
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.request_line import (
+    _JSON,
+    _MAX_TEMPLATES,
+    _PRETTY,
+    LineHandler,
+    RequestLine,
+    log_fields,
+    log_request,
+)
+from tests.observe.test_outcome import OVER
+
+VALUES = reader(LOG)(OVER)
+
+
+def with_values(**values: Any) -> tuple[Any, ...]:
+    return tuple([values.get(key, value) for (key, _), value in zip(LOG, VALUES, strict=True)])
+
+
+def failed() -> RequestRecord:
+    return RequestRecord("r2", 1.0, ended_at=2.0, total_ms=1.0, status=502, failed=True)
+
+
+class Taker(LineHandler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[RequestLine] = []
+        self.records: list[logging.LogRecord] = []
+
+    def take(self, line: RequestLine) -> None:
+        self.lines.append(line)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+class Foreign(logging.Handler):
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: list[logging.LogRecord] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
+@pytest.fixture
+def log() -> logging.Logger:
+    """A logger whose root is not the process's."""
+    return logging.Manager(logging.RootLogger(logging.INFO)).getLogger("a.b")
+
+
+def test_the_log_rounds_times_and_tells_dollars() -> None:
+    line = log_fields(VALUES)
+
+    assert list(line) == [key for key, _ in LOG]
+    assert (line["total_ms"], line["cost_usd"]) == (12.35, 0.0029)
+    assert line["attempts"] == [
+        {"backend": "a", "status": 503, "error": "answered 503", "ms": 1.23}
+    ]
+
+
+def test_a_handler_of_ours_gets_the_line_and_no_record(log: logging.Logger) -> None:
+    own, above = Taker(), Taker()
+    log.addHandler(own)
+    assert log.parent is not None
+    log.parent.addHandler(above)
+
+    log_request(log, OVER)
+    log_request(log, failed())
+
+    assert [(line.at, line.level_name, line.logger) for line in own.lines] == [
+        (2.0, "info", "a.b"),
+        (2.0, "warning", "a.b"),
+    ]
+    assert above.lines == own.lines
+    assert own.records == []
+
+
+def _add_foreign(log: logging.Logger, _: Taker) -> None:
+    log.addHandler(Foreign())
+
+
+def _filter_log(log: logging.Logger, _: Taker) -> None:
+    log.addFilter(lambda record: True)
+
+
+def _filter_handler(_: logging.Logger, taker: Taker) -> None:
+    taker.addFilter(lambda record: True)
+
+
+def _set_level(_: logging.Logger, taker: Taker) -> None:
+    taker.setLevel(logging.INFO)
+
+
+@pytest.mark.parametrize("change", [_add_foreign, _filter_log, _filter_handler, _set_level])
+def test_whoever_wants_a_log_record_gets_one_and_so_do_all(
+    log: logging.Logger, change: Any
+) -> None:
+    taker = Taker()
+    log.addHandler(taker)
+    change(log, taker)
+
+    log_request(log, OVER)
+
+    (record,) = taker.records
+    assert (record.getMessage(), record.levelname) == ("finished", "INFO")
+    assert record.__dict__["fields"] == log_fields(VALUES)
+    assert taker.lines == []
+
+
+def test_a_foreign_handler_above_gets_a_log_record(log: logging.Logger) -> None:
+    foreign = Foreign()
+    log.addHandler(Taker())
+    assert log.parent is not None
+    log.parent.addHandler(foreign)
+
+    log_request(log, failed())
+    log.propagate = False
+    log_request(log, failed())
+
+    assert [record.levelname for record in foreign.records] == ["WARNING"]
+
+
+def test_what_is_below_the_level_is_not_logged(log: logging.Logger) -> None:
+    taker = Taker()
+    log.addHandler(taker)
+    log.setLevel(logging.WARNING)
+
+    log_request(log, OVER)
+    log_request(log, failed())
+
+    assert [line.level_name for line in taker.lines] == ["warning"]
+
+
+@given(st.floats() | st.integers() | st.floats(-1e4, 1e4))
+@example(0.005)
+@example(2.675)
+@example(-0.001)
+@example(1e16)
+@example(123456789012.125)
+def test_times_are_written_as_json_has_them_rounded(ms: float) -> None:
+    if (isinstance(ms, float) and ms != ms) or abs(ms) == float("inf"):
+        ms = 0.0
+
+    expected = json.dumps(round(ms, 2))
+
+    assert f" total_ms={expected} " in f"{_PRETTY.write(with_values(total_ms=ms))} "
+    assert f'"total_ms": {expected}, ' in _JSON.write(with_values(total_ms=ms))
+
+
+def test_lines_that_differ_in_what_recurs_are_not_mixed_up() -> None:
+    first = RequestLine(0.0, logging.INFO, "x", with_values(asked="%s", backend=None, status=200))
+    second = RequestLine(0.0, logging.INFO, "x", with_values(asked="%d", backend="-", status=404))
+
+    for _ in range(2):
+        assert 'asked="%s" model=gpt-4o backend=- ' in first.text
+        assert 'asked="%d" model=gpt-4o backend="-" ' in second.text
+
+
+def test_templates_do_not_grow_without_a_bound() -> None:
+    for number in range(3 * _MAX_TEMPLATES):
+        _PRETTY.write(with_values(asked=f"model-{number}"))
+
+    assert 0 < len(_PRETTY._templates) <= _MAX_TEMPLATES
+    assert " asked=model-0 " in _PRETTY.write(with_values(asked="model-0"))
+
+
+def test_a_line_is_shown_once_and_in_part_if_it_is_too_long() -> None:
+    line = RequestLine(3.5, logging.INFO, "x", with_values(error="e" * 2 * MAX_TEXT))
+
+    shown = line.shown()
+
+    assert shown is line.shown()
+    assert (shown.at, shown.level, shown.logger) == (3.5, "info", "x")
+    assert shown.text.startswith("finished request=r1 asked=fast ")
+    assert len(shown.text) <= MAX_TEXT
