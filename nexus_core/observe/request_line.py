@@ -10,18 +10,27 @@ import json
 import logging
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
-from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
 from nexus_core.observe.log_ring import LogLine, shortened
-from nexus_core.observe.outcome import LOG, Unit, reader
+from nexus_core.observe.outcome import LOG, Fact, Unit, reader
 from nexus_core.observe.record import RequestRecord
+from nexus_core.types import NANO
 
 _MESSAGE = "finished"
 
-_read_facts = reader(LOG)
+
+def _in_nano_usd(fact: Fact) -> Fact:
+    """Dollars are read as nano-dollars: that is the same float in the end, in half the time."""
+    is_usd = fact.unit is Unit.USD
+    return replace(fact, path=f"{fact.path.removesuffix('usd')}nano_usd") if is_usd else fact
+
+
+LOGGED = tuple([(key, _in_nano_usd(fact)) for key, fact in LOG])
+_read_facts = reader(LOGGED)
 
 
 def log_request(log: logging.Logger, record: RequestRecord) -> None:
@@ -72,7 +81,7 @@ class RequestLine:
         Args:
             at: in seconds since the epoch.
             level: logging.INFO or logging.WARNING.
-            values: of the facts in LOG.
+            values: of the facts in LOGGED.
         """
         self.at = at
         self.level = level
@@ -191,8 +200,8 @@ class _Form:
     def _count(self, count: int | None) -> str:
         return self._none if count is None else str(count)
 
-    def _usd(self, usd: Decimal | None) -> str:
-        return self._none if usd is None else self.word(float(usd))
+    def _usd(self, nano_usd: int | None) -> str:
+        return self._none if nano_usd is None else repr(nano_usd / NANO)
 
     def _ms(self, ms: float | None) -> str:
         """As JSON has `round(ms, 2)`, in half the time."""
@@ -211,16 +220,16 @@ _JSON = _Form('"{}": {}', ", ", "null", _json_word)
 
 
 def log_fields(values: tuple[Any, ...]) -> dict[str, object]:
-    """Fields of a request's log line from the values in LOG: always the same keys, None if unknown.
+    """Fields of a request's log line from the values in LOGGED: always the same keys.
 
-    As JSON has them: milliseconds with two digits, dollars as floats.
+    As JSON has them: None for what is unknown, milliseconds with two digits, dollars as floats.
     """
     fields: dict[str, Any] = dict(zip(_KEYS, values, strict=True))
     for key, unit in zip(_KEYS, _UNITS, strict=True):
         if unit is Unit.MS and (ms := fields[key]) is not None:
             fields[key] = round(ms, 2)
-        elif unit is Unit.USD and (usd := fields[key]) is not None:
-            fields[key] = float(usd)
+        elif unit is Unit.USD and (nano_usd := fields[key]) is not None:
+            fields[key] = nano_usd / NANO
     fields["attempts"] = [
         {
             "backend": attempt.backend,
