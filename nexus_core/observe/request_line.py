@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from operator import itemgetter
+from operator import call, itemgetter
 from typing import Any
 
 from nexus_core.observe.log_ring import LogLine, shortened
@@ -181,8 +181,7 @@ class _Form:
         """The facts with these values."""
         recurring = self._recurring(values)
         template = self._templates.get(recurring) or self._new_template(recurring, values)
-        varying = self._varying(values)
-        return template % tuple([w(v) for w, v in zip(self._writers, varying, strict=True)])
+        return template % tuple(map(call, self._writers, self._varying(values)))
 
     def _new_template(self, recurring: tuple[object, ...], values: tuple[Any, ...]) -> str:
         shown = log_fields(values)
@@ -205,12 +204,10 @@ class _Form:
 
     def _ms(self, ms: float | None) -> str:
         """As JSON has `round(ms, 2)`, in half the time."""
-        if ms is None:
-            return self._none
-        if type(ms) is not float or not -_MAX_EXACT < ms < _MAX_EXACT:
-            return self.word(round(ms, 2))
-        text = f"{ms:.2f}"
-        return text[:-1] if text[-1] == "0" else text
+        if type(ms) is float and -_MAX_EXACT < ms < _MAX_EXACT:
+            text = f"{ms:.2f}"
+            return text[:-1] if text[-1] == "0" else text
+        return self._none if ms is None else self.word(round(ms, 2))
 
 
 _MAX_EXACT = 1e12  # a float has both digits after the point up to here
