@@ -73,7 +73,8 @@ class Side:
         """Find out where the time goes; it is longer while that is done."""
         self.begin()
         with sampling(self.samples[load.name]):
-            await ask(self.clients, load.request, requests)
+            for _ in range(0, requests, 100):
+                await ask(self.clients, load.request, 100)
 
 
 @asynccontextmanager
@@ -87,7 +88,7 @@ async def floor_side(loop: FakeLoop, url: str) -> AsyncGenerator[Side]:
     for wire in wires:
         attach(wire, lambda: HttpToolsProtocol(config, state, {}))
     try:
-        yield Side("floor", wires, frozenset({"chat", "sse"}))
+        yield Side("floor", wires, frozenset({"chat", "sse", "bursts"}))
     finally:
         await app.close()
         for one, other in pairs:
@@ -106,7 +107,7 @@ async def bare_side(loop: FakeLoop) -> AsyncGenerator[Side]:
         attach(wire, lambda one=backend: BareServer(one))  # type: ignore[misc]
         wires.append(wire)
     try:
-        yield Side("bare", wires, frozenset({"chat", "sse"}))
+        yield Side("bare", wires, frozenset({"chat", "sse", "bursts"}))
     finally:
         idle.close()
 
@@ -172,6 +173,9 @@ def derived(side: Side, bare: Side) -> dict[str, float]:
     if "chat" in mine and "sse" in mine:
         added = (mine["sse"] - mine["chat"]) - (least["sse"] - least["chat"])
         found["logic, a read"] = added / len(LOADS["sse"].reads)
+    if "chat" in mine and "bursts" in mine:
+        added = (mine["bursts"] - mine["chat"]) - (least["bursts"] - least["chat"])
+        found["bursts, a read"] = added / len(LOADS["bursts"].reads)
     for name in ("anthropic", "google"):
         if "sse" in mine and name in mine:
             found[f"{name}, an event"] = (mine[name] - mine["sse"]) / LOADS[name].events
@@ -202,7 +206,7 @@ def report(sides: list[Side], loads: list[Load]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--swap", action="append", default=[], help=f"{Swap.choices()}; B beside A")
-    parser.add_argument("--loads", default=",".join(LOADS), help="of chat,sse,anthropic,google")
+    parser.add_argument("--loads", default=",".join(LOADS), help="some of them, with commas")
     parser.add_argument("--requests", type=int, default=64, help="a round; a quarter of streams")
     parser.add_argument("--profile", type=int, default=0, metavar="N", help="sample N requests")
     parser.add_argument("--json", action="store_true", help="one JSON object, for programs")

@@ -1,4 +1,4 @@
-"""The work that gateways are compared by: four kinds of request, and what a backend answers.
+"""The work that gateways are compared by: kinds of request, and what a backend answers.
 
 Every request has a prompt of 200 bytes and every answer its usage. A stream's events come four at a
 time, each in a chunk of its own, as servers of models write them.
@@ -14,7 +14,9 @@ EVENTS_PER_READ = 4
 PROMPT = ("All happy families are alike; each unhappy family is unhappy in its own way. " * 3)[:200]
 CHUNKS = 100
 HOLD = "HOLD"  # a prompt that begins so gets the beginning of a stream, and then nothing
-_HOLD = f'"{HOLD}'.encode()
+_BURST = "BURST"  # the same, and as many events in a read as a busy gateway finds there
+_BURST_EVENTS = 40
+_HOLD_MARK, _BURST_MARK = f'"{HOLD}'.encode(), f'"{_BURST}'.encode()
 
 _CHUNKED = (
     b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
@@ -39,6 +41,7 @@ class Load:
     is_stream: bool
     reads: tuple[bytes, ...]  # the answer, as the backend writes it
     events: int  # of the stream; 0 without one
+    prompt: str = PROMPT
 
     @property
     def request(self) -> bytes:
@@ -47,7 +50,7 @@ class Load:
 
     @property
     def request_body(self) -> bytes:
-        return chat_body(MODELS[self.backend], is_stream=self.is_stream)
+        return chat_body(MODELS[self.backend], is_stream=self.is_stream, prompt=self.prompt)
 
 
 def chat_body(model: str, *, is_stream: bool = False, prompt: str = PROMPT) -> bytes:
@@ -130,13 +133,12 @@ def framed(event: bytes) -> bytes:
     return b"%x\r\n%b\r\n" % (len(event), event)
 
 
-def _stream(name: str, backend: str, events: list[bytes]) -> Load:
+def _stream(name: str, backend: str, events: list[bytes], per_read: int = EVENTS_PER_READ) -> Load:
     chunks = [framed(event) for event in events]
-    reads = [
-        b"".join(chunks[at : at + EVENTS_PER_READ]) for at in range(0, len(chunks), EVENTS_PER_READ)
-    ]
+    reads = [b"".join(chunks[at : at + per_read]) for at in range(0, len(chunks), per_read)]
     reads[-1] += b"0\r\n\r\n"
-    return Load(name, backend, True, (_CHUNKED, *reads), len(events))
+    prompt = PROMPT if per_read == EVENTS_PER_READ else _BURST + PROMPT[len(_BURST) :]
+    return Load(name, backend, True, (_CHUNKED, *reads), len(events), prompt)
 
 
 def _whole() -> Load:
@@ -151,6 +153,7 @@ LOADS: dict[str, Load] = {
     for load in (
         _whole(),
         _stream("sse", "openai", _openai_events()),
+        _stream("bursts", "openai", _openai_events(), _BURST_EVENTS),
         _stream("anthropic", "anthropic", _anthropic_events()),
         _stream("google", "google", _google_events()),
     )
@@ -159,7 +162,7 @@ LOADS: dict[str, Load] = {
 
 def answer_to(request: bytes) -> tuple[bytes, ...]:
     """The reads that answer a backend's request; its head and body must both be in it."""
-    if _HOLD in request:
+    if _HOLD_MARK in request:
         return LOADS["sse"].reads[:2]
     target = request[: request.index(b"\r\n")]
     if b":streamGenerateContent" in target:
@@ -167,4 +170,6 @@ def answer_to(request: bytes) -> tuple[bytes, ...]:
     if b"/messages" in target:
         return LOADS["anthropic"].reads
     is_stream = b'"stream":true' in request or b'"stream": true' in request
-    return LOADS["sse" if is_stream else "chat"].reads
+    if not is_stream:
+        return LOADS["chat"].reads
+    return LOADS["bursts" if _BURST_MARK in request else "sse"].reads

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -15,12 +16,24 @@ _Made = TypeVar("_Made")
 # turn of the loop would wait that long for a thread that imports or computes.
 _TURN_SECONDS = 0.0002
 
+LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop should stand still
+
 _lock = threading.Lock()
 _working = 0  # threads
 _usual_seconds = 0.0  # of a turn while none works
 
 
-LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop should stand still
+async def load_in_background(load: Callable[[], _Made]) -> _Made:
+    """What `load` gives, in a thread; of modules that stay for good.
+
+    What they brought is put out of the garbage collector's sight: its look at everything would
+    take longer with each of them, and hold the loop up.
+    """
+    modules = len(sys.modules)
+    made = await in_background(load)
+    if len(sys.modules) > modules:
+        gc.freeze()
+    return made
 
 
 async def read_long(read: Callable[[bytes], _Made], content: bytes) -> _Made:
@@ -45,7 +58,7 @@ def _in_short_turns(work: Callable[[], _Made]) -> _Made:
 
 
 @contextmanager
-def _short_turns() -> Iterator[None]:
+def _short_turns() -> Generator[None]:
     global _working, _usual_seconds  # the interpreter has one setting for all threads
     with _lock:
         if not _working:

@@ -7,13 +7,13 @@ import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import partial
 from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING
 
 from nexus_core import descriptors
-from nexus_core.background import in_background
+from nexus_core.background import load_in_background
 from nexus_core.config.schema import Config
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
@@ -41,7 +41,8 @@ if TYPE_CHECKING:
     from nexus_core.discovery.watch import Discoverable, Discovery
 
 _FOR_IMPORTS = 8  # descriptors
-# Not needed to serve requests, so imported after the start.
+_SOON_SECONDS = 1.0  # after the start, when the first requests have been served
+# Not needed to serve requests, so imported then.
 _FOR_PEOPLE = (
     "nexus_core.control.execute",
     "nexus_core.control.explainer",
@@ -109,26 +110,34 @@ class Gateway:
         self._files = options.files
         self._parts = parts
         self._own = OwnRequests(live, self.forwarder, self.captures)
+        self._operator: Operator | None = None
+        self._explainer: Explainer | None = None
 
     @property
     def config(self) -> Config:
         """What is in force; found backends are in the registry only."""
         return self.live.config
 
-    @cached_property
+    @property
     def operator(self) -> Operator:
-        """Who carries out operators' commands."""
-        from nexus_core.control.execute import Operator
+        """Who carries out operators' commands; made when first asked for."""
+        if self._operator is None:
+            from nexus_core.control.execute import Operator
 
-        files = self._files(self.live, self.discovery) if self._files else None
-        return Operator(self.live, self.forwarder, self.fleet, self.captures, self._own, files)
+            files = self._files(self.live, self.discovery) if self._files else None
+            self._operator = Operator(
+                self.live, self.forwarder, self.fleet, self.captures, self._own, files
+            )
+        return self._operator
 
-    @cached_property
+    @property
     def explainer(self) -> Explainer:
-        """Who explains where a request would go."""
-        from nexus_core.control.explainer import Explainer
+        """Who explains where a request would go; made when first asked for."""
+        if self._explainer is None:
+            from nexus_core.control.explainer import Explainer
 
-        return Explainer(self.live, self._parts, self.forwarder.contexts)
+            self._explainer = Explainer(self.live, self._parts, self.forwarder.contexts)
+        return self._explainer
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
@@ -171,7 +180,8 @@ class Gateway:
 
 async def _import_for_people() -> None:
     """Import, beside the loop, what a command or a report would else hold it up for."""
+    await asyncio.sleep(_SOON_SECONDS)
     for module in _FOR_PEOPLE:
         with suppress(OSError, ImportError):  # no descriptor left: then it is imported by its user
             descriptors.require(_FOR_IMPORTS)
-            await in_background(partial(import_module, module))
+            await load_in_background(partial(import_module, module))

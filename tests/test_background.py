@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sys
 import threading
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
-from nexus_core.background import LONG_BYTES, in_background, read_long
+from nexus_core.background import LONG_BYTES, in_background, load_in_background, read_long
 
 
 async def test_work_is_done_in_a_thread_that_takes_short_turns() -> None:
@@ -77,3 +80,19 @@ async def test_what_is_long_to_read_is_read_in_a_thread(size: int, is_here: bool
     thread = await read_long(lambda _: threading.current_thread(), b"x" * size)
 
     assert (thread is threading.main_thread()) is is_here
+
+
+async def test_what_an_import_brings_is_out_of_the_collectors_sight(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "brought_late.py").write_text("values = [[n] for n in range(1000)]")
+    monkeypatch.syspath_prepend(tmp_path)
+    before = gc.get_freeze_count()
+
+    await load_in_background(lambda: import_module("math"))
+    without_news = gc.get_freeze_count()
+    await load_in_background(lambda: import_module("brought_late"))
+    with_news = gc.get_freeze_count()
+
+    assert without_news == before
+    assert with_news >= before + 1000

@@ -11,6 +11,7 @@ LATE = {
     *("textual", "rich", "tiktoken", "httpx", "genai_prices", "tomlkit", "zeroconf", "fastapi"),
     *("nexus_core.config.save", "nexus_core.control.execute", "nexus_core.control.explainer"),
     *("nexus_core.control.reload", "nexus_core.discovery", "nexus_core.money.report"),
+    *("nexus_core.routing.explain", "nexus_core.routing.what_if", "fastapi", "prometheus_client"),
     "nexus_tui.sources",
 }
 
@@ -32,3 +33,26 @@ def test_what_serving_does_not_need_is_not_imported_before_it(tmp_path: Path) ->
     imported = set(done.stdout.split())
     assert "nexus_core.proxy.forward" in imported
     assert imported & LATE == set()
+
+
+def test_what_people_ask_for_is_imported_soon_after_the_start(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from nexus_core import gateway\n"
+        "from nexus_core.config.schema import Config, StorageConfig\n"
+        "async def main():\n"
+        "    gateway._SOON_SECONDS = 0\n"
+        "    nexus = gateway.Gateway(Config(storage=StorageConfig(path=':memory:')))\n"
+        "    before = set(gateway._FOR_PEOPLE) & set(sys.modules)\n"
+        "    async with asyncio.timeout(20), nexus.running():\n"
+        "        while not set(gateway._FOR_PEOPLE) <= set(sys.modules):\n"
+        "            await asyncio.sleep(0.01)\n"
+        "    print(before)\n"
+        "asyncio.run(main())"
+    )
+
+    done = subprocess.run(  # noqa: S603
+        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, check=True
+    )
+
+    assert done.stdout == "set()\n"

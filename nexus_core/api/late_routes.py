@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from nexus_core import descriptors
 from nexus_core.api.asgi.messages import Scope
-from nexus_core.background import in_background
+from nexus_core.background import load_in_background
 from nexus_core.gateway import Gateway
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class LateRoutes:
         if self._app is None:
             async with self._loading:
                 if self._app is None:
-                    self._app = await in_background(self._make)
+                    self._app = await load_in_background(self._make)
         return self._app
 
     async def serves(self, scope: Scope) -> bool:

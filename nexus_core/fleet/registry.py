@@ -36,6 +36,10 @@ __all__ = ["BackendSnapshot", "Registry"]
 _HALF_A_CHARACTER = re.compile("[\ud800-\udfff]")
 
 
+# What every probe changes; no decision goes by it.
+_OF_EVERY_PROBE = frozenset({"probed_at", "probe_ms", "consecutive_failures"})
+
+
 class Registry:
     """Registry of the state of all backends; every change is published."""
 
@@ -53,8 +57,9 @@ class Registry:
         self._leaving: dict[str, LiveBackend] = {}  # removed, with requests under way
         self._is_changing = False
         self._view: tuple[BackendSnapshot, ...] | None = None
-        # Grows with every change but those of load, latency and service time: what was worked out
-        # from the snapshots of one version holds as long as there is no other.
+        # Grows with every change but those of load, latency, service time and of a probe that
+        # finds all as before: what was worked out from the snapshots of one version holds as long
+        # as there is no other.
         self.version = 0
         self._has_cloud: bool | None = None  # None: not looked
         self._zones_off: set[PrivacyZone] = set()
@@ -363,8 +368,14 @@ class Registry:
     def _change(self, name: str, **changes: object) -> None:
         # It may have been removed since a request went there.
         entry = self._entries.get(name) or self._leaving[name]
-        entry.frozen = replace(entry.snapshot(), **changes)  # type: ignore[arg-type]
-        self._has_changed()
+        before = entry.snapshot()
+        entry.frozen = replace(before, **changes)  # type: ignore[arg-type]
+        self._view = None
+        if any(
+            name not in _OF_EVERY_PROBE and getattr(before, name) != value
+            for name, value in changes.items()
+        ):
+            self._has_changed()
 
     def _has_changed(self) -> None:
         self._view = self._has_cloud = None

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from nexus_core import descriptors
-from nexus_core.background import in_background
+from nexus_core.background import in_background, load_in_background
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import Config
 from nexus_core.dialects.request import Demand
@@ -154,7 +154,7 @@ class CostTracker:
         """
         try:
             while not self.prices.is_loaded:  # a reload may have put others in their place
-                await in_background(self.prices.load)
+                await load_in_background(self.prices.load)
         except (OSError, ImportError) as error:
             if descriptors.is_shortage(error):
                 raise OutOfDescriptorsError.now() from error
@@ -164,7 +164,7 @@ class CostTracker:
         """What `read` gives in a thread, tried again for as long as descriptors are short."""
         while True:
             try:
-                found = await in_background(read)
+                found = await load_in_background(read)
             except (OSError, ImportError) as error:
                 if not descriptors.is_shortage(error):
                     raise

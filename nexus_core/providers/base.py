@@ -149,8 +149,12 @@ class Response(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """End the exchange, cancelling it if in progress. Safe to call twice."""
+    async def close(self, *, is_read: bool = False) -> None:
+        """End the exchange, cancelling it if in progress. Safe to call twice.
+
+        Args:
+            is_read: all that matters of the body was read; the connection may be used again.
+        """
         ...
 
 
@@ -229,7 +233,6 @@ class KeyCutter:
     MARK = b"[key]"
 
     def __init__(self, key: str | None) -> None:
-        self._text = key
         self._key = key.encode() if key else None
         self.has_key = self._key is not None  # else nothing is ever cut
         self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
@@ -261,12 +264,11 @@ class KeyCutter:
 
     def cut_headers(self, headers: Headers) -> Headers:
         """The headers with the key in their values replaced."""
-        if self._text is None:
+        # All at once: it is hardly ever there, and a value holds no line end.
+        together = "\n".join([value for _, value in headers])
+        if self.cut_text(together) == together:
             return headers
-        for _, value in headers:
-            if self._text in value or "\\" in value:
-                return tuple((name, self.cut_text(value)) for name, value in headers)
-        return headers
+        return tuple((name, self.cut_text(value)) for name, value in headers)
 
     def cut_text(self, text: str) -> str:
         """The text with the key and lone surrogates replaced."""

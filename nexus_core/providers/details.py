@@ -54,10 +54,14 @@ def read_ollama_show(answer: object) -> frozenset[Capability] | None:
 
 def read_vllm_models(answer: object, names: tuple[str, ...]) -> Details:
     """Read vLLM's GET /v1/models: every listed model is in memory, with its context window."""
-    return {
-        name: ModelDetails(is_loaded=True, context_tokens=_count(entry, "max_model_len"))
-        for name, entry in _named(answer, "data", "id", names)
-    }
+    alike: dict[int | None, ModelDetails] = {}  # of thousands of models, most have the same
+    details: Details = {}
+    for name, entry in _named(answer, "data", "id", names):
+        window = _count(entry, "max_model_len")
+        if window not in alike:
+            alike[window] = ModelDetails(is_loaded=True, context_tokens=window)
+        details[name] = alike[window]
+    return details
 
 
 def read_llamacpp_props(answer: object, names: tuple[str, ...]) -> Details:

@@ -94,9 +94,9 @@ class Ready:
         body, self.body = self.body, b""
         return body
 
-    async def close(self) -> None:
+    async def close(self, *, is_read: bool = False) -> None:
         if self.open is not None:
-            await self.open.close()
+            await self.open.close(is_read=is_read)
 
 
 class StreamedResponse:

@@ -89,6 +89,7 @@ class Exchange:
         self._now = now  # seconds since the epoch: some waits are told as a moment
         self.is_sent = False  # the backend may have read it
         self._response: Response | None = None
+        self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
     async def open(self, call: Call) -> Answer:
@@ -144,7 +145,8 @@ class Exchange:
     async def close(self) -> None:
         """End the exchange, finished or not."""
         if self._response is not None:
-            await self._response.close()
+            is_read = self._relay is not None and self._relay.is_over
+            await self._response.close(is_read=is_read)
 
     async def _ask(self, call: Call) -> Answer:
         """Send; and once more without what Nexus added, where that is refused."""
@@ -153,7 +155,7 @@ class Exchange:
             return await self._judge(self._response, call)
         except _AdditionRefusedError as refused:
             await self.close()
-            self._response = None
+            self._relay = self._response = None
             self._response = await self.agent.send(
                 plain := refused.way_back.plain(), self._is_about_to_send
             )
@@ -184,7 +186,7 @@ class Exchange:
                 call.request, keys.cut_text, hides_usage=call.adds_usage
             )
             stream = PassedStream(reader, keys)
-        relay = StreamRelay(
+        self._relay = relay = StreamRelay(
             response,
             stream,
             keys,

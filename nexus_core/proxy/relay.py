@@ -90,6 +90,7 @@ class StreamRelay:
             is_first = False
             if len(opening.held) > _MAX_HELD_BYTES and state is OpeningState.WAITING:
                 raise UpstreamProtocolError("no content within the first MiB of its stream")
+        deadlines.wait_at = latest  # of what else is asked before the answer begins
         return opening.state
 
     async def rest(self, max_bytes: int) -> bytes | None:
@@ -175,6 +176,11 @@ class StreamRelay:
     def is_complete(self) -> bool:
         """The stream said that it is over."""
         return self._stream.is_complete
+
+    @property
+    def is_over(self) -> bool:
+        """All of it was passed on; the body may still lack its end."""
+        return self._stream.is_over
 
     def cut_text(self, text: str) -> str:
         """The same text without the backend's key."""

@@ -22,9 +22,9 @@ def always() -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class UpstreamRequest:
-    """An HTTP request to a backend."""
+    """An HTTP request to a backend. Nobody changes it; a frozen one takes longer to make."""
 
     method: str
     url: str
@@ -80,8 +80,13 @@ class UpstreamResponse(Protocol):
         """
         ...
 
-    async def close(self) -> None:
-        """End the exchange; cancels what is still under way. Safe to call twice."""
+    async def close(self, *, is_read: bool = False) -> None:
+        """End the exchange; cancels what is still under way. Safe to call twice.
+
+        Args:
+            is_read: all that matters of the body was read. Its end, if it comes soon, may be waited
+                for beside, so that the connection can be used again.
+        """
         ...
 
 

@@ -196,7 +196,7 @@ class HttpxResponse:
             await self.close()
         return piece
 
-    async def close(self) -> None:
+    async def close(self, *, is_read: bool = False) -> None:
         if self._closed:
             return
         self._closed = True

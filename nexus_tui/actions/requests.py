@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
@@ -10,6 +9,7 @@ from decimal import Decimal
 from functools import partial
 from pathlib import Path
 
+from nexus_core.background import in_background
 from nexus_core.control.commands import CaptureBodies, ReplayRequest
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
@@ -259,7 +259,7 @@ class RequestActions:
         if name is None:
             return
         try:
-            path = await asyncio.to_thread(_write_new, name, _FORMATS[kind](rows))
+            path = await in_background(lambda: _write_new(name, _FORMATS[kind](rows)))
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             self._context.notice(escaped(f"{name}: {why}"))

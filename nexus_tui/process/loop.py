@@ -44,7 +44,7 @@ def hold_gc() -> None:
 # Python's own thresholds it looked at all of it twice a second under load, 80 ms each time. The
 # first is more than one portion of events brings before the oldest rows make room for them; the
 # second keeps a look at what stayed to a few milliseconds.
-_THRESHOLDS = (4_000, 8, 50)
+_THRESHOLDS = (4_000, 4, 100)
 
 
 def resume_gc() -> None:

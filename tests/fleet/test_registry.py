@@ -255,8 +255,12 @@ def test_the_version_grows_with_every_change_but_those_that_requests_make() -> N
     reg.record_success("a", 80.0)
     reg.snapshots()
     reg.release("a")
+    probed(reg, OK)
+    before_probe, version = reg.snapshot("a"), reg.version
+    probed(reg, replace(OK, elapsed_ms=OK.elapsed_ms + 1))
 
-    assert reg.version == before
+    assert reg.version == version
+    assert reg.snapshot("a").probe_ms != before_probe.probe_ms
     assert reg.live() == live
     assert [one.latency_ms for one in live] == [80.0]
 

@@ -41,6 +41,20 @@ def test_a_key_is_cut_out_however_json_has_it(said: str) -> None:
     assert KeyCutter(KEY).cut_text(around % said) == around % "[key]"
 
 
+VALUES = st.one_of(
+    st.sampled_from((KEY, r"sk-a+b\/c_1", f"Bearer {KEY}; x", KEY[:5], KEY[5:], "\ud800", "\\u")),
+    st.text(max_size=5),
+)
+
+
+@given(st.lists(VALUES, max_size=6), st.sampled_from((KEY, None)))
+def test_headers_are_cut_together_as_each_would_be(values: list[str], key: str | None) -> None:
+    headers = tuple((f"x-{number}", value) for number, value in enumerate(values))
+    cutter = KeyCutter(key)
+
+    assert cutter.cut_headers(headers) == tuple((n, cutter.cut_text(v)) for n, v in headers)
+
+
 @pytest.mark.parametrize("said", [r"sk-a+b\nc_1", r"\s\k-a+b/c_1", "sk-a+b/c_2", r"\\" * 9])
 def test_what_is_not_the_key_stays(said: str) -> None:
     assert KeyCutter(KEY).cut_text(said + r"\u00e9") == said + r"\u00e9"

@@ -34,6 +34,7 @@ class ScriptedResponse:
         self.usage: TokenUsage | None = None
         self.stream: AnswerStream | None = None
         self.closed = False
+        self.is_wholly_read = False  # as was said when it was closed
         self.is_read = False  # its first part was taken
         self._parts = parts
         self._next = 0  # of the parts
@@ -54,8 +55,8 @@ class ScriptedResponse:
                 return part
         return b""
 
-    async def close(self) -> None:
-        self.closed = True
+    async def close(self, *, is_read: bool = False) -> None:
+        self.closed, self.is_wholly_read = True, is_read
 
 
 class EachEvent:

@@ -47,7 +47,7 @@ async def test_a_failed_try_tells_how_and_whose_failure_it_is() -> None:
 
 
 class ClumsyResponse(ScriptedResponse):
-    async def close(self) -> None:
+    async def close(self, *, is_read: bool = False) -> None:
         raise RuntimeError
 
 

@@ -182,3 +182,14 @@ async def test_a_preface_waits_for_company_and_nothing_of_what_comes_later_is_lo
         reply = await relayed
 
     assert reply.parts == [preface, rest]
+
+
+async def test_a_preface_leaves_the_limit_of_the_first_byte_as_it_was() -> None:
+    deadlines = Deadlines()
+    deadlines.wait_at = asyncio.get_running_loop().time() + 60
+    before = deadlines.wait_at
+    relay = relay_of(b'data: {"choices":[]}\n\n', SAID, deadlines=deadlines)
+
+    await relay.begin()
+
+    assert deadlines.wait_at == before

@@ -184,7 +184,7 @@ class Script:
         end = b'data: {"choices":[],%s}\n\ndata: [DONE]\n\n' % USAGE
         return end if self._reads == 2 else b""
 
-    async def close(self) -> None:
+    async def close(self, *, is_read: bool = False) -> None:
         pass
 
 

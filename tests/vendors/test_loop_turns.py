@@ -65,7 +65,7 @@ class HeldStream:
         self.arrived.append(self._turns.count)
         return event
 
-    async def close(self) -> None:
+    async def close(self, *, is_read: bool = False) -> None:
         pass
 
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from nexus_core.upstream.http1.connection import Connection
 
 READ_AHEAD_BYTES = 64 * 1024  # held unread before the backend is slowed down
+_END_WITHIN_SECONDS = 1.0  # of a body that nobody reads any more
 
 
 class Answer:
@@ -19,6 +20,7 @@ class Answer:
 
     __slots__ = (
         "_connection",
+        "_end_due",
         "_failure",
         "_held",
         "_is_over",
@@ -37,6 +39,7 @@ class Answer:
         self._is_paused = False  # the backend is held up, because nobody reads
         self._failure: UpstreamError | None = None
         self._waiter: asyncio.Future[None] | None = None  # of whoever waits for the next bytes
+        self._end_due: asyncio.TimerHandle | None = None  # while only the end is waited for
 
     async def head(self) -> None:
         """Wait for status and headers.
@@ -47,7 +50,8 @@ class Answer:
         while not self.status:
             if self._failure is not None:
                 raise self._failure
-            await self._next()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            await waiter
 
     async def read(self) -> bytes:
         """The next bytes of the body; empty at its end.
@@ -61,7 +65,8 @@ class Answer:
             if self._failure is not None:
                 # Another one each time: the traceback of one that was raised would grow.
                 raise UpstreamProtocolError(str(self._failure)) from self._failure
-            await self._next()
+            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            await waiter
         held = self._held
         self._held = b""
         if self._is_paused:
@@ -70,18 +75,22 @@ class Answer:
                 self._connection.resume_reading()
         return held
 
-    async def close(self) -> None:
-        """End the exchange; an unread answer's connection is not used again."""
-        if self._connection is not None:
-            self._connection.abort()
-            self.fail(UpstreamProtocolError(wording.ENDED_EARLY))
+    async def close(self, *, is_read: bool = False) -> None:
+        """End the exchange; an unread answer's connection is not used again.
 
-    async def _next(self) -> None:
-        self._waiter = waiter = asyncio.get_running_loop().create_future()
-        try:
-            await waiter
-        finally:
-            self._waiter = None
+        Args:
+            is_read: nothing but the body's end is to come: the connection is kept if it does soon.
+                Servers often write the last chunk of a stream behind its last event.
+        """
+        connection = self._connection
+        if connection is None or self._end_due is not None:
+            return
+        if is_read and not self._held:
+            loop = asyncio.get_running_loop()
+            self._end_due = loop.call_later(_END_WITHIN_SECONDS, connection.abort)
+            return
+        connection.abort()
+        self.fail(UpstreamProtocolError(wording.ENDED_EARLY))
 
     def begin(self, status: int, headers: Headers) -> None:
         """The head came."""
@@ -90,6 +99,9 @@ class Answer:
 
     def feed(self, data: bytes) -> None:
         """More of the body came."""
+        if self._end_due is not None and self._connection is not None:
+            self._connection.abort()
+            return
         self._held = self._held + data if self._held else data
         if len(self._held) > READ_AHEAD_BYTES and self._connection is not None:
             self._is_paused = True
@@ -98,15 +110,20 @@ class Answer:
 
     def end(self) -> None:
         """All of the body came."""
+        if self._end_due is not None:
+            self._end_due.cancel()
         self._is_over, self._connection = True, None
         self._wake()
 
     def fail(self, failure: UpstreamError) -> None:
         """Nothing more will come."""
+        if self._end_due is not None:
+            self._end_due.cancel()
         if not self._is_over and self._failure is None:
             self._failure, self._connection = failure, None
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
+        waiter, self._waiter = self._waiter, None
+        if waiter is not None and not waiter.done():  # else it was cancelled
+            waiter.set_result(None)

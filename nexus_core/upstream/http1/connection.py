@@ -21,7 +21,7 @@ _STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
 _STATUS_BYTES = 13
 _BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
-_MAX_NAMES = 1024
+_MAX_NAMES, _MAX_NAME_BYTES = 1024, 64  # that are kept
 
 _names: dict[bytes, str] = {}  # of headers, in lower case: always the same few
 
@@ -287,10 +287,12 @@ class Connection(asyncio.Protocol):
 
 
 def _lower(raw: bytes) -> str:
-    """The name of a header in lower case; it is kept for the next time."""
-    if len(_names) >= _MAX_NAMES:
-        _names.clear()
-    name = _names[raw] = raw.decode("latin-1").lower()
+    """The name of a header in lower case; a usual one is kept for the next time."""
+    name = raw.decode("latin-1").lower()
+    if len(raw) <= _MAX_NAME_BYTES:
+        if len(_names) >= _MAX_NAMES:
+            _names.clear()
+        _names[raw] = name
     return name
 
 

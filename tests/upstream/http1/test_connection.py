@@ -10,7 +10,7 @@ from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError
 from nexus_core.upstream.http1.answer import READ_AHEAD_BYTES
 from tests.faults.raw_server import CHUNKED, LAST_CHUNK, answer_bytes, chunk_bytes, head_bytes
 from tests.upstream.http1.backends import Backend, whole
-from tests.waiting import settled, turns
+from tests.waiting import pass_time, settled, turns
 
 OK = b"HTTP/1.1 200 OK\r\n"
 IN_CHUNKS = head_bytes(200, [CHUNKED])
@@ -297,3 +297,52 @@ async def test_an_answer_that_was_read_may_be_closed_later_and_its_connection_st
     assert await whole(await again) == b"second"
     assert len(backend.transports) == 1
     assert await whole(answer) == b"hi"
+
+
+async def let_go(backend: Backend) -> None:
+    """A stream is read up to its end mark, and closed; its last chunk has not come."""
+    asking = backend.ask()
+    await backend.say(IN_CHUNKS + chunk_bytes(b"data: [DONE]\n\n"))
+    answer = await asking
+    assert await answer.read() == b"data: [DONE]\n\n"
+    await answer.close(is_read=True)
+
+
+async def test_a_connection_is_kept_if_only_the_end_of_its_body_comes_late() -> None:
+    backend = Backend()
+    await let_go(backend)
+    await backend.say(LAST_CHUNK)
+    pass_time(2)
+    await turns(3)
+
+    assert await is_kept(backend)
+
+
+@pytest.mark.parametrize("said", [chunk_bytes(b"more"), chunk_bytes(b"more") + LAST_CHUNK, b"x"])
+async def test_a_connection_is_not_kept_if_anything_else_comes(said: bytes) -> None:
+    backend = Backend()
+    await let_go(backend)
+    await backend.say(said)
+
+    assert not await is_kept(backend)
+
+
+async def test_a_connection_is_not_kept_if_the_end_does_not_come() -> None:
+    backend = Backend()
+    await let_go(backend)
+    assert not backend.last.is_closing()
+
+    pass_time(1)
+    await turns(3)
+
+    assert backend.last.is_closing()
+
+
+async def test_a_connection_with_unread_bytes_is_not_kept() -> None:
+    backend = Backend()
+    asking = backend.ask()
+    await backend.say(IN_CHUNKS + chunk_bytes(b"data: [DONE]\n\n"))
+
+    await (await asking).close(is_read=True)
+
+    assert backend.last.is_closing()
