@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from operator import call, itemgetter
-from typing import Any
+from typing import Any, cast
 
 from nexus_core.observe.log_ring import LogLine, shortened
 from nexus_core.observe.outcome import LOG, Fact, Unit, reader
@@ -131,6 +131,8 @@ _VARYING = [
 _RECURRING = [place for place in range(len(LOG)) if place not in _VARYING]
 _MAX_TEMPLATES = 512
 
+_write = cast("Callable[[Callable[[Any], str], Any], str]", call)
+
 # What needs no quotes to be told from the next key=value.
 _BARE = re.compile(r"(?!-$)[A-Za-z0-9_.:/@+-]+")
 _as_json = json.JSONEncoder().encode
@@ -181,7 +183,7 @@ class _Form:
         """The facts with these values."""
         recurring = self._recurring(values)
         template = self._templates.get(recurring) or self._new_template(recurring, values)
-        return template % tuple(map(call, self._writers, self._varying(values)))
+        return template % tuple(map(_write, self._writers, self._varying(values)))
 
     def _new_template(self, recurring: tuple[object, ...], values: tuple[Any, ...]) -> str:
         shown = log_fields(values)
