@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from operator import call, itemgetter
 from typing import Any, cast
 
+from nexus_core.observe.facts import LOG, Fact, Unit, reader
 from nexus_core.observe.log_ring import LogLine, shortened
-from nexus_core.observe.outcome import LOG, Fact, Unit, reader
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import NANO
 

@@ -15,13 +15,14 @@ from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+# Not frozen, which would take a microsecond of each request.
+@dataclass(slots=True, kw_only=True, eq=False)
 class ProxyRequest:
     """A checked request on its way to a backend, with what Nexus knows beside it."""
 
     envelope: Request
     dialect: Dialect  # that the client speaks
-    need: Requirements
+    need: Requirements  # by its hints; what its body asks for is the envelope's demand
     client: str | None  # the name of the client key
     headers: KeptHeaders  # for events and the screen
     received: float  # monotonic seconds
