@@ -3,26 +3,35 @@
 The reference in the same run is what a decision cannot do without: sorting the 50 snapshots by a
 key. Wanted: a decision below 100 microseconds. Two lines show what comes on top: a fallback model,
 which half of the backends serve, and what the decision tells events and the screen (`considered`).
+The last lines are what a request takes: a decision by a plan, as one, three or fifty backends serve
+its model, and taking and giving back its slot. Wanted: below 5 for one, 10 for three.
 Run: python benchmarks/routing.py
 """
 
 from __future__ import annotations
 
+import time
 import timeit
 from dataclasses import replace
+from functools import partial
 from random import Random
 from types import MappingProxyType
 
 from nexus_core.catalog import BackendType
-from nexus_core.config.schema import RoutingConfig
-from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.context import RoutingContext
-from nexus_core.routing.requirements import Requirements
+from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, StorageConfig
+from nexus_core.dialects.request import Demand
+from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.money.accounting import CostTracker
+from nexus_core.observe.bus import EventBus
+from nexus_core.routing.context import ContextBuilder, RoutingContext
+from nexus_core.routing.plan_table import PlanTable
+from nexus_core.routing.requirements import NO_HINTS, Requirements, read_requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import HealthStatus, PrivacyZone
 
 FLEET = 50
+ROUTING = RoutingConfig()
 NUMBER = 2000
 
 
@@ -45,6 +54,31 @@ def fleet() -> tuple[BackendSnapshot, ...]:
         )
         for number in range(FLEET)
     )
+
+
+def planned(serving: int) -> tuple[Registry, PlanTable]:
+    """The plans over so many backends, all of which serve the model."""
+    configs = [
+        BackendConfig(
+            name=f"backend-{number}",
+            url="http://127.0.0.1:1",
+            type=BackendType.VLLM,
+            zone=PrivacyZone.RESTRICTED,
+            max_concurrent=4,
+            models={"m": "m"},
+        )
+        for number in range(serving)
+    ]
+    registry = Registry(configs, EventBus(), time.time)
+    tracker = CostTracker(Config(storage=StorageConfig(path=":memory:")), time.time)
+    strategy = Strategy(ROUTING, Random(0))
+    return registry, PlanTable(ContextBuilder(registry, strategy, tracker, None))
+
+
+def use_slot(registry: Registry) -> None:
+    registry.acquire("backend-0")
+    registry.record_success("backend-0", 80.0)
+    registry.release("backend-0")
 
 
 def microseconds(statement: object) -> float:
@@ -70,6 +104,11 @@ def main() -> None:
     }
     measured["smart, 2 models"] = microseconds(lambda: route(both, smart))
     measured["smart, told"] = microseconds(lambda: route(need, smart).considered)
+    for serving in (1, 3, FLEET):
+        registry, table = planned(serving)
+        asked = read_requirements("m", NO_HINTS, ROUTING)
+        measured[f"plan, {serving}"] = microseconds(partial(table.decide, asked, Demand(), None))
+        measured["slot"] = microseconds(partial(use_slot, registry))
     for name, taken in measured.items():
         print(f"{name:15} {taken:7.1f} us   {taken / reference:5.1f} x the reference")
 

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import NamedTuple
 
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.months import Month
@@ -28,8 +29,7 @@ class Reservation:
         self.is_open = True
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """The budget's verdict on a client's next request: allowed backends and preference."""
 
     status: BudgetStatus
@@ -97,6 +97,8 @@ class Budget:
     # What is reserved, by client; the clients of whom nothing is are left out.
     _reserved: dict[str | None, int] = field(init=False, default_factory=dict[str | None, int])
     _spent: Counter[str | None] = field(init=False, default_factory=Counter)  # by client
+    # Some account's status may be another than the reported one. There may be many accounts.
+    _may_have_changed: bool = field(init=False, default=True)
 
     def __post_init__(self) -> None:
         self._all = self._account(self.config.monthly_limit_usd)
@@ -105,6 +107,7 @@ class Budget:
         }
         accounts = (self._all, *self._clients.values())
         self.is_limited = any(account.limit is not None for account in accounts)
+        self._may_have_changed = True
         self._month_end = self.month.end
 
     def configure(self, config: BudgetConfig) -> None:
@@ -207,6 +210,9 @@ class Budget:
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
         self.turn(at)
+        if not self._may_have_changed:
+            return ()
+        self._may_have_changed = False
         found: list[BudgetChange] = []
         for client, account in ((None, self._all), *self._clients.items()):
             status = account.status
@@ -224,11 +230,15 @@ class Budget:
             self._reserved.pop(client, None)
         for account in self._accounts(client):
             account.reserved += nano_usd
+            if account.status is not account.reported:
+                self._may_have_changed = True
 
     def _spend(self, client: str | None, nano_usd: int) -> None:
         self._spent[client] += nano_usd
         for account in self._accounts(client):
             account.spent += nano_usd
+            if account.status is not account.reported:
+                self._may_have_changed = True
 
     def _account(self, limit_usd: float | None) -> _Account:
         if limit_usd is None:
@@ -251,6 +261,7 @@ class Budget:
             return
         self.month = Month.of(at)
         self._month_end = self.month.end
+        self._may_have_changed = True
         for account in (self._all, *self._clients.values()):
             account.spent = 0
         self._spent.clear()

@@ -21,7 +21,7 @@ class ProxyRequest:
 
     envelope: Request
     dialect: Dialect  # that the client speaks
-    need: Requirements
+    need: Requirements  # by its hints; what its body asks for is the envelope's demand
     client: str | None  # the name of the client key
     headers: KeptHeaders  # for events and the screen
     received: float  # monotonic seconds

@@ -86,7 +86,7 @@ class Strategy:
         Args:
             familiar: who had served the beginning of the conversation that is asked about.
         """
-        other = self.under(routing)
+        other = copy(self) if routing is self.routing else self.under(routing)
         other.turn, other.affinity = turn, _Recalled(familiar)
         return other
 

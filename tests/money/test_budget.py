@@ -68,6 +68,19 @@ def test_a_limit_that_is_taken_away_is_still_reported() -> None:
     assert limited.changes(AT) == (BudgetChange(None, HARD, NORMAL),)
 
 
+def test_a_change_is_told_once_and_one_that_went_back_not_at_all() -> None:
+    limited = budget(keys={"laptop": {"monthly_limit_usd": 1.0}})
+
+    first = limited.reserve("laptop", 2 * NANO, AT)
+    told = [limited.changes(AT), limited.changes(AT)]
+    limited.settle(first, 0, AT)
+    second = limited.reserve("laptop", 2 * NANO, AT)
+    limited.settle(second, 0, AT)
+
+    assert told == [(BudgetChange("laptop", NORMAL, HARD),), ()]
+    assert limited.changes(AT) == (BudgetChange("laptop", HARD, NORMAL),)
+
+
 def test_a_limit_of_nothing_is_reached_at_once() -> None:
     assert budget(monthly_limit_usd=0.0).status(None, AT) is HARD
 

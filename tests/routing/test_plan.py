@@ -18,6 +18,7 @@ from nexus_core.routing.plan import Moment, Plan, PlannedDecision
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
+from nexus_core.routing.stages import Stage
 from nexus_core.types import Capability, PrivacyZone
 from tests.examples import promised
 from tests.made_up_backends import DEMANDS, MODEL, fleets, snapshot
@@ -104,7 +105,14 @@ def moments(demand: Demand, strategy: Strategy, names: list[str]) -> st.SearchSt
 
 
 def facts(decision: RouteDecision) -> tuple[object, ...]:
-    return decision.order, decision.dropped, decision.considered, decision.waits_for, decision.need
+    """All that is told of a decision, but the load of backends that do not serve the model."""
+    dropped = [
+        drop._replace(backend=with_load(drop.backend, 0, None, None))
+        if drop.stage is Stage.MODEL
+        else drop
+        for drop in decision.dropped
+    ]
+    return decision.order, dropped, decision.considered, decision.waits_for, decision.need
 
 
 @promised()

@@ -1,7 +1,8 @@
 import pytest
 
 from nexus_core.config.schema import PolicyConfig, RoutingConfig
-from nexus_core.routing.requirements import RoutingHints, read_requirements
+from nexus_core.dialects.request import NO_DEMAND, Demand
+from nexus_core.routing.requirements import NO_HINTS, RoutingHints, read_requirements
 from nexus_core.routing.stages import Stage
 from nexus_core.types import PrivacyZone, RouteReason
 from tests.made_up_backends import MODEL, decide, snapshot
@@ -111,3 +112,33 @@ def test_a_policy_s_tier_holds_behind_a_table_of_models() -> None:
     decision = decide(need, snapshot("weak", tier=1, models={MODEL: "big"}))
 
     assert [drop.stage for drop in decision.dropped] == [Stage.TIER]
+
+
+def test_the_same_question_gets_the_very_same_value() -> None:
+    config, hints = routing(policy("m", RESTRICTED)), RoutingHints(min_tier=2)
+
+    first = read_requirements("m", hints, config)
+
+    assert read_requirements("m", RoutingHints(min_tier=2), config) is first
+    assert read_requirements("m", NO_HINTS, config) is read_requirements("m", NO_HINTS, config)
+    assert read_requirements("m", NO_HINTS, config).min_tier is None
+    assert read_requirements("m", hints, routing(policy("m", OPEN))).zone is OPEN
+
+
+def test_what_was_read_under_a_configuration_does_not_outlast_it() -> None:
+    seen = {
+        read_requirements("m", NO_HINTS, routing(policy("m", OPEN, number % 5))).min_tier
+        for number in range(40)
+    }
+
+    assert seen == {0, 1, 2, 3, 4}
+
+
+def test_what_a_request_asks_for_is_asked_of_its_fallbacks_too() -> None:
+    config = RoutingConfig(fallbacks={"m": ("other",)})
+    demand = Demand(prompt_tokens=7)
+
+    need = read_requirements("m", NO_HINTS, config).asking(demand)
+
+    assert [one.demand for one in need.candidate_models] == [demand, demand]
+    assert read_requirements("m", NO_HINTS, config).demand == NO_DEMAND
