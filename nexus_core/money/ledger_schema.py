@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeAlias
 
-from nexus_core.observe.outcome import LEDGER, Fact, Unit, reader
+from nexus_core.observe.facts import LEDGER, Fact, Unit, reader
 from nexus_core.observe.record import RequestRecord
 
 # Version by version. Never change one that was released; append another. A column that comes with

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 from enum import IntEnum, auto
-from typing import TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 
 from nexus_core.observe.events import (
     AttemptFailed,
@@ -113,31 +114,20 @@ def _began(record: RequestRecord, _: int) -> FirstByteReceived:
     )
 
 
+# Fields of the same name in a record and in the event of its end.
+_OF_BOTH = tuple(
+    {field.name for field in fields(RequestFinished)}
+    & {field.name for field in fields(RequestRecord)} - {"at"}
+)
+
+
 def finished(record: RequestRecord, _: int = 0) -> RequestFinished:
     """How a request ended, of one that is over."""
+    of_both: dict[str, Any] = {name: getattr(record, name) for name in _OF_BOTH}
     return RequestFinished(
+        **of_both,
         at=record.ended_at or 0.0,
-        request_id=record.request_id,
-        backend=record.backend,
-        backend_type=record.backend_type,
-        zone=record.zone,
-        reason=record.reason,
         model=record.asked_model if record.route_model is None else record.route_model,
-        status=record.status or 0,
-        failed=record.failed,
-        client_left=record.client_left,
-        error=record.error,
-        total_ms=record.total_ms or 0.0,
-        first_byte_ms=record.first_byte_ms,
-        overhead_ms=record.overhead_ms,
-        usage=record.usage,
-        counted=record.counted,
-        estimated=record.estimated,
-        cost=record.cost,
-        is_unpriced=record.is_unpriced,
-        is_partial=record.is_partial,
-        saved=record.saved,
-        saved_model=record.saved_model,
         attempts=record.attempts,
         considered=record.considered,
         headers=record.response_headers,
@@ -215,11 +205,3 @@ def _take_end(record: RequestRecord, event: RequestFinished) -> None:
             AttemptFailed(at=event.at, request_id=event.request_id, attempt=attempt)
             for attempt in event.attempts
         )
-
-
-# What has the same name in a record and in the event of its end.
-_OF_BOTH = (
-    *("backend", "backend_type", "zone", "reason", "status", "failed", "client_left", "error"),
-    *("total_ms", "first_byte_ms", "overhead_ms", "usage", "counted", "estimated", "cost"),
-    *("is_unpriced", "is_partial", "saved", "saved_model"),
-)

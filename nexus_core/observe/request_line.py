@@ -15,8 +15,8 @@ from decimal import Decimal
 from operator import itemgetter
 from typing import Any
 
+from nexus_core.observe.facts import LOG, Unit, reader
 from nexus_core.observe.log_ring import LogLine, shortened
-from nexus_core.observe.outcome import LOG, Unit, reader
 from nexus_core.observe.record import RequestRecord
 
 _MESSAGE = "finished"

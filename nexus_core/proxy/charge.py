@@ -132,7 +132,9 @@ class Charge:
         return None if self._priced is None else self._priced.cost(usage, at, tier)
 
     async def counted(self, at: float, *, is_reported: bool = False) -> None:
-        """An answer begins: wait for the count of its prompt, which is long there, if it is used.
+        """An answer begins: take the count of its prompt, if it is used.
+
+        A stream does not wait for it: its header tells an estimate as well without.
 
         Args:
             is_reported: it came whole, with its usage.
@@ -147,8 +149,9 @@ class Charge:
         if self._reading is not None:
             prompt, self._reading = await self._reading, None
             self._ask_for_count(prompt)
-        if self._counting is not None:
-            self._count, self._counting = await self._counting, None
+        counting = self._counting
+        if counting is not None and (counting.done() or not self._is_streaming):
+            self._count, self._counting = await counting, None
         if self._count is not None:
             self._estimate = self._expect(self._priced, at)
 

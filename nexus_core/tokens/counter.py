@@ -44,7 +44,7 @@ class TokenCounter:
             model: by the backend's own name.
 
         Returns:
-            A future that does not fail and takes a quarter of a second at most. It gives an
+            A future that does not fail and takes a third of a second at most. It gives an
             estimate where the model's vocabulary is not there (yet), or the process is busy.
         """
         counted: asyncio.Future[TokenCount] = asyncio.get_running_loop().create_future()

@@ -24,7 +24,7 @@ from nexus_core.tokens.vocabularies import Tokenizers
 from nexus_core.types import CountMethod, PromptParts
 
 _SOCKET = 0
-_NICENESS = 5  # the proxy goes first where both have one core
+_NICENESS = 10  # the proxy goes first where both have one core
 
 
 def serve(asked: BinaryIO, answers: BinaryIO) -> None:

@@ -14,6 +14,7 @@ log = logging.getLogger(__name__)
 
 FAILED = "failed"  # the word of an answer that is no count
 PATIENCE_SECONDS = 0.25  # a count that takes longer is an estimate
+_SWEEP_SECONDS = 0.1
 _MOST_WAITING = 64  # prompts
 _MOST_WAITING_BYTES = 16 * 1024 * 1024
 
@@ -21,7 +22,7 @@ _MOST_WAITING_BYTES = 16 * 1024 * 1024
 class _Asked:
     """A count that was asked for, or with the prompt None the load of a vocabulary."""
 
-    __slots__ = ("at", "future", "model", "prompt", "size", "timer")
+    __slots__ = ("at", "future", "model", "prompt", "size")
 
     def __init__(self, model: str, at: float) -> None:
         self.model = model
@@ -29,12 +30,9 @@ class _Asked:
         self.prompt: PromptParts | None = None
         self.size = 0  # bytes
         self.future: asyncio.Future[TokenCount] | None = None
-        self.timer: asyncio.TimerHandle | None = None
 
     def resolve(self, count: TokenCount | None = None) -> None:
         """Give the count, or for want of one an estimate."""
-        if self.timer is not None:
-            self.timer.cancel()
         if self.future is not None and self.prompt is not None and not self.future.done():
             self.future.set_result(count or estimate_tokens(self.model, self.prompt))
 
@@ -52,6 +50,7 @@ class Link(asyncio.Protocol):
         self._waiting_bytes = 0
         self._number = 0
         self._unread = b""
+        self._sweep: asyncio.TimerHandle | None = None
 
     def load(self, model: str) -> None:
         """Have the vocabulary of a model loaded; a second call does nothing."""
@@ -66,8 +65,9 @@ class Link(asyncio.Protocol):
             return False
         asked = _Asked(model, self._loop.time())
         asked.prompt, asked.future = prompt, future
-        asked.timer = self._loop.call_later(PATIENCE_SECONDS, asked.resolve)
         self._send(asked)
+        if self._sweep is None:
+            self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._resolve_late)
         return True
 
     def oldest_seconds(self) -> float:
@@ -80,6 +80,19 @@ class Link(asyncio.Protocol):
         for asked in self._waiting.values():
             asked.resolve()
         self._waiting.clear()
+        if self._sweep is not None:
+            self._sweep.cancel()
+
+    def _resolve_late(self) -> None:
+        """Give estimates for what took too long; one timer for all that wait."""
+        late = self._loop.time() - PATIENCE_SECONDS
+        for asked in self._waiting.values():
+            if asked.at > late:
+                break
+            asked.resolve()
+        self._sweep = None
+        if self._waiting:
+            self._sweep = self._loop.call_later(_SWEEP_SECONDS, self._resolve_late)
 
     def _send(self, asked: _Asked) -> None:
         self._number += 1

@@ -110,14 +110,14 @@ def read_line(entry: Any) -> RequestLine:
 
 def lines(content: Any, _: Asked) -> list[str]:
     """One line each."""
-    from nexus_core.observe.outcome import TEXT_LIST
+    from nexus_core.observe.facts import TEXT_LIST
 
     rows = [_row(read_line(entry)) for entry in content["requests"]]
     return table([fact.title for _, fact in TEXT_LIST], rows) if rows else [" no request"]
 
 
 def _row(line: RequestLine) -> list[str]:
-    from nexus_core.observe.outcome import TEXT_LIST
+    from nexus_core.observe.facts import TEXT_LIST
     from nexus_tui.text.facts import fact_text
     from nexus_tui.text.numbers import NOTHING
 

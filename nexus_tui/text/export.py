@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
-from nexus_core.observe.outcome import EXPORT
+from nexus_core.observe.facts import EXPORT
 from nexus_core.observe.record import Headers, RequestRecord
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body

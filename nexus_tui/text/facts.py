@@ -6,7 +6,7 @@ import math
 from decimal import Decimal
 from typing import assert_never
 
-from nexus_core.observe.outcome import Fact, Unit
+from nexus_core.observe.facts import Fact, Unit
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, duration
 

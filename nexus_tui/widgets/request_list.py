@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from nexus_core.observe.outcome import SCREEN_LIST, Fact
+from nexus_core.observe.facts import SCREEN_LIST, Fact
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell

@@ -222,7 +222,6 @@ def open_files(nexus: NexusProcess) -> list[Path]:
 
 MOMENTS: dict[str, Callable[[NexusProcess], bool]] = {
     "at once": lambda _: True,
-    "the engine is there": lambda nexus: maps(nexus, "_http_parser"),
     "the ledger is open": lambda nexus: holds_open(nexus, "nexus.db"),
     "vocabularies load": lambda nexus: maps(nexus, "_tiktoken"),
 }

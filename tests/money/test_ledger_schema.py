@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, migrate
-from nexus_core.observe.outcome import LEDGER
+from nexus_core.observe.facts import LEDGER
 from tests.money.ledger_rows import row, stored
 from tests.money.test_ledger import ROOT, opened
-from tests.observe.test_outcome import FINISHED, OVER, over
+from tests.observe.test_facts import FINISHED, OVER, over
 
 
 def version_1(path: Path) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from nexus_core.observe.facts import LOG, reader
 from nexus_core.observe.log_ring import MAX_TEXT
-from nexus_core.observe.outcome import LOG, reader
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.request_line import (
     _JSON,
@@ -22,7 +22,7 @@ from nexus_core.observe.request_line import (
     log_fields,
     log_request,
 )
-from tests.observe.test_outcome import OVER
+from tests.observe.test_facts import OVER
 
 VALUES = reader(LOG)(OVER)
 

@@ -42,7 +42,7 @@ def test_a_key_is_cut_out_however_json_has_it(said: str) -> None:
 
 
 VALUES = st.one_of(
-    st.sampled_from((KEY, r"sk-a+b\/c_1", f"Bearer {KEY}; x", KEY[:5], KEY[5:], "\ud800", "\\u")),
+    st.sampled_from((KEY, r"sk-a+b\/c_1", f"Bearer {KEY}; x", KEY[:5], KEY[5:], "\\u")),
     st.text(max_size=5),
 )
 

@@ -191,6 +191,22 @@ async def test_a_stream_s_prompt_is_counted_while_the_backend_works(chars: int) 
 
 
 @pytest.mark.parametrize("chars", [SHORT, LONG])
+async def test_a_stream_does_not_wait_for_a_count_but_uses_it_at_its_end(chars: int) -> None:
+    counter = Counter(is_late=True)
+    request = asking(chars=chars, stream=True)
+    charge = charged(counting(counter), request)
+
+    async with asyncio.timeout(20):
+        await charge.counted(0.0)
+    told = charge.expected(None, 0.0)
+    counter.owed[0].set_result(EXACT)
+    settled = charge.settle(ReportedUsage(usage=None, is_whole=True), 0.0)
+
+    assert told == Cost(request.envelope.demand.prompt_tokens * NANO // 1000, "config")
+    assert (settled.usage, settled.counted) == (usage(42), CountMethod.EXACT)
+
+
+@pytest.mark.parametrize("chars", [SHORT, LONG])
 async def test_a_whole_answer_that_never_came_is_paid_by_an_estimate(chars: int) -> None:
     counter = Counter()
     charge = charged(counting(counter), asking(chars=chars))

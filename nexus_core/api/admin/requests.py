@@ -17,7 +17,7 @@ from nexus_core.control.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import as_json
-from nexus_core.observe.outcome import DETAIL, LISTED, Facts
+from nexus_core.observe.facts import DETAIL, LISTED, Facts
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import CAPACITY
 

@@ -13,8 +13,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from nexus_core.observe.events import Attempt
+from nexus_core.observe.facts import LOG, Unit
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_core.observe.outcome import LOG, Unit
 from nexus_core.observe.request_line import RequestLine, log_fields
 from nexus_core.types import CountMethod, PrivacyZone, RouteReason
 from nexus_tui.process.log_handlers import (

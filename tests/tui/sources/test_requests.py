@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from nexus_core.observe.outcome import DETAIL, LISTED
+from nexus_core.observe.facts import DETAIL, LISTED
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import CAPACITY, SCREEN_CAPACITY
 from nexus_tui.sources.local import LocalSource
 from nexus_tui.view.model import ViewModel
-from tests.observe.test_outcome import FINISHED, RECEIVED
+from tests.observe.test_facts import FINISHED, RECEIVED
 from tests.tui.fleet import STORIES, make_gateway, make_source, publish
 from tests.tui.sources.test_remote import linked
 from tests.tui.sources.test_remote import make_gateway as make_real_gateway

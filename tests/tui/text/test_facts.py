@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from nexus_core.observe.outcome import Fact, Unit
+from nexus_core.observe.facts import Fact, Unit
 from nexus_tui.text.facts import fact_text
 
 

@@ -17,7 +17,7 @@ from nexus_core.observe.events import (
     RequestRefused,
     TokenUsage,
 )
-from nexus_core.observe.outcome import (
+from nexus_core.observe.facts import (
     DETAIL,
     EXPORT,
     LEDGER,
