@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError
+from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError, UpstreamRequest
 from nexus_core.upstream.http1.answer import READ_AHEAD_BYTES
 from tests.faults.raw_server import CHUNKED, LAST_CHUNK, answer_bytes, chunk_bytes, head_bytes
 from tests.upstream.http1.backends import Backend, whole
@@ -66,6 +66,18 @@ async def test_blanks_around_a_value_are_no_part_of_it() -> None:
     await backend.say(OK + b"A: \t b c \t \r\nB:\r\nContent-Length: 0\r\n\r\n")
 
     assert (await asking).headers == (("a", "b c"), ("b", ""), ("content-length", "0"))
+
+
+async def test_the_answer_to_a_head_has_no_body_whatever_it_says() -> None:
+    backend = Backend()
+    request = UpstreamRequest("HEAD", "http://backend.test/", ())
+    asking = asyncio.ensure_future(backend.engine.send(request, connect_timeout_seconds=5))
+    await backend.say(OK + b"Content-Length: 100\r\n\r\n")
+    answer = await asking
+
+    assert dict(answer.headers)["content-length"] == "100"
+    assert await whole(answer) == b""
+    assert not await is_kept(backend)  # the parser would wait for it
 
 
 async def test_one_read_of_the_socket_is_one_piece() -> None:
