@@ -46,6 +46,7 @@ class Guard:
         self._clients = auth.api_keys
         admin = auth.admin_key
         self._admins = (ClientKey(name="admin", value=admin),) if admin else self._clients
+        self._is_keyless = not self._clients and not self._admins
 
     def admit(self, path: str, headers: RawHeaders) -> Caller:
         """Let a request in.
@@ -61,12 +62,12 @@ class Guard:
             InvalidRequestError: there are two Hosts.
         """
         told = [pair for pair in headers if pair[0] in _FROM_WHERE]
-        hosts = [value.decode("latin-1") for name, value in told if name == b"host"]
+        hosts = [value for name, value in told if name == b"host"]
         if len(hosts) > 1:
             raise InvalidRequestError("duplicate Host header", param="Host")
         if not self._clients:
-            _check_local(hosts[0] if hosts else "", told)
-        if path == _OPEN_PATH:
+            _check_local(hosts[0].decode("latin-1") if hosts else "", told)
+        if path == _OPEN_PATH or self._is_keyless:
             return _NAMELESS
         allowed, elsewhere = self._clients, self._admins
         if _is_admin(path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from itertools import chain
 from typing import Literal, NamedTuple, TypeAlias
 from urllib.parse import quote
 
@@ -64,32 +63,25 @@ class Block(NamedTuple):
     """Response headers, in their order."""
 
     pairs: tuple[tuple[bytes, bytes], ...]
-    lines: bytes  # the same as they are sent, each with its line end
+    lines: bytes  # the same as they are sent, a line each; after the last one no line end
 
 
-def block(*pairs: tuple[bytes, bytes]) -> Block:
-    """The block of these headers."""
-    return Block(pairs, b"".join([b"%b: %b\r\n" % pair for pair in pairs]))
-
-
-def joined(*blocks: Block) -> Block:
-    """One block after the other."""
-    pairs, lines = zip(*blocks, strict=True)
-    return Block(tuple(chain.from_iterable(pairs)), b"".join(lines))
-
-
-def nexus_headers(
-    request_id: str, selected: SelectedRoute | None, overhead_ms: float | None = None
+def answer_head(
+    first: RawHeaders,
+    request_id: str,
+    selected: SelectedRoute | None,
+    overhead_ms: float | None = None,
 ) -> Block:
-    """The X-Nexus-* response headers of an answer.
+    """The headers of an answer.
 
     Args:
+        first: what stands before Nexus's own; the list is used up.
         selected: None: no backend was reached.
         overhead_ms: None: the answer is Nexus's own.
     """
-    own_id = block((REQUEST_ID, request_id.encode()))
+    first.append((REQUEST_ID, request_id.encode()))
     if selected is None:
-        return own_id
+        return Block(tuple(first), _lines(first))
     backend = selected.backend
     route = _route_block(backend.name, backend.type, selected.reason, backend.zone, selected.model)
     last: RawHeaders = []
@@ -101,7 +93,14 @@ def nexus_headers(
         last.append((b"x-nexus-dropped-params", ", ".join(selected.dropped).encode()))
     if overhead_ms is not None:
         last.append((_OVERHEAD, b"%.1f" % overhead_ms))
-    return joined(own_id, route, block(*last))
+    lines = [_lines(first), route.lines]
+    if last:
+        lines.append(_lines(last))
+    return Block((*first, *route.pairs, *last), b"\r\n".join(lines))
+
+
+def _lines(pairs: Iterable[RawHeader]) -> bytes:
+    return b"\r\n".join([b": ".join(pair) for pair in pairs])
 
 
 @lru_cache(maxsize=1024)
@@ -109,13 +108,14 @@ def _route_block(
     backend: str, kind: BackendType, reason: RouteReason, zone: PrivacyZone, model: str
 ) -> Block:
     """What all answers by this route have in common."""
-    return block(
+    pairs = (
         (b"x-nexus-backend", backend.encode()),
         (b"x-nexus-backend-type", kind.location.encode()),
         (b"x-nexus-route-reason", reason.value.encode()),
         (b"x-nexus-privacy-zone", zone.value.encode()),
         (b"x-nexus-model", quote(model, safe="/:@+,;=~ ()[]").encode()),
     )
+    return Block(pairs, _lines(pairs))
 
 
 def shown_cost(cost: Cost) -> str:
@@ -129,7 +129,7 @@ def shown_cost(cost: Cost) -> str:
     return f"${micro_usd // 1_000_000}.{micro_usd % 1_000_000:06d}"
 
 
-def passed_headers(upstream: Headers) -> RawHeaders:
+def passed_headers(upstream: Headers) -> dict[bytes, bytes]:
     """Response headers of a backend that pass, by allow-list; the first of each name."""
     passed: dict[bytes, bytes] = {}
     for name, value in upstream:
@@ -137,7 +137,7 @@ def passed_headers(upstream: Headers) -> RawHeaders:
         if known is not None and known not in passed:
             is_plain = value.isascii() and value.isprintable()
             passed[known] = (value if is_plain else _UNSAFE.sub("?", value)).encode()
-    return list(passed.items())
+    return passed
 
 
 @lru_cache(maxsize=512)
@@ -182,7 +182,7 @@ def read_hints(headers: RawHeaders, backends: Collection[str]) -> RoutingHints:
     """
     told: dict[str, list[str]] = {}
     for name, value in headers:
-        if name.startswith(b"x-nexus-"):
+        if name >= b"x-nexus-" and name.startswith(b"x-nexus-"):  # few are worth the second look
             told.setdefault(name.decode("latin-1"), []).append(value.decode("latin-1").strip())
     if not told:
         return NO_HINTS

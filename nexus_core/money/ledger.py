@@ -131,11 +131,13 @@ class Ledger:
     # The writer's thread ----------------------------------------------------------------------
 
     def _run(self, path: Path) -> None:
+        is_behind = False
         while True:
             if not self._batch:
                 self._has_work.wait()
-            is_closing = self._closing.wait(BATCH_SECONDS)  # more rows may come meanwhile
-            self._gather()
+            # More rows may come meanwhile; those that did not fit into a batch have waited enough.
+            is_closing = self._closing.wait(0 if is_behind else BATCH_SECONDS)
+            is_behind = self._gather() and self.problem is None
             self._attempt(self._write, path)
             # While it is closing, what fails has no second chance.
             if is_closing and (self.problem is not None or not self._rows):
@@ -145,13 +147,14 @@ class Ledger:
         if self._lock_file is not None:
             os.close(self._lock_file)  # and so gives the lock back
 
-    def _gather(self) -> None:
-        """Fill the batch; rows that do not fit are there for the next one."""
+    def _gather(self) -> bool:
+        """Fill the batch; whether there are rows that did not fit."""
         self._has_work.clear()  # before looking: a row that comes now is announced again
         while self._rows and len(self._batch) < _BATCH_ROWS:
             self._batch.append(self._rows.popleft())
         if self._rows:
             self._has_work.set()
+        return bool(self._rows)
 
     def _attempt(self, work: Callable[[Path], None], path: Path) -> None:
         """Do it, or say once why it can't be done."""

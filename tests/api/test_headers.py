@@ -4,8 +4,8 @@ from hypothesis import strategies as st
 
 from nexus_core.api.headers import (
     _shared,
+    answer_head,
     masked_headers,
-    nexus_headers,
     passed_headers,
     read_hints,
     shown_cost,
@@ -93,9 +93,10 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
     backend = snapshot("openai", type=BackendType.OPENAI, zone=PrivacyZone.OPEN)
     selected = SelectedRoute(backend, "gpt-4o", RouteReason.BACKEND_FAILOVER)
 
-    told = nexus_headers("id1", selected)
+    told = answer_head([(b"a", b"b")], "id1", selected)
 
     assert told.pairs == (
+        (b"a", b"b"),
         (b"x-nexus-request-id", b"id1"),
         (b"x-nexus-backend", b"openai"),
         (b"x-nexus-backend-type", b"cloud"),
@@ -103,7 +104,7 @@ def test_the_response_headers_tell_where_the_answer_came_from() -> None:
         (b"x-nexus-privacy-zone", b"open"),
         (b"x-nexus-model", b"gpt-4o"),
     )
-    assert told.lines == b"".join(b"%b: %b\r\n" % pair for pair in told.pairs)
+    assert told.lines == b"\r\n".join(b"%b: %b" % pair for pair in told.pairs)
 
 
 def test_what_is_known_of_one_answer_follows_its_route() -> None:
@@ -116,7 +117,7 @@ def test_what_is_known_of_one_answer_follows_its_route() -> None:
         budget=BudgetStatus.SOFT_LIMIT,
     )
 
-    told = nexus_headers("id1", selected, overhead_ms=0.25)
+    told = answer_head([], "id1", selected, overhead_ms=0.25)
 
     assert told.pairs[6:] == (
         (b"x-nexus-cost-estimated", b"$0.004200"),
@@ -124,7 +125,7 @@ def test_what_is_known_of_one_answer_follows_its_route() -> None:
         (b"x-nexus-dropped-params", b"top_p, seed"),
         (b"x-nexus-overhead-ms", b"0.2"),
     )
-    assert told.lines.endswith(b"x-nexus-overhead-ms: 0.2\r\n")
+    assert told.lines.endswith(b"x-nexus-dropped-params: top_p, seed\r\nx-nexus-overhead-ms: 0.2")
 
 
 @given(st.integers(0, 10**15))
@@ -144,7 +145,7 @@ def test_a_cost_is_rounded_as_decimal_rounds_it(nano_usd: int) -> None:
 def test_a_hostile_model_name_stays_one_plain_header(model: str) -> None:
     selected = SelectedRoute(snapshot(), model, RouteReason.CAPABILITY_MATCH)
 
-    value = dict(nexus_headers("i", selected).pairs)[b"x-nexus-model"]
+    value = dict(answer_head([], "i", selected).pairs)[b"x-nexus-model"]
 
     assert all(0x20 <= byte < 0x7F for byte in value)
 
@@ -166,7 +167,7 @@ def test_upstream_headers_pass_by_allow_list() -> None:
         ("x-ratelimit-\r\nx-evil", "1"),
     )
 
-    assert passed_headers(upstream) == [
+    assert list(passed_headers(upstream).items()) == [
         (b"content-type", b"text/event-stream"),
         (b"retry-after", b"7"),
         (b"x-ratelimit-remaining-requests", b"1?"),

@@ -385,3 +385,16 @@ def test_two_ledgers_in_one_process_are_told_apart_as_well(tmp_path: Path) -> No
 
 def test_a_batch_is_shorter_than_the_second_that_may_be_lost() -> None:
     assert BATCH_SECONDS < 1
+
+
+def test_rows_that_do_not_fit_into_a_batch_are_in_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger_module, "_BATCH_ROWS", 1)
+
+    with opened(tmp_path / "n.db") as ledger:
+        began = time.monotonic()
+        for _ in range(10):
+            ledger.append(PLAIN)
+        wait_until(lambda: len(stored(tmp_path / "n.db")) == 10)
+        assert time.monotonic() - began < 9 * BATCH_SECONDS  # no wait for each

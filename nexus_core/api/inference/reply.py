@@ -8,10 +8,8 @@ from nexus_core.api.errors import error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     Block,
-    block,
-    joined,
+    answer_head,
     masked_headers,
-    nexus_headers,
     passed_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
@@ -30,7 +28,7 @@ class ClientReply(ABC):
         self._dialect = arrival.asked.dialect
         self._request_id = arrival.request_id
         self._is_stream = False
-        self._last = b"\n\n"  # of the body, what was sent last
+        self._last = b"\n\n"  # of a stream, what was sent last
         self.has_begun = False  # the client may have seen a part of it
         self.is_finished = False
 
@@ -38,18 +36,14 @@ class ClientReply(ABC):
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
         """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
-        first = passed_headers(upstream)
-        label = b""
-        for name, value in first:
-            if name == b"content-type":
-                label = value
+        passed = passed_headers(upstream)
+        first = list(passed.items())
         self._is_stream = length is None
         if length is not None:
             first.append((b"content-length", b"%d" % length))
-        if label.startswith(self._dialect.stream_type.encode()):
+        if passed.get(b"content-type", b"").startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
-        own = nexus_headers(self._request_id, selected, selected.overhead_ms)
-        head = joined(block(*first), own)
+        head = answer_head(first, self._request_id, selected, selected.overhead_ms)
         self._begin(status, head, is_endless=length is None)
         return masked_headers(head.pairs)
 
@@ -65,12 +59,13 @@ class ClientReply(ABC):
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         body = self._dialect.error(error)
-        shown = joined(block(*error_headers(error)), nexus_headers(self._request_id, selected))
-        head = joined(shown, block((b"content-length", b"%d" % len(body))))
+        pairs, lines = answer_head(error_headers(error), self._request_id, selected)
+        size = b"%d" % len(body)
+        head = Block((*pairs, (b"content-length", size)), lines + b"\r\ncontent-length: " + size)
         self._begin(error.status, head, is_endless=False)
         self.send(body)
         self.finish()
-        return masked_headers(shown.pairs)
+        return masked_headers(pairs)
 
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_core.api.app import FrontDoor
+from nexus_core.api.asgi.messages import Application
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.listen.connections import Connections
 from nexus_core.api.listen.wire_reply import WireReply
@@ -26,6 +28,8 @@ class InferenceProtocol(HttpToolsProtocol):
     Expect, a chunked or compressed body, a request that came before the last one was answered.
     """
 
+    app: Application
+    parser: httptools.HttpRequestParser
     server_state: Connections
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -91,7 +95,7 @@ class InferenceProtocol(HttpToolsProtocol):
             if serving is not None:
                 serving.cancel()
         if isinstance(self.cycle, WireReply):
-            self.cycle = None  # nothing of it waits for uvicorn
+            self.cycle = None  # pyright: ignore[reportAttributeAccessIssue]  # nothing waits for it
         super().connection_lost(exc)
 
     def _let_in(self) -> Arrival | None:
@@ -126,7 +130,8 @@ class InferenceProtocol(HttpToolsProtocol):
             await door.completions.serve(arrival, body, reply)
         except Exception as error:  # noqa: BLE001 - the outermost edge
             door.refusals.log_failure(error, arrival.path, arrival.request_id)
-            self.transport.close()
         finally:
             if (task := asyncio.current_task()) is not None:
                 self.tasks.discard(task)
+            if not reply.response_complete:
+                self.transport.close()  # what is cut off must not look whole

@@ -82,7 +82,7 @@ class WireReply(ClientReply):
                 STATUS_LINE[status],
                 self._common_lines,
                 head.lines,
-                b"" if self.keep_alive else b"connection: close\r\n",
+                b"\r\n" if self.keep_alive else b"\r\nconnection: close\r\n",
                 b"transfer-encoding: chunked\r\n\r\n" if is_endless else b"\r\n",
             )
         )
@@ -91,8 +91,10 @@ class WireReply(ClientReply):
         """Write a part of the body."""
         if not data:
             return  # an empty chunk would be the last one
-        self._last = data
-        self._write(b"%x\r\n%b\r\n" % (len(data), data) if self._is_chunked else data)
+        if self._is_chunked:
+            self._last = data
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        self._write(data)
 
     async def drain(self) -> None:
         """Return when the client has read most of what was written."""
@@ -107,6 +109,7 @@ class WireReply(ClientReply):
             self._write(b"0\r\n\r\n")
         elif self._head:
             self._write(b"")
+        self._last = b""  # an idle connection keeps its last reply
         self.response_complete = True
         if not self.keep_alive:
             self._transport.close()

@@ -276,6 +276,21 @@ async def test_a_failure_of_nexus_before_the_answer_is_a_500_that_names_its_requ
     assert failures[0].exc_info
 
 
+async def test_a_request_that_is_left_without_an_answer_ends_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As one that is cancelled, when the time to shut down is over."""
+
+    async def leave(*_: object) -> None:
+        return
+
+    monkeypatch.setattr(Forwarder, "forward", leave)
+    async with running() as nexus:
+        answer = await talk(port_of(nexus), post())
+
+    assert answer == b""
+
+
 async def test_a_failure_of_nexus_inside_an_answer_cuts_it_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
