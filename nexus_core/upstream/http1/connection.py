@@ -17,7 +17,7 @@ from nexus_core.upstream.http1.request_head import Origin, RequestHead
 
 _AT_ONCE_BYTES = 64 * 1024  # of a request that is written in one go; more of it in such parts
 # How every answer begins; the parser itself would take RTSP's, too, and a reason without a space.
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r\n]")
 _STATUS_BYTES = 13
 _BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
@@ -63,6 +63,11 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []  # of the body, out of one read of the socket
         self.on_body = self._pieces.append
         self._parser = httptools.HttpResponseParser(self)
+        # Old and home-made servers write so, and nothing else is meant by it: RFC 9112, sections
+        # 2.2 and 7.1.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
 
     # Its user
 
@@ -226,16 +231,16 @@ class Connection(asyncio.Protocol):
         """Pass on the head, which is whole; where it is not to be taken, `_refusal` says why."""
         headers: list[tuple[str, str]] = []
         size = 0
-        is_framed = self._status in _NO_BODY
+        is_framed, is_chunked = self._status in _NO_BODY, False
         for raw, value in self._head:
             name = _names.get(raw) or _lower(raw)
             text = value.decode("latin-1").rstrip(" \t")
             headers.append((name, text))
             size += len(raw) + len(value) + 4
             if name == "transfer-encoding":
-                is_framed = True
-                if text.lower() != "chunked":
+                if is_chunked or text.lower() != "chunked":
                     self._refusal = wording.not_http("an unknown Transfer-Encoding")
+                is_framed = is_chunked = True
             elif name == "content-length":
                 is_framed = True
         self._head.clear()
