@@ -61,7 +61,7 @@ class Scale:
     starts: int
 
 
-QUICK = Scale(Effort(3, 1), Effort(1, 3), 6, 200, 4_000, 3)
+QUICK = Scale(Effort(2, 1), Effort(1, 1), 6, 200, 4_000, 2)
 FULL = Scale(Effort(5, 4), Effort(3, 4), 12, 1_000, 30_000, 9)
 
 
@@ -201,7 +201,7 @@ def dashboard(bench: Bench, effort: Effort) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--quick", action="store_true", help="about a minute, and rougher")
+    parser.add_argument("--quick", action="store_true", help="rough, in about a minute")
     parser.add_argument("--requests", type=int, help="for the growth of memory")
     parser.add_argument("--only", default=",".join(PARTS), help="some of these, with commas")
     asked = parser.parse_args()

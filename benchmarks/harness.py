@@ -183,7 +183,7 @@ def derived(side: Side, bare: Side) -> dict[str, float]:
 
 
 def report(sides: list[Side], loads: list[Load]) -> None:
-    print(f"{'CPU us of the thread':22}" + "".join(f"{side.name:>14}" for side in sides))
+    print(f"{'CPU us of the thread':22}" + "".join(f" {side.name:>13}" for side in sides))
     for load in loads:
         cells = (
             f"{side.cpu[load.name]:14.1f}" if load.name in side.cpu else " " * 14 for side in sides

@@ -230,14 +230,14 @@ class Budget:
             self._reserved.pop(client, None)
         for account in self._accounts(client):
             account.reserved += nano_usd
-            if account.status is not account.reported:
+            if account.limit is not None and account.status is not account.reported:
                 self._may_have_changed = True
 
     def _spend(self, client: str | None, nano_usd: int) -> None:
         self._spent[client] += nano_usd
         for account in self._accounts(client):
             account.spent += nano_usd
-            if account.status is not account.reported:
+            if account.limit is not None and account.status is not account.reported:
                 self._may_have_changed = True
 
     def _account(self, limit_usd: float | None) -> _Account:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _FOR_IMPORTS = 8  # descriptors
 _PER_MTOK = Decimal(1_000_000)
 # The list has no date of its own; its remarks say when prices were looked up.
-_CHECKED = re.compile(r"\b(?:checked|verified|as of|updated)\b[^.;]{0,40}?(20\d\d-\d\d-\d\d)", re.I)
+_CHECKED = r"(?i)\b(?:checked|verified|as of|updated)\b[^.;]{0,40}?(20\d\d-\d\d-\d\d)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +117,7 @@ def _checked_on(providers: Iterable[Provider]) -> str:
     days: list[str] = []
     for provider in providers:
         remarks = [provider.price_comments, *(model.price_comments for model in provider.models)]
-        days += [day for remark in remarks for day in _CHECKED.findall(remark or "")]
+        days += [day for remark in remarks for day in re.findall(_CHECKED, remark or "")]
     return max(days, default="undated")
 
 

@@ -37,23 +37,19 @@ class PassedStream:
     def read(self, data: bytes) -> bytes:
         """What these bytes are for the client: the lines that are whole with them."""
         if self.unfinished:
-            data = self.unfinished + data
+            data, self.unfinished = self.unfinished + data, b""
         if data.endswith(self._line_end):
-            self.unfinished = b""
-            return self._pass(data)
+            return self._reader.read(self._keys.cut(data) if self._keys.has_key else data)
         end = data.rfind(self._line_end) + 1
         if not end and len(data) > _MAX_LINE_BYTES:
             end = len(data) - self._keys.longest  # in which a key may have begun
         self.unfinished = data[end:]
-        return self._pass(data[:end]) if end else b""
+        return self._reader.read(self._keys.cut(data[:end])) if end else b""
 
     def finish(self) -> bytes:
         """The last line, if it has no end."""
         data, self.unfinished = self.unfinished, b""
-        return self._pass(data) if data else b""
-
-    def _pass(self, lines: bytes) -> bytes:
-        return self._reader.read(self._keys.cut(lines) if self._keys.has_key else lines)
+        return self._reader.read(self._keys.cut(data)) if data else b""
 
     # What is known of it -----------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from nexus_core.types import JsonObject, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 
 _MAX_ERROR_BYTES = 1024 * 1024
+_written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", f"{MEDIA_TYPE}; charset=utf-8")
 
@@ -29,7 +30,7 @@ def dump_body(body: JsonObject) -> bytes:
             can't hold: 1e999 is read as infinity.
     """
     try:
-        return json.dumps(body, separators=(",", ":"), allow_nan=False).encode()
+        return _written(body).encode()
     except RecursionError as error:
         raise InvalidRequestError("the body is nested too deep") from error
     except ValueError as error:

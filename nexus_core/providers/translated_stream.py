@@ -210,7 +210,10 @@ class TranslatedStream:
         try:
             for event in events:
                 piece = feed_delta(event)
-                made.append(self._translate_one(event) if piece is None else piece)
+                if piece is not None:
+                    made.append(piece)
+                    continue
+                made.append(self._translate_one(event))
                 if self.is_ended:
                     break
         except StreamFailedError as error:

@@ -53,7 +53,8 @@ class Charge:
 
     __slots__ = (
         *("_cost_tracker", "_count", "_counting", "_estimate", "_is_streaming", "_model"),
-        *("_priced", "_reading", "_request", "_reservation", "_soon", "is_cloud"),
+        *("_priced", "_reading", "_request", "_reservation", "_soon", "_told", "_told_of"),
+        "is_cloud",
     )
 
     def __init__(
@@ -75,6 +76,8 @@ class Charge:
         self._counting: asyncio.Future[TokenCount] | None = None
         self._reservation: Reservation | None = None
         self._estimate: Cost | None = None
+        self._told: Cost | None = None  # what a header said that it costs,
+        self._told_of: ReportedUsage | None = None  # and of which answer
         self._priced: PricedModel | None = None
         self.is_cloud = backend.type.is_cloud  # else it costs nothing, and nothing is reserved
         if self.is_cloud:
@@ -157,7 +160,9 @@ class Charge:
         if not self.is_cloud:
             return None
         if reported is not None and reported.usage is not None:
-            return self._cost(reported.usage, at, reported.service_tier)
+            self._told = cost = self._cost(reported.usage, at, reported.service_tier)
+            self._told_of = reported
+            return cost
         return self._estimate
 
     def drop(self, at: float) -> None:
@@ -188,7 +193,8 @@ class Charge:
             self._cost_tracker.averages.observe(self._model, each)
         cost, saving, asked = None, None, self._request.envelope.model
         if self.is_cloud:
-            cost = self._cost(usage, at, reported.service_tier)
+            is_told = reported is self._told_of and usage is reported.usage
+            cost = self._told if is_told else self._cost(usage, at, reported.service_tier)
             self._pay(cost, at)
         elif asked != self._model:
             saving = savings(self._cost_tracker.prices, asked, self._model, usage, at=at)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from nexus_core.tokens.images import image_tokens
 from nexus_core.tokens.vocabularies import Tokenizers
@@ -37,8 +37,7 @@ _OTHER_AUDIO_BYTES_PER_SECOND = 16_000  # 128 kbit/s
 _FILE_BYTES_PER_TOKEN = 16  # a guess for PDFs: layout and fonts are not text
 
 
-@dataclass(frozen=True, slots=True)
-class _Family:
+class _Family(NamedTuple):
     """How a model's tokens are counted."""
 
     encoding: str | None  # None: no vocabulary ships for it
@@ -48,35 +47,32 @@ class _Family:
 
 
 # The first that matches the model's name counts.
-_FAMILIES: tuple[tuple[re.Pattern[str], _Family], ...] = tuple(
-    (re.compile(pattern), family)
-    for pattern, family in (
-        (r"gpt-oss", _Family("o200k_base")),  # its words are the same, its framing is not
-        (
-            r"(ft:)?(gpt-4o|chatgpt-4o|gpt-4\.[15])",
-            _Family("o200k_base", is_text_exact=True, is_chat_exact=True),
-        ),
-        (
-            r"(ft:)?gpt-(4|3\.5|35)(?![.\d])",
-            _Family("cl100k_base", is_text_exact=True, is_chat_exact=True),
-        ),
-        (
-            r"text-embedding-(3-|ada-002)|(ft:)?(davinci|babbage)-002",
-            _Family("cl100k_base", is_text_exact=True),
-        ),
-        # Reasoning models are billed a token or two beside the published framing.
-        (r"(ft:)?(gpt-5|o[134](-|$))", _Family("o200k_base", is_text_exact=True)),
-        (r"(ft:)?(gpt-|chatgpt-|o\d)", _Family("o200k_base")),  # newer: as the newest known
-        # Anthropic: about 3.5 characters of English a token, and 30% more tokens since Opus 4.7.
-        # https://platform.claude.com/docs/en/about-claude/glossary#tokens
-        (
-            r"claude-([23]|instant|(opus|sonnet|haiku)-4(-[0-6])?(-20\d{6})?$)",
-            _Family(None, bytes_per_token=3.5),
-        ),
-        (r"claude", _Family(None, bytes_per_token=2.7)),
-        # Google: a token is about four characters. https://ai.google.dev/gemini-api/docs/tokens
-        (r"", _Family(None)),
-    )
+_FAMILIES: tuple[tuple[str, _Family], ...] = (
+    (r"gpt-oss", _Family("o200k_base")),  # its words are the same, its framing is not
+    (
+        r"(ft:)?(gpt-4o|chatgpt-4o|gpt-4\.[15])",
+        _Family("o200k_base", is_text_exact=True, is_chat_exact=True),
+    ),
+    (
+        r"(ft:)?gpt-(4|3\.5|35)(?![.\d])",
+        _Family("cl100k_base", is_text_exact=True, is_chat_exact=True),
+    ),
+    (
+        r"text-embedding-(3-|ada-002)|(ft:)?(davinci|babbage)-002",
+        _Family("cl100k_base", is_text_exact=True),
+    ),
+    # Reasoning models are billed a token or two beside the published framing.
+    (r"(ft:)?(gpt-5|o[134](-|$))", _Family("o200k_base", is_text_exact=True)),
+    (r"(ft:)?(gpt-|chatgpt-|o\d)", _Family("o200k_base")),  # newer: as the newest known
+    # Anthropic: about 3.5 characters of English a token, and 30% more tokens since Opus 4.7.
+    # https://platform.claude.com/docs/en/about-claude/glossary#tokens
+    (
+        r"claude-([23]|instant|(opus|sonnet|haiku)-4(-[0-6])?(-20\d{6})?$)",
+        _Family(None, bytes_per_token=3.5),
+    ),
+    (r"claude", _Family(None, bytes_per_token=2.7)),
+    # Google: a token is about four characters. https://ai.google.dev/gemini-api/docs/tokens
+    (r"", _Family(None)),
 )
 
 
@@ -118,7 +114,7 @@ _NOTHING_LOADED = Tokenizers()
 @lru_cache(maxsize=1024)
 def _family(model: str) -> _Family:
     name = model.rpartition("/")[2].lower()
-    return next(family for pattern, family in _FAMILIES if pattern.match(name))
+    return next(family for pattern, family in _FAMILIES if re.match(pattern, name))
 
 
 class _Counter:

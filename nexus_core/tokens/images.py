@@ -14,10 +14,10 @@ _UNKNOWN_SIZE = (1024, 1024)  # an image behind a URL, or in a format that is no
 # OpenAI's tokens for every image, and for each tile of 512 pixels.
 # https://platform.openai.com/docs/guides/images-vision#calculating-costs
 _TILES = (
-    (re.compile(r"gpt-4o-mini"), 2833, 5667),
-    (re.compile(r"gpt-5"), 70, 140),
-    (re.compile(r"o[13](-|$)"), 75, 150),
-    (re.compile(r""), 85, 170),
+    (r"gpt-4o-mini", 2833, 5667),
+    (r"gpt-5", 70, 140),
+    (r"o[13](-|$)", 75, 150),
+    (r"", 85, 170),
 )
 _LONGEST, _SHORTEST, _TILE = 2048, 768, 512
 
@@ -46,7 +46,7 @@ def image_tokens(model: str, image: PromptImage) -> int:
 
 
 def _openai_tokens(name: str, width: int, height: int, *, is_low: bool) -> int:
-    base, per_tile = next((b, t) for pattern, b, t in _TILES if pattern.match(name))
+    base, per_tile = next((b, t) for pattern, b, t in _TILES if re.match(pattern, name))
     if is_low:
         return base
     scale = min(1.0, _LONGEST / max(width, height))

@@ -6,9 +6,8 @@ import base64
 import hashlib
 import re
 import threading
-from dataclasses import dataclass
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from nexus_core import descriptors
 from nexus_core.types import CountMethod, TokenCount
@@ -30,8 +29,7 @@ _CAPITALS = r"\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}"
 _SHORTENED = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
 
 
-@dataclass(frozen=True, slots=True)
-class _Vocabulary:
+class _Vocabulary(NamedTuple):
     """What tiktoken needs to know beside the file; as in its own `openai_public`."""
 
     name: str

@@ -17,14 +17,16 @@ from nexus_core.observe.request_line import (
     _JSON,
     _MAX_TEMPLATES,
     _PRETTY,
+    LOGGED,
     LineHandler,
     RequestLine,
     log_fields,
     log_request,
 )
+from nexus_core.types import Cost
 from tests.observe.test_facts import OVER
 
-VALUES = reader(LOG)(OVER)
+VALUES = reader(LOGGED)(OVER)
 
 
 def with_values(**values: Any) -> tuple[Any, ...]:
@@ -160,6 +162,16 @@ def test_times_are_written_as_json_has_them_rounded(ms: float) -> None:
 
     assert f" total_ms={expected} " in f"{_PRETTY.write(with_values(total_ms=ms))} "
     assert f'"total_ms": {expected}, ' in _JSON.write(with_values(total_ms=ms))
+
+
+@given(st.integers(0, 10**17))
+def test_dollars_are_the_floats_nearest_to_them(nano_usd: int) -> None:
+    values = with_values(cost_usd=nano_usd)
+
+    usd = float(Cost(nano_usd, "config").usd)
+
+    assert log_fields(values)["cost_usd"] == usd
+    assert json.loads(f"{{{_JSON.write(values)}}}")["cost_usd"] == usd
 
 
 def test_lines_that_differ_in_what_recurs_are_not_mixed_up() -> None:

@@ -11,9 +11,9 @@ from nexus_core.proxy.deadlines import Deadlines
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.routing.router import route
-from nexus_core.upstream.base import UpstreamConnectError
+from nexus_core.upstream.base import UpstreamConnectError, UpstreamProtocolError
 from tests.proxy.fakes import RecordingReply, ScriptedResponse
-from tests.proxy.test_forward import ScriptedAgent, World, request, whole
+from tests.proxy.test_forward import SAID, STREAM, ScriptedAgent, World, request, whole
 
 
 def attempt(world: World, number: int = 1) -> Attempt:
@@ -71,3 +71,22 @@ async def test_the_slot_is_given_back_when_the_client_leaves() -> None:
             await attempt(world).run()
 
     assert world.registry.snapshot("a").in_flight == 0
+
+
+@pytest.mark.parametrize(
+    ("parts", "is_read"),
+    [
+        ((STREAM,), True),
+        ((SAID, UpstreamProtocolError("reset")), False),
+        ((SAID, b"data: [DONE]"), False),
+    ],
+)
+async def test_a_connection_may_be_used_again_after_the_end_mark(
+    parts: tuple[bytes | Exception, ...], is_read: bool
+) -> None:
+    response = ScriptedResponse(*parts)
+
+    await World(ScriptedAgent("a", response)).ask(stream=True)
+
+    assert response.closed
+    assert response.is_wholly_read is is_read

@@ -362,25 +362,6 @@ async def test_ending_all_closes_streams_with_an_error_event() -> None:
     world.finished()
 
 
-@pytest.mark.parametrize(
-    ("parts", "is_read"),
-    [
-        ((STREAM,), True),
-        ((SAID, UpstreamProtocolError("reset")), False),
-        ((SAID, b"data: [DONE]"), False),
-    ],
-)
-async def test_a_connection_may_be_used_again_after_the_end_mark(
-    parts: tuple[bytes | Exception, ...], is_read: bool
-) -> None:
-    response = ScriptedResponse(*parts)
-
-    await World(ScriptedAgent("a", response)).ask(stream=True)
-
-    assert response.closed
-    assert response.is_wholly_read is is_read
-
-
 async def test_what_is_ending_already_can_be_ended_again() -> None:
     closing, may_close = asyncio.Event(), asyncio.Event()
 

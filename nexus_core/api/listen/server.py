@@ -156,7 +156,8 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-# In that order: Http1Protocol feeds the parser itself, in uvicorn's stead.
+# In that order: each passes on what it was told; Http1Protocol feeds the parser in uvicorn's stead,
+# and what InferenceProtocol does not serve itself goes on to uvicorn and ASGI.
 class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
     """HTTP protocol with limits on the time and size of request headers.
 

@@ -139,21 +139,25 @@ class AnthropicStream:
         None for any other one, which is for `feed`. Both give the same.
         """
         delta = read_delta(event)
-        block = None if delta is None else self._blocks.get(delta.index)
-        if delta is None or block is None or block.frame is None or self.is_complete:
+        if delta is None or self.is_complete:
             return None
-        is_text = isinstance(delta.delta, TextDelta)
-        if is_text is not (block.kind == "text"):
+        block, change = self._blocks.get(delta.index), delta.delta
+        if block is None or (frame := block.frame) is None:
             return None
-        piece = delta.delta.text if isinstance(delta.delta, TextDelta) else delta.delta.partial_json
-        if not piece:
-            return b""
-        if is_text:
+        if isinstance(change, TextDelta):
+            if block.kind != "text":
+                return None
+            piece = change.text
             self._text_chars += len(piece)
         else:
-            block.has_arguments = True
-        made = block.frame.around(piece)
-        self.text_bytes += len(made) - block.frame.size
+            if block.kind == "text":
+                return None
+            piece = change.partial_json
+            block.has_arguments = block.has_arguments or piece != ""
+        if not piece:
+            return b""
+        made = frame.around(piece)
+        self.text_bytes += len(made) - frame.size
         return made
 
     def _start(self, data: JsonObject) -> list[JsonObject]:

@@ -18,7 +18,7 @@ class ChunkFrame:
     So nothing has to be looked for in it: no usage, no error, no end.
     """
 
-    __slots__ = ("_after", "_before", "_is_padded", "_separator")
+    __slots__ = ("_after", "_before", "_between", "_end", "_is_padded", "_separator")
 
     def __init__(self, before: bytes, after: bytes, separator: bytes, *, is_padded: bool) -> None:
         """`after` begins with the text's quotation mark; it ends with that of the padding."""
@@ -26,6 +26,8 @@ class ChunkFrame:
         self._after = after
         self._separator = separator
         self._is_padded = is_padded
+        self._end = after + separator
+        self._between = self._end + before  # one text and the next
 
     @classmethod
     def of_last(cls, lines: bytes) -> ChunkFrame | None:
@@ -49,6 +51,9 @@ class ChunkFrame:
 
     def text_bytes(self, lines: bytes) -> int | None:
         """Bytes of text in whole events; None if there is anything else but this frame's events."""
+        size = self._plain_bytes(lines)
+        if size is not None:
+            return size
         events = lines.split(self._separator)
         if events.pop():
             return None
@@ -70,3 +75,13 @@ class ChunkFrame:
                 return None
             size += end - start
         return size - 3 * lines.count(b"\\u") if b"\\" in lines else size
+
+    def _plain_bytes(self, lines: bytes) -> int | None:
+        """The same where no text has an escape and none is padded; None if that is not so."""
+        before, end = self._before, self._end
+        if self._is_padded or not lines.startswith(before) or not lines.endswith(end):
+            return None
+        texts = b"".join(lines[len(before) : -len(end)].split(self._between))
+        if b'"' in texts or b"\\" in texts or b"\n" in texts:
+            return None  # something else stands between two of them, or within one
+        return len(texts) if len(lines) >= len(before) + len(end) else None

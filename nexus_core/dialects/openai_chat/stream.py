@@ -23,6 +23,7 @@ _DONE_LAST = (b"\ndata: [DONE]", b"\ndata:[DONE]")  # where it nearly always sta
 # What may hold a usage; `"usage": null`, which some send with every chunk, does not.
 _REPORTED = re.compile(rb'"usage"\s*:\s*\{|"timings"\s*:\s*\{|eval_count"\s*:\s*\d')
 _MAX_FRAMES = 16  # of one stream: most have one, or one for each kind of text
+_LONG_READ = 2048  # bytes; of many events
 _EVENT_ENDS = (b"\n\n", b"\n\r\n", b"\r\r")
 
 
@@ -96,6 +97,11 @@ class ChatStreamReader:
 
     def read(self, lines: bytes) -> bytes:
         """Read whole lines, already without the key; gives the bytes for the client."""
+        if len(lines) < _LONG_READ:
+            return self._read(lines)
+        return b"".join([self._read(part) for part in _parts(lines)])
+
+    def _read(self, lines: bytes) -> bytes:
         if self._frame is not None and not self._is_amid:
             size = self._frame.text_bytes(lines)
             if size is not None:
@@ -174,3 +180,18 @@ class ChatStreamReader:
         except ValueError:
             return None
         return reported_error(fields, self._event or "message")
+
+
+def _parts(lines: bytes) -> tuple[bytes, ...]:
+    """Many events in three parts: two events, those between, and three.
+
+    What is no text comes at the beginning and at the end of a stream, so that those between need no
+    close look. One part where the events are not easily told apart.
+    """
+    after = lines.find(b"\n\n", lines.find(b"\n\n") + 2) + 2
+    before = len(lines) - 2
+    for _ in range(3):
+        before = lines.rfind(b"\n\n", after, before)
+    if after < 4 or before < 0 or not lines.endswith(b"\n\n"):
+        return (lines,)
+    return lines[:after], lines[after : before + 2], lines[before + 2 :]

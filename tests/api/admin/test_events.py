@@ -353,7 +353,9 @@ def _bytes_waiting_to_be_sent() -> int:
 
     from nexus_core.api.listen.server import BoundedHttpProtocol
 
+    gc.unfreeze()  # of what was there when something was imported
     found = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol)]
+    gc.freeze()
     assert found
     held = [one.transport.get_write_buffer_size() for one in found if one.transport]
     return sum(held)

@@ -109,6 +109,17 @@ class CloseReader(ChatStreamReader):
         pass
 
 
+def seen(reader: ChatStreamReader) -> tuple[object, ...]:
+    return (
+        reader.usage,
+        reader.report,
+        reader.is_ended,
+        reader.is_complete,
+        reader.is_between_events,
+        reader.unreported_bytes,
+    )
+
+
 @given(events=st.lists(st.sampled_from(EVENTS), max_size=12), data=st.data(), hides=st.booleans())
 def test_a_reader_with_frames_sees_what_a_close_one_sees(
     events: list[bytes], data: st.DataObject, hides: bool
@@ -120,6 +131,22 @@ def test_a_reader_with_frames_sees_what_a_close_one_sees(
         read, lines = b"".join(lines[:count]), lines[count:]
 
         assert quick.read(read) == close.read(read)
-        for name in ("usage", "report", "is_ended", "is_complete", "is_between_events"):
-            assert getattr(quick, name) == getattr(close, name), name
-        assert quick.unreported_bytes == close.unreported_bytes
+        assert seen(quick) == seen(close)
+
+
+@given(
+    begin=st.lists(st.sampled_from(EVENTS), max_size=4),
+    end=st.lists(st.sampled_from(EVENTS), max_size=5),
+    line_end=st.sampled_from([b"\n", b"\r\n"]),
+    hides=st.booleans(),
+)
+def test_a_long_read_is_seen_as_its_events_are(
+    begin: list[bytes], end: list[bytes], line_end: bytes, hides: bool
+) -> None:
+    events = [event.replace(b"\n", line_end) for event in (*begin, *[said("word")] * 30, *end)]
+    quick, close = ChatStreamReader(hides_usage=hides), CloseReader(hides_usage=hides)
+
+    shown = quick.read(b"".join(events))
+
+    assert shown == b"".join(close.read(event) for event in events)
+    assert seen(quick) == seen(close)

@@ -79,7 +79,7 @@ ATTEMPTS = st.lists(
 BY_UNIT: dict[Unit, st.SearchStrategy[Any]] = {
     Unit.MS: NUMBERS,
     Unit.TOKENS: st.none() | st.integers(0, 10**8),
-    Unit.USD: st.none() | st.decimals(0, 1000, places=9),
+    Unit.USD: st.none() | st.integers(0, 10**15),  # nano-dollars
 }
 BY_KEY: dict[str, st.SearchStrategy[Any]] = {
     "attempts": ATTEMPTS,

@@ -276,7 +276,9 @@ async def test_after_a_lost_link_to_the_same_run_exactly_what_was_missed_follows
 
 
 def _connections() -> list[BoundedHttpProtocol]:
+    gc.unfreeze()  # of what was there when something was imported
     found = [one for one in gc.get_objects() if isinstance(one, BoundedHttpProtocol)]
+    gc.freeze()
     return [one for one in found if one.transport and not one.transport.is_closing()]
 
 
