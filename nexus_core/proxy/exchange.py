@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -31,8 +33,7 @@ from nexus_core.upstream.base import (
 _MAY_NAME_WAIT = frozenset({429, 503, 529})
 
 
-@dataclass(slots=True, eq=False)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, eq=False):
     """An answer that can be passed on: whole, or as a stream whose first bytes are here."""
 
     status: int
@@ -216,7 +217,9 @@ class Exchange:
             body = call.dialect.as_stream(call.request, whole.body)
         except ValueError as error:
             raise self._failed("answered a streaming request without a stream") from error
-        return replace(whole, headers=as_stream(headers, call.dialect.stream_type), body=body)
+        return msgspec.structs.replace(
+            whole, headers=as_stream(headers, call.dialect.stream_type), body=body
+        )
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         """Judge a whole body that the key was cut out of."""

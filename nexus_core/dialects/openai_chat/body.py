@@ -63,7 +63,9 @@ def _spans(body: bytes, values: Mapping[str, msgspec.Raw]) -> dict[str, Span] | 
     is_short = len(body) <= _MAX_WRITTEN_BYTES  # a long prompt is not copied
     is_rewritten = is_short and _write(values) == body
     spans: dict[str, Span] = {}
-    end, left = 0, len(_REPLACED & values.keys()) if is_rewritten else len(values) + 1
+    end, left = 0, len(values) + 1
+    if is_rewritten:
+        left = sum([name in values for name in _REPLACED])
     for key, value in values.items():
         if left == 0:
             return spans
