@@ -104,7 +104,11 @@ class Exchange:
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit
         try:
-            return await self._ask(call)
+            try:
+                self._response = await self.agent.send(call, self._is_about_to_send)
+                return await self._judge(self._response, call)
+            except _AdditionRefusedError as refused:
+                return await self._ask_plainly(refused.way_back)
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -149,21 +153,16 @@ class Exchange:
             is_read = self._relay is not None and self._relay.is_over
             await self._response.close(is_read=is_read)
 
-    async def _ask(self, call: Call) -> Answer:
-        """Send; and once more without what Nexus added, where that is refused."""
-        try:
-            self._response = await self.agent.send(call, self._is_about_to_send)
-            return await self._judge(self._response, call)
-        except _AdditionRefusedError as refused:
-            await self.close()
-            self._relay = self._response = None
-            self._response = await self.agent.send(
-                plain := refused.way_back.plain(), self._is_about_to_send
-            )
-            answer = await self._judge(self._response, plain)
-            if answer.status < 400:  # else it was about something else
-                refused.way_back.remember()
-            return answer
+    async def _ask_plainly(self, way_back: WayBack) -> Answer:
+        """Send once more, without what Nexus added: it was refused."""
+        await self.close()
+        self._relay = self._response = None
+        plain = way_back.plain()
+        self._response = await self.agent.send(plain, self._is_about_to_send)
+        answer = await self._judge(self._response, plain)
+        if answer.status < 400:  # else it was about something else
+            way_back.remember()
+        return answer
 
     async def _judge(self, response: Response, call: Call) -> Answer:
         status, headers, keys = response.status, response.headers, self.agent.keys

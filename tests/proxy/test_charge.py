@@ -141,7 +141,6 @@ async def test_the_prompt_of_a_whole_answer_that_reports_its_usage_is_not_counte
     charge = charged(tracker, request)
     reserved = tracker.budget.reserved_nano_usd
 
-    await charge.counted(0.0, is_reported=True)
     settled = charge.settle(ReportedUsage(usage=usage(1000), is_whole=True), 0.0)
 
     assert counter.asked == []
@@ -174,7 +173,8 @@ async def test_where_a_limit_is_set_the_prompt_is_counted_before_it_is_sent(
 
     asked_before = list(counter.asked)
     reserved = tracker.budget.reserved_nano_usd
-    await charge.counted(0.0, is_reported=not stream)
+    if stream:
+        await charge.counted(0.0)
 
     if chars == SHORT:
         assert asked_before == ["gpt-4o"]
