@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -236,6 +237,21 @@ async def test_a_client_that_does_not_read_holds_the_backend_up() -> None:
         await until(lambda: bool(nexus.finished()))
 
     assert sent < 40_000_000
+
+
+async def test_a_client_that_asks_on_without_reading_gets_no_further() -> None:
+    long = {**ANSWER, "padding": "x" * 4_000_000}
+    asked = 0
+    async with upstreams(answers(long)) as (up,), running(backend("a", up.url)) as nexus:
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus), limit=1024)
+        with suppress(TimeoutError):
+            while asked < 20:
+                writer.write(post())
+                asked += 1
+                await until(lambda: len(nexus.finished()) == asked, seconds=1)
+        writer.close()
+
+    assert 1 < asked < 10
 
 
 @pytest.fixture
