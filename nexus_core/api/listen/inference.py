@@ -129,6 +129,8 @@ class InferenceProtocol(HttpToolsProtocol):
     async def _serve(self, arrival: Arrival, body: bytes, reply: WireReply) -> None:
         door = self.app
         assert isinstance(door, FrontDoor)  # noqa: S101 - asked before, for the type checker
+        # A request that came with this one has paused it: nobody would hear that the client left.
+        self.flow.resume_reading()
         try:
             await door.completions.serve(arrival, body, reply)
         except Exception as error:  # noqa: BLE001 - the outermost edge

@@ -182,10 +182,12 @@ async def test_a_connection_serves_one_request_after_another(through_asgi: list[
     assert through_asgi == []
 
 
-async def test_a_client_that_leaves_ends_what_was_begun_for_it() -> None:
+@pytest.mark.parametrize("path", [PATH, PATH + b"?by=asgi"])
+@pytest.mark.parametrize("behind", [b"", post() + post()])
+async def test_a_client_that_leaves_ends_what_was_begun_for_it(path: bytes, behind: bytes) -> None:
     async with upstreams(hang) as (up,), running(backend("a", up.url)) as nexus:
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus))
-        writer.write(post())
+        writer.write(post(path=path) + behind)
         await up.wait_for_requests(1)
         writer.close()
         async with asyncio.timeout(1):
