@@ -245,12 +245,16 @@ async def test_a_client_that_asks_on_without_reading_gets_no_further() -> None:
     long = {**ANSWER, "padding": "x" * 4_000_000}
     asked = 0
     async with upstreams(answers(long)) as (up,), running(backend("a", up.url)) as nexus:
+
+        def is_answered() -> bool:
+            return len(nexus.finished()) == asked
+
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus), limit=1024)
         with suppress(TimeoutError):
             while asked < 20:
                 writer.write(post())
                 asked += 1
-                await until(lambda: len(nexus.finished()) == asked, seconds=1)
+                await until(is_answered, seconds=1)
         writer.close()
 
     assert 1 < asked < 10
