@@ -43,12 +43,16 @@ class ReportedUsage:
     is_whole: bool  # else it broke off, or its client left
 
 
+_COUNT_AFTER_SECONDS = 0.1  # of a stream under way
+
+
 class Charge:
     """Of one attempt; settled exactly once.
 
     A prompt is counted only where the number is used: before it is sent where a limit goes by it,
     while the backend works where a stream's header tells its cost, and at the end of a whole answer
-    that reports no usage. Until then, and elsewhere, its length tells about how much it is.
+    that reports no usage. Until then, and elsewhere, its length tells about how much it is. A short
+    prompt is counted in no time, and so not before its backend has taken a moment for the stream.
     """
 
     __slots__ = (
@@ -71,7 +75,7 @@ class Charge:
         self._model = model  # the backend's own name
         self._is_streaming = request.envelope.is_streaming
         self._count: TokenCount | None = None  # of the prompt; None: only its length is known
-        self._soon: asyncio.Handle | None = None  # begins to count once the request is sent
+        self._soon: asyncio.Handle | None = None  # begins to count when the request has been sent
         self._reading: asyncio.Future[PromptParts] | None = None  # of a long prompt
         self._counting: asyncio.Future[TokenCount] | None = None
         self._reservation: Reservation | None = None
@@ -89,7 +93,11 @@ class Charge:
         if tracker.budget.is_limited:
             self._begin_to_count()
         elif self._is_streaming:
-            self._soon = asyncio.get_running_loop().call_soon(self._begin_to_count)
+            loop = asyncio.get_running_loop()
+            if self._is_long:
+                self._soon = loop.call_soon(self._begin_to_count)
+            else:
+                self._soon = loop.call_later(_COUNT_AFTER_SECONDS, self._begin_to_count)
         self._estimate = estimate = self._expect(priced, at)
         self._reservation = tracker.budget.reserve(request.client, nano_usd(estimate), at)
         if estimate is None:
@@ -98,7 +106,7 @@ class Charge:
     def _begin_to_count(self) -> None:
         """Count the prompt, beside the loop where that takes long."""
         self._soon = None
-        if len(self._request.envelope.body) >= THREAD_FROM_BYTES:
+        if self._is_long:
             self._reading = asyncio.get_running_loop().run_in_executor(None, self._prompt)
         else:
             self._ask_for_count(self._prompt())
@@ -113,6 +121,11 @@ class Charge:
             self._count = counting.result()
         else:
             self._counting = counting
+
+    @property
+    def _is_long(self) -> bool:
+        """Whether reading the prompt takes long enough to be felt by other requests."""
+        return len(self._request.envelope.body) >= THREAD_FROM_BYTES
 
     @property
     def _prompt_tokens(self) -> int:
@@ -142,8 +155,11 @@ class Charge:
         if self._priced is None or is_reported:
             return
         if self._soon is not None:
-            self._soon.cancel()
-            self._begin_to_count()
+            if self._is_long:
+                self._soon.cancel()
+                self._begin_to_count()
+            else:
+                self._count = estimate_tokens(self._priced.name, self._prompt())
         elif not (self._count or self._reading or self._counting or self._is_streaming):
             self._begin_to_count()
         if self._reading is not None:
@@ -213,8 +229,7 @@ class Charge:
         """Take the count of an attempt that ended before its answer began, or an estimate."""
         if self._counting is not None and self._counting.done():
             self._count = self._counting.result()
-        is_short = len(self._request.envelope.body) < THREAD_FROM_BYTES
-        if self._count is None and self._priced is not None and is_short:
+        if self._count is None and self._priced is not None and not self._is_long:
             self._count = estimate_tokens(self._priced.name, self._prompt())
 
     def _pay(self, cost: Cost | None, at: float) -> None:

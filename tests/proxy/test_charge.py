@@ -34,7 +34,7 @@ from nexus_core.upstream.base import Headers
 from tests.made_up_backends import no_ledger, snapshot
 from tests.proxy.fakes import RecordingReply
 from tests.proxy.world import World
-from tests.waiting import settled
+from tests.waiting import pass_time, settled
 
 
 class LeavingReply(RecordingReply):
@@ -73,6 +73,12 @@ async def test_a_client_that_leaves_before_an_error_pays_nothing() -> None:
 LIMITED = BudgetConfig(monthly_limit_usd=1e6)
 PRICES = {"openai": {"gpt-4o": PriceConfig(input_per_1k=1.0, output_per_1k=0.0)}}
 SHORT, LONG = 100, THREAD_FROM_BYTES
+
+
+async def a_moment() -> None:
+    """As long as a short prompt waits to be counted, and a little longer."""
+    pass_time(0.2)
+    await settled()
 
 
 class Counter(TokenCounter):
@@ -182,6 +188,7 @@ async def test_a_stream_s_prompt_is_counted_while_the_backend_works(chars: int) 
     counter = Counter()
     charge = charged(counting(counter), asking(chars=chars, stream=True))
     before = list(counter.asked)
+    await a_moment()
 
     await charge.counted(0.0)
 
@@ -195,6 +202,7 @@ async def test_a_stream_does_not_wait_for_a_count_but_uses_it_at_its_end(chars: 
     counter = Counter(is_late=True)
     request = asking(chars=chars, stream=True)
     charge = charged(counting(counter), request)
+    await a_moment()
 
     async with asyncio.timeout(20):
         await charge.counted(0.0)
@@ -219,12 +227,39 @@ async def test_a_whole_answer_that_never_came_is_paid_by_an_estimate(chars: int)
     assert told.counted is CountMethod.ESTIMATED
 
 
+async def test_a_short_prompt_of_a_stream_that_is_soon_over_is_not_counted() -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(stream=True))
+    await settled()
+
+    await charge.counted(0.0)
+    expected = charge.expected(None, 0.0)
+    billed = charge.settle(ReportedUsage(usage=usage(42, 1), is_whole=True), 0.0)
+    await a_moment()
+
+    assert counter.asked == []
+    assert expected == Cost(32 * NANO // 1000, "config")  # by its length
+    assert billed.counted is CountMethod.REPORTED
+
+
+async def test_a_stream_that_goes_on_without_usage_is_counted_after_a_moment() -> None:
+    counter = Counter()
+    charge = charged(counting(counter), asking(stream=True))
+    await charge.counted(0.0)
+    await a_moment()
+
+    billed = charge.settle(ReportedUsage(usage=None, is_whole=True), 0.0)
+
+    assert (counter.asked, billed.usage) == (["gpt-4o"], usage(42))
+    assert billed.counted is CountMethod.EXACT
+
+
 @pytest.mark.parametrize("is_late", [False, True])
 async def test_a_client_that_leaves_early_pays_the_prompt(is_late: bool) -> None:
     counter = Counter(is_late=is_late)
     charge = charged(counting(counter), asking(stream=True))
 
-    await settled()
+    await a_moment()
     told = charge.settle(ReportedUsage(usage=None, is_whole=False), 0.0)
 
     expected = CountMethod.ESTIMATED if is_late else CountMethod.EXACT

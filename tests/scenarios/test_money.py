@@ -33,7 +33,7 @@ from tests.scenarios.money import (
     vendor,
 )
 from tests.scenarios.nexus import CHAT, backend, cloud, in_turn, told, upstreams
-from tests.waiting import until
+from tests.waiting import pass_time, turns, until
 
 
 async def test_a_whole_answer_tells_what_its_usage_costs(
@@ -116,6 +116,8 @@ async def test_a_prompt_whose_words_are_known_is_counted_exactly(tmp_path: Path)
             await until(lambda: counter.is_loaded("gpt-4o"))
             asked = nexus.start("gpt-4o", stream=True)
             await up.wait_for_requests(1)
+            pass_time(0.2)  # a short prompt waits for a moment to be counted
+            await turns(3)
             await counter.count("gpt-4o", PromptParts(is_chat=True))  # it counts in turn
             asked.cancel()
             await settled(nexus)

@@ -17,7 +17,7 @@ from nexus_core.upstream.http1.request_head import Origin, RequestHead
 
 _AT_ONCE_BYTES = 64 * 1024  # of a request that is written in one go; more of it in such parts
 # How every answer begins; the parser itself would take RTSP's, too, and a reason without a space.
-_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r]")
+_STATUS_LINE = re.compile(rb"HTTP/1\.[01] [1-9][0-9]{2}[ \r\n]")
 _STATUS_BYTES = 13
 _BEGINS = b"HTTP/1."
 _NO_BODY = frozenset({204, 304})
@@ -63,6 +63,11 @@ class Connection(asyncio.Protocol):
         self._pieces: list[bytes] = []  # of the body, out of one read of the socket
         self.on_body = self._pieces.append
         self._parser = httptools.HttpResponseParser(self)
+        # Old and home-made servers write so, and nothing else is meant by it: RFC 9112, sections
+        # 2.2 and 7.1.
+        self._parser.set_dangerous_leniencies(
+            lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
 
     # Its user
 
@@ -143,28 +148,21 @@ class Connection(asyncio.Protocol):
             if _STATUS_LINE.match(data) is None:
                 self._wait_or_refuse(data)
                 return
-        had_head = self._status
+        is_in_head = not self._status
+        self._head_bytes += len(data)
         error = None
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as caught:
             error = caught
-        headers = None if had_head or not self._status else self._read_head()
-        if self._refusal is not None:
-            self.fail(self._refusal)
-            return
-        pieces = self._pieces
-        if self._has_surplus:
-            del pieces[self._pieces_to_end :]
-        if headers is not None:
-            answer.begin(self._status, headers)
-            self._head_bytes = 0
-        elif not pieces:
-            self._head_bytes += len(data)
-        if pieces:
-            answer.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
-            pieces.clear()
-            self._head_bytes = 0
+        if is_in_head:
+            if self._status:
+                self._tell_head(answer)
+            if self._refusal is not None:
+                self.fail(self._refusal)
+                return
+        if self._pieces:
+            self._tell_body(answer)
         if self._is_over:
             self._has_surplus |= error is not None
             self._end(answer)
@@ -229,20 +227,20 @@ class Connection(asyncio.Protocol):
         else:
             self.fail(wording.not_http("no status line of HTTP/1"))
 
-    def _read_head(self) -> tuple[tuple[str, str], ...]:
-        """The headers; where they are not to be taken, `_refusal` says why."""
+    def _tell_head(self, answer: Answer) -> None:
+        """Pass on the head, which is whole; where it is not to be taken, `_refusal` says why."""
         headers: list[tuple[str, str]] = []
         size = 0
-        is_framed = self._status in _NO_BODY
+        is_framed, is_chunked = self._status in _NO_BODY, False
         for raw, value in self._head:
             name = _names.get(raw) or _lower(raw)
             text = value.decode("latin-1").rstrip(" \t")
             headers.append((name, text))
             size += len(raw) + len(value) + 4
             if name == "transfer-encoding":
-                is_framed = True
-                if text.lower() != "chunked":
+                if is_chunked or text.lower() != "chunked":
                     self._refusal = wording.not_http("an unknown Transfer-Encoding")
+                is_framed = is_chunked = True
             elif name == "content-length":
                 is_framed = True
         self._head.clear()
@@ -252,7 +250,19 @@ class Connection(asyncio.Protocol):
             self._is_over, self._may_be_kept = True, False
             self._pieces.clear()
         self._lasts_until_close = not is_framed
-        return tuple(headers)
+        self._head_bytes = 0
+        if self._refusal is None:
+            answer.begin(self._status, tuple(headers))
+
+    def _tell_body(self, answer: Answer) -> None:
+        """Pass on what one read of the socket brought, as one piece."""
+        pieces = self._pieces
+        if self._has_surplus:
+            del pieces[self._pieces_to_end :]
+        if pieces:
+            answer.feed(pieces[0] if len(pieces) == 1 else b"".join(pieces))
+            pieces.clear()
+        self._head_bytes = 0
 
     def _refuse(self, error: Exception | None) -> None:
         """End an answer that is no HTTP, or has no end (None)."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError
+from nexus_core.upstream.base import MAX_HEAD_BYTES, UpstreamProtocolError, UpstreamRequest
 from nexus_core.upstream.http1.answer import READ_AHEAD_BYTES
 from tests.faults.raw_server import CHUNKED, LAST_CHUNK, answer_bytes, chunk_bytes, head_bytes
 from tests.upstream.http1.backends import Backend, whole
@@ -40,6 +40,9 @@ async def is_kept(backend: Backend) -> bool:
             IN_CHUNKS + b"5;name=value\r\nhello\r\n0\r\nX-Trailer: 1\r\n\r\n",
             b"hello",
         ),
+        (IN_CHUNKS + b"5 \t\r\nhello\r\n0  \r\n\r\n", b"hello"),
+        (b"HTTP/1.1 200 OK\nContent-Length: 5\n\nhello", b"hello"),
+        (b"HTTP/1.1 200\nContent-Length: 5\n\nhello", b"hello"),
         (b"HTTP/1.1 204 No Content\r\n\r\n", b""),
         (b"HTTP/1.1 304 Not Modified\r\nContent-Length: 5\r\n\r\n", b""),
         (OLD + b"Connection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", b"hi"),
@@ -66,6 +69,18 @@ async def test_blanks_around_a_value_are_no_part_of_it() -> None:
     await backend.say(OK + b"A: \t b c \t \r\nB:\r\nContent-Length: 0\r\n\r\n")
 
     assert (await asking).headers == (("a", "b c"), ("b", ""), ("content-length", "0"))
+
+
+async def test_the_answer_to_a_head_has_no_body_whatever_it_says() -> None:
+    backend = Backend()
+    request = UpstreamRequest("HEAD", "http://backend.test/", ())
+    asking = asyncio.ensure_future(backend.engine.send(request, connect_timeout_seconds=5))
+    await backend.say(OK + b"Content-Length: 100\r\n\r\n")
+    answer = await asking
+
+    assert dict(answer.headers)["content-length"] == "100"
+    assert await whole(answer) == b""
+    assert not await is_kept(backend)  # the parser would wait for it
 
 
 async def test_one_read_of_the_socket_is_one_piece() -> None:
@@ -111,9 +126,9 @@ async def test_what_is_not_clean_behind_its_end_is_not_used_again(said: bytes, b
         OK + b"Transfer-Encoding: gzip\r\n\r\nhello",
         OK + b"Transfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
         OK + b"Transfer-Encoding: chunked, identity\r\n\r\n0\r\n\r\n",
+        OK + b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         OK + b"A: b\r\n folded\r\nContent-Length: 0\r\n\r\n",
         OK + b"A: b\rc\r\nContent-Length: 0\r\n\r\n",
-        OK + b"A: b\nContent-Length: 0\r\n\r\n",
         OK + b"A: b\0\r\nContent-Length: 0\r\n\r\n",
         OK + b"A : b\r\nContent-Length: 0\r\n\r\n",
         OK + b"A\xe9: b\r\nContent-Length: 0\r\n\r\n",
@@ -148,8 +163,6 @@ async def test_what_could_be_read_in_two_ways_is_not_read(said: bytes) -> None:
     [
         b"-5\r\nhello\r\n",
         b"0x5\r\nhello\r\n",
-        b"5 \r\nhello\r\n",
-        b"5\nhello\n",
         b"5\r\nhelloX\r\n",
         b"fffffffffffffffff\r\n",
         b"\r\n",
