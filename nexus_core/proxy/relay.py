@@ -150,6 +150,9 @@ class StreamRelay:
         while True:
             if shown:
                 reply.send(shown)
+            if stream.is_over:
+                return  # the end is written with it
+            if shown:
                 await reply.drain()  # the client may read as slowly as it likes
             if stream.failure is not None:
                 raise stream.failure
@@ -158,8 +161,6 @@ class StreamRelay:
             else:  # a comment: the time runs on, but for what the client took to read it
                 ends += loop.time() - began
             if stream.is_ended:
-                if stream.is_over:
-                    return
                 ends = loop.time() + _AFTER_DONE_SECONDS
             deadlines.wait_at = ends
             data = await read()
