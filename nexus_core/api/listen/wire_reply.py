@@ -103,7 +103,8 @@ class WireReply(ClientReply):
 
     async def drain(self) -> None:
         """Write what is held; returns when the client has read most of what was written."""
-        self._write()
+        if self._held:
+            self._write()
         if self._connection.flow.write_paused and not self.disconnected:
             await self._connection.flow.drain()
 

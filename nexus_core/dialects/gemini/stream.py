@@ -126,10 +126,14 @@ class GoogleStream:
         None for any other one, which is for `feed`. Both give the same.
         """
         delta = read_text_event(event)
-        choice = None if delta is None else self._choices.get(delta.candidates[0].index)
-        if delta is None or choice is None or not choice.has_begun:
+        if delta is None:
             return None
-        part = delta.candidates[0].content.parts[0]
+        (candidate,) = delta.candidates
+        choice = self._choices.get(candidate.index)
+        if choice is None or not choice.has_begun:
+            return None
+        (part,) = candidate.content.parts
+        text = part.text
         frame = choice.thought if part.thought else choice.text
         if frame is None:
             frame = self._make_frame(choice, is_thought=part.thought)
@@ -137,11 +141,11 @@ class GoogleStream:
                 return None
         if delta.usage:
             self._keep_usage(delta.usage)
-        if not part.text:
+        if not text:
             return b""
         if not part.thought:
-            choice.characters += len(part.text)
-        made = frame.around(part.text)
+            choice.characters += len(text)
+        made = frame.around(text)
         self.text_bytes += len(made) - frame.size
         return made
 
@@ -195,8 +199,8 @@ class GoogleStream:
             self._keep_usage(usage)
 
     def _keep_usage(self, usage: JsonObject) -> None:
-        if usage.keys() <= USAGE_FIELDS:
-            self._usage_fields |= usage
+        if usage.keys() == self._usage_fields.keys():
+            self._usage_fields = usage
             return
         self._usage_fields |= {name: value for name, value in usage.items() if name in USAGE_FIELDS}
 

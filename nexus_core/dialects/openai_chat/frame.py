@@ -55,9 +55,18 @@ class ChunkFrame:
 
     def text_bytes(self, lines: bytes) -> int | None:
         """Bytes of text in whole events; None if there is anything else but this frame's events."""
-        size = self._plain_bytes(lines)
-        if size is not None:
-            return size
+        events = lines.split(self._end)
+        if self._is_padded or events.pop():
+            return self._escaped_bytes(lines)
+        texts = list(map(self._cut_text, events))
+        said = b"".join(texts)
+        is_more = b'"' in said or b"\\" in said or b"\n" in said
+        if is_more or self._before + self._between.join(texts) + self._end != lines:
+            return self._escaped_bytes(lines)
+        return len(said)
+
+    def _escaped_bytes(self, lines: bytes) -> int | None:
+        """The same where texts may have escapes or padding."""
         events = lines.split(self._separator)
         if events.pop():
             return None
@@ -79,18 +88,3 @@ class ChunkFrame:
                 return None
             size += end - start
         return size - 3 * lines.count(b"\\u") if b"\\" in lines else size
-
-    def _plain_bytes(self, lines: bytes) -> int | None:
-        """The same where no text has an escape and none is padded; None if that is not so."""
-        if self._is_padded:
-            return None
-        events = lines.split(self._end)
-        if events.pop():
-            return None
-        texts = list(map(self._cut_text, events))
-        if self._before + self._between.join(texts) + self._end != lines:
-            return None
-        said = b"".join(texts)
-        if b'"' in said or b"\\" in said or b"\n" in said:
-            return None  # there is more in an event than its text, or between two of them
-        return len(said)
