@@ -18,13 +18,13 @@ from nexus_core.dialects.gemini.candidates import (
     Thought,
     answer_id,
     call_id,
+    decode_text_event,
     failure,
     finish_reason,
     finish_reason_of,
     is_failed,
     prompt_refusal,
     read_pieces,
-    read_text_event,
     refusal,
 )
 from nexus_core.dialects.gemini.errors import read_error
@@ -40,6 +40,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, JsonValue
 
 _MAX_INDEX = 127  # of a candidate; Google gives 8 at most
+_DATA = b"data: "
 _EVERYTHING = AnswerForm()
 
 
@@ -125,9 +126,12 @@ class GoogleStream:
 
         None for any other one, which is for `feed`. Both give the same.
         """
-        delta = read_text_event(event)
-        if delta is None:
+        if not event.startswith(_DATA):
             return None
+        try:
+            delta = decode_text_event(event[len(_DATA) :])
+        except (ValueError, RecursionError):
+            return None  # it has more than one text, or something else
         (candidate,) = delta.candidates
         choice = self._choices.get(candidate.index)
         if choice is None or not choice.has_begun:
