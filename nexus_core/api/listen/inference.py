@@ -127,7 +127,8 @@ class InferenceProtocol(HttpToolsProtocol):
             return None
 
     async def _serve(self, arrival: Arrival, body: bytes, reply: WireReply) -> None:
-        door = self.app
+        # While it begins, the latest task is this one: the next request waits for its answer.
+        door, task = self.app, self._serving
         assert isinstance(door, FrontDoor)  # noqa: S101 - asked before, for the type checker
         # A request that came with this one has paused it: nobody would hear that the client left.
         self.flow.resume_reading()
@@ -136,7 +137,7 @@ class InferenceProtocol(HttpToolsProtocol):
         except Exception as error:  # noqa: BLE001 - the outermost edge
             door.refusals.log_failure(error, arrival.path, arrival.request_id)
         finally:
-            if (task := asyncio.current_task()) is not None:
+            if task is not None:
                 self.tasks.discard(task)
             if not reply.response_complete:
                 self.transport.close()  # what is cut off must not look whole
