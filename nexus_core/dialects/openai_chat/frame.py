@@ -73,8 +73,8 @@ class ChunkFrame:
                     return None
             elif rest != len(event):
                 return None
-            size += end - start
-        return size - 3 * lines.count(b"\\u") if b"\\" in lines else size
+            size += end - start - 3 * event.count(b"\\u", start, end)  # as text_length does
+        return size
 
     def _plain_bytes(self, lines: bytes) -> int | None:
         """The same where no text has an escape and none is padded; None if that is not so."""
