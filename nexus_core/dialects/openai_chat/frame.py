@@ -86,5 +86,5 @@ class ChunkFrame:
                     return None
             elif rest != len(event):
                 return None
-            size += end - start
-        return size - 3 * lines.count(b"\\u") if b"\\" in lines else size
+            size += end - start - 3 * event.count(b"\\u", start, end)  # as text_length does
+        return size
