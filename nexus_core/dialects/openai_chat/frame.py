@@ -55,9 +55,10 @@ class ChunkFrame:
 
     def text_bytes(self, lines: bytes) -> int | None:
         """Bytes of text in whole events; None if there is anything else but this frame's events."""
-        events = lines.split(self._end)
-        if self._is_padded or events.pop():
+        if self._is_padded or not lines.endswith(self._end):
             return self._escaped_bytes(lines)
+        events = lines.split(self._end)
+        events.pop()  # what is behind the last end: nothing
         texts = list(map(self._cut_text, events))
         said = b"".join(texts)
         is_more = b'"' in said or b"\\" in said or b"\n" in said
