@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -181,10 +182,12 @@ async def test_a_connection_serves_one_request_after_another(through_asgi: list[
     assert through_asgi == []
 
 
-async def test_a_client_that_leaves_ends_what_was_begun_for_it() -> None:
+@pytest.mark.parametrize("path", [PATH, PATH + b"?by=asgi"])
+@pytest.mark.parametrize("behind", [b"", post() + post()])
+async def test_a_client_that_leaves_ends_what_was_begun_for_it(path: bytes, behind: bytes) -> None:
     async with upstreams(hang) as (up,), running(backend("a", up.url)) as nexus:
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus))
-        writer.write(post())
+        writer.write(post(path=path) + behind)
         await up.wait_for_requests(1)
         writer.close()
         async with asyncio.timeout(1):
@@ -236,6 +239,25 @@ async def test_a_client_that_does_not_read_holds_the_backend_up() -> None:
         await until(lambda: bool(nexus.finished()))
 
     assert sent < 40_000_000
+
+
+async def test_a_client_that_asks_on_without_reading_gets_no_further() -> None:
+    long = {**ANSWER, "padding": "x" * 4_000_000}
+    asked = 0
+    async with upstreams(answers(long)) as (up,), running(backend("a", up.url)) as nexus:
+
+        def is_answered() -> bool:
+            return len(nexus.finished()) == asked
+
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus), limit=1024)
+        with suppress(TimeoutError):
+            while asked < 20:
+                writer.write(post())
+                asked += 1
+                await until(is_answered, seconds=1)
+        writer.close()
+
+    assert 1 < asked < 10
 
 
 @pytest.fixture
