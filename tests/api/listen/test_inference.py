@@ -16,6 +16,7 @@ from nexus_core.api.app import FrontDoor
 from nexus_core.api.listen import connections
 from nexus_core.config.schema import AuthConfig, ClientKey, ServerConfig
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.relay import StreamRelay
 from tests.api.listen.test_server import status, talk
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, hang, streams
@@ -316,20 +317,15 @@ async def test_a_request_that_is_left_without_an_answer_ends_its_connection(
 async def test_a_failure_of_nexus_inside_an_answer_cuts_it_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    forward = Forwarder.forward
-
-    async def fail(forwarder: Forwarder, request: Any, reply: Any) -> None:
-        monkeypatch.setattr(reply.__class__, "finish", broken)
-        await forward(forwarder, request, reply)
-
-    def broken(_: object) -> None:
+    async def fail(_: object, reply: Any, *_others: object) -> None:
+        reply.send(b"data: 1\n\n")
+        await reply.drain()
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Forwarder, "forward", fail)
+    monkeypatch.setattr(StreamRelay, "pass_on", fail)
     async with upstreams(streams(PREFACED)) as (up,), running(backend("a", up.url)) as nexus:
         answer = await talk(port_of(nexus), post(body=STREAM))
 
     assert status(answer) == 200
-    assert DONE in answer
-    assert not answer.endswith(b"0\r\n\r\n")
+    assert answer.endswith(b"9\r\ndata: 1\n\n\r\n")
     assert "failed request=" in caplog.text
