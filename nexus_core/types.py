@@ -188,9 +188,12 @@ class PromptParts:
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # not frozen: two are made for each request
 class Cost:
-    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source."""
+    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source.
+
+    Nobody changes one.
+    """
 
     nano_usd: int
     source: str  # "config", "reported", or the price list and the day its data were checked

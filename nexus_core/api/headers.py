@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from functools import lru_cache
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 from urllib.parse import quote
+
+import msgspec
 
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.catalog import BackendType
@@ -44,8 +46,6 @@ _PASSED_PREFIXES = ("x-ratelimit-", "x-rate-limit-", "ratelimit", "anthropic-rat
 # nginx and its kin collect a stream into blocks of 16 KB unless its answer says otherwise.
 # https://nginx.org/en/docs/http/ngx_http_proxy_module.html#proxy_buffering
 STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no"))
-# They differ from answer to answer: nothing to share.
-_OF_ONE_ANSWER = frozenset({REQUEST_ID, _OVERHEAD})
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
@@ -59,8 +59,8 @@ _MASKED = {
 }
 
 
-class Block(NamedTuple):
-    """Response headers, in their order."""
+class Block(msgspec.Struct, frozen=True):
+    """Response headers, in their order; what recurs among them is shared."""
 
     pairs: tuple[tuple[bytes, bytes], ...]
     lines: bytes  # the same as they are sent, a line each; after the last one no line end
@@ -75,28 +75,31 @@ def answer_head(
     """The headers of an answer.
 
     Args:
-        first: what stands before Nexus's own; the list is used up.
+        first: what stands before Nexus's own.
         selected: None: no backend was reached.
         overhead_ms: None: the answer is Nexus's own.
     """
-    first.append((REQUEST_ID, request_id.encode()))
+    own_id = (REQUEST_ID, request_id.encode())
+    shared = masked_headers(first)
+    lines = _lines((*first, own_id))
     if selected is None:
-        return Block(tuple(first), _lines(first))
+        return Block((*shared, own_id), lines)
     backend = selected.backend
     route = _route_block(backend.name, backend.type, selected.reason, backend.zone, selected.model)
     last: RawHeaders = []
     if selected.cost is not None:
-        last.append((b"x-nexus-cost-estimated", shown_cost(selected.cost).encode()))
+        cost = (b"x-nexus-cost-estimated", shown_cost(selected.cost).encode())
+        last.append(_shared_get(cost) or _share(cost))
     if selected.budget is not BudgetStatus.NORMAL:
         last.append((b"x-nexus-budget-status", selected.budget.value.encode()))
     if selected.dropped:
         last.append((b"x-nexus-dropped-params", ", ".join(selected.dropped).encode()))
     if overhead_ms is not None:
         last.append((_OVERHEAD, b"%.1f" % overhead_ms))
-    lines = [_lines(first), route.lines]
+    lines = b"%b\r\n%b" % (lines, route.lines)
     if last:
-        lines.append(_lines(last))
-    return Block((*first, *route.pairs, *last), b"\r\n".join(lines))
+        lines = b"%b\r\n%b" % (lines, _lines(last))
+    return Block((*shared, own_id, *route.pairs, *last), lines)
 
 
 def _lines(pairs: Iterable[RawHeader]) -> bytes:
@@ -166,7 +169,7 @@ def _share(pair: RawHeader) -> RawHeader:
     name, value = pair
     if (masked := _MASKED.get(name)) is not None:
         return masked
-    if name in _OF_ONE_ANSWER or len(name) + len(value) > _SHORT:
+    if len(name) + len(value) > _SHORT:
         return pair
     if len(_shared) >= _MOST_SHARED:
         _shared.clear()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from secrets import token_hex
 from typing import assert_never
+
+from msgspec.structs import replace
 
 from nexus_core.control.commands import (
     CaptureBodies,

@@ -173,6 +173,12 @@ class EventSplitter:
             self._is_begun = True
             data = data.removeprefix(_BOM)
         if b"\r" in data:
+            # Events of one line each, as Google writes them, have no line ends but these.
+            events = data.split(b"\r\n\r\n")
+            lines = b"".join(events)
+            if not (b"\n" in lines or b"\r" in lines or len(self._held) > MAX_LINE_BYTES):
+                self._held = events.pop()
+                return events
             data = data.replace(b"\r\n", b"\n")
         # A carriage return at the very end may be the first half of a line end.
         if data.find(b"\r", 0, -1) >= 0 or len(self._held) > MAX_LINE_BYTES:

@@ -141,7 +141,7 @@ class Budget:
         if month != self.month:
             return
         for client, nano_usd in spent_by_client.items():
-            self._spend(client, nano_usd)
+            self._count(client, spent=nano_usd)
 
     @property
     def spent_nano_usd(self) -> int:
@@ -187,9 +187,10 @@ class Budget:
 
         Decides nothing: `verdict` does, and no await may stand between the two.
         """
-        self.turn(at)
+        if at >= self._month_end:
+            self.turn(at)
         reservation = Reservation(client, max(0, estimate_nano_usd or 0))
-        self._reserve(client, reservation.nano_usd)
+        self._count(client, reserved=reservation.nano_usd)
         return reservation
 
     def settle(self, reservation: Reservation, cost_nano_usd: int | None, at: float) -> None:
@@ -200,12 +201,12 @@ class Budget:
         Raises:
             KeyError: it was settled before.
         """
-        self.turn(at)
+        if at >= self._month_end:
+            self.turn(at)
         if not reservation.is_open:
             raise KeyError(reservation)
         reservation.is_open = False
-        self._reserve(reservation.client, -reservation.nano_usd)
-        self._spend(reservation.client, cost_nano_usd or 0)
+        self._count(reservation.client, reserved=-reservation.nano_usd, spent=cost_nano_usd or 0)
 
     def changes(self, at: float) -> tuple[BudgetChange, ...]:
         """What changed since the last call; ask after every reservation and settlement."""
@@ -221,22 +222,18 @@ class Budget:
                 account.reported = status
         return tuple(found)
 
-    def _reserve(self, client: str | None, nano_usd: int) -> None:
-        """Add to what is reserved; a negative sum is not reserved any more."""
-        reserved = self._reserved.get(client, 0) + nano_usd
-        if reserved:
-            self._reserved[client] = reserved
+    def _count(self, client: str | None, *, reserved: int = 0, spent: int = 0) -> None:
+        """Add to what is reserved and spent; a negative sum is not reserved any more."""
+        all_reserved = self._reserved.get(client, 0) + reserved
+        if all_reserved:
+            self._reserved[client] = all_reserved
         else:
             self._reserved.pop(client, None)
+        if spent:
+            self._spent[client] += spent
         for account in self._accounts(client):
-            account.reserved += nano_usd
-            if account.limit is not None and account.status is not account.reported:
-                self._may_have_changed = True
-
-    def _spend(self, client: str | None, nano_usd: int) -> None:
-        self._spent[client] += nano_usd
-        for account in self._accounts(client):
-            account.spent += nano_usd
+            account.reserved += reserved
+            account.spent += spent
             if account.limit is not None and account.status is not account.reported:
                 self._may_have_changed = True
 

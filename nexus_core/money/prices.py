@@ -49,13 +49,12 @@ class Price:
         Raises:
             ValueError: a token count is negative.
         """
-        return self._cost(self._tariff(usage.prompt_tokens).nano_usd(usage))
+        nano_usd = self._tariff(usage.prompt_tokens).nano_usd(usage)
+        return None if nano_usd is None else Cost(nano_usd, self.source)
 
     def plain_cost(self, prompt: int, completion: int) -> Cost | None:
         """The same for so many plain tokens."""
-        return self._cost(self._tariff(prompt).plain_nano_usd(prompt, completion))
-
-    def _cost(self, nano_usd: int | None) -> Cost | None:
+        nano_usd = self._tariff(prompt).plain_nano_usd(prompt, completion)
         return None if nano_usd is None else Cost(nano_usd, self.source)
 
     def _tariff(self, prompt_tokens: int) -> Tariff:

@@ -88,6 +88,8 @@ class Tariff:
                 return None
             total += completion * self._output
         units = self._units
+        if units == 1:
+            return total
         nano, rest = divmod(total, units)
         if rest:
             twice = rest + rest

@@ -7,10 +7,11 @@ line.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum, auto
-from operator import attrgetter, itemgetter
+from itertools import compress, product
+from operator import attrgetter
 from typing import Any
 
 from nexus_core.observe.events import TokenUsage
@@ -42,6 +43,11 @@ class Fact:
     is_asked: bool = False  # known of what was asked, and so not of a call that was refused
     # The ledger's version that adds the column; None: its SQL is written out in `ledger_schema`.
     since: int | None = None
+
+    @property
+    def head(self) -> str:
+        """The field of the record that it is within; empty where it is one itself."""
+        return self.path.partition(".")[0] if "." in self.path else ""
 
     def of(self, record: RequestRecord) -> object:
         """What is known of it now; `unknown` where that is nothing yet, or never will be."""
@@ -132,6 +138,7 @@ _FACTS = {
 # What each reader shows ---------------------------------------------------------------------------
 
 Facts = tuple[tuple[str, Fact], ...]  # in the reader's order, by the reader's own key
+_Read = Callable[[RequestRecord], tuple[Any, ...]]
 
 
 def _facts(*keys: str) -> Facts:
@@ -184,42 +191,36 @@ SCREEN_LIST = _facts(
 _MAY_BE_NONE = ("usage", "cost", "estimated", "saved")  # of a record
 
 
-def reader(facts: Facts) -> Callable[[RequestRecord], tuple[Any, ...]]:
+def reader(facts: Facts) -> _Read:
     """Make a fast function that reads these facts' values from a RequestRecord, in order.
 
     Raises:
         ValueError: a path leads through a field not listed as one that may be None.
     """
-    paths = [fact.path or fact.name for _, fact in facts]
-    heads = {path.partition(".")[0] for path in paths if "." in path}
+    heads = {fact.head for _, fact in facts if fact.head}
     if not heads <= {*_MAY_BE_NONE}:
         raise ValueError(f"may these be None? {heads}")
-    unknown = {fact.path or fact.name: fact.unknown for _, fact in facts}
-    parts = {head: [path for path in paths if path.startswith(f"{head}.")] for head in _MAY_BE_NONE}
-    optional = [path for within in parts.values() for path in within]
-    own = [path for path in paths if path not in optional]
-    read_own, in_order = attrgetter(*own), itemgetter(*map([*own, *optional].index, paths))
-    readers = [
-        (
-            attrgetter(head),
-            attrgetter(*(path.partition(".")[2] for path in within)),
-            tuple(unknown[path] for path in within),
-        )
-        for head, within in parts.items()
-        if within
-    ]
+    readers = {
+        are_none: _reader_without(facts, {*compress(_MAY_BE_NONE, are_none)})
+        for are_none in product((False, True), repeat=len(_MAY_BE_NONE))
+    }
 
     def read(record: RequestRecord) -> tuple[Any, ...]:
-        values = [*read_own(record)]
-        for holder, read_part, nothing in readers:
-            part = holder(record)
-            if part is None:
-                values += nothing
-            elif len(nothing) == 1:
-                values.append(read_part(part))
-            else:
-                values += read_part(part)
-        ordered: tuple[Any, ...] = in_order(values)
-        return ordered
+        are_none = (
+            record.usage is None,
+            record.cost is None,
+            record.estimated is None,
+            record.saved is None,
+        )
+        return readers[are_none](record)
 
     return read
+
+
+def _reader_without(facts: Facts, missing: Collection[str]) -> _Read:
+    """A reader of records in which these fields, and no others that may be, are None."""
+    lost = [fact for _, fact in facts if fact.head in missing]
+    if any(fact.unknown is not None for fact in lost):  # as of a request that nobody answered
+        return lambda record: tuple([fact.of(record) for _, fact in facts])
+    # What is None itself stands for what is within it.
+    return attrgetter(*(fact.head if fact in lost else fact.path or fact.name for _, fact in facts))

@@ -151,6 +151,8 @@ def pretty_value(value: object) -> str:
 
 
 def _pretty_word(value: object) -> str:
+    if isinstance(value, str) and value.isalnum() and value.isascii():  # as an id is
+        return value
     return pretty_value(value).replace("\x7f", "\\x7f")
 
 

@@ -173,7 +173,8 @@ class Stats:
     def _count_end(self, record: RequestRecord, backend: BackendStats) -> None:
         backend.answers += 1
         # An attempt that failed was counted then, even if its answer is what the client gets.
-        if any(event.attempt.backend == record.backend for event in record.failures):
+        name, failures = record.backend, record.failures
+        if failures and any(event.attempt.backend == name for event in failures):
             return
         error, is_of_backend = _answer_error(record)
         if is_of_backend:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
+
+import msgspec
 
 from nexus_core.dialects.base import Dialect, ErrorReport, Opening
 from nexus_core.dialects.report import Translation
@@ -34,19 +36,22 @@ class WayBack:
     remember: Callable[[], None]  # that this backend takes no additions
 
 
-@dataclass(slots=True, kw_only=True, eq=False)
-class Call:
+class Call(msgspec.Struct, kw_only=True, eq=False):
     """A request in one backend's format, ready to be sent; it does not change any more."""
 
     path: str
-    body: bytes = field(repr=False)
+    body: bytes
     is_streaming: bool
     model: str  # by the backend's own name
     adds_usage: bool = False  # the stream is asked for its usage, and the client did not ask
-    way_back: WayBack | None = field(default=None, repr=False)  # where something was added
+    way_back: WayBack | None = None  # where something was added
     request: Request  # of the client: what it wants the answer to be
     dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
+
+    def __repr__(self) -> str:
+        """What may be shown: no prompt."""
+        return f"Call(path={self.path!r}, model={self.model!r}, request={self.request!r})"
 
 
 def call_mapping(call: Call) -> CallMapping:
@@ -234,6 +239,7 @@ class KeyCutter:
 
     def __init__(self, key: str | None) -> None:
         self._key = key.encode() if key else None
+        self._text = key or "\n"  # which no value holds
         self.has_key = self._key is not None  # else nothing is ever cut
         self._escaped = re.compile("".join(map(_as_json_has_it, key or "-")).encode())
         # Without one of these it does not stand there escaped. A dash is never escaped by itself.
@@ -266,6 +272,8 @@ class KeyCutter:
         """The headers with the key in their values replaced."""
         # All at once: it is hardly ever there, and a value holds no line end.
         together = "\n".join([value for _, value in headers])
+        if together.isascii() and "\\" not in together and self._text not in together:
+            return headers  # the key can't be there, neither plain nor escaped
         if self.cut_text(together) == together:
             return headers
         return tuple((name, self.cut_text(value)) for name, value in headers)

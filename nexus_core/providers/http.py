@@ -265,22 +265,23 @@ class HttpAgent:
         """
         headers = self._headers_for_stream if is_streaming else self._headers_for_json
         url = self._urls.get(path) or self._base.of(path)
-        return await self._send(UpstreamRequest("POST", url, headers, body, self._proxy, may_send))
+        request = UpstreamRequest("POST", url, headers, body, self._proxy, may_send)
+        timeout = self._settings.connect_timeout_seconds
+        return self._decoded(await self._engine.send(request, connect_timeout_seconds=timeout))
 
     async def get_small(self, path: str) -> tuple[int, bytes]:
         """Status and body of a GET request with a small answer."""
         headers = (*self._headers, _WANTS_JSON)
         request = UpstreamRequest("GET", self._base.of(path), headers, proxy=self._proxy)
-        return await read_small(await self._send(request))
+        timeout = self._settings.connect_timeout_seconds
+        answer = await self._engine.send(request, connect_timeout_seconds=timeout)
+        return await read_small(self._decoded(answer))
 
     async def post_small(self, path: str, body: bytes) -> tuple[int, bytes]:
         """Status and body of a POST request with a small answer."""
         return await read_small(await self.post(path, body))
 
-    async def _send(self, request: UpstreamRequest) -> UpstreamResponse:
-        response = await self._engine.send(
-            request, connect_timeout_seconds=self._settings.connect_timeout_seconds
-        )
+    def _decoded(self, response: UpstreamResponse) -> UpstreamResponse:
         for name, _ in response.headers:
             if name == "content-encoding":
                 return decoded(response, self._settings.max_response_bytes)

@@ -42,7 +42,8 @@ class PassedStream:
             return self._reader.read(self._keys.cut(data) if self._keys.has_key else data)
         end = data.rfind(self._line_end) + 1
         if not end and len(data) > _MAX_LINE_BYTES:
-            end = len(data) - self._keys.longest  # in which a key may have begun
+            data = self._keys.cut(data)  # before the border, which may stand within a key
+            end = len(data) - self._keys.longest  # in which another one may have begun
         self.unfinished = data[end:]
         return self._reader.read(self._keys.cut(data[:end])) if end else b""
 

@@ -87,7 +87,8 @@ class Attempt:
                 agent,
                 request.envelope,
                 selected.model,
-                wants_usage=backend.type.is_cloud
+                wants_usage=request.envelope.is_streaming
+                and backend.type.is_cloud
                 and parts.cost_tracker.is_priced(backend, selected.model),
             )
             if call.translation is not None:
@@ -116,9 +117,9 @@ class Attempt:
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
             answer = await exchange.open(call)
-            if selected.backend.type.is_cloud:  # a local backend's prompt is not counted
-                is_reported = answer.relay is None and answer.usage is not None
-                await progress.counted(is_reported=is_reported)
+            # Not counted: a local backend's prompt, or one that a whole answer's usage tells.
+            if selected.backend.type.is_cloud and (answer.relay or answer.usage is None):
+                await progress.counted()
             progress.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
             if name in registry.cooldowns.circuits:

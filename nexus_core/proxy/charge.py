@@ -144,15 +144,12 @@ class Charge:
             return Cost(usage.cost_nano_usd, REPORTED)
         return None if self._priced is None else self._priced.cost(usage, at, tier)
 
-    async def counted(self, at: float, *, is_reported: bool = False) -> None:
-        """An answer begins: take the count of its prompt, if it is used.
+    async def counted(self, at: float) -> None:
+        """An answer begins that does not tell its usage yet: take the count of its prompt.
 
         A stream does not wait for it: its header tells an estimate as well without.
-
-        Args:
-            is_reported: it came whole, with its usage.
         """
-        if self._priced is None or is_reported:
+        if self._priced is None:
             return
         if self._soon is not None:
             if self._is_long:

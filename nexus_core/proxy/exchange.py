@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
@@ -31,8 +33,7 @@ from nexus_core.upstream.base import (
 _MAY_NAME_WAIT = frozenset({429, 503, 529})
 
 
-@dataclass(slots=True, eq=False)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, eq=False):
     """An answer that can be passed on: whole, or as a stream whose first bytes are here."""
 
     status: int
@@ -103,7 +104,11 @@ class Exchange:
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit
         try:
-            return await self._ask(call)
+            try:
+                self._response = await self.agent.send(call, self._is_about_to_send)
+                return await self._judge(self._response, call)
+            except _AdditionRefusedError as refused:
+                return await self._ask_plainly(refused.way_back)
         except UpstreamNotSentError as error:
             raise self._failed(
                 str(error), status=503, code="switched_off", kind=FailureKind.NOT_SENT
@@ -148,21 +153,16 @@ class Exchange:
             is_read = self._relay is not None and self._relay.is_over
             await self._response.close(is_read=is_read)
 
-    async def _ask(self, call: Call) -> Answer:
-        """Send; and once more without what Nexus added, where that is refused."""
-        try:
-            self._response = await self.agent.send(call, self._is_about_to_send)
-            return await self._judge(self._response, call)
-        except _AdditionRefusedError as refused:
-            await self.close()
-            self._relay = self._response = None
-            self._response = await self.agent.send(
-                plain := refused.way_back.plain(), self._is_about_to_send
-            )
-            answer = await self._judge(self._response, plain)
-            if answer.status < 400:  # else it was about something else
-                refused.way_back.remember()
-            return answer
+    async def _ask_plainly(self, way_back: WayBack) -> Answer:
+        """Send once more, without what Nexus added: it was refused."""
+        await self.close()
+        self._relay = self._response = None
+        plain = way_back.plain()
+        self._response = await self.agent.send(plain, self._is_about_to_send)
+        answer = await self._judge(self._response, plain)
+        if answer.status < 400:  # else it was about something else
+            way_back.remember()
+        return answer
 
     async def _judge(self, response: Response, call: Call) -> Answer:
         status, headers, keys = response.status, response.headers, self.agent.keys
@@ -216,7 +216,9 @@ class Exchange:
             body = call.dialect.as_stream(call.request, whole.body)
         except ValueError as error:
             raise self._failed("answered a streaming request without a stream") from error
-        return replace(whole, headers=as_stream(headers, call.dialect.stream_type), body=body)
+        return msgspec.structs.replace(
+            whole, headers=as_stream(headers, call.dialect.stream_type), body=body
+        )
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         """Judge a whole body that the key was cut out of."""

@@ -130,14 +130,13 @@ class RequestProgress:
         """Sampling hints were dropped, which the selected backend's model does not support."""
         self.dropped_hints = hints
 
-    async def counted(self, *, is_reported: bool) -> None:
+    async def counted(self) -> None:
         """Wait until the prompt's tokens are counted; usually done when an answer begins.
 
-        Args:
-            is_reported: a whole answer came, with its usage: then their count is not used.
+        Of a whole answer that came with its usage, their count is not used.
         """
         if self.charge is not None:
-            await self.charge.counted(self.now(), is_reported=is_reported)
+            await self.charge.counted(self.now())
 
     def attempt_failed(self, backend: str, failure: Failure, seconds: float) -> None:
         """A backend failed before the client's answer began."""

@@ -150,6 +150,10 @@ class StreamRelay:
         while True:
             if shown:
                 reply.send(shown)
+            is_ended = stream.is_ended
+            if is_ended and stream.is_over:
+                return  # what ends the answer is written with it
+            if shown:
                 await reply.drain()  # the client may read as slowly as it likes
             if stream.failure is not None:
                 raise stream.failure
@@ -157,9 +161,7 @@ class StreamRelay:
                 ends = loop.time() + idle_timeout_seconds
             else:  # a comment: the time runs on, but for what the client took to read it
                 ends += loop.time() - began
-            if stream.is_ended:
-                if stream.is_over:
-                    return
+            if is_ended:
                 ends = loop.time() + _AFTER_DONE_SECONDS
             deadlines.wait_at = ends
             data = await read()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
+
+import msgspec
 
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
@@ -15,9 +16,7 @@ from nexus_core.types import BudgetStatus, Cost, RouteReason
 from nexus_core.upstream.base import Headers
 
 
-# Not frozen, which would take a microsecond of each request.
-@dataclass(slots=True, kw_only=True, eq=False)
-class ProxyRequest:
+class ProxyRequest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """A checked request on its way to a backend, with what Nexus knows beside it."""
 
     envelope: Request
@@ -29,7 +28,7 @@ class ProxyRequest:
     replay_of: str | None = None  # the request that an operator sends again with this one
 
 
-class SelectedRoute(NamedTuple):
+class SelectedRoute(msgspec.Struct, frozen=True):
     """Which backend an answer comes from, and why: what the X-Nexus-* headers tell."""
 
     backend: BackendSnapshot

@@ -23,11 +23,14 @@ class Affinity:
         The whole of it is what its next turn begins with; the first message, mostly a system
         prompt, is what other conversations begin with.
         """
-        for prefix in {*prefixes[:1], *prefixes[-1:]}:
-            self._backends[prefix] = backend
-            self._backends.move_to_end(prefix)
-        while len(self._backends) > self._capacity:
-            self._backends.popitem(last=False)
+        if not prefixes:
+            return
+        backends = self._backends
+        for prefix in (prefixes[0], prefixes[-1]) if len(prefixes) > 1 else prefixes:
+            backends[prefix] = backend
+            backends.move_to_end(prefix)
+        while len(backends) > self._capacity:
+            backends.popitem(last=False)
 
     def recall(self, prefixes: tuple[int, ...]) -> str | None:
         """Who served the longest of these beginnings last; changes nothing."""

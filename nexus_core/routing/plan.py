@@ -244,7 +244,9 @@ class PlannedDecision(RouteDecision):
     __slots__ = ("_loads", "_moment", "_plan")
 
     def __init__(self, first: Choice, reason: RouteReason, plan: Plan, moment: Moment) -> None:
-        super().__init__(first, reason)
+        self.first = first  # as RouteDecision's: one call less for each request
+        self.reason = reason
+        self._told = self._considered = None
         self._plan = plan
         self._moment = moment
         # The numbers that change with every request, as they were.

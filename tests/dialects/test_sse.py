@@ -122,6 +122,12 @@ def test_events_are_given_out_with_the_bytes_that_end_them() -> None:
     assert splitter.finish() == []
 
 
+def test_an_unended_event_with_carriage_returns_is_read_too() -> None:
+    unended = b"data: 1\r\n\r\nevent: a\r\ndata: 2"
+
+    assert split(unended) == split(unended[:20], unended[20:]) == [("message", "1"), ("a", "2")]
+
+
 def test_a_splitter_holds_no_line_without_end() -> None:
     splitter = EventSplitter()
     splitter.feed(b"x" * sse.MAX_LINE_BYTES + b"x")

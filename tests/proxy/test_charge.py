@@ -131,6 +131,29 @@ def usage(prompt: int, completion: int = 0) -> TokenUsage:
     return TokenUsage(prompt_tokens=prompt, completion_tokens=completion)
 
 
+@pytest.mark.parametrize("is_streaming", [False, True])
+async def test_the_prompt_is_counted_only_where_no_usage_came_first(
+    is_streaming: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[str] = []
+
+    async def note(self: Charge, at: float) -> None:
+        counted.append(self._model)
+
+    monkeypatch.setattr(Charge, "counted", note)
+    backend = {"zone": PrivacyZone.OPEN, "models": {"gpt-4o": "m"}}
+    world = World([backend], RoutingConfig(), False, ["answer"], kinds=(BackendType.OPENAI,))
+    world.cost_tracker.prices.load()
+    request = asking(stream=is_streaming)
+    world.restricted[request.envelope.id] = False
+
+    await world.forwarder.forward(request, RecordingReply())
+
+    (finished,) = [e for e in world.events.drain() if isinstance(e, RequestFinished)]
+    assert finished.usage == usage(100, 200)  # as the answer reports
+    assert counted == (["m"] if is_streaming else [])
+
+
 @pytest.mark.parametrize("chars", [SHORT, LONG])
 async def test_the_prompt_of_a_whole_answer_that_reports_its_usage_is_not_counted(
     chars: int,
@@ -141,7 +164,6 @@ async def test_the_prompt_of_a_whole_answer_that_reports_its_usage_is_not_counte
     charge = charged(tracker, request)
     reserved = tracker.budget.reserved_nano_usd
 
-    await charge.counted(0.0, is_reported=True)
     settled = charge.settle(ReportedUsage(usage=usage(1000), is_whole=True), 0.0)
 
     assert counter.asked == []
@@ -174,7 +196,8 @@ async def test_where_a_limit_is_set_the_prompt_is_counted_before_it_is_sent(
 
     asked_before = list(counter.asked)
     reserved = tracker.budget.reserved_nano_usd
-    await charge.counted(0.0, is_reported=not stream)
+    if stream:
+        await charge.counted(0.0)
 
     if chars == SHORT:
         assert asked_before == ["gpt-4o"]

@@ -7,6 +7,8 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from msgspec import structs
+
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.routing.plan import Option
 from nexus_core.routing.scoring import Strategy
@@ -33,7 +35,7 @@ async def test_the_zone_is_checked_once_more_at_the_moment_of_sending() -> None:
     restricted = replace(request(False).need, zone=PrivacyZone.RESTRICTED)
     reply = RecordingReply()
 
-    await world.forwarder.forward(replace(request(False), need=restricted), reply)
+    await world.forwarder.forward(structs.replace(request(False), need=restricted), reply)
 
     assert (reply.status, agent.bodies, other.bodies) == (500, [], [])
     world.finished()

@@ -2,10 +2,11 @@ import ast
 import json
 import logging
 import time
-from dataclasses import fields, replace
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 import nexus_core
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
@@ -163,7 +164,7 @@ def test_a_failed_request_is_a_warning(told: pytest.LogCaptureFixture) -> None:
 
 def test_nexus_own_share_is_what_backends_did_not_take() -> None:
     record = new_record()
-    record.request = replace(record.request, received=time.monotonic() - 10)
+    record.request = structs.replace(record.request, received=time.monotonic() - 10)
     serve(record, "b")
     record.waited(9.5)
 

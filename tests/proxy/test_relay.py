@@ -67,6 +67,17 @@ async def test_a_key_is_cut_out_wherever_the_stream_is_split() -> None:
         assert reply.body == stream.replace(KEY.encode(), b"[key]")
 
 
+async def test_a_key_is_cut_out_where_the_first_part_of_a_long_line_ends() -> None:
+    key = KEY.encode()
+    longest = KeyCutter(KEY).longest
+    for behind in range(longest - len(key), longest + 1):  # bytes of the first read behind the key
+        begin = b'data: {"choices":[{"delta":{"content":"' + b"x" * 70_000 + key + b"y" * behind
+        parts = SAID, begin, b'"}}]}\n\n', b"data: [DONE]\n\n"
+        _, reply = await relayed(*parts, key=KEY)
+
+        assert reply.body == b"".join(parts).replace(key, b"[key]"), behind
+
+
 async def test_a_key_is_cut_out_of_a_line_that_passes_in_parts() -> None:
     begin, end = b'data: {"choices":[{"delta":{"content":"' + b"x" * 70_000, b'"}}]}\n\n'
     key = KEY.encode()

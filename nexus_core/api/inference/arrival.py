@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 
 from nexus_core.api.asgi.messages import RawHeaders
@@ -12,7 +12,7 @@ from nexus_core.dialects.inbound import Inbound
 
 def new_id() -> str:
     """The id of a new request."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 class Arrival:

@@ -9,7 +9,6 @@ from nexus_core.api.headers import (
     STREAM_HEADERS,
     Block,
     answer_head,
-    masked_headers,
     passed_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
@@ -45,7 +44,7 @@ class ClientReply(ABC):
             first += STREAM_HEADERS
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
         self._begin(status, head, is_endless=length is None)
-        return masked_headers(head.pairs)
+        return head.pairs
 
     def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun, and end it without [DONE].
@@ -59,13 +58,14 @@ class ClientReply(ABC):
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         body = self._dialect.error(error)
-        pairs, lines = answer_head(error_headers(error), self._request_id, selected)
+        told = answer_head(error_headers(error), self._request_id, selected)
         size = b"%d" % len(body)
-        head = Block((*pairs, (b"content-length", size)), lines + b"\r\ncontent-length: " + size)
+        lines = told.lines + b"\r\ncontent-length: " + size
+        head = Block((*told.pairs, (b"content-length", size)), lines)
         self._begin(error.status, head, is_endless=False)
         self.send(body)
         self.finish()
-        return masked_headers(pairs)
+        return told.pairs
 
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:

@@ -22,6 +22,8 @@ _ABSOLUTE = re.compile(rb"[A-Za-z][A-Za-z0-9+.-]*://([^/?#]*)")  # RFC 9112 sect
 class Http1Protocol(HttpToolsProtocol):
     """HTTP/1 protocol of uvicorn, completed."""
 
+    _running: RequestResponseCycle | None = None  # the last one that ASGI was given
+
     def data_received(self, data: bytes) -> None:
         """Take in bytes.
 
@@ -66,6 +68,14 @@ class Http1Protocol(HttpToolsProtocol):
         if not self.parser.should_upgrade():
             super().on_message_complete()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The client is gone: tell the request that is served; uvicorn tells the last to come."""
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+        super().connection_lost(exc)
+
     def send_400_response(self, msg: str) -> None:
         """Answer what can't be parsed, in the envelope of every other error, and hang up."""
         body = DEFAULT.error(InvalidRequestError(msg))
@@ -90,6 +100,7 @@ class Http1Protocol(HttpToolsProtocol):
         self.headers.append((b"host", found[1]))
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
         if cycle.scope["http_version"] < "1.1":
             cycle.waiting_for_100_continue = False  # RFC 9110 section 10.1.1: 1.0 knows it not
             super()._start_asgi_task(cycle, _CloseDelimited(cycle, app))

@@ -25,7 +25,8 @@ class InferenceProtocol(HttpToolsProtocol):
     """HTTP protocol that collects an inference request and starts one task to serve it.
 
     ASGI gets what has to be told to a client before its body is read, and what is rare: HTTP/1.0,
-    Expect, a chunked or compressed body, a request that came before the last one was answered.
+    Expect, a chunked or compressed body, a request that came before the last one was answered or
+    while its answer was not read: there, an answer waits with its first byte until it is.
     """
 
     app: Application
@@ -110,6 +111,8 @@ class InferenceProtocol(HttpToolsProtocol):
         # uvicorn's types leave out that it is None before the first request.
         if cycle is not None and not cycle.response_complete:  # pyright: ignore[reportUnnecessaryComparison]
             return None
+        if self.flow.write_paused:
+            return None
         length = b""
         for name, value in self.headers:
             if name == b"content-length":
@@ -124,14 +127,17 @@ class InferenceProtocol(HttpToolsProtocol):
             return None
 
     async def _serve(self, arrival: Arrival, body: bytes, reply: WireReply) -> None:
-        door = self.app
+        # While it begins, the latest task is this one: the next request waits for its answer.
+        door, task = self.app, self._serving
         assert isinstance(door, FrontDoor)  # noqa: S101 - asked before, for the type checker
+        # A request that came with this one has paused it: nobody would hear that the client left.
+        self.flow.resume_reading()
         try:
             await door.completions.serve(arrival, body, reply)
         except Exception as error:  # noqa: BLE001 - the outermost edge
             door.refusals.log_failure(error, arrival.path, arrival.request_id)
         finally:
-            if (task := asyncio.current_task()) is not None:
+            if task is not None:
                 self.tasks.discard(task)
             if not reply.response_complete:
                 self.transport.close()  # what is cut off must not look whole

@@ -13,7 +13,7 @@ from nexus_core.api.headers import Block
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 
-_JOINED_BYTES = 64 * 1024  # up to here the head and a body are copied into one piece
+_JOINED_BYTES = 64 * 1024  # up to here a part of a body is copied behind what is held
 
 
 class Connection(Protocol):
@@ -36,7 +36,10 @@ class Connection(Protocol):
 
 
 class WireReply(ClientReply):
-    """Reply to a client in one write a part; a short answer and its head are one.
+    """Reply to a client, written when the answer is drained or finished.
+
+    What is sent until then is one write: a short answer and its head, the end of a stream and the
+    mark behind it.
 
     uvicorn knows a request by its "cycle": `keep_alive`, `disconnected` and `response_*` are names
     of that.
@@ -45,7 +48,7 @@ class WireReply(ClientReply):
     __slots__ = (
         "_common_lines",
         "_connection",
-        "_head",
+        "_held",
         "_is_chunked",
         "_transport",
         "disconnected",
@@ -64,7 +67,7 @@ class WireReply(ClientReply):
         self._connection = connection
         self._transport = connection.transport
         self._common_lines = common_lines
-        self._head = b""  # until something follows that it is sent with
+        self._held = b""  # of the head and the body, not written yet
         self._is_chunked = False
         self.keep_alive = keep_alive
         self.disconnected = False
@@ -77,7 +80,7 @@ class WireReply(ClientReply):
 
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
         self._is_chunked = is_endless
-        self._head = b"".join(
+        self._held = b"".join(
             (
                 STATUS_LINE[status],
                 self._common_lines,
@@ -88,40 +91,35 @@ class WireReply(ClientReply):
         )
 
     def send(self, data: bytes) -> None:
-        """Write a part of the body."""
+        """Take a part of the body; `drain` or `finish` writes it."""
         if not data:
             return  # an empty chunk would be the last one
         if self._is_chunked:
             self._last = data
             data = b"%x\r\n%b\r\n" % (len(data), data)
-        self._write(data)
+        if len(data) > _JOINED_BYTES:
+            self._write()
+        self._held = self._held + data if self._held else data
 
     async def drain(self) -> None:
-        """Return when the client has read most of what was written."""
-        if self._head:
-            self._write(b"")
+        """Write what is held; returns when the client has read most of what was written."""
+        if self._held:
+            self._write()
         if self._connection.flow.write_paused and not self.disconnected:
             await self._connection.flow.drain()
 
     def finish(self) -> None:
         """End the answer, and the connection where it is not kept."""
         if self._is_chunked:
-            self._write(b"0\r\n\r\n")
-        elif self._head:
-            self._write(b"")
+            self._held += b"0\r\n\r\n"
+        self._write()
         self._last = b""  # an idle connection keeps its last reply
         self.response_complete = True
         if not self.keep_alive:
             self._transport.close()
         self._connection.on_response_complete()
 
-    def _write(self, data: bytes) -> None:
-        if self.disconnected:
-            return
-        if self._head:
-            head, self._head, self.has_begun = self._head, b"", True
-            if len(data) > _JOINED_BYTES:
-                self._transport.write(head)
-            else:
-                data = head + data
-        self._transport.write(data)
+    def _write(self) -> None:
+        if self._held and not self.disconnected:
+            held, self._held, self.has_begun = self._held, b"", True
+            self._transport.write(held)

@@ -65,15 +65,5 @@ class ContentBlockDelta(msgspec.Struct, gc=False):
     delta: TextDelta | InputJsonDelta
 
 
-_BEGINNING = b"event: content_block_delta\ndata: "
-_decode = msgspec.json.Decoder(ContentBlockDelta).decode
-
-
-def read_delta(event: bytes) -> ContentBlockDelta | None:
-    """Read the bytes of an event; None for every other kind, or one that is not as usual."""
-    if not event.startswith(_BEGINNING):
-        return None
-    try:
-        return _decode(event[len(_BEGINNING) :])
-    except (ValueError, RecursionError):
-        return None
+DELTA_BEGINNING = b"event: content_block_delta\ndata: "  # of the event, as it is nearly always
+decode_delta = msgspec.json.Decoder(ContentBlockDelta).decode  # of what follows

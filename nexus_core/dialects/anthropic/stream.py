@@ -6,11 +6,12 @@ import json
 from collections.abc import Mapping
 
 from nexus_core.dialects.anthropic.blocks import (
+    DELTA_BEGINNING,
     Block,
     TextDelta,
     block_index,
+    decode_delta,
     places_of,
-    read_delta,
 )
 from nexus_core.dialects.anthropic.response import (
     ERROR_STATUSES,
@@ -47,6 +48,7 @@ from nexus_core.types import JsonObject, JsonValue
 MAX_OPEN_BLOCKS = 64  # at once; the provider opens one after the other
 MAX_CITATIONS = 256  # of one text block
 
+_DELTA_AT = len(DELTA_BEGINNING)
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -138,9 +140,12 @@ class AnthropicStream:
 
         None for any other one, which is for `feed`. Both give the same.
         """
-        delta = read_delta(event)
-        if delta is None or self.is_complete:
+        if self.is_complete or not event.startswith(DELTA_BEGINNING):
             return None
+        try:
+            delta = decode_delta(event[_DELTA_AT:])
+        except (ValueError, RecursionError):
+            return None  # of another kind, or not as usual
         block, change = self._blocks.get(delta.index), delta.delta
         if block is None or (frame := block.frame) is None:
             return None

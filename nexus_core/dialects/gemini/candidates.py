@@ -244,15 +244,4 @@ class TextEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=F
     create_time: str = ""
 
 
-_DATA = b"data: "
-_decode_text_event = msgspec.json.Decoder(TextEvent).decode
-
-
-def read_text_event(event: bytes) -> TextEvent | None:
-    """Read the bytes of an event that has one text and no more; None for every other one."""
-    if not event.startswith(_DATA):
-        return None
-    try:
-        return _decode_text_event(event[len(_DATA) :])
-    except (ValueError, RecursionError):
-        return None
+decode_text_event = msgspec.json.Decoder(TextEvent).decode  # of its data

@@ -18,13 +18,13 @@ from nexus_core.dialects.gemini.candidates import (
     Thought,
     answer_id,
     call_id,
+    decode_text_event,
     failure,
     finish_reason,
     finish_reason_of,
     is_failed,
     prompt_refusal,
     read_pieces,
-    read_text_event,
     refusal,
 )
 from nexus_core.dialects.gemini.errors import read_error
@@ -40,6 +40,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, JsonValue
 
 _MAX_INDEX = 127  # of a candidate; Google gives 8 at most
+_DATA = b"data: "
 _EVERYTHING = AnswerForm()
 
 
@@ -125,11 +126,18 @@ class GoogleStream:
 
         None for any other one, which is for `feed`. Both give the same.
         """
-        delta = read_text_event(event)
-        choice = None if delta is None else self._choices.get(delta.candidates[0].index)
-        if delta is None or choice is None or not choice.has_begun:
+        if not event.startswith(_DATA):
             return None
-        part = delta.candidates[0].content.parts[0]
+        try:
+            delta = decode_text_event(event[len(_DATA) :])
+        except (ValueError, RecursionError):
+            return None  # it has more than one text, or something else
+        (candidate,) = delta.candidates
+        choice = self._choices.get(candidate.index)
+        if choice is None or not choice.has_begun:
+            return None
+        (part,) = candidate.content.parts
+        text = part.text
         frame = choice.thought if part.thought else choice.text
         if frame is None:
             frame = self._make_frame(choice, is_thought=part.thought)
@@ -137,11 +145,11 @@ class GoogleStream:
                 return None
         if delta.usage:
             self._keep_usage(delta.usage)
-        if not part.text:
+        if not text:
             return b""
         if not part.thought:
-            choice.characters += len(part.text)
-        made = frame.around(part.text)
+            choice.characters += len(text)
+        made = frame.around(text)
         self.text_bytes += len(made) - frame.size
         return made
 
@@ -195,8 +203,8 @@ class GoogleStream:
             self._keep_usage(usage)
 
     def _keep_usage(self, usage: JsonObject) -> None:
-        if usage.keys() <= USAGE_FIELDS:
-            self._usage_fields |= usage
+        if usage.keys() == self._usage_fields.keys():
+            self._usage_fields = usage
             return
         self._usage_fields |= {name: value for name, value in usage.items() if name in USAGE_FIELDS}
 

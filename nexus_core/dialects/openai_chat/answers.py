@@ -28,9 +28,12 @@ TEXT = re.compile(
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    length = sum(found.end(1) - found.start(1) for found in TEXT.finditer(data))
-    # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
-    return max(0, length - 3 * data.count(b"\\u"))
+    texts = [found.span(1) for found in TEXT.finditer(data)]
+    length = sum(end - start for start, end in texts)
+    if b"\\u" in data:
+        # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
+        length -= 3 * sum(data.count(b"\\u", start, end) for start, end in texts)
+    return length
 
 
 def read_answer(request: Request, body: bytes, *, wants_usage: bool = True) -> AnswerReading:

@@ -20,7 +20,7 @@ from nexus_core.types import JsonObject
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 Span: TypeAlias = tuple[int, int]  # where a value begins and ends, in bytes
-_REPLACED = frozenset({"model", "stream_options"})  # the values whose bytes may be changed
+_REPLACED = ("model", "stream_options")  # the values whose bytes may be changed
 
 _read_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _read_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -63,7 +63,9 @@ def _spans(body: bytes, values: Mapping[str, msgspec.Raw]) -> dict[str, Span] | 
     is_short = len(body) <= _MAX_WRITTEN_BYTES  # a long prompt is not copied
     is_rewritten = is_short and _write(values) == body
     spans: dict[str, Span] = {}
-    end, left = 0, len(_REPLACED & values.keys()) if is_rewritten else len(values) + 1
+    end, left = 0, len(values) + 1
+    if is_rewritten:
+        left = ("model" in values) + ("stream_options" in values)
     for key, value in values.items():
         if left == 0:
             return spans

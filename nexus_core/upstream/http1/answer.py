@@ -25,6 +25,7 @@ class Answer:
         "_held",
         "_is_over",
         "_is_paused",
+        "_loop",
         "_waiter",
         "headers",
         "status",
@@ -33,6 +34,7 @@ class Answer:
     def __init__(self, connection: Connection) -> None:
         self.status = 0  # until its head came
         self.headers: Headers = ()
+        self._loop = asyncio.get_running_loop()
         self._connection: Connection | None = connection  # None: it needs it no more
         self._held = b""  # of the body, unread
         self._is_over = False  # the whole body came
@@ -50,7 +52,7 @@ class Answer:
         while not self.status:
             if self._failure is not None:
                 raise self._failure
-            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            self._waiter = waiter = self._loop.create_future()
             await waiter
 
     async def read(self) -> bytes:
@@ -65,7 +67,7 @@ class Answer:
             if self._failure is not None:
                 # Another one each time: the traceback of one that was raised would grow.
                 raise UpstreamProtocolError(str(self._failure)) from self._failure
-            self._waiter = waiter = asyncio.get_running_loop().create_future()
+            self._waiter = waiter = self._loop.create_future()
             await waiter
         held = self._held
         self._held = b""
@@ -86,8 +88,7 @@ class Answer:
         if connection is None or self._end_due is not None:
             return
         if is_read and not self._held:
-            loop = asyncio.get_running_loop()
-            self._end_due = loop.call_later(_END_WITHIN_SECONDS, connection.abort)
+            self._end_due = self._loop.call_later(_END_WITHIN_SECONDS, connection.abort)
             return
         connection.abort()
         self.fail(UpstreamProtocolError(wording.ENDED_EARLY))

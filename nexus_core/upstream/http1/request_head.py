@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from nexus_core.upstream import transport_errors as wording
@@ -17,8 +18,7 @@ _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, section 5.6.2
 _MAY_BE_EMPTY = frozenset({"GET", "HEAD", "DELETE", "OPTIONS"})  # without saying that they are
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Where connections go; requests of one origin share them."""
 
     host: str  # a name, or an IP address without brackets

@@ -7,6 +7,7 @@ import gzip
 import json
 import logging
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from nexus_core.api.app import FrontDoor
 from nexus_core.api.listen import connections
 from nexus_core.config.schema import AuthConfig, ClientKey, ServerConfig
 from nexus_core.proxy.forward import Forwarder
+from nexus_core.proxy.relay import StreamRelay
 from tests.api.listen.test_server import status, talk
 from tests.contract.bodies import ANSWER, DONE, FIRST, HELLO, STOP, chat, event
 from tests.contract.scripted_upstream import Exchange, Script, answers, hang, streams
@@ -181,10 +183,12 @@ async def test_a_connection_serves_one_request_after_another(through_asgi: list[
     assert through_asgi == []
 
 
-async def test_a_client_that_leaves_ends_what_was_begun_for_it() -> None:
+@pytest.mark.parametrize("path", [PATH, PATH + b"?by=asgi"])
+@pytest.mark.parametrize("behind", [b"", post() + post()])
+async def test_a_client_that_leaves_ends_what_was_begun_for_it(path: bytes, behind: bytes) -> None:
     async with upstreams(hang) as (up,), running(backend("a", up.url)) as nexus:
         _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus))
-        writer.write(post())
+        writer.write(post(path=path) + behind)
         await up.wait_for_requests(1)
         writer.close()
         async with asyncio.timeout(1):
@@ -236,6 +240,25 @@ async def test_a_client_that_does_not_read_holds_the_backend_up() -> None:
         await until(lambda: bool(nexus.finished()))
 
     assert sent < 40_000_000
+
+
+async def test_a_client_that_asks_on_without_reading_gets_no_further() -> None:
+    long = {**ANSWER, "padding": "x" * 4_000_000}
+    asked = 0
+    async with upstreams(answers(long)) as (up,), running(backend("a", up.url)) as nexus:
+
+        def is_answered() -> bool:
+            return len(nexus.finished()) == asked
+
+        _, writer = await asyncio.open_connection("127.0.0.1", port_of(nexus), limit=1024)
+        with suppress(TimeoutError):
+            while asked < 20:
+                writer.write(post())
+                asked += 1
+                await until(is_answered, seconds=1)
+        writer.close()
+
+    assert 1 < asked < 10
 
 
 @pytest.fixture
@@ -294,20 +317,15 @@ async def test_a_request_that_is_left_without_an_answer_ends_its_connection(
 async def test_a_failure_of_nexus_inside_an_answer_cuts_it_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    forward = Forwarder.forward
-
-    async def fail(forwarder: Forwarder, request: Any, reply: Any) -> None:
-        monkeypatch.setattr(reply.__class__, "finish", broken)
-        await forward(forwarder, request, reply)
-
-    def broken(_: object) -> None:
+    async def fail(_: object, reply: Any, *_others: object) -> None:
+        reply.send(b"data: 1\n\n")
+        await reply.drain()
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(Forwarder, "forward", fail)
+    monkeypatch.setattr(StreamRelay, "pass_on", fail)
     async with upstreams(streams(PREFACED)) as (up,), running(backend("a", up.url)) as nexus:
         answer = await talk(port_of(nexus), post(body=STREAM))
 
     assert status(answer) == 200
-    assert DONE in answer
-    assert not answer.endswith(b"0\r\n\r\n")
+    assert answer.endswith(b"9\r\ndata: 1\n\n\r\n")
     assert "failed request=" in caplog.text

@@ -80,6 +80,7 @@ async def test_the_head_of_a_long_answer_is_not_copied_together_with_it() -> Non
 
     reply.start(200, JSON, SELECTED, length=len(body))
     reply.send(body)
+    reply.finish()
 
     assert [len(part) == len(body) for part in connection.transport.writes] == [False, True]
 
@@ -91,6 +92,7 @@ async def test_a_stream_goes_out_in_chunks_the_first_with_the_head() -> None:
     reply.start(200, STREAM, SELECTED, length=None)
     for part in (b"data: 1\n\n", b"", b"data: 22222222\n\n"):
         reply.send(part)
+        await reply.drain()
     reply.finish()
 
     first, second, last = connection.transport.writes
@@ -98,6 +100,30 @@ async def test_a_stream_goes_out_in_chunks_the_first_with_the_head() -> None:
     assert second == b"10\r\ndata: 22222222\n\n\r\n"
     assert last == b"0\r\n\r\n"
     assert connection.answers == 1
+
+
+async def test_the_end_of_a_stream_is_one_write() -> None:
+    connection = Connection()
+    reply = reply_on(connection)
+
+    reply.start(200, STREAM, SELECTED, length=None)
+    await reply.drain()
+    reply.send(b"data: 1\n\n")
+    reply.finish()
+
+    assert connection.transport.writes[1:] == [b"9\r\ndata: 1\n\n\r\n0\r\n\r\n"]
+
+
+async def test_a_part_that_was_not_written_is_forgotten_for_a_refusal() -> None:
+    connection = Connection()
+    reply = reply_on(connection)
+    reply.start(200, JSON, SELECTED, length=9)
+    reply.send(b"{")
+
+    reply.refuse(UpstreamFailedError("broke"), SELECTED)
+
+    (written,) = connection.transport.writes
+    assert written.startswith(b"HTTP/1.1 502 Bad Gateway\r\n")
 
 
 async def test_a_head_that_nothing_follows_is_sent_where_the_answer_waits() -> None:
@@ -148,9 +174,11 @@ async def test_a_failure_inside_a_stream_is_an_event_of_its_own() -> None:
 
     reply.send_error_event(UpstreamFailedError("broke"))
 
-    _, told, end = connection.transport.writes
-    assert told.split(b"\r\n")[1].startswith(b'\n\ndata: {"error"')
-    assert end == b"0\r\n\r\n"
+    (written,) = connection.transport.writes
+    *_, begun, _size, told, end, _, _ = written.split(b"\r\n")
+    assert begun == b'data: {"x'
+    assert told.startswith(b'\n\ndata: {"error"')
+    assert end == b"0"
 
 
 async def test_a_refusal_is_a_whole_answer_with_the_route_that_caused_it() -> None:

@@ -44,6 +44,17 @@ def test_texts_in_the_frame_are_measured(texts: list[str], indent: str, line_end
         assert size == text_length(lines)
 
 
+@given(texts=st.lists(st.text(), min_size=1))
+def test_what_is_escaped_around_a_text_is_no_part_of_its_size(texts: list[str]) -> None:
+    def named(text: str) -> bytes:
+        return said(text).replace(b'"model":"m"', b'"model":"\\u6a21\\u578b\\u7528"')
+
+    together, sizes = b"".join(map(named, texts)), [text_length(said(text)) for text in texts]
+
+    assert frame(named("Hello")).text_bytes(together) == sum(sizes) == text_length(together)
+    assert min(sizes) >= 0
+
+
 def test_padding_of_any_length_is_no_difference() -> None:
     padded = frame(said("Hello", padding="aB3"))
 
