@@ -43,8 +43,8 @@ _COMMANDS = (attach, explain, status, backends, requests, costs, logs, check, in
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
-    options = _parser().parse_args(arguments)
     try:
+        options = _parser().parse_args(arguments)
         code: int = options.run(options, os.environ)
         return code
     except KeyboardInterrupt:

@@ -167,7 +167,7 @@ class RequestActions:
             ReplayRequest(request_id=row.request_id, backend=chosen.name)
         )
         if outcome is not None:
-            self._mark_both(row, str(outcome.data.get("request_id", "")))
+            self._context.view.mark_with(row, str(outcome.data.get("request_id", "")))
 
     async def _target(self, row: RequestRecord, backend: BackendSnapshot) -> Option[str]:
         """The backend as an option, with the reason if it would refuse the request."""
@@ -199,12 +199,6 @@ class RequestActions:
         text = f"{what} is sent to a cloud provider and billed{price}."
         question = confirm(f"Send it to {escaped(name)}?", [text], "Send it")
         return await self._context.ask(question) or False
-
-    def _mark_both(self, row: RequestRecord, request_id: str) -> None:
-        """Mark both requests, ready for the diff once the new one is finished."""
-        again = self._context.view.row(request_id)
-        if again is not None:
-            self._context.view.marked = [row, again]
 
     async def _capture(self) -> None:
         context = self._context

@@ -78,6 +78,7 @@ class ViewModel:
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RequestRecord] = []  # at most two, for the diff
+        self._to_mark: tuple[RequestRecord, str] | None = None  # with the id of one yet to come
         self.sort = _BY_TIME
         self.reversed = False
         self.filter = Filter()
@@ -201,6 +202,15 @@ class ViewModel:
             self.marked = [*self.marked, row][-_MARKS:]
         self._dirty.add(LIST)
 
+    def mark_with(self, row: RequestRecord, request_id: str) -> None:
+        """Mark a row and another request, as soon as that has come."""
+        other = self.row(request_id)
+        if other is None:
+            self._to_mark = (row, request_id)
+        else:
+            self.marked, self._to_mark = [row, other], None
+            self._dirty.add(LIST)
+
     def follow(self, requests: RecentRequests) -> None:
         """Show those of another run, from none on."""
         self.requests, self.newest_seq = requests, -1
@@ -210,6 +220,7 @@ class ViewModel:
         """Show nothing of what has come until now, nor what becomes of it."""
         self._ring.clear()
         self.marked.clear()
+        self._to_mark = None
         self._frozen = None
         self._changed_view()
 
@@ -270,6 +281,8 @@ class ViewModel:
     def _append(self, row: RequestRecord) -> None:
         self.newest_seq = row.seq
         self._ring.append(row)
+        if self._to_mark is not None and self._to_mark[1] == row.request_id:
+            self.mark_with(*self._to_mark)
         if len(self._ring) > self._capacity:
             self._drop(self._ring.popleft())
         self._index(row)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -17,6 +19,12 @@ from tests.scenarios.nexus import CHAT, backend, upstreams
 from tests.waiting import pass_time, settled
 
 GRACE_SECONDS = 3
+
+_BODY = json.dumps(chat("m")).encode()
+_POST = (
+    f"POST {CHAT} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    f"Content-Length: {len(_BODY)}\r\n\r\n"
+).encode() + _BODY
 
 
 @asynccontextmanager
@@ -70,3 +78,17 @@ async def test_a_waiting_request_beyond_the_grace_gets_an_answer() -> None:
         await stop_and_let_the_grace_end(stop)
 
     assert asking.result().status_code == 503
+
+
+async def test_an_idle_connection_is_closed_before_anything_is_refused_on_it() -> None:
+    async with upstreams(hang) as (up,), stoppable(up) as (http, stop):
+        reader, writer = await asyncio.open_connection(http.base_url.host, http.base_url.port)
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        await reader.readuntil(b"}}")
+
+        stop.set()
+        await settled()
+        writer.write(_POST)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()

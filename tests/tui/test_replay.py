@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from functools import partial
 
 import pytest
 
@@ -71,13 +73,18 @@ async def test_a_local_backend_is_asked_at_once_and_a_cloud_after_a_question() -
         await until(lambda: stage.gateway.commands.count(sent) == 1)
 
 
-async def test_a_replay_is_marked_with_its_original_for_the_diff() -> None:
+@pytest.mark.parametrize("comes_at_once", [True, False])
+async def test_a_replay_is_marked_with_its_original_for_the_diff(comes_at_once: bool) -> None:
     stage = make_stage(plays=False)
     keep(stage, "first", Story(0, "llama3:70b", "vllm-a"))
 
     async def command(command: Command) -> Outcome:
         assert isinstance(command, ReplayRequest)
-        publish(stage.gateway, "again", Story(0, "llama3:70b", command.backend))
+        begin = partial(publish, stage.gateway, "again", Story(0, "llama3:70b", command.backend))
+        if comes_at_once:
+            begin()
+        else:  # as the gateway does: the request begins after the command is answered
+            asyncio.get_running_loop().call_soon(begin)
         stage.kept["again"] = captured("again", streamed("another answer"))
         return Outcome(message="sent", data={"request_id": "again"})
 

@@ -84,7 +84,7 @@ async def serve(
         # Probing begins after that: its first step is to import a network library.
         async with gateway.running():
             await stop.wait()
-            server.should_exit = True
+            server.stop_taking()
             gateway.event_log.close()
             await _drain(gateway, grace)
             await server.ended.wait()
@@ -124,11 +124,19 @@ class _Server(uvicorn.Server):
         try:
             await super().serve(sockets=sockets)
         finally:
-            # uvicorn leaves both behind when it is cancelled.
-            for listening in getattr(self, "servers", ()):
-                listening.close()
-            for connection in tuple(self.server_state.connections):
-                connection.shutdown()
+            self.stop_taking()  # uvicorn leaves all of it behind when it is cancelled
+
+    def stop_taking(self) -> None:
+        """Take no more requests: close what listens and what is idle; what runs is the last.
+
+        uvicorn looks at `should_exit` ten times a second; a request that came meanwhile on an idle
+        connection would be refused, though its client could have asked another server.
+        """
+        self.should_exit = True
+        for listening in getattr(self, "servers", ()):
+            listening.close()
+        for connection in tuple(self.server_state.connections):
+            connection.shutdown()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start, and say so; accepting is our own."""

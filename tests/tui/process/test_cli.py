@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from nexus_core import __version__
+from nexus_tui import cli
 from tests.contract.nexus_process import clean_environment
 from tests.forked import COMMAND, SECONDS
 from tests.forked import start as start_command
@@ -353,6 +354,17 @@ def test_a_second_signal_ends_it_at_once(start: Start) -> None:
 
     assert code == 128 + signal.SIGTERM
     assert not any("Traceback" in line for line in nexus.seen)
+
+
+def test_ctrl_c_before_the_command_is_read_ends_it_without_a_trace(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "_parser", interrupted)
+
+    assert cli.main(["--no-ui"]) == 130
 
 
 def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:
