@@ -97,8 +97,8 @@ def answer_head(
     if overhead_ms is not None:
         last.append((_OVERHEAD, b"%.1f" % overhead_ms))
     lines = b"%b\r\n%b" % (lines, route.lines)
-    if last:
-        lines = b"%b\r\n%b" % (lines, _lines(last))
+    for pair in last:
+        lines += b"\r\n%b: %b" % pair
     return Block((*shared, own_id, *route.pairs, *last), lines)
 
 
