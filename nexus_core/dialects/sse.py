@@ -153,7 +153,7 @@ class EventSplitter:
     """
 
     def __init__(self) -> None:
-        self._held = b""  # of an event that has not ended
+        self._held: bytes = b""  # of an event that has not ended
         self._is_begun = False
         self._parser: SseParser | None = None  # of a stream that needs it, from then on
 

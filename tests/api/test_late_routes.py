@@ -74,6 +74,17 @@ def test_a_shortage_of_descriptors_while_it_is_imported_is_a_503_and_passes() ->
     assert told == ["200", "503", "1", "capacity_exceeded", "200"]
 
 
+def test_commands_are_carried_out_in_a_shortage_once_a_route_was_asked_for() -> None:
+    told = in_a_fresh_interpreter(
+        'print((await client.get("/v1/stats")).status_code)',
+        "with no_descriptor_left():",
+        '    done = await client.post("/nexus/zones/open", json={"enabled": False})',
+        'print(done.status_code, done.json()["enabled"])',
+    )
+
+    assert told == ["200", "200", "False"]
+
+
 async def test_it_is_made_once_however_many_ask(gateway: Gateway) -> None:
     routes = LateRoutes(gateway)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Coroutine
 from typing import Any
 
@@ -80,17 +81,30 @@ async def test_thousands_are_listed_in_slices() -> None:
     assert count >= 20
 
 
-async def test_the_state_is_written_in_slices_and_says_the_same() -> None:
+async def test_the_state_is_written_in_slices_and_says_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Beside the loop, and each time only so much: writing JSON holds the interpreter."""
     nexus = gateway(MANY, ("a",), ())
+    written: dict[bool, list[int]] = {True: [], False: []}  # by the loop? how much at once
+    dumps = json.dumps
 
-    count, body = steps(write_state(nexus))
+    def counting(value: object) -> str:
+        text = dumps(value)
+        written[threading.current_thread() is threading.main_thread()].append(len(text))
+        return text
+
+    with monkeypatch.context() as patch:
+        patch.setattr(json, "dumps", counting)
+        body = await write_state(nexus)
 
     told, plain = json.loads(body), read_state(nexus)
     for volatile in ("at", "stats"):
         told.pop(volatile)
         plain.pop(volatile)
     assert told == json.loads(json.dumps(plain))
-    assert count >= 10
+    by_loop, beside = written[True], written[False]
+    assert sum(beside) > 9 * max(*by_loop, *beside)
 
 
 async def test_the_state_is_json_for_its_reader() -> None:

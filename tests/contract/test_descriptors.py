@@ -8,6 +8,7 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -192,15 +193,17 @@ async def test_more_connections_than_descriptors_allow_are_held_to_what_they_do(
     assert sum("5000 is more than 256 file descriptors allow" in line for line in log) == 1
 
 
-def take_descriptors(nexus: NexusProcess, *, also_freed: bool = False) -> None:
-    """From now on it can open nothing more; what is open stays so.
+def take_descriptors(nexus: NexusProcess, *, left: int = 0, also_freed: bool = False) -> None:
+    """From now on it can open no more than so many; what is open stays so.
 
     Args:
         also_freed: not even where it has closed something.
     """
     _, hard = resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE)
-    used = len(os.listdir(f"/proc/{nexus.pid}/fd"))
-    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (used // 2 if also_freed else used, hard))
+    used = {int(name) for name in os.listdir(f"/proc/{nexus.pid}/fd")}
+    free = (number for number in range(hard) if number not in used)
+    first_taken = len(used) // 2 if also_freed else next(islice(free, left, None))
+    resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (first_taken, hard))
 
 
 def give_descriptors_back(nexus: NexusProcess) -> None:
@@ -208,8 +211,10 @@ def give_descriptors_back(nexus: NexusProcess) -> None:
     resource.prlimit(nexus.pid, resource.RLIMIT_NOFILE, (hard, hard))
 
 
-def maps(nexus: NexusProcess, library: str) -> bool:
-    return library in Path(f"/proc/{nexus.pid}/maps").read_text()
+def counts_tokens(nexus: NexusProcess) -> bool:
+    """Whether its process that counts has come so far as to load a vocabulary."""
+    children = Path(f"/proc/{nexus.pid}/task/{nexus.pid}/children").read_text().split()
+    return any("_tiktoken" in Path(f"/proc/{child}/maps").read_text() for child in children)
 
 
 def holds_open(nexus: NexusProcess, name: str) -> bool:
@@ -223,9 +228,13 @@ def open_files(nexus: NexusProcess) -> list[Path]:
 MOMENTS: dict[str, Callable[[NexusProcess], bool]] = {
     "at once": lambda _: True,
     "the ledger is open": lambda nexus: holds_open(nexus, "nexus.db"),
-    "vocabularies load": lambda nexus: maps(nexus, "_tiktoken"),
 }
-QUICK = "import nexus_core.money.accounting as room; room._LOOK_AGAIN_SECONDS = 0.02"
+QUICK = """
+from nexus_core.money import accounting
+from nexus_core.tokens import counter
+accounting._LOOK_AGAIN_SECONDS = counter._FIRST_PAUSE_SECONDS = 0.02
+"""
+ESTIMATES = "token counts are only estimates: out of file descriptors; trying again"
 
 
 @needs_prlimit
@@ -237,7 +246,7 @@ async def test_a_shortage_while_it_still_loads_passes_without_a_trace(
     before: str,
     has_come: Callable[[NexusProcess], bool],
 ) -> None:
-    """At some moment after the start: the engine, vocabularies, prices and the ledger load."""
+    """At some moment after the start: the engine, prices and the ledger load."""
     upstream.script = answers(ANSWER)
 
     async with (
@@ -266,6 +275,42 @@ async def test_a_shortage_while_it_still_loads_passes_without_a_trace(
     assert len(log) <= MAX_LOG_LINES, log
     (backend,) = state["backends"]
     assert backend["health"] != "unhealthy", backend
+    assert (backend["consecutive_failures"], backend["cooldown"]) == (0, None)
+
+
+@needs_prlimit
+async def test_a_shortage_when_a_prompt_is_to_be_counted_passes_without_a_trace(
+    tmp_path: Path, upstream: ScriptedUpstream
+) -> None:
+    """The process that counts can't be started then: it is estimated, and tried again later."""
+    upstream.script = answers(ANSWER)
+
+    async with (
+        nexus_with(tmp_path, upstream, hard=512, before=QUICK) as nexus,
+        httpx.AsyncClient(base_url=nexus.url, timeout=WITHIN_SECONDS) as client,
+    ):
+        await until_served(client)  # which needs no count: its usage is told
+        await client.get("/health")  # by then the backend's connection is closed
+        await until(lambda: holds_open(nexus, "nexus.db"))
+        upstream.script = answers({key: ANSWER[key] for key in ANSWER if key != "usage"})
+        take_descriptors(nexus, left=1)  # for the backend's connection, not for a process
+
+        async def is_estimated() -> bool:
+            await until_served(client)
+            return ESTIMATES in nexus.stderr
+
+        await until(is_estimated)
+        give_descriptors_back(nexus)
+
+        async def is_counted() -> bool:
+            await until_served(client)
+            return counts_tokens(nexus)
+
+        await until(is_counted)
+        log = nexus.stderr
+        (backend,) = (await client.get("/nexus/state")).json()["backends"]
+
+    assert log.count(ESTIMATES) == 1
     assert (backend["consecutive_failures"], backend["cooldown"]) == (0, None)
 
 

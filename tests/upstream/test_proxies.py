@@ -25,6 +25,7 @@ from tests.upstream.test_engines import exchange, send_to
 from tests.waiting import take_time
 
 VENDOR = "http://api.vendor.example"  # only the proxy knows where it is
+CONNECT_SECONDS = 20  # enough on a busy machine: the first connection also loads modules
 SECRET = "hush-hush"  # noqa: S105  nobody's
 KEY = ("authorization", "Bearer sk-0123456789abcdef")
 
@@ -264,9 +265,11 @@ async def test_a_stream_ends_without_the_connect_limit(
         await send_answer(writer, b"late")
 
     async with RawServer(slow) as upstream, kind(upstream.url) as proxy:
-        sending = asyncio.ensure_future(send_to(engine, post(proxy.url), 1))
-        await upstream.wait_for_requests(1)
-        await take_time(3)
+        sending = asyncio.ensure_future(
+            engine.send(post(proxy.url), connect_timeout_seconds=CONNECT_SECONDS)
+        )
+        await upstream.wait_for_requests(1, CONNECT_SECONDS)
+        await take_time(3 * CONNECT_SECONDS)
         was_done = sending.done()
         done.set()
         response = await sending

@@ -99,6 +99,8 @@ class FileChange(_Wanted):
 def create_router(gateway: Gateway) -> APIRouter:
     """Routes of the operator commands."""
     router = APIRouter(prefix="/nexus", tags=["control"])
+    # Made now, with all it imports: commands are needed most when nothing more can be opened.
+    operator = gateway.operator
 
     @router.get("/state")
     async def state() -> Response:
@@ -111,14 +113,14 @@ def create_router(gateway: Gateway) -> APIRouter:
 
         `{"cooldown": false}` ends every cooldown of the backend and of its models.
         """
-        outcome = await gateway.operator.execute(wanted.command(name))
+        outcome = await operator.execute(wanted.command(name))
         lasts = {} if wanted.cooldown is False else _LASTS
         return await _with_backend(gateway, name, {**answer(outcome), **lasts})
 
     @router.post("/zones/{zone}")
     async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
         """Switch a zone on or off; lasts until restart."""
-        outcome = await gateway.operator.execute(
+        outcome = await operator.execute(
             SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
         )
         enabled = gateway.registry.is_zone_enabled(zone)
@@ -127,24 +129,24 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.post("/backends/{name}/probe", response_model=dict[str, Any])
     async def probe(name: str) -> Response:
         """Probe a backend now, free of charge; a successful probe ends its cooldowns."""
-        outcome = await gateway.operator.execute(ProbeBackend(backend=name))
+        outcome = await operator.execute(ProbeBackend(backend=name))
         return await _with_backend(gateway, name, {**answer(outcome), **outcome.data})
 
     @router.post("/capture")
     async def capture(wanted: CaptureChange) -> dict[str, Any]:
         """Start or stop capturing bodies, in memory only; lasts until restart."""
-        outcome = await gateway.operator.execute(CaptureBodies(enabled=wanted.enabled))
+        outcome = await operator.execute(CaptureBodies(enabled=wanted.enabled))
         return {**answer(outcome), "enabled": gateway.captures.is_on, **_LASTS}
 
     @router.post("/reload")
     async def reload(wanted: FileChange) -> dict[str, Any]:
         """Reload the config file; an invalid file changes nothing."""
-        return answer(await gateway.operator.execute(ReloadConfig(only_plan=wanted.only_plan)))
+        return answer(await operator.execute(ReloadConfig(only_plan=wanted.only_plan)))
 
     @router.post("/save")
     async def save(wanted: FileChange) -> dict[str, Any]:
         """Save runtime changes to the config file; its comments are kept."""
-        return answer(await gateway.operator.execute(SaveConfig(only_plan=wanted.only_plan)))
+        return answer(await operator.execute(SaveConfig(only_plan=wanted.only_plan)))
 
     return router
 
