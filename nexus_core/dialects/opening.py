@@ -9,7 +9,7 @@ from typing import TypeAlias, assert_never
 from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.dialects.sse import EventSplitter, Shape, SseEvent, read_event, shape_of
 
-_PIECE_BYTES = 1024  # that are looked at together
+_FIRST_BYTES = 1024  # that are looked at together
 _LARGEST_ERROR_BYTES = 64 * 1024  # an event that goes on beyond this is content
 
 _NOTHING_CAME = ErrorReport("the stream ended without any content", status=502)
@@ -77,12 +77,14 @@ class StreamOpening:
         return self.state in (OpeningState.BEGUN, OpeningState.FAULTY)
 
     def _weigh_new(self) -> None:
-        held = self.held
+        held, size = self.held, _FIRST_BYTES
         try:
             # Piece by piece: the first event tells nearly always, and many may have come with it.
+            # Each is twice as long as the last: what does not end is gone through with each piece.
             while self._parsed < len(held):
-                new = bytes(held[self._parsed : self._parsed + _PIECE_BYTES])
+                new = bytes(held[self._parsed : self._parsed + size])
                 self._parsed += len(new)
+                size *= 2
                 if self._take_first(self._events.feed(new)):
                     return
             is_long = self._events.pending_bytes > _LARGEST_ERROR_BYTES

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from nexus_core.dialects.base import ErrorReport, OpeningState
 from nexus_core.dialects.openai_chat.failures import weigh_event
 from nexus_core.dialects.opening import StreamOpening
-from nexus_core.dialects.sse import Shape
+from nexus_core.dialects.sse import EventSplitter, Shape
 from tests.proxy.fakes import split_at
 
 
@@ -143,6 +143,24 @@ def test_a_long_line_is_content_and_a_long_comment_is_not() -> None:
     comment.feed(b": " + b"x" * 100_000)
 
     assert (picture.state, comment.state) == (BEGUN, WAITING)
+
+
+def test_what_does_not_end_is_gone_through_a_few_times_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pieces: list[bytes] = []
+    feed = EventSplitter.feed
+
+    def counted(splitter: EventSplitter, piece: bytes) -> list[bytes]:
+        pieces.append(piece)
+        return feed(splitter, piece)
+
+    monkeypatch.setattr(EventSplitter, "feed", counted)
+    comment = b": " + b"x" * 1_000_000
+
+    assert StreamOpening(weigh_event).feed(comment) is OpeningState.WAITING
+    assert b"".join(pieces) == comment
+    assert len(pieces) <= 10
 
 
 def test_blank_bytes_do_not_go_on_for_ever() -> None:
