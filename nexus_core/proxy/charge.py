@@ -30,9 +30,6 @@ class Settlement:
     saved_model: str | None = None
 
 
-NOTHING = Settlement()
-
-
 @dataclass(slots=True, kw_only=True)
 class ReportedUsage:
     """What came of an attempt, as far as money goes; nobody changes one."""

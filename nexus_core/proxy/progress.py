@@ -230,7 +230,7 @@ class RequestProgress:
         at = self.now()  # one moment for budget, event and ledger: a month may end here
         total_ms = (time.monotonic() - self.request.received) * 1000
         if self.charge is not None:
-            self._write_money(self.charge.settle(self.reported_usage or _NOTHING_REPORTED, at))
+            self._settle(self.charge, at)
         if self.decision is not None and self.decision is not record.decision:
             self._refused_by(self.decision)
         if record.status is None:
@@ -265,6 +265,15 @@ class RequestProgress:
         if self.record.attempt:
             self._keep_decided()
         self.record.decision = DecisionToTell(decision.considered)
+
+    def _settle(self, charge: Charge, at: float) -> None:
+        """Write what the attempt cost; a fault of the accounting must not lose the request's row."""
+        try:
+            self._write_money(charge.settle(self.reported_usage or _NOTHING_REPORTED, at))
+        except Exception:
+            log.exception("the cost of request=%s is not known", self.record.request_id)
+            self.record.is_unpriced = charge.is_cloud
+            charge.drop(at)
 
     def _write_money(self, money: Settlement) -> None:
         record = self.record

@@ -15,7 +15,7 @@ from nexus_core.errors import ModelNotFoundError
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import NexusEvent, RequestFinished, RouteDecided, TokenUsage
 from nexus_core.observe.record import RequestRecord
-from nexus_core.proxy.charge import ReportedUsage
+from nexus_core.proxy.charge import Charge, ReportedUsage
 from nexus_core.proxy.exchange import Failure
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
@@ -241,3 +241,19 @@ def test_an_event_that_is_read_late_tells_what_was_known_then() -> None:
     assert isinstance(last, RequestFinished)
     assert (last.backend, last.status) == ("a", 503)
     assert [who.backend for who in last.considered] == ["c"]
+
+
+def test_a_fault_of_the_accounting_loses_no_request(
+    told: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    progress = new_record()
+    serve(progress, "a")
+    progress.open_charge(snapshot("a"), "llama3:70b")
+    monkeypatch.setattr(Charge, "settle", lambda *_: 1 / 0)
+
+    progress.finished()
+
+    assert progress.record.total_ms is not None
+    texts = [record.getMessage() for record in told.records]
+    assert "the cost of request=r1 is not known" in texts
+    assert any(text.startswith("finished") for text in texts)
