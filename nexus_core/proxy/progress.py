@@ -267,7 +267,7 @@ class RequestProgress:
         self.record.decision = DecisionToTell(decision.considered)
 
     def _settle(self, charge: Charge, at: float) -> None:
-        """Write what the attempt cost; a fault of the accounting must not lose the request's row."""
+        """Write what the attempt cost; a fault of the accounting must not lose its row."""
         try:
             self._write_money(charge.settle(self.reported_usage or _NOTHING_REPORTED, at))
         except Exception:
