@@ -106,10 +106,13 @@ class CostTracker:
                 log.warning("%s: requests are served but not recorded; %s", NO_HOME, HINT)
             return {}, {}
         try:
-            with read_ledger(self._path) as connection:
-                return spent_by_client(connection, month), completion_averages(connection)
-        except NoLedgerError as error:
+            return _read_month(self._path, month)
+        except NoLedgerError:
             descriptors.require(1)  # SQLite does not say why it can't open a file
+        try:  # again: a descriptor may have become free just now
+            return _read_month(self._path, month)
+        except NoLedgerError as error:
+            descriptors.require(1)
             if self.ledger.path is not None and self.ledger.problem is None:
                 log.warning("budget: this month's spending starts at zero: %s", error)
             return None if self._path.exists() else {}, {}
@@ -291,3 +294,13 @@ class CostTracker:
         live = LiveBudget(spent=spent, reserved=reserved, limit=limit)
         with read_ledger(path) as connection:
             return read_cost_report(connection, live, at, self.ledger.problem)
+
+
+def _read_month(path: Path, month: Month) -> tuple[dict[str | None, int], dict[str, float]]:
+    """What the month has cost by client, and how long each model's answers are.
+
+    Raises:
+        NoLedgerError: there is none, or it can't be read.
+    """
+    with read_ledger(path) as connection:
+        return spent_by_client(connection, month), completion_averages(connection)

@@ -102,7 +102,10 @@ class TokenCounter:
                 return await self._serve(ours)
             finally:
                 process.kill()
-                await asyncio.shield(asyncio.to_thread(process.wait))
+                try:
+                    await asyncio.to_thread(process.wait)
+                finally:
+                    process.wait()  # where that was cancelled before a thread was free; it is dead
 
     async def _serve(self, ours: socket.socket) -> str:
         loop = asyncio.get_running_loop()

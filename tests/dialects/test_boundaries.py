@@ -11,7 +11,9 @@ import pytest
 import nexus_core
 
 CORE = Path(nexus_core.__file__).parent
-JSON = {"json", "orjson", "msgspec", "simplejson", "ujson"}
+JSON = {"json", "orjson", "simplejson", "ujson"}
+# Of msgspec they may use its structs, as values.
+MSGSPEC = {"Struct", "structs", "field", "UNSET", "UnsetType"}
 KNOWN = {"nexus_core.dialects.base", "nexus_core.dialects.request"}
 
 
@@ -25,6 +27,16 @@ def imports(file: Path) -> Iterator[str]:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
+def msgspec_names(file: Path) -> Iterator[str]:
+    """What a file uses of msgspec."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if node.value.id == "msgspec":
+                yield node.attr
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("msgspec"):
+            yield from (alias.name for alias in node.names) if node.module == "msgspec" else ("?",)
+
+
 def modules_of(*folders: str) -> list[Path]:
     return sorted(file for folder in folders for file in (CORE / folder).rglob("*.py"))
 
@@ -34,6 +46,7 @@ def test_who_moves_requests_parses_no_json_and_knows_no_format(file: Path) -> No
     named = set(imports(file))
 
     assert not {name.partition(".")[0] for name in named} & JSON
+    assert set(msgspec_names(file)) <= MSGSPEC
     for name in named:
         if name.startswith("nexus_core.dialects"):
             assert name.startswith(tuple(KNOWN)), name
@@ -44,3 +57,6 @@ def test_the_search_finds_what_it_looks_for(tmp_path: Path) -> None:
     file.write_text("def f():\n    from json import loads\n    import nexus_core.dialects.sse\n")
 
     assert set(imports(file)) == {"json", "json.loads", "nexus_core.dialects.sse"}
+    file.write_text("import msgspec\nfrom msgspec.json import decode\nmsgspec.convert(1, int)\n")
+
+    assert set(msgspec_names(file)) == {"?", "convert"}
