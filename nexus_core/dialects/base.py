@@ -86,8 +86,8 @@ class Opening(Protocol):
         ...
 
 
-class StreamReader(Protocol):
-    """Reader of one streamed answer: usage, errors and end mark; fed once per read of the relay."""
+class StreamState(Protocol):
+    """What is known of a streamed answer so far: its beginning, usage, errors and end."""
 
     @property
     def opening(self) -> Opening: ...
@@ -119,6 +119,10 @@ class StreamReader(Protocol):
     def is_complete(self) -> bool:
         """Whether the answer is complete: an end mark, or a finish reason for every choice."""
         ...
+
+
+class StreamReader(StreamState, Protocol):
+    """Reader of one streamed answer: usage, errors and end mark; fed once per read of the relay."""
 
     @property
     def is_between_events(self) -> bool:

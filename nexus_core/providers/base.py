@@ -10,7 +10,7 @@ from typing import Protocol
 
 import msgspec
 
-from nexus_core.dialects.base import Dialect, ErrorReport, Opening
+from nexus_core.dialects.base import Dialect, StreamState
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
@@ -59,7 +59,7 @@ def call_mapping(call: Call) -> CallMapping:
     return UNCHANGED if call.translation is None else call.translation.calls
 
 
-class AnswerStream(Protocol):
+class AnswerStream(StreamState, Protocol):
     """One streamed answer on its way: the backend's bytes in, the client's bytes out.
 
     Until it is known what the answer is, its bytes go into `opening`; then `begin` gives what is
@@ -67,44 +67,13 @@ class AnswerStream(Protocol):
     """
 
     @property
-    def opening(self) -> Opening: ...
-
-    @property
-    def usage(self) -> TokenUsage | None:
-        """The usage reported so far; None before the first report."""
-        ...
-
-    @property
-    def service_tier(self) -> str | None: ...
-
-    @property
-    def unreported_bytes(self) -> int:
-        """Bytes of the model's text that no reported usage covers."""
-        ...
-
-    @property
-    def report(self) -> ErrorReport | None:
-        """The error event that was passed on in the middle of the stream."""
-        ...
-
-    @property
     def failure(self) -> UpstreamError | None:
         """What ends the stream behind the bytes that were given last."""
         ...
 
     @property
-    def is_ended(self) -> bool:
-        """Whether the end mark came."""
-        ...
-
-    @property
     def is_over(self) -> bool:
         """Whether nothing belongs to the answer any more: the end mark's event has ended."""
-        ...
-
-    @property
-    def is_complete(self) -> bool:
-        """Whether the answer is complete, with an end mark or without."""
         ...
 
     @property
