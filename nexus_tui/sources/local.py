@@ -15,6 +15,9 @@ from nexus_core.observe.events import NexusEvent
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.marks import Marks
+from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
@@ -65,6 +68,8 @@ class Core(Protocol):
     def bus(self) -> EventBus: ...
     @property
     def stats(self) -> Stats: ...
+    @property
+    def windows(self) -> Marks: ...
     @property
     def recent(self) -> RecentRequests: ...
     @property
@@ -155,6 +160,9 @@ class LocalSource:
 
     def now(self) -> float:
         return self._core.now()
+
+    def counted_before(self, window: Window) -> Counted | None:
+        return self._core.windows.beginning(window)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._core.registry.is_zone_enabled(zone)

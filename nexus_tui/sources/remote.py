@@ -27,6 +27,8 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
@@ -85,6 +87,7 @@ class RemoteSource:
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
         self._why_stale = ""
+        self._heard_at = 0.0  # the last word of the other side, in seconds since the epoch
         self._known: RemoteState | None = None
         self._last = 0  # the number of the newest event that was taken in
         self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
@@ -141,6 +144,9 @@ class RemoteSource:
 
     def now(self) -> float:
         return time.time() + self._state.clock_offset
+
+    def counted_before(self, window: Window) -> Counted | None:
+        return self._state.windows.get(window)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._state.zones.get(zone, True)
@@ -213,7 +219,8 @@ class RemoteSource:
                 async with aclosing(self._messages()) as messages:
                     async for message in messages:
                         if self.status == "stale":
-                            self._reconnected()
+                            self.status, self.stale_since = "live", None
+                            self._arrived.set()
                             pauses = chain(self._pauses, repeat(self._pauses[-1]))
                         await self._take(message)
                 raise RemoteError("connection closed by the server")
@@ -224,11 +231,7 @@ class RemoteSource:
     def _lose(self, why: str) -> None:
         self._why_stale = why
         if self.status == "live":
-            self.status, self.stale_since = "stale", self.now()
-        self._arrived.set()
-
-    def _reconnected(self) -> None:
-        self.status, self.stale_since = "live", None
+            self.status, self.stale_since = "stale", self._heard_at
         self._arrived.set()
 
     async def _look(self) -> None:
@@ -243,6 +246,7 @@ class RemoteSource:
         if self._known is not None and self._known.run != state.run:
             self._begin_anew()
         self._known = state
+        self._heard_at = self.now()
         self._is_uncounted, self._counted_at = False, time.monotonic()
         self._hear_of_logs()
         self._arrived.set()
@@ -270,6 +274,7 @@ class RemoteSource:
             call = HttpCall("GET", "/nexus/events", headers=last)
             async with self._http.opened(call, _SILENCE_SECONDS) as answer:
                 async for chunk in answer.aiter_raw():
+                    self._heard_at = self.now()
                     for message in parser.feed(chunk):
                         yield message
         except ValueError as error:

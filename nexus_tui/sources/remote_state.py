@@ -19,6 +19,9 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, set_counters
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.counted_json import read_counted
+from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 
 _LARGEST = 10**15  # of any number: what is larger could not be drawn as a time or a duration
@@ -65,6 +68,7 @@ class RemoteState:
     clock_offset: float  # what to add to this machine's clock
     stats: Stats
     backends: dict[str, BackendSnapshot]
+    windows: dict[Window, Counted | None] = field(default_factory=dict)  # counted before each
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
     is_capturing: bool = False
@@ -83,6 +87,7 @@ class RemoteState:
         known = self.backends | _backends(changed, self.backends)
         self.backends = {name: known[name] for name in names if name in known}
         self.take_moment(totals)
+        self.take_windows(totals)
         run, event = _event_id(totals.get("last_event"))
         if run != self.run or event < self.event:
             return 0  # the numbers are of before the statistics
@@ -100,6 +105,19 @@ class RemoteState:
         self.is_capturing = told.get("capture") is True
         last_log = told.get("last_log")
         self.last_log = last_log if isinstance(last_log, str) else None
+
+    def take_windows(self, told: dict[str, Any]) -> None:
+        """Take over what was counted before each window that has moved on; an old Nexus has none.
+
+        Raises:
+            UnreadableError: it is not what a Nexus tells.
+        """
+        if not is_object(moved := told.get("windows", {})):
+            raise UnreadableError("windows are missing")
+        for window in MOVING:
+            if window.value in moved:
+                counted = moved[window.value]
+                self.windows[window] = None if counted is None else read_counted(counted)
 
 
 def read_state(value: object) -> RemoteState:
@@ -126,6 +144,7 @@ def read_state(value: object) -> RemoteState:
         backends=_backends(backends, {}),
     )
     state.take_moment(told)
+    state.take_windows(told)
     return state
 
 

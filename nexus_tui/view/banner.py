@@ -44,5 +44,5 @@ def _cut(zone: PrivacyZone, cut: Cut | None, *, is_short: bool) -> str:
     by_whom = " by you" if cut.is_ours else ""
     return (
         f"{head} {clock(cut.at)}{by_whom}: {count(cut.ended)} streams stopped, "
-        f"{count(cut.refused)} refused since, {count(cut.elsewhere)} {elsewhere}"
+        f"{count(cut.refused)} refused by the cut, {count(cut.elsewhere)} {elsewhere}"
     )

@@ -33,6 +33,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
+from nexus_core.observe.windows.window import Window
 from nexus_tui.view.filter import Filter, parse_filter
 from nexus_tui.view.rates import RateSeries
 from nexus_tui.view.zones import ZoneWatch
@@ -75,6 +76,7 @@ class ViewModel:
         self.requests = requests  # changed by the source; `take` hears of which
         self.rate = RateSeries()
         self.zones = ZoneWatch()
+        self.window = Window.FIVE_MINUTES  # that numbers are shown for
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RequestRecord] = []  # at most two, for the diff
