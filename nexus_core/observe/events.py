@@ -127,6 +127,7 @@ class RequestFinished(msgspec.Struct, frozen=True, kw_only=True):
     failed: bool  # Nexus or a backend failed it; a client's own 4xx or leaving is no failure
     client_left: bool
     error: str | None  # for people: never holds a key, a prompt or a body
+    error_code: str | None = None  # for programs; None also where an older Nexus tells of it
     total_ms: float
     first_byte_ms: float | None
     overhead_ms: float | None  # Nexus's own share up to the first byte

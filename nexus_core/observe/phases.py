@@ -150,7 +150,12 @@ def record_of(event: RequestReceived | RequestRefused) -> RequestRecord:
     """A new record of a request that came, or of a call that was refused before it was routed."""
     if isinstance(event, RequestRefused):
         return RequestRecord(
-            event.request_id, event.at, refused=event, status=event.status, error=event.code
+            event.request_id,
+            event.at,
+            refused=event,
+            status=event.status,
+            error=event.code,
+            error_code=event.code,
         )
     return RequestRecord(
         request_id=event.request_id,

@@ -110,6 +110,7 @@ def test_nothing_is_asked_of_a_call_that_was_refused() -> None:
     told = {key: fact.of(REFUSED) for key, fact in (*LISTED, *DETAIL)}
 
     assert (told["status"], told["error"], told["path"]) == (401, "no_key", "/v1/x")
+    assert (told["error_code"], told["api"]) == ("no_key", "x")
     for name in ("model", "endpoint", "is_streaming", "client", "body_bytes", "replay_of"):
         assert told[name] is None
 
