@@ -38,7 +38,7 @@ def _cut(zone: PrivacyZone, cut: Cut | None, *, is_short: bool) -> str:
     if cut is None:
         return f"{head}   until reopened or restarted"
     if is_short:
-        counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
+        counts = f"{cut.ended} stopped, {cut.refused} refused by it, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
     elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
     by_whom = " by you" if cut.is_ours else ""
