@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from nexus_core.observe.events import RequestRefused
 from nexus_core.observe.windows.marks import Marks
@@ -164,7 +165,7 @@ async def test_tokens_that_nexus_counted_itself_are_among_them_with_a_sign() -> 
 async def test_a_zone_without_a_usable_backend_is_not_drawn_as_cut(is_ascii: bool) -> None:
     source, gateway = make_source(plays=False)
     for name in ("openai", "other-cloud"):
-        down = replace(gateway.registry.snapshot(name), health=HealthStatus.UNHEALTHY)
+        down = structs.replace(gateway.registry.snapshot(name), health=HealthStatus.UNHEALTHY)
         gateway.registry.change(down, models_are_configured=True)
     app = NexusApp(source, now=fixed_now)
     app.draws_ascii = is_ascii
