@@ -8,11 +8,13 @@ line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum, auto
 from itertools import compress, product
 from operator import attrgetter
 from typing import Any
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
 
 from nexus_core.observe.events import TokenUsage
 from nexus_core.observe.record import RequestRecord
@@ -30,8 +32,7 @@ class Unit(Enum):
     USD = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """A fact about a request: its attribute, ledger column, unit and title."""
 
     name: str  # of the attribute
@@ -71,8 +72,8 @@ _FLAG = "INTEGER NOT NULL"
 _COUNTS = tuple(one for one in fields(TokenUsage) if one.name != "cost_nano_usd")
 
 
-def _count(one: Field[Any]) -> Fact:
-    is_detail = one.default is not MISSING
+def _count(one: FieldInfo) -> Fact:
+    is_detail = not one.required
     return Fact(
         one.name,
         column="INTEGER NOT NULL" if is_detail else "INTEGER",
@@ -90,11 +91,12 @@ _FACTS = {
         Fact("at", unit=Unit.TIME, title="time"),  # when it came
         Fact("ended_at", "REAL NOT NULL", Unit.TIME),
         _asked("asked_model", "TEXT NOT NULL", title="model"),
-        _asked("client", "TEXT"),
+        _asked("client", "TEXT", title="key"),
         _asked("endpoint", "TEXT NOT NULL"),
-        _asked("is_streaming", _FLAG),
+        _asked("is_streaming", _FLAG, title="stream"),
         _asked("body_bytes"),
         _asked("replay_of"),
+        Fact("api", title="api"),
         Fact("path"),  # of a call that was refused before it was routed
         Fact("is_live"),
         Fact("resolved"),
@@ -106,12 +108,13 @@ _FACTS = {
         Fact("backend_type", column="TEXT"),
         Fact("zone", "TEXT", title="zone"),
         Fact("reason", "TEXT", title="reason"),
-        Fact("tried", column="INTEGER NOT NULL"),
+        Fact("tried", column="INTEGER NOT NULL", title="tries"),
         Fact("attempts"),
         Fact("status", "INTEGER NOT NULL", title="status"),
         Fact("failed", column=_FLAG),
         Fact("client_left", column=_FLAG),
         Fact("error", title="error"),
+        Fact("error_code"),
         Fact("is_partial", column=_FLAG),
         Fact("first_byte_ms", "REAL", _MS, title="first byte"),
         Fact("total_ms", column="REAL NOT NULL", unit=_MS, title="total"),
@@ -150,7 +153,7 @@ def _facts(*keys: str) -> Facts:
 LOG = _facts(
     "request=request_id asked=asked_model model=served_model backend zone reason status",
     "prompt_tokens completion_tokens counted cost_usd is_unpriced",
-    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error",
+    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code error",
 )
 LEDGER = _facts(
     "request_id at=ended_at client endpoint asked_model model=served_model backend backend_type",
@@ -161,20 +164,21 @@ LEDGER = _facts(
 )
 # GET /nexus/requests, and the further keys of GET /nexus/requests/ID.
 LISTED = _facts(
-    "id=request_id at model=asked_model served_model backend zone reason status",
-    "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated cost_usd",
-    "is_unpriced error is_running=is_live",
+    "id=request_id at api endpoint path client model=asked_model served_model is_streaming",
+    "backend zone reason tried status first_byte_ms total_ms",
+    "prompt_tokens completion_tokens counted is_estimated cost_usd is_unpriced",
+    "error_code error client_left is_running=is_live",
 )
 DETAIL = _facts(
-    "endpoint path is_streaming client body_bytes replay_of resolved request_headers",
+    "body_bytes replay_of resolved request_headers",
     "response_headers considered attempts estimated_usd price_from=price_source saved_usd",
-    "saved_model is_partial overhead_ms usage client_left",
+    "saved_model is_partial overhead_ms usage",
 )
 # Exported files, after the time.
 EXPORT = _facts(
     "id=request_id model=asked_model served_model backend zone reason status error",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
-    "cost_usd is_unpriced",
+    "cost_usd is_unpriced error_code client_left client api tried is_streaming",
 )
 # The two lists: `nexus requests`, by the keys of LISTED, and the screen.
 TEXT_LIST = _facts(

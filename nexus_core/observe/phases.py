@@ -116,8 +116,7 @@ def _began(record: RequestRecord, _: int) -> FirstByteReceived:
 
 # Fields of the same name in a record and in the event of its end.
 _OF_BOTH = tuple(
-    {field.name for field in fields(RequestFinished)}
-    & {field.name for field in fields(RequestRecord)} - {"at"}
+    {*RequestFinished.__struct_fields__} & {field.name for field in fields(RequestRecord)} - {"at"}
 )
 
 
@@ -150,7 +149,12 @@ def record_of(event: RequestReceived | RequestRefused) -> RequestRecord:
     """A new record of a request that came, or of a call that was refused before it was routed."""
     if isinstance(event, RequestRefused):
         return RequestRecord(
-            event.request_id, event.at, refused=event, status=event.status, error=event.code
+            event.request_id,
+            event.at,
+            refused=event,
+            status=event.status,
+            error=event.code,
+            error_code=event.code,
         )
     return RequestRecord(
         request_id=event.request_id,

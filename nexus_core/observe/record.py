@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     Attempt,
@@ -33,8 +35,7 @@ class Deciding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionToTell:
+class DecisionToTell(msgspec.Struct, frozen=True):
     """Of a decision only what is told of it."""
 
     considered: tuple[Considered, ...]
@@ -84,6 +85,9 @@ class RequestRecord:
     failed: bool = False  # by Nexus or a backend; a client's own 4xx or leaving is no failure
     client_left: bool = False
     error: str | None = None  # for people: never holds a key, a prompt or a body
+    # What went wrong, for programs: a NexusError's code, also where it is told inside a stream, or
+    # `upstream_429` for a backend's error that is passed on. None of a client that left.
+    error_code: str | None = None
     total_ms: float | None = None
     overhead_ms: float | None = None  # Nexus's own share up to the first byte
     upstream_ms: float | None = None  # waiting for backends up to it; None: another Nexus's
@@ -108,6 +112,11 @@ class RequestRecord:
     def path(self) -> str | None:
         """Of a call that was refused before it was routed."""
         return self.refused.path if self.refused else None
+
+    @property
+    def api(self) -> str:
+        """`chat`, `completions`, `embeddings`: what its path has after the version."""
+        return _api_at(self.endpoint or self.path or "")
 
     @property
     def model(self) -> str:
@@ -184,6 +193,12 @@ def as_bytes(headers: Iterable[tuple[str, str]]) -> KeptHeaders:
         (name.encode("latin-1", "replace"), value.encode("latin-1", "replace"))
         for name, value in headers
     )
+
+
+@lru_cache(maxsize=64)
+def _api_at(path: str) -> str:
+    _, _, after_version = path.strip("/").partition("/")
+    return after_version.partition("/")[0]
 
 
 @lru_cache(maxsize=1024)  # most are those of the request before

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from nexus_core.errors import NexusError
+from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
 from nexus_core.money.ledger_schema import ledger_row
@@ -173,6 +173,7 @@ class RequestProgress:
     def answered(self, answer: Answer) -> None:
         """An answer is about to begin: note its usage and its cost, final or expected."""
         if answer.status >= 400:
+            self.record.error_code = f"upstream_{answer.status}"
             self._drop_charge()
             return
         self.reported_usage = ReportedUsage(
@@ -205,12 +206,15 @@ class RequestProgress:
 
     def broke(self, error: str) -> None:
         """The answer is a backend's error, or was ended by one."""
-        self.record.failed, self.record.error = True, error
+        record = self.record
+        record.failed, record.error = True, error
+        record.error_code = record.error_code or UpstreamFailedError.code
 
     def erred(self, error: NexusError) -> None:
         """The request ended with one of Nexus's errors: the client's answer if none had begun."""
         record = self.record
         record.failed, record.error = error.status >= 500, error.message
+        record.error_code = error.code
         if not self.has_begun:
             record.status = error.status
 
@@ -220,9 +224,11 @@ class RequestProgress:
 
     def crashed(self) -> None:
         """Nexus itself failed; the client gets a 500."""
-        self.record.failed, self.record.error = True, "internal error; see the Nexus log"
+        record = self.record
+        record.failed, record.error = True, "internal error; see the Nexus log"
+        record.error_code = NexusError.code
         if not self.has_begun:
-            self.record.status = 500
+            record.status = 500
 
     def finished(self) -> None:
         """The request is over: settle its charge, complete its record, write log and ledger."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import event_as_json, read_event
@@ -110,6 +110,7 @@ def test_nothing_is_asked_of_a_call_that_was_refused() -> None:
     told = {key: fact.of(REFUSED) for key, fact in (*LISTED, *DETAIL)}
 
     assert (told["status"], told["error"], told["path"]) == (401, "no_key", "/v1/x")
+    assert (told["error_code"], told["api"]) == ("no_key", "x")
     for name in ("model", "endpoint", "is_streaming", "client", "body_bytes", "replay_of"):
         assert told[name] is None
 

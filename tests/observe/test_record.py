@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from nexus_core.observe.events import RequestRefused
 from nexus_core.observe.record import RequestRecord
 
 
@@ -44,6 +45,24 @@ def test_an_error_is_what_the_client_got_or_what_broke_its_answer(
     known: dict[str, object], has_error: bool
 ) -> None:
     assert record(**known).has_error is has_error
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "api"),
+    [
+        ("/v1/chat/completions", "chat"),
+        ("/v1/completions", "completions"),
+        ("/v1/embeddings", "embeddings"),
+        ("/v1/messages", "messages"),
+        ("/v1", ""),
+        ("", ""),
+    ],
+)
+def test_the_api_is_what_the_path_has_after_its_version(endpoint: str, api: str) -> None:
+    refused = RequestRefused(at=1.0, request_id="r", path=endpoint, status=401, code="no_key")
+
+    assert RequestRecord("r", 1.0, endpoint).api == api
+    assert RequestRecord("r", 1.0, refused=refused).api == api
 
 
 def test_nothing_can_be_kept_beside_what_a_record_holds() -> None:

@@ -228,7 +228,8 @@ async def test_other_4xx_pass_on_and_are_not_retried(status: int) -> None:
     reply = await world.ask()
 
     assert (reply.status, reply.body) == (status, b'{"error":{}}')
-    assert world.finished()[1].failed is False
+    last = world.finished()[1]
+    assert (last.failed, last.error_code) == (False, f"upstream_{status}")
 
 
 async def test_the_last_failure_passes_on_when_nobody_is_left() -> None:
@@ -238,7 +239,7 @@ async def test_the_last_failure_passes_on_when_nobody_is_left() -> None:
 
     assert (reply.status, reply.body) == (429, b'{"e":1}')
     last = world.finished()[1]
-    assert last.failed
+    assert (last.failed, last.error_code) == (True, "upstream_429")
     assert [attempt.status for attempt in last.attempts] == [500, 429]
 
 
@@ -264,7 +265,7 @@ async def test_a_refused_key_is_told_in_our_own_words_and_marks_the_backend() ->
     assert "sk-a-key" not in reply.error.message
     assert world.registry.snapshot("a").health is HealthStatus.UNHEALTHY
     assert world.registry.snapshot("a").detail == "401: check A_KEY"
-    world.finished()
+    assert world.finished()[1].error_code == reply.error.code
 
 
 async def test_a_key_is_cut_out_of_what_a_backend_says() -> None:
@@ -302,7 +303,8 @@ async def test_nothing_fails_over_after_the_first_byte() -> None:
     assert json.loads(reply.parts[-1][6:])["error"]["code"] == "upstream_error"
     assert reply.is_finished
     assert second.bodies == []
-    assert world.finished()[1].failed
+    last = world.finished()[1]
+    assert (last.failed, last.error_code) == (True, "upstream_error")
     assert world.stats.backend("a").failures == 1
 
 
@@ -322,7 +324,7 @@ async def test_a_client_that_leaves_ends_the_upstream_exchange(stream: bool) -> 
 
     assert response.closed
     last = world.finished()[1]
-    assert (last.client_left, last.failed) == (True, False)
+    assert (last.client_left, last.failed, last.error_code) == (True, False, None)
     assert last.status == (200 if stream else 499)
 
 

@@ -43,6 +43,7 @@ KEYS = [
     "upstream_ms",
     "attempts",
     "client_left",
+    "error_code",
     "error",
 ]
 PROMPT = "the secret of the prompt"
@@ -130,6 +131,7 @@ def test_the_keys_are_the_same_when_nobody_answered(told: pytest.LogCaptureFixtu
     assert [line[key] for key in ("model", "backend", "zone", "reason")] == [None] * 4
     assert [line[key] for key in ("prompt_tokens", "first_byte_ms", "overhead_ms")] == [None] * 3
     assert line["attempts"] == []
+    assert (line["error_code"], line["error"]) == ("model_not_found", "no backend serves it")
 
 
 def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> None:
@@ -138,7 +140,7 @@ def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> 
     line = as_pretty(told)
     assert "nexus_core.proxy.progress: finished request=r1 asked=fast model=llama3:70b" in line
     assert " zone=restricted reason=backend-failover status=200 prompt_tokens=3 " in line
-    assert '"error":"answered 503","ms":12.5}] client_left=false error=-' in line
+    assert '"error":"answered 503","ms":12.5}] client_left=false error_code=- error=-' in line
 
 
 @pytest.mark.parametrize("model", ["m backend=evil", "m\nINFO fake", "-", 'a"b', "\x1b[31m", "a=b"])
@@ -160,6 +162,15 @@ def test_a_failed_request_is_a_warning(told: pytest.LogCaptureFixture) -> None:
     record.finished()
 
     assert as_json(told)["level"] == "warning"
+    assert as_json(told)["error_code"] == "upstream_error"
+
+
+def test_a_crash_has_the_code_that_its_client_gets() -> None:
+    record = new_record()
+
+    record.crashed()
+
+    assert (record.record.status, record.record.error_code) == (500, "internal_error")
 
 
 def test_nexus_own_share_is_what_backends_did_not_take() -> None:

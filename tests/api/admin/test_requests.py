@@ -48,9 +48,11 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     assert set(listed[0]) == {
         *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
-        *("is_running", "is_unpriced", "counted", "is_estimated"),
+        *("is_running", "is_unpriced", "counted", "is_estimated", "error_code", "client_left"),
+        *("api", "endpoint", "path", "client", "tried", "is_streaming"),
     }
     row = listed[0]
+    assert (row["error_code"], row["api"]) == ("no_capable_backend", "chat")
     assert (row["model"], row["status"], row["is_running"]) == ("m", 503, False)
     assert (row["served_model"], row["backend"], row["cost_usd"]) == (None, None, None)
     assert one["has_body"] is True

@@ -92,6 +92,7 @@ BY_KEY: dict[str, st.SearchStrategy[Any]] = {
     "client_left": st.booleans(),
 }
 # A fact that is new here is written like any other: as text or nothing, till it gets a line above.
+NOTHING_KNOWN = tuple(() if key == "attempts" else None for key, _ in LOG)
 VALUES: st.SearchStrategy[tuple[Any, ...]] = st.tuples(
     *(BY_KEY.get(key, BY_UNIT.get(fact.unit, WORDS)) for key, fact in LOG)
 )
@@ -107,7 +108,7 @@ def by_logging(line: RequestLine, values: tuple[Any, ...]) -> logging.LogRecord:
 
 
 @given(VALUES, TIMES, st.sampled_from([logging.INFO, logging.WARNING]))
-@example(tuple([None] * (len(LOG) - 3) + [(), False, None]), 0.0, logging.INFO)
+@example(NOTHING_KNOWN, 0.0, logging.INFO)
 def test_a_requests_line_is_what_a_log_record_of_it_would_be(
     values: tuple[Any, ...], at: float, level: int
 ) -> None:
@@ -139,7 +140,7 @@ class Stderr(io.StringIO):
 
 
 def request_line(level: int = logging.INFO) -> RequestLine:
-    return RequestLine(0.0, level, "a.b", tuple([None] * (len(LOG) - 3) + [(), False, None]))
+    return RequestLine(0.0, level, "a.b", NOTHING_KNOWN)
 
 
 @pytest.fixture

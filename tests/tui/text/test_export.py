@@ -94,6 +94,7 @@ def test_a_table_has_the_same_headings_whatever_is_in_it() -> None:
         *("time", "id", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "counted"),
         *("is_estimated", "estimated_usd", "cost_usd", "is_unpriced"),
+        *("error_code", "client_left", "client", "api", "tried", "is_streaming"),
     ]
 
 
