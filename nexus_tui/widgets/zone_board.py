@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from textual import events
 
+from nexus_core.routing.switch_impact import Hit, hits
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit, packed, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.switch_impact import Hit, hits
 from nexus_tui.view.zones import Cut
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
@@ -93,8 +93,6 @@ class ZoneBoard(LineWidget):
             names = [backend.name for backend in backends]
             found = hits(names, frame.usable, frame.config.routing)
             tail = f"in flight: {running}"
-            if (past := self._view.zones.past.get(zone)) is not None:
-                tail += f"   last cut {clock(past.at)} to {clock(past.until)}: {_effects(past)}"
         else:
             cut = self._view.zones.cuts.get(zone)
             since = "" if cut is None else f" since {clock(cut.at)}"

@@ -131,19 +131,6 @@ async def test_each_kind_of_refusal_has_a_label_of_its_own_everywhere() -> None:
         )
 
 
-async def test_what_a_cut_did_stays_on_the_zones_tab_when_it_is_over() -> None:
-    source, gateway = make_source(plays=False)
-    refuse(gateway)
-    app = NexusApp(source, now=fixed_now)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "4", "!")  # asks
-        zones = await press(pilot, "y")
-
-    assert "● on" in next(line for line in zones.splitlines() if "OPEN" in line)
-    assert "last cut 14:02:11 to 14:02:31: 2 streams stopped, 2 refused by the cut" in zones
-
-
 async def test_tokens_that_nexus_counted_itself_are_among_them_with_a_sign() -> None:
     source, gateway = make_source(plays=False)
     publish(gateway, "one", GOOD)

@@ -34,8 +34,6 @@ def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
 
     feed(view, [toggled(NOW + 60, enabled=True), *events_of(OK, refusal("enabled"))])
     assert view.zones.cuts == {}
-    past = Cut(NOW, ended=2, until=NOW + 60, refused=1, elsewhere=2)
-    assert view.zones.past == {PrivacyZone.OPEN: past}
 
 
 def test_what_was_over_before_a_cut_is_no_effect_of_it() -> None:
