@@ -6,11 +6,12 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING
+
+import msgspec
 
 from nexus_core import descriptors
 from nexus_core.background import load_in_background
@@ -50,8 +51,7 @@ _FOR_PEOPLE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """In what one gateway differs from another of the same configuration."""
 
     is_demo: bool = False

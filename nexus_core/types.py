@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 from typing_extensions import TypeIs
 
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
@@ -118,8 +118,7 @@ class CountMethod(StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCount:
+class TokenCount(msgspec.Struct, frozen=True):
     """A token count and its source."""
 
     tokens: int
@@ -188,12 +187,8 @@ class PromptParts:
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen: two are made for each request
-class Cost:
-    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source.
-
-    Nobody changes one.
-    """
+class Cost(msgspec.Struct, frozen=True):
+    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source."""
 
     nano_usd: int
     source: str  # "config", "reported", or the price list and the day its data were checked
@@ -216,16 +211,14 @@ class BudgetStatus(StrEnum):
     HARD_LIMIT = "hard_limit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueState:
+class QueueState(msgspec.Struct, frozen=True, kw_only=True):
     """State of the request queue."""
 
     waiting: int
     max_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDetails:
+class ModelDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Details of a model, as far as its backend reports them."""
 
     is_loaded: bool | None = None  # in memory: the first request need not wait for it
@@ -233,8 +226,7 @@ class ModelDetails:
     lacks: frozenset[Capability] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a health probe."""
 
     elapsed_ms: float

@@ -122,7 +122,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
         tabs = self.tabs
-        clip = ClipActions(self, self, tabs.logs)
+        clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)

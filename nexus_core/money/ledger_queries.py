@@ -5,9 +5,10 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+
+import msgspec
 
 from nexus_core.money.ledger_schema import SCHEMA_VERSION, NewerLedgerError, migrate, schema_version
 from nexus_core.money.months import Month
@@ -34,8 +35,7 @@ _GROUP = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLine:
+class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     """Costs of a group of requests; reported and estimated amounts are never mixed."""
 
     name: str | None  # None: the requests that have no such thing

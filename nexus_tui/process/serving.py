@@ -35,6 +35,7 @@ class ServerTask:
         self.gateway = make(config)
         self._make = make
         self.problem: str | None = None  # what it died of; None while it runs
+        self.is_left = False  # the screen is closed, or about to be, and this goes on without it
         self._listener = listener
         self._address = listener.getsockname()[:2]
         self._stop = stop
@@ -44,6 +45,10 @@ class ServerTask:
     def restart(self) -> None:
         """Serve again, on the same address."""
         self._again.set()
+
+    def leave(self) -> None:
+        """Serve on once the screen is closed."""
+        self.is_left = True
 
     def end_running(self) -> None:
         """Stop what runs, so that quitting does not wait for it."""

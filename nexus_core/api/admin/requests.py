@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import is_dataclass
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict
 
@@ -106,7 +106,7 @@ def _as_json(value: object) -> object:
         return [_as_json(one) for one in cast("tuple[object, ...]", value)]
     if isinstance(value, Decimal):
         return float(value)
-    return as_json(value) if is_dataclass(value) else value
+    return as_json(value) if isinstance(value, msgspec.Struct) else value
 
 
 def _body(content: bytes) -> dict[str, str]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.api.admin.state import write_backend
 from nexus_core.control.commands import (
