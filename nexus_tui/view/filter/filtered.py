@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, Generic, TypeVar
 
 from nexus_tui.view.filter.grammar import quoted
 from nexus_tui.view.filter.language import Filter, Language, Names, Row
@@ -16,6 +16,9 @@ _TYPED = re.compile(
 )
 _PLAIN = re.compile(r'[^\s"\\(),|]+')
 _FEW = 2  # letters from which a name is completed
+
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,11 @@ class Filtered:
 class OwnFilter(Generic[Row]):
     """The filter of a list that holds its rows itself."""
 
-    def __init__(self, kind: str, example: str, language: Language[Row]) -> None:
+    def __init__(
+        self, kind: str, example: str, language: Language[Row], names: Names | None = None
+    ) -> None:
         self._language = language
-        self.names: Callable[[], Names] = dict
+        self._names: Names = names or {}
         self.current: Filter[Row] = Filter()
         self.filtered = Filtered(
             kind=kind,
@@ -77,16 +82,16 @@ class OwnFilter(Generic[Row]):
             language=language,
             current=lambda: self.current,
             set=self.set,
-            names=lambda: self.names(),
+            names=lambda: self._names,
         )
 
     def set(self, text: str) -> None:
         """Show only what matches; the empty text shows everything."""
-        self.current = self._language.parse(text, self.names())
+        self.current = self._language.parse(text, self._names)
 
-    def of(self, rows: Sequence[Row]) -> Sequence[Row]:
-        """Those that match."""
-        matches = self.current.matches
+    def of(self, rows: Sequence[Item]) -> Sequence[Item]:
+        """Those that match; of one of the types that the filter can tell apart."""
+        matches: Callable[[Any], bool] = self.current.matches
         return [row for row in rows if matches(row)] if self.current.tests else rows
 
 
