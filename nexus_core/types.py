@@ -241,3 +241,33 @@ class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     def ok(self) -> bool:
         """It can be reached and does not refuse the key."""
         return self.cause is HealthCause.NONE
+
+
+class Via(StrEnum):
+    """How an operator acts."""
+
+    SCREEN = "screen"  # the dashboard of the process itself
+    ATTACHED = "attached"  # a dashboard elsewhere, over the control API
+    API = "api"  # any other client of the control API
+    SIGNAL = "signal"
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acted as an operator; `str` gives it for people."""
+
+    via: Via
+    name: str | None = None  # the local user, the name of the key, or of the signal
+    address: str | None = None  # of the client, as the server sees it
+    session: str | None = None  # a screen's own word, by which it knows what it did itself
+
+    def __str__(self) -> str:
+        where = f" from {self.address}" if self.address else ""
+        match self.via:
+            case Via.SCREEN:
+                return f"{self.name} at the screen" if self.name else "somebody at the screen"
+            case Via.ATTACHED:
+                return f"{self.name or 'somebody'} attached{where}"
+            case Via.API:
+                return f"{self.name or 'somebody'} over the API{where}"
+            case Via.SIGNAL:
+                return self.name or "a signal"

@@ -104,7 +104,9 @@ class NexusApp(App[None], inherit_bindings=False):
             StatusBar(source, view, frames), TabBar(), Banner(self.alarms), HintBar(self._hints)
         )
         self._entry = FilterEntry()
-        self._notices = Notices(self._all_hint_bars, self.set_timer, self._logs, now or source.now)
+        self._notices = Notices(
+            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
+        )
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
         self._filtering = FilterActions(self, self.tabs, self._entry)

@@ -8,6 +8,7 @@ import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.types import (
+    Actor,
     BudgetStatus,
     CooldownEnd,
     Cost,
@@ -274,6 +275,27 @@ class CaptureToggled(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
 
 
+class OperatorActed(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that changes something was carried out, or failed; published once it is over.
+
+    Names and numbers only: never a key, a prompt or a body.
+    """
+
+    at: float
+    by: Actor
+    action: str  # a fixed word, such as zone_cut
+    target: str | None  # the zone, backend or request
+    text: str  # what was done, for people: `cut the open zone`
+    effect: str | None  # what came of it, for people; None: nothing more to say
+    error: str | None  # why it failed, for people; None: it was done
+
+    @property
+    def sentence(self) -> str:
+        """`root at the screen cut the open zone: 2 streams ended`, in one line."""
+        end = f"FAILED, {self.error}" if self.error is not None else self.effect
+        return f"{self.by} {self.text}" + (f": {end}" if end else "")
+
+
 NexusEvent: TypeAlias = (
     RequestReceived
     | RouteDecided
@@ -293,4 +315,5 @@ NexusEvent: TypeAlias = (
     | ConfigReloaded
     | BackendChanged
     | CaptureToggled
+    | OperatorActed
 )

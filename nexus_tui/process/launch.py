@@ -141,12 +141,14 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Scree
     """Reload the configuration at every SIGHUP, and tell; a rejected one changes nothing."""
     from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
+    from nexus_core.types import Actor, Via
 
+    by = Actor(via=Via.SIGNAL, name="SIGHUP")
     while True:
         await signals.hung_up.wait()
         signals.hung_up.clear()
         try:
-            outcome = await server.gateway.operator.execute(ReloadConfig())
+            outcome = await server.gateway.operator.execute(ReloadConfig(), by)
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message

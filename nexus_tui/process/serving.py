@@ -107,6 +107,7 @@ class ServerTask:
         """A new gateway that keeps what was switched: a cut zone must not open by a crash."""
         gateway = self._make(self.gateway.config)
         before, after = self.gateway.registry, gateway.registry
+        gateway.actions.recall(reversed(self.gateway.actions.newest()))
         for zone in PrivacyZone:
             after.set_zone_enabled(zone, before.is_zone_enabled(zone))
         for change in self.gateway.live.unsaved_changes():

@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Annotated, Any, cast
 
 import msgspec
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.control import answer
 from nexus_core.control.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
@@ -77,10 +78,10 @@ def create_router(gateway: Gateway) -> APIRouter:
         }
 
     @router.post("/{request_id}/replay")
-    async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
+    async def replay(request_id: str, wanted: Replay, request: Request) -> dict[str, Any]:
         """Replay a captured request at the given backend; all routing rules still apply."""
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
-        return answer(await gateway.operator.execute(command))
+        return answer(await gateway.operator.execute(command, actor_of(request)))
 
     return router
 

@@ -22,6 +22,8 @@ from nexus_core.types import PrivacyZone
 
 _SLICE = 1000  # models: about a millisecond of the interpreter
 
+_LAST_ACTIONS = 50  # of operators; GET /nexus/actions has more
+
 # Never the sections that hold keys.
 _SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
 
@@ -73,6 +75,7 @@ def _without_backends(gateway: Gateway) -> dict[str, Any]:
         ],
         "stats": read_stats(gateway),
         "counts": stats_as_json(gateway.stats),
+        "actions": [as_json(acted) for acted in gateway.actions.newest(_LAST_ACTIONS)],
         **_moment(gateway),
     }
 
