@@ -15,7 +15,7 @@ from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.ledger_schema import INSERT, LARGEST, LedgerRow, NewerLedgerError, migrate
+from nexus_core.money.ledger_schema import LARGEST, LedgerRow, NewerLedgerError, insert, migrate
 
 log = logging.getLogger(__name__)
 
@@ -178,11 +178,11 @@ class Ledger:
         connection.execute("BEGIN IMMEDIATE")
         try:
             try:
-                connection.executemany(INSERT, self._batch)
+                insert(connection, self._batch)
             except (OverflowError, UnicodeEncodeError):
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(INSERT, [tuple(map(_storable, row)) for row in self._batch])
+                insert(connection, [tuple(map(_storable, row)) for row in self._batch])
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
             self._batch.clear()
