@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, replace
+from dataclasses import replace
+
+import msgspec
 
 from nexus_core.fleet.snapshot import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
@@ -16,8 +18,7 @@ from nexus_core.tokens.count import THREAD_FROM_BYTES, estimate_tokens, tokens_o
 from nexus_core.types import Cost, CountMethod, Operation, PromptParts, TokenCount, nano_usd
 
 
-@dataclass(slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, kw_only=True):
     """How an attempt ended, in tokens and money; nobody changes one."""
 
     usage: TokenUsage | None = None
@@ -30,8 +31,7 @@ class Settlement:
     saved_model: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class ReportedUsage:
+class ReportedUsage(msgspec.Struct, kw_only=True):
     """What came of an attempt, as far as money goes; nobody changes one."""
 
     usage: TokenUsage | None  # as the backend reported it
