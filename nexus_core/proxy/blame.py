@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import assert_never
 
 import msgspec
@@ -24,7 +25,8 @@ class _Failed(msgspec.Struct, frozen=True):
     why: str  # for people
 
 
-class Blame(msgspec.Struct, eq=False):
+@dataclass(slots=True, eq=False)
+class Blame:
     """What became of one request's attempts; settled once it shows whether the request is at fault.
 
     | failed at | and then | counts |
@@ -39,18 +41,14 @@ class Blame(msgspec.Struct, eq=False):
     """
 
     registry: Registry
-    body: bytes
+    body: bytes = field(repr=False)
     doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
     now: Callable[[], float]  # seconds since the epoch
     # Of the latest attempt: its first candidate was tried, the others might be, if it fails.
-    decision: RouteDecision | None = None
-    unsettled: list[_Failed] = []
-    _failed: int = 0  # backends that failed, settled or not
-    _is_forgiven: bool = False
-
-    def __repr__(self) -> str:
-        """What may be shown: no prompt."""
-        return f"Blame(unsettled={self.unsettled!r})"
+    decision: RouteDecision | None = field(init=False, default=None)
+    unsettled: list[_Failed] = field(init=False, default_factory=list)
+    _failed: int = field(init=False, default=0)  # backends that failed, settled or not
+    _is_forgiven: bool = field(init=False, default=False)
 
     def begin(self, decision: RouteDecision) -> None:
         """The next attempt begins, at the first candidate of this decision."""
