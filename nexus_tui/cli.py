@@ -171,8 +171,12 @@ def _config(
     if options.config or not options.demo:
         config = load(options, environ)
     else:
-        # The demo has backends of its own: only a file that is named is read for it.
+        # The demo has backends of its own: only a file that is named is read for it, but for the
+        # looks of the dashboard.
+        from nexus_tui.process.demo_look import with_own_look
+
         config = load_config(None, environ, Overrides(options.host, options.port))
+        config = with_own_look(config, environ, Path.cwd())
     require_known_keys(config)
     return config
 
