@@ -9,8 +9,7 @@ from pathlib import Path
 # Of other packages, and of Nexus what serving a request never needs.
 LATE = {
     *("textual", "rich", "tiktoken", "httpx", "genai_prices", "tomlkit", "zeroconf", "fastapi"),
-    *("nexus_core.config.save", "nexus_core.control.commands", "nexus_core.control.execute"),
-    "nexus_core.control.explainer",
+    *("nexus_core.config.save", "nexus_core.control.execute", "nexus_core.control.explainer"),
     *("nexus_core.control.reload", "nexus_core.discovery", "nexus_core.money.report"),
     *("nexus_core.routing.explain", "nexus_core.routing.what_if", "fastapi", "prometheus_client"),
     "nexus_tui.sources",

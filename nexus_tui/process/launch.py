@@ -139,6 +139,7 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
 
 async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Screen) -> None:
     """Reload the configuration at every SIGHUP, and tell; a rejected one changes nothing."""
+    from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
     from nexus_core.types import Actor, Via
 
@@ -146,8 +147,6 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Scree
     while True:
         await signals.hung_up.wait()
         signals.hung_up.clear()
-        from nexus_core.control.commands import ReloadConfig  # not needed to get ready
-
         try:
             outcome = await server.gateway.operator.execute(ReloadConfig(), by)
         except NexusError as error:
