@@ -10,7 +10,7 @@ from fastapi.responses import PlainTextResponse, Response
 
 from nexus_core.api.health import read_health
 from nexus_core.api.models import find_model, list_models
-from nexus_core.background import in_background
+from nexus_core.background import in_background, load_in_background
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import cooldown_as_json
@@ -64,7 +64,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.get("/metrics", response_class=PlainTextResponse)
     async def metrics() -> Response:
         """Metrics for Prometheus."""
-        await in_background(_load_metrics)
+        await load_in_background(_load_metrics)
         from nexus_core.api import metrics
 
         numbers = await metrics.read(gateway)
