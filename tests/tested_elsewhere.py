@@ -147,7 +147,7 @@ ELSEWHERE = {
     "nexus_tui/view/cost_poller.py": "tui/test_costs.py",
     "nexus_tui/view/filter.py": "tui/view/test_model.py",
     "nexus_tui/view/notices.py": "tui/view/test_sentences.py",
-    "nexus_tui/widgets/backend_cells.py": "tui/text/test_costs.py",
+    "nexus_tui/widgets/cells/backends.py": "tui/text/test_costs.py",
     "nexus_tui/widgets/backend_detail.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/backend_list.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/base/lines.py": "tui/test_dialogs.py",
