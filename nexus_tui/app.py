@@ -45,6 +45,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
 from nexus_tui.view.cost_poller import keep_costs
 from nexus_tui.view.frame import Frames
+from nexus_tui.view.known_names import known_names
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.backend_list import BackendPanel
@@ -82,7 +83,8 @@ class NexusApp(App[None], inherit_bindings=False):
         tui = source.config.tui
         self._look_as(tui)
         self.source = source
-        self.view = view = ViewModel(source.requests)
+        self.view = view = ViewModel(source.requests, now=now or source.now)
+        view.known_names = known_names(source, view)
         self.frames = frames = Frames(source, view, now or source.now)
         self.keymap = remapped(tui.keys)
         self.lost: TerminalLostError | None = None

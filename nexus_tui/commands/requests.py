@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import Any, NamedTuple
 
 from nexus_core.types import PrivacyZone, RouteReason, is_object
-from nexus_tui.commands.client import understood
+from nexus_tui.commands.client import NoAnswerError, understood
 from nexus_tui.commands.subcommands import Subcommands
 from nexus_tui.commands.text_view import Asked, TextView, add_text_view, table
-
-if TYPE_CHECKING:
-    from nexus_tui.view.filter import Filter
+from nexus_tui.process.streams import say
 
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 1000  # as many are kept
+
+
+class Tokens(NamedTuple):
+    """Token counts of a request."""
+
+    prompt_tokens: int
+    completion_tokens: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +33,18 @@ class RequestLine:
     values: Mapping[str, Any]  # all of it, by the API's keys
     id: str
     at: float  # seconds since the epoch
+    api: str = ""
+    endpoint: str = ""
+    path: str | None = None
+    client: str | None = None
     model: str = ""
     served_model: str | None = None
     backend: str | None = None
     zone: PrivacyZone | None = None
     reason: RouteReason | None = None
+    tried: int = 0
     status: int | None = None
+    first_byte_ms: float | None = None
     total_ms: float | None = None
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
@@ -40,11 +52,27 @@ class RequestLine:
     cost_usd: float | None = None
     is_unpriced: bool = False
     error: str | None = None
+    error_code: str | None = None
+    client_left: bool = False
+    is_streaming: bool = False
     is_running: bool | None = None
 
     @property
     def request_id(self) -> str:
         return self.id
+
+    @property
+    def asked_model(self) -> str:
+        return self.model
+
+    @property
+    def has_error(self) -> bool:
+        return not self.client_left and (self.error is not None or (self.status or 0) >= 400)
+
+    @property
+    def usage(self) -> Tokens | None:
+        counts = (self.prompt_tokens, self.completion_tokens)
+        return None if counts == (None, None) else Tokens(*(number or 0 for number in counts))
 
     @property
     def is_live(self) -> bool:
@@ -58,12 +86,15 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     add = parser.add_argument
     add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
     add(
-        "--filter",
+        "words",
+        nargs="*",
         type=_filter,
-        metavar="TEXT",
-        help="words of model, backend or id, and key:value as in the dashboard: status:5xx, "
-        "zone:open, reason:failover, slow:>2s, cost:>0.01, live; ! inverts",
+        metavar="FILTER",
+        help="show only what matches: words of model, backend, key, id or error code, and "
+        "key:value as in the dashboard, such as status:5xx last:10m key:laptop 'slow:>2s'; or, "
+        "! and parentheses; docs/filter.md has the table",
     )
+    add("--filter", type=_filter, default="", metavar="TEXT", help="the same")
 
 
 def _limit(text: str) -> int:
@@ -72,27 +103,68 @@ def _limit(text: str) -> int:
     raise argparse.ArgumentTypeError(f"not a number between 1 and {_MAX_LIMIT}")
 
 
-def _filter(text: str) -> Filter:
-    from nexus_tui.view.filter import parse_filter
+def _filter(text: str) -> str:
+    from nexus_tui.view.filter.requests import parse_filter
 
-    found = parse_filter(text)
-    if found.problem is not None:
-        raise argparse.ArgumentTypeError(found.problem)
-    return found
+    if (problem := parse_filter(text).problem) is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def _read(asked: Asked) -> Any:
-    """The answer with those requests only that match."""
-    limit, wanted = asked.options.limit, asked.options.filter
-    asked_for = limit if wanted is None else _MAX_LIMIT
-    content = asked.get("/nexus/requests", limit=asked_for)
+    """The answer with those requests only that match.
+
+    Raises:
+        NoAnswerError: nothing matches, as the filter names something that there is not.
+    """
+    words, more = " ".join(asked.options.words), asked.options.filter
+    text = f"({words}) ({more})" if words and more else words or more
+    limit = asked.options.limit
+    content = asked.get("/nexus/requests", limit=_MAX_LIMIT if text else limit)
     with understood():
-        listed = [
-            entry
-            for entry in content["requests"]
-            if wanted is None or wanted.matches(read_line(entry))
+        listed = [(entry, read_line(entry)) for entry in content["requests"]]
+    if text:
+        listed = _matching(text, listed, asked)
+    return {"requests": [entry for entry, _ in listed[:limit]]}
+
+
+_Listed = list[tuple[Any, RequestLine]]
+
+
+def _matching(text: str, listed: _Listed, asked: Asked) -> _Listed:
+    from nexus_tui.view.filter.requests import parse_filter
+
+    lines = [line for _, line in listed]
+    backends = cache(lambda: _backends(asked))
+
+    def known_backends() -> Iterable[str]:
+        return [*(line.backend or "" for line in lines), *(name for name, _ in backends())]
+
+    def known_models() -> Iterable[str]:
+        asked_for = [name or "" for line in lines for name in (line.model, line.served_model)]
+        return [*asked_for, *(model for _, models in backends() for model in models)]
+
+    names = {"backend": known_backends, "model": known_models}
+    wanted = parse_filter(text, names)
+    found = [one for one in listed if wanted.matches(one[1])]
+    if wanted.problem or (wanted.hint and not found):
+        raise NoAnswerError(str(wanted.problem or wanted.hint))
+    if not found:  # of keys only those are known that asked for something
+        keys = {"key": lambda: [line.client or "" for line in lines]}
+        hint = parse_filter(text, {**names, **keys}).hint
+        if hint is not None:
+            say(f"{asked.options.command}: {hint}")
+    return found
+
+
+def _backends(asked: Asked) -> Sequence[tuple[str, Sequence[str]]]:
+    """The name of each backend, and its models."""
+    content = asked.get("/nexus/state")
+    with understood():
+        return [
+            (str(one["name"]), [str(name) for pair in one["models"].items() for name in pair])
+            for one in content["backends"]
         ]
-        return {"requests": listed[:limit]}
 
 
 def read_line(entry: Any) -> RequestLine:

@@ -58,6 +58,7 @@ class Painter:
         """Paint all changes now; nothing is left for the pacer."""
         self._is_due = False
         self.take_in()
+        self._view.age()
         self._view.take_dirty()
         self._frames.renew()
         self._paint_bars()
@@ -89,6 +90,7 @@ class Painter:
     def begin_round(self) -> list[str]:
         """Make a frame for a round of painting; gives the groups to paint, in order."""
         self._view.mark_dirty(KPI, BACKENDS)  # clock, rate and cooldowns move by themselves
+        self._view.age()
         self._frames.renew()
         dirty = self._view.take_dirty()
         return [group for group in GROUPS if group in dirty]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
+from itertools import islice
 from operator import attrgetter
 from typing import TypeAlias, assert_never
 
@@ -32,7 +34,8 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
-from nexus_tui.view.filter import Filter, parse_filter
+from nexus_tui.view.filter.language import Names
+from nexus_tui.view.filter.requests import RequestFilter, parse_filter
 from nexus_tui.view.order import Sorting, request_ways
 from nexus_tui.view.rates import RateSeries
 from nexus_tui.view.zones import ZoneWatch
@@ -43,6 +46,7 @@ LIST = "list"
 GROUPS = (KPI, BACKENDS, LIST)  # painted in turn
 
 _by_seq = attrgetter("seq")
+_by_time = attrgetter("at")
 
 Troubles: TypeAlias = defaultdict[str, deque[tuple[float, Attempt]]]
 
@@ -57,8 +61,15 @@ class ViewModel:
     Totals are not counted here: they come from the core's Stats.
     """
 
-    def __init__(self, requests: RecentRequests, capacity: int = SCREEN_CAPACITY) -> None:
+    def __init__(
+        self,
+        requests: RecentRequests,
+        capacity: int = SCREEN_CAPACITY,
+        *,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self.requests = requests  # changed by the source; `take` hears of which
+        self.known_names: Names | None = None  # for the filter, which tells of others
         self.rate = RateSeries()
         self.zones = ZoneWatch()
         # The newest failures of each backend, with their time, oldest first.
@@ -66,7 +77,9 @@ class ViewModel:
         self.marked: list[RequestRecord] = []  # at most two, for the diff
         self._to_mark: tuple[RequestRecord, str] | None = None  # with the id of one yet to come
         self.sorting = Sorting(request_ways(), usual="time")
-        self.filter = Filter()
+        self.filter = RequestFilter()
+        self._now = now  # seconds since the epoch, by the clock that requests are stamped with
+        self._looked_at = now()  # when the filter's ages were measured; a pause stops it
         self.errors_only = False
         self.pending: dict[str, bool] = {}  # switches asked for and not confirmed yet
         self._ring: deque[RequestRecord] = deque()
@@ -216,6 +229,11 @@ class ViewModel:
         return self.requests.get(request_id)
 
     @property
+    def rows(self) -> Sequence[RequestRecord]:
+        """All rows there are, whatever is shown, oldest first."""
+        return self._ring
+
+    @property
     def kept(self) -> int:
         """How many rows there are in all."""
         return len(self._ring)
@@ -234,6 +252,7 @@ class ViewModel:
     def pause(self) -> None:
         """Freeze the list: the same rows stay, whatever the ring drops. Counters go on."""
         if not self.paused:
+            self._looked_at = self._now()
             self._frozen = list(self._ring)
             self._frozen_at = self.newest_seq
         self._changed_view()
@@ -245,8 +264,25 @@ class ViewModel:
 
     def set_filter(self, text: str) -> None:
         """Show only what matches; the empty text shows everything."""
-        self.filter = parse_filter(text)
+        if not self.paused:
+            self._looked_at = self._now()
+        self.filter = parse_filter(text, self.known_names, lambda: self._looked_at)
         self._changed_view()
+
+    def age(self) -> None:
+        """Look again at the rows that time alone takes into the filter, or out of it."""
+        if not self.filter.ages or self.paused:
+            return
+        before, self._looked_at = self._looked_at, self._now()
+        if self._looked_at < before:  # the clock was set back
+            self._changed_view()
+            return
+        for age in self.filter.ages:
+            first = bisect_left(self._ring, before - age, key=_by_time)
+            for row in islice(self._ring, first, None):
+                if row.at >= self._looked_at - age:
+                    break
+                self._index(row)
 
     def set_errors_only(self, only: bool) -> None:
         """Show only requests that failed, on top of the filter."""
@@ -255,6 +291,8 @@ class ViewModel:
 
     def _changed_view(self) -> None:
         self._matches = self._sorted = None
+        if not self.paused:
+            self._looked_at = self._now()
         if self.filter.tests or self.errors_only:
             rows = self._ring if self._frozen is None else self._frozen
             self._matches = [row for row in rows if self._shows(row)]
@@ -286,6 +324,8 @@ class ViewModel:
         is_in = at < len(self._matches) and self._matches[at] is row
         if self._shows(row) == is_in:
             return
+        self._sorted = None
+        self._dirty.update((KPI, LIST))
         if is_in:
             del self._matches[at]
         else:

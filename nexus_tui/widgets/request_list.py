@@ -123,8 +123,9 @@ class RequestList(SortableList):
         return states
 
     def empty(self, width: int) -> Sequence[Line]:
-        if self._view.filter.problem:
-            return [(), ((f"  {escaped(self._view.filter.problem)}", "warn"),)]
+        found = self._view.filter
+        if told := found.problem or (found.hint if self._view.kept else None):
+            return [(), ((f"  {escaped(told)}", "warn"),)]
         if self._view.kept:
             return [(), (("  Nothing matches. ", "dim"), ("esc", "key"), (" shows all", "dim"))]
         return [(), (("  No request yet.", "dim"),)]

@@ -11,9 +11,7 @@ from typing import Any
 import pytest
 
 from nexus_tui.commands.backends import cooldowns
-from nexus_tui.commands.requests import read_line
 from nexus_tui.commands.text_view import table
-from nexus_tui.view.filter import parse_filter
 from tests.contract.nexus_process import clean_environment
 from tests.forked import SECONDS
 from tests.tui.commands.serving import COSTS, LOGS, REQUESTS, STATE, fake_nexus
@@ -349,25 +347,6 @@ def test_columns_are_as_wide_as_the_terminal_shows_them() -> None:
         " 模型  x",
         " m     y",
     ]
-
-
-@pytest.mark.parametrize(
-    ("text", "ids"),
-    [
-        ("", ["r2", "r1", "r0"]),
-        ("gpt", ["r2"]),
-        ("!live", ["r2", "r0"]),
-        ("zone:restricted", ["r2"]),
-        ("reason:capability slow:>2s", ["r2"]),
-        ("backend:local !status:200", []),
-        ("cost:>0.001", ["r0"]),
-    ],
-)
-def test_the_filter_language_is_the_dashboards(text: str, ids: list[str]) -> None:
-    wanted = parse_filter(text)
-    requests = [read_line(entry) for entry in REQUESTS["requests"]]
-
-    assert [line.id for line in requests if wanted.matches(line)] == ids
 
 
 def test_no_twin_loads_what_draws(tmp_path: Path) -> None:

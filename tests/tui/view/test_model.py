@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from nexus_core.observe.events import Attempt, BackendToggled, NexusEvent
 from nexus_core.observe.requests import RecentRequests
-from nexus_tui.view.filter import parse_filter
+from nexus_tui.view.filter.requests import parse_filter
 from nexus_tui.view.model import BACKENDS, KPI, LIST, SORTS, ViewModel
 from nexus_tui.view.rates import RateSeries
 from tests.tui.fake_gateway import NOW

@@ -1,0 +1,29 @@
+"""Names that a filter may hold: of models, backends and client keys that there are or were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from nexus_tui.sources.base import EventSource
+from nexus_tui.view.filter.language import Names
+from nexus_tui.view.model import ViewModel
+
+
+def known_names(source: EventSource, view: ViewModel) -> Names:
+    """Names by filter key, collected when they are asked for; some milliseconds for a full list."""
+
+    def models() -> Iterable[str]:
+        for backend in source.backends():
+            yield from backend.models
+            yield from backend.models.values()
+        yield from {name for row in view.rows for name in (row.asked_model, row.served_model or "")}
+
+    def backends() -> Iterable[str]:
+        yield from (backend.name for backend in source.backends())
+        yield from {row.backend or "" for row in view.rows}
+
+    def keys() -> Iterable[str]:
+        yield from (key.name for key in source.config.auth.api_keys)
+        yield from {row.client or "" for row in view.rows}
+
+    return {"model": models, "backend": backends, "key": keys}
