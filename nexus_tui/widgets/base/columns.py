@@ -13,7 +13,7 @@ GAP = 2
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column; the lowest `rank` stays longest when the screen is narrow, and grows first."""
+    """One column; the lowest `rank` stays longest when the screen is narrow."""
 
     id: str
     title: str
@@ -61,10 +61,12 @@ def layout(
         kept.remove(kept[-1] if drops_last else max(kept, key=_rank))
     spare = max(0, room - _needed(kept))
     widths = {column.id: column.width for column in kept}
-    for column in sorted(kept, key=_rank):
-        more = min(spare, max(0, column.grows - column.width))
-        spare -= more
-        widths[column.id] += more
+    growing = sorted([column for column in kept if column.grows > column.width], key=_rank)
+    while spare and growing:  # a cell for each in turn
+        for column in growing[:spare]:
+            widths[column.id] += 1
+        spare -= len(growing[:spare])
+        growing = [column for column in growing if column.grows > widths[column.id]]
     return tuple([(column, widths[column.id]) for column in kept])
 
 

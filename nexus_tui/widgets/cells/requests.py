@@ -29,15 +29,15 @@ _COLUMNS = {
         Column("backend", "backend", 11, 4, grows=24),
         Column("zone", "zone", 1, 9, after=1, short="z"),
         Column("reason", "reason", 19, 11),
-        Column("tries", "tries", 5, 14, right=True, after=2),
+        Column("tries", "tries", 5, 14, right=True),
         Column("status", "status", 4, 0, grows=8, short="st"),
-        Column("stream", "stream", 6, 17),
+        Column("stream", "stream", 6, 16),
         Column("first", "first", 7, 7, right=True, after=1),
         Column("total", "total", 8, 2, right=True, after=1),
         Column("tokens", "tokens", 9, 8, right=True, after=1),
         Column("cost", "cost", 8, 5, right=True),
-        Column("path", "path", 20, 16, grows=24),
-        Column("error", "error", 20, 13, grows=80),
+        Column("path", "path", 24, 17),
+        Column("error", "error", 18, 13, grows=80),
     )
 }
 _LETTER = Column("letter", " ", 1, 6, after=1)  # for the reason, where that does not fit
