@@ -119,13 +119,15 @@ def _anthropic_events() -> list[bytes]:
 
 
 def _google_events() -> list[bytes]:
-    def event(text: str, **more: object) -> bytes:
+    def event(number: int, text: str, **more: object) -> bytes:
         candidate = {"content": {"role": "model", "parts": [{"text": text}]}, "index": 0, **more}
-        counts = {"promptTokenCount": 47, "candidatesTokenCount": 101, "totalTokenCount": 148}
+        counts = {"promptTokenCount": 47, "candidatesTokenCount": number}
+        counts["totalTokenCount"] = sum(counts.values())
         body = {"candidates": [candidate], "usageMetadata": counts, "responseId": "r1"}
         return b"data: " + json.dumps(body).encode() + b"\r\n\r\n"
 
-    return [*[event(_WORD)] * CHUNKS, event("", finishReason="STOP")]
+    texts = [event(number, _WORD) for number in range(1, CHUNKS + 1)]
+    return [*texts, event(CHUNKS + 1, "", finishReason="STOP")]
 
 
 def framed(event: bytes) -> bytes:

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import time
 import timeit
-from dataclasses import replace
 from functools import partial
 from random import Random
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig, Config, RoutingConfig, StorageConfig

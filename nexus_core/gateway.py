@@ -6,15 +6,17 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
 from functools import partial
 from importlib import import_module
 from random import Random
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from nexus_core import descriptors
 from nexus_core.background import load_in_background
 from nexus_core.config.schema import Config
+from nexus_core.control.actions import Actions
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
 from nexus_core.fleet.lifecycle import Fleet
@@ -50,8 +52,7 @@ _FOR_PEOPLE = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GatewayOptions:
+class GatewayOptions(msgspec.Struct, frozen=True, kw_only=True):
     """In what one gateway differs from another of the same configuration."""
 
     is_demo: bool = False
@@ -105,6 +106,7 @@ class Gateway:
         )
         self.forwarder = Forwarder(parts, self.queue, config.server, config.routing)
         self.captures = Captures()
+        self.actions = Actions(self.bus, now, self.cost_tracker.keep_action)
         self.live = live = LiveConfig(config, parts, self.fleet, self.forwarder)
         self.discovery = options.discover(live, self.engine) if options.discover else None
         self._files = options.files
@@ -126,7 +128,13 @@ class Gateway:
 
             files = self._files(self.live, self.discovery) if self._files else None
             self._operator = Operator(
-                self.live, self.forwarder, self.fleet, self.captures, self._own, files
+                self.live,
+                self.forwarder,
+                self.fleet,
+                self.captures,
+                self._own,
+                files,
+                self.actions,
             )
         return self._operator
 
@@ -145,7 +153,7 @@ class Gateway:
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
-                    tasks.create_task(self.live.run(), name="accounting"),
+                    tasks.create_task(self.live.run(self.actions.recall), name="accounting"),
                     tasks.create_task(self.health.run(), name="health-checks"),
                     tasks.create_task(self.cost_tracker.counter.run(), name="token-counts"),
                     tasks.create_task(_import_for_people(), name="late-imports"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
+import msgspec
 from typing_extensions import TypeIs
 
 JsonObject: TypeAlias = dict[str, Any]  # a parsed body: the line where JSON comes in
@@ -118,8 +118,7 @@ class CountMethod(StrEnum):
     ESTIMATED = "estimated"
 
 
-@dataclass(frozen=True, slots=True)
-class TokenCount:
+class TokenCount(msgspec.Struct, frozen=True):
     """A token count and its source."""
 
     tokens: int
@@ -188,12 +187,8 @@ class PromptParts:
 NANO = 1_000_000_000  # nano-dollars in a dollar
 
 
-@dataclass(slots=True, unsafe_hash=True)  # not frozen: two are made for each request
-class Cost:
-    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source.
-
-    Nobody changes one.
-    """
+class Cost(msgspec.Struct, frozen=True):
+    """Cost of an exchange in nano-dollars (an integer: sums never drift), and its price source."""
 
     nano_usd: int
     source: str  # "config", "reported", or the price list and the day its data were checked
@@ -216,16 +211,14 @@ class BudgetStatus(StrEnum):
     HARD_LIMIT = "hard_limit"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueState:
+class QueueState(msgspec.Struct, frozen=True, kw_only=True):
     """State of the request queue."""
 
     waiting: int
     max_size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ModelDetails:
+class ModelDetails(msgspec.Struct, frozen=True, kw_only=True):
     """Details of a model, as far as its backend reports them."""
 
     is_loaded: bool | None = None  # in memory: the first request need not wait for it
@@ -233,8 +226,7 @@ class ModelDetails:
     lacks: frozenset[Capability] = frozenset()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeResult:
+class ProbeResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of a health probe."""
 
     elapsed_ms: float
@@ -249,3 +241,33 @@ class ProbeResult:
     def ok(self) -> bool:
         """It can be reached and does not refuse the key."""
         return self.cause is HealthCause.NONE
+
+
+class Via(StrEnum):
+    """How an operator acts."""
+
+    SCREEN = "screen"  # the dashboard of the process itself
+    ATTACHED = "attached"  # a dashboard elsewhere, over the control API
+    API = "api"  # any other client of the control API
+    SIGNAL = "signal"
+
+
+class Actor(msgspec.Struct, frozen=True, kw_only=True):
+    """Who acted as an operator; `str` gives it for people."""
+
+    via: Via
+    name: str | None = None  # the local user, the name of the key, or of the signal
+    address: str | None = None  # of the client, as the server sees it
+    session: str | None = None  # a screen's own word, by which it knows what it did itself
+
+    def __str__(self) -> str:
+        where = f" from {self.address}" if self.address else ""
+        match self.via:
+            case Via.SCREEN:
+                return f"{self.name} at the screen" if self.name else "somebody at the screen"
+            case Via.ATTACHED:
+                return f"{self.name or 'somebody'} attached{where}"
+            case Via.API:
+                return f"{self.name or 'somebody'} over the API{where}"
+            case Via.SIGNAL:
+                return self.name or "a signal"

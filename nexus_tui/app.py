@@ -105,7 +105,9 @@ class NexusApp(App[None], inherit_bindings=False):
             StatusBar(source, view, frames), TabBar(), Banner(self.alarms), HintBar(self._hints)
         )
         self._entry = FilterEntry()
-        self._notices = Notices(self._all_hint_bars, self.set_timer, self._logs, now or source.now)
+        self._notices = Notices(
+            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
+        )
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
         self._filtering = FilterActions(self, self.tabs, self._entry)
@@ -123,7 +125,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
         tabs = self.tabs
-        clip = ClipActions(self, self, tabs.logs)
+        clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)

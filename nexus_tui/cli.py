@@ -29,7 +29,8 @@ from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.launch import Launch, serve
 from nexus_tui.process.signals import SIGNAL_EXIT
-from nexus_tui.process.streams import give_up_on_closed_streams, is_terminal, say
+from nexus_tui.process.streams import give_up_on_closed_streams, say
+from nexus_tui.process.terminal import why_headless
 
 # What --help and --version do not need is imported where it is used.
 if TYPE_CHECKING:
@@ -37,6 +38,12 @@ if TYPE_CHECKING:
 
 BAD_CONFIG = 2  # the exit code, also for an address that can't be used
 
+
+# Instead of the dashboard, where there is a terminal but none for it.
+_INSTEAD = {
+    "TERM=dumb": "; plain text: nexus status, backends, requests, costs, logs, explain",
+    "in the background": "; nexus attach shows the dashboard",
+}
 
 _COMMANDS = (attach, explain, status, backends, requests, costs, logs, check, init)
 
@@ -118,8 +125,8 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         for problem in problems:
             say(problem, prefix="")
         return BAD_CONFIG
-    if launch.is_headless and not options.no_ui:
-        say("no terminal, running headless")
+    if not options.no_ui and (why := why_headless(environ)) is not None:
+        say(f"{why}, running headless{_INSTEAD.get(why, '')}")
     from nexus_core.api.listen.server import bind
     from nexus_core.descriptors import raise_limit
 
@@ -147,7 +154,7 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
 
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
-    is_headless = options.no_ui or not is_terminal(environ)
+    is_headless = options.no_ui or why_headless(environ) is not None
     read = partial(_config, options, environ)
     return Launch(options.demo, is_headless, level, log_format, environ, read)
 

@@ -12,7 +12,7 @@ from benchmarks.in_process.fake_wires import FakeLoop
 # `make bench`: they are never a test.
 CHAT_CALLS, CHAT_BUILTINS, CHAT_MODULES = 245, 226, 65
 CALLS_A_READ = 19.0  # of a stream that is passed on
-CALLS_AN_EVENT = {"anthropic": 3.8, "google": 4.6}  # of a translated one, beyond that
+CALLS_AN_EVENT = {"anthropic": 2.3, "google": 2.3}  # of a translated one, beyond that
 FINISHED_BLOCKS, FINISHED_TRACKED = 32, 16  # that one request leaves while it is listed
 WAITING_BLOCKS, WAITING_TRACKED = 115, 64  # that a stream holds while its backend is silent
 TOGGLE_CALLS, TOGGLE_CROSSINGS = 310, 140

@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from nexus_core.api.asgi.body import pass_over_body, read_body, read_command
 from nexus_core.api.asgi.messages import (
+    CALLER,
     ClientLeftError,
     Incoming,
     Outgoing,
@@ -106,7 +107,7 @@ class FrontDoor:
         path, headers = scope["path"], scope["headers"]
         asked = INBOUND.get(path)
         if asked is None:
-            self._guard.admit(path, headers)
+            scope[CALLER] = self._guard.admit(path, headers).name
             await self._serve_other(scope, incoming, outgoing)
             return
         arrival = self.let_in(asked, path, headers, request_id)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
+
+import msgspec
 
 from nexus_core.api.asgi.messages import RawHeaders, Scope, header, header_values
 from nexus_core.config.loopback import is_loopback
@@ -29,8 +30,7 @@ _LONGEST_LOCAL = len("127.255.255.255:65535")
 _FOREIGN_SITES = frozenset({b"cross-site", b"same-site"})
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """An authenticated caller."""
 
     name: str | None  # of the client key; None where none is needed

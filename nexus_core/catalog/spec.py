@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from nexus_core.types import Capability, DialectName, Operation
 
@@ -25,8 +26,7 @@ _CAPABILITIES = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quirks:
+class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Differences of an OpenAI-compatible provider from OpenAI in fields of chat requests.
 
     A request with such a field is rewritten; every other one passes byte for byte.
@@ -43,8 +43,7 @@ class Quirks:
 NO_QUIRKS = Quirks()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderSpec:
+class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A provider's facts: URL, key, authentication, dialects, capabilities, prices."""
 
     title: str  # for people

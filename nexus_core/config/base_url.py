@@ -7,10 +7,11 @@ their version: `https://open.bigmodel.cn/api/paas/v4`. Others print the root and
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import assert_never
 from urllib.parse import urlsplit
+
+import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.types import DialectName
@@ -56,8 +57,7 @@ _DEPLOYMENT = re.compile(r"/openai(?:/(?:deployments|models)(?:/[^/]+)*)?")
 _GOOGLE_PUBLISHER = re.compile(r".*/v\d{1,2}(?:alpha|beta)?\d?(?:/[^/]+)*/publishers/google")
 
 
-@dataclass(frozen=True, slots=True)
-class BaseUrl:
+class BaseUrl(msgspec.Struct, frozen=True):
     """Base URL of a backend: maps the provider's standard paths to its own."""
 
     root: str  # beside it are a local server's own paths: /api/ps, /props

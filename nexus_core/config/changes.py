@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.types import PrivacyZone
@@ -13,8 +14,7 @@ class ChangeRefusedError(Exception):
     """A change was not saved; the file is unchanged, and the message says why."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetBackend:
+class SetBackend(msgspec.Struct, frozen=True):
     """Set a key of one backend; None removes the key."""
 
     backend: str
@@ -22,15 +22,13 @@ class SetBackend:
     value: bool | int | None
 
 
-@dataclass(frozen=True, slots=True)
-class AddBackend:
+class AddBackend(msgspec.Struct, frozen=True):
     """Add a backend to the file, such as a discovered one."""
 
     backend: BackendConfig
 
 
-@dataclass(frozen=True, slots=True)
-class SetZone:
+class SetZone(msgspec.Struct, frozen=True):
     """A zone switch: reported in the notes, since the file has no key for it."""
 
     zone: PrivacyZone

@@ -6,10 +6,10 @@ import datetime
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import tomli
 from pydantic import ValidationError
 
@@ -42,8 +42,7 @@ _FOREIGN = re.compile(r"(?:tcp|udp|sctp)://", re.IGNORECASE)
 _VARIABLES = ("NEXUS_HOST", "NEXUS_PORT", "NEXUS_CONFIG")
 
 
-@dataclass(frozen=True, slots=True)
-class Overrides:
+class Overrides(msgspec.Struct, frozen=True):
     """Command-line options; they take precedence over variables and the file."""
 
     host: str | None = None
@@ -354,8 +353,7 @@ def _refuse_open_door(
 # The file ---------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Document:
+class _Document(msgspec.Struct, frozen=True):
     values: dict[str, Any]
     text: str
 

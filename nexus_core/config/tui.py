@@ -16,6 +16,7 @@ class TuiConfig(BaseModel):
     ascii: bool = False  # draw with ASCII alone
     refresh_hz: Annotated[float, Field(ge=0.2, le=4)] = 2  # repaints a second while it is busy
     panic: Literal["cut", "drain"] = "cut"  # what becomes of streams in a zone that is cut
+    quit: Literal["ask", "leave", "quit"] = "ask"  # q: leave the screen and serve on, or stop
     # Of the request list, in their order; None: all that there is room for.
     columns: tuple[str, ...] | None = None
     on_crash: Literal["serve", "exit"] = "serve"  # the proxy, when the dashboard crashed

@@ -133,3 +133,4 @@ class Outcome:
     message: str  # for people, one line
     lines: tuple[str, ...] = ()  # more of it: a plan, a difference
     data: dict[str, Any] = field(default_factory=dict)  # JSON values, as the control API answers
+    effect: str | None = None  # what came of it, for the record of what operators did

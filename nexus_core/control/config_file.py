@@ -66,10 +66,11 @@ class ConfigControl:
             ended = 0 if only_plan else self._target.clear_cooldowns()
             also = f"; cooldowns ended: {ended}" if ended else ""
             message = f"no changes: the config file matches the active configuration{also}"
-            return Outcome(message=message)
+            return Outcome(message=message, effect=f"no changes{also}")
         if only_plan:
             return Outcome(message="changes of a reload", lines=plan.lines)
-        return Outcome(message="reloaded", lines=self._target.reload(config).lines)
+        lines = self._target.reload(config).lines
+        return Outcome(message="reloaded", lines=lines, effect="; ".join(lines))
 
     async def save(self, *, only_plan: bool) -> Outcome:
         """Write what lasts until restart into the file, or show the difference.
@@ -84,11 +85,13 @@ class ConfigControl:
             diff = await in_background(partial(plan_changes, path, self._target.unsaved_changes()))
             lines = (*diff.text.splitlines(), *diff.notes)
             if not diff.text:
-                return Outcome(message="nothing to save", lines=diff.notes)
+                return Outcome(
+                    message="nothing to save", lines=diff.notes, effect="nothing to save"
+                )
             if only_plan:
                 return Outcome(message=f"changes to be saved to {path}", lines=lines)
             await in_background(partial(self._write, diff))
-        return Outcome(message=f"saved to {path}", lines=lines)
+        return Outcome(message=f"saved to {path}", lines=lines, effect=f"to {path}")
 
     def _write(self, diff: ConfigDiff) -> None:
         write(diff, self._environ)
@@ -102,7 +105,7 @@ class ConfigControl:
             return Outcome(message=f"changes to be saved to {path}", lines=lines)
         with _in_lines():
             await in_background(partial(write_new, path, text, self._environ, replace=False))
-        return Outcome(message=f"saved to {path}", lines=lines)
+        return Outcome(message=f"saved to {path}", lines=lines, effect=f"to {path}")
 
 
 @contextmanager

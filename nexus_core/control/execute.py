@@ -8,6 +8,7 @@ from typing import assert_never
 
 from msgspec.structs import replace
 
+from nexus_core.control.actions import Actions, deed_of
 from nexus_core.control.commands import (
     CaptureBodies,
     ClearCooldown,
@@ -24,6 +25,7 @@ from nexus_core.control.commands import (
     SwitchZone,
 )
 from nexus_core.control.config_file import ConfigControl
+from nexus_core.control.cuts import Cuts
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
 from nexus_core.dialects.inbound import INBOUND
@@ -42,12 +44,15 @@ from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
-from nexus_core.types import CooldownEnd, PrivacyZone
+from nexus_core.routing.switch_impact import lost
+from nexus_core.types import Actor, CooldownEnd, PrivacyZone
 from nexus_core.upstream.base import Headers
+
+_MAX_NAMED = 5  # models in an effect
 
 
 class Operator:
-    """Executor of operator commands."""
+    """Executor of operator commands; each one that changes something is put on record."""
 
     def __init__(
         self,
@@ -57,6 +62,7 @@ class Operator:
         captures: Captures,
         own: OwnRequests,
         files: ConfigControl | None,
+        actions: Actions,
     ) -> None:
         self._live = live
         self._registry = live.registry
@@ -65,13 +71,26 @@ class Operator:
         self._captures = captures
         self._own = own
         self._configuration = files  # None: nobody said where it is from
+        self._actions = actions
+        self._cuts = Cuts(live.bus, live.now)
 
-    async def execute(self, command: Command) -> Outcome:
-        """Carry out a command.
+    async def execute(self, command: Command, by: Actor) -> Outcome:
+        """Carry out a command, and put it on record.
 
         Raises:
             NexusError: it can't be done; nothing was changed.
         """
+        try:
+            outcome = await self._carry_out(command)
+        except NexusError as error:
+            if _is_recorded(command):
+                self._actions.note(by, deed_of(command), error=error.message)
+            raise
+        if _is_recorded(command, outcome):
+            self._actions.note(by, deed_of(command), effect=outcome.effect)
+        return outcome
+
+    async def _carry_out(self, command: Command) -> Outcome:
         match command:
             case SwitchZone():
                 return self._switch_zone(command)
@@ -106,14 +125,26 @@ class Operator:
     # --- switches ------------------------------------------------------------------------
 
     def _switch_backend(self, command: SwitchBackend) -> Outcome:
-        name, enabled = self._find(command.backend).name, command.enabled
+        before, enabled = self._find(command.backend), command.enabled
+        name, usable = before.name, self._usable()
         self._registry.set_enabled(name, enabled)
         ends = command.end_running and not enabled
         ended = self._forwarder.end_backend(name) if ends else 0
-        return Outcome(message=_switched(name, enabled, ended), data={"ended": ended})
+        if before.enabled == enabled:
+            effects = [f"it was {_on_or_off(enabled)} already"] * (not ended)
+        else:
+            effects = [] if enabled else [*self._loss([name], usable)]
+        if not enabled and not ends and before.in_flight:
+            effects.insert(0, f"{_requests(before.in_flight)} finish")
+        return Outcome(
+            message=_switched(name, enabled, ended),
+            data={"ended": ended},
+            effect="; ".join([*_ended(ended), *effects]) or None,
+        )
 
     def _switch_zone(self, command: SwitchZone) -> Outcome:
         zone, enabled = command.zone, command.enabled
+        usable = self._usable()
         changed = self._registry.set_zone_enabled(zone, enabled)
         ends = command.end_running and not enabled
         ended = self._forwarder.end_zone(zone) if ends else 0
@@ -121,7 +152,39 @@ class Operator:
             self._live.bus.publish(
                 ZoneToggled(at=self._live.now(), zone=zone, enabled=enabled, ended=ended)
             )
-        return Outcome(message=_switched(f"the {zone} zone", enabled, ended), data={"ended": ended})
+        return Outcome(
+            message=_switched(f"the {zone} zone", enabled, ended),
+            data={"ended": ended},
+            effect=self._effect_of_zone(command, usable, ended, is_change=changed),
+        )
+
+    def _effect_of_zone(
+        self, command: SwitchZone, usable: list[BackendSnapshot], ended: int, *, is_change: bool
+    ) -> str | None:
+        zone = command.zone
+        if command.enabled:
+            cut = self._cuts.end(zone)
+            if not is_change:
+                return "it was on already"
+            return None if cut is None else cut.told(self._live.now())
+        self._cuts.begin(zone, ended)
+        if not is_change and not ended:
+            return "it was cut already"
+        names = [backend.name for backend in usable if backend.zone is zone]
+        return "; ".join([*_ended(ended), *self._loss(names, usable)]) or None
+
+    def _usable(self) -> list[BackendSnapshot]:
+        at = self._registry.clock()
+        return [backend for backend in self._registry.snapshots() if backend.is_usable(at)]
+
+    def _loss(self, off: list[str], usable: list[BackendSnapshot]) -> list[str]:
+        """Which models nobody serves without these backends, for people."""
+        models = lost(off, usable, self._live.config.routing)
+        if not models:
+            return []
+        more = len(models) - _MAX_NAMED
+        also = f" and {more} more" if more > 0 else ""
+        return [f"no backend left for {', '.join(models[:_MAX_NAMED])}{also}"]
 
     async def _probe(self, name: str) -> Outcome:
         result = await self._health.probe(self._find(name).name)
@@ -136,23 +199,28 @@ class Operator:
                 "models": None if result.models is None else list(result.models),
                 "detail": result.detail,
             },
+            effect=f"{_cooldowns(ended)} ended" if ended else None,
         )
 
     def _clear_cooldown(self, name: str) -> Outcome:
         ended = self._registry.cooldowns.clear(self._find(name).name, CooldownEnd.CLEARED)
         done = f"{_cooldowns(ended)} ended" if ended else "no cooldown to end"
-        return Outcome(message=f"{name}: {done}", data={"ended": ended})
+        return Outcome(message=f"{name}: {done}", data={"ended": ended}, effect=done)
 
     def _set_tier(self, command: SetTier) -> Outcome:
         before = self._find(command.backend)
         self._registry.set_rank(before.name, tier=command.tier, priority=before.priority)
         tier = "no tier" if command.tier is None else f"tier {command.tier}"
-        return Outcome(message=f"{before.name} has {tier} until restart")
+        was = "none" if before.tier is None else before.tier
+        return Outcome(message=f"{before.name} has {tier} until restart", effect=f"it was {was}")
 
     def _set_priority(self, command: SetPriority) -> Outcome:
         before = self._find(command.backend)
         self._registry.set_rank(before.name, tier=before.tier, priority=command.priority)
-        return Outcome(message=f"{before.name} has priority {command.priority} until restart")
+        return Outcome(
+            message=f"{before.name} has priority {command.priority} until restart",
+            effect=f"it was {before.priority}",
+        )
 
     def _find(self, name: str) -> BackendSnapshot:
         for backend in self._registry.snapshots():
@@ -170,7 +238,8 @@ class Operator:
             return Outcome(message="body capture is on, in memory only, until restart")
         kept = len(self._captures)
         return Outcome(
-            message=f"body capture is off; {kept} captured bodies stay in memory until restart"
+            message=f"body capture is off; {kept} captured bodies stay in memory until restart",
+            effect=f"{kept} bodies stay in memory until restart" if kept else None,
         )
 
     def _replay(self, command: ReplayRequest) -> Outcome:
@@ -223,7 +292,11 @@ class Operator:
     def _begin(self, request: ProxyRequest, done: str) -> Outcome:
         self._own.begin(request, _Unread())
         request_id = request.envelope.id
-        return Outcome(message=f"{done} as {request_id}", data={"request_id": request_id})
+        return Outcome(
+            message=f"{done} as {request_id}",
+            data={"request_id": request_id},
+            effect=f"as request {request_id}",
+        )
 
 
 def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:
@@ -247,13 +320,36 @@ def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
         )
 
 
+def _is_recorded(command: Command, outcome: Outcome | None = None) -> bool:
+    """Whether it changes something, or would have: no plan, and no probe without a consequence."""
+    match command:
+        case ReloadConfig() | SaveConfig():
+            return not command.only_plan
+        case ProbeBackend():
+            return outcome is not None and outcome.effect is not None
+        case _:
+            return True
+
+
+def _requests(count: int) -> str:
+    return "1 running request" if count == 1 else f"{count} running requests"
+
+
+def _ended(count: int) -> list[str]:
+    return [f"{_requests(count)} ended"] if count else []
+
+
+def _on_or_off(enabled: bool) -> str:
+    return "on" if enabled else "off"
+
+
 def _cooldowns(count: int) -> str:
     return "1 cooldown" if count == 1 else f"{count} cooldowns"
 
 
 def _switched(what: str, enabled: bool, ended: int) -> str:
     also = f"; {ended} running requests ended" if ended else ""
-    return f"{what} is {'on' if enabled else 'off'} until restart{also}"
+    return f"{what} is {_on_or_off(enabled)} until restart{also}"
 
 
 class _Unread:

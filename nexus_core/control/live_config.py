@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from nexus_core.config.changes import Change
 from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.fleet.lifecycle import Fleet
-from nexus_core.observe.events import ConfigReloaded
+from nexus_core.observe.events import ConfigReloaded, OperatorActed
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.types import CooldownEnd, ProbeResult
@@ -35,10 +36,14 @@ class LiveConfig:
         self._forwarder = forwarder
         self._has_grown = asyncio.Event()  # there may be backends of another type
 
-    async def run(self) -> None:
-        """Load spending, and data that the backends' types need, until cancelled."""
+    async def run(self, recall: Callable[[Iterable[OperatorActed]], None]) -> None:
+        """Load spending, and data that the backends' types need, until cancelled.
+
+        `recall` is given what operators did before, as the ledger tells it.
+        """
         tracker = self._parts.cost_tracker
         await tracker.open()
+        recall(tracker.past_actions)
         while True:
             self._has_grown.clear()
             await tracker.load({backend.type for backend in self.registry.snapshots()})

@@ -7,7 +7,6 @@ Pure: bytes in, values out. Money, routing and proxy use a wire format only thro
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Protocol
 
@@ -19,8 +18,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import DialectName, Operation, PromptParts
 
 
-@dataclass(frozen=True, slots=True)
-class ErrorReport:
+class ErrorReport(msgspec.Struct, frozen=True):
     """An error read from a body or a stream event; `proxy.judge` decides what follows from it."""
 
     words: str = ""  # the provider's message; empty: it gives none
@@ -28,12 +26,13 @@ class ErrorReport:
     status: int | None = None  # the HTTP status stated in it
 
 
-@dataclass(frozen=True, slots=True)
-class AskedWait:
+class AskedWait(msgspec.Struct, frozen=True):
     """Retry delays stated in an error's body, unparsed; `proxy.retry_after` reads the seconds."""
 
     delays: tuple[str, ...] = ()  # durations, "34.07s": the first that makes sense counts
-    headers: Mapping[str, str] = field(default_factory=dict[str, str])  # of the server behind it
+    headers: Mapping[str, str] = msgspec.field(
+        default_factory=dict[str, str]
+    )  # of the server behind it
     message: str = ""  # for people; it may name a time
 
 

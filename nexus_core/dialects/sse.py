@@ -153,6 +153,7 @@ class EventSplitter:
     """
 
     def __init__(self) -> None:
+        self.event_end = b"\n\n"  # as the stream has it, of its last event
         self._held: bytes = b""  # of an event that has not ended
         self._is_begun = False
         self._parser: SseParser | None = None  # of a stream that needs it, from then on
@@ -178,6 +179,7 @@ class EventSplitter:
             lines = b"".join(events)
             if not (b"\n" in lines or b"\r" in lines or len(self._held) > MAX_LINE_BYTES):
                 self._held = events.pop()
+                self.event_end = b"\r\n\r\n"
                 return events
             data = data.replace(b"\r\n", b"\n")
         # A carriage return at the very end may be the first half of a line end.
@@ -186,7 +188,13 @@ class EventSplitter:
             return [_as_bytes(event) for event in self._parser.feed(data)]
         events = data.split(b"\n\n")
         self._held = events.pop()
+        self.event_end = b"\n\n"
         return events
+
+    @property
+    def is_between_events(self) -> bool:
+        """Whether nothing is held: what comes next is the beginning of an event."""
+        return not self._held and self._parser is None
 
     @property
     def pending_bytes(self) -> int:

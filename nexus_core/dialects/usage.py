@@ -26,9 +26,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from enum import IntEnum
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from nexus_core.dialects.plain_usage import MAX_TOKENS, read_plain_usage
 from nexus_core.dialects.reported_cost import reported_nano_usd

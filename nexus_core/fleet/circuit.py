@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import ceil
 from types import MappingProxyType
 
+import msgspec
+
 FAILURES_TO_OPEN = 3  # in a row; a connection that fails opens at once
 # In a row, of requests that another backend failed on as well before a third one answered.
 SHARED_FAILURES_TO_OPEN = 10
@@ -23,8 +25,7 @@ MAX_CIRCUITS = 256  # of single models at one backend: it may list any number
 _REMEMBERED_CONTENTS = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cooldown:
+class Cooldown(msgspec.Struct, frozen=True, kw_only=True):
     """A cooldown of a backend or of one of its models: its reason and its end."""
 
     until: float  # monotonic seconds: no request before then

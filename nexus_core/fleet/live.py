@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.snapshot import BackendSnapshot, first_snapshot

@@ -6,8 +6,9 @@ import re
 import time
 from collections.abc import Callable, Generator, Iterable, KeysView, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from types import MappingProxyType
+
+from msgspec.structs import replace
 
 from nexus_core.config.schema import BackendConfig
 from nexus_core.fleet.circuit import Cooldown
@@ -369,7 +370,7 @@ class Registry:
         # It may have been removed since a request went there.
         entry = self._entries.get(name) or self._leaving[name]
         before = entry.snapshot()
-        entry.frozen = replace(before, **changes)  # type: ignore[arg-type]
+        entry.frozen = replace(before, **changes)
         self._view = None
         if any(
             name not in _OF_EVERY_PROBE and getattr(before, name) != value

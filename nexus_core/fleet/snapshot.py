@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
+
+import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base
@@ -13,8 +14,7 @@ from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendSnapshot:
+class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     """State of a backend at one moment; the input of routing and the screen."""
 
     name: str
@@ -26,7 +26,7 @@ class BackendSnapshot:
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
     # By the backend's own names.
-    details: Mapping[str, ModelDetails] = field(default_factory=dict[str, ModelDetails])
+    details: Mapping[str, ModelDetails] = msgspec.field(default_factory=dict[str, ModelDetails])
     models_known: bool = True  # False until a backend without configured models listed its own
     enabled: bool = True
     zone_enabled: bool = True
@@ -43,7 +43,7 @@ class BackendSnapshot:
     probe_ms: float | None = None
     cooldown: Cooldown | None = None  # of the whole backend, which may be over by now
     # Of single models, by the backend's own names.
-    cooldowns: Mapping[str, Cooldown] = field(default_factory=lambda: NO_COOLDOWNS)
+    cooldowns: Mapping[str, Cooldown] = msgspec.field(default_factory=lambda: NO_COOLDOWNS)
 
     @property
     def is_on(self) -> bool:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
+
+from msgspec.structs import replace
 
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.fleet.registry import BackendSnapshot

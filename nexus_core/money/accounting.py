@@ -23,12 +23,15 @@ from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.money.ledger_queries import (
     NoLedgerError,
     completion_averages,
+    last_actions,
     read_ledger,
     spent_by_client,
 )
+from nexus_core.money.ledger_schema import action_row
 from nexus_core.money.months import Month
 from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import Prices
+from nexus_core.observe.events import OperatorActed
 from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
 
@@ -39,9 +42,11 @@ log = logging.getLogger(__name__)
 
 _LOOK_AGAIN_SECONDS = 1.0  # after a want of descriptors
 _MAX_PRICED = 10_000  # models of backends whose prices are kept at hand
+_LAST_ACTIONS = 50  # of operators, read at the start
 _REPORT_SECONDS = 1.0  # a report so old at most is given to whoever asks next
 
 _Read = TypeVar("_Read")
+_Month = tuple[dict[str | None, int] | None, dict[str, float], list[OperatorActed]]
 _Spending = tuple[int | None, int, int | None]  # spent, reserved, limit
 
 # Why money keeps a request from a backend, for its upstream model; None where it does not.
@@ -75,6 +80,7 @@ class CostTracker:
         self.opened.set()  # but for the moment that `open` takes: see `is_read`
         # What the month has cost so far; without a ledger it begins with this process.
         self.is_month_known = self._path is None
+        self.past_actions: list[OperatorActed] = []  # what the ledger tells of operators
         self._is_short = False  # what has to be read can't be, for want of descriptors
 
     # --- life ----------------------------------------------------------------------------
@@ -84,7 +90,8 @@ class CostTracker:
         self.opened.clear()
         month = Month.of(self._now())
         await asyncio.to_thread(self.ledger.open)
-        spent, averages = await self._until_read("the ledger", partial(self._read, month))
+        read = partial(self._read, month)
+        spent, averages, self.past_actions = await self._until_read("the ledger", read)
         self.budget.recall(spent or {}, month)
         self.averages = CompletionAverages(averages)
         self.is_month_known = spent is not None
@@ -99,12 +106,12 @@ class CostTracker:
                 client,
             )
 
-    def _read(self, month: Month) -> tuple[dict[str | None, int] | None, dict[str, float]]:
-        """What the month has cost, None where that can't be known, and how long answers are."""
+    def _read(self, month: Month) -> _Month:
+        """What the month has cost, None where that can't be known; averages; operators' actions."""
         if self._path is None:
             if self._config.storage.path != ":memory:" and not self._is_read_only:
                 log.warning("%s: requests are served but not recorded; %s", NO_HOME, HINT)
-            return {}, {}
+            return {}, {}, []
         try:
             return _read_month(self._path, month)
         except NoLedgerError:
@@ -115,7 +122,7 @@ class CostTracker:
             descriptors.require(1)
             if self.ledger.path is not None and self.ledger.problem is None:
                 log.warning("budget: this month's spending starts at zero: %s", error)
-            return None if self._path.exists() else {}, {}
+            return None if self._path.exists() else {}, {}, []
 
     @property
     def is_read(self) -> bool:
@@ -257,6 +264,10 @@ class CostTracker:
         """Until the month's limits start anew."""
         return self.verdict(None).resets_in_seconds
 
+    def keep_action(self, acted: OperatorActed) -> None:
+        """Put what an operator did into the ledger; never fails."""
+        self.ledger.append_action(action_row(acted))
+
     # --- what people ask -----------------------------------------------------------------
 
     async def cost_report(self) -> CostReport | None:
@@ -296,11 +307,12 @@ class CostTracker:
             return read_cost_report(connection, live, at, self.ledger.problem)
 
 
-def _read_month(path: Path, month: Month) -> tuple[dict[str | None, int], dict[str, float]]:
-    """What the month has cost by client, and how long each model's answers are.
+def _read_month(path: Path, month: Month) -> _Month:
+    """What the month has cost by client, how long each model's answers are, what operators did.
 
     Raises:
         NoLedgerError: there is none, or it can't be read.
     """
     with read_ledger(path) as connection:
-        return spent_by_client(connection, month), completion_averages(connection)
+        spent, averages = spent_by_client(connection, month), completion_averages(connection)
+        return spent, averages, last_actions(connection, _LAST_ACTIONS)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NamedTuple
 
+import msgspec
+
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
@@ -49,8 +51,7 @@ class Verdict(NamedTuple):
         return self.may_use_cloud and (is_priced or self.may_use_unpriced)
 
 
-@dataclass(frozen=True, slots=True)
-class BudgetChange:
+class BudgetChange(msgspec.Struct, frozen=True):
     """A change of a budget's status, by spending or by the turn of a month."""
 
     client: str | None  # None: the limit of the whole gateway

@@ -15,13 +15,22 @@ from pathlib import Path
 
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
-from nexus_core.money.ledger_schema import INSERT, LARGEST, LedgerRow, NewerLedgerError, migrate
+from nexus_core.money.ledger_schema import (
+    INSERT,
+    INSERT_ACTION,
+    LARGEST,
+    ActionRow,
+    LedgerRow,
+    NewerLedgerError,
+    migrate,
+)
 
 log = logging.getLogger(__name__)
 
 BATCH_SECONDS = 0.5  # a row is in the file, and synced, so soon after it was appended
 CAPACITY = 20_000  # rows that wait while the file can't be written
 _BATCH_ROWS = 2_000
+_MAX_ACTIONS = 1_000  # of operators, that wait; people make few
 _BUSY_SECONDS = 2.0  # for another process that reads or copies the file
 _SWEEP_SECONDS = 86_400  # old rows are deleted at start and then so often
 
@@ -77,6 +86,7 @@ class Ledger:
         self._retention_days = retention_days
         self._now = now
         self._rows: deque[LedgerRow] = deque()  # for the writer, which takes them in batches
+        self._actions: deque[ActionRow] = deque(maxlen=_MAX_ACTIONS)  # to be written
         self._has_work = threading.Event()  # there are rows, or it is to close
         self._batch: list[LedgerRow] = []  # being written, or waiting for the file
         self._connection: sqlite3.Connection | None = None
@@ -116,6 +126,12 @@ class Ledger:
         if not self._has_work.is_set():
             self._has_work.set()
 
+    def append_action(self, row: ActionRow) -> None:
+        """Hand what an operator did to the writer; never fails."""
+        if self.path is not None and not self._closing.is_set():
+            self._actions.append(row)
+            self._has_work.set()
+
     def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is waiting and close the file. Blocks: call it in a thread."""
         with self._life:
@@ -133,14 +149,15 @@ class Ledger:
     def _run(self, path: Path) -> None:
         is_behind = False
         while True:
-            if not self._batch:
+            if not (self._batch or self._actions):
                 self._has_work.wait()
             # More rows may come meanwhile; those that did not fit into a batch have waited enough.
             is_closing = self._closing.wait(0 if is_behind else BATCH_SECONDS)
             is_behind = self._gather() and self.problem is None
             self._attempt(self._write, path)
             # While it is closing, what fails has no second chance.
-            if is_closing and (self.problem is not None or not self._rows):
+            is_done = not (self._rows or self._actions)
+            if is_closing and (self.problem is not None or is_done):
                 break
         self.lost += len(self._batch) + len(self._rows)
         self._disconnect()
@@ -187,7 +204,11 @@ class Ledger:
             self.lost += len(self._batch)
             self._batch.clear()
             raise
+        actions = list(self._actions)
+        connection.executemany(INSERT_ACTION, [tuple(map(_storable, row)) for row in actions])
         connection.execute("COMMIT")
+        for _ in actions:
+            self._actions.popleft()
         self._batch.clear()
         self._sweep(connection)
 
@@ -196,7 +217,8 @@ class Ledger:
         if self._retention_days is None or now - self._swept_at < _SWEEP_SECONDS:
             return
         oldest = now - self._retention_days * 86_400
-        connection.execute("DELETE FROM requests WHERE at < ?", (oldest,))
+        for table in ("requests", "operator_actions"):
+            connection.execute(f"DELETE FROM {table} WHERE at < ?", (oldest,))  # noqa: S608
         self._swept_at = now
 
     # The file ---------------------------------------------------------------------------------

@@ -1,16 +1,25 @@
-"""Ledger queries: costs by model, backend, key or day; spending of a month."""
+"""Ledger queries: costs by model, backend, key or day; a month's spending; operators' actions."""
 
 from __future__ import annotations
 
 import sqlite3
 from collections.abc import Generator
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from nexus_core.money.ledger_schema import SCHEMA_VERSION, NewerLedgerError, migrate, schema_version
+import msgspec
+
+from nexus_core.money.ledger_schema import (
+    ACTION_COLUMNS,
+    SCHEMA_VERSION,
+    NewerLedgerError,
+    migrate,
+    schema_version,
+)
 from nexus_core.money.months import Month
+from nexus_core.observe.events import OperatorActed
+from nexus_core.types import Actor, Via
 
 _BUSY_SECONDS = 2.0  # for the writer to end its batch
 _ANSWERS_AVERAGED = 50  # the last ones of each model
@@ -34,8 +43,7 @@ _GROUP = {
 }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CostLine:
+class CostLine(msgspec.Struct, frozen=True, kw_only=True):
     """Costs of a group of requests; reported and estimated amounts are never mixed."""
 
     name: str | None  # None: the requests that have no such thing
@@ -114,6 +122,31 @@ def completion_averages(connection: sqlite3.Connection) -> dict[str, float]:
         (_ANSWERS_AVERAGED,),
     )
     return dict(rows.fetchall())
+
+
+def last_actions(connection: sqlite3.Connection, limit: int) -> list[OperatorActed]:
+    """The last things that operators did, oldest first."""
+    rows = connection.execute(
+        f"SELECT {', '.join(ACTION_COLUMNS)} FROM operator_actions "  # noqa: S608 - our own words
+        "ORDER BY at DESC, rowid DESC LIMIT ?",
+        (limit,),
+    )
+    return [_action(row) for row in rows.fetchall()][::-1]
+
+
+def _action(
+    row: tuple[float, str, str | None, str | None, str, str | None, str, str | None, str | None],
+) -> OperatorActed:
+    at, via, name, address, action, target, text, effect, error = row
+    return OperatorActed(
+        at=at,
+        by=Actor(via=Via(via), name=name, address=address),
+        action=action,
+        target=target,
+        text=text,
+        effect=effect,
+        error=error,
+    )
 
 
 def _line(row: tuple[str | None, int, int, int, int, int, int, int, int]) -> CostLine:

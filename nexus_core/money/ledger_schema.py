@@ -1,4 +1,4 @@
-"""Ledger schema: tables, migrations by version, and the row of a request."""
+"""Ledger schema: tables, migrations by version, and the rows of requests and operators."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sqlite3
 from collections.abc import Callable
 from typing import TypeAlias
 
+from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.facts import LEDGER, Fact, Unit, reader
 from nexus_core.observe.record import RequestRecord
 
@@ -57,6 +58,22 @@ _WRITTEN: tuple[tuple[str, ...], ...] = (
         # What averages at start are made of.
         "CREATE INDEX requests_model ON requests (model, at) WHERE completion_tokens IS NOT NULL",
     ),
+    (
+        """
+        CREATE TABLE operator_actions (
+            at REAL NOT NULL,
+            via TEXT NOT NULL,
+            name TEXT,
+            address TEXT,
+            action TEXT NOT NULL,
+            target TEXT,
+            text TEXT NOT NULL,
+            effect TEXT,
+            error TEXT
+        )
+        """,
+        "CREATE INDEX operator_actions_at ON operator_actions (at)",
+    ),
 )
 
 
@@ -97,6 +114,32 @@ INSERT = (
 
 # What the ledger keeps of a request.
 ledger_row: Callable[[RequestRecord], LedgerRow] = reader(LEDGER)
+
+
+# What an operator did: who, what and what came of it, never a key or a body.
+ActionRow: TypeAlias = tuple[object, ...]
+
+ACTION_COLUMNS = ("at", "via", "name", "address", "action", "target", "text", "effect", "error")
+INSERT_ACTION = (
+    f"INSERT INTO operator_actions ({', '.join(ACTION_COLUMNS)}) "  # noqa: S608 - our own names
+    f"VALUES ({', '.join('?' * len(ACTION_COLUMNS))})"
+)
+
+
+def action_row(event: OperatorActed) -> ActionRow:
+    """What the ledger keeps of what an operator did."""
+    by = event.by
+    return (
+        event.at,
+        by.via.value,
+        by.name,
+        by.address,
+        event.action,
+        event.target,
+        event.text,
+        event.effect,
+        event.error,
+    )
 
 
 class NewerLedgerError(Exception):

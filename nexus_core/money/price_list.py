@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
 from typing import TYPE_CHECKING
+
+import msgspec
+from msgspec.structs import replace
 
 from nexus_core import descriptors
 
@@ -22,8 +24,7 @@ _PER_MTOK = Decimal(1_000_000)
 _CHECKED = r"(?i)\b(?:checked|verified|as of|updated)\b[^.;]{0,40}?(20\d\d-\d\d-\d\d)"
 
 
-@dataclass(frozen=True, slots=True)
-class Rates:
+class Rates(msgspec.Struct, frozen=True):
     """US dollars for one token of each kind; None where the kind can't be billed by the token."""
 
     input: Decimal | None
@@ -62,8 +63,7 @@ class Rates:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(msgspec.Struct, frozen=True):
     """Entry of the price list for a model at a moment."""
 
     tiers: tuple[tuple[int, Rates], ...]  # (above so many prompt tokens, rates), the highest first

@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
 from typing import NamedTuple
+
+import msgspec
 
 from nexus_core.catalog import CLOUD_TYPES, OPENAI_FORMAT, BackendType
 from nexus_core.config.schema import PriceConfig
@@ -230,8 +231,7 @@ def estimate_cost(
     return None if price is None else price.cost(usage)
 
 
-@dataclass(frozen=True, slots=True)
-class Saving:
+class Saving(msgspec.Struct, frozen=True):
     """Estimated saving: the cloud price of a local answer."""
 
     model: str

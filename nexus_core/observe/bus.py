@@ -113,10 +113,14 @@ class EventBus:
                 their events only failed attempts come.
         """
         subscription = Subscription(self, capacity, wants_requests=wants_requests)
-        self._logs.append(subscription)
+        self.tell(subscription)
         return subscription
 
-    def unsubscribe(self, subscription: Subscription) -> None:
-        """Stop giving events to this subscription."""
-        if subscription in self._logs:
-            self._logs.remove(subscription)
+    def tell(self, log: Log) -> None:
+        """Tell a log of everything from now on, as it happens, until it is unsubscribed."""
+        self._logs.append(log)
+
+    def unsubscribe(self, log: Log) -> None:
+        """Stop giving events to this log or subscription."""
+        if log in self._logs:
+            self._logs.remove(log)

@@ -6,6 +6,7 @@ import json
 from types import GenericAlias
 from typing import Any, TypeVar, get_args
 
+import msgspec
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from nexus_core.observe.events import NexusEvent, RequestFinished
@@ -27,9 +28,7 @@ def event_name(event: NexusEvent) -> str:
 
 def event_as_json(event: NexusEvent) -> dict[str, Any]:
     """An event as JSON, with its class name as `type`."""
-    name = event_name(event)
-    fields: dict[str, Any] = _ADAPTERS[_KINDS[name]].dump_python((event,), mode="json")[0]
-    return {"type": name, **fields}
+    return {"type": event_name(event), **as_json(event)}
 
 
 def read_event(value: object) -> NexusEvent | None:
@@ -47,17 +46,28 @@ def read_event(value: object) -> NexusEvent | None:
 
 
 def as_json(value: object) -> dict[str, Any]:
-    """A dataclass's fields as JSON values."""
-    fields: dict[str, Any] = _ADAPTERS[type(value)].dump_python((value,), mode="json")[0]
+    """The fields of a struct or a dataclass as JSON values."""
+    fields: dict[str, Any]
+    if isinstance(value, msgspec.Struct):
+        fields = msgspec.to_builtins(value)
+    else:
+        fields = _ADAPTERS[type(value)].dump_python((value,), mode="json")[0]
     return fields
 
 
 def read_json(kind: type[_Value], value: object) -> _Value:
-    """A dataclass from JSON, validated strictly; unknown fields are ignored.
+    """A struct or a dataclass from JSON, validated strictly; unknown fields are ignored.
+
+    pydantic reads dataclasses: reports, whose numbers have bounds that msgspec does not know.
 
     Raises:
         UnreadableError: a field is missing or of another kind.
     """
+    if issubclass(kind, msgspec.Struct):
+        try:  # as text: there only is it strict about what is no JSON, such as NaN
+            return msgspec.json.decode(json.dumps(value), type=kind)
+        except msgspec.DecodeError as error:
+            raise UnreadableError(f"{kind.__name__}{_fault(str(error))}") from None
     try:
         read: tuple[_Value] = _ADAPTERS[kind].validate_json(json.dumps([value]))
     except ValidationError as error:
@@ -65,6 +75,14 @@ def read_json(kind: type[_Value], value: object) -> _Value:
         place = ".".join(str(part) for part in first["loc"][1:])
         raise UnreadableError(f"{kind.__name__}.{place}: {first['msg']}") from error
     return read[0]
+
+
+def _fault(text: str) -> str:
+    """The words of msgspec after their place; of a wrong choice they quote the value."""
+    words, _, place = text.rpartition(" - at `$")
+    if words.startswith("Invalid enum value"):
+        words = "not one of its values"
+    return f"{place.rstrip('`')}: {words}" if words else f": {text}"
 
 
 class _Adapters(dict[type[Any], TypeAdapter[Any]]):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
+
+import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.types import (
+    Actor,
     BudgetStatus,
     CooldownEnd,
     Cost,
@@ -18,8 +20,7 @@ from nexus_core.types import (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     """A failed attempt at one backend."""
 
     backend: str
@@ -36,8 +37,7 @@ class ScoreTerm(NamedTuple):
     value: float  # 0 to 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Considered:
+class Considered(msgspec.Struct, frozen=True, kw_only=True):
     """A considered backend: the stage that dropped it, or its position, and why."""
 
     backend: str
@@ -52,13 +52,8 @@ class Considered:
     score: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows none
 
 
-# Not frozen, which would take a microsecond of each request.
-@dataclass(slots=True, kw_only=True, unsafe_hash=True)
-class TokenUsage:
-    """Token counts as the backend itself reported them; the details are parts of the two.
-
-    Nobody changes one.
-    """
+class TokenUsage(msgspec.Struct, frozen=True, kw_only=True):
+    """Token counts as the backend itself reported them; the details are parts of the two."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -71,8 +66,7 @@ class TokenUsage:
     cost_nano_usd: int | None = None  # what the backend itself says that they cost; None: nothing
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestReceived:
+class RequestReceived(msgspec.Struct, frozen=True, kw_only=True):
     """A valid request came in; published once, before it is routed."""
 
     at: float  # seconds since the epoch
@@ -86,8 +80,7 @@ class RequestReceived:
     replay_of: str | None = None  # the request an operator sent again with this one
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RouteDecided:
+class RouteDecided(msgspec.Struct, frozen=True, kw_only=True):
     """A backend was chosen; published before the first byte goes upstream, once per attempt."""
 
     at: float
@@ -102,8 +95,7 @@ class RouteDecided:
     considered: tuple[Considered, ...]  # in order of preference, the dropped ones last
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AttemptFailed:
+class AttemptFailed(msgspec.Struct, frozen=True, kw_only=True):
     """A backend failed before its first content byte; another one may follow."""
 
     at: float
@@ -111,8 +103,7 @@ class AttemptFailed:
     attempt: Attempt
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FirstByteReceived:
+class FirstByteReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The client's answer has begun; its status and headers are final."""
 
     at: float
@@ -123,8 +114,7 @@ class FirstByteReceived:
     headers: tuple[tuple[str, str], ...]  # as the client gets them
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestFinished:
+class RequestFinished(msgspec.Struct, frozen=True, kw_only=True):
     """The request is over, however it ended; published exactly once per RequestReceived."""
 
     at: float
@@ -161,8 +151,7 @@ class RequestFinished:
         return is_known and self.counted is not CountMethod.REPORTED
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestRefused:
+class RequestRefused(msgspec.Struct, frozen=True, kw_only=True):
     """A data-plane call was turned away before it was routed: credentials, origin, a bad body."""
 
     at: float
@@ -172,8 +161,7 @@ class RequestRefused:
     code: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendHealthChanged:
+class BackendHealthChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Probes, or a refused key, changed what a backend's health is said to be."""
 
     at: float
@@ -183,8 +171,7 @@ class BackendHealthChanged:
     detail: str | None  # for people, e.g. "401: check OPENAI_API_KEY"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendProbed:
+class BackendProbed(msgspec.Struct, frozen=True, kw_only=True):
     """A health check ended, whatever it found."""
 
     at: float
@@ -194,8 +181,7 @@ class BackendProbed:
     models: int | None  # how many the backend listed; None when it did not answer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CooldownBegan:
+class CooldownBegan(msgspec.Struct, frozen=True, kw_only=True):
     """Requests keep away from a backend, or from one of its models, for so many seconds.
 
     Published again when it is prolonged. The end of its time is not: `seconds` tells it.
@@ -209,8 +195,7 @@ class CooldownBegan:
     is_circuit_open: bool  # it kept failing: after that time it gets one request at a time
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CooldownEnded:
+class CooldownEnded(msgspec.Struct, frozen=True, kw_only=True):
     """Requests may come again before the time was over, or an open circuit was closed."""
 
     at: float
@@ -219,8 +204,7 @@ class CooldownEnded:
     cause: CooldownEnd
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendToggled:
+class BackendToggled(msgspec.Struct, frozen=True, kw_only=True):
     """An operator switched a backend on or off; holds until restart."""
 
     at: float
@@ -228,8 +212,7 @@ class BackendToggled:
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BudgetStatusChanged:
+class BudgetStatusChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A monthly limit was reached, or left behind at the turn of a month.
 
     What is reserved counts: a limit may also be left behind when a request cost less than expected.
@@ -242,8 +225,7 @@ class BudgetStatusChanged:
     resets_in_seconds: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ZoneToggled:
+class ZoneToggled(msgspec.Struct, frozen=True, kw_only=True):
     """An operator switched a zone on or off; holds until restart."""
 
     at: float
@@ -252,8 +234,7 @@ class ZoneToggled:
     ended: int  # requests under way that were ended with it
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendAdded:
+class BackendAdded(msgspec.Struct, frozen=True, kw_only=True):
     """A backend joined while Nexus runs: found, or new in a configuration that was read again."""
 
     at: float
@@ -263,8 +244,7 @@ class BackendAdded:
     url: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendRemoved:
+class BackendRemoved(msgspec.Struct, frozen=True, kw_only=True):
     """A backend left; published after the last request that could be sent to it."""
 
     at: float
@@ -272,16 +252,14 @@ class BackendRemoved:
     running: int  # requests under way there, which finish
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ConfigReloaded:
+class ConfigReloaded(msgspec.Struct, frozen=True, kw_only=True):
     """Another configuration is in force for every decision from now on."""
 
     at: float
     lines: tuple[str, ...]  # for people: what changed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class BackendChanged:
+class BackendChanged(msgspec.Struct, frozen=True, kw_only=True):
     """An operator gave a backend another tier or priority; holds until restart."""
 
     at: float
@@ -290,12 +268,32 @@ class BackendChanged:
     priority: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureToggled:
+class CaptureToggled(msgspec.Struct, frozen=True, kw_only=True):
     """An operator began or ended the keeping of bodies."""
 
     at: float
     enabled: bool
+
+
+class OperatorActed(msgspec.Struct, frozen=True, kw_only=True):
+    """A command that changes something was carried out, or failed; published once it is over.
+
+    Names and numbers only: never a key, a prompt or a body.
+    """
+
+    at: float
+    by: Actor
+    action: str  # a fixed word, such as zone_cut
+    target: str | None  # the zone, backend or request
+    text: str  # what was done, for people: `cut the open zone`
+    effect: str | None  # what came of it, for people; None: nothing more to say
+    error: str | None  # why it failed, for people; None: it was done
+
+    @property
+    def sentence(self) -> str:
+        """`root at the screen cut the open zone: 2 streams ended`, in one line."""
+        end = f"FAILED, {self.error}" if self.error is not None else self.effect
+        return f"{self.by} {self.text}" + (f": {end}" if end else "")
 
 
 NexusEvent: TypeAlias = (
@@ -317,4 +315,5 @@ NexusEvent: TypeAlias = (
     | ConfigReloaded
     | BackendChanged
     | CaptureToggled
+    | OperatorActed
 )

@@ -8,11 +8,13 @@ line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import MISSING, Field, dataclass, fields
 from enum import Enum, auto
 from itertools import compress, product
 from operator import attrgetter
 from typing import Any
+
+import msgspec
+from msgspec.structs import FieldInfo, fields
 
 from nexus_core.observe.events import TokenUsage
 from nexus_core.observe.record import RequestRecord
@@ -30,8 +32,7 @@ class Unit(Enum):
     USD = auto()
 
 
-@dataclass(frozen=True, slots=True)
-class Fact:
+class Fact(msgspec.Struct, frozen=True):
     """A fact about a request: its attribute, ledger column, unit and title."""
 
     name: str  # of the attribute
@@ -71,8 +72,8 @@ _FLAG = "INTEGER NOT NULL"
 _COUNTS = tuple(one for one in fields(TokenUsage) if one.name != "cost_nano_usd")
 
 
-def _count(one: Field[Any]) -> Fact:
-    is_detail = one.default is not MISSING
+def _count(one: FieldInfo) -> Fact:
+    is_detail = not one.required
     return Fact(
         one.name,
         column="INTEGER NOT NULL" if is_detail else "INTEGER",

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 from bisect import bisect_right
 from collections import deque
-from dataclasses import dataclass
 from itertools import count
 from operator import itemgetter
 from typing import Protocol
+
+import msgspec
 
 CAPACITY = 2000  # lines kept
 MAX_TEXT = 8000  # characters kept of one line; of a trace, its beginning and its end
@@ -16,8 +17,7 @@ _CUT = " … "
 _ALARMING = frozenset({"warning", "error", "critical"})
 
 
-@dataclass(frozen=True, slots=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True):
     """One record as a panel shows it."""
 
     at: float  # seconds since the epoch

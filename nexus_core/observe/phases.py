@@ -116,8 +116,7 @@ def _began(record: RequestRecord, _: int) -> FirstByteReceived:
 
 # Fields of the same name in a record and in the event of its end.
 _OF_BOTH = tuple(
-    {field.name for field in fields(RequestFinished)}
-    & {field.name for field in fields(RequestRecord)} - {"at"}
+    {*RequestFinished.__struct_fields__} & {field.name for field in fields(RequestRecord)} - {"at"}
 )
 
 

@@ -8,6 +8,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol, TypeAlias
 
+import msgspec
+
 from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     Attempt,
@@ -33,8 +35,7 @@ class Deciding(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionToTell:
+class DecisionToTell(msgspec.Struct, frozen=True):
     """Of a decision only what is told of it."""
 
     considered: tuple[Considered, ...]

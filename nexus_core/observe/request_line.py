@@ -10,10 +10,11 @@ import json
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from operator import call, itemgetter
 from typing import Any, cast
+
+from msgspec.structs import replace
 
 from nexus_core.observe.facts import LOG, Fact, Unit, reader
 from nexus_core.observe.log_ring import LogLine, shortened

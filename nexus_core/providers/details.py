@@ -6,8 +6,9 @@ Pure readers of the servers' own answers; unexpected values are ignored.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import Any, TypeAlias
+
+from msgspec.structs import replace
 
 from nexus_core.types import Capability, ModelDetails, is_list, is_object
 

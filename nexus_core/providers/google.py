@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
 from urllib.parse import quote
+
+from msgspec.structs import replace
 
 from nexus_core.dialects.embeddings import check_embeddings_request
 from nexus_core.dialects.gemini import (

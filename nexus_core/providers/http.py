@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import islice
 from urllib.parse import urlencode, urlsplit
+
+import msgspec
 
 from nexus_core import __version__
 from nexus_core.background import read_long
@@ -46,8 +47,7 @@ _WANTS_JSON = ("accept", "application/json")
 _DEPLOYMENTS = "it lists base models, not deployments; the configured models are used"
 
 
-@dataclass(frozen=True, slots=True)
-class AgentSettings:
+class AgentSettings(msgspec.Struct, frozen=True):
     """Settings of agents, from the configuration."""
 
     connect_timeout_seconds: float = 5.0
@@ -55,8 +55,7 @@ class AgentSettings:
     rejects_hints: bool = False  # a sampling hint that a model does not take is an error
 
 
-@dataclass(frozen=True, slots=True)
-class Listing:
+class Listing(msgspec.Struct, frozen=True):
     """Model list of a backend."""
 
     names: tuple[str, ...]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+
+import msgspec
 
 from nexus_core.background import read_long
 from nexus_core.catalog import BackendType
@@ -30,8 +31,7 @@ from nexus_core.types import Capability, Operation, is_list, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
-@dataclass(frozen=True, slots=True)
-class DetailsSource:
+class DetailsSource(msgspec.Struct, frozen=True):
     """Differences of one kind of local server from OpenAI."""
 
     path: str

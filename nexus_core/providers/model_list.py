@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
 
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.types import is_list, is_object
@@ -28,8 +29,7 @@ _MAX_DEPTH = 2  # {"data": {"models": […]}}
 _MAX_ERROR_CHARS = 200
 
 
-@dataclass(frozen=True, slots=True)
-class ListPage:
+class ListPage(msgspec.Struct, frozen=True):
     """A page of a model list."""
 
     names: tuple[str, ...]

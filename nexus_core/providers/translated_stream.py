@@ -37,11 +37,21 @@ class StreamTranslator(Protocol):
 
     @property
     def text_bytes(self) -> int:
-        """Bytes of text in what `feed_delta` made."""
+        """Bytes of text in what `feed_texts` made."""
         ...
 
-    def feed_delta(self, event: bytes) -> bytes | None:
-        """The chunk, encoded, for an event that only continues a text; None for any other one."""
+    def feed_texts(self, events: bytes) -> bytes | None:
+        """Chunks, encoded, for whole events, as they came; None where one says more than a text.
+
+        It gives what `feed` would, or None.
+        """
+        ...
+
+    def learn(self, event: bytes, end: bytes) -> None:
+        """Take an event that `feed` had for one that more such may follow, for `feed_texts`.
+
+        `end` is the line ends behind it.
+        """
         ...
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
@@ -189,12 +199,17 @@ class TranslatedStream:
 
     def read(self, data: bytes) -> bytes:
         """What these bytes are for the client, up to the first event that ends the stream."""
-        try:
-            events = self._events.feed(data)
-        except ValueError as error:
-            self.failure = _untranslatable(error)
-            return b""
-        return self._translate(events)
+        made: bytes | None = None
+        if self._events.is_between_events:
+            made = self._stream.feed_texts(data)
+        if made is None:
+            try:
+                events = self._events.feed(data)
+            except ValueError as error:
+                self.failure = _untranslatable(error)
+                return b""
+            made = self._translate(events)
+        return self._keys.cut(made) if self._keys.has_key else made
 
     def finish(self) -> bytes:
         """The last chunks, at the end of the body."""
@@ -202,26 +217,27 @@ class TranslatedStream:
             return b""
         is_wanted = self._translator.counts_unended_event and not self._stream.is_complete
         made = self._translate(self._events.finish()) if is_wanted else b""
-        return made + self._keys.cut(self._end()) if self._stream.is_complete else made
+        return self._keys.cut(made + self._end() if self._stream.is_complete else made)
 
     def _translate(self, events: list[bytes]) -> bytes:
+        """Translate events of which one, at least, says more than a text."""
         made: list[bytes] = []
-        feed_delta = self._stream.feed_delta
+        stream, end = self._stream, self._events.event_end
         try:
             for event in events:
-                piece = feed_delta(event)
-                if piece is not None:
-                    made.append(piece)
-                    continue
-                made.append(self._translate_one(event))
+                piece = stream.feed_texts(event + end)
+                if piece is None:
+                    piece = self._translate_one(event)
+                    if piece:
+                        stream.learn(event, end)
+                made.append(piece)
                 if self.is_ended:
                     break
         except StreamFailedError as error:
             self.failure = as_reported(error)
         except ValueError as error:
             self.failure = _untranslatable(error)
-        joined = b"".join(made)
-        return self._keys.cut(joined) if self._keys.has_key else joined
+        return b"".join(made)
 
     def _translate_one(self, data: bytes) -> bytes:
         """Translate an event of any kind."""

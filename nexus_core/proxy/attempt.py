@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
@@ -32,8 +34,7 @@ from nexus_core.types import PrivacyZone
 from nexus_core.upstream.base import UpstreamError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProxyParts:
+class ProxyParts(msgspec.Struct, frozen=True, kw_only=True):
     """Shared parts of all attempts: registry, agents, strategy, cost tracker, bus, clock."""
 
     agents: Mapping[str, InferenceAgent]  # by the backend's name
@@ -46,8 +47,7 @@ class ProxyParts:
     doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
 
 
-@dataclass(frozen=True, slots=True)
-class FailedAttempt:
+class FailedAttempt(msgspec.Struct, frozen=True):
     """An attempt that failed before the client's answer began: another backend may be tried."""
 
     failure: Failure

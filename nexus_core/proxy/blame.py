@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+import msgspec
+
 from nexus_core.fleet.circuit import NO_CREDIT_SECONDS
 from nexus_core.fleet.registry import Registry
 from nexus_core.providers import InferenceAgent
@@ -17,8 +19,7 @@ from nexus_core.routing.router import RouteDecision
 _HASHED_BYTES = 65_536  # at each end of a body: enough to tell prompts apart, and never slow
 
 
-@dataclass(frozen=True, slots=True)
-class _Failed:
+class _Failed(msgspec.Struct, frozen=True):
     backend: str
     model: str  # the backend's own name
     why: str  # for people

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.base import ErrorReport, OpeningState
@@ -45,8 +45,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
     text_bytes: int = 0  # how much a whole answer says without telling its usage
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+class Failure(msgspec.Struct, frozen=True):
     """How an attempt failed, and what the client gets if no other backend answers."""
 
     why: str  # for people: never holds a key or a body

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from nexus_core.config.schema import QueueConfig
 from nexus_core.fleet.registry import Registry
@@ -16,8 +17,7 @@ class QueueFullError(Exception):
     """The queue is full."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Waiter:
+class _Waiter(msgspec.Struct, frozen=True, eq=False):
     decide: Callable[[], RouteDecision]
     turn: asyncio.Future[RouteDecision]
 

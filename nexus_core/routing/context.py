@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Protocol
+
+import msgspec
 
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.accounting import CostTracker, MoneyRule
@@ -14,8 +15,7 @@ from nexus_core.routing.scoring import Strategy
 NOBODY_TRIED: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingContext:
+class RoutingContext(msgspec.Struct, frozen=True):
     """Backends, order, budget and queue at one moment.
 
     A decision, its explanation and its refusal read only this value, so that they agree.
@@ -26,7 +26,7 @@ class RoutingContext:
     strategy: Strategy
     at: float = 0.0  # monotonic seconds
     # Backends that failed this request, and how.
-    tried: Mapping[str, str] = field(default_factory=lambda: NOBODY_TRIED)
+    tried: Mapping[str, str] = msgspec.field(default_factory=lambda: NOBODY_TRIED)
     money: MoneyRule | None = None  # None: no budget limits the request
     prefers_local: bool = False  # spending near its limit: local backends are tried first
     budget_resets_in_seconds: int | None = None  # None: no budget limits the request
@@ -45,8 +45,7 @@ class WaitingLine(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class ContextBuilder:
+class ContextBuilder(msgspec.Struct, frozen=True):
     """Builder of routing contexts; one for the life of the process."""
 
     registry: Registry

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import chain
+
+import msgspec
 
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.routing.stages import suits
 
 
-@dataclass(frozen=True, slots=True)
-class KnownNames:
+class KnownNames(msgspec.Struct, frozen=True):
     """All served models and aliases, each once; computed on iteration."""
 
     context: RoutingContext

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Literal
+
+import msgspec
+from msgspec.structs import replace
 
 from nexus_core.config.schema import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
 from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.types import PrivacyZone
 
 
-@dataclass(frozen=True, slots=True)
-class RoutingHints:
+class RoutingHints(msgspec.Struct, frozen=True):
     """Routing hints of a client, from X-Nexus-* headers."""
 
     zone: PrivacyZone = PrivacyZone.OPEN
@@ -59,8 +60,7 @@ _MAX_CONFIGURATIONS = 8
 _policies_of = lru_cache(maxsize=_MAX_CONFIGURATIONS)(Policies)  # one for each configuration
 
 
-@dataclass(frozen=True, slots=True)
-class Requirements:
+class Requirements(msgspec.Struct, frozen=True):
     """Requirements of a request on its backend."""
 
     model: str  # after aliases

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
+
+from msgspec.structs import replace
 
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import Considered, ScoreTerm

@@ -9,6 +9,8 @@ from functools import lru_cache
 from random import Random
 from typing import NamedTuple, TypeVar, assert_never
 
+import msgspec
+
 from nexus_core.config.schema import RoutingConfig, WeightsConfig
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import ScoreTerm
@@ -47,8 +49,7 @@ class Ranked(NamedTuple):
     score: float = 0.0  # their sum
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(msgspec.Struct, frozen=True):
     """One thing that speaks for a backend; `_values` tells how much."""
 
     name: str

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from nexus_core.fleet.circuit import NO_COOLDOWNS
 from nexus_core.fleet.registry import BackendSnapshot

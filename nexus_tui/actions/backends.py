@@ -14,12 +14,12 @@ from nexus_core.control.commands import (
     SwitchBackend,
 )
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.switch_impact import is_last_of_zone, lost
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.actions.found import add_found
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
 from nexus_tui.text.escape import escaped
-from nexus_tui.view.switch_impact import is_last_of_zone, lost
 from nexus_tui.widgets.base.lines import Line
 
 _NO_TIER = -1  # stands for none: None means that the dialog was left

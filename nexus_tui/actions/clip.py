@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 from textual.app import App
@@ -22,8 +23,12 @@ _INTERRUPT_SECONDS = 2.0
 class ClipActions:
     """Clipboard actions; ctrl+c copies the selection, if any."""
 
-    def __init__(self, app: App[Any], context: AppContext, logs: LogsTab) -> None:
-        self._app = app  # the same as the context: for the terminal, the focus and the end
+    def __init__(
+        self, app: App[Any], context: AppContext, logs: LogsTab, quit_app: Callable[[], None]
+    ) -> None:
+        """`quit_app` does what the key `quit` does."""
+        self._app = app  # the same as the context: for the terminal and the focus
+        self._quit_app = quit_app
         self._context = context
         self._logs = logs
         self._interrupted_at = 0.0
@@ -62,7 +67,7 @@ class ClipActions:
         return self._app.screen.get_selected_text() or ""
 
     def _interrupt(self) -> None:
-        """Copy the selection; without one the second ctrl+c quits."""
+        """Copy the selection; without one the second ctrl+c is as `q`."""
         if text := self._selected_text():
             self._app.copy_to_clipboard(text)
             self._app.run_worker(copy(text, os.environ, may_keep=False), name="copy")
@@ -70,7 +75,7 @@ class ClipActions:
             return
         now = time.monotonic()
         if now - self._interrupted_at < _INTERRUPT_SECONDS:
-            self._app.exit()
+            self._quit_app()
             return
         self._interrupted_at = now
         self._context.notice("ctrl+c again quits; so does q")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
+from nexus_tui.actions.sort_menu import sort_menu
 from nexus_tui.screens.dialog import confirm, notice
-from nexus_tui.screens.sort import sort_menu
 from nexus_tui.text.numbers import clock
 from nexus_tui.widgets.base.sortable import SortableList
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.control.commands import ClearCooldown, ReloadConfig
 from nexus_core.errors import ConfigError, NexusError
@@ -21,6 +21,10 @@ from nexus_tui.widgets.chrome import TABS
 _TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
 
 
+# What becomes of the server: it serves on, stops once its requests have finished, or ends them.
+How: TypeAlias = Literal["leave", "quit", "cut"]
+
+
 class Server(Protocol):
     """The server of this process, as far as actions control it."""
 
@@ -29,6 +33,10 @@ class Server(Protocol):
 
     def restart(self) -> None:
         """Serve again, on the same address."""
+        ...
+
+    def leave(self) -> None:
+        """Serve on once the screen is closed."""
         ...
 
     def end_running(self) -> None:
@@ -54,6 +62,7 @@ class ProgramActions:
         self._clip = clip
         self._server = server  # None: it goes on without this screen
         self._quit_app = quit_app
+        self._is_asking = False  # how to quit
 
     def handlers(self) -> Handlers:
         tabs = {f"tab.{tab.id}": self._opens(tab.id) for tab in TABS}
@@ -144,19 +153,47 @@ class ProgramActions:
     # --- the end -------------------------------------------------------------------------
 
     async def quit(self) -> None:
-        """Quit; asks first whether to wait for requests in progress on this process's server."""
-        running = self._context.source.stats.in_flight
-        if self._server is None or not running:
+        """Close the screen; asks first what becomes of this process's server while it serves."""
+        server = self._server
+        if server is None or server.problem is not None:
             self._quit_app()
             return
-        options = [
-            Option("wait", "Quit after they finish", "enter", "ctrl+c then stops them"),
-            Option("cut", "Quit now and stop them", "k"),
-            Option("stay", "Stay", "esc"),
-        ]
-        text = [f"{running:,} requests are running. New requests will be refused."]
-        chosen = await self._context.ask(Choose("Quit?", text, options))
-        if chosen == "cut":
-            self._server.end_running()
-        if chosen in ("wait", "cut"):
+        source = self._context.source
+        how = source.config.tui.quit
+        if how != "ask":
+            chosen: How | None = how
+        elif source.is_demo:  # it serves nobody
+            chosen = "quit"
+        else:
+            chosen = await self._ask_how(source.stats.in_flight)
+        if chosen == "leave":
+            server.leave()
+        elif chosen == "cut":
+            server.end_running()
+        if chosen is not None:
             self._quit_app()
+
+    async def _ask_how(self, running: int) -> How | None:
+        if self._is_asking:
+            return None  # ctrl+c over the question itself
+        self._is_asking = True
+        try:
+            return await self._context.ask(_how_to_quit(self._context.source.address, running))
+        finally:
+            self._is_asking = False
+
+
+def _how_to_quit(address: str, running: int) -> Choose[How | None]:
+    """The question of `q`; the default keeps serving."""
+    requests = "1 request" if running == 1 else f"{running:,} requests"
+    under_way = f", {requests} under way" if running else ""
+    text = [f"Nexus serves at {address}{under_way}.", "New requests will be refused after a stop."]
+    options: list[Option[How | None]] = [Option("leave", "Leave the screen and serve on", "enter")]
+    if running:
+        options += [
+            Option("quit", f"Stop; {requests} may finish", "d", "ctrl+c then ends them"),
+            Option("cut", f"Stop and end {requests} now", "x"),
+        ]
+    else:
+        options.append(Option("quit", "Stop serving and quit", "d"))
+    return Choose("Quit?", text, [*options, Option(None, "Stay", "esc")])

@@ -216,7 +216,7 @@ class RequestActions:
             Option("id", "its id", "i"),
             Option("headers", "request and response headers", "h"),
             Option("answer", "the answer, as far as captured", "a"),
-            Option("JSON", "all details as JSON", "j"),
+            Option("JSON", "all details as JSON", "d"),
         ]
         what = await self._context.ask(Choose("Copy", [], options))
         if what is None:
@@ -240,7 +240,7 @@ class RequestActions:
 
     async def _export(self) -> None:
         rows = list(reversed(self._context.view.view))
-        options = [Option("jsonl", "JSON lines", "j"), Option("csv", "CSV", "c")]
+        options = [Option("jsonl", "JSON lines", "l"), Option("csv", "CSV", "c")]
         text = [f"{len(rows):,} requests as listed, without bodies and headers."]
         kind = await self._context.ask(Choose("Export", text, options))
         if kind is None:

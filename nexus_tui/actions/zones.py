@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from nexus_core.control.commands import SwitchZone
+from nexus_core.routing.switch_impact import lost
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.screens.dialog import Choose, confirm
 from nexus_tui.screens.zones import ZonesTab
-from nexus_tui.view.switch_impact import lost
 
 
 class ZoneActions:
@@ -41,10 +41,7 @@ class ZoneActions:
         if not is_safe and not await context.ask(self._close_question(zone)):
             return
         ends = is_safe and context.source.config.tui.panic == "cut"
-        context.view.zones.ask(zone)
-        command = SwitchZone(zone=zone, enabled=False, end_running=ends)
-        if await context.command(command) is None:
-            context.view.zones.refuse(zone)
+        await context.command(SwitchZone(zone=zone, enabled=False, end_running=ends))
 
     async def _open_again(self, zone: PrivacyZone) -> None:
         if self._is_asking:

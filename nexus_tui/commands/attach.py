@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from nexus_tui.commands.client import authorization, root_url
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.process.streams import is_terminal, say
+from nexus_tui.process.streams import say
+from nexus_tui.process.terminal import why_headless
 
 # `nexus --help` comes by here: what only a screen needs is imported where it is used.
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from nexus_core.config.load import Overrides, load_config
     from nexus_core.errors import ConfigError
 
-    if not is_terminal(environ):
-        say("attach: no terminal for the dashboard; GET /nexus/state has the same data as JSON")
+    if (why := why_headless(environ)) is not None:
+        say(f"attach: {why}; nexus status, backends, requests and logs work without the dashboard")
         return BAD
     try:
         config = load_config(None, environ, Overrides(None, None))

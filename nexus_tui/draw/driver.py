@@ -9,6 +9,7 @@ import sys
 import time
 from codecs import getincrementaldecoder
 from collections.abc import Callable
+from contextlib import suppress
 from queue import Empty, Full, Queue
 from threading import Event, Thread
 from typing import Any
@@ -128,6 +129,18 @@ class NexusDriver(LinuxDriver):
         self._writer = TerminalWriter(self._output_fd, on_empty=self._ran_empty)
         self._writer.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Columns and lines of the terminal that is drawn on.
+
+        The base class asks stdout, which may be a pipe, or the variables of a shell.
+        """
+        if self._output_fd is not None:
+            with suppress(OSError):
+                size = os.get_terminal_size(self._output_fd)
+                if size.columns and size.lines:
+                    return size.columns, size.lines
+        return super()._get_terminal_size()
 
     def write(self, data: str) -> None:
         """Queue a frame whole, or drop it and owe a repaint."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
 from nexus_core.config.load import search_path
 from nexus_core.config.schema import Config
 from nexus_core.observe.log_ring import LogLine, LogRing
+from nexus_tui.commands.client import local_url
 from nexus_tui.process.launch import Launch
 from nexus_tui.process.streams import say
 from nexus_tui.text.escape import escaped
@@ -36,6 +38,16 @@ def announce(launch: Launch, config: Config, url: str, ring: LogRing) -> None:
             _keep(ring, logging.INFO, note)
     for complaint in complaints:
         report(launch, ring, logging.WARNING, complaint)
+
+
+def serving_on(url: str) -> tuple[str, ...]:
+    """What to say when the screen was left, and the process goes on without it."""
+    host, _, port = url.removeprefix("http://").rpartition(":")
+    local = local_url(host.strip("[]"), int(port))
+    return (
+        f"serving on at {url} without the dashboard (pid {os.getpid()}); ctrl+c to stop",
+        f"the dashboard again: nexus attach {local}",
+    )
 
 
 def _offers(launch: Launch, config: Config) -> list[str]:

@@ -11,6 +11,7 @@ from nexus_core.observe.log_ring import LogRing
 from nexus_tui.actions.program import Server
 from nexus_tui.app import NexusApp
 from nexus_tui.draw.driver import NexusDriver
+from nexus_tui.process.screen import Screen
 from nexus_tui.sources.base import EventSource
 
 _TEXTUAL_SIGNALS = (signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH)
@@ -22,10 +23,12 @@ async def run_dashboard(
     stop: asyncio.Event,
     logs: LogRing | None = None,
     server: Server | None = None,
+    screen: Screen | None = None,
 ) -> None:
     """Show the dashboard until its user quits or `stop` is set.
 
     `server` is what ends with it, and what its user may start again; None if it only looks on.
+    `screen` is told of the dashboard while it is shown.
     The terminal is restored before this returns or raises. SIGINT, SIGTERM and SIGHUP are left to
     the caller.
 
@@ -34,10 +37,13 @@ async def run_dashboard(
         Exception: what the app crashed of.
     """
     app = NexusApp(source, stop=stop, logs=logs, server=server, driver_class=NexusDriver)
+    screen = screen or Screen()
+    screen.app = app
     try:
         with _signals_given_back():
             await app.run_async()
     finally:
+        screen.app = None
         source.close()
     task = asyncio.current_task()
     if task is not None and task.cancelling():

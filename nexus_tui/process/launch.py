@@ -7,7 +7,7 @@ import contextlib
 import logging
 import socket
 from collections.abc import AsyncGenerator, Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from nexus_tui.process.address import address
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.signals import Signals
-from nexus_tui.process.streams import say
+from nexus_tui.process.streams import say, write_from_the_background
 
 # What --help and --version do not need is imported where it is used, and the dashboard only where
 # there is one.
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from nexus_core.gateway import Gateway
     from nexus_core.observe.log_ring import LogRing
     from nexus_core.upstream.base import UpstreamEngine
+    from nexus_tui.process.screen import Screen
     from nexus_tui.process.serving import ServerTask
 
 log = logging.getLogger(__name__)
@@ -51,15 +52,15 @@ class Launch:
 def serve(launch: Launch, config: Config, listener: socket.socket) -> int:
     """Serve on a bound socket until the end of the process; gives the exit code."""
     from nexus_core.observe.log_ring import LogRing
-    from nexus_tui.process.log_handlers import log_to_memory, log_to_stderr
+    from nexus_tui.process.log_handlers import log_to_memory
     from nexus_tui.process.loop import loop_factory
 
     ring = LogRing()
     if launch.is_headless:
-        log_to_stderr(launch.log_level, launch.log_format, ring)
+        launch = _headless(launch, ring)
     else:
         log_to_memory(launch.log_level, ring)
-    signals = Signals(launch.is_headless, config)
+    signals = Signals(config)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             runner.run(_supervise(launch, config, listener, signals, ring))
@@ -78,6 +79,7 @@ async def _supervise(
     """Run proxy and front end side by side until one of them is done."""
     from nexus_tui.process.announce import announce, report
     from nexus_tui.process.loop import resume_gc
+    from nexus_tui.process.screen import Screen
     from nexus_tui.process.serving import ServerTask
 
     signals.take_over()
@@ -86,16 +88,21 @@ async def _supervise(
         server = ServerTask(config, listener, signals.stop, partial(_gateway, launch, ring))
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(server.run(ready), name="server")
-            hang_ups = tasks.create_task(_reload_on_hang_up(server, signals), name="hang-ups")
+            screen = Screen()
+            waits = [
+                tasks.create_task(_reload_on_hang_up(server, signals, screen), name="hang-ups"),
+                tasks.create_task(signals.watch_terminal(), name="terminal"),
+            ]
             await ready.wait()
             resume_gc()
             if launch.is_demo:
                 tasks.create_task(_traffic(url, config, signals.stop), name="demo")
             announce(launch, config, url, ring)
             if not launch.is_headless:
-                await _show(launch, server, url, signals, ring)
+                launch = await _show(launch, server, url, signals, ring, screen)
             await signals.stop.wait()
-            hang_ups.cancel()
+            for wait in waits:
+                wait.cancel()
             if in_flight := server.gateway.forwarder.in_flight:
                 report(launch, ring, logging.INFO, f"draining {in_flight} …; ctrl+c to stop now")
 
@@ -130,22 +137,27 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
     return Gateway(config, options=options)
 
 
-async def _reload_on_hang_up(server: ServerTask, signals: Signals) -> None:
-    """Reload the configuration at every SIGHUP; a rejected one changes nothing."""
+async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Screen) -> None:
+    """Reload the configuration at every SIGHUP, and tell; a rejected one changes nothing."""
     from nexus_core.control.commands import ReloadConfig
     from nexus_core.errors import ConfigError, NexusError
+    from nexus_core.types import Actor, Via
 
+    by = Actor(via=Via.SIGNAL, name="SIGHUP")
     while True:
         await signals.hung_up.wait()
         signals.hung_up.clear()
         try:
-            outcome = await server.gateway.operator.execute(ReloadConfig())
+            outcome = await server.gateway.operator.execute(ReloadConfig(), by)
         except NexusError as error:
             cause = error.__cause__  # a record has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
             log.warning("SIGHUP: config not reloaded: %s", why)
+            screen.notice(f"SIGHUP: config not reloaded: {why}")
         else:
-            log.info("SIGHUP: %s", "; ".join((outcome.message, *outcome.lines)))
+            done = "; ".join((outcome.message, *outcome.lines))
+            log.info("SIGHUP: %s", done)
+            screen.notice(f"SIGHUP: {done}")
 
 
 @contextlib.asynccontextmanager
@@ -168,12 +180,20 @@ async def _traffic(url: str, config: Config, stop: asyncio.Event) -> None:
 
 
 async def _show(
-    launch: Launch, server: ServerTask, url: str, signals: Signals, ring: LogRing
-) -> None:
-    """Run the dashboard; quitting it ends Nexus, a crash does not."""
+    launch: Launch,
+    server: ServerTask,
+    url: str,
+    signals: Signals,
+    ring: LogRing,
+    screen: Screen,
+) -> Launch:
+    """Run the dashboard, whose end is the end of Nexus if its user says so; a crash is not.
+
+    Gives the launch options that hold from then on.
+    """
     from nexus_tui.app import TerminalLostError
+    from nexus_tui.process.announce import report, serving_on
     from nexus_tui.process.dashboard import run_dashboard
-    from nexus_tui.process.log_handlers import log_to_stderr
     from nexus_tui.sources.local import LocalSource
     from nexus_tui.sources.local_discovery import LocalDiscovery
 
@@ -182,14 +202,13 @@ async def _show(
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:
-        await run_dashboard(source, stop=signals.stop, logs=ring, server=server)
+        await run_dashboard(source, stop=signals.stop, logs=ring, server=server, screen=screen)
     except TerminalLostError:
-        # A terminal that was closed sends SIGHUP, which ends Nexus; one that is merely gone does
-        # not, and whoever uses the proxy should not notice.
+        # Whoever uses the proxy should not notice, unless this was the process's own terminal.
         log.warning("terminal lost; the proxy keeps running without the dashboard")
+        signals.screen_lost()
     except Exception as error:  # noqa: BLE001 - whatever the screen died of, the proxy goes on
-        signals.is_headless = True
-        log_to_stderr(launch.log_level, launch.log_format, ring)
+        launch = _headless(launch, ring)
         say(f"dashboard: {summary(error)}; {write_crash_report(error)}")
         if server.gateway.config.tui.on_crash == "exit":
             signals.end_code = 1
@@ -197,9 +216,24 @@ async def _show(
         else:
             say(f"the proxy keeps running at {url}; ctrl+c to stop")
     else:
-        signals.stop.set()
+        if server.is_left and not signals.stop.is_set():
+            launch = _headless(launch, ring)
+            for line in serving_on(url):
+                report(launch, ring, logging.INFO, line)
+        else:
+            signals.stop.set()
     finally:
         server.watch_with(None)
+    return launch
+
+
+def _headless(launch: Launch, ring: LogRing) -> Launch:
+    """Log as without a dashboard from now on; gives the launch options that hold then."""
+    from nexus_tui.process.log_handlers import log_to_stderr
+
+    log_to_stderr(launch.log_level, launch.log_format, ring)
+    write_from_the_background()
+    return replace(launch, is_headless=True)
 
 
 def _url(listener: socket.socket) -> str:

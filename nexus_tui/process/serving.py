@@ -35,6 +35,7 @@ class ServerTask:
         self.gateway = make(config)
         self._make = make
         self.problem: str | None = None  # what it died of; None while it runs
+        self.is_left = False  # the screen is closed, or about to be, and this goes on without it
         self._listener = listener
         self._address = listener.getsockname()[:2]
         self._stop = stop
@@ -44,6 +45,10 @@ class ServerTask:
     def restart(self) -> None:
         """Serve again, on the same address."""
         self._again.set()
+
+    def leave(self) -> None:
+        """Serve on once the screen is closed."""
+        self.is_left = True
 
     def end_running(self) -> None:
         """Stop what runs, so that quitting does not wait for it."""
@@ -102,6 +107,7 @@ class ServerTask:
         """A new gateway that keeps what was switched: a cut zone must not open by a crash."""
         gateway = self._make(self.gateway.config)
         before, after = self.gateway.registry, gateway.registry
+        gateway.actions.recall(reversed(self.gateway.actions.newest()))
         for zone in PrivacyZone:
             after.set_zone_enabled(zone, before.is_zone_enabled(zone))
         for change in self.gateway.live.unsaved_changes():

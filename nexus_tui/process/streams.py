@@ -1,18 +1,12 @@
-"""Standard streams of the command: terminal detection and messages to the user."""
+"""Standard streams of the command: messages to the user."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import sys
-from collections.abc import Mapping
 from typing import TextIO
-
-
-def is_terminal(environ: Mapping[str, str]) -> bool:
-    """Whether stdin and stderr are terminals, as the dashboard requires."""
-    streams = (sys.stdin, sys.stderr)
-    return environ.get("TERM") != "dumb" and all(s is not None and s.isatty() for s in streams)
 
 
 def say(text: str, prefix: str = "nexus: ") -> None:
@@ -39,6 +33,11 @@ def write(stream: TextIO | None, line: str) -> bool:
     except (OSError, ValueError):  # whoever closed it does not want to know
         return False
     return True
+
+
+def write_from_the_background() -> None:
+    """Keep a terminal from stopping the process for writing to it (`stty tostop`)."""
+    signal.signal(signal.SIGTTOU, signal.SIG_IGN)
 
 
 def give_up_on_closed_streams() -> None:

@@ -107,6 +107,10 @@ class Dialog(ModalScreen[R], Generic[R]):
 # A choice -----------------------------------------------------------------------------------------
 
 
+# Whoever moves the cursor with them must not choose anything by it.
+MOVING_KEYS = frozenset({"j", "k", "g", "G", "up", "down", "home", "end", "pageup", "pagedown"})
+
+
 @dataclass(frozen=True, slots=True)
 class Option(Generic[R]):
     """An option of a choice."""
@@ -116,6 +120,10 @@ class Option(Generic[R]):
     key: str = ""  # chooses it at once
     note: str = ""
     why_not: str = ""  # it can't be chosen, and this is why
+
+    def __post_init__(self) -> None:
+        if self.key in MOVING_KEYS:
+            raise ValueError(f"{self.key} moves the cursor, and can't choose {self.label!r}")
 
 
 class Options(RowList, Generic[R]):
@@ -171,7 +179,6 @@ class Choose(Dialog[R]):
         self.rows = Options(options, cursor)
         for index, option in enumerate(options):
             if option.key and option.key != "enter":
-                self._bindings.key_to_bindings.pop(option.key, None)  # k may be one, not only up
                 self._bindings.bind(option.key, f"take({index})", show=False)
 
     def compose_below(self) -> ComposeResult:

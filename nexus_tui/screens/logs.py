@@ -9,7 +9,7 @@ from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.view.model import KPI
 from nexus_tui.widgets.base.lines import LineWidget
-from nexus_tui.widgets.log_list import LogList
+from nexus_tui.widgets.records.log_list import LogList
 
 
 class LogsTab(Tab):

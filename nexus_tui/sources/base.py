@@ -11,7 +11,7 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.events import NexusEvent, OperatorActed
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
@@ -20,6 +20,7 @@ from nexus_core.types import PrivacyZone, QueueState
 
 Status: TypeAlias = Literal["live", "stale", "closed"]
 
+LAST_ACTIONS = 50  # of operators, that a screen knows
 NO_LEDGER = "this Nexus has no ledger"
 
 
@@ -106,6 +107,10 @@ class EventSource(Protocol):
     def costs_problem(self) -> str | None: ...  # for people: why they are not known, or old
     @property
     def discovery(self) -> DiscoverySource | None: ...  # None: nothing is looked for
+    @property
+    def session(self) -> str: ...  # this screen's own word, by which its own actions are known
+    @property
+    def actions(self) -> Sequence[OperatorActed]: ...  # the last of operators, newest first
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""

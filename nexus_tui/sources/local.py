@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from nexus_core.config.schema import Config
@@ -11,14 +12,15 @@ from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.captured import CapturedExchange
-from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.events import NexusEvent, OperatorActed
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
-from nexus_core.types import PrivacyZone, QueueState
-from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
+from nexus_core.types import Actor, PrivacyZone, QueueState
+from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
+from nexus_tui.sources.local_actor import local_actor
 
 
 class Kept(Protocol):
@@ -35,7 +37,15 @@ class Kept(Protocol):
 class Commands(Protocol):
     """Who carries an operator's commands out."""
 
-    async def execute(self, command: Command) -> Outcome: ...
+    async def execute(self, command: Command, by: Actor) -> Outcome: ...
+
+
+class Acted(Protocol):
+    """Who knows what operators did."""
+
+    def newest(self, limit: int) -> Sequence[OperatorActed]:
+        """So many at most, the newest first."""
+        ...
 
 
 class Costs(Protocol):
@@ -77,6 +87,8 @@ class Core(Protocol):
     def captures(self) -> Kept: ...
     @property
     def operator(self) -> Commands: ...
+    @property
+    def actions(self) -> Acted: ...
     @property
     def cost_tracker(self) -> Costs: ...
 
@@ -183,7 +195,15 @@ class LocalSource:
     async def command(self, command: Command) -> Outcome:
         if self.is_read_only:
             raise PermissionDeniedError("read-only dashboard: changes are disabled")
-        return await self._core.operator.execute(command)
+        return await self._core.operator.execute(command, local_actor())
+
+    @property
+    def session(self) -> str:
+        return local_actor().session or ""
+
+    @property
+    def actions(self) -> Sequence[OperatorActed]:
+        return self._core.actions.newest(LAST_ACTIONS)
 
     async def refresh_costs(self) -> None:
         try:

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import UnusableBackend
+from nexus_core.control.actions import Actions, Deed
 from nexus_core.control.commands import Outcome
 from nexus_core.discovery.cloud import CloudKey
 from nexus_core.discovery.local import DiscoveryResult, Place
@@ -14,6 +15,7 @@ from nexus_core.discovery.watch import Discovery
 from nexus_core.errors import InvalidRequestError
 from nexus_core.fleet.registry import Registry
 from nexus_tui.sources.base import FoundKey, FoundServer
+from nexus_tui.sources.local_actor import local_actor
 
 
 class DiscoveringGateway(Protocol):
@@ -23,6 +25,8 @@ class DiscoveringGateway(Protocol):
     def discovery(self) -> Discovery | None: ...
     @property
     def registry(self) -> Registry: ...
+    @property
+    def actions(self) -> Actions: ...
 
 
 class LocalDiscovery:
@@ -59,6 +63,18 @@ class LocalDiscovery:
         Raises:
             InvalidRequestError: the key is unknown or unusable.
         """
+        actions, by = self._gateway().actions, local_actor()
+        try:
+            name = self._add(variable)
+        except InvalidRequestError as error:
+            deed = Deed("backend_added", None, f"added a backend with {variable}")
+            actions.note(by, deed, error=error.message)
+            raise
+        actions.note(by, Deed("backend_added", name, f"added {name} with {variable}"))
+        return Outcome(message=f"backend {name} added with {variable}, until restart")
+
+    def _add(self, variable: str) -> str:
+        """The new backend's name."""
         discovery = self._discovery
         kinds = [key.type for key in discovery.cloud_keys if key.variable == variable]
         if not kinds:
@@ -69,7 +85,7 @@ class LocalDiscovery:
             raise InvalidRequestError(str(error)) from error
         if isinstance(added, UnusableBackend):
             raise InvalidRequestError(added.why)
-        return Outcome(message=f"backend {added.name} added with {variable}, until restart")
+        return added.name
 
 
 def _server(

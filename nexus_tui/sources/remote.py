@@ -8,27 +8,26 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from itertools import chain, repeat
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self, TypeVar
 from urllib.parse import urlsplit
 
 from nexus_core import __version__
-from nexus_core.config.schema import Config
+from nexus_core.control.actions import dashboard_agent
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.question import question_as_json
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.errors import PermissionDeniedError
-from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_event, read_json
-from nexus_core.observe.events import NexusEvent
+from nexus_core.observe.events import NexusEvent, OperatorActed
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
-from nexus_core.observe.stats import Stats
 from nexus_core.routing.explain import Explanation, Question
-from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
+from nexus_core.types import is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
@@ -39,9 +38,9 @@ from nexus_tui.sources.remote_http import (
     RemoteHttp,
     UnknownCallError,
 )
+from nexus_tui.sources.remote_known import RemoteKnown
 from nexus_tui.sources.remote_logs import RemoteLogs
 from nexus_tui.sources.remote_state import (
-    RemoteState,
     event_number,
     parse,
     read_exchange,
@@ -58,7 +57,7 @@ _KEY_PROBLEMS = (401, 403)
 _KEPT_EVENTS = 10_000  # between two drains
 
 
-class RemoteSource:
+class RemoteSource(RemoteKnown):
     """Data source on an attached Nexus: call `connect` once, then keep `run` running."""
 
     is_remote = True
@@ -74,7 +73,9 @@ class RemoteSource:
         logs: LogRing | None = None,
     ) -> None:
         """`logs` is where the other side's log lines go; None: nobody looks at them."""
+        super().__init__()
         self.address = urlsplit(url).netloc
+        self.session = token_hex(8)
         self.is_read_only = is_read_only
         self.status: Status = "stale"
         self.stale_since: float | None = None
@@ -85,46 +86,16 @@ class RemoteSource:
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
         self._why_stale = ""
-        self._known: RemoteState | None = None
         self._last = 0  # the number of the newest event that was taken in
         self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = asyncio.Event()
         self._unseen = self._unreadable = 0
         self._is_uncounted = False  # events are missing: the statistics are of before them
         self._counted_at = 0.0  # monotonic seconds
-        self._http = RemoteHttp(url, authorization)
+        self._http = RemoteHttp(url, authorization, dashboard_agent(self.session))
         self._logs = None if logs is None else RemoteLogs(logs, self._ask)
 
     # --- what is known -------------------------------------------------------------------
-
-    @property
-    def _state(self) -> RemoteState:
-        assert self._known is not None, "connect first"  # noqa: S101
-        return self._known
-
-    @property
-    def started_at(self) -> float:
-        return self._state.started_at
-
-    @property
-    def is_demo(self) -> bool:
-        return self._state.is_demo
-
-    @property
-    def config(self) -> Config:
-        return self._state.config
-
-    @property
-    def stats(self) -> Stats:
-        return self._state.stats
-
-    @property
-    def queue(self) -> QueueState | None:
-        return self._state.queue
-
-    @property
-    def is_capturing(self) -> bool:
-        return self._state.is_capturing
 
     @property
     def notice(self) -> str | None:
@@ -138,15 +109,6 @@ class RemoteSource:
         if self._unreadable:
             return f"{self._unreadable} unreadable events skipped"
         return None
-
-    def now(self) -> float:
-        return time.time() + self._state.clock_offset
-
-    def is_zone_enabled(self, zone: PrivacyZone) -> bool:
-        return self._state.zones.get(zone, True)
-
-    def backends(self) -> tuple[BackendSnapshot, ...]:
-        return tuple(self._state.backends.values())
 
     def changed(self) -> list[RequestRecord]:
         return self._changes.take()
@@ -306,6 +268,8 @@ class RemoteSource:
             return
         if number > self._state.event:
             self._state.stats.apply(event)
+            if isinstance(event, OperatorActed):
+                self._state.actions.appendleft(event)
         self.requests.apply(event)
         self._events.append(event)
         self._arrived.set()

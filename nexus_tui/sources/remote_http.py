@@ -49,8 +49,9 @@ class RefusedError(NexusError):
 class RemoteHttp:
     """HTTP client for one attached Nexus."""
 
-    def __init__(self, url: str, authorization: str | None) -> None:
-        headers = {"Accept-Encoding": "identity"}
+    def __init__(self, url: str, authorization: str | None, agent: str) -> None:
+        """`agent` is the User-Agent."""
+        headers = {"Accept-Encoding": "identity", "User-Agent": agent}
         if authorization is not None:
             headers["Authorization"] = authorization
         self._client = httpx.AsyncClient(

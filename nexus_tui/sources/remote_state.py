@@ -6,6 +6,7 @@ import base64
 import json
 import math
 import time
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -17,9 +18,11 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import read_snapshot
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_json
+from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, set_counters
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
+from nexus_tui.sources.base import LAST_ACTIONS
 
 _LARGEST = 10**15  # of any number: what is larger could not be drawn as a time or a duration
 _MAX_BACKENDS = 10_000
@@ -65,6 +68,7 @@ class RemoteState:
     clock_offset: float  # what to add to this machine's clock
     stats: Stats
     backends: dict[str, BackendSnapshot]
+    actions: deque[OperatorActed] = field(default_factory=lambda: deque(maxlen=LAST_ACTIONS))
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
     is_capturing: bool = False
@@ -124,6 +128,7 @@ def read_state(value: object) -> RemoteState:
         clock_offset=0.0,
         stats=read_stats(told.get("counts")),
         backends=_backends(backends, {}),
+        actions=deque(_actions(told.get("actions")), LAST_ACTIONS),
     )
     state.take_moment(told)
     return state
@@ -179,6 +184,13 @@ def _backends(
     at = time.monotonic()
     read = [read_snapshot(_with_models(_object(value), known), at) for value in values]
     return {backend.name: backend for backend in read}
+
+
+def _actions(told: object) -> list[OperatorActed]:
+    """What operators did, newest first; an older Nexus tells nothing of it."""
+    if not is_list(told):
+        return []
+    return [read_json(OperatorActed, one) for one in told[:LAST_ACTIONS]]
 
 
 def _with_models(value: dict[str, Any], known: dict[str, BackendSnapshot]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import Protocol
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count
+from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
 from nexus_tui.view.zones import Cut, ZoneWatch
 
@@ -30,19 +31,21 @@ def alarms(frame: Frame, zones: ZoneWatch, server: Mortal | None, *, is_short: b
     if frame.notice:
         lines.append(escaped(frame.notice))
     cut = [zone for zone in PrivacyZone if zone not in frame.zones_on]
-    return lines + [_cut(zone, zones.cuts.get(zone), is_short=is_short) for zone in cut]
+    return lines + [_cut(zone, frame, zones.cuts.get(zone), is_short=is_short) for zone in cut]
 
 
-def _cut(zone: PrivacyZone, cut: Cut | None, *, is_short: bool) -> str:
+def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) -> str:
     head = f"{zone.value.upper()} ZONE CUT"
+    acted = last_cut(frame.actions, zone)
+    by = by_whom(acted, frame.session)
     if cut is None:
-        return f"{head}   until reopened or restarted"
+        since = "" if acted is None else f" {clock(acted.at)}{by}"
+        return f"{head}{since}   until reopened or restarted"
     if is_short:
         counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
     elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
-    by_whom = " by you" if cut.is_ours else ""
     return (
-        f"{head} {clock(cut.at)}{by_whom}: {count(cut.ended)} streams stopped, "
+        f"{head} {clock(cut.at)}{by}: {count(cut.ended)} streams stopped, "
         f"{count(cut.refused)} refused since, {count(cut.elsewhere)} {elsewhere}"
     )

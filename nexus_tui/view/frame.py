@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from nexus_core.config.schema import Config
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
+from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.observe.stats import Stats
 from nexus_core.types import BackendState, PrivacyZone, QueueState
@@ -50,6 +51,8 @@ class Frame:
     status: Status
     notice: str | None  # a problem of the connection to the Nexus
     is_capturing: bool
+    actions: Sequence[OperatorActed]  # the last of operators, newest first
+    session: str  # this screen's own word, by which its own actions are known
 
     @property
     def total(self) -> int:
@@ -89,6 +92,8 @@ class Frames:
             status=source.status,
             notice=source.notice,
             is_capturing=source.is_capturing,
+            actions=source.actions,
+            session=source.session,
         )
         return self.current
 

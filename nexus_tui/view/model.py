@@ -26,6 +26,7 @@ from nexus_core.observe.events import (
     CooldownEnded,
     FirstByteReceived,
     NexusEvent,
+    OperatorActed,
     RequestFinished,
     RequestReceived,
     RequestRefused,
@@ -125,7 +126,7 @@ class ViewModel:
                     pass  # drawn from the registry's snapshot
                 case CooldownBegan() | CooldownEnded():
                     pass  # the same
-                case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled():
+                case ConfigReloaded() | BudgetStatusChanged() | CaptureToggled() | OperatorActed():
                     pass  # drawn as it is
                 case RequestReceived() | RouteDecided() | FirstByteReceived():
                     pass  # `take`

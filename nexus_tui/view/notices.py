@@ -10,6 +10,7 @@ from typing import Protocol
 from nexus_core.observe.events import (
     BackendHealthChanged,
     NexusEvent,
+    OperatorActed,
     RequestFinished,
     RequestRefused,
 )
@@ -21,8 +22,8 @@ from nexus_tui.view.sentences import sentence
 
 _SECONDS = 3.0
 _NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
-# Its lines are for grep; RequestFinished says the same, and is put into words.
-_TOLD_BY_EVENTS = "nexus_core.proxy.progress"
+# Their lines say what an event says, which is put into words.
+_TOLD_BY_EVENTS = ("nexus_core.proxy.progress", "nexus_core.control.actions")
 _LINE_END = "\\x0a"  # as the log writes it
 _WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
 
@@ -46,11 +47,14 @@ class Notices:
         later: Callable[[float, Callable[[], None]], object],
         logs: LogRing,
         now: Callable[[], float],
+        session: str,
     ) -> None:
+        """`session` is the screen's own: what it did itself is told as an outcome."""
         self._bars = bars  # the last lines that can be seen, the one of the tabs first
         self._later = later  # calls a function after some seconds
         self._logs = logs
         self._now = now  # seconds since the epoch, by the clock of the log
+        self._session = session
         self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
         self._warned_of: LogLine | None = None
         self._news: str | None = None  # what went wrong since, and waits to be shown
@@ -89,6 +93,8 @@ class Notices:
         for event in events:
             if isinstance(event, RequestFinished | RequestRefused):
                 continue  # `note_requests`
+            if isinstance(event, OperatorActed) and event.by.session == self._session:
+                continue
             text = sentence(event)
             if text is None or self._now() - event.at > _NEWS_SECONDS:
                 continue

@@ -21,6 +21,7 @@ from nexus_core.observe.events import (
     CooldownEnded,
     FirstByteReceived,
     NexusEvent,
+    OperatorActed,
     RequestFinished,
     RequestReceived,
     RequestRefused,
@@ -55,6 +56,8 @@ def sentence(event: NexusEvent) -> str | None:
             return _health(event)
         case BudgetStatusChanged():
             return _budget(event)
+        case OperatorActed():
+            return escaped(event.sentence)
         case CooldownBegan():
             return _cooldown(event) if event.is_circuit_open else None
         case (

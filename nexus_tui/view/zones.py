@@ -16,7 +16,6 @@ class Cut:
 
     at: float
     ended: int  # streams that were stopped with it
-    is_ours: bool = False  # this screen asked for it
     refused: int = 0  # requests that only it would have served
     elsewhere: int = 0  # answers by the other zone
 
@@ -28,24 +27,13 @@ class ZoneWatch:
         self.answers = {zone: RecentSum() for zone in PrivacyZone}
         self.refused = RecentSum()  # for the privacy rule
         self.cuts: dict[PrivacyZone, Cut] = {}
-        self._asked: set[PrivacyZone] = set()
-
-    def ask(self, zone: PrivacyZone) -> None:
-        """This screen asks for a cut; it is one when the event says so."""
-        self._asked.add(zone)
-
-    def refuse(self, zone: PrivacyZone) -> None:
-        """Nothing came of what was asked for."""
-        self._asked.discard(zone)
 
     def toggle(self, event: ZoneToggled) -> None:
         """A zone was switched on or off."""
-        is_asked = event.zone in self._asked
-        self._asked.discard(event.zone)
         if event.enabled:
             self.cuts.pop(event.zone, None)
         else:
-            self.cuts[event.zone] = Cut(event.at, event.ended, is_ours=is_asked)
+            self.cuts[event.zone] = Cut(event.at, event.ended)
 
     def count(self, request: RequestRecord) -> None:
         """A request is over."""

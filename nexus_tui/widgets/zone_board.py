@@ -6,12 +6,12 @@ from collections.abc import Sequence
 
 from textual import events
 
+from nexus_core.routing.switch_impact import Hit, hits
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit, packed, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.switch_impact import Hit, hits
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)

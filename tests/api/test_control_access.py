@@ -13,6 +13,7 @@ from tests.api.in_process import client
 
 GETS = (
     "/nexus/state",
+    "/nexus/actions",
     "/nexus/costs",
     "/nexus/events",
     "/nexus/logs",

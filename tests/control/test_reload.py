@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
+
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import read_proxy_url

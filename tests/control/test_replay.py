@@ -28,6 +28,7 @@ from nexus_core.gateway import Gateway
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import RequestFinished, RequestReceived
 from nexus_core.types import PrivacyZone
+from tests.operators import OPERATOR
 from tests.running import served
 from tests.waiting import until
 
@@ -52,7 +53,7 @@ class World:
 
     async def carry_out(self, command: Command) -> str:
         """Send what the command asks for and wait for the end; gives its id."""
-        new_id = str((await self.gateway.operator.execute(command)).data["request_id"])
+        new_id = str((await self.gateway.operator.execute(command, OPERATOR)).data["request_id"])
         await self.finished(new_id)
         return new_id
 
@@ -99,7 +100,7 @@ async def world(**routing: Any) -> AsyncIterator[World]:
         config = Config(server=server, backends=backends, routing=RoutingConfig(**routing))
         gateway = Gateway(config)
         async with served(gateway) as url, httpx.AsyncClient(base_url=url) as http:
-            await gateway.operator.execute(CaptureBodies(enabled=True))
+            await gateway.operator.execute(CaptureBodies(enabled=True), OPERATOR)
             yield World(gateway, servers, http)
 
 
@@ -175,7 +176,7 @@ async def test_a_replay_to_a_backend_that_is_off_fails_and_goes_nowhere_else() -
 
 async def test_what_was_not_kept_can_not_be_replayed() -> None:
     async with world() as nexus:
-        await nexus.gateway.operator.execute(CaptureBodies(enabled=False))
+        await nexus.gateway.operator.execute(CaptureBodies(enabled=False), OPERATOR)
         original = await nexus.ask()
 
         with pytest.raises(RequestNotFoundError, match="not captured"):
@@ -195,7 +196,7 @@ async def test_a_replay_under_way_does_not_keep_nexus_from_stopping() -> None:
         original = await nexus.ask()
         nexus.servers["spare"]._speed = 1e-6
         command = ReplayRequest(request_id=original, backend="spare")
-        replayed = (await nexus.gateway.operator.execute(command)).data["request_id"]
+        replayed = (await nexus.gateway.operator.execute(command, OPERATOR)).data["request_id"]
 
     assert time.monotonic() - began < 5
     assert nexus.exchange(replayed).status == 503
@@ -209,7 +210,7 @@ HI = b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'
 
 async def test_a_request_of_the_operator_goes_the_way_of_a_clients_and_its_answer_is_kept() -> None:
     async with world() as nexus:
-        await nexus.gateway.operator.execute(CaptureBodies(enabled=False))
+        await nexus.gateway.operator.execute(CaptureBodies(enabled=False), OPERATOR)
         watched = nexus.gateway.bus.subscribe()
 
         sent = await nexus.carry_out(SendRequest(body=HI, min_tier=None, flexible=True))
@@ -265,7 +266,7 @@ async def test_what_can_not_be_sent_is_refused_at_once(
 ) -> None:
     async with world() as nexus:
         with pytest.raises(error):
-            await nexus.gateway.operator.execute(command)
+            await nexus.gateway.operator.execute(command, OPERATOR)
 
         assert nexus.gateway.stats.requests == 0
 
@@ -275,10 +276,10 @@ async def test_no_more_of_them_run_at_once_than_somebody_can_watch() -> None:
         for server in nexus.servers.values():
             server._speed = 1e-6
         for _ in range(MAX_OWN_REQUESTS):
-            await nexus.gateway.operator.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI), OPERATOR)
 
         with pytest.raises(NexusError) as refused:
-            await nexus.gateway.operator.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI), OPERATOR)
 
         assert refused.value.status == 503
         assert f"{MAX_OWN_REQUESTS} requests from the dashboard" in refused.value.message
@@ -294,10 +295,10 @@ async def test_their_bodies_together_are_no_larger_than_one_may_be() -> None:
         for one in nexus.servers.values():
             one._speed = 1e-6
         for _ in range(2):
-            await nexus.gateway.operator.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI), OPERATOR)
 
         with pytest.raises(NexusError, match="are in progress"):
-            await nexus.gateway.operator.execute(SendRequest(body=HI))
+            await nexus.gateway.operator.execute(SendRequest(body=HI), OPERATOR)
 
 
 async def test_one_that_is_over_makes_room_for_the_next() -> None:

@@ -1,7 +1,7 @@
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, migrate
 from nexus_core.observe.facts import LEDGER

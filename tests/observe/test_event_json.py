@@ -10,7 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.observe.event_json import UnreadableError, event_as_json, read_event
-from nexus_core.observe.events import BackendToggled, NexusEvent, RequestFinished, RouteDecided
+from nexus_core.observe.events import (
+    BackendToggled,
+    NexusEvent,
+    RequestFinished,
+    RouteDecided,
+    ZoneToggled,
+)
+from nexus_core.types import PrivacyZone
 
 KINDS: tuple[type[NexusEvent], ...] = get_args(NexusEvent)
 
@@ -75,3 +82,14 @@ def test_a_refusal_does_not_repeat_the_value() -> None:
 
     assert "BackendToggled.enabled" in str(refused.value)
     assert "sk-" not in str(refused.value)
+
+
+ZONE_TOGGLED = event_as_json(ZoneToggled(at=1.5, zone=PrivacyZone.OPEN, enabled=True, ended=0))
+
+
+@pytest.mark.parametrize("secret", ["sk-0123456789", "sk-01 - at `$.sk-2`"])
+def test_nor_does_a_refusal_of_a_word_that_is_no_choice(secret: str) -> None:
+    with pytest.raises(UnreadableError) as refused:
+        read_event({**ZONE_TOGGLED, "zone": secret})
+
+    assert str(refused.value) == "ZoneToggled.zone: not one of its values"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from decimal import Decimal
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import event_as_json, read_event

@@ -143,7 +143,7 @@ def google_events(draw: st.DrawFn) -> list[dict[str, Any]]:
             part |= {"thoughtSignature": "c2ln"}
         index = draw(st.sampled_from([0, 0, 0, 1]))
         candidate = {"content": {"role": "model", "parts": [part]}, "index": index}
-        counts = {"promptTokenCount": 3, "candidatesTokenCount": draw(st.integers(0, 9))}
+        counts = {"promptTokenCount": 3, "candidatesTokenCount": draw(st.integers(0, 999))}
         events.append({"candidates": [candidate], "usageMetadata": counts, "responseId": "r"})
     ends = {"candidates": [{"finishReason": "STOP", "index": index} for index in (0, 1)]}
     return [*events, ends]
@@ -169,6 +169,102 @@ def test_any_stream_becomes_what_its_translator_makes_of_each_event(
     borders = data.draw(st.lists(st.integers(0, len(body)), max_size=5))
 
     assert passed(vendor, *in_pieces(body, borders)) == slowly(vendor, body)
+
+
+def delta(text: str, blanks: str = "") -> bytes:
+    """An event of a text, with blanks behind it, as Anthropic writes it."""
+    change = json.dumps({"type": "text_delta", "text": text}, separators=(",", ":"))
+    event = f'{{"type":"content_block_delta","index":0,"delta":{change}{blanks}}}'
+    return f"event: content_block_delta\ndata: {event}\n\n".encode()
+
+
+def piece(text: str, tokens: int, **more: object) -> bytes:
+    """An event of a text, with the tokens so far, as Google writes it."""
+    candidate = {"content": {"parts": [{"text": text, **more}], "role": "model"}, "index": 0}
+    counts = {"promptTokenCount": 3, "candidatesTokenCount": tokens}
+    event = json.dumps({"candidates": [candidate], "usageMetadata": counts, "responseId": "r1"})
+    return f"data: {event}\r\n\r\n".encode()
+
+
+def texts(vendor: str) -> bytes:
+    """The beginning of a stream: texts with whatever a text may hold."""
+    said = ["Hello", " there", 'a "b"', "\n\n", "{\\}", '"}]}', "é 🦊", "", "end"] * 3
+    if vendor == "google":
+        return b"".join(piece(text, 8 * at) for at, text in enumerate(said))
+    start = (DATA / "anthropic" / "text.sse").read_bytes().partition(b"event: content_block_d")[0]
+    return start + b"".join(delta(text, " " * (at % 5)) for at, text in enumerate(said))
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "google"])
+def test_events_of_one_read_that_continue_a_text_are_translated_together(
+    vendor: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = texts(vendor)
+    expected, _ = slowly(vendor, body)
+    half = body.index(b"there")
+    begins = body.rindex(b"\n\n" if vendor == "anthropic" else b"\r\n\r\n", 0, half)
+    begins += 2 if vendor == "anthropic" else 4
+    stream = TranslatedStream(Answers(vendor), KeyCutter(None), 1024)
+    stream.feed(body[:begins])
+    made = stream.begin()
+    fed: list[object] = []
+    kind = AnthropicStream if vendor == "anthropic" else GoogleStream
+    monkeypatch.setattr(kind, "feed", lambda _, event: fed.append(event))
+
+    made += stream.read(body[begins:])
+
+    assert made == expected
+    assert fed == []
+    if vendor == "google":
+        assert stream.usage is not None
+        assert stream.usage.completion_tokens == 8 * 26
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "google"])
+def test_texts_become_the_same_bytes_wherever_they_are_split(vendor: str) -> None:
+    body = texts(vendor)
+    expected = slowly(vendor, body)
+
+    for at in range(len(body)):
+        assert passed(vendor, body[:at], body[at:]) == expected
+
+
+BROKEN = [
+    pytest.param("google", piece("b", 5).replace(b"5}", b"}"), id="no number"),
+    pytest.param("google", piece("b", 5).replace(b"5}", b"05}"), id="no number of JSON"),
+    pytest.param("google", piece("b", 5).replace(b"5}", b"5 5}"), id="two numbers"),
+    pytest.param("google", piece("b", 5).replace(b'"b"', b'"b\x01"'), id="control character"),
+    pytest.param("google", piece("b", 5).replace(b'"b"', b'"\\x"'), id="no escape"),
+    pytest.param("google", piece("b", 5).replace(b'"b"', b"b"), id="no text"),
+    pytest.param("anthropic", delta("b").replace(b'"b"', b'"b\x01"'), id="control character"),
+    pytest.param("anthropic", delta("b").replace(b'"}}', b'"} x }'), id="no JSON"),
+    pytest.param("anthropic", delta("b").replace(b'x":0', b'x":1'), id="no such block"),
+]
+
+
+@pytest.mark.parametrize(("vendor", "broken"), BROKEN)
+def test_an_invalid_event_among_texts_ends_the_stream_behind_those_before(
+    vendor: str, broken: bytes
+) -> None:
+    before = texts(vendor)
+    body = before + broken + (piece("c", 300) if vendor == "google" else delta("c"))
+    expected = slowly(vendor, body)
+
+    assert "can't be translated" in expected[1]
+    assert passed(vendor, body) == expected
+    for at in (before.index(b"data: ", 500), len(before), len(before + broken)):
+        assert passed(vendor, body[:at], body[at:]) == expected
+
+
+def test_candidates_that_take_turns_are_kept_apart() -> None:
+    one = [piece(str(number), number) for number in range(8)]
+    other = [event.replace(b'"index": 0', b'"index": 1') for event in one]
+    thought = [piece(str(number), number, thought=True) for number in range(8)]
+    body = b"".join(itertools.chain(*zip(one, other, thought, strict=True)))
+    expected = slowly("google", body)
+
+    assert passed("google", body) == expected
+    assert passed("google", *(body[at : at + 50] for at in range(0, len(body), 50))) == expected
 
 
 def test_the_answer_begins_with_the_first_content() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
 from typing import Any
 
 from msgspec import structs
+from msgspec.structs import replace
 
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.routing.plan import Option

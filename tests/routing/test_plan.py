@@ -59,7 +59,7 @@ def live_fleets(draw: st.DrawFn) -> tuple[LiveBackend, ...]:
     for backend in draw(fleets()):
         models = MappingProxyType(draw(SERVED))
         frozen = with_load(backend, backend.in_flight, draw(LATENCIES), draw(LATENCIES))
-        values = {name: getattr(frozen, name) for name in BackendSnapshot.__dataclass_fields__}
+        values = {name: getattr(frozen, name) for name in BackendSnapshot.__struct_fields__}
         live = LiveBackend(snapshot(**{**values, "models": models}), configured_models=True)
         live.taken.extend([0.0] * backend.in_flight)
         found.append(live)

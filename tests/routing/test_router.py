@@ -1,10 +1,10 @@
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from nexus_core.catalog import BackendType
 from nexus_core.fleet.registry import BackendSnapshot

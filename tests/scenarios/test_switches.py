@@ -12,6 +12,7 @@ from nexus_core.control.commands import SwitchBackend
 from nexus_core.types import PrivacyZone
 from tests.contract.bodies import DONE, FIRST, chat
 from tests.contract.scripted_upstream import Exchange, answers
+from tests.operators import OPERATOR
 from tests.scenarios.nexus import (
     CHAT,
     RESTRICTED,
@@ -243,9 +244,8 @@ async def test_ending_a_whole_answer_that_its_client_reads_slowly_does_not_spoil
         writer.write(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         await until(lambda: nexus.gateway.stats.first_byte.count == 1)
 
-        await nexus.gateway.operator.execute(
-            SwitchBackend(backend="only", enabled=False, end_running=True)
-        )
+        command = SwitchBackend(backend="only", enabled=False, end_running=True)
+        await nexus.gateway.operator.execute(command, OPERATOR)
         received = await reader.read()
         writer.close()
         await writer.wait_closed()

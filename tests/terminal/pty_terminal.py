@@ -20,8 +20,17 @@ DEADLINE_SECONDS = 20
 CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
 
 
+def _control() -> None:
+    """In the child: its stdin becomes the controlling terminal of its session."""
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+
+
 class Terminal:
-    """A pty with the command on it. It is not the controlling terminal: no SIGHUP comes."""
+    """A pty with the command on it.
+
+    With `is_controlling` SIGHUP comes when it is closed, and SIGINT by ctrl+c. `streams` puts other
+    descriptors in the place of `stdout` and `stderr`.
+    """
 
     def __init__(
         self,
@@ -29,7 +38,11 @@ class Terminal:
         *arguments: str,
         program: tuple[str, ...] = ("-m", "nexus_tui.cli"),
         environ: Mapping[str, str] | None = None,
+        is_controlling: bool = False,
+        streams: Mapping[str, int] | None = None,
     ) -> None:
+        command = [sys.executable, *program] if program[0].startswith("-") else [*program]
+        streams = streams or {}
         self._master, slave = pty.openpty()
         self.resize(36, 120)
         home = str(directory)
@@ -44,13 +57,14 @@ class Terminal:
         }
         try:
             self.process = subprocess.Popen(  # noqa: S603 - ours
-                [sys.executable, *program, *arguments],
+                [*command, *arguments],
                 stdin=slave,
-                stdout=slave,
-                stderr=slave,
+                stdout=streams.get("stdout", slave),
+                stderr=streams.get("stderr", slave),
                 cwd=directory,
                 env=environment,
                 start_new_session=True,
+                preexec_fn=_control if is_controlling else None,
             )
         finally:
             os.close(slave)

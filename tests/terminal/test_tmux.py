@@ -142,7 +142,7 @@ def test_q_ends_the_dashboard_and_gives_the_terminal_back(pane: Pane) -> None:
     expect_a_clean_terminal(pane)
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_the_dashboard_and_gives_the_terminal_back(
     pane: Pane, number: signal.Signals
 ) -> None:

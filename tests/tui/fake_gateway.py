@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from random import Random
 
 from nexus_core.config.schema import Config
+from nexus_core.control.actions import Actions, deed_of
 from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.report import CostReport
@@ -21,7 +22,7 @@ from nexus_core.routing.requirements import read_requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.what_if import with_usable
-from nexus_core.types import PrivacyZone, QueueState
+from nexus_core.types import Actor, PrivacyZone, QueueState
 
 NOW = 1_767_967_351.0  # 2026-01-09 14:02:31 UTC
 STARTED = NOW - (2 * 60 + 14) * 60
@@ -41,6 +42,7 @@ class FakeGateway:
         self.recent = RecentRequests()
         self.bus = EventBus(self.stats, self.recent)
         self.now = now
+        self.actions = Actions(self.bus, now, lambda _: None)
         self.captures = self.kept = KeptBodies()
         self.operator = self.cost_tracker = self.explainer = self
         self.costs: CostReport | None = None
@@ -66,8 +68,9 @@ class FakeGateway:
         self.registry.set_zone_enabled(PrivacyZone.OPEN, False)
         self.bus.publish(ZoneToggled(at=NOW - 20, zone=PrivacyZone.OPEN, enabled=False, ended=2))
 
-    async def execute(self, command: Command) -> Outcome:
+    async def execute(self, command: Command, by: Actor) -> Outcome:
         self.commands.append(command)
+        self.actions.note(by, deed_of(command))
         match command:
             case SwitchBackend():
                 self.switched.append((command.backend, command.enabled))

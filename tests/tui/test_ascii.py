@@ -80,7 +80,7 @@ REST: dict[str, tuple[tuple[str, ...], Callable[[Stage], None], str]] = {
     "paused": (("2", "p"), lambda _: None, "aused"),
     "copy menu": (("2", "y"), lambda _: None, "curl"),
     "replay": ((*"2jjj", "r"), keep_two, "Replay a81f7c"),
-    "export": (("2", "e", "j"), lambda _: None, "Export to"),
+    "export": (("2", "e", "l"), lambda _: None, "Export to"),
     "clear": (("2", "c"), lambda _: None, "Clear"),
     "tier": (("3", "t"), lambda _: None, "no tier"),
     "priority": (("3", "w"), lambda _: None, "Priority"),

@@ -106,7 +106,7 @@ async def test_a_file_that_can_not_be_is_said_and_nothing_ends(
     app = make_app(make_stage())
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "2", "e", "j")
+        await press(pilot, "2", "e", "l")
         entry = app.screen.query_one("#entry")
         entry.value = name  # type: ignore[attr-defined]
         text = await press(pilot, "enter")
@@ -212,7 +212,7 @@ async def test_ctrl_c_copies_what_is_selected_and_does_not_quit(
     app = make_app(stage)
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "2", "y", "j")
+        await press(pilot, "2", "y", "d")
         await until(lambda: bool(app.screen.query(TextArea)))
         area = app.screen.query_one(TextArea)
         area.select_all()

@@ -159,9 +159,9 @@ async def test_an_export_writes_what_the_list_shows_and_nothing_over_a_file(
     app = NexusApp(stage.source, now=fixed_now)
 
     async with app.run_test(size=(120, 36)) as pilot:
-        await press(pilot, "E", "e", "j", "enter")
+        await press(pilot, "E", "e", "l", "enter")
         await until(lambda: "exported 2 requests to " in screen_text(app))
-        again = await press(pilot, "e", "j", "enter")
+        again = await press(pilot, "e", "l", "enter")
 
     assert "file exists" in again
 

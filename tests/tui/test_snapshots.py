@@ -9,6 +9,8 @@ import pytest
 from textual.pilot import Pilot
 
 from nexus_core.config.tui import TuiConfig
+from nexus_core.control.actions import Deed
+from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
@@ -27,7 +29,14 @@ class View:
 
 
 def cut(stage: Stage) -> None:
+    alice = Actor(via=Via.ATTACHED, name="alice", address="10.0.0.5")
+    actions = stage.gateway.actions
+    actions.note(
+        alice, Deed("tier_set", "vllm-a", "set the tier of vllm-a to 3"), effect="it was 2"
+    )
     stage.gateway.cut_open_zone()
+    effect = "2 running requests ended; no backend left for gpt-4o, claude-sonnet"
+    actions.note(alice, Deed("zone_cut", "open", "cut the open zone"), effect=effect)
 
 
 def fail(stage: Stage) -> None:

@@ -23,14 +23,13 @@ class FakeServer:
     def __init__(self, problem: str | None = None) -> None:
         self.problem = problem
         self.restarted = 0
-        self.ended = 0
 
     def restart(self) -> None:
         self.restarted += 1
         self.problem = None
 
-    def end_running(self) -> None:
-        self.ended += 1
+    def leave(self) -> None: ...
+    def end_running(self) -> None: ...
 
 
 def make_app(stage: Stage, server: FakeServer | None = None) -> NexusApp:
@@ -99,34 +98,6 @@ async def test_a_server_that_died_is_announced_and_started_again() -> None:
     assert "SERVER STOPPED: OSError" in dead
     assert server.restarted == 1
     assert "SERVER STOPPED" not in again
-
-
-@pytest.mark.parametrize(
-    ("keys", "quits", "ended"), [(("enter",), True, 0), (("k",), True, 1), (("escape",), False, 0)]
-)
-async def test_quitting_with_requests_under_way_asks(
-    keys: tuple[str, ...], quits: bool, ended: int
-) -> None:
-    server = FakeServer()
-    app = make_app(make_stage(), server)
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        asked = await press(pilot, "q")
-        assert "6 requests are running" in asked
-        await pilot.press(*keys)
-        await until(lambda: app.is_running is not quits)
-        await pilot.pause()
-        assert app.is_running is not quits
-
-    assert server.ended == ended
-
-
-async def test_quitting_an_attached_screen_asks_nothing() -> None:
-    app = make_app(make_stage())
-
-    async with app.run_test(size=(120, 36)) as pilot:
-        await pilot.press("q")
-        await until(lambda: not app.is_running)
 
 
 # Zones --------------------------------------------------------------------------------------------

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic.json_schema import SkipJsonSchema
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.state import write_backend, write_state
 from nexus_core.config.schema import Priority, Tier
+from nexus_core.control.actions import CAPACITY
 from nexus_core.control.commands import (
     CaptureBodies,
     ClearCooldown,
@@ -26,6 +28,7 @@ from nexus_core.control.commands import (
     SwitchZone,
 )
 from nexus_core.gateway import Gateway
+from nexus_core.observe.event_json import as_json
 from nexus_core.types import PrivacyZone
 
 _LASTS = {"lasts": "until restart"}
@@ -107,46 +110,55 @@ def create_router(gateway: Gateway) -> APIRouter:
         """State of the gateway for dashboards: backends, zones and statistics."""
         return Response(await write_state(gateway), media_type="application/json")
 
+    @router.get("/actions")
+    async def actions(limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 50) -> dict[str, Any]:
+        """What operators did, newest first: who, what, the effect, and why it failed if it did."""
+        return {"actions": [as_json(acted) for acted in gateway.actions.newest(limit)]}
+
     @router.post("/backends/{name}", response_model=dict[str, Any])
-    async def change(name: str, wanted: BackendChange) -> Response:
+    async def change(name: str, wanted: BackendChange, request: Request) -> Response:
         """Switch a backend on or off, or set its tier or priority; lasts until restart.
 
         `{"cooldown": false}` ends every cooldown of the backend and of its models.
         """
-        outcome = await operator.execute(wanted.command(name))
+        outcome = await operator.execute(wanted.command(name), actor_of(request))
         lasts = {} if wanted.cooldown is False else _LASTS
         return await _with_backend(gateway, name, {**answer(outcome), **lasts})
 
     @router.post("/zones/{zone}")
-    async def change_zone(zone: PrivacyZone, wanted: ZoneChange) -> dict[str, Any]:
+    async def change_zone(
+        zone: PrivacyZone, wanted: ZoneChange, request: Request
+    ) -> dict[str, Any]:
         """Switch a zone on or off; lasts until restart."""
-        outcome = await operator.execute(
-            SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
-        )
+        command = SwitchZone(zone=zone, enabled=wanted.enabled, end_running=wanted.end_running)
+        outcome = await operator.execute(command, actor_of(request))
         enabled = gateway.registry.is_zone_enabled(zone)
         return {**answer(outcome), "zone": zone, "enabled": enabled, **outcome.data, **_LASTS}
 
     @router.post("/backends/{name}/probe", response_model=dict[str, Any])
-    async def probe(name: str) -> Response:
+    async def probe(name: str, request: Request) -> Response:
         """Probe a backend now, free of charge; a successful probe ends its cooldowns."""
-        outcome = await operator.execute(ProbeBackend(backend=name))
+        outcome = await operator.execute(ProbeBackend(backend=name), actor_of(request))
         return await _with_backend(gateway, name, {**answer(outcome), **outcome.data})
 
     @router.post("/capture")
-    async def capture(wanted: CaptureChange) -> dict[str, Any]:
+    async def capture(wanted: CaptureChange, request: Request) -> dict[str, Any]:
         """Start or stop capturing bodies, in memory only; lasts until restart."""
-        outcome = await operator.execute(CaptureBodies(enabled=wanted.enabled))
+        command = CaptureBodies(enabled=wanted.enabled)
+        outcome = await operator.execute(command, actor_of(request))
         return {**answer(outcome), "enabled": gateway.captures.is_on, **_LASTS}
 
     @router.post("/reload")
-    async def reload(wanted: FileChange) -> dict[str, Any]:
+    async def reload(wanted: FileChange, request: Request) -> dict[str, Any]:
         """Reload the config file; an invalid file changes nothing."""
-        return answer(await operator.execute(ReloadConfig(only_plan=wanted.only_plan)))
+        command = ReloadConfig(only_plan=wanted.only_plan)
+        return answer(await operator.execute(command, actor_of(request)))
 
     @router.post("/save")
-    async def save(wanted: FileChange) -> dict[str, Any]:
+    async def save(wanted: FileChange, request: Request) -> dict[str, Any]:
         """Save runtime changes to the config file; its comments are kept."""
-        return answer(await operator.execute(SaveConfig(only_plan=wanted.only_plan)))
+        command = SaveConfig(only_plan=wanted.only_plan)
+        return answer(await operator.execute(command, actor_of(request)))
 
     return router
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic import AfterValidator
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.control import answer
 from nexus_core.api.asgi.body import check_json
 from nexus_core.api.docs.schemas import REQUEST_HEADERS
@@ -77,7 +78,8 @@ def create_router(gateway: Gateway) -> APIRouter:
                 backend=hints.backend,
                 flexible=hints.flexible,
                 priority=hints.priority,
-            )
+            ),
+            actor_of(request),
         )
         return Response(json.dumps(answer(outcome)), media_type="application/json")
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
-from dataclasses import is_dataclass
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
-from fastapi import APIRouter, Query, Response
+import msgspec
+from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
 
+from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.control import answer
 from nexus_core.control.commands import ReplayRequest
 from nexus_core.errors import RequestNotFoundError
@@ -77,10 +78,10 @@ def create_router(gateway: Gateway) -> APIRouter:
         }
 
     @router.post("/{request_id}/replay")
-    async def replay(request_id: str, wanted: Replay) -> dict[str, Any]:
+    async def replay(request_id: str, wanted: Replay, request: Request) -> dict[str, Any]:
         """Replay a captured request at the given backend; all routing rules still apply."""
         command = ReplayRequest(request_id=request_id, backend=wanted.backend)
-        return answer(await gateway.operator.execute(command))
+        return answer(await gateway.operator.execute(command, actor_of(request)))
 
     return router
 
@@ -106,7 +107,7 @@ def _as_json(value: object) -> object:
         return [_as_json(one) for one in cast("tuple[object, ...]", value)]
     if isinstance(value, Decimal):
         return float(value)
-    return as_json(value) if is_dataclass(value) else value
+    return as_json(value) if isinstance(value, msgspec.Struct) else value
 
 
 def _body(content: bytes) -> dict[str, str]:

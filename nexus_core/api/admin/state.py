@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from itertools import islice
 from typing import Any
+
+from msgspec.structs import replace
 
 from nexus_core import __version__
 from nexus_core.api.admin.ids import numbered
@@ -20,6 +21,8 @@ from nexus_core.observe.stats_json import counters, stats_as_json
 from nexus_core.types import PrivacyZone
 
 _SLICE = 1000  # models: about a millisecond of the interpreter
+
+_LAST_ACTIONS = 50  # of operators; GET /nexus/actions has more
 
 # Never the sections that hold keys.
 _SHOWN_SECTIONS = ("path", "routing", "queue", "budget", "health_check", "unusable", "warnings")
@@ -72,6 +75,7 @@ def _without_backends(gateway: Gateway) -> dict[str, Any]:
         ],
         "stats": read_stats(gateway),
         "counts": stats_as_json(gateway.stats),
+        "actions": [as_json(acted) for acted in gateway.actions.newest(_LAST_ACTIONS)],
         **_moment(gateway),
     }
 

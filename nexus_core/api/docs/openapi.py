@@ -118,6 +118,7 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/metrics"): _Route(answer=_TEXT),
     ("get", "/nexus/state"): _Route(),
     ("get", "/nexus/costs"): _Route(),
+    ("get", "/nexus/actions"): _Route(),
     ("get", "/nexus/events"): _Route((), _SSE, ("Last-Event-ID",)),
     ("get", "/nexus/logs"): _Route(),
     ("get", "/nexus/requests"): _Route(),

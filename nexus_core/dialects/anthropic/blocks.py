@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.tool_calls.arguments import ArgumentStream
 from nexus_core.types import JsonObject
 
@@ -22,7 +23,8 @@ class Block:
     input: JsonObject = field(default_factory=dict)  # what a tool use began with
     has_arguments: bool = False
     renaming: ArgumentStream | None = None  # of a tool use whose keys are not the client's
-    frame: TextFrame | None = None  # of its chunks, where nothing but a text changes
+    chunk: TextFrame | None = None  # of a text or a tool's input, where nothing else changes
+    run: TextRun | None = None  # of its events that only continue it
     citations: list[object] = field(default_factory=list)
     thinking: JsonObject = field(default_factory=dict)  # the whole block, while it may be kept
 
@@ -67,3 +69,13 @@ class ContentBlockDelta(msgspec.Struct, gc=False):
 
 DELTA_BEGINNING = b"event: content_block_delta\ndata: "  # of the event, as it is nearly always
 decode_delta = msgspec.json.Decoder(ContentBlockDelta).decode  # of what follows
+
+
+def block_run(event: bytes, end: bytes, chunk: TextFrame, *, is_text: bool) -> TextRun | None:
+    """The run of events like this one, of a text or of a tool's input."""
+    # Blanks stand before its last bracket, so that nobody outside sees how long the text is.
+    tail_at = event.rfind(b"}", 0, -1) + 1
+    if event[tail_at:].strip(b" ") != b"}":
+        return None
+    name = b'"text"' if is_text else b'"partial_json"'
+    return TextRun.like(event, end, name=name, tail_at=tail_at, varying=b" ", chunk=chunk)

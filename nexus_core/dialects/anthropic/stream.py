@@ -10,6 +10,7 @@ from nexus_core.dialects.anthropic.blocks import (
     Block,
     TextDelta,
     block_index,
+    block_run,
     decode_delta,
     places_of,
 )
@@ -48,7 +49,6 @@ from nexus_core.types import JsonObject, JsonValue
 MAX_OPEN_BLOCKS = 64  # at once; the provider opens one after the other
 MAX_CITATIONS = 256  # of one text block
 
-_DELTA_AT = len(DELTA_BEGINNING)
 _COUNTS = (
     "input_tokens",
     "output_tokens",
@@ -85,7 +85,7 @@ class AnthropicStream:
         self._counts: JsonObject = {}
         self._is_begun = False
         self._text_chars = 0
-        self._text_frame: TextFrame | None = None  # made with the first text block
+        self._text_chunk: TextFrame | None = None  # made with the first text block
         self._calls = 0
         self._thinking = 0  # blocks of it so far
         self._annotations = 0
@@ -94,7 +94,7 @@ class AnthropicStream:
         self._stop_reason: object = None
         self._stop_details: object = None
         self.is_complete = False
-        self.text_bytes = 0  # that `feed_delta` made
+        self.text_bytes = 0  # that `feed_texts` made
 
     @property
     def usage(self) -> TokenUsage | None:
@@ -135,35 +135,34 @@ class AnthropicStream:
             case _:
                 return []
 
-    def feed_delta(self, event: bytes) -> bytes | None:
-        """Translate an event that only continues a text or a tool's input, into a chunk's bytes.
+    def feed_texts(self, events: bytes) -> bytes | None:
+        """Translate whole events that only continue a text or a tool's input, into encoded chunks.
 
-        None for any other one, which is for `feed`. Both give the same.
+        None where anything else is among them, which is for `feed`, event by event.
         """
-        if self.is_complete or not event.startswith(DELTA_BEGINNING):
-            return None
-        try:
-            delta = decode_delta(event[_DELTA_AT:])
-        except (ValueError, RecursionError):
-            return None  # of another kind, or not as usual
-        block, change = self._blocks.get(delta.index), delta.delta
-        if block is None or (frame := block.frame) is None:
-            return None
-        if isinstance(change, TextDelta):
-            if block.kind != "text":
-                return None
-            piece = change.text
-            self._text_chars += len(piece)
-        else:
+        for block in self._blocks.values():
+            if block.run is None or (found := block.run.translate(events)) is None:
+                continue
+            chunks, text_bytes, characters, _ = found
             if block.kind == "text":
-                return None
-            piece = change.partial_json
-            block.has_arguments = block.has_arguments or piece != ""
-        if not piece:
-            return b""
-        made = frame.around(piece)
-        self.text_bytes += len(made) - frame.size
-        return made
+                self._text_chars += characters
+            elif chunks:
+                block.has_arguments = True
+            self.text_bytes += text_bytes
+            return chunks
+        return None
+
+    def learn(self, event: bytes, end: bytes) -> None:
+        """Know the next events like this one by their bytes, if it only continues a text."""
+        if not event.startswith(DELTA_BEGINNING):
+            return
+        try:
+            delta = decode_delta(event[len(DELTA_BEGINNING) :])
+        except (ValueError, RecursionError):
+            return  # of another kind, or not as usual
+        block, is_text = self._blocks[delta.index], isinstance(delta.delta, TextDelta)
+        if block.chunk is not None and is_text == (block.kind == "text"):
+            block.run = block_run(event, end, block.chunk, is_text=is_text)
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
         message: JsonValue = data.get("message")
@@ -197,9 +196,9 @@ class AnthropicStream:
         return chunks
 
     def _start_text(self, given: JsonObject) -> tuple[Block, list[JsonObject]]:
-        if self._text_frame is None:
-            self._text_frame = TextFrame.of(self._chunk({"content": ""}))
-        block = Block("text", self._text_chars, frame=self._text_frame)
+        if self._text_chunk is None:
+            self._text_chunk = TextFrame.of(self._chunk({"content": ""}))
+        block = Block("text", self._text_chars, chunk=self._text_chunk)
         return block, self._text(given.get("text"))
 
     def _start_call(self, given: JsonObject) -> tuple[Block, list[JsonObject]]:
@@ -218,7 +217,7 @@ class AnthropicStream:
         self._kept = None
         if block.renaming is None:
             arguments = tool_call_arguments(block.place, "")
-            block.frame = TextFrame.of(self._chunk({"tool_calls": [arguments]}))
+            block.chunk = TextFrame.of(self._chunk({"tool_calls": [arguments]}))
         call = tool_call_start(block.place, call_id, name, extra_content=extra)
         return block, [self._chunk({"tool_calls": [call]})]
 

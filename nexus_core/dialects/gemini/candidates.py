@@ -244,4 +244,26 @@ class TextEvent(msgspec.Struct, forbid_unknown_fields=True, rename="camel", gc=F
     create_time: str = ""
 
 
+class _Tail(msgspec.Struct, gc=False):
+    """What stands behind the candidates."""
+
+    usage: dict[str, Any] = msgspec.field(name="usageMetadata", default_factory=dict)
+
+
 decode_text_event = msgspec.json.Decoder(TextEvent).decode  # of its data
+_decode_tail = msgspec.json.Decoder(_Tail).decode
+_decode_lines = msgspec.json.Decoder(msgspec.Raw).decode_lines
+
+
+def last_tail(lines: bytes) -> msgspec.Raw:
+    """The last of these tails of events.
+
+    Raises:
+        ValueError: one is no JSON.
+    """
+    return _decode_lines(lines)[-1]
+
+
+def decode_tail(tail: msgspec.Raw) -> JsonObject:
+    """The usage in it; empty without one."""
+    return _decode_tail(tail).usage

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import assert_never
 
+from msgspec import Raw
+
 from nexus_core.dialects.gemini import signatures
 from nexus_core.dialects.gemini.answer import image_field
 from nexus_core.dialects.gemini.candidates import (
@@ -18,11 +20,13 @@ from nexus_core.dialects.gemini.candidates import (
     Thought,
     answer_id,
     call_id,
+    decode_tail,
     decode_text_event,
     failure,
     finish_reason,
     finish_reason_of,
     is_failed,
+    last_tail,
     prompt_refusal,
     read_pieces,
     refusal,
@@ -33,6 +37,7 @@ from nexus_core.dialects.gemini.usage import USAGE_FIELDS, read_usage
 from nexus_core.dialects.gemini.values import as_list, as_object
 from nexus_core.dialects.hub import answer as chat_answer
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
+from nexus_core.dialects.hub.text_run import TextRun
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent
@@ -41,6 +46,7 @@ from nexus_core.types import JsonObject, JsonValue
 
 _MAX_INDEX = 127  # of a candidate; Google gives 8 at most
 _DATA = b"data: "
+_TAIL, _DIGITS = b'"usageMetadata"', b"0123456789"  # of an event: its counts grow
 _EVERYTHING = AnswerForm()
 
 
@@ -57,8 +63,8 @@ class _Choice:
     sources: list[Source] = field(default_factory=list)  # the last ones given
     reason: str | None = None  # Google's finishReason
     withheld: str | None = None  # the refusal, where there is nothing else
-    text: TextFrame | None = None  # of a chunk with text; made with the first such event
-    thought: TextFrame | None = None
+    run: TextRun | None = None  # of its events with nothing but a text, or
+    is_thinking: bool = False  # with nothing but a thought
 
 
 class GoogleStream:
@@ -79,7 +85,8 @@ class GoogleStream:
         self._head: chat_answer.AnswerHead | None = None  # of the first event
         self._choices: dict[int, _Choice] = {}
         self._usage_fields: JsonObject = {}
-        self.text_bytes = 0  # that `feed_delta` made
+        self._tail: Raw | None = None  # of the last event: a later usage, not read yet
+        self.text_bytes = 0  # that `feed_texts` made
 
     @property
     def is_complete(self) -> bool:
@@ -90,6 +97,7 @@ class GoogleStream:
     @property
     def usage(self) -> TokenUsage | None:
         """The usage reported so far; None before the first report."""
+        self._read_tail()
         return read_usage({"usageMetadata": self._usage_fields})
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
@@ -121,48 +129,48 @@ class GoogleStream:
             for chunk in self._take(as_object(candidate, "a candidate"), self._head)
         ]
 
-    def feed_delta(self, event: bytes) -> bytes | None:
-        """Translate an event that only continues a text or a thought, into a chunk's bytes.
+    def feed_texts(self, events: bytes) -> bytes | None:
+        """Translate whole events that only continue a text or a thought, into encoded chunks.
 
-        None for any other one, which is for `feed`. Both give the same.
+        None where anything else is among them, which is for `feed`, event by event.
         """
-        if not event.startswith(_DATA):
-            return None
-        try:
-            delta = decode_text_event(event[len(_DATA) :])
-        except (ValueError, RecursionError):
-            return None  # it has more than one text, or something else
-        (candidate,) = delta.candidates
-        choice = self._choices.get(candidate.index)
-        if choice is None or not choice.has_begun:
-            return None
-        (part,) = candidate.content.parts
-        text = part.text
-        frame = choice.thought if part.thought else choice.text
-        if frame is None:
-            frame = self._make_frame(choice, is_thought=part.thought)
-            if frame is None:
+        for choice in self._choices.values():
+            if choice.run is None or (found := choice.run.translate(events)) is None:
+                continue
+            chunks, text_bytes, characters, tails = found
+            try:
+                self._tail = last_tail(tails)
+            except ValueError:
                 return None
-        if delta.usage:
-            self._keep_usage(delta.usage)
-        if not text:
-            return b""
-        if not part.thought:
-            choice.characters += len(text)
-        made = frame.around(text)
-        self.text_bytes += len(made) - frame.size
-        return made
+            if not choice.is_thinking:
+                choice.characters += characters
+            self.text_bytes += text_bytes
+            return chunks
+        return None
 
-    def _make_frame(self, choice: _Choice, *, is_thought: bool) -> TextFrame | None:
-        if self._head is None:
-            return None
-        name = "reasoning_content" if is_thought else "content"
+    def learn(self, event: bytes, end: bytes) -> None:
+        """Know the next events like this one by their bytes, if it only continues a text."""
+        if self._head is None or not event.startswith(_DATA):
+            return
+        try:
+            (candidate,) = decode_text_event(event[len(_DATA) :]).candidates
+        except (ValueError, RecursionError):
+            return  # it has more than one text, or something else
+        choice = self._choices[candidate.index]
+        (part,) = candidate.content.parts
+        name = "reasoning_content" if part.thought else "content"
         frame = TextFrame.of(self._chunk(choice, {name: ""}, self._head))
-        if is_thought:
-            choice.thought = frame
-        else:
-            choice.text = frame
-        return frame
+        if frame is not None:
+            tail_at = event.rfind(_TAIL)
+            choice.is_thinking = part.thought
+            choice.run = TextRun.like(
+                event,
+                end,
+                name=b'"text"',
+                tail_at=tail_at if tail_at > 0 else len(event) - 1,
+                varying=_DIGITS,
+                chunk=frame,
+            )
 
     def finish(self) -> list[JsonObject]:
         """Chunks due after a complete stream: finish reasons, then usage.
@@ -197,15 +205,18 @@ class GoogleStream:
         return chunks
 
     def _take_usage(self, answer: JsonObject) -> None:
-        """Update the cumulative counts; a missing one keeps its value."""
+        self._read_tail()
         usage: JsonValue = answer.get("usageMetadata")
         if isinstance(usage, dict):
             self._keep_usage(usage)
 
+    def _read_tail(self) -> None:
+        tail, self._tail = self._tail, None
+        if tail is not None:
+            self._keep_usage(decode_tail(tail))
+
     def _keep_usage(self, usage: JsonObject) -> None:
-        if usage.keys() == self._usage_fields.keys():
-            self._usage_fields = usage
-            return
+        """Update the cumulative counts; a missing one keeps its value."""
         self._usage_fields |= {name: value for name, value in usage.items() if name in USAGE_FIELDS}
 
     def _take(self, candidate: JsonObject, head: chat_answer.AnswerHead) -> list[JsonObject]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
+
+import msgspec
 
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject
@@ -11,8 +12,7 @@ from nexus_core.types import JsonObject
 FinishReason: TypeAlias = Literal["stop", "length", "tool_calls", "content_filter", "function_call"]
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerHead:
+class AnswerHead(msgspec.Struct, frozen=True):
     """Id, time and model: once in a completion, repeated in every chunk of a stream."""
 
     id: str

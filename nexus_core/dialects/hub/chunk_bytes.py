@@ -8,6 +8,8 @@ from nexus_core.dialects.sse import encode_event
 from nexus_core.types import JsonObject
 
 _encode = msgspec.json.Encoder().encode
+_decode_text = msgspec.json.Decoder(str).decode
+_SPECIAL = bytes(range(32)) + b'"\\'  # in a text of JSON: what is escaped, or ends it
 
 
 def encode_chunk(chunk: JsonObject) -> bytes:
@@ -24,12 +26,13 @@ def encode_chunk(chunk: JsonObject) -> bytes:
 class TextFrame:
     """An encoded chunk without its text: what most chunks of a stream have in common."""
 
-    __slots__ = ("_after", "_before", "size")
+    __slots__ = ("_after", "_before", "_between")
 
     def __init__(self, before: bytes, after: bytes) -> None:
+        """`before` and `after`: with the quotation marks of the text."""
         self._before = before
         self._after = after
-        self.size = len(before) + len(after) + 2  # bytes, with the text's quotation marks
+        self._between = after + before
 
     @classmethod
     def of(cls, chunk: JsonObject) -> TextFrame | None:
@@ -41,8 +44,25 @@ class TextFrame:
             before, _, after = _encode(chunk).rpartition(b'""')
         except UnicodeError:
             return None
-        return cls(b"data: " + before, after + b"\n\n")
+        return cls(b"data: " + before + b'"', b'"' + after + b"\n\n")
 
-    def around(self, text: str) -> bytes:
-        """The chunk with this text, as `encode_chunk` has it; no lone surrogate is in it."""
-        return self._before + _encode(text) + self._after
+    def around(self, texts: list[bytes]) -> bytes:
+        """The chunks with these texts, which `rewrite_texts` gave, as `encode_chunk` has them."""
+        return self._before + self._between.join(texts) + self._after
+
+
+def rewrite_texts(texts: list[bytes]) -> tuple[list[bytes], int, int]:
+    """Write texts of JSON, without their quotation marks, as `encode_chunk` writes them.
+
+    Gives their bytes and characters, too.
+
+    Raises:
+        ValueError: one is no text of JSON, or holds a lone surrogate.
+    """
+    together = b" ".join(texts)
+    if together.translate(None, _SPECIAL) == together:
+        blanks = len(texts) - 1
+        return texts, len(together) - blanks, len(together.decode()) - blanks
+    strings = [_decode_text(b'"%b"' % text) for text in texts]
+    texts = [_encode(string)[1:-1] for string in strings]
+    return texts, sum(map(len, texts)), sum(map(len, strings))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.schema.keywords import VALUE
@@ -18,16 +19,15 @@ _MAX_DEPTH = 10_000
 _MAX_WRAPPED_CHARS = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True)
-class Arguments:
+class Arguments(msgspec.Struct, frozen=True):
     """Renamed keys and wrapping of one tool's arguments.
 
     Keys are renamed at every depth: no other key looks like those sent instead.
     """
 
     # The client's key to the provider's, and back.
-    sent: Mapping[str, str] = field(default_factory=dict[str, str])
-    given: Mapping[str, str] = field(default_factory=dict[str, str])
+    sent: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    given: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
     is_wrapped: bool = False  # they are no object, and stand in one
 
     @classmethod

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from nexus_core.dialects.tool_calls.arguments import Arguments, ArgumentStream
 
 
-@dataclass(frozen=True, slots=True)
-class CallMapping:
+class CallMapping(msgspec.Struct, frozen=True):
     """Mapping of an answer's tool calls to the client's tools: names and arguments."""
 
     # By the provider's name of a tool: the client's, and what becomes of the arguments.
-    names: Mapping[str, str] = field(default_factory=dict[str, str])
-    arguments: Mapping[str, Arguments] = field(default_factory=dict[str, Arguments])
+    names: Mapping[str, str] = msgspec.field(default_factory=dict[str, str])
+    arguments: Mapping[str, Arguments] = msgspec.field(default_factory=dict[str, Arguments])
 
     def name(self, sent: str) -> str:
         """The client's name of a tool."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from enum import Enum, auto
+
+import msgspec
+from msgspec.structs import replace
 
 from nexus_core.dialects.base import ErrorReport
 
@@ -23,8 +25,7 @@ class FailureKind(Enum):
     NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 
-@dataclass(frozen=True, slots=True)
-class Fault:
+class Fault(msgspec.Struct, frozen=True):
     """A classified error of a backend."""
 
     status: int  # stated, or what its words amount to

@@ -95,7 +95,7 @@ def _off(backend: BackendSnapshot, now: float) -> Cell:
         return "off (zone)", "dim"
     if backend.toggled_at is None:
         return "off in the configuration", "dim"
-    return f"by you at {clock(backend.toggled_at, seconds=False)}", "dim"
+    return f"switched off at {clock(backend.toggled_at, seconds=False)}", "dim"
 
 
 def _load(backend: BackendSnapshot) -> tuple[Cell, ...]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.api.admin.state import write_backend
 from nexus_core.control.commands import (
@@ -19,8 +19,14 @@ from nexus_core.control.commands import (
 )
 from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
-from nexus_core.observe.events import BackendChanged, BackendToggled, CaptureToggled, ZoneToggled
-from nexus_core.types import ModelDetails, PrivacyZone
+from nexus_core.observe.events import (
+    BackendChanged,
+    BackendToggled,
+    CaptureToggled,
+    OperatorActed,
+    ZoneToggled,
+)
+from nexus_core.types import Actor, ModelDetails, PrivacyZone, Via
 from tests.api.in_process import client
 
 
@@ -46,7 +52,7 @@ async def test_a_backend_is_switched_off_until_restart(
     assert answer.status_code == 200
     assert answer.json()["backend"]["enabled"] is False
     assert answer.json()["lasts"] == "until restart"
-    assert [type(event) for event in watched.drain()] == [BackendToggled]
+    assert [type(event) for event in watched.drain()] == [BackendToggled, OperatorActed]
 
 
 async def test_a_zone_is_switched_off_and_on(gateway: Gateway) -> None:
@@ -172,7 +178,8 @@ async def test_a_call_is_the_command_that_the_dashboard_gives(
 ) -> None:
     given: list[Command] = []
 
-    async def execute(wanted: Command) -> Outcome:
+    async def execute(wanted: Command, by: Actor) -> Outcome:
+        assert by == Actor(via=Via.API, address="127.0.0.1")
         given.append(wanted)
         return Outcome(message="done", lines=("one", "two"), data={"x": 1})
 
@@ -198,7 +205,7 @@ async def test_rank_and_capture_are_changed_and_told(gateway: Gateway) -> None:
     assert tier.json()["backend"]["tier"] == 4
     assert (state["backends"][0]["tier"], state["backends"][0]["priority"]) == (4, 7)
     assert (capture.json()["enabled"], state["capture"]) == (True, True)
-    events = seen.drain()
+    events = [event for event in seen.drain() if not isinstance(event, OperatorActed)]
     assert [type(event) for event in events] == [BackendChanged, BackendChanged, CaptureToggled]
     assert isinstance(events[1], BackendChanged)
     assert (events[1].tier, events[1].priority) == (4, 7)

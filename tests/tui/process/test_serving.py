@@ -16,6 +16,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.app import NexusApp
 from nexus_tui.process.serving import ServerTask
 from nexus_tui.sources.local import LocalSource
+from tests.operators import OPERATOR
 from tests.tui.screen import screen_text
 from tests.waiting import until
 
@@ -92,8 +93,10 @@ async def test_a_server_that_died_serves_again_and_keeps_its_zone_cut(
             await pilot.press("!")
             await until(lambda: "OPEN ZONE CUT" in screen_text(app))
             server.gateway.live.add_backend(FOUND)
-            await server.gateway.operator.execute(SwitchBackend(backend="found", enabled=False))
-            await server.gateway.operator.execute(SetTier(backend="cloud", tier=4))
+            await server.gateway.operator.execute(
+                SwitchBackend(backend="found", enabled=False), OPERATOR
+            )
+            await server.gateway.operator.execute(SetTier(backend="cloud", tier=4), OPERATOR)
             ready.clear()
             death.now.set()
             await until(lambda: "SERVER STOPPED: OSError" in screen_text(app))

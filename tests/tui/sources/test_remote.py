@@ -7,12 +7,12 @@ import gc
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core import __version__
 from nexus_core.api.admin.state import read_state as tell_state
@@ -40,6 +40,7 @@ from nexus_tui.sources.remote import RemoteSource
 from nexus_tui.sources.remote_http import RemoteError
 from nexus_tui.sources.remote_state import read_state
 from tests.money.ledger_rows import row
+from tests.operators import OPERATOR
 from tests.running import served
 from tests.waiting import until
 
@@ -128,7 +129,7 @@ async def test_everything_that_a_screen_draws_is_told() -> None:
         assert (source.is_capturing, source.is_demo, source.notice) == (False, False, None)
 
         gateway.registry.release("a")
-        await gateway.operator.execute(CaptureBodies(enabled=True))
+        await gateway.operator.execute(CaptureBodies(enabled=True), OPERATOR)
         await until(lambda: source.is_capturing and source.backends()[0].in_flight == 0)
 
 

@@ -23,7 +23,7 @@ from nexus_core.dialects.request import Demand
 from nexus_core.errors import BackendNotFoundError, NexusError, PermissionDeniedError
 from nexus_core.routing.explain import Question
 from nexus_core.routing.requirements import RoutingHints
-from nexus_core.types import Capability, PrivacyZone
+from nexus_core.types import Actor, Capability, PrivacyZone, Via
 from nexus_tui.sources.remote_calls import HttpCall
 from nexus_tui.sources.remote_http import RefusedError
 from tests.tui.sources.test_remote import linked, make_gateway
@@ -60,10 +60,12 @@ async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
 ) -> None:
     gateway = make_gateway()
     given: list[Command] = []
+    actors: list[Actor] = []
     outcome = Outcome(message="done", lines=("one",), data={"x": [1]})
 
-    async def execute(wanted: Command) -> Outcome:
+    async def execute(wanted: Command, by: Actor) -> Outcome:
         given.append(wanted)
+        actors.append(by)
         return outcome
 
     monkeypatch.setattr(gateway.operator, "execute", execute)
@@ -71,6 +73,7 @@ async def test_a_command_arrives_as_it_was_given_and_its_outcome_comes_back(
         assert await source.command(command) == outcome
 
     assert given == [command]
+    assert actors == [Actor(via=Via.ATTACHED, address="127.0.0.1", session=source.session)]
 
 
 async def test_a_refusal_is_told_in_the_servers_words() -> None:

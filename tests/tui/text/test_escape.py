@@ -82,7 +82,7 @@ async def test_hostile_names_are_text_in_every_dialog_and_tab(name: str) -> None
         for keys in (
             ("x",),
             ("escape", "r"),
-            ("escape", "y", "j"),
+            ("escape", "y", "d"),
             ("escape", "6"),
             ("4",),
             ("3",),

@@ -5,8 +5,8 @@ from types import MappingProxyType
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.routing.switch_impact import Hit, hits, is_last_of_zone, lost
 from nexus_core.types import HealthStatus, PrivacyZone
-from nexus_tui.view.switch_impact import Hit, hits, is_last_of_zone, lost
 
 
 def make(name: str, *models: str, enabled: bool = True, is_well: bool = True) -> BackendSnapshot:

@@ -1,0 +1,1 @@
+"""Widgets of what happened: log lines, and what operators did."""

@@ -1,0 +1,125 @@
+"""Events that are alike are translated together: as each by itself, or not at all."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from nexus_core.dialects.hub.answer import AnswerHead, chunk
+from nexus_core.dialects.hub.chunk_bytes import TextFrame, encode_chunk
+from nexus_core.dialects.hub.text_run import TextRun
+
+HEAD = AnswerHead("id", "m", 7)
+END = b"\r\n\r\n"
+TAIL = b'"counts"'
+TEXTS = (
+    st.sampled_from(["", "a", '"}', "\\", "\n", "\x7f\u2028", "é 🦊", '"text": "b"']) | st.text()
+)
+
+
+def event(text: str, count: int = 3, *, is_ascii: bool = False, **more: Any) -> bytes:
+    fields = {"type": "t", "text": text, "n": 1, "counts": {"a": count, "b": [count]}, **more}
+    return b"data: " + json.dumps(fields, ensure_ascii=is_ascii).encode("utf-8", "replace")
+
+
+def run_like(event: bytes) -> TextRun | None:
+    frame = TextFrame.of(chunk(HEAD, {"content": ""}))
+    assert frame is not None
+    return TextRun.like(
+        event,
+        END,
+        name=b'"text"',
+        tail_at=event.find(TAIL),
+        varying=b"0123456789",
+        chunk=frame,
+    )
+
+
+def together(*events: bytes) -> bytes:
+    return b"".join(event + END for event in events)
+
+
+def made_of(*texts: str) -> bytes:
+    return b"".join(encode_chunk(chunk(HEAD, {"content": text})) for text in texts if text)
+
+
+@given(
+    said=st.lists(st.tuples(TEXTS, st.integers(0, 10**30)), min_size=1, max_size=6),
+    is_ascii=st.booleans(),
+)
+def test_alike_events_become_the_chunks_of_their_texts(
+    said: list[tuple[str, int]], is_ascii: bool
+) -> None:
+    said = [(text.encode("utf-8", "replace").decode(), count) for text, count in said]
+    run = run_like(event("a", 10))
+    assert run is not None
+
+    found = run.translate(together(*(event(*one, is_ascii=is_ascii) for one in said)))
+
+    assert found is not None
+    chunks, text_bytes, characters, tails = found
+    texts = [text for text, _ in said]
+    assert chunks == made_of(*texts)
+    assert characters == sum(map(len, texts))
+    assert text_bytes == sum(len(made_of(text)) - len(made_of("x")) + 1 for text in texts if text)
+    assert [json.loads(line)["counts"]["a"] for line in tails.split(b"\n")] == [
+        count for _, count in said
+    ]
+
+
+OTHERS = [
+    pytest.param(event("b", more=1), id="one field more"),
+    pytest.param(event("b").replace(b"counts", b"count"), id="another field"),
+    pytest.param(event("b").replace(b'"n": 1', b'"n": 2'), id="another value"),
+    pytest.param(event("b").replace(b'"a": 3', b'"a": 3.5'), id="no whole number"),
+    pytest.param(event("b").replace(b'"b"', b'b"'), id="no JSON"),
+    pytest.param(event("b").replace(b'"b"', b'"b\x01"'), id="a control character"),
+    pytest.param(event("b").replace(b'"b"', b'"\\x"'), id="no escape of JSON"),
+    pytest.param(event("b").replace(b'"b"', b'"b\\"'), id="a text without end"),
+    pytest.param(event("b").replace(b'"b"', b'"\\ud83d"'), id="half a character"),
+    pytest.param(event("b").replace(b'"b"', b'"\xc3"'), id="no UTF-8"),
+    pytest.param(event("b").replace(b'"b"', b'"b", "text": "c"'), id="two texts"),
+    pytest.param(event("b").replace(b"data: ", b"data:"), id="written otherwise"),
+    pytest.param(event("b") + b"\r\n: comment", id="a comment behind it"),
+    pytest.param(b": comment", id="a comment"),
+    pytest.param(b"", id="a blank line"),
+]
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_anything_else_among_them_is_left_to_others(other: bytes) -> None:
+    one = event("a")
+    run = run_like(one)
+    assert run is not None
+
+    assert run.translate(together(one, one)) is not None
+    for events in ([other], [other, one], [one, other], [one, other, one]):
+        assert run.translate(together(*events)) is None
+    assert run.translate(together(one) + (other or b"\n")) is None
+    assert run.translate(together(one)[:-1]) is None
+
+
+def test_two_halves_of_a_character_are_not_one() -> None:
+    one, other = (event("b").replace(b'"b"', b'"' + half + b'"') for half in (b"\xc3", b"\xa9"))
+    run = run_like(event("a"))
+    assert run is not None
+
+    assert run.translate(together(one, other)) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        pytest.param(event("a", more={"text": "b"}), id="two texts"),
+        pytest.param(event("a").replace(b'"text": "a"', b'"t\\u0065xt": "a"'), id="no name"),
+        pytest.param(event("a").replace(b'"n"', b'"\\n"'), id="escapes around the text"),
+        pytest.param(event("a").replace(b'"a"', b"5"), id="no text"),
+    ],
+)
+def test_an_event_whose_parts_are_not_plain_begins_no_run(odd: bytes) -> None:
+    assert run_like(event("a")) is not None
+    assert run_like(odd) is None
