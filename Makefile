@@ -4,24 +4,41 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+RUNNABLE := $(VENV)/.runnable
 SOURCES := nexus_core nexus_tui tests benchmarks screenshots
+
+NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Nexus needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 
 .PHONY: demo test setup lint types layers unit format lock screenshots bench bench-parts clean
 
-demo: $(READY)
-	$(BIN)/nexus --demo
+# Installs what Nexus needs to run, and nothing of what development needs; offline from then on.
+demo: $(RUNNABLE)
+	@$(BIN)/nexus --demo
 
 test: lint types layers unit
 
 setup: $(READY)
 
-$(READY): requirements/dev.lock pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-	  { echo "Nexus needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+# Whoever set up everything already has it.
+$(RUNNABLE): requirements/run.lock pyproject.toml
+	@$(NEW_ENOUGH)
+	@echo "1/3 making $(VENV)"
+	@$(PYTHON) -m venv $(VENV)
+	@echo "2/3 installing $$(grep -c '^[a-z].*==' requirements/run.lock) packages (about a minute, only this time)"
+	@$(PIP) install --require-hashes -r requirements/run.lock
+	@echo "3/3 installing Nexus"
+	@$(PIP) install --no-deps --no-build-isolation -e .
 	@touch $@
+
+$(READY): requirements/dev.lock pyproject.toml
+	@$(NEW_ENOUGH)
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) install --require-hashes -r requirements/dev.lock
+	$(PIP) install --no-deps --no-build-isolation -e .
+	@touch $@ $(RUNNABLE)
 
 lint: $(READY)
 	$(BIN)/ruff format --check $(SOURCES)
@@ -44,12 +61,16 @@ format: $(READY)
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-# Resolves anew for every supported Python and platform; commit the result.
+# Resolves anew for every supported Python and platform; commit both results.
 lock: $(READY)
 	$(BIN)/python -m pip install --quiet uv
 	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --upgrade \
 	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --extra dev pyproject.toml -o requirements/dev.lock
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --constraints requirements/dev.lock --group pyproject.toml:build \
+	  pyproject.toml -o requirements/run.lock
 
 screenshots: $(READY)
 	$(BIN)/python screenshots/make.py

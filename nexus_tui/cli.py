@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
     from nexus_tui.process.log_handlers import FORMATS
-    from nexus_tui.view.log_filter import LEVELS
+    from nexus_tui.view.log_levels import LEVELS
 
     def chosen(name: str, choices: tuple[str, ...], default: str) -> str:
         option = getattr(options, name)
@@ -171,8 +171,12 @@ def _config(
     if options.config or not options.demo:
         config = load(options, environ)
     else:
-        # The demo has backends of its own: only a file that is named is read for it.
+        # The demo has backends of its own: only a file that is named is read for it, but for the
+        # looks of the dashboard.
+        from nexus_tui.process.demo_look import with_own_look
+
         config = load_config(None, environ, Overrides(options.host, options.port))
+        config = with_own_look(config, environ, Path.cwd())
     require_known_keys(config)
     return config
 

@@ -371,7 +371,7 @@ def _read(path: Path | None) -> _Document:
         line = error.object.count(b"\n", 0, error.start) + 1
         raise ConfigError([f"{path}:{line}: is not UTF-8 text"]) from None
     except tomli.TOMLDecodeError as error:
-        problem = syntax_problem(path, text, error.lineno, error.colno, error.msg)
+        problem = syntax_problem(path, text, error.pos, error.msg)
         raise ConfigError([problem]) from None
     except RecursionError:
         raise ConfigError([f"{path}: lists or tables are nested too deeply"]) from None

@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 
 from nexus_core.config.schema import Config, KeyPath, may_be_a_key
+from nexus_core.config.toml_faults import fault_of
 from nexus_core.config.toml_lines import Place, Span, places
 from nexus_core.config.wording import shown_path, written_out
 from nexus_core.errors import ConfigError, ConfigProblem
@@ -76,8 +77,14 @@ class Problems:
             raise ConfigError(problems)
 
 
-def syntax_problem(path: Path, text: str, line: int, column: int, message: str) -> ConfigProblem:
-    """Problem of invalid TOML; only words of the format are shown, no values."""
+def syntax_problem(path: Path, text: str, at: int, message: str) -> ConfigProblem:
+    """Problem of invalid TOML; only words of the format are shown, no values.
+
+    Args:
+        at: the offset at which the parser stopped.
+        message: the parser's.
+    """
+    line, column, message = fault_of(text, at, message, _known_words())
     located = f"{path}:{line}:{column}: {message}"
     lines = text.split("\n")
     source = lines[line - 1] if line <= len(lines) else ""

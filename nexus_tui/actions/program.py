@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.control.commands import ClearCooldown, ReloadConfig
-from nexus_core.errors import ConfigError, NexusError
+from nexus_core.errors import ConfigError, InvalidRequestError
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.actions.found import add_found
@@ -20,6 +20,8 @@ from nexus_tui.widgets.chrome import TABS
 # The places of tabs, whose actions the palette offers from everywhere.
 _TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
 
+
+_REJECTED = "Config file rejected; nothing changed"
 
 # What becomes of the server: it serves on, stops once its requests have finished, or ends them.
 How: TypeAlias = Literal["leave", "quit", "cut"]
@@ -106,14 +108,14 @@ class ProgramActions:
         try:
             plan = await context.source.command(ReloadConfig(only_plan=True))
         except ConfigError as error:
-            await context.ask(notice("Config file rejected; nothing changed", error.lines))
+            await context.ask(notice(_REJECTED, error.lines))
             return
-        except NexusError as error:
+        except InvalidRequestError as error:
             lines = error.message.split("\n")
-            if len(lines) == 1:
-                context.notice(escaped(error.message))
+            if len(lines) == 1 and context.source.config.path is None:
+                context.notice(escaped(error.message))  # there is no file
             else:
-                await context.ask(notice("Nothing changed", lines))
+                await context.ask(notice(_REJECTED, lines))
             return
         if not plan.lines:
             await self._end_cooldowns()

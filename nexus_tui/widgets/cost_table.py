@@ -11,10 +11,13 @@ from nexus_core.money.report import CostReport, CostRow, Grouping
 from nexus_core.types import NANO
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.view.filter.costs import COSTS
+from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.order import Sorting, Way
 from nexus_tui.widgets.base.bars import gauge, spark
 from nexus_tui.widgets.base.columns import Column, Layout, layout
+from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
 from nexus_tui.widgets.base.sortable import SortableList
 
@@ -62,8 +65,15 @@ class CostTable(SortableList):
         self._frames = frames
         self._by: Grouping = GROUPINGS[0]
         self._sorting = Sorting(_WAYS, usual=_BY_COST)
-        self._rows: list[CostRow] = []
+        self._rows: Sequence[CostRow] = []
+        self._all: Sequence[CostRow] = []  # whatever the filter
         self._at: tuple[str | None, str | None] | None = None  # the row under the cursor
+        self.typed = OwnFilter(
+            "costs", "words  cost:>1  requests:>100  unpriced", COSTS, {"name": self._names}
+        )
+
+    def _names(self) -> list[str]:
+        return [row.name or "" for row in self._all]
 
     def turn(self, steps: int) -> None:
         """Group by the next of model, backend and key."""
@@ -90,11 +100,12 @@ class CostTable(SortableList):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         costs = self._frames.current.costs
         if costs is None:
-            self._rows = []
+            self._rows = self._all = []
             problem = self._frames.current.costs_problem
             text = _NOT_YET if problem is None else f"No costs: {escaped(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
-        self._rows = self._sorting.top_first(costs.rows(self._by))
+        self._all = self._sorting.top_first(costs.rows(self._by))
+        self._rows = self.typed.of(self._all)
         self.locate()
         return super().lines(width, height)
 
@@ -109,9 +120,7 @@ class CostTable(SortableList):
         for by in GROUPINGS:
             tabs += [(f" by {by} ", "tab" if by == self._by else "dim"), (" ", "text")]
         return [
-            rule(
-                width, "Costs", "this month in US dollars, UTC", f"sorted by {self._sorting.words}"
-            ),
+            self._title(width),
             _spent(costs, width),
             _today(costs, width),
             self._trouble(costs, width),
@@ -119,6 +128,16 @@ class CostTable(SortableList):
             tuple(tabs),
             self.titles(width),
         ]
+
+    def _title(self, width: int) -> Line:
+        return rule(
+            width,
+            "Costs",
+            "this month in US dollars, UTC",
+            f"sorted by {self._sorting.words}",
+            *filter_parts(self.typed.current, len(self._rows), len(self._all)),
+            warning=filter_problem(self.typed.current),
+        )
 
     def _trouble(self, costs: CostReport, width: int) -> Line:
         """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
@@ -135,6 +154,8 @@ class CostTable(SortableList):
         return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
 
     def empty(self, width: int) -> Sequence[Line]:
+        if self._all:
+            return nothing_matches(self.typed.current)
         return [((" No recorded requests this month.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:

@@ -7,9 +7,12 @@ from collections.abc import Sequence
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import count
+from nexus_tui.view.filter.filtered import Filtered
+from nexus_tui.view.filter.requests import REQUESTS
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.order import Sorting
 from nexus_tui.widgets.base.columns import Layout
+from nexus_tui.widgets.base.filter_lines import filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.cells.requests import LEAD, RequestColumns, request_line
@@ -39,6 +42,14 @@ class RequestList(SortableList):
         self._columns = RequestColumns(own_columns)
         self._seq = -1  # of the row under the cursor
         self._drawn: dict[tuple[int, int, int, bool], Line] = {}
+        self.filtered = Filtered(
+            kind="requests",
+            example="words  status:5xx  key:laptop  slow:>2s  last:10m  cut or left  !zone:open",
+            language=REQUESTS,
+            current=lambda: view.filter,
+            set=view.set_filter,
+            names=lambda: view.known_names,
+        )
 
     @property
     def selected(self) -> RequestRecord | None:
@@ -100,7 +111,7 @@ class RequestList(SortableList):
             self.cursor = index
 
     def head(self, width: int) -> Sequence[Line]:
-        problem = escaped(self._view.filter.problem or "")
+        problem = filter_problem(self._view.filter)
         return [rule(width, self._title, *self._states(), warning=problem), self.titles(width)]
 
     def _states(self) -> list[str]:
@@ -123,11 +134,8 @@ class RequestList(SortableList):
         return states
 
     def empty(self, width: int) -> Sequence[Line]:
-        found = self._view.filter
-        if told := found.problem or (found.hint if self._view.kept else None):
-            return [(), ((f"  {escaped(told)}", "warn"),)]
-        if self._view.kept:
-            return [(), (("  Nothing matches. ", "dim"), ("esc", "key"), (" shows all", "dim"))]
+        if self._view.kept or self._view.filter.problem:
+            return nothing_matches(self._view.filter)
         return [(), (("  No request yet.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:

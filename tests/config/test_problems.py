@@ -125,7 +125,7 @@ def test_a_long_line_is_cut_and_keeps_its_caret(tmp_path: Path) -> None:
         ("[auth]\nadmin_key_env = hunter2", ("  admin_key_env = …", "                  ^")),
         ("[auth]\nadmin_key = hunter2", ("  admin_key = …", "              ^")),
         ("[auth]\nadmin_key = 4711 4711", ("  admin_key = …", "              ^")),
-        ('[server]\nhost = """\nhunter2', ()),
+        ('[server]\nhost = """\nhunter2', ("  host = …", "         ^")),
         ("[auth]\napi_keys = [\nhunter2", ()),
         ("[server]\nhunter2 = = 1", ()),
     ],

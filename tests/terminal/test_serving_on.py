@@ -315,6 +315,20 @@ def test_a_screen_that_was_left_gives_the_terminal_back(start: Start) -> None:
     expect_the_end(terminal)
 
 
+def test_the_demo_takes_the_looks_and_answers_of_the_file(start: Start) -> None:
+    terminal = start('[tui]\nquit = "leave"\nascii = true\n', "--demo", "--port", "0")
+    shown = terminal.read_until_it_shows(b"-- Live --")
+
+    terminal.type(b"q")
+
+    port = port_in(terminal.read_until_it_shows(b"nexus attach http://127.0.0.1:"))
+    assert "──".encode() not in shown
+    assert answers(port)
+    terminal.process.send_signal(signal.SIGTERM)
+    terminal.read_to_the_end()
+    expect_the_end(terminal)
+
+
 def test_after_leaving_a_closed_terminal_is_the_end_as_before(start: Start) -> None:
     terminal = start('[tui]\nquit = "leave"\n', "--port", "0")
     terminal.read_until_it_shows(READY)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -294,6 +295,25 @@ async def test_a_refused_file_shows_every_problem(error: Exception) -> None:
     assert source.startswith(EXCERPT[0])
     assert caret.startswith(EXCERPT[1])
     assert second.startswith("nexus.toml:9: b: too")
+
+
+@pytest.mark.parametrize("path", [Path("/etc/nexus.toml"), None])
+async def test_a_fault_of_one_line_stays_until_it_is_closed(path: Path | None) -> None:
+    stage = make_stage()
+    stage.gateway.config = stage.gateway.config.model_copy(update={"path": path})
+
+    def refuse(_: Command) -> Outcome:
+        raise InvalidRequestError("nexus.toml:50:1: no closing ]")
+
+    answer(stage, refuse)
+    app = make_app(stage)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        shown = await press(pilot, "ctrl+r")
+        in_a_dialog = len(app.screen_stack) > 1
+
+    assert "nexus.toml:50:1: no closing ]" in shown
+    assert in_a_dialog is (path is not None)
 
 
 async def test_a_failed_command_leaves_nothing_pending() -> None:
