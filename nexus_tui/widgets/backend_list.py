@@ -46,9 +46,11 @@ class BackendPanel(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         frame = self._frames.current
-        title = rule(width, "Backends", f"{len(frame.usable)} of {frame.total} usable")
+        usable = f"{len(frame.usable)} of {frame.total} usable"
         if not self.is_wide:
+            title = rule(width, "Backends", usable, f"first byte p50 {frame.window.shown}")
             return [title, *_folded(_pairs(frame, width), height - 1)]
+        title = rule(width, "Backends", usable, frame.window.shown)
         columns = layout(PANEL, width)
         rows = self._rows.draw(frame.backends, frame, columns)
         rows += [unusable_row(backend, columns) for backend in frame.config.unusable]
@@ -79,7 +81,7 @@ def _short(backend: BackendView, width: int) -> Line:
         note, style = f"{len(backend.cooling)} cooling", "warn"
     limit = NOTHING if snapshot.max_concurrent is None else str(snapshot.max_concurrent)
     tier = "" if snapshot.tier is None else str(snapshot.tier)
-    latency = duration(snapshot.latency_ms)
+    latency = duration(backend.recent.first_byte.percentile(0.5))
     return (
         (f" {glyph[0]} ", style),
         (fit(escaped(snapshot.name), width - 24), "text" if backend.is_usable else "dim"),
@@ -111,9 +113,9 @@ _WAYS: dict[str, Way[BackendView]] = {
     "priority": Way("p", lambda one: one.snapshot.priority),
     "load": Way("l", lambda one: one.snapshot.in_flight),
     "models": Way("m", lambda one: len(one.snapshot.models)),
-    "p50": Way("5", lambda one: one.stats.first_byte.percentile(0.5)),
-    "err": Way("e", lambda one: failed_share(one.stats)),
-    "cost": Way("o", lambda one: one.stats.cost_nano_usd or None),
+    "p50": Way("5", lambda one: one.recent.first_byte.percentile(0.5)),
+    "err": Way("e", lambda one: failed_share(one.recent)),
+    "cost": Way("o", lambda one: one.recent.cost_nano_usd or None),
     "probe": Way("r", lambda one: one.snapshot.probed_at),
     "fails": Way("f", lambda one: one.snapshot.consecutive_failures),
     "since": Way("i", lambda one: one.snapshot.health_since),
@@ -210,6 +212,7 @@ class BackendTable(SortableList):
             width,
             "Backends",
             f"{len(frame.usable)} of {frame.total} usable",
+            frame.window.shown,
             "on/off lasts until restart",
             *self.sorted_by(),
             *filter_parts(self.typed.current, self.row_count(), frame.total),
