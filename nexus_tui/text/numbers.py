@@ -156,3 +156,8 @@ def uptime(seconds: float) -> str:
     days, rest = divmod(minutes, 24 * 60)
     text = f"{rest // 60:02}:{rest % 60:02}"
     return f"{days}d {text}" if days else text
+
+
+def short_id(request_id: str) -> str:
+    """The end of an id, which differs where its beginning may not."""
+    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]

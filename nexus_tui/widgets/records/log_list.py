@@ -1,9 +1,10 @@
-"""Log list: newest line at the bottom, by level and filter."""
+"""Log list: newest line at the bottom, by level and filter, notices among them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from heapq import merge
 
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.text.escape import escaped
@@ -12,8 +13,16 @@ from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
-_STYLES = {"debug": "dim", "info": "text", "warning": "warn", "error": "bad", "critical": "bad"}
-_WIDE = 100
+_STYLES = {
+    "notice": "title",
+    "debug": "dim",
+    "info": "text",
+    "warning": "warn",
+    "error": "bad",
+    "critical": "bad",
+}
+_WIDE = 160  # columns from which there is room for the logger
+_LOGGER = 24
 
 
 class LogList(RowList):
@@ -21,12 +30,13 @@ class LogList(RowList):
 
     head_lines = 1
 
-    def __init__(self, ring: LogRing) -> None:
+    def __init__(self, ring: LogRing, notices: LogRing) -> None:
         super().__init__(id="log-list")
         self._ring = ring
+        self._notices = notices
         self._wanted = LogFilter()
         self._shown: list[LogLine] = []
-        self._seen = (-1, self._wanted)  # what `_shown` was made of
+        self._seen = (-1, -1, self._wanted)  # what `_shown` was made of
         self._at: LogLine | None = None  # the line under the cursor
         self.following = True
 
@@ -64,14 +74,19 @@ class LogList(RowList):
         return super().lines(width, height)
 
     def locate(self) -> None:
-        state = (self._ring.last, self._wanted)
+        state = (self._ring.last, self._notices.last, self._wanted)
         if state != self._seen:
             self._seen = state
-            self._shown = [line for _, line in self._ring.after(0) if self._shows(line)]
+            self._shown = list(filter(self._shows, self._all()))
         if self.following or self._at is None:
             self.cursor = max(0, len(self._shown) - 1)
         elif self.selected is not self._at and self._at in self._shown:
             self.cursor = self._shown.index(self._at)
+
+    def _all(self) -> Iterator[LogLine]:
+        """Each of the two in its own order, by the time."""
+        rings = [[line for _, line in ring.after(0)] for ring in (self._ring, self._notices)]
+        return merge(*rings, key=lambda line: line.at)
 
     def _shows(self, line: LogLine) -> bool:
         return self._wanted.matches(line.level, line.logger, line.text)
@@ -82,21 +97,33 @@ class LogList(RowList):
             states.append(f"{self._wanted.level} and above")
         if self._wanted.words:
             states.append(f"filter: {escaped(self.filter)}")
-        if len(self._shown) < len(self._ring):
-            states.append(f"{count(len(self._shown))} of {count(len(self._ring))}")
+        total = len(self._ring) + len(self._notices)
+        if len(self._shown) < total:
+            states.append(f"{count(len(self._shown))} of {count(total)}")
         return [rule(width, "Logs", *states)]
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [(), (("  No line." if not len(self._ring) else "  Nothing matches.", "dim"),)]
+        return [
+            (),
+            (
+                (
+                    "  No line."
+                    if not (len(self._ring) or len(self._notices))
+                    else "  Nothing matches.",
+                    "dim",
+                ),
+            ),
+        ]
 
     def row(self, index: int, width: int) -> Line:
         line = self._shown[index]
         style = _STYLES.get(line.level, "text")
-        logger = f"{fit(line.logger, 24)} " if width >= _WIDE else ""
-        used = 20 + len(logger)
+        logger = ""
+        if width >= _WIDE:
+            logger = f"  {fit(line.logger.removeprefix('nexus_core.'), _LOGGER)}"
         return (
             (f" {clock(line.at)} ", "dim"),
             (f"{line.level:<8} ", style),
+            (fit(line.text, width - 19 - len(logger)), style),
             (logger, "dim"),
-            (fit(line.text, width - used + 1), style),
         )
