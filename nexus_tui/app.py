@@ -338,5 +338,6 @@ class NexusApp(App[None], inherit_bindings=False):
         self.paint_soon()
 
     @on(FilterEntry.Done)
-    def _filter_done(self) -> None:
+    def _filter_done(self, message: FilterEntry.Done) -> None:
+        self._filtering.done(message.text)
         self.paint_soon()

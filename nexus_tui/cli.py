@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: list[str]) -> Launch:
     from nexus_tui.process.log_handlers import FORMATS
-    from nexus_tui.view.log_filter import LEVELS
+    from nexus_tui.view.log_levels import LEVELS
 
     def chosen(name: str, choices: tuple[str, ...], default: str) -> str:
         option = getattr(options, name)

@@ -1,37 +1,56 @@
-"""Filter actions: edit the filter, apply it, and leave entry, detail or filter by esc."""
+"""Filter actions: edit the filter of the list that is shown, and leave entry, detail or filter."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
+from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.filter_entry import FilterEntry
+
+_KEPT = 10  # filters of each kind of list, until Nexus ends
 
 
 class FilterActions:
-    """Filter actions; the request lists share one filter, the log has its own."""
+    """Filter actions; the two request lists share one filter, each other tab has its own."""
 
     def __init__(self, context: AppContext, tabs: Tabs, entry: FilterEntry) -> None:
         self._context = context
         self._requests = tabs.requests
-        self._logs = tabs.logs
         self._entry = entry
+        self._history: defaultdict[str, list[str]] = defaultdict(list)  # oldest first
 
     def handlers(self) -> Handlers:
         return {"filter": self._open, "back": self._back}
 
     def apply(self, text: str) -> None:
         """Apply a filter to the list of the current tab."""
-        if self._context.tab is self._logs:
-            self._logs.list.set_filter(text)
-        else:
-            self._context.view.set_filter(text)
+        if (filtered := self._context.tab.filtered) is not None:
+            filtered.set(text)
+            told, is_warning = filtered.told()
+            self._entry.tell(told, is_warning=is_warning)
+
+    def done(self, text: str) -> None:
+        """Keep a filter that was entered, to come back to it."""
+        filtered = self._context.tab.filtered
+        if filtered is None:
+            return
+        if text := text.strip():
+            history = self._history[filtered.kind]
+            self._history[filtered.kind] = [*(one for one in history if one != text), text][-_KEPT:]
+        if (hint := filtered.current().hint) is not None:
+            self._context.notice(escaped(hint))
 
     def _open(self) -> None:
-        if not self._context.tab.filter_example:
-            self._context.show_tab("requests")
         tab = self._context.tab
+        filtered = tab.filtered
+        if filtered is None:
+            self._context.notice("there is no list to filter on this tab")
+            return
         tab.close()
-        text = self._logs.list.filter if tab is self._logs else self._context.view.filter.text
-        self._entry.open(text, tab.filter_example)
+        text, history = filtered.current().text, self._history[filtered.kind]
+        self._entry.open(text, filtered.example, history, filtered.completed)
+        self._entry.tell("")
 
     def _back(self) -> None:
         tab = self._context.tab
@@ -41,6 +60,7 @@ class FilterActions:
         elif tab.close():
             if tab is self._requests:
                 self._context.show_tab(self._requests.origin)
-        elif tab.filter_example:
+        elif tab.filtered is not None:
             self.apply("")
-            self._context.view.set_errors_only(False)
+            if tab.filtered.kind == "requests":
+                self._context.view.set_errors_only(False)

@@ -6,10 +6,11 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from nexus_core.observe.log_ring import LogLine
 from nexus_tui.commands.client import understood
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view
-from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view, both
+from nexus_tui.view.log_levels import LEVELS
 
 _DEFAULT_LIMIT = 50
 _MAX_LIMIT = 2000  # as many are kept
@@ -28,7 +29,23 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         help="start with the last N lines",
     )
     add("--level", choices=LEVELS, default=LEVELS[0], help="minimum level")
-    add("--filter", default="", metavar="TEXT", help="words to match; ! before a word excludes it")
+    add(
+        "words",
+        nargs="*",
+        type=_filter,
+        metavar="FILTER",
+        help="show only what matches: words of the logger and the text, level:warning, "
+        "logger:ledger, id:79f1, last:5m; or, ! and parentheses; docs/filter.md has the table",
+    )
+    add("--filter", type=_filter, default="", metavar="TEXT", help="the same")
+
+
+def _filter(text: str) -> str:
+    from nexus_tui.view.log_filter import parse_log_filter
+
+    if (problem := parse_log_filter(text).problem) is not None:
+        raise argparse.ArgumentTypeError(problem)
+    return text
 
 
 def _limit(text: str) -> int:
@@ -45,22 +62,24 @@ class _Reader:
 
     def read(self, asked: Asked) -> Any:
         """The answer with those lines only that match; None where a later one holds no line."""
+        from nexus_tui.view.log_filter import LogFilter, parse_log_filter
+
         options, is_first = asked.options, self._last is None
-        wanted = LogFilter(options.level, words_of(options.filter))
+        wanted = LogFilter(options.level, parse_log_filter(both(options.words, options.filter)))
         is_all = wanted == LogFilter() and is_first
         asked_for = options.limit if is_all else _MAX_LIMIT
         after = {} if self._last is None else {"after": self._last}
         content = asked.get("/nexus/logs", limit=asked_for, **after)
         with understood():
-            found = [
-                line
-                for line in content["lines"]
-                if wanted.matches(str(line["level"]), str(line["logger"]), str(line["text"]))
-            ]
+            found = [line for line in content["lines"] if wanted.matches(_line(line))]
             self._last = str(content["last"])
         if not (is_first or found or content.get("skipped")):
             return None
         return {**content, "lines": found[-options.limit :] if is_first else found}
+
+
+def _line(told: Any) -> LogLine:
+    return LogLine(float(told["at"]), str(told["level"]), str(told["logger"]), str(told["text"]))
 
 
 def lines(content: Any, asked: Asked) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from nexus_core.types import PrivacyZone, RouteReason, is_object
 from nexus_tui.commands.client import NoAnswerError, understood
 from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view, table
+from nexus_tui.commands.text_view import Asked, TextView, add_text_view, both, table
 from nexus_tui.process.streams import say
 
 _DEFAULT_LIMIT = 50
@@ -117,8 +117,7 @@ def _read(asked: Asked) -> Any:
     Raises:
         NoAnswerError: nothing matches, as the filter names something that there is not.
     """
-    words, more = " ".join(asked.options.words), asked.options.filter
-    text = f"({words}) ({more})" if words and more else words or more
+    text = both(asked.options.words, asked.options.filter)
     limit = asked.options.limit
     content = asked.get("/nexus/requests", limit=_MAX_LIMIT if text else limit)
     with understood():

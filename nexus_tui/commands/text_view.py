@@ -95,6 +95,12 @@ def _block(view: TextView, asked: Asked) -> list[str]:
         return list(view.lines(visible_json(content), asked))
 
 
+def both(words: Sequence[str], more: str) -> str:
+    """One filter of the words of a command and its option: what matches each of them."""
+    text = " ".join(words)
+    return f"({text}) ({more})" if text and more else text or more
+
+
 # Writing ------------------------------------------------------------------------------------------
 
 

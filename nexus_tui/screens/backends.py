@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import BACKENDS, Troubles
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
@@ -32,6 +33,10 @@ class BackendsTab(Tab):
 
     def on_mount(self) -> None:
         self.detail.display = False
+
+    @property
+    def filtered(self) -> Filtered:
+        return self.table.typed.filtered
 
     @property
     def place(self) -> Place:

@@ -6,6 +6,7 @@ from textual.app import ComposeResult
 
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import KPI
 from nexus_tui.widgets.base.lines import LineWidget
@@ -21,6 +22,10 @@ class CostsTab(Tab):
 
     def compose(self) -> ComposeResult:
         yield self.table
+
+    @property
+    def filtered(self) -> Filtered:
+        return self.table.typed.filtered
 
     @property
     def place(self) -> Place:

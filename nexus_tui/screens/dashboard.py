@@ -8,6 +8,7 @@ from textual.app import ComposeResult
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import BACKENDS, KPI, LIST, ViewModel
 from nexus_tui.widgets.backend_list import BackendPanel
@@ -32,8 +33,6 @@ class EnlargeHint(LineWidget):
 class DashboardTab(Tab):
     """The Dashboard tab: statistics, backends, live list; without backends the welcome screen."""
 
-    filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
-
     def __init__(self, source: EventSource, view: ViewModel, frames: Frames) -> None:
         super().__init__(id="dashboard")
         self._frames = frames
@@ -50,6 +49,10 @@ class DashboardTab(Tab):
         yield self.panel
         yield self.list
         yield self.enlarge
+
+    @property
+    def filtered(self) -> Filtered:
+        return self.list.filtered
 
     @property
     def place(self) -> Place:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -11,19 +12,10 @@ from textual.containers import VerticalScroll
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.dialog import Dialog, WrappedLines
 from nexus_tui.text.numbers import fit
+from nexus_tui.view.filter.table import GRAMMAR, LANGUAGES, TableRow, table
 from nexus_tui.widgets.base.lines import Line
 
-_FILTER = (
-    ("llama gpt", "words in model, backend or id; all must match"),
-    ("status:5xx", "or a number, as status:503"),
-    ("zone:open", "or zone:restricted"),
-    ("reason:failover", "a part of the route reason"),
-    ("backend:vllm", "a part of the backend's name; model:… likewise"),
-    ("slow:>2s", "took longer than 2 s; also ms"),
-    ("cost:>0.01", "cost more than $0.01; also cost:unpriced"),
-    ("live", "still running"),
-    ("!zone:open", "an exclamation mark inverts a term"),
-)
+_TERM = 26  # columns for what is written in a filter
 
 
 def help_lines(keymap: Keymap) -> list[Line]:
@@ -33,11 +25,18 @@ def help_lines(keymap: Keymap) -> list[Line]:
         lines += [((f" {title}", "title"),)]
         lines += [((f"   {fit(key.all_shown, 12)}", "key"), (key.help, "text")) for key in keys]
         lines += [()]
-    lines += [((" Request filter", "title"),)]
-    lines += [((f"   {fit(term, 17)}", "key"), (meaning, "text")) for term, meaning in _FILTER]
-    lines += [(), ((" Action names for [tui.keys]", "title"),)]
+    lines += _filter_lines("Filter", GRAMMAR)
+    for name, language in LANGUAGES.items():
+        lines += _filter_lines(f"Filter of {name}", table(language))
+    lines += [((" Action names for [tui.keys]", "title"),)]
     names = [f"{key.id}" for key in keymap.keys]
     return [*lines, (("   ", "dim"), ("  ".join(names), "dim"))]
+
+
+def _filter_lines(title: str, rows: Iterable[TableRow]) -> list[Line]:
+    lines: list[Line] = [((f" {title}", "title"),)]
+    lines += [((f"   {fit(row.written, _TERM)} ", "key"), (row.meaning, "text")) for row in rows]
+    return [*lines, ()]
 
 
 class HelpScreen(Dialog[None]):

@@ -7,6 +7,7 @@ from textual.app import ComposeResult
 from nexus_core.observe.log_ring import LogRing
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import KPI
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.records.log_list import LogList
@@ -15,14 +16,16 @@ from nexus_tui.widgets.records.log_list import LogList
 class LogsTab(Tab):
     """The Logs tab: log lines and notices by level and filter."""
 
-    filter_example = "words to match; ! before a word excludes it"
-
     def __init__(self, ring: LogRing, notices: LogRing) -> None:
         super().__init__(id="logs")
         self.list = LogList(ring, notices)
 
     def compose(self) -> ComposeResult:
         yield self.list
+
+    @property
+    def filtered(self) -> Filtered:
+        return self.list.filtered
 
     @property
     def place(self) -> Place:

@@ -8,6 +8,7 @@ from nexus_core.observe.record import RequestRecord
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import LIST, ViewModel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.detail import RequestDetail
@@ -16,8 +17,6 @@ from nexus_tui.widgets.request_list import RequestList
 
 class RequestsTab(Tab):
     """The Requests tab: the list, or one request."""
-
-    filter_example = "words  status:5xx  zone:open  !backend:vllm  cost:>0.01  live"
 
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")
@@ -36,6 +35,10 @@ class RequestsTab(Tab):
     def is_open(self) -> bool:
         """One request is shown in full."""
         return self.detail.display
+
+    @property
+    def filtered(self) -> Filtered:
+        return self.list.filtered
 
     @property
     def place(self) -> Place:

@@ -7,6 +7,7 @@ from typing import Protocol
 from textual.containers import Vertical
 
 from nexus_tui.keymap.keys import Place
+from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import BACKENDS, KPI, LIST
 from nexus_tui.widgets.base.lines import LineWidget
 
@@ -22,8 +23,6 @@ class Mover(Protocol):
 class Tab(Vertical):
     """One tab; says which of its widgets belong to a group, and which list the keys move."""
 
-    filter_example = ""  # what may be typed after /; empty where there is nothing to filter
-
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
         self.is_zoomed = False
@@ -32,6 +31,11 @@ class Tab(Vertical):
     def place(self) -> Place:
         """Whose keys are hinted at."""
         raise NotImplementedError
+
+    @property
+    def filtered(self) -> Filtered | None:
+        """The list that can be filtered; None where there is none."""
+        return None
 
     @property
     def places(self) -> tuple[Place, ...]:

@@ -1,31 +1,27 @@
-"""Filter of log lines by level and words."""
+"""Filter of log lines: a minimum level, and what was typed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
-LEVELS = ("debug", "info", "warning", "error")
-_RANK = {"critical": len(LEVELS) - 1} | {level: rank for rank, level in enumerate(LEVELS)}
+from nexus_tui.view.filter.language import Filter
+from nexus_tui.view.filter.logs import LOGS, Line
+from nexus_tui.view.log_levels import LEVELS, rank
 
 
 @dataclass(frozen=True, slots=True)
 class LogFilter:
-    """A log filter: minimum level and words; `!` before a word excludes it."""
+    """A log filter: both must hold; a level that nobody knows counts as info."""
 
     level: str = LEVELS[0]
-    words: tuple[str, ...] = ()
+    typed: Filter[Line] = field(default_factory=Filter[Line])
 
-    def matches(self, level: str, logger: str, text: str) -> bool:
-        """Whether a line is shown; a level that nobody knows counts as info."""
-        if _RANK.get(level, _RANK["info"]) < _RANK[self.level]:
-            return False
-        line = f"{logger} {text}".casefold()
-        return all(
-            (word[1:] not in line) if word.startswith("!") and word[1:] else (word in line)
-            for word in self.words
-        )
+    def matches(self, line: Line) -> bool:
+        return rank(line.level) >= rank(self.level) and self.typed.matches(line)
 
 
-def words_of(text: str) -> tuple[str, ...]:
-    """The words that a person typed."""
-    return tuple(text.casefold().split())
+def parse_log_filter(text: str, now: Callable[[], float] = time.time) -> Filter[Line]:
+    """Read a filter of log lines; see `Language.parse`. A word with a colon may be one."""
+    return LOGS.parse(text, {}, now)

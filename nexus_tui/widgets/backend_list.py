@@ -7,11 +7,15 @@ from collections.abc import Callable, Sequence
 from textual import events
 from textual.message import Message
 
+from nexus_core.config.schema import UnusableBackend
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit
+from nexus_tui.view.filter.backends import BACKENDS
+from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.widgets.backend_cells import STATE_CELLS, BackendRows, unusable_row
 from nexus_tui.widgets.base.columns import Column, heading, layout
+from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
@@ -136,17 +140,32 @@ class BackendTable(RowList):
         self._sort = _AS_CONFIGURED
         self._name = ""  # of the backend under the cursor
         self._sorted: Sequence[BackendView] = frames.current.backends
-        self._sorted_from: tuple[Frame, str] = (frames.current, self._sort)
+        self._sorted_from: object = None
         self._rows = BackendRows()
+        self.typed = OwnFilter(
+            "backends",
+            "words  state:down  zone:open  model:llama3:70b  load:>0",
+            BACKENDS,
+            {"name": self._names, "model": self._models},
+        )
+
+    def _names(self) -> list[str]:
+        frame = self._frames.current
+        unusable = [backend.name for backend in frame.config.unusable]
+        return [*(backend.snapshot.name for backend in frame.backends), *unusable]
+
+    def _models(self) -> set[str]:
+        return {model for one in self._frames.current.backends for model in one.snapshot.models}
 
     @property
     def _in_order(self) -> Sequence[BackendView]:
-        """The frame's backends, sorted once for each frame."""
-        made_from = (self._frames.current, self._sort)
+        """The frame's backends that match, sorted once for each frame."""
+        made_from = (self._frames.current, self._sort, self.typed.current)
         if made_from != self._sorted_from:
             self._sorted_from, self._sorted = made_from, made_from[0].backends
             if self._sort != _AS_CONFIGURED:
                 self._sorted = sorted(self._sorted, key=SORTS[self._sort])
+            self._sorted = self.typed.of(self._sorted)
         return self._sorted
 
     @property
@@ -185,7 +204,11 @@ class BackendTable(RowList):
         return super().lines(width, height)
 
     def row_count(self) -> int:
-        return self._frames.current.total
+        return len(self._in_order) + len(self._unusable)
+
+    @property
+    def _unusable(self) -> Sequence[UnusableBackend]:
+        return self.typed.of(self._frames.current.config.unusable)
 
     def head(self, width: int) -> Sequence[Line]:
         frame = self._frames.current
@@ -195,12 +218,17 @@ class BackendTable(RowList):
             f"{len(frame.usable)} of {frame.total} usable",
             "on/off lasts until restart",
             *([] if self._sort == _AS_CONFIGURED else [f"sorted by {self._sort}"]),
+            *filter_parts(self.typed.current, self.row_count(), frame.total),
+            warning=filter_problem(self.typed.current),
         )
         return [title, ((heading(layout(_TABLE, width)), "head"),)]
 
+    def empty(self, width: int) -> Sequence[Line]:
+        return nothing_matches(self.typed.current)
+
     def rows(self, first: int, last: int, width: int) -> list[Line]:
         frame, columns = self._frames.current, layout(_TABLE, width)
-        usable = len(frame.backends)
+        usable = len(self._in_order)
         lines = self._rows.draw(self._in_order[first:last], frame, columns)
-        unusable = frame.config.unusable[max(0, first - usable) : max(0, last - usable)]
+        unusable = self._unusable[max(0, first - usable) : max(0, last - usable)]
         return lines + [unusable_row(backend, columns) for backend in unusable]

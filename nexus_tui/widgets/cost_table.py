@@ -11,9 +11,12 @@ from nexus_core.money.report import CostReport, CostRow, Grouping
 from nexus_core.types import NANO
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.view.filter.costs import COSTS
+from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.frame import Frames
 from nexus_tui.widgets.base.bars import gauge, spark
 from nexus_tui.widgets.base.columns import Column, heading, layout
+from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
@@ -55,7 +58,14 @@ class CostTable(RowList):
         self._frames = frames
         self._by: Grouping = GROUPINGS[0]
         self._sort = "cost"
-        self._rows: list[CostRow] = []
+        self._rows: Sequence[CostRow] = []
+        self._all: Sequence[CostRow] = []  # whatever the filter
+        self.typed = OwnFilter(
+            "costs", "words  cost:>1  requests:>100  unpriced", COSTS, {"name": self._names}
+        )
+
+    def _names(self) -> list[str]:
+        return [row.name or "" for row in self._all]
 
     def turn(self, steps: int) -> None:
         """Group by the next of model, backend and key."""
@@ -71,12 +81,13 @@ class CostTable(RowList):
     def lines(self, width: int, height: int) -> Sequence[Line]:
         costs = self._frames.current.costs
         if costs is None:
-            self._rows = []
+            self._rows = self._all = []
             problem = self._frames.current.costs_problem
             text = _NOT_YET if problem is None else f"No costs: {escaped(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
         is_number = self._sort != "name"
-        self._rows = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
+        self._all = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
+        self._rows = self.typed.of(self._all)
         return super().lines(width, height)
 
     def row_count(self) -> int:
@@ -91,7 +102,7 @@ class CostTable(RowList):
         for by in GROUPINGS:
             tabs += [(f" by {by} ", "tab" if by == self._by else "dim"), (" ", "text")]
         return [
-            rule(width, "Costs", "this month in US dollars, UTC", f"sorted by {self._sort}"),
+            self._title(width),
             _spent(costs, width),
             _today(costs, width),
             self._trouble(costs, width),
@@ -99,6 +110,16 @@ class CostTable(RowList):
             tuple(tabs),
             ((heading(columns), "head"),),
         ]
+
+    def _title(self, width: int) -> Line:
+        return rule(
+            width,
+            "Costs",
+            "this month in US dollars, UTC",
+            f"sorted by {self._sort}",
+            *filter_parts(self.typed.current, len(self._rows), len(self._all)),
+            warning=filter_problem(self.typed.current),
+        )
 
     def _trouble(self, costs: CostReport, width: int) -> Line:
         """What is wrong with these numbers; where nothing is, what was saved, what a limit does."""
@@ -115,6 +136,8 @@ class CostTable(RowList):
         return joined([*_saved(costs), ((f"at the limit: {action}", "dim"),)], width)
 
     def empty(self, width: int) -> Sequence[Line]:
+        if self._all:
+            return nothing_matches(self.typed.current)
         return [((" No recorded requests this month.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:

@@ -11,8 +11,11 @@ from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
 from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count, short_id
+from nexus_tui.view.filter.filtered import Filtered
+from nexus_tui.view.filter.requests import REQUESTS
 from nexus_tui.view.model import ViewModel
 from nexus_tui.widgets.base.columns import Column, Layout, heading, layout
+from nexus_tui.widgets.base.filter_lines import filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
@@ -66,6 +69,14 @@ class RequestList(RowList):
         self._title = title
         self._seq = -1  # of the row under the cursor
         self._drawn: dict[tuple[int, int, int, bool], Line] = {}
+        self.filtered = Filtered(
+            kind="requests",
+            example="words  status:5xx  key:laptop  slow:>2s  last:10m  cut or left  !zone:open",
+            language=REQUESTS,
+            current=lambda: view.filter,
+            set=view.set_filter,
+            names=lambda: view.known_names,
+        )
 
     @property
     def selected(self) -> RequestRecord | None:
@@ -108,7 +119,7 @@ class RequestList(RowList):
 
     def head(self, width: int) -> Sequence[Line]:
         titles = ((heading(_layout(width)), "head"),)
-        problem = escaped(self._view.filter.problem or "")
+        problem = filter_problem(self._view.filter)
         return [rule(width, self._title, *self._states(), warning=problem), titles]
 
     def _states(self) -> list[str]:
@@ -130,11 +141,8 @@ class RequestList(RowList):
         return states
 
     def empty(self, width: int) -> Sequence[Line]:
-        found = self._view.filter
-        if told := found.problem or (found.hint if self._view.kept else None):
-            return [(), ((f"  {escaped(told)}", "warn"),)]
-        if self._view.kept:
-            return [(), (("  Nothing matches. ", "dim"), ("esc", "key"), (" shows all", "dim"))]
+        if self._view.kept or self._view.filter.problem:
+            return nothing_matches(self._view.filter)
         return [(), (("  No request yet.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:

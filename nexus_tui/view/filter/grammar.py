@@ -166,7 +166,8 @@ def parse(text: str, keys: Mapping[str, str], *, is_strict: bool = True) -> Node
 
     Args:
         keys: every name of a key, in small letters, with the name that the table gives it.
-        is_strict: `x=y` with an unknown key is a fault; else a word as any other.
+        is_strict: `key=value` is as `key:=value`; else it is a word as any other, and only a
+            colon makes a key.
     """
     return _Parser(list(_tokens(text)), keys, is_strict=is_strict).filter()
 
@@ -298,10 +299,10 @@ class _Parser:
                 return Fault(text, 'there is a ")" without a "("')
             return Word(text, is_quoted or _needs_quotes(text))
         name, sign = found[1].lower(), found[2]
+        if sign != ":" and not self._is_strict:
+            return Word(text, _needs_quotes(text) or "\0" in plain)
         key = self._keys.get(name)
         if key is None:
-            if sign != ":" and not self._is_strict:
-                return Word(text, _needs_quotes(text) or "\0" in plain)
             return Word(text, unknown_key=name)
         rest = chars[found.end() if sign == ":" else found.start(2) :]
         return _values(key, rest)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Generic, TypeAlias, TypeVar, assert_never
 
-from nexus_core.config.wording import did_you_mean
 from nexus_tui.view.filter.grammar import (
     EVERYTHING,
     AllOf,
@@ -49,6 +48,7 @@ class Key(Generic[Row]):
     make: Make[Row]
     also: tuple[str, ...] = ()  # other names that people try
     is_number: bool = False
+    options: tuple[str, ...] = ()  # all values there are, where they are few
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ class Filter(Generic[Row]):
 class Language(Generic[Row]):
     """A filter language: the table of one kind of row.
 
-    `is_strict`: an unknown key is a problem where it is written with `=`, as it is with a colon.
+    `is_strict`: a key may be written without a colon before a sign, as `cost>0.01`.
     """
 
     keys: tuple[Key[Row], ...]
@@ -176,7 +176,7 @@ class _Reader(Generic[Row]):
             near = did_you_mean(key, self._language.names)
             if near or not word.text.startswith(":", len(key)):
                 told = near or f"; keys are {', '.join(self._language.by_name)}"
-                return self._fault(f'unknown key "{key}"{told} (a word with a colon: in quotes)')
+                return self._fault(f'unknown key "{key}"{told}')
             self._hint = self._hint or f'no key is called "{key}", and no name holds "{word.text}"'
         return self._language.word(text)
 
@@ -205,6 +205,13 @@ class _Reader(Generic[Row]):
             return None
         text = term.values[0].text
         return f'{term.key}: none is called "{text}"{did_you_mean(text, names)}'
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """As of the configuration's messages, which take a while to load and are seldom needed."""
+    from nexus_core.config import wording
+
+    return wording.did_you_mean(word, choices)
 
 
 def _suits(name: str, op: str, text: str) -> bool:

@@ -148,12 +148,14 @@ REQUESTS = Language[Filterable](
             "part of the route reason",
             choice(lambda row: row.reason, _REASONS, f"part of {', '.join(_REASONS)}"),
             ("route", "why"),
+            options=_REASONS,
         ),
         _K(
             "zone",
             "open  restricted",
             "privacy zone of the backend",
             choice(lambda row: row.zone, _ZONES, "restricted or open"),
+            options=_ZONES,
         ),
         _K(
             "backend",

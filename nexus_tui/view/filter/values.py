@@ -14,9 +14,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple, TypeVar
 
-from nexus_core.config.wording import did_you_mean
 from nexus_tui.view.filter.grammar import Value
-from nexus_tui.view.filter.language import Clock, Make, Test
+from nexus_tui.view.filter.language import Clock, Make, Test, did_you_mean
 
 Row = TypeVar("Row")
 Number = Decimal | float | int

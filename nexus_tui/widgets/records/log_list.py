@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from heapq import merge
@@ -9,7 +10,11 @@ from heapq import merge
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit
-from nexus_tui.view.log_filter import LEVELS, LogFilter, words_of
+from nexus_tui.view.filter.filtered import Filtered
+from nexus_tui.view.filter.logs import LOGS
+from nexus_tui.view.log_filter import LogFilter, parse_log_filter
+from nexus_tui.view.log_levels import LEVELS
+from nexus_tui.widgets.base.filter_lines import filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
@@ -36,13 +41,16 @@ class LogList(RowList):
         self._notices = notices
         self._wanted = LogFilter()
         self._shown: list[LogLine] = []
-        self._seen = (-1, -1, self._wanted)  # what `_shown` was made of
+        self._seen = (-1, -1, self._wanted, 0)  # what `_shown` was made of
+        self.filtered = Filtered(
+            kind="logs",
+            example="words  level:warning  logger:ledger  id:79f1  last:5m  !probe",
+            language=LOGS,
+            current=lambda: self._wanted.typed,
+            set=self.set_filter,
+        )
         self._at: LogLine | None = None  # the line under the cursor
         self.following = True
-
-    @property
-    def filter(self) -> str:
-        return " ".join(self._wanted.words)
 
     @property
     def selected(self) -> LogLine | None:
@@ -50,8 +58,8 @@ class LogList(RowList):
         return self._shown[self.cursor] if self.cursor < len(self._shown) else None
 
     def set_filter(self, text: str) -> None:
-        """Show only lines that hold every word; one with ! before it must not be there."""
-        self._wanted = replace(self._wanted, words=words_of(text))
+        """Show only lines that match; the empty text shows all."""
+        self._wanted = replace(self._wanted, typed=parse_log_filter(text))
 
     def next_level(self) -> None:
         """Show only lines of the next level and above."""
@@ -74,7 +82,9 @@ class LogList(RowList):
         return super().lines(width, height)
 
     def locate(self) -> None:
-        state = (self._ring.last, self._notices.last, self._wanted)
+        # What a filter's times leave out is looked at every second.
+        second = int(time.time()) if self._wanted.typed.ages else 0
+        state = (self._ring.last, self._notices.last, self._wanted, second)
         if state != self._seen:
             self._seen = state
             self._shown = list(filter(self._shows, self._all()))
@@ -89,31 +99,27 @@ class LogList(RowList):
         return merge(*rings, key=lambda line: line.at)
 
     def _shows(self, line: LogLine) -> bool:
-        return self._wanted.matches(line.level, line.logger, line.text)
+        return self._wanted.matches(line)
 
     def head(self, width: int) -> Sequence[Line]:
         states = ["following" if self.following else "not following, f for the newest"]
         if self._wanted.level != LEVELS[0]:
             states.append(f"{self._wanted.level} and above")
-        if self._wanted.words:
-            states.append(f"filter: {escaped(self.filter)}")
-        total = len(self._ring) + len(self._notices)
-        if len(self._shown) < total:
+        if self._wanted.typed.text:
+            states.append(f"filter: {escaped(self._wanted.typed.text)}")
+        if len(self._shown) < (total := self._total):
             states.append(f"{count(len(self._shown))} of {count(total)}")
-        return [rule(width, "Logs", *states)]
+        problem = filter_problem(self._wanted.typed)
+        return [rule(width, "Logs", *states, warning=problem)]
+
+    @property
+    def _total(self) -> int:
+        return len(self._ring) + len(self._notices)
 
     def empty(self, width: int) -> Sequence[Line]:
-        return [
-            (),
-            (
-                (
-                    "  No line."
-                    if not (len(self._ring) or len(self._notices))
-                    else "  Nothing matches.",
-                    "dim",
-                ),
-            ),
-        ]
+        if not self._total:
+            return [(), (("  No line.", "dim"),)]
+        return nothing_matches(self._wanted.typed)
 
     def row(self, index: int, width: int) -> Line:
         line = self._shown[index]

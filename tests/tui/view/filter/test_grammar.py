@@ -108,6 +108,7 @@ def test_what_makes_no_sense_is_a_fault(text: str, told: str) -> None:
 
 def test_a_word_with_an_equals_sign_is_one_where_the_table_allows_it() -> None:
     assert parse("request=ad44", KEYS, is_strict=False) == Word("request=ad44")
+    assert parse("key=ci", KEYS, is_strict=False) == Word("key=ci")
     assert parse("request=ad44", KEYS) == Word("request=ad44", unknown_key="request")
 
 
