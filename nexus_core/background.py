@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import TypeVar
 
 _Made = TypeVar("_Made")
@@ -20,20 +21,37 @@ LONG_BYTES = 64 * 1024  # of JSON: what takes longer to read than the loop shoul
 
 _lock = threading.Lock()
 _working = 0  # threads
+_loading = 0  # those of them that bring modules
+_had_gc = False  # before they did
 _usual_seconds = 0.0  # of a turn while none works
 
 
 async def load_in_background(load: Callable[[], _Made]) -> _Made:
     """What `load` gives, in a thread; of modules that stay for good.
 
-    What they brought is put out of the garbage collector's sight: its look at everything would
-    take longer with each of them, and hold the loop up.
+    The garbage collector never sees what they bring: it rests until they are there, and leaves
+    them out from then on. Its look at them would take longer with each, and hold the loop up.
     """
+    return await in_background(partial(_without_gc, load))
+
+
+def _without_gc(load: Callable[[], _Made]) -> _Made:
+    global _loading, _had_gc  # the interpreter has one collector
+    with _lock:
+        if not _loading:
+            _had_gc = gc.isenabled()
+            gc.disable()
+        _loading += 1
     modules = len(sys.modules)
-    made = await in_background(load)
-    if len(sys.modules) > modules:
-        gc.freeze()
-    return made
+    try:
+        return load()
+    finally:
+        with _lock:
+            _loading -= 1
+            if len(sys.modules) > modules:
+                gc.freeze()
+            if not _loading and _had_gc:
+                gc.enable()
 
 
 async def read_long(read: Callable[[bytes], _Made], content: bytes) -> _Made:

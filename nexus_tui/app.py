@@ -163,6 +163,7 @@ class NexusApp(App[None], inherit_bindings=False):
             "open": open_row,
             "palette": palette,
             "theme": self._next_theme,
+            "window": self._next_window,
             "repaint": self.refresh_everything,
         }
 
@@ -312,6 +313,10 @@ class NexusApp(App[None], inherit_bindings=False):
         self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
         self.refresh_everything()
         self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+
+    def _next_window(self) -> None:
+        self.view.window = window = self.view.window.next
+        self.notice(f"numbers: {window.shown}")
 
     # --- clicks, and what is typed -------------------------------------------------------
 

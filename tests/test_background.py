@@ -96,3 +96,36 @@ async def test_what_an_import_brings_is_out_of_the_collectors_sight(
 
     assert without_news == before
     assert with_news >= before + 1000
+
+
+async def test_the_collector_rests_until_the_last_of_several_imports_is_done() -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def load() -> bool:
+        begun.set()
+        return release.wait(20)
+
+    async with asyncio.TaskGroup() as tasks:
+        slow = tasks.create_task(load_in_background(load))
+        await load_in_background(lambda: begun.wait(20))
+        while_one_loads = gc.isenabled()
+        release.set()
+
+    assert slow.result()
+    assert not while_one_loads
+    assert gc.isenabled()
+
+
+async def test_an_import_that_fails_leaves_the_collector_as_it_was() -> None:
+    with pytest.raises(ImportError):
+        await load_in_background(lambda: import_module("of_that_name_there_is_none"))
+    while_it_works = gc.isenabled()
+    gc.disable()
+    try:
+        await load_in_background(lambda: None)
+        while_it_rests = gc.isenabled()
+    finally:
+        gc.enable()
+
+    assert while_it_works
+    assert not while_it_rests

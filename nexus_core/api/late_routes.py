@@ -43,13 +43,21 @@ class LateRoutes:
 
     async def serves(self, scope: Scope) -> bool:
         """Whether there is a route for the method and path of a request."""
-        app = await self.app()
-        from starlette.routing import Match
-
-        return any(route.matches(scope)[0] is Match.FULL for route in app.routes)
+        return _has_route(await self.app(), scope)
 
     def _make(self) -> FastAPI:
         descriptors.require(_OPENED_AT_ONCE)
         from nexus_core.api.routes import create_app
 
-        return create_app(self._gateway)
+        app = create_app(self._gateway)
+        _has_route(app, _NOWHERE)  # each route is completed when it is first compared with a path
+        return app
+
+
+_NOWHERE: Scope = {"type": "http", "method": "GET", "path": "/-", "root_path": "", "headers": []}
+
+
+def _has_route(app: FastAPI, scope: Scope) -> bool:
+    from starlette.routing import Match
+
+    return any(route.matches(scope)[0] is Match.FULL for route in app.routes)

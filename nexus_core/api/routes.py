@@ -26,6 +26,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     app = FastAPI(
         title="Nexus",
         version=__version__,
+        openapi_url=None,  # its own would be made on the loop
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,  # it would build its target from what stands in Host

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeAlias
 
+import msgspec
+
 from nexus_core.dialects.inbound import CHAT_PATH
 from nexus_core.types import PrivacyZone
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchBackend:
+class SwitchBackend(msgspec.Struct, frozen=True, kw_only=True):
     """Switch a backend on or off until restart; running requests finish unless they are ended."""
 
     backend: str
@@ -18,8 +19,7 @@ class SwitchBackend:
     end_running: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchZone:
+class SwitchZone(msgspec.Struct, frozen=True, kw_only=True):
     """Switch a zone on or off until restart; running requests finish unless they are ended."""
 
     zone: PrivacyZone
@@ -27,45 +27,39 @@ class SwitchZone:
     end_running: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProbeBackend:
+class ProbeBackend(msgspec.Struct, frozen=True, kw_only=True):
     """Probe a backend now; a successful probe ends its cooldowns."""
 
     backend: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClearCooldown:
+class ClearCooldown(msgspec.Struct, frozen=True, kw_only=True):
     """End every cooldown of a backend and of its models: requests may go there at once."""
 
     backend: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetTier:
+class SetTier(msgspec.Struct, frozen=True, kw_only=True):
     """Change a backend's tier until restart."""
 
     backend: str
     tier: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetPriority:
+class SetPriority(msgspec.Struct, frozen=True, kw_only=True):
     """Change a backend's priority until restart."""
 
     backend: str
     priority: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CaptureBodies:
+class CaptureBodies(msgspec.Struct, frozen=True, kw_only=True):
     """Start or stop capturing bodies, in memory only."""
 
     enabled: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReplayRequest:
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Replay a captured request, pinned to a backend; all routing rules still apply."""
 
     request_id: str
@@ -97,15 +91,13 @@ class SendRequest:
         return tuple((name, value) for name, value in asked.items() if value is not None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReloadConfig:
+class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Reload the config file, or only plan it."""
 
     only_plan: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveConfig:
+class SaveConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Save runtime changes to the config file, or only plan it."""
 
     only_plan: bool = False
@@ -126,11 +118,12 @@ Command: TypeAlias = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a successful command; a failed one raises a NexusError."""
 
     message: str  # for people, one line
     lines: tuple[str, ...] = ()  # more of it: a plan, a difference
-    data: dict[str, Any] = field(default_factory=dict)  # JSON values, as the control API answers
+    data: dict[str, Any] = msgspec.field(
+        default_factory=dict
+    )  # JSON values, as the control API answers
     effect: str | None = None  # what came of it, for the record of what operators did

@@ -6,6 +6,8 @@ from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from nexus_core.types import JsonObject
 
 RESULT_ROLES = frozenset({"tool", "function"})
@@ -34,8 +36,7 @@ class ToolCall:
         return self.key is not None and self.key[0] == "name"
 
 
-@dataclass(frozen=True, slots=True)
-class Pairs:
+class Pairs(msgspec.Struct, frozen=True):
     """The calls of a history with their results."""
 
     calls: list[ToolCall]  # in order

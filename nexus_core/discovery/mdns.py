@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Protocol
 
-from nexus_core.background import in_background
+from nexus_core.background import load_in_background
 from nexus_core.catalog import BackendType
 
 if TYPE_CHECKING:
@@ -74,7 +74,7 @@ class ZeroconfBrowser:
         Raises:
             BrowseFailedError: nothing can be heard here.
         """
-        await in_background(_load)
+        await load_in_background(_load)
         from zeroconf import ServiceStateChange
         from zeroconf.asyncio import AsyncServiceBrowser
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import msgspec
 
+from nexus_core.background import in_background
 from nexus_core.dialects.base import Dialect, StreamState
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
@@ -181,6 +182,9 @@ class InferenceAgent(Protocol):
         ...
 
 
+_HAVE_TRANSLATED: set[type[InferenceAgent]] = set()
+
+
 async def prepared(
     agent: InferenceAgent,
     request: Request,
@@ -190,15 +194,19 @@ async def prepared(
 ) -> Call:
     """Run `agent.prepare`, in a thread if it may take long, so that the loop is not blocked.
 
-    A hundred new tools take 20 to 30 ms, which other requests would wait for.
+    A hundred new tools take 20 to 30 ms, which other requests would wait for; so does the first
+    translation of a kind of agent, which makes what the later ones need.
 
     Raises:
         InvalidRequestError: a field read by the translation is invalid.
         UnsupportedFieldsError: the provider does not support a field.
     """
-    if not agent.translates or len(request.body) < THREAD_FROM_BYTES:
+    kind = type(agent)
+    if not agent.translates or (len(request.body) < THREAD_FROM_BYTES and kind in _HAVE_TRANSLATED):
         return agent.prepare(request, model, wants_usage=wants_usage)
-    return await asyncio.to_thread(agent.prepare, request, model, wants_usage=wants_usage)
+    call = await in_background(partial(agent.prepare, request, model, wants_usage=wants_usage))
+    _HAVE_TRANSLATED.add(kind)
+    return call
 
 
 class KeyCutter:

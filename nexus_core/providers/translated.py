@@ -6,6 +6,8 @@ import json
 import math
 from dataclasses import dataclass
 
+import msgspec
+
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.report import ModelFailedError
 from nexus_core.dialects.sse import MEDIA_TYPE
@@ -17,20 +19,28 @@ from nexus_core.types import JsonObject, is_object
 from nexus_core.upstream.base import Headers, UpstreamProtocolError, UpstreamResponse
 
 _MAX_ERROR_BYTES = 1024 * 1024
+_encode = msgspec.json.Encoder().encode
 _written = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 _JSON = ("content-type", "application/json")
 _EVENTS = ("content-type", f"{MEDIA_TYPE}; charset=utf-8")
 
 
 def dump_body(body: JsonObject) -> bytes:
-    """A translated request as bytes, in ASCII: texts may hold lone surrogates.
+    """A translated request as bytes.
 
     Raises:
         InvalidRequestError: it is nested too deep to be written, or has a number that JSON
             can't hold: 1e999 is read as infinity.
     """
     try:
-        return _written(body).encode()
+        written = _encode(body)
+    except (UnicodeError, RecursionError):
+        pass  # `json` writes lone surrogates, and says what is too deep
+    else:
+        if b"null" not in written:  # which may stand for a number that JSON can't hold
+            return written
+    try:
+        return _written(body).encode()  # in ASCII
     except RecursionError as error:
         raise InvalidRequestError("the body is nested too deep") from error
     except ValueError as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Literal, assert_never
 
 from nexus_core import descriptors
+from nexus_core.background import load_in_background
 from nexus_core.config.outbound_proxy import OutboundProxy
 from nexus_core.upstream import transport_errors as wording
 from nexus_core.upstream.base import (
@@ -62,7 +64,7 @@ class _EngineOnDemand:
             if self._is_closed:
                 raise UpstreamConnectError(wording.CLOSED_ENGINE)
             if kind not in self._engines:
-                self._engines[kind] = (await asyncio.to_thread(_import_engine, kind))()
+                self._engines[kind] = (await load_in_background(partial(_import_engine, kind)))()
             return self._engines[kind]
 
 

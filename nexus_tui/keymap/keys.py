@@ -66,6 +66,8 @@ KEYS = (
     _key("pane.next", "tab", "pane", "Next pane or cost grouping", "everywhere", "explain"),
     _key("pane.previous", "shift+tab", "pane", "Previous pane", "everywhere", "explain"),
     _key("zoom", "z", "zoom", "Maximize the list or pane; again to restore", "everywhere"),
+    _key("window", "W", "window", "Numbers of the last 1 min, 5 min, 1 h, or since start",
+         "everywhere"),
     _key("theme", "T", "theme", "Next theme: dark, light, contrast, ansi", "everywhere"),
     _key("reload", "ctrl+r", "reload", "Reload the config file; shows the changes first",
          "everywhere"),
@@ -128,12 +130,13 @@ KEYS = (
 # What the last line shows in each place, most wanted first; the rest is in the help.
 _LAST = ("help", "palette", "quit")
 _HINTS: dict[Place, tuple[str, ...]] = {
-    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", *_LAST),
+    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", "window",
+                 *_LAST),
     "detail": ("copy", "replay", "diff", "mark", "explain", "pane.next", "previous", "next",
                "back", *_LAST),
     "backends": ("toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "save", "open",
-                 "filter", "add", *_LAST),
-    "zones": ("panic", "toggle", "explain", *_LAST),
+                 "filter", "add", "window", *_LAST),
+    "zones": ("panic", "toggle", "explain", "window", *_LAST),
     "costs": ("pane.next", "sort", "filter", "down", "up", *_LAST),
     "logs": ("open", "whole_line", "filter", "level", "follow", "copy_line", *_LAST),
     "empty": ("again", "use_key", "save", "copy_example", *_LAST),

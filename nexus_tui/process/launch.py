@@ -154,8 +154,7 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Scree
             why = str(cause) if isinstance(cause, ConfigError) else error.message
             screen.notice(f"SIGHUP: config not reloaded: {why}")
         else:
-            done = "; ".join((outcome.message, *outcome.lines))
-            screen.notice(f"SIGHUP: {done}")
+            screen.notice("; ".join((f"SIGHUP: {outcome.message}", *outcome.lines)))
 
 
 @contextlib.asynccontextmanager
@@ -220,9 +219,19 @@ async def _show(
                 report(launch, ring, logging.INFO, line)
         else:
             signals.stop.set()
+            _tell_problems(launch, ring)
     finally:
         server.watch_with(None)
     return launch
+
+
+def _tell_problems(launch: Launch, ring: LogRing) -> None:
+    """Log warnings on the terminal while requests run out: whose end is cut short, and why."""
+    from nexus_tui.process.log_handlers import log_to_stderr
+
+    if not launch.is_demo:  # whose backends fail by design
+        level = "error" if launch.log_level == "error" else "warning"
+        log_to_stderr(level, launch.log_format, ring)
 
 
 def _headless(launch: Launch, ring: LogRing) -> Launch:

@@ -45,7 +45,7 @@ _ALWAYS = ("back", "help", "palette", "quit")  # hinted at however narrow the sc
 
 
 def _zone_cell(frame: Frame, zone: PrivacyZone) -> Cell:
-    """`R●` when the zone has a usable backend, `R✗` when it has none or is cut, a dash without."""
+    """`R●`: a backend is usable; `R 0/2`: none of the two is; `R✗`: cut; a dash without any."""
     letter = zone.value[0].upper()
     if zone not in frame.zones_on:
         return f"{letter}✗", "bad"
@@ -54,7 +54,7 @@ def _zone_cell(frame: Frame, zone: PrivacyZone) -> Cell:
         return letter + NOTHING, "dim"
     if any(usable):
         return f"{letter}●", "good"
-    return f"{letter}✗", "bad"
+    return f"{letter} 0/{len(usable)}", "bad"
 
 
 def _spend_items(frame: Frame, *, is_short: bool) -> list[Line]:

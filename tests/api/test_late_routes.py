@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import httpx
@@ -117,3 +118,22 @@ async def test_other_methods_are_refused_there_as_everywhere(gateway: Gateway, p
 
     assert [answer.status_code for answer in refused] == [405, 405, 405]
     assert refused[0].headers["allow"] == "GET"
+
+
+@pytest.mark.parametrize("path", ["/nexus/state", "/openapi.json", "/docs"])
+async def test_the_loop_does_little_for_the_first_answer_of_a_route(
+    gateway: Gateway, path: str
+) -> None:
+    app = await LateRoutes(gateway).app()
+    transport = httpx.ASGITransport(app)
+    calls: Counter[str] = Counter()
+
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        sys.setprofile(lambda frame, event, argument: calls.update((event,)))  # of this thread
+        try:
+            answer = await client.get(path)
+        finally:
+            sys.setprofile(None)
+
+    assert answer.status_code == 200
+    assert 100 < calls["call"] < 8_000, calls

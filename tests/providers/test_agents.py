@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -17,7 +19,7 @@ from nexus_core.dialects import gemini as google
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.request import Request
 from nexus_core.providers import AgentSettings, create_agent
-from nexus_core.providers.base import InferenceAgent
+from nexus_core.providers.base import InferenceAgent, prepared
 from nexus_core.types import DialectName, HealthCause, Operation, PrivacyZone
 from nexus_core.upstream.base import UpstreamNotSentError, UpstreamRequest, UpstreamResponse, always
 from nexus_core.upstream.httpx_engine import HttpxEngine
@@ -353,3 +355,26 @@ async def test_ollama_models_may_be_asked_for_without_the_latest_tag() -> None:
     result = await agent_for(BackendType.OLLAMA, backend).probe(timeout_seconds=5)
 
     assert result.models == ("llama3:latest", "qwen:7b", "llama3")
+
+
+class FirstTranslation:
+    """An agent that notes in which threads it translates."""
+
+    translates = True
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+
+    def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Any:
+        self.threads.append(threading.current_thread())
+        return None
+
+
+async def test_the_loop_does_not_wait_for_the_first_translation_of_a_kind_of_agent() -> None:
+    agent: Any = FirstTranslation()
+    short = chat()
+
+    for _ in range(2):
+        await prepared(agent, short, "m")
+
+    assert [thread is threading.main_thread() for thread in agent.threads] == [False, True]

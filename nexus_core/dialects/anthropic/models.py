@@ -7,8 +7,10 @@ https://platform.claude.com/docs, and public bug reports where those are silent.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -19,8 +21,7 @@ ThinkingOff = Literal["disabled", "between_tools", "never"]
 _LOW_TO_HIGH = ("low", "medium", "high")
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """The rules that models of one family share."""
 
     max_tokens: int  # the most that may be asked for

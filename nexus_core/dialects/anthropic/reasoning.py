@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.report import Findings
@@ -32,8 +32,7 @@ _NATIVE_KEYS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Reasoning:
+class Reasoning(msgspec.Struct, frozen=True):
     """The `thinking` and the `output_config.effort` of a request."""
 
     thinking: JsonObject | None = None
@@ -45,8 +44,7 @@ class Reasoning:
         return self.thinking is not None and self.thinking["type"] in {"enabled", "adaptive"}
 
 
-@dataclass(frozen=True, slots=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True):
     """Other parts of a request that decide whether thinking is allowed."""
 
     max_tokens: int

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+import msgspec
+
 from nexus_core.dialects.anthropic.models import Family
 from nexus_core.dialects.anthropic.parts import cache_marker
 from nexus_core.dialects.hub.request import ChatRequest
@@ -27,8 +29,7 @@ MAX_OPTIONAL = 24  # properties that are not required
 MAX_UNIONS = 16
 
 
-@dataclass(frozen=True, slots=True)
-class SentTools:
+class SentTools(msgspec.Struct, frozen=True):
     """The `tools` and `tool_choice` of a request."""
 
     tools: list[JsonObject]

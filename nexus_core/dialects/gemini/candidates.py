@@ -7,7 +7,6 @@ untrusted: an invalid value is a ValueError.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, TypeAlias
 
@@ -20,8 +19,7 @@ from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.types import JsonObject
 
 
-@dataclass(frozen=True, slots=True)
-class AnswerForm:
+class AnswerForm(msgspec.Struct, frozen=True):
     """Facts of a request that shape its answer."""
 
     one_call: bool = False  # of several calls only the first is passed on
@@ -36,30 +34,25 @@ class AnswerForm:
         return cls(legacy or fields.get("parallel_tool_calls") is False, legacy, calls)
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
+class Text(msgspec.Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Thought:
+class Thought(msgspec.Struct, frozen=True):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(msgspec.Struct, frozen=True):
     """Signature of a text or a thought; those of tool calls stay with the call."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Image:
+class Image(msgspec.Struct, frozen=True):
     url: str  # data:
 
 
-@dataclass(frozen=True, slots=True)
-class FunctionCall:
+class FunctionCall(msgspec.Struct, frozen=True):
     id: str | None
     name: str
     arguments: str  # JSON

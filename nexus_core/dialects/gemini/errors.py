@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from nexus_core.dialects.hub.answer import error_envelope
 from nexus_core.dialects.parsing import parse_json
@@ -13,8 +14,7 @@ _NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
 _UNREADABLE = "the provider gave no readable error"
 
 
-@dataclass(frozen=True, slots=True)
-class GoogleError:
+class GoogleError(msgspec.Struct, frozen=True):
     """A Google API error (google.rpc.Status)."""
 
     message: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from dataclasses import dataclass
 from itertools import accumulate
+
+import msgspec
 
 from nexus_core.dialects.gemini.candidates import parts_of
 from nexus_core.dialects.gemini.values import as_list, as_number, as_object, as_text
@@ -41,8 +42,7 @@ def _token(value: JsonValue) -> JsonObject:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A source of an answer, or of a part of it."""
 
     url: str

@@ -6,8 +6,10 @@ refused parameters also reported errors ("Penalty is not enabled for this model"
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from nexus_core.types import JsonObject, is_list, is_object
 
@@ -34,8 +36,7 @@ _FROM_LOW = ("LOW", "MEDIUM", "HIGH")
 _FROM_MINIMAL = ("MINIMAL", *_FROM_LOW)
 
 
-@dataclass(frozen=True, slots=True)
-class Family:
+class Family(msgspec.Struct, frozen=True):
     """Parameters accepted by a family of models; thinking by levels, by a budget, or not at all.
 
     Not listed, as all of them accept it: temperature, top_p, top_k, seed, stop, several candidates.

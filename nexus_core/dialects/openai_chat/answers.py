@@ -21,18 +21,18 @@ _MAX_PARSED_BYTES = 1024 * 1024  # in a longer answer only its ends are searched
 
 # What a model said: the texts of deltas, as JSON writes them.
 TEXT = re.compile(
-    rb'"(?:content|reasoning_content|reasoning|refusal|arguments|text)"\s*:\s*'
-    rb'"((?:[^"\\]|\\.)*)"'
+    rb'"(?:content|reasoning(?:_content)?|refusal|arguments|text)"\s*:\s*'
+    rb'"([^"\\]*(?:\\.[^"\\]*)*)"'
 )
 
 
 def text_length(data: bytes) -> int:
     """Bytes of the model's text in a whole answer, or in whole lines of a stream."""
-    texts = [found.span(1) for found in TEXT.finditer(data)]
-    length = sum(end - start for start, end in texts)
+    texts: list[bytes] = TEXT.findall(data)
+    length = sum(map(len, texts))
     if b"\\u" in data:
         # Some servers write "é" as six bytes; in UTF-8 it would be two or three.
-        length -= 3 * sum(data.count(b"\\u", start, end) for start, end in texts)
+        length -= 3 * sum(text.count(b"\\u") for text in texts)
     return length
 
 

@@ -14,8 +14,9 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from math import isfinite
+
+import msgspec
 
 from nexus_core.dialects.schema.keywords import (
     ANNOTATIONS,
@@ -37,8 +38,7 @@ _LEGACY = ("draft-03", "draft-04", "draft-06", "draft-07")  # there a $ref stand
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-@dataclass(frozen=True, slots=True)
-class Document:
+class Document(msgspec.Struct, frozen=True):
     """A schema in canonical form."""
 
     root: Schema

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from hashlib import sha256
+
+import msgspec
 
 _OTHER = re.compile(r"[^a-zA-Z0-9_]+")
 _DIGEST_CHARS = 8
@@ -23,8 +24,7 @@ def slug(text: str, max_chars: int) -> str:
     return word
 
 
-@dataclass(frozen=True, slots=True)
-class NameRule:
+class NameRule(msgspec.Struct, frozen=True):
     """Rule for valid tool names of a provider."""
 
     pattern: re.Pattern[str]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from sys import float_info
+
+import msgspec
 
 from nexus_core.dialects.hub.request import ChatRequest, FunctionDefinition
 from nexus_core.dialects.report import Findings
@@ -23,8 +24,7 @@ _kept = Kept()
 _MAX_NAME_CHARS = 100  # of a name in an error
 
 
-@dataclass(frozen=True, slots=True)
-class Function:
+class Function(msgspec.Struct, frozen=True):
     """One of the client's functions."""
 
     path: str  # in the request
