@@ -10,7 +10,7 @@ from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
-from nexus_tui.text.numbers import NOTHING, clock, duration, short_count
+from nexus_tui.text.numbers import NOTHING, clock, duration, short_count, short_id
 from nexus_tui.widgets.base.columns import Column, Layout, layout
 from nexus_tui.widgets.base.lines import Cell, Line
 
@@ -142,11 +142,6 @@ def _outcome(row: RequestRecord, status: int) -> Cell:
 
 
 # The other cells ----------------------------------------------------------------------------------
-
-
-def short_id(request_id: str) -> str:
-    """The end of an id, which differs where its beginning may not."""
-    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
 
 
 def _reason(row: RequestRecord) -> Cell:
