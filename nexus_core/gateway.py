@@ -27,6 +27,7 @@ from nexus_core.observe.event_log import EventLog
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.marks import Marks
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
@@ -81,6 +82,7 @@ class Gateway:
         self.is_demo = options.is_demo
         self.started_at = now()  # seconds since the epoch
         self.stats = Stats()
+        self.windows = Marks(self.stats, clock)
         self.recent = RecentRequests()
         self.event_log = EventLog()
         self.logs = LogRing() if options.logs is None else options.logs
@@ -149,13 +151,14 @@ class Gateway:
 
     @asynccontextmanager
     async def running(self) -> AsyncGenerator[None]:
-        """Accounting, checks, counts, discovery, replays run inside the block and end with it."""
+        """Accounting, checks, counts, windows, discovery, replays run inside the block and end."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 watching = [
                     tasks.create_task(self.live.run(self.actions.recall), name="accounting"),
                     tasks.create_task(self.health.run(), name="health-checks"),
                     tasks.create_task(self.cost_tracker.counter.run(), name="token-counts"),
+                    tasks.create_task(self.windows.run(), name="window-marks"),
                     tasks.create_task(_import_for_people(), name="late-imports"),
                 ]
                 if self.discovery is not None:

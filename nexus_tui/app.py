@@ -91,22 +91,22 @@ class NexusApp(App[None], inherit_bindings=False):
         self._logs = LogRing() if logs is None else logs
         self._server = server
         self._bindings = BindingsMap(as_bindings(self.keymap.keys))
+        self._notices = Notices(
+            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
+        )
         self.tabs = Tabs(
             DashboardTab(source, view, frames),
             RequestsTab(source, view),
             BackendsTab(frames, view.troubles),
             ZonesTab(frames, view),
             CostsTab(frames),
-            LogsTab(self._logs),
+            LogsTab(self._logs, self._notices.kept),
         )
         self._tabs_by_id = {str(tab.id): tab for tab in self.tabs}
         self.bars = Bars(
             StatusBar(source, view, frames), TabBar(), Banner(self.alarms), HintBar(self._hints)
         )
         self._entry = FilterEntry()
-        self._notices = Notices(
-            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
-        )
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
         self._filtering = FilterActions(self, self.tabs, self._entry)
@@ -128,7 +128,7 @@ class NexusApp(App[None], inherit_bindings=False):
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
-        lists = ListActions(self, tabs)
+        lists = ListActions(self, tabs, requests.show)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
         async def toggle() -> None:
@@ -163,6 +163,7 @@ class NexusApp(App[None], inherit_bindings=False):
             "open": open_row,
             "palette": palette,
             "theme": self._next_theme,
+            "window": self._next_window,
             "repaint": self.refresh_everything,
         }
 
@@ -312,6 +313,10 @@ class NexusApp(App[None], inherit_bindings=False):
         self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
         self.refresh_everything()
         self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+
+    def _next_window(self) -> None:
+        self.view.window = window = self.view.window.next
+        self.notice(f"numbers: {window.shown}")
 
     # --- clicks, and what is typed -------------------------------------------------------
 

@@ -81,11 +81,13 @@ def answer_head(
     """
     own_id = (REQUEST_ID, request_id.encode())
     shared = masked_headers(first)
-    lines = _lines((*first, own_id))
+    lines = [b": ".join(pair) for pair in first]
+    lines.append(b": ".join(own_id))
     if selected is None:
-        return Block((*shared, own_id), lines)
+        return Block((*shared, own_id), b"\r\n".join(lines))
     backend = selected.backend
     route = _route_block(backend.name, backend.type, selected.reason, backend.zone, selected.model)
+    lines.append(route.lines)
     last: RawHeaders = []
     if selected.cost is not None:
         cost = (b"x-nexus-cost-estimated", shown_cost(selected.cost).encode())
@@ -96,10 +98,8 @@ def answer_head(
         last.append((b"x-nexus-dropped-params", ", ".join(selected.dropped).encode()))
     if overhead_ms is not None:
         last.append((_OVERHEAD, b"%.1f" % overhead_ms))
-    lines = b"%b\r\n%b" % (lines, route.lines)
-    for pair in last:
-        lines += b"\r\n%b: %b" % pair
-    return Block((*shared, own_id, *route.pairs, *last), lines)
+    lines += [b": ".join(pair) for pair in last]
+    return Block((*shared, own_id, *route.pairs, *last), b"\r\n".join(lines))
 
 
 def _lines(pairs: Iterable[RawHeader]) -> bytes:

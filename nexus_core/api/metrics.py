@@ -128,7 +128,7 @@ def _http(stats: Stats) -> Iterator[Metric]:
     durations = HistogramMetricFamily(
         "http_server_request_duration_seconds",
         "Duration of routed requests, from the first byte received to the last byte sent. "
-        "Refused requests are not counted.",
+        "Requests turned away before routing are not counted.",
         labels=(*_HTTP_LABELS, "http_route", "http_response_status_code"),
     )
     for (endpoint, status), histogram in stats.durations.items():
@@ -188,7 +188,7 @@ def _totals(stats: Stats) -> Iterator[Metric]:
     ):
         yield CounterMetricFamily(f"nexus_{name}", help_text, value)
     refused = CounterMetricFamily(
-        "nexus_requests_refused", "Requests refused before routing.", labels=("code",)
+        "nexus_requests_refused", "Requests turned away before routing.", labels=("code",)
     )
     for code, count in stats.refusals.items():
         refused.add_metric((code,), count)

@@ -17,6 +17,8 @@ from nexus_core.fleet.snapshot_json import cooldown_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.histogram import Histogram
 from nexus_core.observe.operation_stats import BackendStats
+from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import NANO
 
 
@@ -50,7 +52,13 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1/stats")
     async def stats() -> dict[str, Any]:
-        """Statistics since start-up, as on the dashboard."""
+        """Statistics since start-up; `windows` has those of the last 1 min, 5 min and 1 h.
+
+        `failed` counts errors: requests that Nexus or a backend failed, answers that broke off
+        included. `client_errors` (4xx), `client_left` and `turned_away` (before routing) are none.
+        Durations are in milliseconds, of answers only. A window is up to 5 s longer than its name
+        says, the hour up to 65 s; `seconds` has its length.
+        """
         return read_stats(gateway)
 
     @router.get("/metrics", response_class=PlainTextResponse)
@@ -72,68 +80,98 @@ def _load_metrics() -> None:
 
 
 def read_stats(gateway: Gateway) -> dict[str, Any]:
-    """Statistics as JSON; durations in milliseconds.
+    """Statistics as JSON, since the start and of each window; durations in milliseconds.
 
     Until the ledger was read after the start no money is known: null, never 0.
     """
     stats, is_known = gateway.stats, gateway.cost_tracker.is_read
     return {
         "uptime_seconds": round(gateway.now() - gateway.started_at, 3),
-        "requests": stats.requests,
         "in_flight": stats.in_flight,
         "queued": gateway.queued,
-        "finished": stats.finished,
-        "failed": stats.failed,
-        "client_left": stats.client_left,
-        "refused": stats.refused,
-        "attempts": stats.attempts,
-        "failovers": stats.failovers,
-        "local_answers": stats.local_answers,
-        "cloud_answers": stats.cloud_answers,
-        "prompt_tokens": stats.prompt_tokens,
-        "completion_tokens": stats.completion_tokens,
-        "cost_usd": _usd(stats.cost_nano_usd) if is_known else None,
-        "cost_estimated_usd": _usd(stats.estimated_nano_usd) if is_known else None,
-        "unpriced": stats.unpriced,
-        "saved_usd": _usd(stats.saved_nano_usd) if is_known else None,
+        **_numbers(stats, is_known=is_known),
         "budget": _budget(gateway),
         "ledger": {
             "is_read": is_known,
             "problem": gateway.cost_tracker.ledger.problem,
             "lost": gateway.cost_tracker.ledger.lost,
         },
+        "backends": {
+            snapshot.name: _state(snapshot, gateway.registry.clock())
+            | _backend(stats.backends.get(snapshot.name, BackendStats()), is_known=is_known)
+            for snapshot in gateway.registry.snapshots()
+        },
+        "windows": {window.value: _window(gateway, window) for window in MOVING},
+    }
+
+
+def _window(gateway: Gateway, window: Window) -> dict[str, Any]:
+    """Numbers of a window; of backends those that were used in it."""
+    stats, is_known = gateway.windows.of(window), gateway.cost_tracker.is_read
+    return {
+        "seconds": round(gateway.windows.seconds(window), 3),
+        **_numbers(stats, is_known=is_known),
+        "backends": {
+            snapshot.name: _backend(numbers, is_known=is_known)
+            for snapshot in gateway.registry.snapshots()
+            if (numbers := stats.backends.get(snapshot.name)) is not None
+            and (numbers.attempts or numbers.answers)
+        },
+    }
+
+
+def _numbers(stats: Stats, *, is_known: bool) -> dict[str, Any]:
+    """What the numbers mean is said in docs/numbers.md."""
+    return {
+        "requests": stats.requests,
+        "finished": stats.finished,
+        "failed": stats.failed,
+        "client_errors": stats.client_errors,
+        "client_left": stats.client_left,
+        "turned_away": stats.turned_away,
+        "refused": stats.turned_away,  # its name until 0.1
+        "refused_by_cut": stats.refused_by_cut,
+        "refused_for_privacy": stats.refused_for_privacy,
+        "attempts": stats.attempts,
+        "failovers": stats.failovers,
+        "local_answers": stats.local_answers,
+        "cloud_answers": stats.cloud_answers,
+        "prompt_tokens": stats.prompt_tokens,
+        "completion_tokens": stats.completion_tokens,
+        "counted_prompt_tokens": stats.counted_prompt_tokens,
+        "counted_completion_tokens": stats.counted_completion_tokens,
+        "cost_usd": _usd(stats.cost_nano_usd) if is_known else None,
+        "cost_estimated_usd": _usd(stats.estimated_nano_usd) if is_known else None,
+        "unpriced": stats.unpriced,
+        "saved_usd": _usd(stats.saved_nano_usd) if is_known else None,
         "route_reasons": {reason.value: count for reason, count in stats.reasons.items()},
         "statuses": {str(status): count for status, count in sorted(stats.statuses.items())},
         "refusals": dict(stats.refusals),
         "first_byte_ms": _percentiles(stats.first_byte),
         "total_ms": _percentiles(stats.total),
         "overhead_ms": _percentiles(stats.overhead),
-        "backends": {
-            snapshot.name: _backend(
-                snapshot,
-                stats.backends.get(snapshot.name, BackendStats()),
-                gateway.registry.clock(),
-                is_known=is_known,
-            )
-            for snapshot in gateway.registry.snapshots()
-        },
     }
 
 
-def _backend(
-    snapshot: BackendSnapshot, numbers: BackendStats, at: float, *, is_known: bool
-) -> dict[str, Any]:
+def _state(snapshot: BackendSnapshot, at: float) -> dict[str, Any]:
     whole, models = snapshot.cooldown, snapshot.cooldowns
     return {
         "in_flight": snapshot.in_flight,
         "cooldown": None if whole is None else cooldown_as_json(whole, at),
         "cooldowns": {model: cooldown_as_json(one, at) for model, one in models.items()},
+    }
+
+
+def _backend(numbers: BackendStats, *, is_known: bool) -> dict[str, Any]:
+    return {
         "attempts": numbers.attempts,
         "answers": numbers.answers,
         "failures": numbers.failures,
         "errors": dict(numbers.errors),
         "prompt_tokens": numbers.prompt_tokens,
         "completion_tokens": numbers.completion_tokens,
+        "counted_prompt_tokens": numbers.counted_prompt_tokens,
+        "counted_completion_tokens": numbers.counted_completion_tokens,
         "cost_usd": _usd(numbers.cost_nano_usd) if is_known else None,
         "cost_estimated_usd": _usd(numbers.estimated_nano_usd) if is_known else None,
         "unpriced": numbers.unpriced,

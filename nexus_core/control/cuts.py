@@ -42,7 +42,7 @@ class Cut:
         other = "locally" if self.zone is PrivacyZone.OPEN else "by the open zone"
         return (
             f"cut for {_as_duration(now - self.at)}: {self.ended} ended, "
-            f"{self.refused} refused, {self.elsewhere} served {other}"
+            f"{self.refused} refused by it, {self.elsewhere} served {other}"
         )
 
 

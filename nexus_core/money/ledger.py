@@ -16,12 +16,12 @@ from pathlib import Path
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import Config
 from nexus_core.money.ledger_schema import (
-    INSERT,
     INSERT_ACTION,
     LARGEST,
     ActionRow,
     LedgerRow,
     NewerLedgerError,
+    insert,
     migrate,
 )
 
@@ -195,11 +195,11 @@ class Ledger:
         connection.execute("BEGIN IMMEDIATE")
         try:
             try:
-                connection.executemany(INSERT, self._batch)
+                insert(connection, self._batch)
             except (OverflowError, UnicodeEncodeError):
                 connection.execute("ROLLBACK")
                 connection.execute("BEGIN IMMEDIATE")
-                connection.executemany(INSERT, [tuple(map(_storable, row)) for row in self._batch])
+                insert(connection, [tuple(map(_storable, row)) for row in self._batch])
         except _ROW_ERRORS:  # it would fail again, and hold up every row after it
             self.lost += len(self._batch)
             self._batch.clear()

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from itertools import compress
 from typing import TypeAlias
 
+from nexus_core.catalog import BackendType
 from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.facts import LEDGER, Fact, Unit, reader
 from nexus_core.observe.record import RequestRecord
+from nexus_core.types import CountMethod, PrivacyZone, RouteReason
 
 # Version by version. Never change one that was released; append another. A column that comes with
 # a fact of its own is not written here: its `since` adds it.
@@ -77,9 +81,8 @@ _WRITTEN: tuple[tuple[str, ...], ...] = (
 )
 
 
-def _placeholder(column: tuple[str, Fact]) -> str:
+def _placeholder(key: str, fact: Fact) -> str:
     """Counts come from servers, and money from counts: they are kept to what can be summed."""
-    key, fact = column
     is_count = fact.unit is Unit.TOKENS or key.endswith("_nano_usd")
     return f"min(?, {LARGEST})" if is_count else "?"
 
@@ -107,10 +110,6 @@ LedgerRow: TypeAlias = tuple[object, ...]
 
 COLUMNS = tuple(key for key, _ in LEDGER)
 LARGEST = 10**15  # of any count: what is more is nonsense, and the sum of many must still fit
-INSERT = (
-    f"INSERT INTO requests ({', '.join(COLUMNS)}) "  # noqa: S608 - our own names
-    f"VALUES ({', '.join(map(_placeholder, LEDGER))})"
-)
 
 # What the ledger keeps of a request.
 ledger_row: Callable[[RequestRecord], LedgerRow] = reader(LEDGER)
@@ -140,6 +139,55 @@ def action_row(event: OperatorActed) -> ActionRow:
         event.effect,
         event.error,
     )
+
+
+# Inserting ----------------------------------------------------------------------------------------
+
+_PLACEHOLDERS = {key: _placeholder(key, fact) for key, fact in LEDGER}
+_AT_ONCE_ROWS = 200  # that are made ready together; the event loop's thread waits meanwhile
+
+# Python's sqlite3 searches for an adapter of any value that is no exact int, float or str, and of
+# None as well, which takes several times as long as binding it.
+_AS_STORED: dict[object, object] = {False: 0, True: 1}
+for _words in (BackendType, CountMethod, PrivacyZone, RouteReason):
+    _AS_STORED.update({word: word.value for word in _words})
+_CONVERTED = [
+    *(COLUMNS.index(key) for key in ("backend_type", "counted", "reason", "zone")),
+    *(COLUMNS.index(key) for key in ("client_left", "failed", "is_partial")),
+    *(COLUMNS.index(key) for key in ("is_streaming", "is_unpriced")),
+]
+
+
+def insert(connection: sqlite3.Connection, rows: Sequence[LedgerRow]) -> None:
+    """Insert rows.
+
+    Raises:
+        OverflowError, UnicodeEncodeError: a value is none that SQLite can hold.
+        sqlite3.Error: of the file, or of a row.
+    """
+    for at in range(0, len(rows), _AT_ONCE_ROWS):
+        keys, plain = stored_as(rows[at : at + _AT_ONCE_ROWS])
+        connection.executemany(_insert_into(keys), plain)
+
+
+def stored_as(rows: Sequence[LedgerRow]) -> tuple[tuple[str, ...], Iterator[tuple[object, ...]]]:
+    """Rows of ints, floats, strings and None, without the columns of which nothing is known."""
+    columns: list[Sequence[object]] = [*zip(*rows, strict=True)]
+    for place in _CONVERTED:
+        column = columns[place]
+        columns[place] = [*map(_AS_STORED.get, column, column)]
+    is_known = [column.count(None) < len(rows) for column in columns]
+    return tuple(compress(COLUMNS, is_known)), zip(*compress(columns, is_known), strict=True)
+
+
+@lru_cache(maxsize=64)
+def _insert_into(keys: tuple[str, ...]) -> str:
+    """SQL that inserts a row of these columns; the others of it are unknown."""
+    values = ", ".join(_PLACEHOLDERS[key] for key in keys)
+    return f"INSERT INTO requests ({', '.join(keys)}) VALUES ({values})"  # noqa: S608 - our names
+
+
+# Migrating ----------------------------------------------------------------------------------------
 
 
 class NewerLedgerError(Exception):

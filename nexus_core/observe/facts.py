@@ -151,9 +151,9 @@ def _facts(*keys: str) -> Facts:
 
 
 LOG = _facts(
-    "request=request_id asked=asked_model model=served_model backend zone reason status",
+    "error status request=request_id asked=asked_model model=served_model backend zone reason",
     "prompt_tokens completion_tokens counted cost_usd is_unpriced",
-    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code error",
+    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code",
 )
 LEDGER = _facts(
     "request_id at=ended_at client endpoint asked_model model=served_model backend backend_type",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from array import array
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from itertools import accumulate
 from math import log2
 from typing import Any
@@ -14,6 +16,15 @@ _BUCKETS_PER_DOUBLING = 8  # a bucket is 9 % wide, so a percentile is off by 4.5
 _SMALLEST_MS = 10 / 1024  # 10 ms times any power of two is then the edge of a bucket
 _MOST_BOUNDS = 14  # of a histogram of tokens
 _BUCKETS = 25 * _BUCKETS_PER_DOUBLING  # up to 5.5 minutes; longer ones count as that
+
+
+@dataclass(frozen=True, slots=True)
+class HistogramMark:
+    """What a histogram held at one time: the buckets from the first filled one to the last."""
+
+    first: int
+    counts: array[int]
+    sum_ms: float
 
 
 class Histogram:
@@ -59,6 +70,22 @@ class Histogram:
         """
         below = [0, *accumulate(self._counts)]
         return [below[_edge(bound)] for bound in bounds_ms]
+
+    def mark(self) -> HistogramMark:
+        """What it holds now, to be subtracted later."""
+        filled = bytes(map(bool, self._counts))
+        first, end = max(0, filled.find(1)), filled.rfind(1) + 1
+        return HistogramMark(first, array("Q", self._counts[first:end]), self.sum_ms)
+
+    def since(self, mark: HistogramMark) -> Histogram:
+        """What was added since the mark; of another histogram's mark nothing below zero."""
+        added = Histogram()
+        counts = added._counts = self._counts.copy()
+        for index, count in enumerate(mark.counts, mark.first):
+            counts[index] = max(0, counts[index] - count)
+        added.count = sum(counts)
+        added.sum_ms = max(0.0, self.sum_ms - mark.sum_ms) if added.count else 0.0
+        return added
 
     def as_json(self) -> dict[str, Any]:
         """The buckets that are not empty, and the sum."""

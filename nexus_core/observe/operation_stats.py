@@ -1,9 +1,9 @@
-"""Numbers of one backend, and of one kind of work, since the start."""
+"""Numbers of one backend, and of one kind of work."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import NamedTuple
 
 from nexus_core.catalog import BackendType
@@ -18,7 +18,7 @@ MAX_MODEL_LENGTH = 256
 
 @dataclass(slots=True)
 class BackendStats:
-    """One backend's numbers since the start."""
+    """One backend's numbers, since the start or of a window."""
 
     attempts: int = 0  # requests that were sent to it
     answers: int = 0  # requests whose answer came from it
@@ -26,12 +26,17 @@ class BackendStats:
     errors: Counter[str] = field(default_factory=Counter)  # what the failures were: a closed set
     prompt_tokens: int = 0  # as the backend reported them
     completion_tokens: int = 0
+    counted_prompt_tokens: int = 0  # by Nexus, of answers without a report
+    counted_completion_tokens: int = 0
     cost_nano_usd: int = 0  # of what has a price
     estimated_nano_usd: int = 0  # the part of it that is by counts of Nexus's own
     unpriced: int = 0  # answers that cost something, and nobody knows how much
-    first_byte: Histogram = field(default_factory=Histogram)
-    total: Histogram = field(default_factory=Histogram)
+    first_byte: Histogram = field(default_factory=Histogram)  # of what began with success
+    total: Histogram = field(default_factory=Histogram)  # of whole answers
     models: set[str] = field(default_factory=set)  # that it was asked for, by its own names
+
+
+BACKEND_COUNTS = tuple(one.name for one in fields(BackendStats) if one.default == 0)
 
 
 class OperationKey(NamedTuple):

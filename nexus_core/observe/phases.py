@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import fields
 from enum import IntEnum, auto
 from typing import Any, TypeAlias, assert_never
 
@@ -115,9 +114,7 @@ def _began(record: RequestRecord, _: int) -> FirstByteReceived:
 
 
 # Fields of the same name in a record and in the event of its end.
-_OF_BOTH = tuple(
-    {*RequestFinished.__struct_fields__} & {field.name for field in fields(RequestRecord)} - {"at"}
-)
+_OF_BOTH = tuple({*RequestFinished.__struct_fields__} & {*RequestRecord.__struct_fields__} - {"at"})
 
 
 def finished(record: RequestRecord, _: int = 0) -> RequestFinished:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol, TypeAlias
@@ -41,8 +40,7 @@ class DecisionToTell(msgspec.Struct, frozen=True):
     considered: tuple[Considered, ...]
 
 
-@dataclass(slots=True, eq=False)
-class RequestRecord:
+class RequestRecord(msgspec.Struct, eq=False):
     """One request, however far it is: numbers and references only, never a prompt or an answer.
 
     `RequestProgress` alone writes to it, or `phases.take` where a request is read back from events.

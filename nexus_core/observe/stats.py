@@ -14,6 +14,7 @@ from nexus_core.observe.events import (
     RequestReceived,
     RequestRefused,
     RouteDecided,
+    ZoneToggled,
 )
 from nexus_core.observe.histogram import Histogram
 from nexus_core.observe.operation_stats import (
@@ -26,30 +27,36 @@ from nexus_core.observe.operation_stats import (
 )
 from nexus_core.observe.phases import Phase, record_of, take
 from nexus_core.observe.record import RequestRecord
-from nexus_core.types import CountMethod, RouteReason
+from nexus_core.types import CountMethod, PrivacyZone, RouteReason
 
 _KNOWN_STATUSES = frozenset({*map(int, HTTPStatus), 499, 529})  # the last two: nginx's, Anthropic's
 
 
 class Stats:
-    """Everything counted since the start; read it freely.
+    """Everything counted since the start, or of a window (`windows`); read it freely.
 
-    It changes with the phases of requests (`phases`), and with events made elsewhere (`apply`).
+    What each number means to people: docs/numbers.md. It changes with the phases of requests
+    (`phases`), and with events made elsewhere (`apply`).
     """
 
     def __init__(self) -> None:
         self.requests = 0  # received and valid
         self.in_flight = 0
         self.finished = 0
-        self.failed = 0  # by Nexus or a backend
+        self.failed = 0  # by Nexus or a backend: errors
+        self.client_errors = 0  # 4xx that are the request's own fault
         self.client_left = 0
-        self.refused = 0  # turned away before routing
+        self.turned_away = 0  # before routing
+        self.refused_by_cut = 0  # of those that failed: only a cut zone would have served them
+        self.refused_for_privacy = 0  # the same: only the privacy rule kept a backend from them
         self.attempts = 0
         self.failovers = 0  # attempts after the first
         self.local_answers = 0
         self.cloud_answers = 0
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.counted_prompt_tokens = 0  # by Nexus, of answers without a report: on top
+        self.counted_completion_tokens = 0
         self.cost_nano_usd = 0
         self.estimated_nano_usd = 0  # the part of it that is by counts of Nexus's own
         self.unpriced = 0
@@ -57,18 +64,23 @@ class Stats:
         self.reasons: Counter[RouteReason] = Counter()
         self.statuses: Counter[int] = Counter()
         self.refusals: Counter[str] = Counter()  # by code
-        self.first_byte = Histogram()
-        self.total = Histogram()
+        self.first_byte = Histogram()  # of answers that began with success
+        self.total = Histogram()  # of whole answers with success
         self.overhead = Histogram()
         self.backends: defaultdict[str, BackendStats] = defaultdict(BackendStats)
         # By status as `known_status` tells it.
         self.durations: defaultdict[tuple[str, int], Histogram] = defaultdict(Histogram)
         self.operations: defaultdict[OperationKey, OperationStats] = defaultdict(OperationStats)
         self.under_way: dict[str, RequestRecord] = {}  # by request id
+        self.cut_zones: set[PrivacyZone] = set()
 
     def backend(self, name: str) -> BackendStats:
         """The numbers of one backend; zeros if it was never used."""
         return self.backends[name]
+
+    def counters(self) -> dict[str, int]:
+        """Its plain numbers by name: small enough to be sent often."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
 
     @property
     def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
@@ -92,9 +104,11 @@ class Stats:
                     record = RequestRecord(event.request_id, event.at)
                 self.phases[take(record, event)](record)
             case RequestRefused():
-                self.refused += 1
+                self.turned_away += 1
                 self.refusals[event.code] += 1
                 self.statuses[event.status] += 1
+            case ZoneToggled():
+                (self.cut_zones.discard if event.enabled else self.cut_zones.add)(event.zone)
             case _:
                 pass
 
@@ -132,10 +146,10 @@ class Stats:
 
     def _begin(self, record: RequestRecord) -> None:
         ms, operation = record.first_byte_ms, record.operation
-        if ms is None or record.backend is None:
+        if ms is None or record.backend is None or (record.status or 0) >= 400:
             return
         first_byte = self.backends[record.backend].first_byte
-        if operation is not None and record.is_streaming and (record.status or 0) < 400:
+        if operation is not None and record.is_streaming:
             self.first_byte.add(ms, first_byte, operation.first_token)
         else:
             self.first_byte.add(ms, first_byte)
@@ -143,32 +157,55 @@ class Stats:
     def _finish(self, record: RequestRecord) -> None:
         self.in_flight -= 1
         self.finished += 1
-        if record.failed:
-            self.failed += 1
-        if record.client_left:
-            self.client_left += 1
-        status = record.status or 0
-        self.statuses[status] += 1
+        self.statuses[record.status or 0] += 1
         if record.overhead_ms is not None:
             self.overhead.add(record.overhead_ms)
         if record.reason is not None:
             self.reasons[record.reason] += 1
-        total_ms = record.total_ms or 0.0
-        if self.under_way.pop(record.request_id, None) is not None:
-            self.total.add(total_ms, self.durations[record.endpoint, known_status(status)])
-        else:
-            self.total.add(total_ms)
-        if record.backend is None or record.backend_type is None:
+        name, kind = record.backend, record.backend_type
+        if name is None or kind is None:
+            self._count_outcome(record)
+            if record.failed and record.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                self._count_refusal(record)
             return
-        backend = self.backends[record.backend]
-        backend.total.add(total_ms)
+        backend = self.backends[name]
+        self._count_outcome(record, backend.total)
         self._count_end(record, backend)
         self._count_tokens(record, backend)
         self._count_money(record, backend)
-        if record.backend_type.is_cloud:
+        if kind.is_cloud:
             self.cloud_answers += 1
         else:
             self.local_answers += 1
+
+    def _count_outcome(self, record: RequestRecord, *of_backend: Histogram) -> None:
+        """How it ended, for the client: in one of four ways; and how long that took."""
+        status, is_whole = record.status or 0, False
+        if record.client_left:
+            self.client_left += 1
+        elif record.failed:
+            self.failed += 1
+        elif status >= 400:
+            self.client_errors += 1
+        else:
+            is_whole = True
+        total_ms = record.total_ms or 0.0
+        if self.under_way.pop(record.request_id, None) is not None:
+            durations = self.durations[record.endpoint, known_status(status)]
+            if is_whole:
+                durations.add(total_ms, self.total, *of_backend)
+            else:
+                durations.add(total_ms)
+        elif is_whole:
+            self.total.add(total_ms, *of_backend)
+
+    def _count_refusal(self, record: RequestRecord) -> None:
+        """No backend was selected: whether a cut, or else the privacy rule, kept one away."""
+        dropped = [(one.dropped_by, one.zone) for one in record.considered]
+        if any(stage == "enabled" and zone in self.cut_zones for stage, zone in dropped):
+            self.refused_by_cut += 1
+        elif any(stage == "zone" for stage, _ in dropped):
+            self.refused_for_privacy += 1
 
     def _count_end(self, record: RequestRecord, backend: BackendStats) -> None:
         backend.answers += 1
@@ -185,8 +222,15 @@ class Stats:
 
     def _count_tokens(self, record: RequestRecord, backend: BackendStats) -> None:
         usage, counted, operation = record.usage, record.counted, record.operation
-        if usage is None or counted is CountMethod.ESTIMATED or counted is CountMethod.EXACT:
-            return  # Nexus's own count is no report of the backend
+        if usage is None:
+            return
+        if counted is CountMethod.ESTIMATED or counted is CountMethod.EXACT:
+            # Nexus's own count is no report of the backend.
+            self.counted_prompt_tokens += usage.prompt_tokens
+            self.counted_completion_tokens += usage.completion_tokens
+            backend.counted_prompt_tokens += usage.prompt_tokens
+            backend.counted_completion_tokens += usage.completion_tokens
+            return
         self.prompt_tokens += usage.prompt_tokens
         self.completion_tokens += usage.completion_tokens
         backend.prompt_tokens += usage.prompt_tokens

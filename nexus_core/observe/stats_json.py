@@ -9,24 +9,19 @@ from typing import Any, TypeVar
 from nexus_core.catalog import BackendType
 from nexus_core.observe.event_json import UnreadableError
 from nexus_core.observe.histogram import Histogram, TokenHistogram
-from nexus_core.observe.operation_stats import BackendStats, OperationKey, OperationStats
+from nexus_core.observe.operation_stats import (
+    BACKEND_COUNTS,
+    BackendStats,
+    OperationKey,
+    OperationStats,
+)
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.stats import Stats
-from nexus_core.types import RouteReason, is_object
+from nexus_core.types import PrivacyZone, RouteReason, is_object
 
 _Read = TypeVar("_Read")
 
 _HISTOGRAMS = ("first_byte", "total", "overhead")
-_BACKEND_COUNTS = (
-    *("attempts", "answers", "failures"),
-    *("prompt_tokens", "completion_tokens"),
-    *("cost_nano_usd", "estimated_nano_usd", "unpriced"),
-)
-
-
-def counters(stats: Stats) -> dict[str, int]:
-    """Its plain numbers: small enough to be sent often."""
-    return {name: value for name, value in vars(stats).items() if isinstance(value, int)}
 
 
 def set_counters(stats: Stats, values: object) -> None:
@@ -35,7 +30,7 @@ def set_counters(stats: Stats, values: object) -> None:
     Raises:
         UnreadableError: one is not a whole number.
     """
-    known = counters(stats).keys()
+    known = stats.counters()
     for name, value in _object(values).items():
         if name in known:
             setattr(stats, name, _whole(value))
@@ -46,10 +41,11 @@ def stats_as_json(stats: Stats) -> dict[str, Any]:
     numbers = {key: number for number, key in enumerate(stats.operations)}
     by_identity = {id(operation): numbers[key] for key, operation in stats.operations.items()}
     return {
-        "counters": counters(stats),
+        "counters": stats.counters(),
         "reasons": dict(stats.reasons),
         "statuses": {str(status): count for status, count in stats.statuses.items()},
         "refusals": dict(stats.refusals),
+        "cut_zones": sorted(stats.cut_zones),
         **{name: getattr(stats, name).as_json() for name in _HISTOGRAMS},
         "backends": {name: _backend(numbers) for name, numbers in stats.backends.items()},
         "durations": [
@@ -72,7 +68,7 @@ def stats_as_json(stats: Stats) -> dict[str, Any]:
 
 def _backend(numbers: BackendStats) -> dict[str, Any]:
     return {
-        **{name: getattr(numbers, name) for name in _BACKEND_COUNTS},
+        **{name: getattr(numbers, name) for name in BACKEND_COUNTS},
         "errors": dict(numbers.errors),
         "first_byte": numbers.first_byte.as_json(),
         "total": numbers.total.as_json(),
@@ -104,6 +100,7 @@ def read_stats(value: object) -> Stats:
         stats.reasons = Counter(_counts(values["reasons"], RouteReason))
         stats.statuses = Counter(_counts(values["statuses"], int))
         stats.refusals = Counter(_counts(values["refusals"], str))
+        stats.cut_zones = set(map(PrivacyZone, _texts(values.get("cut_zones", ()))))
         for name in _HISTOGRAMS:
             setattr(stats, name, Histogram.read(values[name]))
         for name, numbers in _object(values["backends"]).items():
@@ -129,7 +126,7 @@ def read_stats(value: object) -> Stats:
 def _read_backend(value: object) -> BackendStats:
     values = _object(value)
     return BackendStats(
-        **{name: _whole(values[name]) for name in _BACKEND_COUNTS},
+        **{name: _whole(values.get(name, 0)) for name in BACKEND_COUNTS},
         errors=Counter(_counts(values["errors"], str)),
         first_byte=Histogram.read(values["first_byte"]),
         total=Histogram.read(values["total"]),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
@@ -54,8 +53,7 @@ class FailedAttempt(msgspec.Struct, frozen=True):
     route: SelectedRoute  # whose failure it is
 
 
-@dataclass(slots=True, eq=False)
-class Attempt:
+class Attempt(msgspec.Struct, eq=False):
     """One exchange with the first candidate of a decision, whose slot is already held."""
 
     parts: ProxyParts

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import assert_never
 
 import msgspec
@@ -25,8 +24,7 @@ class _Failed(msgspec.Struct, frozen=True):
     why: str  # for people
 
 
-@dataclass(slots=True, eq=False)
-class Blame:
+class Blame(msgspec.Struct, eq=False):
     """What became of one request's attempts; settled once it shows whether the request is at fault.
 
     | failed at | and then | counts |
@@ -41,14 +39,18 @@ class Blame:
     """
 
     registry: Registry
-    body: bytes = field(repr=False)
+    body: bytes
     doubt: Callable[[str], None]  # has a probe find out whether a backend refuses the key
     now: Callable[[], float]  # seconds since the epoch
     # Of the latest attempt: its first candidate was tried, the others might be, if it fails.
-    decision: RouteDecision | None = field(init=False, default=None)
-    unsettled: list[_Failed] = field(init=False, default_factory=list)
-    _failed: int = field(init=False, default=0)  # backends that failed, settled or not
-    _is_forgiven: bool = field(init=False, default=False)
+    decision: RouteDecision | None = None
+    unsettled: list[_Failed] = []
+    _failed: int = 0  # backends that failed, settled or not
+    _is_forgiven: bool = False
+
+    def __repr__(self) -> str:
+        """What may be shown: no prompt."""
+        return f"Blame(unsettled={self.unsettled!r})"
 
     def begin(self, decision: RouteDecision) -> None:
         """The next attempt begins, at the first candidate of this decision."""

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
 
+import msgspec
 from msgspec.structs import replace
 
 from nexus_core.fleet.snapshot import BackendSnapshot
@@ -18,8 +18,7 @@ from nexus_core.tokens.count import THREAD_FROM_BYTES, estimate_tokens, tokens_o
 from nexus_core.types import Cost, CountMethod, Operation, PromptParts, TokenCount, nano_usd
 
 
-@dataclass(slots=True, kw_only=True)
-class Settlement:
+class Settlement(msgspec.Struct, kw_only=True):
     """How an attempt ended, in tokens and money; nobody changes one."""
 
     usage: TokenUsage | None = None
@@ -32,8 +31,7 @@ class Settlement:
     saved_model: str | None = None
 
 
-@dataclass(slots=True, kw_only=True)
-class ReportedUsage:
+class ReportedUsage(msgspec.Struct, kw_only=True):
     """What came of an attempt, as far as money goes; nobody changes one."""
 
     usage: TokenUsage | None  # as the backend reported it

@@ -30,9 +30,15 @@ class Deadlines:
         "wait_at",
     )
 
-    def __init__(self, request_at: float = NEVER) -> None:
-        """For the running task; the whole request has to be over by `request_at`."""
-        task = asyncio.current_task()
+    def __init__(
+        self, request_at: float = NEVER, loop: asyncio.AbstractEventLoop | None = None
+    ) -> None:
+        """For the running task; the whole request has to be over by `request_at`.
+
+        Args:
+            loop: the running one. Asking for it takes a system call, in Python 3.11.
+        """
+        task = asyncio.current_task(loop)
         assert task is not None  # noqa: S101 - for the type checker
         self._task = task
         self.request_at = request_at
@@ -92,10 +98,10 @@ class Sweeper:
         self._watched: set[Deadlines] = set()
         self._loop: asyncio.AbstractEventLoop | None = None  # where the next look is planned
 
-    def watch(self, deadlines: Deadlines) -> None:
-        """Look at these from now on."""
+    def watch(self, deadlines: Deadlines, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """Look at these from now on, in the running loop."""
         self._watched.add(deadlines)
-        loop = asyncio.get_running_loop()
+        loop = loop or asyncio.get_running_loop()
         if self._loop is not loop:
             self._loop = loop
             loop.call_later(SWEEP_SECONDS, self._sweep, loop)

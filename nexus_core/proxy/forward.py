@@ -118,12 +118,13 @@ class Forwarder:
         if self._is_ending:
             raise _shutting_down()
         server, parts, loop = self._server, self._parts, asyncio.get_running_loop()
-        deadlines = Deadlines(loop.time() + server.request_timeout_seconds)
+        deadlines = Deadlines(loop.time() + server.request_timeout_seconds, loop)
         blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
         flight = InFlight(progress, reply, blame, server, deadlines)
+        if not self._running:
+            self._idle.clear()
         self._running.add(flight)
-        self._sweeper.watch(deadlines)
-        self._idle.clear()
+        self._sweeper.watch(deadlines, loop)
         try:
             await self._try_candidates(flight)
         except asyncio.CancelledError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from nexus_core.config.schema import ServerConfig
 from nexus_core.errors import UpstreamFailedError
@@ -12,16 +12,19 @@ from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import Reply
 
 
-@dataclass(slots=True, eq=False)
-class InFlight:
+class InFlight(msgspec.Struct, eq=False):
     """One request in flight; a reload does not change its time-outs."""
 
     progress: RequestProgress
     reply: Reply
     blame: Blame
     server: ServerConfig
-    deadlines: Deadlines = field(repr=False)
+    deadlines: Deadlines
     ended_with: UpstreamFailedError | None = None  # ended before its deadline, by `end`
+
+    def __repr__(self) -> str:
+        """What may be shown: no prompt."""
+        return f"InFlight({self.progress!r})"
 
     def end(self, error: UpstreamFailedError) -> bool:
         """End it at once; the client gets `error`.

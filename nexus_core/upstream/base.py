@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Protocol
+
+import msgspec
 
 from nexus_core.config.outbound_proxy import OutboundProxy
 
@@ -22,16 +23,19 @@ def always() -> bool:
     return True
 
 
-@dataclass(slots=True)
-class UpstreamRequest:
-    """An HTTP request to a backend. Nobody changes it; a frozen one takes longer to make."""
+class UpstreamRequest(msgspec.Struct, eq=False):
+    """An HTTP request to a backend. Nobody changes it."""
 
     method: str
     url: str
-    headers: Headers = field(repr=False)  # holds the backend's key
-    body: bytes = field(repr=False, default=b"")
+    headers: Headers  # hold the backend's key
+    body: bytes = b""
     proxy: OutboundProxy | None = None  # the way there; None: directly
-    may_send: MaySend = field(repr=False, compare=False, default=always)
+    may_send: MaySend = always
+
+    def __repr__(self) -> str:
+        """What may be shown: no key and no prompt."""
+        return f"UpstreamRequest(method={self.method!r}, url={self.url!r}, proxy={self.proxy!r})"
 
 
 class UpstreamError(Exception):

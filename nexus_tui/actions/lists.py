@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+
+from nexus_core.observe.log_ring import LogLine
+from nexus_core.observe.record import RequestRecord
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
@@ -13,8 +17,12 @@ from nexus_tui.text.numbers import clock
 class ListActions:
     """Actions on lists; the live list and the request list show the same rows."""
 
-    def __init__(self, context: AppContext, tabs: Tabs) -> None:
+    def __init__(
+        self, context: AppContext, tabs: Tabs, show: Callable[[RequestRecord], Awaitable[None]]
+    ) -> None:
+        """`show` shows a request in full."""
         self._context = context
+        self._show = show
         self._lists = (tabs.dashboard.list, tabs.requests.list)
         self._logs = tabs.logs
 
@@ -33,6 +41,7 @@ class ListActions:
             "errors": self._errors,
             "clear": self._clear,
             "level": self._logs.list.next_level,
+            "whole_line": self._whole_line,
             "pane.next": lambda: self._context.tab.turn(1),
             "pane.previous": lambda: self._context.tab.turn(-1),
             "zoom": lambda: self._context.tab.zoom(),
@@ -73,11 +82,27 @@ class ListActions:
         view.set_errors_only(not view.errors_only)
 
     async def open_line(self) -> None:
-        """The whole of the log line under the cursor."""
+        """The request of the log line under the cursor; without one the whole line."""
         line = self._logs.list.selected
-        if line is not None:
-            title = f"{line.level} {line.logger} at {clock(line.at)}"
-            await self._context.ask(notice(title, line.text.split("\\x0a")))
+        request = None if line is None else self._request_of(line)
+        if request is None:
+            await self._whole_line()
+        else:
+            await self._show(request)
+
+    def _request_of(self, line: LogLine) -> RequestRecord | None:
+        known = self._context.source.requests
+        return None if line.request_id is None else known.get(line.request_id)
+
+    async def _whole_line(self) -> None:
+        line = self._logs.list.selected
+        if line is None:
+            return
+        title = f"{line.level} {line.logger} at {clock(line.at)}"
+        text = line.text.split("\\x0a")
+        if line.request_id is not None and self._request_of(line) is None:
+            text += ["", f"Request {line.request_id} is no longer kept."]
+        await self._context.ask(notice(title, text))
 
     async def _clear(self) -> None:
         text = ["All requests are removed from the list. The statistics stay."]

@@ -190,12 +190,13 @@ def _how_to_quit(address: str, running: int) -> Choose[How | None]:
     requests = "1 request" if running == 1 else f"{running:,} requests"
     under_way = f", {requests} under way" if running else ""
     text = [f"Nexus serves at {address}{under_way}.", "New requests will be refused after a stop."]
-    options: list[Option[How | None]] = [Option("leave", "Leave the screen and serve on", "enter")]
-    if running:
-        options += [
-            Option("quit", f"Stop; {requests} may finish", "d", "ctrl+c then ends them"),
-            Option("cut", f"Stop and end {requests} now", "x"),
-        ]
-    else:
-        options.append(Option("quit", "Stop serving and quit", "d"))
-    return Choose("Quit?", text, [*options, Option(None, "Stay", "esc")])
+    leave: Option[How | None] = Option("leave", "Leave the screen and serve on", "enter")
+    stop: Option[How | None] = Option("quit", "Stop serving and quit", "d")
+    stay: Option[How | None] = Option(None, "Stay", "esc")
+    if not running:
+        return Choose("Quit?", text, [leave, stop, stay])
+    drain: Option[How | None] = Option(
+        "quit", f"Stop; {requests} may finish", "d", "ctrl+c ends them"
+    )
+    cut: Option[How | None] = Option("cut", f"Stop and end {requests} now", "x")
+    return Choose("Quit?", text, [leave, drain, cut, stay])

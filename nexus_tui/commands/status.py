@@ -1,4 +1,4 @@
-"""`nexus status`: statistics of the dashboard as plain text."""
+"""`nexus status`: state and statistics as plain text."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from typing import Any
 
+from nexus_core.observe.windows.window import Window
 from nexus_tui.commands.backends import cooldowns
 from nexus_tui.commands.client import NoAnswerError, understood
 from nexus_tui.commands.subcommands import Subcommands
@@ -14,8 +15,13 @@ from nexus_tui.commands.text_view import Asked, TextView, add_text_view, labelle
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("status", "statistics since start-up", _read, lines)
-    add_text_view(commands, port, view)
+    view = TextView("status", "state and statistics", _read, lines)
+    add_text_view(commands, port, view).add_argument(
+        "--window",
+        choices=[window.value for window in Window],
+        default=Window.FIVE_MINUTES.value,
+        help="time that the statistics are of (default: 5m); --json has all of them",
+    )
 
 
 def _read(asked: Asked) -> Any:
@@ -37,11 +43,12 @@ def _costs(asked: Asked) -> dict[str, Any]:
 
 def lines(state: Any, asked: Asked) -> Iterator[str]:
     """The status as text, one fact per line."""
-    from nexus_tui.text.numbers import count, percent, uptime
+    from nexus_tui.text.numbers import count, uptime
 
     stats, backends = state["stats"], state["backends"]
-    up = uptime(stats["uptime_seconds"])
-    yield labelled("nexus", f"{state['version']} at {asked.url}, up {up} h")
+    yield labelled(
+        "nexus", f"{state['version']} at {asked.url}, up {uptime(stats['uptime_seconds'])}"
+    )
     zones = (f"{zone} {'on' if on else 'OFF'}" for zone, on in state["zones"].items())
     yield labelled("zones", ", ".join(zones))
     usable = sum(bool(backend.get("is_usable")) for backend in backends)
@@ -49,24 +56,45 @@ def lines(state: Any, asked: Asked) -> Iterator[str]:
     kept = [f"{one['name']}: {note}" for one in backends for note in cooldowns(one)]
     for number, note in enumerate(kept):
         yield labelled("" if number else "cooldown", note)
-    yield labelled(
-        "requests",
-        f"{count(stats['requests'])}, {stats['in_flight']} in flight, {stats['failed']} failed, "
-        f"{stats['failovers']} failed over, {stats['refused']} refused, "
-        f"{stats['client_left']} left by their clients",
-    )
-    local, cloud = stats["local_answers"], stats["cloud_answers"]
-    yield labelled("answers", f"{percent(local, local + cloud)} local, {count(cloud)} by a cloud")
-    for label, key in (("first byte", "first_byte_ms"), ("total", "total_ms")):
-        yield labelled(label, _percentiles(stats[key]))
-    tokens = count(stats["prompt_tokens"]), count(stats["completion_tokens"])
-    yield labelled("tokens", f"{tokens[0]} in, {tokens[1]} out")
+    yield labelled("in flight", f"{count(stats['in_flight'])}, {count(stats['queued'])} queued")
+    window = Window(asked.options.window)
+    yield labelled("window", window.shown)
+    yield from _of_window(stats if window is Window.START else stats["windows"][window.value])
     if (costs := state["costs"]) is not None:
         yield labelled("cost", _spent(costs))
     elif state.get("is_reading_ledger"):
         yield labelled("cost", "loading: the ledger is being read")
     for number, unusable in enumerate(state.get("unusable_backends", [])):
         yield labelled("" if number else "left out", unusable["why"])
+
+
+def _of_window(stats: Mapping[str, Any]) -> Iterator[str]:
+    """Statistics of a window; what the labels mean is written in docs/numbers.md."""
+    from nexus_tui.text.numbers import count, percent
+
+    yield labelled("requests", f"{count(stats['requests'])}, {count(stats['failovers'])} failovers")
+    failed = stats["failed"]
+    share = f" ({percent(failed, stats['finished'])})" if failed else ""
+    yield labelled(
+        "errors",
+        f"{count(failed)}{share}, of them {count(stats['refused_by_cut'])} refused by the cut, "
+        f"{count(stats['refused_for_privacy'])} refused for privacy",
+    )
+    yield labelled(
+        "others",
+        f"{count(stats['client_errors'])} client errors, {count(stats['client_left'])} left, "
+        f"{count(stats['turned_away'])} turned away",
+    )
+    local, cloud = stats["local_answers"], stats["cloud_answers"]
+    yield labelled("answers", f"{percent(local, local + cloud)} local, {count(cloud)} by a cloud")
+    for label, key in (("first byte", "first_byte_ms"), ("total", "total_ms")):
+        yield labelled(label, _percentiles(stats[key]))
+    prompt, completion = (
+        stats[name] + stats[f"counted_{name}"] for name in ("prompt_tokens", "completion_tokens")
+    )
+    is_counted = stats["counted_prompt_tokens"] or stats["counted_completion_tokens"]
+    sign = "≈" if is_counted else ""
+    yield labelled("tokens", f"{sign}{count(prompt)} in, {sign}{count(completion)} out")
 
 
 def _spent(costs: Mapping[str, Any]) -> str:

@@ -149,15 +149,12 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Scree
         signals.hung_up.clear()
         try:
             outcome = await server.gateway.operator.execute(ReloadConfig(), by)
-        except NexusError as error:
-            cause = error.__cause__  # a record has one line, and no excerpt of the file
+        except NexusError as error:  # the record of what operators did has logged it
+            cause = error.__cause__  # a notice has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
-            log.warning("SIGHUP: config not reloaded: %s", why)
             screen.notice(f"SIGHUP: config not reloaded: {why}")
         else:
-            done = "; ".join((outcome.message, *outcome.lines))
-            log.info("SIGHUP: %s", done)
-            screen.notice(f"SIGHUP: {done}")
+            screen.notice("; ".join((f"SIGHUP: {outcome.message}", *outcome.lines)))
 
 
 @contextlib.asynccontextmanager
@@ -222,9 +219,19 @@ async def _show(
                 report(launch, ring, logging.INFO, line)
         else:
             signals.stop.set()
+            _tell_problems(launch, ring)
     finally:
         server.watch_with(None)
     return launch
+
+
+def _tell_problems(launch: Launch, ring: LogRing) -> None:
+    """Log warnings on the terminal while requests run out: whose end is cut short, and why."""
+    from nexus_tui.process.log_handlers import log_to_stderr
+
+    if not launch.is_demo:  # whose backends fail by design
+        level = "error" if launch.log_level == "error" else "warning"
+        log_to_stderr(level, launch.log_format, ring)
 
 
 def _headless(launch: Launch, ring: LogRing) -> Launch:

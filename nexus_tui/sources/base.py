@@ -15,6 +15,8 @@ from nexus_core.observe.events import NexusEvent, OperatorActed
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import PrivacyZone, QueueState
 
@@ -94,7 +96,7 @@ class EventSource(Protocol):
     @property
     def status(self) -> Status: ...  # stale: the link is lost, and values are of before that
     @property
-    def stale_since(self) -> float | None: ...  # seconds since the epoch; None: it is not
+    def stale_since(self) -> float | None: ...  # when it last said something; None: it is not
     @property
     def notice(self) -> str | None: ...  # for people: what is not as it should be with the link
     @property
@@ -114,6 +116,13 @@ class EventSource(Protocol):
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""
+        ...
+
+    def counted_before(self, window: Window) -> Counted | None:
+        """What `stats` had counted before the window; None: nothing, or it is as long as the run.
+
+        The same value as before while nothing that was counted left the window.
+        """
         ...
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:

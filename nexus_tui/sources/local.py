@@ -16,6 +16,9 @@ from nexus_core.observe.events import NexusEvent, OperatorActed
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.marks import Marks
+from nexus_core.observe.windows.window import Window
 from nexus_core.routing.explain import Explanation, Question
 from nexus_core.types import Actor, PrivacyZone, QueueState
 from nexus_tui.sources.base import LAST_ACTIONS, NO_LEDGER, DiscoverySource, Status
@@ -75,6 +78,8 @@ class Core(Protocol):
     def bus(self) -> EventBus: ...
     @property
     def stats(self) -> Stats: ...
+    @property
+    def windows(self) -> Marks: ...
     @property
     def recent(self) -> RecentRequests: ...
     @property
@@ -167,6 +172,9 @@ class LocalSource:
 
     def now(self) -> float:
         return self._core.now()
+
+    def counted_before(self, window: Window) -> Counted | None:
+        return self._core.windows.beginning(window)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._core.registry.is_zone_enabled(zone)

@@ -86,6 +86,7 @@ class RemoteSource(RemoteKnown):
         self.costs_problem: str | None = None
         self._pauses = pauses_seconds
         self._why_stale = ""
+        self._heard_at = 0.0  # the last word of the other side, in seconds since the epoch
         self._last = 0  # the number of the newest event that was taken in
         self._events: deque[NexusEvent] = deque(maxlen=_KEPT_EVENTS)
         self._arrived = asyncio.Event()
@@ -175,7 +176,8 @@ class RemoteSource(RemoteKnown):
                 async with aclosing(self._messages()) as messages:
                     async for message in messages:
                         if self.status == "stale":
-                            self._reconnected()
+                            self.status, self.stale_since = "live", None
+                            self._arrived.set()
                             pauses = chain(self._pauses, repeat(self._pauses[-1]))
                         await self._take(message)
                 raise RemoteError("connection closed by the server")
@@ -186,11 +188,7 @@ class RemoteSource(RemoteKnown):
     def _lose(self, why: str) -> None:
         self._why_stale = why
         if self.status == "live":
-            self.status, self.stale_since = "stale", self.now()
-        self._arrived.set()
-
-    def _reconnected(self) -> None:
-        self.status, self.stale_since = "live", None
+            self.status, self.stale_since = "stale", self._heard_at
         self._arrived.set()
 
     async def _look(self) -> None:
@@ -205,6 +203,7 @@ class RemoteSource(RemoteKnown):
         if self._known is not None and self._known.run != state.run:
             self._begin_anew()
         self._known = state
+        self._heard_at = self.now()
         self._is_uncounted, self._counted_at = False, time.monotonic()
         self._hear_of_logs()
         self._arrived.set()
@@ -232,6 +231,7 @@ class RemoteSource(RemoteKnown):
             call = HttpCall("GET", "/nexus/events", headers=last)
             async with self._http.opened(call, _SILENCE_SECONDS) as answer:
                 async for chunk in answer.aiter_raw():
+                    self._heard_at = self.now()
                     for message in parser.feed(chunk):
                         yield message
         except ValueError as error:

@@ -9,6 +9,8 @@ from nexus_core.config.schema import Config
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.window import Window
 from nexus_core.types import PrivacyZone, QueueState
 from nexus_tui.sources.remote_state import RemoteState
 
@@ -54,6 +56,9 @@ class RemoteKnown:
 
     def now(self) -> float:
         return time.time() + self._state.clock_offset
+
+    def counted_before(self, window: Window) -> Counted | None:
+        return self._state.windows.get(window)
 
     def is_zone_enabled(self, zone: PrivacyZone) -> bool:
         return self._state.zones.get(zone, True)

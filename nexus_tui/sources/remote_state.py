@@ -21,6 +21,9 @@ from nexus_core.observe.event_json import UnreadableError, read_json
 from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.stats import Stats
 from nexus_core.observe.stats_json import read_stats, set_counters
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.counted_json import read_counted
+from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import PrivacyZone, QueueState, is_list, is_object
 from nexus_tui.sources.base import LAST_ACTIONS
 
@@ -68,6 +71,7 @@ class RemoteState:
     clock_offset: float  # what to add to this machine's clock
     stats: Stats
     backends: dict[str, BackendSnapshot]
+    windows: dict[Window, Counted | None] = field(default_factory=dict)  # counted before each
     actions: deque[OperatorActed] = field(default_factory=lambda: deque(maxlen=LAST_ACTIONS))
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
@@ -87,6 +91,7 @@ class RemoteState:
         known = self.backends | _backends(changed, self.backends)
         self.backends = {name: known[name] for name in names if name in known}
         self.take_moment(totals)
+        self.take_windows(totals)
         run, event = _event_id(totals.get("last_event"))
         if run != self.run or event < self.event:
             return 0  # the numbers are of before the statistics
@@ -104,6 +109,19 @@ class RemoteState:
         self.is_capturing = told.get("capture") is True
         last_log = told.get("last_log")
         self.last_log = last_log if isinstance(last_log, str) else None
+
+    def take_windows(self, told: dict[str, Any]) -> None:
+        """Take over what was counted before each window that has moved on; an old Nexus has none.
+
+        Raises:
+            UnreadableError: it is not what a Nexus tells.
+        """
+        if not is_object(moved := told.get("windows", {})):
+            raise UnreadableError("windows are missing")
+        for window in MOVING:
+            if window.value in moved:
+                counted = moved[window.value]
+                self.windows[window] = None if counted is None else read_counted(counted)
 
 
 def read_state(value: object) -> RemoteState:
@@ -131,6 +149,7 @@ def read_state(value: object) -> RemoteState:
         actions=deque(_actions(told.get("actions")), LAST_ACTIONS),
     )
     state.take_moment(told)
+    state.take_windows(told)
     return state
 
 

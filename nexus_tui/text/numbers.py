@@ -151,8 +151,17 @@ def clock(at: float | None, *, seconds: bool = True) -> str:
 
 
 def uptime(seconds: float) -> str:
-    """`02:14` in hours and minutes, `3d 04:10` after a day."""
-    minutes = max(0, int(seconds)) // 60
-    days, rest = divmod(minutes, 24 * 60)
-    text = f"{rest // 60:02}:{rest % 60:02}"
-    return f"{days}d {text}" if days else text
+    """`40 s`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units."""
+    whole = max(0, int(seconds))
+    if whole < 60:
+        return f"{whole} s"
+    hours, minutes = divmod(whole // 60, 60)
+    if not hours:
+        return f"{minutes} m"
+    days, rest = divmod(hours, 24)
+    return f"{days} d {rest} h" if days else f"{hours} h {minutes} m"
+
+
+def short_id(request_id: str) -> str:
+    """The end of an id, which differs where its beginning may not."""
+    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]

@@ -42,10 +42,10 @@ def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) ->
         since = "" if acted is None else f" {clock(acted.at)}{by}"
         return f"{head}{since}   until reopened or restarted"
     if is_short:
-        counts = f"{cut.ended} stopped, {cut.refused} refused, {cut.elsewhere} elsewhere"
+        counts = f"{cut.ended} stopped, {cut.refused} refused by it, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
     elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
     return (
         f"{head} {clock(cut.at)}{by}: {count(cut.ended)} streams stopped, "
-        f"{count(cut.refused)} refused since, {count(cut.elsewhere)} {elsewhere}"
+        f"{count(cut.refused)} refused by the cut, {count(cut.elsewhere)} {elsewhere}"
     )

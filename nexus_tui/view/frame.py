@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from nexus_core.config.schema import Config
 from nexus_core.fleet.registry import BackendSnapshot
@@ -12,6 +13,13 @@ from nexus_core.money.report import CostReport
 from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.operation_stats import BackendStats
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.counted import (
+    BackendCounted,
+    Counted,
+    backend_since,
+    stats_but_backends_since,
+)
+from nexus_core.observe.windows.window import Window
 from nexus_core.types import BackendState, PrivacyZone, QueueState
 from nexus_tui.sources.base import EventSource, Status
 from nexus_tui.view.model import ViewModel
@@ -28,9 +36,11 @@ class BackendView:
     state: BackendState
     is_usable: bool  # requests are routed to it, if not for each of its models
     cooling: Mapping[str, str]  # models in cooldown or half-open, by upstream name: a note
-    stats: BackendStats  # zeros for one that was never used; they go on counting
+    stats: BackendStats  # since the start: zeros for one never used; they go on counting
+    recent: BackendStats  # of the frame's window
     switching: bool | None  # on or off: requested, not confirmed yet
     counts: _Counts  # the data of its row beside the snapshot
+    counted: BackendCounted | None  # before the window; None: nothing
     is_lasting: bool  # its row does not change by time alone
 
 
@@ -43,7 +53,9 @@ class Frame:
     backends: tuple[BackendView, ...]  # in the order of the configuration
     usable: tuple[BackendSnapshot, ...]  # those that requests are routed to
     config: Config
-    stats: Stats
+    stats: Stats  # since the start
+    window: Window
+    recent: Stats  # of the window, but for its backends
     costs: CostReport | None
     costs_problem: str | None
     queue: QueueState | None
@@ -72,11 +84,13 @@ class Frames:
         self._view = view
         self._now = now
         self._kept: dict[str, BackendView] = {}
+        self._counted: Counted | None = None  # before the window
         self.current = self.renew()
 
     def renew(self) -> Frame:
         """Make a new frame; unchanged backends are taken over from the previous one."""
-        source, at = self._source, time.monotonic()
+        source, at, window = self._source, time.monotonic(), self._view.window
+        self._counted = counted = source.counted_before(window)
         backends = self._backends(at)
         self.current = Frame(
             at=at,
@@ -85,6 +99,10 @@ class Frames:
             usable=tuple([backend.snapshot for backend in backends if backend.is_usable]),
             config=source.config,
             stats=source.stats,
+            window=window,
+            recent=(
+                source.stats if counted is None else stats_but_backends_since(source.stats, counted)
+            ),
             costs=source.costs,
             costs_problem=source.costs_problem,
             queue=source.queue,
@@ -99,6 +117,7 @@ class Frames:
 
     def _backends(self, at: float) -> tuple[BackendView, ...]:
         all_stats, pending = self._source.stats.backends, self._view.pending
+        counted = {} if self._counted is None else self._counted.backends
         before, kept = self._kept, dict[str, BackendView]()
         for snapshot in self._source.backends():
             stats = all_stats.get(snapshot.name, _NEVER_USED)  # adds nothing to the statistics
@@ -118,20 +137,25 @@ class Frames:
                 or one.snapshot is not snapshot
                 or one.stats is not stats
                 or one.counts != counts
+                or one.counted is not counted.get(snapshot.name)
             ):
-                one = _backend_view(snapshot, stats, counts, switching, at)
+                row = _Row(stats, counted.get(snapshot.name), counts, switching)
+                one = _backend_view(snapshot, row, at)
             kept[snapshot.name] = one
         self._kept = kept
         return tuple(kept.values())
 
 
-def _backend_view(
-    snapshot: BackendSnapshot,
-    stats: BackendStats,
-    counts: _Counts,
-    switching: bool | None,
-    at: float,
-) -> BackendView:
+class _Row(NamedTuple):
+    """The numbers of a backend's row."""
+
+    stats: BackendStats
+    counted: BackendCounted | None
+    counts: _Counts
+    switching: bool | None
+
+
+def _backend_view(snapshot: BackendSnapshot, row: _Row, at: float) -> BackendView:
     has_cooldown = snapshot.cooldown is not None or bool(snapshot.cooldowns)
     is_draining = bool(snapshot.in_flight) and not snapshot.is_on  # since so many seconds
     return BackendView(
@@ -139,9 +163,11 @@ def _backend_view(
         state=snapshot.state(at),
         is_usable=snapshot.is_usable(at),
         cooling=_cooling(snapshot, at) if has_cooldown else {},
-        stats=stats,
-        switching=switching,
-        counts=counts,
+        stats=row.stats,
+        recent=backend_since(row.stats, row.counted),
+        switching=row.switching,
+        counts=row.counts,
+        counted=row.counted,
         is_lasting=not has_cooldown and not is_draining,
     )
 

@@ -36,6 +36,7 @@ from nexus_core.observe.events import (
 )
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
+from nexus_core.observe.windows.window import Window
 from nexus_tui.view.filter.language import Names
 from nexus_tui.view.filter.requests import RequestFilter, parse_filter
 from nexus_tui.view.rates import RateSeries
@@ -87,6 +88,7 @@ class ViewModel:
         self.known_names: Names | None = None  # for the filter, which tells of others
         self.rate = RateSeries()
         self.zones = ZoneWatch()
+        self.window = Window.FIVE_MINUTES  # that numbers are shown for
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RequestRecord] = []  # at most two, for the diff

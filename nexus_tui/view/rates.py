@@ -1,4 +1,4 @@
-"""Rates and sums over the last minutes, in constant memory."""
+"""Rates over the last minute, in constant memory."""
 
 from __future__ import annotations
 
@@ -32,21 +32,3 @@ class RateSeries:
         for passed in range(max(self._second + 1, second - BUCKETS + 1), second + 1):
             self._counts[passed % BUCKETS] = 0
         self._second = max(self._second, second)
-
-
-class RecentSum:
-    """How many in the last five minutes, to the nearest five seconds."""
-
-    def __init__(self) -> None:
-        self._steps = RateSeries()
-
-    def add(self, at: float) -> None:
-        """Count one."""
-        self._steps.add(at / _STEP)
-
-    def total(self, now: float) -> int:
-        """Those of the running step included."""
-        return sum(self._steps.values(now / _STEP + 1))
-
-
-_STEP = 5 * 60 / BUCKETS

@@ -1,4 +1,4 @@
-"""Zone statistics: answers and refusals of the last minutes, effects of a cut."""
+"""Effects of cuts: what this screen saw of the requests since."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from nexus_core.observe.events import ZoneToggled
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import PrivacyZone
-from nexus_tui.view.rates import RecentSum
 
 
 @dataclass(slots=True)
 class Cut:
-    """A cut zone, and the effects of the cut."""
+    """A cut of a zone, and its effects."""
 
     at: float
     ended: int  # streams that were stopped with it
@@ -21,11 +20,9 @@ class Cut:
 
 
 class ZoneWatch:
-    """Zone statistics for the Zones tab and the banner, folded from requests and switches."""
+    """Cuts for the Zones tab and the banner, folded from requests and switches."""
 
     def __init__(self) -> None:
-        self.answers = {zone: RecentSum() for zone in PrivacyZone}
-        self.refused = RecentSum()  # for the privacy rule
         self.cuts: dict[PrivacyZone, Cut] = {}
 
     def toggle(self, event: ZoneToggled) -> None:
@@ -38,21 +35,17 @@ class ZoneWatch:
     def count(self, request: RequestRecord) -> None:
         """A request is over."""
         at, is_answered = request.ended_at or 0.0, (request.status or 0) < 400
-        if request.zone is not None and is_answered:
-            self.answers[request.zone].add(at)
-        elif _dropped_by(request, "zone"):
-            self.refused.add(at)
         for zone, cut in self.cuts.items():
             if at < cut.at:
                 continue  # it was over by then
             if request.zone is not None and request.zone is not zone and is_answered:
                 cut.elsewhere += 1
-            elif _dropped_by(request, "enabled", zone):
+            elif _refused_by_cut(request, zone):
                 cut.refused += 1
 
 
-def _dropped_by(request: RequestRecord, stage: str, zone: PrivacyZone | None = None) -> bool:
-    """Refused, and a stage had dropped a backend (of the zone) that might have served it."""
+def _refused_by_cut(request: RequestRecord, zone: PrivacyZone) -> bool:
+    """No backend was selected, and one of the zone that might have served it was off."""
     return (request.status, request.backend) == (503, None) and any(
-        one.dropped_by == stage and zone in (None, one.zone) for one in request.considered
+        (one.dropped_by, one.zone) == ("enabled", zone) for one in request.considered
     )

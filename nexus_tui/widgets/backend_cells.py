@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from nexus_core.config.schema import UnusableBackend
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.operation_stats import BackendStats
+from nexus_core.observe.stats import Stats
 from nexus_core.types import BackendState, Cost, HealthStatus
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent
+from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent, short_count
 from nexus_tui.view.frame import BackendView, Frame
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.columns import Layout
@@ -95,7 +96,7 @@ def _row(backend: BackendView, frame: Frame, columns: Layout) -> Line:
 
 
 def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
-    snapshot, stats = backend.snapshot, backend.stats
+    snapshot, stats = backend.snapshot, backend.recent
     match column:
         case "state":
             return STATE_CELLS[backend.state]
@@ -132,13 +133,21 @@ def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
 
 
 def spent_cell(stats: BackendStats) -> Cell:
-    """Spending of a backend since start-up; `≥` with unpriced requests."""
+    """Spending at a backend; `≥` with unpriced requests."""
     if not stats.cost_nano_usd:
         return ("unpriced", "warn") if stats.unpriced else (NOTHING, "dim")
     spent = dollars(Cost(stats.cost_nano_usd, "").usd)
     is_unpriced, is_estimated = bool(stats.unpriced), bool(stats.estimated_nano_usd)
     sign = sum_sign(is_estimated=is_estimated, is_unpriced=is_unpriced)
     return f"{sign}{spent}", "warn" if is_unpriced else "text"
+
+
+def tokens_of(numbers: Stats | BackendStats) -> str:
+    """Tokens in and out, with a sign where Nexus counted some of them itself: `≈1.2k+340`."""
+    own_prompt, own_completion = numbers.counted_prompt_tokens, numbers.counted_completion_tokens
+    sign = "≈" if own_prompt or own_completion else ""
+    prompt = short_count(numbers.prompt_tokens + own_prompt)
+    return f"{sign}{prompt}+{short_count(numbers.completion_tokens + own_completion)}"
 
 
 def _probe(backend: BackendSnapshot) -> str:

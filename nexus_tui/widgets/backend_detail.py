@@ -12,7 +12,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
 from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.view.model import Troubles
-from nexus_tui.widgets.backend_cells import STATE_CELLS, note_cell, spent_cell
+from nexus_tui.widgets.backend_cells import STATE_CELLS, note_cell, spent_cell, tokens_of
 from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 
@@ -25,16 +25,17 @@ def masked_url(url: str) -> str:
     return escaped(_CREDENTIALS.sub("//…@", url))
 
 
-def _numbers(backend: BackendView, width: int) -> Line:
-    stats = backend.stats
+def _numbers(backend: BackendView, frame: Frame, width: int) -> Line:
+    stats = backend.recent
     return joined(
         [
+            ((frame.window.shown, "title"),),
             (("answers ", "dim"), (f"{stats.answers:,}", "text")),
             (("failures ", "dim"), (f"{stats.failures:,}", "text")),
-            (("p50 ", "dim"), (duration(stats.total.percentile(0.5)), "text")),
+            (("total p50 ", "dim"), (duration(stats.total.percentile(0.5)), "text")),
             (("p99 ", "dim"), (duration(stats.total.percentile(0.99)), "text")),
-            (("tokens in ", "dim"), (f"{stats.prompt_tokens:,}", "text")),
-            (("out ", "dim"), (f"{stats.completion_tokens:,}", "text")),
+            (("first byte p50 ", "dim"), (duration(stats.first_byte.percentile(0.5)), "text")),
+            (("tokens ", "dim"), (tokens_of(stats), "text")),
             (("cost ", "dim"), spent_cell(stats)),
         ],
         width,
@@ -84,7 +85,7 @@ class BackendFacts(LineWidget):
             rule(width, escaped(backend.name), backend.type.location),
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
             ((" models  ", "dim"), (fit(escaped(models), width - _LABEL), "text")),
-            _numbers(selected, width),
+            _numbers(selected, self._frames.current, width),
             _state(selected, self._frames.current),
         ]
 
@@ -128,7 +129,7 @@ class BackendDetail(ScrolledLines):
             ((" url     ", "dim"), (masked_url(backend.url), "text")),
             ((" routing ", "dim"), (routing, "text")),
             ((" probed  ", "dim"), (f"{probed}{took}", "text")),
-            _numbers(selected, width),
+            _numbers(selected, self._frames.current, width),
             (),
             ((f" Models ({len(backend.models)})", "head"),),
             *self._models(backend),

@@ -26,7 +26,7 @@ _PANEL = (
     Column("zone", "zone", 4, 4),
     Column("tier", "tier", 4, 8),
     Column("load", "load", 10, 3),
-    Column("p50", "p50", 7, 5, right=True),
+    Column("p50", "first p50", 9, 5, right=True),
     Column("err", "err", 6, 9, right=True),
     Column("cost", "cost", 10, 6, right=True),
     Column("note", "note", 20, 2, grows=60),
@@ -65,9 +65,11 @@ class BackendPanel(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         frame = self._frames.current
-        title = rule(width, "Backends", f"{len(frame.usable)} of {frame.total} usable")
+        usable = f"{len(frame.usable)} of {frame.total} usable"
         if not self.is_wide:
+            title = rule(width, "Backends", usable, f"first byte p50 {frame.window.shown}")
             return [title, *_folded(_pairs(frame, width), height - 1)]
+        title = rule(width, "Backends", usable, frame.window.shown)
         columns = layout(_PANEL, width)
         rows = self._rows.draw(frame.backends, frame, columns)
         rows += [unusable_row(backend, columns) for backend in frame.config.unusable]
@@ -98,7 +100,7 @@ def _short(backend: BackendView, width: int) -> Line:
         note, style = f"{len(backend.cooling)} cooling", "warn"
     limit = NOTHING if snapshot.max_concurrent is None else str(snapshot.max_concurrent)
     tier = "" if snapshot.tier is None else str(snapshot.tier)
-    latency = duration(snapshot.latency_ms)
+    latency = duration(backend.recent.first_byte.percentile(0.5))
     return (
         (f" {glyph[0]} ", style),
         (fit(escaped(snapshot.name), width - 24), "text" if backend.is_usable else "dim"),

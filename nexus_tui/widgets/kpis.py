@@ -1,9 +1,11 @@
-"""Key figures on top of the dashboard, from the core's Stats."""
+"""Key figures of a window on top of the dashboard, from the core's Stats."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from decimal import Decimal
+
+from rich.cells import cell_len
 
 from nexus_core.types import NANO, RouteReason
 from nexus_tui.text.numbers import (
@@ -13,11 +15,11 @@ from nexus_tui.text.numbers import (
     duration,
     fit_right,
     percent,
-    short_count,
 )
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.rates import BUCKETS
+from nexus_tui.widgets.backend_cells import tokens_of
 from nexus_tui.widgets.base.bars import gauge, spark
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 
@@ -35,47 +37,74 @@ class Kpis(LineWidget):
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if height < 5:
-            return [joined(self._numbers(is_short=True), width, "  ")]
+            return [joined(self._short(), width, "  ")]
+        indent: Line = ((" " * cell_len(self._frames.current.window.shown), "text"),)
         return [
-            joined(self._numbers(is_short=False), width),
-            (),
+            joined(self._volume(), width),
+            joined([indent, *self._troubles()], width),
             *self._series(width),
             self._reasons(width),
         ]
 
-    def _numbers(self, *, is_short: bool) -> list[Line]:
-        stats = self._frames.current.stats
-        errors = stats.failed
-        share = percent(errors, stats.finished)
-        prompt, completion = stats.prompt_tokens, stats.completion_tokens
-        numbers: list[tuple[str, str, str]] = [
-            ("req" if is_short else "requests", count(stats.requests), "bright"),
-            ("p50", duration(stats.total.percentile(0.5)), "text"),
-            ("p99", duration(stats.total.percentile(0.99)), "text"),
-            ("err" if is_short else "errors", count(errors), "bad" if errors else "text"),
-            ("failovers", count(stats.failovers), "warn" if stats.failovers else "text"),
-            *self._queued(),
-            ("first byte", duration(stats.first_byte.percentile(0.5)), "text"),
-            ("refused", count(stats.refused), "text"),
-            ("tokens", f"{short_count(prompt)}+{short_count(completion)}", "text"),
-        ]
-        if errors and not is_short:
-            label, value, style = numbers[3]
-            numbers[3] = (label, f"{value} ({share})", style)
-        return [((f"{label} ", "dim"), (value, style)) for label, value, style in numbers]
+    # What these labels mean is written in docs/numbers.md.
 
-    def _queued(self) -> list[tuple[str, str, str]]:
+    def _short(self) -> list[Line]:
+        """All in one line, the most wanted first."""
+        frame = self._frames.current
+        recent = frame.recent
+        return [
+            ((frame.window.shown.removeprefix("last "), "title"),),
+            _item("req", count(recent.requests), "bright"),
+            _item("total p50", duration(recent.total.percentile(0.5))),
+            _item("p99", duration(recent.total.percentile(0.99))),
+            _item("err", count(recent.failed), "bad" if recent.failed else "text"),
+            *self._queued(),
+            _item("failovers", count(recent.failovers), "warn" if recent.failovers else "text"),
+            _item("first byte p50", duration(recent.first_byte.percentile(0.5))),
+            _item("tokens", tokens_of(recent)),
+        ]
+
+    def _volume(self) -> list[Line]:
+        frame = self._frames.current
+        recent = frame.recent
+        return [
+            ((frame.window.shown, "title"),),
+            _item("requests", count(recent.requests), "bright"),
+            _item("total p50", duration(recent.total.percentile(0.5))),
+            _item("p99", duration(recent.total.percentile(0.99))),
+            _item("first byte p50", duration(recent.first_byte.percentile(0.5))),
+            _item("tokens", tokens_of(recent)),
+        ]
+
+    def _troubles(self) -> list[Line]:
+        recent = self._frames.current.recent
+        errors = count(recent.failed)
+        if recent.failed:
+            errors += f" ({percent(recent.failed, recent.finished)})"
+        cut, privacy = recent.refused_by_cut, recent.refused_for_privacy
+        return [
+            _item("errors", errors, "bad" if recent.failed else "text"),
+            _item("failovers", count(recent.failovers), "warn" if recent.failovers else "text"),
+            *self._queued(),
+            *([_item("refused by the cut", count(cut), "warn")] if cut else []),
+            *([_item("refused for privacy", count(privacy), "warn")] if privacy else []),
+            _item("client errors", count(recent.client_errors)),
+            _item("left", count(recent.client_left)),
+            _item("turned away", count(recent.turned_away)),
+        ]
+
+    def _queued(self) -> list[Line]:
         queue = self._frames.current.queue
         if queue is None:
             return []
         style = "bad" if queue.waiting >= queue.max_size else "warn" if queue.waiting else "text"
-        return [("queued", count(queue.waiting), style)]
+        return [_item("queued", count(queue.waiting), style)]
 
     def _series(self, width: int) -> list[Line]:
         """The rate in two rows, or in one above what is spent, where that is known."""
         frame = self._frames.current
-        now, stats, costs = frame.now, frame.stats, frame.costs
-        answers = stats.local_answers + stats.cloud_answers
+        now, recent, costs = frame.now, frame.recent, frame.costs
+        answers = recent.local_answers + recent.cloud_answers
         rate = f"{self._view.rate.per_second(now):.0f}/s"
         series = self._view.rate.values(now)
         if costs is None:
@@ -89,8 +118,8 @@ class Kpis(LineWidget):
             labels, values = (" rate  ", " $/min "), (rate, spent)
         room = max(4, min(_GAUGE, width - _SERIES - 14))
         shares = (
-            _share("local", stats.local_answers, answers, "good", room),
-            _share("cloud", stats.cloud_answers, answers, "privacy", room),
+            _share("local", recent.local_answers, answers, "good", room),
+            _share("cloud", recent.cloud_answers, answers, "privacy", room),
         )
         return [
             ((label, "dim"), (bars, "bar"), (f" {value:<8}  ", "text"), *share)
@@ -100,13 +129,17 @@ class Kpis(LineWidget):
         ]
 
     def _reasons(self, width: int) -> Line:
-        reasons = self._frames.current.stats.reasons
+        reasons = self._frames.current.recent.reasons
         items: list[Line] = [(("reasons", "dim"),)]
         items += [
             ((f"{reason} ", "dim"), (count(reasons[reason]), "text" if reasons[reason] else "dim"))
             for reason in RouteReason
         ]
         return joined(items, width)
+
+
+def _item(label: str, value: str, style: str = "text") -> Line:
+    return (f"{label} ", "dim"), (value, style)
 
 
 def _share(label: str, part: int, whole: int, style: str, width: int) -> tuple[Cell, ...]:

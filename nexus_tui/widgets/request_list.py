@@ -10,7 +10,7 @@ from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
-from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count
+from nexus_tui.text.numbers import NOTHING, clock, count, duration, short_count, short_id
 from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.filter.requests import REQUESTS
 from nexus_tui.view.model import ViewModel
@@ -199,11 +199,6 @@ def _cell(row: RequestRecord, column: str) -> Cell:
         case _:
             fact = _FACTS[column]
             return fact_text(fact, fact.of(row)), "text"
-
-
-def short_id(request_id: str) -> str:
-    """The end of an id, which differs where its beginning may not."""
-    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
 
 
 def _reason(row: RequestRecord) -> Cell:

@@ -12,6 +12,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clock, count, fit, packed, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
+from nexus_tui.view.zones import Cut
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
@@ -73,12 +74,14 @@ class ZoneBoard(LineWidget):
         return [line, ((" " * 12, "text"), note)]
 
     def _recent(self, width: int) -> list[Line]:
-        zones, now = self._view.zones, self._frames.current.now
-        parts = ["last 5 min:"]
-        parts += [f"{count(zones.answers[zone].total(now))} {zone.value}" for zone in _ZONES]
-        refused = zones.refused.total(now)
-        parts.append(f"{count(refused)} refused (privacy_constraint_violation)")
-        style = "warn" if refused else "text"
+        frame = self._frames.current
+        parts = [f"{frame.window.shown}:"]
+        for zone in _ZONES:
+            answers = sum(one.recent.answers for one in frame.of_zone(zone))
+            parts.append(f"{count(answers)} {zone.value}")
+        by_cut, privacy = frame.recent.refused_by_cut, frame.recent.refused_for_privacy
+        parts += [f"{count(privacy)} refused for privacy", f"{count(by_cut)} refused by the cut"]
+        style = "warn" if by_cut or privacy else "text"
         return [((f" {part}", style),) for part in packed(parts, width - 2, "   ")]
 
     def _cut(self, zone: PrivacyZone, width: int) -> list[Line]:
@@ -97,10 +100,7 @@ class ZoneBoard(LineWidget):
             found = []
             tail = f"still running: {running}"
             if cut is not None:
-                tail = (
-                    f"{cut.ended} streams stopped, {cut.refused} refused since, "
-                    f"{cut.elsewhere} answered by the other zone, {tail}"
-                )
+                tail = f"{_effects(cut)}, {tail}"
         lines: list[Line] = [(head,)]
         text = "   ".join(map(_hit, found)) or "no model" * is_on
         lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
@@ -122,6 +122,13 @@ class ZoneBoard(LineWidget):
     def on_click(self, event: events.Click) -> None:
         self.move((event.y - _HEAD) // self._zone_lines - self._cursor)
         self.redraw()
+
+
+def _effects(cut: Cut) -> str:
+    return (
+        f"{cut.ended} streams stopped, {cut.refused} refused by the cut, "
+        f"{cut.elsewhere} answered by the other zone"
+    )
 
 
 def _hit(hit: Hit) -> str:

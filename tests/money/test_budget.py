@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from nexus_core.config.schema import BudgetConfig
 from nexus_core.money.budget import Budget, BudgetChange, Reservation
 from nexus_core.money.ledger_queries import spent_by_client
-from nexus_core.money.ledger_schema import INSERT, migrate
+from nexus_core.money.ledger_schema import insert, migrate
 from nexus_core.money.months import Month
 from nexus_core.types import NANO, BudgetStatus
 from tests.examples import promised
@@ -303,7 +303,7 @@ class Accounts(RuleBasedStateMachine):
         self.reserved.remove(reservation)
         self.budget.settle(reservation, cost, self.at)
         entry = row(client=reservation.client, at=self.at, cost_nano_usd=cost)
-        self.ledger.execute(INSERT, entry)
+        insert(self.ledger, [entry])
 
     @rule(seconds=st.sampled_from([1.0, 86_400.0, 31 * 86_400.0]))
     def wait(self, seconds: float) -> None:
@@ -354,7 +354,7 @@ def test_a_restart_finds_the_month_in_the_ledger(tmp_path: Path) -> None:
             ("laptop", NOVEMBER.start - 1, 5 * NANO),
         ]:
             entry = row(client=client, at=at, cost_nano_usd=cost)
-            ledger.execute(INSERT, entry)
+            insert(ledger, [entry])
         spent = spent_by_client(ledger, NOVEMBER)
 
     assert spent == {"laptop": 2 * NANO, "phone": NANO}

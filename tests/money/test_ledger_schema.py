@@ -9,11 +9,20 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from nexus_core.money.ledger_schema import COLUMNS, SCHEMA_VERSION, ledger_row, migrate
+from nexus_core.money.ledger_schema import (
+    COLUMNS,
+    SCHEMA_VERSION,
+    insert,
+    ledger_row,
+    migrate,
+    stored_as,
+)
 from nexus_core.observe.facts import LEDGER
 from tests.money.ledger_rows import row, stored
 from tests.money.test_ledger import ROOT, opened
 from tests.observe.test_facts import FINISHED, OVER, over
+
+PLAIN_TYPES = {int, float, str, type(None)}
 
 
 def version_1(path: Path) -> None:
@@ -85,3 +94,28 @@ def test_a_request_is_a_row_in_the_order_of_the_columns() -> None:
     assert (row["prompt_tokens"], row["cached_tokens"]) == (3, 1)
     assert (refused["model"], refused["attempts"], refused["price_source"]) == (None, 0, None)
     assert (refused["prompt_tokens"], refused["cached_tokens"]) == (None, 0)
+
+
+def test_rows_are_bound_as_plain_values() -> None:
+    nobody = over(replace(FINISHED, backend=None, usage=None, cost=None, attempts=()))
+
+    keys, rows = stored_as([ledger_row(OVER), ledger_row(nobody)])
+
+    found = [dict(zip(keys, each, strict=True)) for each in rows]
+    assert {type(value) for each in found for value in each.values()} <= PLAIN_TYPES
+    assert [(each["zone"], each["failed"]) for each in found] == [("open", 0), ("open", 0)]
+    assert [each["price_source"] for each in found] == ["config", None]
+    assert "saved_model" not in keys
+
+
+@pytest.mark.parametrize("count", [1, 199, 200, 401])
+def test_any_number_of_rows_is_inserted_in_order(count: int) -> None:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as connection:
+        migrate(connection)
+
+        rows = [row(request_id=str(each), client=None, attempts=each) for each in range(count)]
+        insert(connection, [*rows, row(saved_model="gpt-4o")])
+
+        asked = f"SELECT {', '.join(COLUMNS)} FROM requests ORDER BY rowid"  # noqa: S608 - our names
+        found = connection.execute(asked)
+        assert found.fetchall() == [*rows, row(saved_model="gpt-4o")]

@@ -21,3 +21,39 @@ def test_a_percentile_is_within_a_bucket_of_the_true_one(values: list[float], sh
 
     assert histogram.percentile(share) == pytest.approx(true, rel=0.05)
     assert histogram.count == len(values)
+
+
+MS = st.floats(0, 600_000)
+
+
+@given(st.lists(MS), st.lists(MS))
+def test_what_was_added_since_a_mark_is_a_histogram_of_its_own(
+    before: list[float], after: list[float]
+) -> None:
+    histogram, alone = Histogram(), Histogram()
+    for value in before:
+        histogram.add(value)
+    mark = histogram.mark()
+    for value in after:
+        histogram.add(value)
+        alone.add(value)
+
+    since = histogram.since(mark)
+
+    assert since.as_json()["buckets"] == alone.as_json()["buckets"]
+    assert since.count == len(after)
+    assert since.sum_ms == pytest.approx(alone.sum_ms, abs=1e-3)
+    assert histogram.count == len(before) + len(after)
+
+
+def test_a_mark_of_more_than_there_is_leaves_nothing_below_zero() -> None:
+    larger, smaller = Histogram(), Histogram()
+    for _ in range(3):
+        larger.add(10)
+    smaller.add(10)
+    smaller.add(500)
+
+    since = smaller.since(larger.mark())
+
+    assert since.count == 1
+    assert since.percentile(0.5) == pytest.approx(500, rel=0.05)

@@ -8,12 +8,15 @@ from nexus_core.catalog import BackendType
 from nexus_core.observe.events import (
     Attempt,
     AttemptFailed,
+    Considered,
     FirstByteReceived,
+    NexusEvent,
     RequestFinished,
     RequestReceived,
     RequestRefused,
     RouteDecided,
     TokenUsage,
+    ZoneToggled,
 )
 from nexus_core.observe.histogram import Histogram, TokenHistogram
 from nexus_core.observe.operation_stats import OperationKey
@@ -21,6 +24,7 @@ from nexus_core.observe.stats import Stats, known_status
 from nexus_core.types import (
     Cost,
     CountMethod,
+    HealthStatus,
     PrivacyZone,
     RouteReason,
 )
@@ -258,4 +262,96 @@ def test_a_refused_call_counts_as_a_status_and_not_as_a_request() -> None:
         RequestRefused(at=1, request_id="r", path="/v1/chat/completions", status=401, code="x")
     )
 
-    assert (stats.refused, stats.requests, stats.statuses[401]) == (1, 0, 1)
+    assert (stats.turned_away, stats.requests, stats.statuses[401]) == (1, 0, 1)
+
+
+@pytest.mark.parametrize(
+    ("end", "how"),
+    [
+        ({}, "answers"),
+        ({"status": 502, "failed": True}, "failed"),
+        ({"failed": True}, "failed"),  # began with 200 and broke off
+        ({"status": 429, "failed": True}, "failed"),  # the last backend's, passed on
+        ({"status": 404}, "client_errors"),
+        ({"status": 499, "client_left": True}, "client_left"),
+        ({"client_left": True}, "client_left"),
+        ({"client_left": True, "failed": True}, "client_left"),
+    ],
+)
+def test_a_request_ends_in_one_way_and_only_answers_have_a_latency(
+    end: dict[str, Any], how: str
+) -> None:
+    stats = fold(received(), decided(), finished(**end))
+
+    ends = {
+        "answers": stats.total.count,
+        "failed": stats.failed,
+        "client_errors": stats.client_errors,
+        "client_left": stats.client_left,
+    }
+    assert ends == {name: int(name == how) for name in ends}
+    assert stats.backend("b").total.count == stats.total.count
+    ((_, duration),) = stats.durations.items()
+    assert duration.count == stats.finished == 1
+
+
+def test_first_bytes_are_those_of_answers() -> None:
+    errors = fold(received(), decided(), began(503), finished(status=503, failed=True))
+    assert (errors.first_byte.count, errors.backend("b").first_byte.count) == (0, 0)
+
+    answers = fold(received(), decided(), began(200), finished(client_left=True))
+    assert (answers.first_byte.count, answers.backend("b").first_byte.count) == (1, 1)
+
+
+@pytest.mark.parametrize("counted", [CountMethod.EXACT, CountMethod.ESTIMATED])
+def test_tokens_that_nexus_counted_stand_beside_those_reported(counted: CountMethod) -> None:
+    stats = fold(received(), decided(), finished(counted=counted), received(), finished())
+
+    assert (stats.prompt_tokens, stats.completion_tokens) == (3, 4)
+    assert (stats.counted_prompt_tokens, stats.counted_completion_tokens) == (3, 4)
+    backend = stats.backend("b")
+    assert (backend.counted_prompt_tokens, backend.counted_completion_tokens) == (3, 4)
+
+
+def dropped(stage: str, zone: PrivacyZone = PrivacyZone.OPEN) -> Considered:
+    return Considered(
+        backend="b",
+        zone=zone,
+        tier=None,
+        health=HealthStatus.HEALTHY,
+        priority=1,
+        position=None,
+        dropped_by=stage,
+        why="for a reason",
+    )
+
+
+def refused(*considered: Considered, **changes: Any) -> RequestFinished:
+    values = {"backend": None, "backend_type": None, "status": 503, "failed": True}
+    return finished(considered=considered, **{**values, **changes})
+
+
+CUT = ZoneToggled(at=1, zone=PrivacyZone.OPEN, enabled=False, ended=0)
+REOPENED = ZoneToggled(at=1, zone=PrivacyZone.OPEN, enabled=True, ended=0)
+
+
+@pytest.mark.parametrize(
+    ("events", "by_cut", "for_privacy"),
+    [
+        ((CUT, refused(dropped("enabled"))), 1, 0),
+        ((CUT, refused(dropped("zone"), dropped("enabled"))), 1, 0),
+        ((CUT, refused(dropped("enabled", PrivacyZone.RESTRICTED))), 0, 0),  # switched off itself
+        ((refused(dropped("enabled")),), 0, 0),
+        ((CUT, REOPENED, refused(dropped("enabled"))), 0, 0),
+        ((refused(dropped("tier"), dropped("zone")),), 0, 1),
+        ((refused(dropped("zone"), status=404, failed=False),), 0, 0),
+        ((CUT, finished(considered=(dropped("enabled"),))), 0, 0),
+    ],
+)
+def test_what_a_cut_and_what_the_privacy_rule_refused_are_told_apart(
+    events: tuple[NexusEvent, ...], by_cut: int, for_privacy: int
+) -> None:
+    stats = fold(received(), *events)
+
+    assert (stats.refused_by_cut, stats.refused_for_privacy) == (by_cut, for_privacy)
+    assert stats.turned_away == 0

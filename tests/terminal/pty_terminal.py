@@ -8,6 +8,7 @@ import os
 import pty
 import re
 import select
+import signal
 import struct
 import subprocess
 import sys
@@ -21,7 +22,11 @@ CONTROL = re.compile(rb"\x1b(?:\[[0-9;?<>=]*[a-zA-Z]|[()][A-Z0-9]|[=>])")
 
 
 def _control() -> None:
-    """In the child: its stdin becomes the controlling terminal of its session."""
+    """In the child: its stdin becomes the controlling terminal of its session.
+
+    Whoever runs the tests with nohup has SIGHUP ignored.
+    """
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 

@@ -33,7 +33,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     started: list[Terminal] = []
 
     def begin(text: str, *arguments: str, **more: object) -> Terminal:
-        (tmp_path / "nexus.toml").write_text(config_text(more=text), encoding="utf-8")
+        whole = text if "[server]" in text else config_text(more=text)
+        (tmp_path / "nexus.toml").write_text(whole, encoding="utf-8")
         terminal = Terminal(tmp_path, *arguments, is_controlling=True, **more)  # type: ignore[arg-type]
         started.append(terminal)
         return terminal
@@ -290,13 +291,35 @@ def test_leaving_the_screen_serves_on_and_no_client_notices(
     assert f"{serving}; ctrl+c to stop".encode() in left
     assert b"second" in seen
     assert answers(port)
-    terminal.read_until_it_shows(b"finished request=")  # logs as it does without a dashboard
+    terminal.read_until_it_shows(b"finished error=")  # logs as it does without a dashboard
 
     terminal.type(b"\x03")
     rest = terminal.read_to_the_end()
     expect_the_end(terminal)
     assert b"\x1b[?1049h" not in rest
     assert b"Traceback" not in rest
+
+
+def test_a_stop_that_takes_too_long_says_what_became_of_the_requests(
+    start: Start, upstream: Upstream
+) -> None:
+    backend = backend_table("a", upstream.url, ["m"])
+    terminal = start(f"[server]\nshutdown_grace_seconds = 1\n{backend}", "--port", "0")
+    port = port_in(terminal.read_until_it_shows(b"q quit"))
+    with ask(port) as client:
+        upstream.begin()
+        read_until(client, b"first")
+        terminal.type(b"q")
+        terminal.read_until_it_shows(b"1 request under way")
+
+        terminal.type(b"d")
+
+        rest = CONTROL.sub(b"", terminal.read_to_the_end())
+
+    expect_the_end(terminal)
+    assert "draining 1 …; ctrl+c to stop now".encode() in rest
+    assert b"shutdown_grace_seconds are over; ending 1 requests" in rest
+    assert b"serving on" not in rest
 
 
 def test_a_screen_that_was_left_gives_the_terminal_back(start: Start) -> None:

@@ -16,6 +16,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import ZoneToggled
 from nexus_core.observe.requests import RecentRequests
 from nexus_core.observe.stats import Stats
+from nexus_core.observe.windows.marks import Marks
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import Explanation, Question, explain
 from nexus_core.routing.requirements import read_requirements
@@ -39,6 +40,7 @@ class FakeGateway:
         self.config = config
         self.started_at = STARTED
         self.stats = Stats()
+        self.windows = Marks(self.stats)
         self.recent = RecentRequests()
         self.bus = EventBus(self.stats, self.recent)
         self.now = now

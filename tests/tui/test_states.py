@@ -143,7 +143,9 @@ async def test_the_banner_counts_what_the_cut_did() -> None:
         publish(stage.gateway, "local", Story(1, "llama3:70b", "vllm-a"))
         for tab in "123456":
             text = await press(pilot, tab)
-            assert "OPEN ZONE CUT 14:02:11: 2 streams stopped, 0 refused since, 1 served" in text
+            assert (
+                "OPEN ZONE CUT 14:02:11: 2 streams stopped, 0 refused by the cut, 1 served" in text
+            )
             assert "O✗" in text
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.upstream.base import UpstreamEngine, UpstreamNotSentError
 from tests.faults.raw_server import RawRequest, RawServer, send_answer

@@ -17,7 +17,10 @@ from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
 from nexus_core.observe.event_json import as_json
-from nexus_core.observe.stats_json import counters, stats_as_json
+from nexus_core.observe.stats_json import stats_as_json
+from nexus_core.observe.windows.counted import Counted
+from nexus_core.observe.windows.counted_json import counted_as_json
+from nexus_core.observe.windows.window import MOVING, Window
 from nexus_core.types import PrivacyZone
 
 _SLICE = 1000  # models: about a millisecond of the interpreter
@@ -75,8 +78,21 @@ def _without_backends(gateway: Gateway) -> dict[str, Any]:
         ],
         "stats": read_stats(gateway),
         "counts": stats_as_json(gateway.stats),
+        "windows": _windows(_beginnings(gateway)),
         "actions": [as_json(acted) for acted in gateway.actions.newest(_LAST_ACTIONS)],
         **_moment(gateway),
+    }
+
+
+def _beginnings(gateway: Gateway) -> dict[Window, Counted | None]:
+    return {window: gateway.windows.beginning(window) for window in MOVING}
+
+
+def _windows(beginnings: Mapping[Window, Counted | None]) -> dict[str, Any]:
+    """What was counted before each window: `counts` and `counters` less that are its numbers."""
+    return {
+        window.value: None if counted is None else counted_as_json(counted)
+        for window, counted in beginnings.items()
     }
 
 
@@ -93,21 +109,31 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
 
 
 class Totals:
-    """State without events, for one reader: plain numbers, and changed backends."""
+    """State without events, for one reader: plain numbers, and what else changed."""
 
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._reported: tuple[BackendSnapshot, ...] | None = None
         self._reported_log = 0  # the number of the newest log line
+        self._beginnings: dict[Window, Counted | None] = {}  # of windows, as reported
 
     @property
     def is_due(self) -> bool:
-        """Whether a backend changed, or the log has grown, since the last report."""
+        """Whether a backend, the log, or what was counted before a window has changed since."""
         gateway = self._gateway
         return (
             gateway.registry.snapshots() is not self._reported
             or gateway.logs.last != self._reported_log
+            or bool(self._moved())
         )
+
+    def _moved(self) -> dict[Window, Counted | None]:
+        """What was counted before each window, where that is not as reported."""
+        return {
+            window: counted
+            for window, counted in _beginnings(self._gateway).items()
+            if window not in self._beginnings or self._beginnings[window] is not counted
+        }
 
     def take(self) -> dict[str, Any]:
         """What to report now. A backend's models are left out where they are the same."""
@@ -115,10 +141,12 @@ class Totals:
         known = {backend.name: backend for backend in self._reported or ()}
         self._reported = registry.snapshots()
         self._reported_log = self._gateway.logs.last
-        at = registry.clock()
+        at, moved = registry.clock(), self._moved()
+        self._beginnings |= moved
         return {
             **_moment(self._gateway),
-            "counters": counters(self._gateway.stats),
+            "windows": _windows(moved),
+            "counters": self._gateway.stats.counters(),
             "names": [backend.name for backend in self._reported],
             "backends": [
                 _change(backend, known, at)

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import os
 import time
+from random import Random
 
 from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.api.auth import Caller
 from nexus_core.dialects.inbound import Inbound
 
+_bits = Random()  # noqa: S311 - an id is unique, and no secret; the system's own take longer
+os.register_at_fork(after_in_child=_bits.seed)
+
 
 def new_id() -> str:
     """The id of a new request."""
-    return os.urandom(8).hex()
+    return _bits.getrandbits(64).to_bytes(8, "big").hex()
 
 
 class Arrival:

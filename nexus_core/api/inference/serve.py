@@ -30,6 +30,7 @@ class Completions:
         """
         try:
             request = self._read(arrival, body)
+            arrival.headers = []  # what is kept of them is shared; a stream may last for long
             captures = self._gateway.captures
             await self._gateway.forwarder.forward(
                 request, captures.record(request, reply) if captures.is_on else reply

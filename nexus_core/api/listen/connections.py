@@ -124,16 +124,14 @@ class CountedProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.server_state.idle[self] = self.loop.time()
 
-    def data_received(self, data: bytes) -> None:
+    def note_bytes(self) -> None:
         """A request begins, or goes on."""
         if self.server_state.idle.pop(self, None) is not None:
             self.server_state.in_head[self] = self.loop.time()
-        super().data_received(data)
 
-    def on_headers_complete(self) -> None:
+    def note_head(self) -> None:
         """From here on somebody waits for an answer."""
         self.server_state.in_head.pop(self, None)
-        super().on_headers_complete()
 
     def on_response_complete(self) -> None:
         """Serve the next request, if it is here already; else the connection is idle again.

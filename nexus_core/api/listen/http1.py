@@ -24,8 +24,8 @@ class Http1Protocol(HttpToolsProtocol):
 
     _running: RequestResponseCycle | None = None  # the last one that ASGI was given
 
-    def data_received(self, data: bytes) -> None:
-        """Take in bytes.
+    def feed(self, data: bytes) -> None:
+        """Have the parser take in bytes.
 
         A request that offers another protocol (Java's HttpClient offers h2c with every first
         request) is served as the HTTP/1.1 that it is: RFC 9110 section 7.8. The parser stops at
@@ -33,7 +33,6 @@ class Http1Protocol(HttpToolsProtocol):
         without the offer, and goes on with what came after it
         (https://github.com/Kludex/uvicorn/issues/2722).
         """
-        self._unset_keepalive_if_required()
         rest: bytes | memoryview = data
         try:
             while True:
@@ -50,23 +49,19 @@ class Http1Protocol(HttpToolsProtocol):
         except httptools.HttpParserError:
             self.send_400_response("invalid HTTP request")
 
-    def on_headers_complete(self) -> None:
-        """The head is in: begin to serve it, unless it is to be read again."""
+    def is_served(self) -> bool:
+        """Whether the head that is in is to be served; else it is read again.
+
+        Raises:
+            HttpParserInvalidMethodError: its method is CONNECT.
+        """
         if self.parser.get_method() == b"CONNECT":
             raise httptools.HttpParserInvalidMethodError("CONNECT is not supported")
         if self.parser.should_upgrade():
-            return
+            return False
         if not self.url.startswith(b"/"):
             self._take_host_of_target()
-        super().on_headers_complete()
-        # What comes after the body is no part of the head: a Host or a key there would count after
-        # whoever stands in front has looked (RFC 9110 section 6.5.1). Nothing here needs it.
-        self.headers = []
-
-    def on_message_complete(self) -> None:
-        """The request is whole, unless it is to be read again."""
-        if not self.parser.should_upgrade():
-            super().on_message_complete()
+        return True
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The client is gone: tell the request that is served; uvicorn tells the last to come."""

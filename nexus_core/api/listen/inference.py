@@ -9,7 +9,7 @@ import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from nexus_core.api.app import FrontDoor
-from nexus_core.api.asgi.messages import Application
+from nexus_core.api.asgi.messages import Application, RawHeaders
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.listen.connections import Connections
 from nexus_core.api.listen.wire_reply import WireReply
@@ -45,11 +45,15 @@ class InferenceProtocol(HttpToolsProtocol):
         """Whether the rest of a request's body is awaited here."""
         return self._arrival is not None
 
+    def on_message_begin(self) -> None:
+        """A request begins; what ASGI needs beside its head is made where it goes there."""
+        self.url, self.headers, self.expect_100_continue = b"", [], False
+
     def on_headers_complete(self) -> None:
         """The head is in: decide who serves the request."""
         arrival = self._let_in()
         if arrival is None:
-            super().on_headers_complete()
+            self._begin_asgi(self.headers)
             return
         self._arrival = arrival
         self._reply = WireReply(
@@ -80,10 +84,11 @@ class InferenceProtocol(HttpToolsProtocol):
 
     def hand_over(self) -> None:
         """Let ASGI go on with the request whose body is still coming in."""
+        headers = [] if self._arrival is None else self._arrival.headers
         parts, self._body, self._arrival = self._body, [], None
         kept = self.cycle.keep_alive
         self.cycle = None  # type: ignore[assignment] # as before the first request
-        super().on_headers_complete()
+        self._begin_asgi(headers)
         self.cycle.keep_alive = kept
         for part in parts:
             super().on_body(part)
@@ -98,6 +103,13 @@ class InferenceProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, WireReply):
             self.cycle = None  # pyright: ignore[reportAttributeAccessIssue]  # nothing waits for it
         super().connection_lost(exc)
+
+    def _begin_asgi(self, headers: RawHeaders) -> None:
+        url, expects = self.url, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expects
+        self.scope["headers"] = headers
+        super().on_headers_complete()
 
     def _let_in(self) -> Arrival | None:
         """What is known of the request, if it is to be served here."""

@@ -164,8 +164,8 @@ class _Server(uvicorn.Server):
             self.ended.set()
 
 
-# In that order: each passes on what it was told; Http1Protocol feeds the parser in uvicorn's stead,
-# and what InferenceProtocol does not serve itself goes on to uvicorn and ASGI.
+# Here is said in which order they are told what came; Http1Protocol feeds the parser in uvicorn's
+# stead, and what InferenceProtocol does not serve itself goes on to uvicorn and ASGI.
 class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
     """HTTP protocol with limits on the time and size of request headers.
 
@@ -179,15 +179,18 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
         self._is_refused = False
         self._head_bytes = 0  # of a head that is not complete; in a body, since its last byte
         self._receipt: asyncio.TimerHandle | None = None
+        self._receive_by: float | None = None  # of a request whose head did not come at once
 
     def data_received(self, data: bytes) -> None:
         """Take in bytes; those of a head that is not complete are counted and timed."""
         if self._is_refused:
             return
         self._head_bytes += len(data)
-        super().data_received(data)
+        self.note_bytes()
+        self.feed(data)
         if self.is_receiving and self._receipt is None and not self.transport.is_closing():
-            self._receipt = self.loop.call_at(self._receive_by(), self._give_up)
+            by = self._receive_by or self.loop.time() + RECEIPT_TIMEOUT_SECONDS
+            self._receipt = self.loop.call_at(by, self._give_up)
         if not self._head_bytes or self.transport.is_closing():
             return
         if self._head_bytes > MAX_HEAD_BYTES:
@@ -197,16 +200,19 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
 
     def on_headers_complete(self) -> None:
         """The head is in; the body has a limit of its own, and what is left of the time."""
-        if self.parser.should_upgrade():  # it is read again, and the time goes on
-            super().on_headers_complete()
-            return
+        self.note_head()
+        if not self.is_served():
+            return  # the time goes on
         self._is_in_body = True
         self._head_bytes = 0
-        deadline = None if self._receipt is None else self._receipt.when()
+        self._receive_by = None if self._receipt is None else self._receipt.when()
         self._stop_timer()
         super().on_headers_complete()
-        if deadline is not None:
-            self.scope[RECEIVE_BY] = deadline  # type: ignore[literal-required]
+        if self._receive_by is not None and not self.is_receiving:
+            self.scope[RECEIVE_BY] = self._receive_by  # type: ignore[literal-required]
+        # What comes after the body is no part of the head: a Host or a key there would count after
+        # whoever stands in front has looked (RFC 9110 section 6.5.1). Nothing here needs it.
+        self.headers = []
 
     def on_body(self, body: bytes) -> None:
         """The body goes on; how long it is counts elsewhere."""
@@ -214,27 +220,23 @@ class BoundedHttpProtocol(CountedProtocol, Http1Protocol, InferenceProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """What comes next is another request's head."""
+        """What comes next is another request's head, unless this one is to be read again."""
         self._is_in_body = False
         self._head_bytes = 0
         self._stop_timer()
-        super().on_message_complete()
+        if not self.parser.should_upgrade():
+            super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing more will come."""
         self._stop_timer()
         super().connection_lost(exc)
 
-    def _receive_by(self) -> float:
-        """Until when a body is to be in, on the loop's clock."""
-        begun: Any = self.scope.get(RECEIVE_BY)  # if its head did not come at once
-        return float(begun or self.loop.time() + RECEIPT_TIMEOUT_SECONDS)
-
     def _give_up(self) -> None:
         """The time for the request is over: ASGI tells the client, which may still be sending."""
         self._stop_timer()
-        self.scope[RECEIVE_BY] = self.loop.time()  # type: ignore[literal-required]
         self.hand_over()
+        self.scope[RECEIVE_BY] = self.loop.time()  # type: ignore[literal-required]
 
     def _refuse(self) -> None:
         self._is_refused = True

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, NoReturn, TypeAlias
 
 import msgspec
@@ -38,9 +38,14 @@ def read_object(body: bytes) -> tuple[JsonObject, Mapping[str, Span]]:
         fields, values = _read_fields(body), _read_values(body)
     except (msgspec.MsgspecError, RecursionError):
         return read_carefully(body)
-    spans = _spans(body, values)
-    if spans is None:
-        return read_carefully(body)
+    spans: Mapping[str, Span] | None
+    # If writing the values gives the same body, no key is repeated. A long prompt is not copied.
+    if len(body) <= _MAX_WRITTEN_BYTES and _write(values) == body:
+        spans = LateSpans(body)
+    else:
+        spans = _spans(body, values)
+        if spans is None:
+            return read_carefully(body)
     _check_depth(body, fields)
     return fields, spans
 
@@ -58,25 +63,45 @@ def _spans(body: bytes, values: Mapping[str, msgspec.Raw]) -> dict[str, Span] | 
     """Where the values stand that may be replaced; None if a key is repeated.
 
     Goes from value to value, each key's once. With a repeated key the body has a value more, and
-    that ends before the body does. If writing the values gives the same body, none is repeated.
+    that ends before the body does.
     """
-    is_short = len(body) <= _MAX_WRITTEN_BYTES  # a long prompt is not copied
-    is_rewritten = is_short and _write(values) == body
     spans: dict[str, Span] = {}
-    end, left = 0, len(values) + 1
-    if is_rewritten:
-        left = ("model" in values) + ("stream_options" in values)
+    end = 0
     for key, value in values.items():
-        if left == 0:
-            return spans
         head = _TO_VALUE(body, end)
         if head is None or not body.startswith(value, start := head.end()):
             return None
         end = start + len(memoryview(value))
         if key in _REPLACED:
             spans[key] = (start, end)
-            left -= 1
-    return spans if left == 0 or _TO_END(body, end) else None
+    return spans if _TO_END(body, end) else None
+
+
+class LateSpans(Mapping[str, Span]):
+    """Where the values stand in a body that repeats no key; looked for when somebody asks.
+
+    Most bodies go on as they came.
+    """
+
+    __slots__ = ("_body", "_found")
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self._found: Mapping[str, Span] | None = None
+
+    def __getitem__(self, key: str) -> Span:
+        return self._spans()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._spans())
+
+    def __len__(self) -> int:
+        return len(self._spans())
+
+    def _spans(self) -> Mapping[str, Span]:
+        if self._found is None:
+            self._found = _spans(self._body, _read_values(self._body)) or {}
+        return self._found
 
 
 def _check_depth(body: bytes, fields: JsonObject) -> None:

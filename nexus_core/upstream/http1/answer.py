@@ -34,7 +34,7 @@ class Answer:
     def __init__(self, connection: Connection) -> None:
         self.status = 0  # until its head came
         self.headers: Headers = ()
-        self._loop = asyncio.get_running_loop()
+        self._loop = connection.loop
         self._connection: Connection | None = connection  # None: it needs it no more
         self._held = b""  # of the body, unread
         self._is_over = False  # the whole body came
@@ -96,7 +96,8 @@ class Answer:
     def begin(self, status: int, headers: Headers) -> None:
         """The head came."""
         self.status, self.headers = status, headers
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def feed(self, data: bytes) -> None:
         """More of the body came."""
@@ -107,14 +108,16 @@ class Answer:
         if len(self._held) > READ_AHEAD_BYTES and self._connection is not None:
             self._is_paused = True
             self._connection.pause_reading()
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def end(self) -> None:
         """All of the body came."""
         if self._end_due is not None:
             self._end_due.cancel()
         self._is_over, self._connection = True, None
-        self._wake()
+        if self._waiter is not None:
+            self._wake()
 
     def fail(self, failure: UpstreamError) -> None:
         """Nothing more will come."""

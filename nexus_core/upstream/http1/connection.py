@@ -39,6 +39,7 @@ class Connection(asyncio.Protocol):
         when_lost: Callable[[Connection], None],
     ) -> None:
         self.origin = origin
+        self.loop = asyncio.get_running_loop()
         self.idle_since = 0.0  # by the loop's clock
         self._when_idle = when_idle
         self._when_lost = when_lost

@@ -21,7 +21,7 @@ class Pool:
         idle = self._idle.get(origin)
         if not idle:
             return None
-        oldest = asyncio.get_running_loop().time() - KEEP_ALIVE_SECONDS
+        oldest = idle[-1].loop.time() - KEEP_ALIVE_SECONDS
         while idle:
             connection = idle.pop()
             if connection.idle_since > oldest and connection.is_usable():
@@ -31,7 +31,7 @@ class Pool:
 
     def put(self, connection: Connection) -> None:
         """Keep a connection whose answer is whole."""
-        loop = asyncio.get_running_loop()
+        loop = connection.loop
         connection.idle_since = loop.time()
         idle = self._idle.get(connection.origin)
         if idle is None:

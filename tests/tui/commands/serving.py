@@ -9,6 +9,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+NUMBERS: dict[str, Any] = {
+    "requests": 18204,
+    "finished": 18200,
+    "failed": 2,
+    "client_errors": 6,
+    "failovers": 12,
+    "turned_away": 1,
+    "refused_by_cut": 2,
+    "refused_for_privacy": 0,
+    "client_left": 4,
+    "local_answers": 78,
+    "cloud_answers": 22,
+    "prompt_tokens": 812000,
+    "completion_tokens": 190000,
+    "counted_prompt_tokens": 0,
+    "counted_completion_tokens": 0,
+    "first_byte_ms": {"p50": 412.0, "p99": None},
+    "total_ms": {"p50": 2900.0},
+}
 STATE: dict[str, Any] = {
     "version": "9.9",
     "started_at": 0.0,
@@ -58,18 +77,14 @@ STATE: dict[str, Any] = {
     "zones": {"restricted": True, "open": False},
     "stats": {
         "uptime_seconds": 8040.0,
-        "requests": 18204,
         "in_flight": 3,
-        "failed": 2,
-        "failovers": 12,
-        "refused": 1,
-        "client_left": 4,
-        "local_answers": 78,
-        "cloud_answers": 22,
-        "prompt_tokens": 812000,
-        "completion_tokens": 190000,
-        "first_byte_ms": {"p50": 412.0, "p99": None},
-        "total_ms": {"p50": 2900.0},
+        "queued": 5,
+        **NUMBERS,
+        "windows": {
+            "1m": {**NUMBERS, "requests": 7, "finished": 4, "failed": 0},
+            "5m": {**NUMBERS, "requests": 24, "finished": 20, "counted_prompt_tokens": 8},
+            "1h": {**NUMBERS, "requests": 1000},
+        },
     },
 }
 REQUESTS: dict[str, Any] = {

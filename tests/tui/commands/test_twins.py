@@ -28,18 +28,48 @@ def test_status_shows_the_numbers(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.splitlines() == [
-        f" nexus       9.9 at {url}, up 02:14 h",
+        f" nexus       9.9 at {url}, up 2 h 14 m",
         " zones       restricted on, open OFF",
         " backends    1 of 2 usable",
-        " requests    18,204, 3 in flight, 2 failed, 12 failed over, 1 refused, 4 left by their "
-        "clients",
+        " in flight   3, 5 queued",
+        " window      last 5 min",
+        " requests    24, 12 failovers",
+        " errors      2 (10 %), of them 2 refused by the cut, 0 refused for privacy",
+        " others      6 client errors, 4 left, 1 turned away",
         " answers     78 % local, 22 by a cloud",
         " first byte  p50 412 ms, p99 –",  # noqa: RUF001
         " total       p50 2.9 s",
-        " tokens      812,000 in, 190,000 out",
+        " tokens      ≈812,008 in, ≈190,000 out",
         " cost        $1.8342 today, $31.2000 of $100.00 this month",
         " left out    KEY is not set",
     ]
+
+
+@pytest.mark.parametrize(
+    ("window", "title", "requests", "errors"),
+    [
+        ("1m", "last 1 min", "7", "0, of them"),
+        ("1h", "last 1 h", "1,000", "2 (0.0 %), of them"),
+        ("start", "since start", "18,204", "2 (0.0 %), of them"),
+    ],
+)
+def test_status_has_the_windows_of_the_dashboard(
+    tmp_path: Path, window: str, title: str, requests: str, errors: str
+) -> None:
+    with fake_nexus() as (url, _):
+        done = run(tmp_path, "status", "--url", url, "--window", window)
+
+    shown = {line[1:12].strip(): line[13:] for line in done.stdout.splitlines()}
+    assert (done.returncode, shown["window"]) == (0, title)
+    assert shown["requests"] == f"{requests}, 12 failovers"
+    assert shown["errors"].startswith(errors)
+
+
+def test_a_window_that_there_is_not_is_told(tmp_path: Path) -> None:
+    done = run(tmp_path, "status", "--window", "2m")
+
+    assert done.returncode == 2
+    assert "'1m', '5m', '1h', 'start'" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -115,9 +145,9 @@ def test_logs_are_lines_oldest_first(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert asked[-1][0] == "/nexus/logs?limit=50"
     assert done.stdout.splitlines() == [
-        " 08:00:00  info      nexus_core.fleet.health: backend=local now=healthy",
-        r" 08:00:01  warning   nexus_core.money.ledger: the disk is full \x1b[2J",
-        " 08:00:02  error     nexus_core.api.app: failed request=r1",
+        " 08:00:00  info      backend=local now=healthy  logger=nexus_core.fleet.health",
+        r" 08:00:01  warning   the disk is full \x1b[2J  logger=nexus_core.money.ledger",
+        " 08:00:02  error     failed request=r1  logger=nexus_core.api.app",
     ]
 
 
@@ -145,7 +175,7 @@ def test_watching_logs_shows_each_line_once(tmp_path: Path) -> None:
         lines = [watching.line() for _ in range(5)]
         code, stderr = watching.end()
 
-    assert [line.split()[-1] for line in lines] == [
+    assert [line.partition("  logger=")[0].split()[-1] for line in lines] == [
         *("now=healthy", r"\x1b[2J", "request=r1"),
         *("skipped", "new"),
     ]
@@ -165,8 +195,9 @@ def test_watching_logs_leaves_no_match_out_however_many_come_at_once(tmp_path: P
         lines = [watching.line() for _ in range(101)]
         watching.end()
 
-    assert lines[0].endswith("failed request=r1\n")
-    assert [line.split()[-1] for line in lines[1:]] == list(map(str, range(100)))
+    assert "failed request=r1  logger=" in lines[0]
+    texts = [line.partition("  logger=")[0] for line in lines[1:]]
+    assert [text.split()[-1] for text in texts] == list(map(str, range(100)))
 
 
 def test_requests_are_filtered_and_limited(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ def line() -> Line:
 @pytest.fixture(autouse=True)
 def _handlers_go(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(module, "_LOOK_SECONDS", 0)
-    before = signal.getsignal(signal.SIGHUP)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup has it ignored
     yield
     signal.signal(signal.SIGHUP, before)
 

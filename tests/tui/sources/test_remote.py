@@ -76,7 +76,7 @@ STATE: dict[str, Any] = json.loads(json.dumps(tell_state(make_gateway())))
 async def linked(gateway: Gateway, **options: Any) -> AsyncIterator[RemoteSource]:
     async with (
         served(gateway) as url,
-        RemoteSource(url, pauses_seconds=PAUSES, **options) as source,
+        RemoteSource(url, **{"pauses_seconds": PAUSES, **options}) as source,
     ):
         await source.connect()
         async with asyncio.TaskGroup() as tasks:

@@ -49,3 +49,20 @@ def test_a_long_text_is_measured_a_few_times_and_not_once_for_each_line(
 
     assert "".join(lines).replace(" ", "") == text.replace(" ", "")
     assert measured < 6 * len(text)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "shown"),
+    [
+        (-1, "0 s"),
+        (59.9, "59 s"),
+        (60, "1 m"),
+        (3599, "59 m"),
+        (3600, "1 h 0 m"),
+        (8040, "2 h 14 m"),
+        (86_400, "1 d 0 h"),
+        (100 * 86_400 + 3600 * 23 + 59, "100 d 23 h"),
+    ],
+)
+def test_how_long_it_runs_has_units(seconds: float, shown: str) -> None:
+    assert figures.uptime(seconds) == shown

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from nexus_core.observe.windows.marks import Marks
+from nexus_core.observe.windows.window import Window
 from nexus_core.types import BackendState, PrivacyZone
 from nexus_tui.view.frame import BackendView, Frames
 from nexus_tui.view.model import ViewModel
@@ -99,3 +101,42 @@ def test_with_another_gateway_the_numbers_are_its_own() -> None:
     frames.renew()
 
     assert by_name(frames)["openai"].stats.answers == 0
+
+
+def test_its_numbers_are_of_the_window_and_follow_it() -> None:
+    frames, gateway, view = make()
+    at = 0.0
+    gateway.windows = marks = Marks(gateway.stats, lambda: at)
+    publish(gateway, "one", Story(0, "gpt-4o", "openai", status=502, failed=(), error="bad"))
+    marks.make()
+    at = 299.0
+    assert frames.renew().recent.requests == 1
+    at = 301.0
+    publish(gateway, "two", Story(0, "gpt-4o", "openai"))
+
+    frame = frames.renew()
+
+    assert (frame.window, frame.stats.requests, frame.recent.requests) == ("5m", 2, 1)
+    openai = by_name(frames)["openai"]
+    assert (openai.stats.answers, openai.recent.answers) == (2, 1)
+    view.window = Window.HOUR
+    assert frames.renew().recent.requests == 2
+    assert by_name(frames)["openai"].recent.answers == 2
+
+
+def test_a_row_is_the_same_value_while_its_window_is() -> None:
+    frames, gateway, _ = make()
+    at = 0.0
+    gateway.windows = marks = Marks(gateway.stats, lambda: at)
+    publish(gateway, "one", Story(0, "gpt-4o", "openai"))
+    marks.make()
+    at = 305.0
+    marks.make()
+    frames.renew()
+    before = by_name(frames)["openai"]
+
+    at = 610.0
+    frames.renew()
+
+    assert by_name(frames)["openai"] is before
+    assert before.recent.answers == 0

@@ -104,7 +104,7 @@ def test_totals_come_from_the_core() -> None:
 
     view.take(source.changed())
 
-    assert view.kept == gateway.stats.requests + gateway.stats.refused
+    assert view.kept == gateway.stats.requests + gateway.stats.turned_away
     assert sum(row.is_live for row in view.view) == gateway.stats.in_flight
 
 

@@ -7,7 +7,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.view.zones import Cut
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import Story, seen
-from tests.tui.view.test_model import FAILED, OK, events_of, feed, new_view
+from tests.tui.view.test_model import OK, events_of, feed, new_view
 
 
 def toggled(at: float, *, enabled: bool) -> ZoneToggled:
@@ -32,20 +32,8 @@ def test_a_cut_counts_what_it_refuses_and_what_others_answer() -> None:
 
     assert view.zones.cuts == {PrivacyZone.OPEN: Cut(NOW, ended=2, refused=1, elsewhere=2)}
 
-    feed(view, [toggled(NOW, enabled=True)])
+    feed(view, [toggled(NOW + 60, enabled=True), *events_of(OK, refusal("enabled"))])
     assert view.zones.cuts == {}
-
-
-def test_answers_and_privacy_refusals_of_the_last_five_minutes_are_counted() -> None:
-    view = new_view()
-    feed(view, events_of(OK, OK, refusal("zone"), refusal("enabled"), FAILED))
-    watch = view.zones
-
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW) == 2
-    assert watch.answers[PrivacyZone.OPEN].total(NOW) == 0
-    assert watch.refused.total(NOW) == 1
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 290) == 2
-    assert watch.answers[PrivacyZone.RESTRICTED].total(NOW + 310) == 0
 
 
 def test_what_was_over_before_a_cut_is_no_effect_of_it() -> None:

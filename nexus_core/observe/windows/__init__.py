@@ -1,0 +1,1 @@
+"""Numbers of the last minutes: counts now, less the counts of then."""
