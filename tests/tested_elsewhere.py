@@ -107,6 +107,8 @@ ELSEWHERE = {
     "nexus_tui/commands/attach.py": "terminal/test_attach.py",
     "nexus_tui/commands/backends.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/base/errors.py": "tui/commands/test_twins.py",
+    "nexus_tui/commands/base/request_line.py": "tui/commands/test_requests.py",
+    "nexus_tui/commands/base/told_request.py": "tui/commands/test_request.py",
     "nexus_tui/commands/completion.py": "tui/commands/test_init.py",
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
     "nexus_tui/commands/logs.py": "tui/commands/test_twins.py",

@@ -126,7 +126,7 @@ def test_requests_are_a_table_newest_first(tmp_path: Path) -> None:
     assert [line.split()[1] for line in lines] == ["id", "r2", "r1", "r0"]
     assert lines[1].startswith(r" 08:00:01  r2  gpt-4\x1b]0;x\x07 → llama3  local    restricted")
     assert "10+1,200" in lines[1]
-    assert "running" in lines[2]
+    assert "live" in lines[2]
     assert lines[3].endswith("$0.0032  nobody")
 
 
