@@ -18,6 +18,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip
 from nexus_tui.widgets.base.lines import Line, LineWidget
 
+_LONGEST = 1000  # characters; a pasted page would hold up the screen
 Complete = Callable[[str], str | None]
 
 
@@ -94,7 +95,7 @@ class FilterInput(Input):
 
     def __init__(self) -> None:
         self._complete = Completion()
-        super().__init__(suggester=self._complete)
+        super().__init__(suggester=self._complete, max_length=_LONGEST)
         self.cursor_blink = False
         self._history: list[str] = []
         self._at = 0

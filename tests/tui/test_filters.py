@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual import events
 
 from nexus_core.observe.events import Attempt
 from nexus_core.types import RouteReason
@@ -155,6 +156,18 @@ async def test_earlier_filters_come_back() -> None:
         assert await typed("slash", "up") == "cut"  # what is in force is not offered
         await press(pilot, "escape")
         assert await typed("6", "slash", "up", "escape", "2") == ""  # the log has its own
+
+
+async def test_a_page_that_is_pasted_is_no_filter() -> None:
+    app, _ = make()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "slash", *"cut")
+        app.post_message(events.Paste(" or left"))
+        app.post_message(events.Paste("word " * 1000))
+        await press(pilot, "enter")
+
+    assert app.view.filter.text == "cut or left"
 
 
 async def test_ten_filters_are_kept() -> None:

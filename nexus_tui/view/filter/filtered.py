@@ -91,8 +91,8 @@ class OwnFilter(Generic[Row]):
 
     def of(self, rows: Sequence[Item]) -> Sequence[Item]:
         """Those that match; of one of the types that the filter can tell apart."""
-        matches: Callable[[Any], bool] = self.current.matches
-        return [row for row in rows if matches(row)] if self.current.tests else rows
+        current: Filter[Any] = self.current
+        return [row for row in rows if current.matches(row)] if current.tests else rows
 
 
 def _last_term(text: str) -> str:

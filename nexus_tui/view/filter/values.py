@@ -31,8 +31,8 @@ _MS_UNITS: Units = {
     "d": Decimal(86_400_000),
 }
 _COUNT_UNITS: Units = {"": Decimal(1), "k": Decimal(1000), "m": Decimal(1_000_000)}
-_MONEY_UNITS: Units = {"": Decimal(1), "$": Decimal(1), "c": Decimal("0.01"), "¢": Decimal("0.01")}
-_PART = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})\s*([a-z$¢]*)")
+_MONEY_UNITS: Units = {"": Decimal(1), "$": Decimal(1), "c": Decimal("0.01")}
+_PART = re.compile(r"(\d{1,12}(?:\.\d{0,9})?|\.\d{1,9})\s*([a-z$]*)")
 _CLOCK = re.compile(r"([01]?\d|2[0-3]):([0-5]\d)(?::([0-5]\d))?")
 _COMPARE: Mapping[str, Callable[[Any, Any], bool]] = {
     "": operator.ge,
