@@ -51,6 +51,7 @@ from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.filter_entry import FilterEntry
 
@@ -332,6 +333,10 @@ class NexusApp(App[None], inherit_bindings=False):
     def _backend_clicked(self, message: BackendPanel.Chosen) -> None:
         self.tabs.backends.table.select(message.name)
         self.show_tab("backends")
+
+    @on(SortableList.Sorted)
+    def _sorted(self) -> None:
+        self.paint_soon()
 
     @on(RowList.Opened)
     def _row_clicked(self) -> None:
