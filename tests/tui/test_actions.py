@@ -96,6 +96,7 @@ CASES: dict[str, Case] = {
     "export": Case((SELF, "c"), "nexus-requests-20260109-140231.csv"),
     "capture": Case((SELF,), "done", sent=CaptureBodies(enabled=False)),
     "clear": Case((SELF, "y"), "No request yet."),
+    "related": Case(("3", SELF), "filter: backend:=local-llama"),
     "previous": Case(("2", "j", "enter", SELF), "Request a81f7f"),
     "next": Case(("2", "enter", SELF), "Request a81f7e"),
     "toggle": Case(("3", "j", SELF), sent=SwitchBackend(backend="vllm-a", enabled=False)),
