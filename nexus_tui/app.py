@@ -53,6 +53,7 @@ from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.kpis import Kpis
@@ -348,6 +349,10 @@ class NexusApp(App[None], inherit_bindings=False):
     @on(Kpis.Chosen)
     def _reason_clicked(self) -> None:
         self._drill.show(term("reason", self.tabs.dashboard.kpis.reason))
+        self.paint_soon()
+
+    @on(SortableList.Sorted)
+    def _sorted(self) -> None:
         self.paint_soon()
 
     @on(RowList.Opened)

@@ -67,6 +67,8 @@ class FilterActions:
                 self._context.show_tab(origin)
         elif self._go_back():
             pass
+        elif tab.sortable is not None and tab.sortable.unsort():
+            pass  # one step at a time: the filter stays
         elif tab.filtered is not None:
             self.apply("")
             if tab.filtered.kind == "requests":

@@ -7,11 +7,10 @@ from collections.abc import Awaitable, Callable
 from nexus_core.observe.log_ring import LogLine
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
-from nexus_tui.screens.backends import BackendsTab
-from nexus_tui.screens.costs import CostsTab
+from nexus_tui.actions.sort_menu import sort_menu
 from nexus_tui.screens.dialog import confirm, notice
-from nexus_tui.screens.logs import LogsTab
 from nexus_tui.text.numbers import clock
+from nexus_tui.widgets.base.sortable import SortableList
 
 
 class ListActions:
@@ -35,7 +34,7 @@ class ListActions:
             "top": lambda: self._context.tab.mover.edge(-1),
             "bottom": lambda: self._context.tab.mover.edge(1),
             "sort": self._sort,
-            "reverse": self._context.view.reverse,
+            "reverse": self._reverse,
             "pause": self._pause,
             "follow": self._follow,
             "errors": self._errors,
@@ -47,14 +46,26 @@ class ListActions:
             "zoom": lambda: self._context.tab.zoom(),
         }
 
-    def _sort(self) -> None:
-        tab = self._context.tab
-        if isinstance(tab, BackendsTab | CostsTab):
-            self._context.notice(f"sorted by {tab.table.sort_by_next()}")
-        elif isinstance(tab, LogsTab):
-            self._context.notice("log lines can't be sorted")
-        else:
-            self._context.view.sort_by_next()
+    @property
+    def _sortable(self) -> SortableList | None:
+        """The list of the tab that is shown; None where it can't be sorted."""
+        shown = self._context.tab.sortable
+        if shown is None:
+            self._context.notice("this list can't be sorted")
+        return shown
+
+    async def _sort(self) -> None:
+        """Ask by which column; the one that holds already is turned around."""
+        shown = self._sortable
+        if shown is None:
+            return
+        chosen = await self._context.ask(sort_menu(shown.sorting))
+        if chosen is not None:
+            shown.sort_by(chosen)
+
+    def _reverse(self) -> None:
+        if (shown := self._sortable) is not None:
+            shown.reverse()
 
     def _pause(self) -> None:
         view = self._context.view
@@ -69,7 +80,8 @@ class ListActions:
             return
         was_paused = self._context.view.paused
         self._context.view.resume()
-        following = was_paused or not all(shown.following for shown in self._lists)
+        was_sorted = self._context.view.sort_by_time()
+        following = was_paused or was_sorted or not all(shown.following for shown in self._lists)
         for shown in self._lists:
             if following:
                 shown.follow()
