@@ -114,6 +114,8 @@ CASES: dict[str, Case] = {
     ),
     "add": Case(("3", SELF), "no unused cloud key"),
     "save": Case(("3", SELF), "done", sent=SaveConfig(only_plan=True)),
+    "window": Case((SELF,), "numbers: last 1 h"),
+    "whole_line": Case(("6", "k", SELF), "error nexus_core.proxy at"),
     "level": Case(("6", SELF, SELF), "warning and above", gone="listening on"),
     "copy_line": Case(("6", SELF), "Copied: the log line"),
     "simulate": Case((*"2jjj", "x", *"jjjjj", SELF), "other-cloud usable"),
