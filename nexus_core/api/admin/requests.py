@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import SkipJsonSchema
 
 from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.control import answer
-from nexus_core.control.commands import ReplayRequest
-from nexus_core.errors import RequestNotFoundError
+from nexus_core.api.headers import read_hints
+from nexus_core.control.commands import EDITABLE, ReplayRequest, SendRequest
+from nexus_core.errors import InvalidRequestError, RequestNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.near_names import near_names, shortlist
 from nexus_core.observe.event_json import as_json
@@ -35,6 +38,34 @@ class Replay(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     backend: str
+    body: dict[str, Any] | SkipJsonSchema[None] = None  # sent in place of the original's
+    headers: dict[str, str] | SkipJsonSchema[None] = None  # with it: X-Nexus-* hints
+
+    def edited(self, backends: Collection[str]) -> SendRequest | None:
+        """What is sent in place of the original.
+
+        Raises:
+            InvalidRequestError: a header is none that can be set here, or its value is wrong.
+        """
+        if self.body is None:
+            if self.headers is not None:
+                raise InvalidRequestError("headers need a body beside them", param="headers")
+            return None
+        headers = self.headers or {}
+        for name in headers:
+            if name.lower() not in EDITABLE:
+                raise InvalidRequestError(
+                    f"{name}: only {', '.join(EDITABLE.values())} can be set", param="headers"
+                )
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        hints = read_hints(pairs, backends)
+        return SendRequest(
+            body=json.dumps(self.body).encode(),
+            zone=hints.zone,
+            min_tier=hints.min_tier,
+            flexible=hints.flexible,
+            priority=hints.priority,
+        )
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -93,8 +124,16 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/{request_id}/replay")
     async def replay(request_id: str, wanted: Replay, request: Request) -> dict[str, Any]:
-        """Replay a captured request at the given backend; all routing rules still apply."""
-        command = ReplayRequest(request_id=request_id, backend=wanted.backend)
+        """Replay a captured request at the given backend; all routing rules still apply.
+
+        With `body`, and perhaps X-Nexus-* `headers`, that is sent in its place: bound by whatever
+        the original was bound by, so that a restricted request stays one.
+        """
+        command = ReplayRequest(
+            request_id=request_id,
+            backend=wanted.backend,
+            edited=wanted.edited(gateway.registry.names),
+        )
         return answer(await gateway.operator.execute(command, actor_of(request)))
 
     return router
