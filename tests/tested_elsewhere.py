@@ -56,7 +56,7 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_chat/dialect.py": "dialects/test_inbound.py",
     "nexus_core/dialects/openai_chat/errors.py": "contract/test_refusals.py",
     "nexus_core/dialects/openai_chat/failures.py": "proxy/judge/test_fault.py",
-    "nexus_core/dialects/openai_chat/prompt.py": "tokens/test_count.py",
+    "nexus_core/dialects/hub/prompt.py": "tokens/test_count.py",
     "nexus_core/dialects/pairing.py": "dialects/test_history.py",
     "nexus_core/dialects/reported_cost.py": "dialects/test_usage.py",
     "nexus_core/dialects/schema/combining.py": "dialects/schema/test_reading.py",

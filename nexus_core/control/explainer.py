@@ -9,7 +9,7 @@ from nexus_core.control.live_config import LiveConfig
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
 from nexus_core.near_names import shortlist
-from nexus_core.providers.base import prepared
+from nexus_core.providers.prepared import prepared
 from nexus_core.proxy.attempt import ProxyParts
 from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.explain import (

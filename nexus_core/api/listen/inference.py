@@ -114,6 +114,8 @@ class InferenceProtocol(HttpToolsProtocol):
     def _let_in(self) -> Arrival | None:
         """What is known of the request, if it is to be served here."""
         asked, door, parser = _ASKED.get(self.url), self.app, self.parser
+        if asked is None and b"?" in self.url:  # Anthropic's SDK asks for ?beta=true
+            asked = _ASKED.get(self.url.partition(b"?")[0])
         if asked is None or parser.get_method() != b"POST" or self.expect_100_continue:
             return None
         # Over the limit of connections another app stands before the door.
