@@ -26,6 +26,23 @@ TURNS = sorted(
 )
 
 
+MESSAGE = {
+    "id": "msg_1",
+    "type": "message",
+    "role": "assistant",
+    "model": "claude-opus-5",
+    "content": [{"type": "text", "text": "Hello.", "citations": None}],
+    "stop_reason": "end_turn",
+    "stop_sequence": None,
+    "usage": {"input_tokens": 10, "cache_read_input_tokens": 5, "output_tokens": 2},
+}
+SHORT: dict[str, Any] = {
+    "model": "m",
+    "max_tokens": 100,
+    "messages": [{"role": "user", "content": "hi"}],
+}
+
+
 def recorded(name: str) -> dict[str, Any]:
     """One recorded request: its headers as they came, and its body."""
     found = json.loads((RECORDINGS / f"{name}.json").read_text())
@@ -143,9 +160,17 @@ async def sdk(nexus: Nexus, **more: Any) -> AsyncIterator[anthropic.AsyncAnthrop
         yield client
 
 
+def _for_sdk(body: dict[str, Any]) -> dict[str, Any]:
+    """The same request as arguments; what the SDK has no argument for goes beside them."""
+    more = {"context_management"}
+    fields = {name: value for name, value in body.items() if name not in {"stream", *more}}
+    fields["extra_body"] = {name: body[name] for name in more & body.keys()}
+    return fields | {"extra_query": {"beta": "true"}}
+
+
 async def create(nexus: Nexus, body: dict[str, Any]) -> anthropic.types.Message:
     """Ask for a whole answer with Anthropic's client."""
-    fields = {name: value for name, value in body.items() if name != "stream"}
+    fields = _for_sdk(body)
     async with sdk(nexus) as client:
         made: anthropic.types.Message = await client.messages.create(**fields)
         return made
@@ -153,7 +178,7 @@ async def create(nexus: Nexus, body: dict[str, Any]) -> anthropic.types.Message:
 
 async def streamed(nexus: Nexus, body: dict[str, Any]) -> anthropic.types.Message:
     """Ask with Anthropic's streaming helper; what it added up."""
-    fields = {name: value for name, value in body.items() if name != "stream"}
+    fields = _for_sdk(body)
     async with sdk(nexus) as client, client.messages.stream(**fields) as stream:
         async for _ in stream:
             pass

@@ -33,13 +33,13 @@ class MessagesBridge:
 
     def to_hub(self, request: Request, target: HubTarget) -> HubRequest:
         """Translate a request into a chat request."""
-        from nexus_core.dialects.anthropic.inbound.to_hub import to_hub
+        from nexus_core.dialects.anthropic.inbound.bridge.to_hub import to_hub
 
         return to_hub(request, target)
 
     def writer(self, request: Request, model: str) -> AnswerWriter:
         """Create the writer of its answer."""
-        from nexus_core.dialects.anthropic.inbound.writer import MessageWriter
+        from nexus_core.dialects.anthropic.inbound.bridge.writer import MessageWriter
 
         return MessageWriter(request, model)
 
@@ -70,7 +70,7 @@ class Messages:
 
     def read_prompt(self, request: Request) -> PromptParts:
         """Texts, images and tools of a request's prompt, as the hub's format has them."""
-        from nexus_core.dialects.anthropic.inbound.to_hub import prompt_fields
+        from nexus_core.dialects.anthropic.inbound.bridge.to_hub import prompt_fields
 
         return prompt_of(prompt_fields(request))
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from nexus_core.dialects.anthropic.inbound import events
-from nexus_core.dialects.anthropic.inbound.answer import (
+from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     carried_of,
     estimated_usage,
     message_id,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from nexus_core.dialects.anthropic.inbound.content import (
+from nexus_core.dialects.anthropic.inbound.bridge.content import (
     blocks_of,
     found_by_search,
     joined,
@@ -35,8 +35,8 @@ def read_messages(fields: JsonObject) -> list[JsonObject]:
     for index, message in enumerate(messages):
         reader.read(message, f"messages[{index}]")
     found = reader.messages()
-    if not found:
-        raise InvalidRequestError("messages: nothing but blanks is in them", param="messages")
+    if all(message["role"] == "system" for message in found):  # nothing but blanks
+        found.append({"role": "user", "content": ""})
     # Results stand behind their calls, in the order of the calls, one for each.
     return [placed.message for placed in repair_history(found, Findings())]  # type: ignore[arg-type]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from nexus_core.dialects.anthropic.inbound.conversation import read_messages
-from nexus_core.dialects.anthropic.inbound.tools import read_tool_choice, read_tools
+from nexus_core.dialects.anthropic.inbound.bridge.conversation import read_messages
+from nexus_core.dialects.anthropic.inbound.bridge.tools import read_tool_choice, read_tools
 from nexus_core.dialects.base import HubRequest, HubTarget
 from nexus_core.dialects.hub.envelope import hub_envelope
 from nexus_core.dialects.request import Request
