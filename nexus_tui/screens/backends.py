@@ -61,8 +61,13 @@ class BackendsTab(Tab):
     def mover(self) -> Mover:
         return self.detail if self.detail.display else self.table
 
-    def open(self) -> None:
-        """Show the backend under the cursor in full."""
+    def open(self, origin: str | None = None) -> None:
+        """Show the backend under the cursor in full.
+
+        Args:
+            origin: the tab that it was opened from, if that is another one.
+        """
+        self.origin = origin
         self.table.display = self.facts.display = False
         self.detail.display = True
         self.detail.start()

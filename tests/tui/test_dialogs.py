@@ -79,7 +79,7 @@ async def test_all_of_the_help_can_be_read(width: int) -> None:
     async with app.run_test(size=(width, 60)) as pilot:
         await press(pilot, "?")
         seen = _in_the_box(app)
-        for _ in range(20):
+        for _ in range(40):
             await pilot.press("pagedown")
             seen += " " + _in_the_box(app)
 
