@@ -28,7 +28,7 @@ from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.draw.painter import Painter
-from nexus_tui.draw.theme import THEMES, themes
+from nexus_tui.draw.theme import THEMES, depth_of, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
 from nexus_tui.process.loop import settle_gc
@@ -116,7 +116,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        for theme in themes():
+        self.depth = depth_of(self.console)
+        for theme in themes(self.depth):
             self.register_theme(theme)
         self.theme = tui.theme
         self.draws_ascii = tui.ascii
@@ -312,7 +313,10 @@ class NexusApp(App[None], inherit_bindings=False):
     def _next_theme(self) -> None:
         self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
         self.refresh_everything()
-        self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+        if self.depth == "standard":
+            self.notice(f"theme {self.theme}; this terminal has its own 16 colours for all themes")
+        else:
+            self.notice(f"theme {self.theme}; theme in [tui] keeps it")
 
     def _next_window(self) -> None:
         self.view.window = window = self.view.window.next

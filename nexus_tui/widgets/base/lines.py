@@ -14,6 +14,7 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
+from nexus_tui.draw.palettes import Depth
 from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
 from nexus_tui.text.numbers import wrap
@@ -28,6 +29,8 @@ class Styling(Protocol):
 
     @property
     def theme(self) -> str: ...
+    @property
+    def depth(self) -> Depth: ...
     @property
     def draws_ascii(self) -> bool: ...
 
@@ -144,15 +147,22 @@ class LineWidget(Widget):
     def _strip(self, y: int, line: Line) -> Strip:
         selected = self.line_is_selected(y)
         app = app_of(self)
-        plain, theme, is_ascii = app.no_color, app.theme, draws_ascii(app)
+        styled = app if isinstance(app, Styling) else None
+        is_ascii = styled is not None and styled.draws_ascii
+        depth: Depth = "truecolor" if styled is None else styled.depth
+        plain, theme = app.no_color, app.theme
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,
-                style(name, theme, raised=self.raised, selected=selected, plain=plain),
+                style(
+                    name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain
+                ),
             )
             for text, name in _merged(line)
         ]
-        blank = style("text", theme, raised=self.raised, selected=selected, plain=plain)
+        blank = style(
+            "text", theme, depth=depth, raised=self.raised, selected=selected, plain=plain
+        )
         return Strip(segments).adjust_cell_length(self.size.width, blank)
 
 
