@@ -51,6 +51,7 @@ from nexus_tui.view.notices import Notices
 from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.filter_entry import FilterEntry
 
@@ -91,22 +92,22 @@ class NexusApp(App[None], inherit_bindings=False):
         self._logs = LogRing() if logs is None else logs
         self._server = server
         self._bindings = BindingsMap(as_bindings(self.keymap.keys))
+        self._notices = Notices(
+            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
+        )
         self.tabs = Tabs(
             DashboardTab(source, view, frames),
             RequestsTab(source, view),
             BackendsTab(frames, view.troubles),
             ZonesTab(frames, view),
             CostsTab(frames),
-            LogsTab(self._logs),
+            LogsTab(self._logs, self._notices.kept),
         )
         self._tabs_by_id = {str(tab.id): tab for tab in self.tabs}
         self.bars = Bars(
             StatusBar(source, view, frames), TabBar(), Banner(self.alarms), HintBar(self._hints)
         )
         self._entry = FilterEntry()
-        self._notices = Notices(
-            self._all_hint_bars, self.set_timer, self._logs, now or source.now, source.session
-        )
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
         self._filtering = FilterActions(self, self.tabs, self._entry)
@@ -129,7 +130,7 @@ class NexusApp(App[None], inherit_bindings=False):
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
-        lists = ListActions(self, tabs)
+        lists = ListActions(self, tabs, requests.show)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
         async def toggle() -> None:
@@ -336,6 +337,10 @@ class NexusApp(App[None], inherit_bindings=False):
     def _backend_clicked(self, message: BackendPanel.Chosen) -> None:
         self.tabs.backends.table.select(message.name)
         self.show_tab("backends")
+
+    @on(SortableList.Sorted)
+    def _sorted(self) -> None:
+        self.paint_soon()
 
     @on(RowList.Opened)
     def _row_clicked(self) -> None:

@@ -65,5 +65,5 @@ def test_a_toggle_takes_few_calls_and_each_row_is_drawn_once() -> None:
     assert 100 < toggle.calls <= TOGGLE_CALLS, most_called(toggle)
     assert toggle.crossings <= TOGGLE_CROSSINGS, toggle.borders.most_common(15)
     assert drawing.calls <= DRAWING_CALLS, most_called(drawing)
-    assert drawing.functions["nexus_tui.widgets.backend_cells", "_row"] == BACKENDS
+    assert drawing.functions["nexus_tui.widgets.cells.backends", "_row"] == BACKENDS
     assert drawing.sorts == drawing.histograms == 0

@@ -100,6 +100,11 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def _inherited() -> dict[str, str]:
+    """The environment, with leave to keep bytecode: without it each start would compile anew."""
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
+
+
 @contextmanager
 def started(
     command: Sequence[str], errors: Path, core: int, environment: dict[str, str] | None = None
@@ -110,7 +115,7 @@ def started(
             command,
             stdout=subprocess.PIPE,
             stderr=stderr,
-            env={**os.environ, **(environment or {})},
+            env={**_inherited(), **(environment or {})},
         )
     pin(child.pid, core)
     try:
@@ -131,7 +136,7 @@ def started_on_a_terminal(
         stdin=slave,
         stdout=slave,
         stderr=slave,
-        env={**os.environ, **(environment or {}), "TERM": "xterm-256color"},
+        env={**_inherited(), **(environment or {}), "TERM": "xterm-256color"},
         start_new_session=True,
     )
     os.close(slave)

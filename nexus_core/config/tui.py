@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class TuiConfig(BaseModel):
-    """The [tui] section; action names in `keys` are checked by the dashboard."""
+    """The [tui] section; names in `keys` and `columns` are checked by the dashboard."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -17,6 +17,8 @@ class TuiConfig(BaseModel):
     refresh_hz: Annotated[float, Field(ge=0.2, le=4)] = 2  # repaints a second while it is busy
     panic: Literal["cut", "drain"] = "cut"  # what becomes of streams in a zone that is cut
     quit: Literal["ask", "leave", "quit"] = "ask"  # q: leave the screen and serve on, or stop
+    # Of the request list, in their order; None: all that there is room for.
+    columns: tuple[str, ...] | None = None
     on_crash: Literal["serve", "exit"] = "serve"  # the proxy, when the dashboard crashed
     on_hangup: Literal["exit", "serve"] = "exit"  # the proxy, when its terminal is closed
     keys: dict[str, str] = {}  # action id -> keys, with blanks between them

@@ -31,6 +31,7 @@ from nexus_core.control.own_requests import OwnRequests
 from nexus_core.dialects.inbound import INBOUND
 from nexus_core.errors import (
     BackendNotFoundError,
+    ConfigError,
     InvalidRequestError,
     NexusError,
     PermissionDeniedError,
@@ -84,7 +85,7 @@ class Operator:
             outcome = await self._carry_out(command)
         except NexusError as error:
             if _is_recorded(command):
-                self._actions.note(by, deed_of(command), error=error.message)
+                self._actions.note(by, deed_of(command), error=_why(error))
             raise
         if _is_recorded(command, outcome):
             self._actions.note(by, deed_of(command), effect=outcome.effect)
@@ -318,6 +319,12 @@ def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
             f"{backend.zone} zone; choose a restricted backend",
             param="backend",
         )
+
+
+def _why(error: NexusError) -> str:
+    """Without the excerpts of a file, which may hold anything."""
+    cause = error.__cause__
+    return str(cause) if isinstance(cause, ConfigError) else error.message
 
 
 def _is_recorded(command: Command, outcome: Outcome | None = None) -> bool:

@@ -97,7 +97,7 @@ _FACTS = {
         _asked("body_bytes"),
         _asked("replay_of"),
         Fact("api", title="api"),
-        Fact("path"),  # of a call that was refused before it was routed
+        Fact("path", title="path"),  # of a call that was refused before it was routed
         Fact("is_live"),
         Fact("resolved"),
         Fact("request_headers"),
@@ -114,7 +114,7 @@ _FACTS = {
         Fact("failed", column=_FLAG),
         Fact("client_left", column=_FLAG),
         Fact("error", title="error"),
-        Fact("error_code"),
+        Fact("error_code", title="error"),
         Fact("is_partial", column=_FLAG),
         Fact("first_byte_ms", "REAL", _MS, title="first byte"),
         Fact("total_ms", column="REAL NOT NULL", unit=_MS, title="total"),
@@ -151,9 +151,9 @@ def _facts(*keys: str) -> Facts:
 
 
 LOG = _facts(
-    "request=request_id asked=asked_model model=served_model backend zone reason status",
+    "error status request=request_id asked=asked_model model=served_model backend zone reason",
     "prompt_tokens completion_tokens counted cost_usd is_unpriced",
-    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code error",
+    "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code",
 )
 LEDGER = _facts(
     "request_id at=ended_at client endpoint asked_model model=served_model backend backend_type",
@@ -180,13 +180,16 @@ EXPORT = _facts(
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
     "cost_usd is_unpriced error_code client_left client api tried is_streaming",
 )
-# The two lists: `nexus requests`, by the keys of LISTED, and the screen.
+# The two lists: `nexus requests`, by the keys of LISTED, and the screen, by the names that
+# `[tui] columns` and the menu of orders have for its columns.
 TEXT_LIST = _facts(
     "at id=request_id model=asked_model backend zone reason status first_byte_ms total_ms",
     "tokens cost_usd error",
 )
 SCREEN_LIST = _facts(
-    "at request_id asked_model backend zone reason status first_byte_ms total_ms tokens cost_usd"
+    "time=at id=request_id key=client api model=asked_model backend zone reason tries=tried",
+    "status stream=is_streaming first=first_byte_ms total=total_ms tokens cost=cost_usd path",
+    "error=error_code",
 )
 
 

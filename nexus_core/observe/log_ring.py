@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from bisect import bisect_right
 from collections import deque
@@ -14,6 +15,7 @@ import msgspec
 CAPACITY = 2000  # lines kept
 MAX_TEXT = 8000  # characters kept of one line; of a trace, its beginning and its end
 _CUT = " … "
+_REQUEST = re.compile(r"(?:^| )request=([0-9a-f]{8,64})(?= |$)")
 _ALARMING = frozenset({"warning", "error", "critical"})
 
 
@@ -24,6 +26,7 @@ class LogLine(msgspec.Struct, frozen=True):
     level: str  # debug, info, warning, error, critical
     logger: str
     text: str  # one line without control characters
+    request_id: str | None = None  # the request that it is about
 
 
 class LateLine(Protocol):
@@ -72,6 +75,12 @@ class LogRing:
             (count, line if isinstance(line, LogLine) else line.shown())
             for count, line in lines[bisect_right(lines, number, key=itemgetter(0)) :]
         ]
+
+
+def request_in(text: str) -> str | None:
+    """The id of the request that a line names as `request=ID`; None where it names none."""
+    found = _REQUEST.search(text)
+    return None if found is None else found[1]
 
 
 def shortened(text: str) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from operator import call, itemgetter
 from typing import Any, cast
@@ -22,6 +22,7 @@ from nexus_core.observe.record import RequestRecord
 from nexus_core.types import NANO
 
 _MESSAGE = "finished"
+_BEGIN = f"{_MESSAGE} error="
 
 
 def _in_nano_usd(fact: Fact) -> Fact:
@@ -93,7 +94,7 @@ class RequestLine:
 
     @property
     def text(self) -> str:
-        """`finished request=… asked=…`: one line of printable text."""
+        """`finished error=… status=… request=…`: one line of printable text."""
         if self._text is None:
             self._text = f"{_MESSAGE} {_PRETTY.write(self._values)}"
         return self._text
@@ -112,11 +113,34 @@ class RequestLine:
         return "info" if self.level == logging.INFO else "warning"
 
     def shown(self) -> LogLine:
-        """The line as a panel shows it; made once."""
+        """The line as a panel shows it, which begins with what is wrong; made once."""
         if self._shown is None:
-            text = shortened(self.text)
-            self._shown = LogLine(self.at, self.level_name, self.logger, text)
+            told = dict(zip(_KEYS, self._values, strict=True))
+            text, request = panel_text(self.text, told), told["request"] or None
+            self._shown = LogLine(self.at, self.level_name, self.logger, shortened(text), request)
         return self._shown
+
+
+def panel_text(text: str, told: Mapping[str, Any]) -> str:
+    """The text of a request's line, for panels: `old-laptop: the answer ended early status=200 …`.
+
+    What is wrong stands before the fields, without a key.
+
+    Args:
+        told: the request's fields; a text of anything else is left as it is.
+    """
+    if not text.startswith(_BEGIN) or "request" not in told:
+        return text
+    error, backend, status = told["error"], told["backend"], told["status"]
+    fields = text.removeprefix(f"{_BEGIN}{_pretty_word(error)} ")
+    if not error:
+        if status is None or status < 500:
+            return f"{_MESSAGE} {fields}"
+        error = f"answered {status}"
+    if backend is not None:
+        named = f'backend "{backend}": '
+        error = f"{backend}: {error.removeprefix(named)}"
+    return f"{error if error.isprintable() else _as_json(error)[1:-1]} {fields}"
 
 
 # Writing ------------------------------------------------------------------------------------------

@@ -60,6 +60,8 @@ class FilterActions:
         elif tab.close():
             if tab is self._requests:
                 self._context.show_tab(self._requests.origin)
+        elif tab.sortable is not None and tab.sortable.unsort():
+            pass  # one step at a time: the filter stays
         elif tab.filtered is not None:
             self.apply("")
             if tab.filtered.kind == "requests":

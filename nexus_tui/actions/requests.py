@@ -77,6 +77,10 @@ class RequestActions:
         row = self._selected()
         if row is None or self._requests.is_open:
             return
+        await self.show(row)
+
+    async def show(self, row: RequestRecord) -> None:
+        """Show a request in full; leaving it leads back to the tab that is shown now."""
         self._requests.open(row, str(self._context.tab.id))
         self._context.show_tab("requests")
         await self._learn(row)

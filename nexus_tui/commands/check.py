@@ -43,12 +43,14 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Check; gives the exit code."""
     from nexus_core.control.check import Finding, Level
     from nexus_core.errors import ConfigError
+    from nexus_tui.keymap.check import require_known_keys
 
     if options.demo:
         say("check: --demo has no effect here; the demo needs no config")
         return BAD
     try:
         config = load(options, environ)
+        require_known_keys(config)
     except ConfigError as error:
         refused = [Finding(Level.ERROR, "config", problem) for problem in error.problems]
         if options.json:

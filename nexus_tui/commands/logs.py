@@ -87,7 +87,7 @@ def lines(content: Any, asked: Asked) -> list[str]:
     from nexus_tui.text.numbers import clock, count
 
     found = [
-        f" {clock(float(line['at']))}  {line['level']:<8}  {line['logger']}: {line['text']}"
+        f" {clock(float(line['at']))}  {line['level']:<8}  {line['text']}  logger={line['logger']}"
         for line in content["lines"]
     ]
     if not found and asked.options.watch is None:

@@ -149,10 +149,9 @@ async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Scree
         signals.hung_up.clear()
         try:
             outcome = await server.gateway.operator.execute(ReloadConfig(), by)
-        except NexusError as error:
-            cause = error.__cause__  # a record has one line, and no excerpt of the file
+        except NexusError as error:  # the record of what operators did has logged it
+            cause = error.__cause__  # a notice has one line, and no excerpt of the file
             why = str(cause) if isinstance(cause, ConfigError) else error.message
-            log.warning("SIGHUP: config not reloaded: %s", why)
             screen.notice(f"SIGHUP: config not reloaded: {why}")
         else:
             screen.notice("; ".join((f"SIGHUP: {outcome.message}", *outcome.lines)))

@@ -14,8 +14,8 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import TextIO
 
-from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, shortened
-from nexus_core.observe.request_line import LineHandler, RequestLine, pretty_value
+from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, request_in, shortened
+from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_value
 from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")
@@ -39,13 +39,17 @@ class RingHandler(LineHandler):
     def emit(self, record: logging.LogRecord) -> None:
         """Add the record; the oldest one goes when the ring is full."""
         try:
-            text = _text(record)
+            fields = _fields(record)
+            text = panel_text(_text(record), fields)
+            request = fields["request"] if "request" in fields else request_in(text)
         except Exception:  # noqa: BLE001 - a bad call of a library's logger must not reach its caller
-            text = escaped(str(record.msg))
+            text, request = escaped(str(record.msg)), None
         name = record.name
         logger = self._prefix + (name if name.isprintable() else escaped(name))
         kept = text if len(text) <= MAX_TEXT else shortened(text)
-        self._ring.add(LogLine(record.created, record.levelname.lower(), logger, kept))
+        level = record.levelname.lower()
+        about = request if request and isinstance(request, str) else None
+        self._ring.add(LogLine(record.created, level, logger, kept, about))
 
     def take(self, line: RequestLine) -> None:
         """Add the line of a request, which no process with a prefix has."""

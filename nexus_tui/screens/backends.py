@@ -13,6 +13,7 @@ from nexus_tui.view.model import BACKENDS, Troubles
 from nexus_tui.widgets.backend_detail import BackendDetail, BackendFacts
 from nexus_tui.widgets.backend_list import BackendTable
 from nexus_tui.widgets.base.lines import LineWidget
+from nexus_tui.widgets.base.sortable import SortableList
 
 _TALL = 17  # lines from which the facts have room
 
@@ -51,6 +52,10 @@ class BackendsTab(Tab):
 
     def widgets_of(self, group: str) -> list[LineWidget]:
         return [self.table, self.facts, self.detail] if group == BACKENDS else []
+
+    @property
+    def sortable(self) -> SortableList:
+        return self.table
 
     @property
     def mover(self) -> Mover:

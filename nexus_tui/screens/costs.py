@@ -10,6 +10,7 @@ from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import KPI
 from nexus_tui.widgets.base.lines import LineWidget
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.cost_table import CostTable
 
 
@@ -33,6 +34,10 @@ class CostsTab(Tab):
 
     def widgets_of(self, group: str) -> list[LineWidget]:
         return [self.table] if group == KPI else []
+
+    @property
+    def sortable(self) -> SortableList:
+        return self.table
 
     @property
     def mover(self) -> Mover:

@@ -13,6 +13,7 @@ from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import BACKENDS, KPI, LIST, ViewModel
 from nexus_tui.widgets.backend_list import BackendPanel
 from nexus_tui.widgets.base.lines import Line, LineWidget
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.kpis import Kpis
 from nexus_tui.widgets.request_list import RequestList
 from nexus_tui.widgets.welcome import Welcome
@@ -38,7 +39,7 @@ class DashboardTab(Tab):
         self._frames = frames
         self.kpis = Kpis(frames, view)
         self.panel = BackendPanel(frames)
-        self.list = RequestList(view, "Live", id="live")
+        self.list = RequestList(view, "Live", source.config.tui.columns, id="live")
         self.enlarge = EnlargeHint(id="enlarge")
         self.welcome = Welcome(source)
         self._backends = -1  # how many there were when room was shared
@@ -67,6 +68,10 @@ class DashboardTab(Tab):
             LIST: [self.list],
         }
         return groups[group]
+
+    @property
+    def sortable(self) -> SortableList:
+        return self.list
 
     @property
     def mover(self) -> Mover:

@@ -14,11 +14,11 @@ from nexus_tui.widgets.records.log_list import LogList
 
 
 class LogsTab(Tab):
-    """The Logs tab: log lines by level and filter."""
+    """The Logs tab: log lines and notices by level and filter."""
 
-    def __init__(self, ring: LogRing) -> None:
+    def __init__(self, ring: LogRing, notices: LogRing) -> None:
         super().__init__(id="logs")
-        self.list = LogList(ring)
+        self.list = LogList(ring, notices)
 
     def compose(self) -> ComposeResult:
         yield self.list

@@ -11,6 +11,7 @@ from nexus_tui.sources.base import EventSource
 from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import LIST, ViewModel
 from nexus_tui.widgets.base.lines import LineWidget
+from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.detail import RequestDetail
 from nexus_tui.widgets.request_list import RequestList
 
@@ -20,7 +21,7 @@ class RequestsTab(Tab):
 
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")
-        self.list = RequestList(view, "Requests", id="request-list")
+        self.list = RequestList(view, "Requests", source.config.tui.columns, id="request-list")
         self.origin = "requests"  # the tab from which a request was opened
         self.detail = RequestDetail(source)
 
@@ -50,6 +51,10 @@ class RequestsTab(Tab):
 
     def widgets_of(self, group: str) -> list[LineWidget]:
         return [self.list, self.detail] if group == LIST else []
+
+    @property
+    def sortable(self) -> SortableList:
+        return self.list
 
     @property
     def mover(self) -> Mover:

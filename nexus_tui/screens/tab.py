@@ -10,6 +10,7 @@ from nexus_tui.keymap.keys import Place
 from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import BACKENDS, KPI, LIST
 from nexus_tui.widgets.base.lines import LineWidget
+from nexus_tui.widgets.base.sortable import SortableList
 
 
 class Mover(Protocol):
@@ -50,6 +51,11 @@ class Tab(Vertical):
     def mover(self) -> Mover:
         """What the cursor keys move."""
         raise NotImplementedError
+
+    @property
+    def sortable(self) -> SortableList | None:
+        """Its list, where that can be sorted."""
+        return None
 
     def redraw(self) -> None:
         """Repaint all that changed."""

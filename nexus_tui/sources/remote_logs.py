@@ -84,9 +84,12 @@ def _read_line(told: object) -> LogLine:
     if not is_object(told):
         raise UnreadableError("a line of a log must be an object")
     line = read_json(LogLine, {key: told.get(key) for key in ("at", "level", "logger", "text")})
+    request = told.get("request")
+    is_id = isinstance(request, str) and request.isalnum() and len(request) <= _MAX_ID
     return LogLine(
         at=line.at,
         level=escaped(line.level[:_MAX_NAME]),
         logger=escaped(line.logger[:_MAX_NAME]),
         text=shortened(escaped(shortened(line.text))),
+        request_id=request if is_id else None,
     )

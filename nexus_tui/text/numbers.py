@@ -160,3 +160,8 @@ def uptime(seconds: float) -> str:
         return f"{minutes} m"
     days, rest = divmod(hours, 24)
     return f"{days} d {rest} h" if days else f"{hours} h {minutes} m"
+
+
+def short_id(request_id: str) -> str:
+    """The end of an id, which differs where its beginning may not."""
+    return request_id if len(request_id) <= 8 else "…" + request_id[-7:]

@@ -6,7 +6,6 @@ import time
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection, Sequence
-from decimal import Decimal
 from itertools import islice
 from operator import attrgetter
 from typing import TypeAlias, assert_never
@@ -39,6 +38,7 @@ from nexus_core.observe.requests import SCREEN_CAPACITY, RecentRequests
 from nexus_core.observe.windows.window import Window
 from nexus_tui.view.filter.language import Names
 from nexus_tui.view.filter.requests import RequestFilter, parse_filter
+from nexus_tui.view.order import Sorting, request_ways
 from nexus_tui.view.rates import RateSeries
 from nexus_tui.view.zones import ZoneWatch
 
@@ -53,20 +53,6 @@ _by_time = attrgetter("at")
 Troubles: TypeAlias = defaultdict[str, deque[tuple[float, Attempt]]]
 
 
-# What the list can be sorted by: a request that has no such value yet comes last.
-SORTS: dict[str, Callable[[RequestRecord], float | Decimal | str | None]] = {
-    "time": lambda row: row.seq,
-    "total": lambda row: row.total_ms,
-    "first byte": lambda row: row.first_byte_ms,
-    "tokens": lambda row: (
-        row.usage.prompt_tokens + row.usage.completion_tokens if row.usage else None
-    ),
-    "cost": lambda row: row.cost_usd,
-    "status": lambda row: row.status,
-    "model": lambda row: row.model,
-    "backend": lambda row: row.backend,
-}
-_BY_TIME = "time"
 _MARKS = 2  # requests that can be compared
 _TROUBLES = 5  # failures kept of each backend
 
@@ -93,8 +79,7 @@ class ViewModel:
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
         self.marked: list[RequestRecord] = []  # at most two, for the diff
         self._to_mark: tuple[RequestRecord, str] | None = None  # with the id of one yet to come
-        self.sort = _BY_TIME
-        self.reversed = False
+        self.sorting = Sorting(request_ways(), usual="time")
         self.filter = RequestFilter()
         self._now = now  # seconds since the epoch, by the clock that requests are stamped with
         self._looked_at = now()  # when the filter's ages were measured; a pause stops it
@@ -171,10 +156,10 @@ class ViewModel:
 
         That is the newest, or the largest in the order that was asked for.
         """
-        if (self.sort, self.reversed) == (_BY_TIME, False):
+        if self.sorting.is_usual:
             return self._in_time
         if self._sorted is None:
-            self._sorted = self._in_order()
+            self._sorted = self.sorting.top_last(self._in_time)
             self._places = {row.seq: place for place, row in enumerate(self._sorted)}
         return self._sorted
 
@@ -184,14 +169,6 @@ class ViewModel:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
 
-    def _in_order(self) -> list[RequestRecord]:
-        value = SORTS[self.sort]
-        known = [row for row in self._in_time if value(row) is not None]
-        unknown = [row for row in self._in_time if value(row) is None]
-        # What is filtered by kind has a value, and values of one order are of one type.
-        known.sort(key=value, reverse=self.reversed)  # type: ignore[arg-type]
-        return unknown + known
-
     def position(self, seq: int) -> int:
         """Where a row stands in the view, or where it would; the last place is the top."""
         view = self.view
@@ -199,16 +176,26 @@ class ViewModel:
             return bisect_left(view, seq, key=_by_seq)
         return self._places.get(seq, len(view) - 1)
 
-    def sort_by_next(self) -> None:
-        """Sort by the next column, largest on top; after the last one by time again."""
-        names = list(SORTS)
-        self.sort = names[(names.index(self.sort) + 1) % len(names)]
-        self._changed_view()
+    def sort_by(self, column: str) -> None:
+        """Sort by one of the ways of `sorting`; chosen again, the other way round."""
+        self.sorting.choose(column)
+        self._changed_order()
 
     def reverse(self) -> None:
         """Turn the order around."""
-        self.reversed = not self.reversed
-        self._changed_view()
+        self.sorting.reverse()
+        self._changed_order()
+
+    def sort_by_time(self) -> bool:
+        """The newest on top again; False if that holds already."""
+        was_sorted = self.sorting.reset()
+        if was_sorted:
+            self._changed_order()
+        return was_sorted
+
+    def _changed_order(self) -> None:
+        self._sorted = None
+        self._dirty.update((KPI, LIST))
 
     def mark(self, row: RequestRecord) -> None:
         """Mark a row, or take its mark away; of three the oldest mark goes."""

@@ -1,8 +1,7 @@
-"""Notices in the last line: outcomes and problems, for a few seconds."""
+"""Notices beside the hints: outcomes and problems, for some seconds; the log tab keeps them."""
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Protocol
@@ -17,21 +16,23 @@ from nexus_core.observe.events import (
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_core.observe.phases import finished
 from nexus_core.observe.record import RequestRecord
-from nexus_core.types import HealthCause
+from nexus_core.types import HealthCause, Via
 from nexus_tui.view.sentences import sentence
 
-_SECONDS = 3.0
+_SECONDS = 5.0
 _NEWS_SECONDS = 60.0  # an older line, such as those of before attaching, is found in the log only
 # Their lines say what an event says, which is put into words.
 _TOLD_BY_EVENTS = ("nexus_core.proxy.progress", "nexus_core.control.actions")
 _LINE_END = "\\x0a"  # as the log writes it
-_WARNING_SECONDS = 5.0  # and then the hints have the line for as long, however many come
+_WARNING_SECONDS = 8.0  # long enough to be read through a magnifier
+_KEPT = 200  # notices that the log tab shows
 
 
 class NoticeLine(Protocol):
-    """A last line, which shows a notice in place of its hints."""
+    """A last line, which shows a notice beside its hints."""
 
-    notice: str  # empty: the hints
+    notice: str  # empty: none
+    is_news: bool  # the notice came unasked: the hints keep half of the line
 
     def redraw(self) -> None:
         """Paint it at once."""
@@ -55,14 +56,21 @@ class Notices:
         self._logs = logs
         self._now = now  # seconds since the epoch, by the clock of the log
         self._session = session
-        self._warned_at = -2 * _WARNING_SECONDS  # when the latest warning was shown
+        self.kept = LogRing(_KEPT)  # what was said, but for what is in the log
         self._warned_of: LogLine | None = None
         self._news: str | None = None  # what went wrong since, and waits to be shown
 
-    def say(self, text: str, seconds: float = _SECONDS) -> None:
-        """Show it from the next painting on; it is drawn as text."""
+    def say(self, text: str) -> None:
+        """Show what came of something asked for from the next painting on; it is drawn as text."""
+        self._keep(text)
+        self._show(text, _SECONDS, is_news=False)
+
+    def _keep(self, text: str) -> None:
+        self.kept.add(LogLine(self._now(), "notice", "nexus_tui", text))
+
+    def _show(self, text: str, seconds: float, *, is_news: bool) -> None:
         for bar in self._bars():
-            bar.notice = text
+            bar.notice, bar.is_news = text, is_news
         self._later(seconds, partial(self._clear, text))
 
     def _clear(self, text: str) -> None:
@@ -93,17 +101,23 @@ class Notices:
         for event in events:
             if isinstance(event, RequestFinished | RequestRefused):
                 continue  # `note_requests`
-            if isinstance(event, OperatorActed) and event.by.session == self._session:
+            if isinstance(event, OperatorActed) and self._is_known(event):
                 continue
             text = sentence(event)
             if text is None or self._now() - event.at > _NEWS_SECONDS:
                 continue
+            if not isinstance(event, OperatorActed):  # the log has those
+                self._keep(text)
             if isinstance(event, BackendHealthChanged) and event.cause is HealthCause.AUTH:
-                self.say(text, _WARNING_SECONDS)
+                self._show(text, _WARNING_SECONDS, is_news=True)
                 is_urgent = True
             else:
                 self._news = text
         return is_urgent
+
+    def _is_known(self, acted: OperatorActed) -> bool:
+        """The outcome is told where it was asked for; that of a signal too."""
+        return acted.by.session == self._session or acted.by.via is Via.SIGNAL
 
     def forget(self) -> None:
         """Drop what waits: what went wrong before there was a screen is found in its lists."""
@@ -114,13 +128,11 @@ class Notices:
 
         What somebody asked for has its time first.
         """
-        now = time.monotonic()
-        if now - self._warned_at < 2 * _WARNING_SECONDS or any(bar.notice for bar in self._bars()):
+        if any(bar.notice for bar in self._bars()):
             return
         text, self._news = self._news or self._logged(), None
         if text is not None:
-            self._warned_at = now
-            self.say(text, _WARNING_SECONDS)
+            self._show(text, _WARNING_SECONDS, is_news=True)
 
     def _logged(self) -> str | None:
         """The newest line that is a warning or worse, as a sentence; None if it is no news."""

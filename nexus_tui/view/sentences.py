@@ -31,7 +31,7 @@ from nexus_core.observe.events import (
 from nexus_core.routing.stages import Stage
 from nexus_core.types import BudgetStatus, HealthCause, HealthStatus
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import clip
+from nexus_tui.text.numbers import clip, short_id
 
 _MAX_NAME = 32  # cells of a name, so that what happened is seen beside it
 _REFUSED = {
@@ -81,18 +81,24 @@ def sentence(event: NexusEvent) -> str | None:
 
 
 def _finished(event: RequestFinished) -> str:
-    model = _name(event.model)
-    if event.attempts:
-        last = event.attempts[-1]
+    """What is wrong, and in brackets of which request."""
+    model, request = _name(event.model), short_id(escaped(event.request_id))
+    last = event.attempts[-1] if event.attempts else None
+    if last is not None and event.backend in (None, last.backend):
         before = len(event.attempts) - 1
-        after = f", after {before} other{'s' if before > 1 else ''}" if before else ""
-        return f"{model} failed at {_name(last.backend)}{after}: {escaped(last.error)}"
+        return f"{_name(last.backend)}: {escaped(last.error)}{_after(before)} ({model}, {request})"
     error = escaped(event.error or f"answered {event.status}")
     if event.backend is not None:
         error = error.removeprefix(f'backend "{escaped(event.backend)}": ')  # it is named here
-        return f"{model} broke off at {_name(event.backend)}: {error}"
+        others = _after(len(event.attempts))
+        return f"{_name(event.backend)}: {error}{others} ({model}, {request})"
     why = _why_nobody(event.considered)
-    return f"{model} failed: {error}" if why is None else f"{model} refused: {why}"
+    what = f"failed: {error}" if why is None else f"refused: {why}"
+    return f"{model} {what} ({request})"
+
+
+def _after(failed: int) -> str:
+    return f", after {failed} other{'s' if failed > 1 else ''}" if failed else ""
 
 
 def _why_nobody(considered: Iterable[Considered]) -> str | None:

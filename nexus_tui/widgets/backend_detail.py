@@ -12,9 +12,9 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import clip, clock, duration, fit, wrap
 from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.view.model import Troubles
-from nexus_tui.widgets.backend_cells import STATE_CELLS, note_cell, spent_cell, tokens_of
 from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
+from nexus_tui.widgets.cells.backends import STATE_CELLS, note_cell, spent_cell, tokens_of
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 _LABEL = 9
@@ -82,7 +82,7 @@ class BackendFacts(LineWidget):
         few = islice(backend.models, width)  # more don't fit, and there may be thousands
         models = ", ".join(few)[:width] or "none known"
         return [
-            rule(width, escaped(backend.name), backend.type.location),
+            rule(width, escaped(backend.name), backend.type.value, backend.type.location),
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
             ((" models  ", "dim"), (fit(escaped(models), width - _LABEL), "text")),
             _numbers(selected, self._frames.current, width),

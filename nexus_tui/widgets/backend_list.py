@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from textual import events
 from textual.message import Message
@@ -13,37 +13,18 @@ from nexus_tui.text.numbers import NOTHING, duration, fit
 from nexus_tui.view.filter.backends import BACKENDS
 from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.frame import BackendView, Frame, Frames
-from nexus_tui.widgets.backend_cells import STATE_CELLS, BackendRows, unusable_row
-from nexus_tui.widgets.base.columns import Column, heading, layout
+from nexus_tui.view.order import Sorting, Way
+from nexus_tui.widgets.base.columns import Layout, heading, layout
 from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
-from nexus_tui.widgets.base.rowlist import RowList
-
-_PANEL = (
-    Column("state", "state", 9, 0),
-    Column("name", "name", 14, 1, grows=18),
-    Column("type", "type", 9, 7),
-    Column("zone", "zone", 4, 4),
-    Column("tier", "tier", 4, 8),
-    Column("load", "load", 10, 3),
-    Column("p50", "first p50", 9, 5, right=True),
-    Column("err", "err", 6, 9, right=True),
-    Column("cost", "cost", 10, 6, right=True),
-    Column("note", "note", 20, 2, grows=60),
-)
-_TABLE = (
-    Column("state", "state", 9, 0),
-    Column("name", "name", 14, 1, grows=22),
-    Column("type", "type", 9, 7),
-    Column("zone", "zone", 4, 4),
-    Column("tier", "tier", 4, 8),
-    Column("priority", "prio", 4, 10, right=True),
-    Column("load", "load", 10, 3),
-    Column("models", "models", 6, 6, right=True),
-    Column("probe", "last probe", 18, 9),
-    Column("fails", "fails", 5, 11, right=True),
-    Column("since", "since", 5, 12),
-    Column("note", "note", 28, 2, grows=60),
+from nexus_tui.widgets.base.sortable import SortableList
+from nexus_tui.widgets.cells.backends import (
+    PANEL,
+    STATE_CELLS,
+    TABLE,
+    BackendRows,
+    failed_share,
+    unusable_row,
 )
 
 
@@ -70,7 +51,7 @@ class BackendPanel(LineWidget):
             title = rule(width, "Backends", usable, f"first byte p50 {frame.window.shown}")
             return [title, *_folded(_pairs(frame, width), height - 1)]
         title = rule(width, "Backends", usable, frame.window.shown)
-        columns = layout(_PANEL, width)
+        columns = layout(PANEL, width)
         rows = self._rows.draw(frame.backends, frame, columns)
         rows += [unusable_row(backend, columns) for backend in frame.config.unusable]
         return [title, ((heading(columns), "head"),), *_folded(rows, height - 2)]
@@ -120,26 +101,34 @@ def _folded(rows: list[Line], room: int) -> list[Line]:
     return [*rows[: room - 1], more]
 
 
+# How the table can be sorted; the first is the order of the configuration.
 _AS_CONFIGURED = "configuration"
-
-# What the table can be sorted by; the first is the order of the configuration.
-SORTS: dict[str, Callable[[BackendView], float | str]] = {
-    _AS_CONFIGURED: lambda _: 0,
-    "name": lambda backend: backend.snapshot.name,
-    "load": lambda backend: -backend.snapshot.in_flight,
-    "priority": lambda backend: -backend.snapshot.priority,
-    "latency": lambda backend: -(backend.snapshot.latency_ms or 0.0),
-    "state": lambda backend: f"{backend.is_usable:d}{backend.snapshot.health}",
+_WAYS: dict[str, Way[BackendView]] = {
+    _AS_CONFIGURED: Way("c", None, is_text=True),
+    "state": Way("s", lambda one: f"{one.is_usable:d} {one.state}", is_text=True),
+    "name": Way("n", lambda one: one.snapshot.name, is_text=True),
+    "type": Way("y", lambda one: one.snapshot.type, is_text=True),
+    "zone": Way("z", lambda one: one.snapshot.zone, is_text=True),
+    "tier": Way("t", lambda one: one.snapshot.tier),
+    "priority": Way("p", lambda one: one.snapshot.priority),
+    "load": Way("l", lambda one: one.snapshot.in_flight),
+    "models": Way("m", lambda one: len(one.snapshot.models)),
+    "p50": Way("5", lambda one: one.recent.first_byte.percentile(0.5)),
+    "err": Way("e", lambda one: failed_share(one.recent)),
+    "cost": Way("o", lambda one: one.recent.cost_nano_usd or None),
+    "probe": Way("r", lambda one: one.snapshot.probed_at),
+    "fails": Way("f", lambda one: one.snapshot.consecutive_failures),
+    "since": Way("i", lambda one: one.snapshot.health_since),
 }
 
 
-class BackendTable(RowList):
+class BackendTable(SortableList):
     """Backend table; the cursor stays on its backend when the order changes."""
 
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="backend-table")
         self._frames = frames
-        self._sort = _AS_CONFIGURED
+        self._sorting = Sorting(_WAYS, usual=_AS_CONFIGURED)
         self._name = ""  # of the backend under the cursor
         self._sorted: Sequence[BackendView] = frames.current.backends
         self._sorted_from: object = None
@@ -159,30 +148,33 @@ class BackendTable(RowList):
     def _models(self) -> set[str]:
         return {model for one in self._frames.current.backends for model in one.snapshot.models}
 
+    # --- order ---------------------------------------------------------------------------
+
+    @property
+    def sorting(self) -> Sorting[BackendView]:
+        return self._sorting
+
+    def columns(self, width: int) -> Layout:
+        return layout(TABLE, width)
+
     @property
     def _in_order(self) -> Sequence[BackendView]:
         """The frame's backends that match, sorted once for each frame."""
-        made_from = (self._frames.current, self._sort, self.typed.current)
+        made_from = (self._frames.current, self._sorting.words, self.typed.current)
         if made_from != self._sorted_from:
             self._sorted_from, self._sorted = made_from, made_from[0].backends
-            if self._sort != _AS_CONFIGURED:
-                self._sorted = sorted(self._sorted, key=SORTS[self._sort])
+            if not self._sorting.is_usual:
+                self._sorted = self._sorting.top_first(self._sorted)
             self._sorted = self.typed.of(self._sorted)
         return self._sorted
+
+    # --- the cursor ----------------------------------------------------------------------
 
     @property
     def selected(self) -> BackendView | None:
         """The backend under the cursor; None on one that could not be used."""
         rows = self._in_order
         return rows[self.cursor] if self.cursor < len(rows) else None
-
-    def sort_by_next(self) -> str:
-        """Sort by the next column; gives its name."""
-        self.cursor_moved()
-        names = list(SORTS)
-        self._sort = names[(names.index(self._sort) + 1) % len(names)]
-        self.locate()
-        return self._sort
 
     def select(self, name: str) -> None:
         """Put the cursor on a backend."""
@@ -201,6 +193,8 @@ class BackendTable(RowList):
         if self._name in names:
             self.cursor = names.index(self._name)
 
+    # --- drawing -------------------------------------------------------------------------
+
     def lines(self, width: int, height: int) -> Sequence[Line]:
         self.locate()
         return super().lines(width, height)
@@ -218,18 +212,19 @@ class BackendTable(RowList):
             width,
             "Backends",
             f"{len(frame.usable)} of {frame.total} usable",
+            frame.window.shown,
             "on/off lasts until restart",
-            *([] if self._sort == _AS_CONFIGURED else [f"sorted by {self._sort}"]),
+            *self.sorted_by(),
             *filter_parts(self.typed.current, self.row_count(), frame.total),
             warning=filter_problem(self.typed.current),
         )
-        return [title, ((heading(layout(_TABLE, width)), "head"),)]
+        return [title, self.titles(width)]
 
     def empty(self, width: int) -> Sequence[Line]:
         return nothing_matches(self.typed.current)
 
     def rows(self, first: int, last: int, width: int) -> list[Line]:
-        frame, columns = self._frames.current, layout(_TABLE, width)
+        frame, columns = self._frames.current, self.columns(width)
         usable = len(self._in_order)
         lines = self._rows.draw(self._in_order[first:last], frame, columns)
         unusable = self._unusable[max(0, first - usable) : max(0, last - usable)]

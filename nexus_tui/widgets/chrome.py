@@ -39,6 +39,8 @@ TABS = (
 )
 _WIDE = 100  # columns from which words are written out
 _HOST = 24  # columns of the name of another machine, at most
+_SHARED = 60  # columns from which the last line has room for hints beside a notice
+_BEFORE_NOTICE = "│ "
 _ALWAYS = ("back", "help", "palette", "quit")  # hinted at however narrow the screen is
 
 
@@ -200,7 +202,7 @@ class Banner(LineWidget):
 
 
 class HintBar(LineWidget):
-    """The keys that work here, or a short notice in their place; a click is as good as the key."""
+    """The keys that work here, and a notice at the right of them; a click is as good as the key."""
 
     raised = True
 
@@ -215,16 +217,36 @@ class HintBar(LineWidget):
         super().__init__()
         self._hints = hints
         self.notice = ""
+        self.is_news = False  # nobody asked for the notice: the hints keep half of the line
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
-        if self.notice:
+        room = self._room_of_hints(width)
+        if not self.notice:
+            return [_hint_line(self._hints(), width)[0]]
+        if not room:
             return [((" ", "text"), (clip(self.notice, width - 2), "warn"))]
-        return [_hint_line(self._hints(), width)[0]]
+        hints = _hint_line(self._hints(), room)[0]
+        used = sum(cell_len(text) for text, _ in hints)
+        notice = clip(self.notice, width - used - len(_BEFORE_NOTICE) - 1)
+        blank = " " * max(0, width - used - len(_BEFORE_NOTICE) - cell_len(notice) - 1)
+        return [(*hints, (blank, "text"), (_BEFORE_NOTICE, "dim"), (notice, "warn"))]
+
+    def _room_of_hints(self, width: int) -> int:
+        """Cells for the hints: those that a notice leaves; for what is news half at least."""
+        if not self.notice:
+            return width
+        if width < _SHARED:
+            return 0
+        left = width - cell_len(self.notice) - len(_BEFORE_NOTICE) - 1
+        if self.is_news:
+            return max(left, width // 2)
+        always = tuple([key for key in self._hints() if key.id in _ALWAYS])
+        spans = _hint_line(always, width)[1]
+        return max(left, spans[-1][0] if spans else 0)
 
     def on_click(self, event: events.Click) -> None:
-        if self.notice:
-            return
-        for right, key_id in _hint_line(self._hints(), self.size.width)[1]:
+        room = self._room_of_hints(self.size.width)
+        for right, key_id in _hint_line(self._hints(), room)[1] if room else ():
             if event.x < right:
                 self.post_message(self.Chosen(key_id))
                 return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
 from typing import get_args
 
@@ -14,11 +14,12 @@ from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, 
 from nexus_tui.view.filter.costs import COSTS
 from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.frame import Frames
+from nexus_tui.view.order import Sorting, Way
 from nexus_tui.widgets.base.bars import gauge, spark
-from nexus_tui.widgets.base.columns import Column, heading, layout
+from nexus_tui.widgets.base.columns import Column, Layout, layout
 from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
-from nexus_tui.widgets.base.rowlist import RowList
+from nexus_tui.widgets.base.sortable import SortableList
 
 GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20
@@ -32,23 +33,29 @@ _AT_LIMIT = {
 }
 _COLUMNS = (
     Column("name", "name", 18, 0, grows=34),
-    Column("where", "backend", 12, 5, grows=20),
+    Column("backend", "backend", 12, 5, grows=20),
     Column("requests", "requests", 8, 3, right=True),
-    Column("prompt", "in", 7, 6, right=True),
-    Column("completion", "out", 7, 7, right=True),
-    Column("estimated", "est", 10, 2, right=True),
+    Column("in", "in", 7, 6, right=True),
+    Column("out", "out", 7, 7, right=True),
+    Column("est", "est", 10, 2, right=True),
     Column("actual", "actual", 10, 1, right=True),
     Column("from", "price from", 22, 4, grows=36),
 )
-_SORTS: dict[str, Callable[[CostRow], Decimal | int | str]] = {
-    "cost": lambda row: (row.actual or Decimal(0)) + (row.estimated or Decimal(0)),
-    "requests": lambda row: row.requests,
-    "tokens": lambda row: row.prompt_tokens + row.completion_tokens,
-    "name": lambda row: row.name or "",
+_BY_COST = "cost"  # of what it cost and what it is estimated to have cost together
+_WAYS: dict[str, Way[CostRow]] = {
+    _BY_COST: Way("c", lambda row: (row.actual or Decimal(0)) + (row.estimated or Decimal(0))),
+    "name": Way("n", lambda row: row.name, is_text=True),
+    "backend": Way("b", lambda row: row.where, is_text=True),
+    "requests": Way("r", lambda row: row.requests),
+    "tokens": Way("t", lambda row: row.prompt_tokens + row.completion_tokens),
+    "in": Way("i", lambda row: row.prompt_tokens),
+    "out": Way("o", lambda row: row.completion_tokens),
+    "est": Way("e", lambda row: row.estimated),
+    "actual": Way("a", lambda row: row.actual),
 }
 
 
-class CostTable(RowList):
+class CostTable(SortableList):
     """Cost table; without data, the reason."""
 
     head_lines = 7
@@ -57,9 +64,10 @@ class CostTable(RowList):
         super().__init__(id="cost-table")
         self._frames = frames
         self._by: Grouping = GROUPINGS[0]
-        self._sort = "cost"
+        self._sorting = Sorting(_WAYS, usual=_BY_COST)
         self._rows: Sequence[CostRow] = []
         self._all: Sequence[CostRow] = []  # whatever the filter
+        self._at: tuple[str | None, str | None] | None = None  # the row under the cursor
         self.typed = OwnFilter(
             "costs", "words  cost:>1  requests:>100  unpriced", COSTS, {"name": self._names}
         )
@@ -72,11 +80,22 @@ class CostTable(RowList):
         self._by = GROUPINGS[(GROUPINGS.index(self._by) + steps) % len(GROUPINGS)]
         self.edge(-1)
 
-    def sort_by_next(self) -> str:
-        """Sort by the next column; gives its name."""
-        names = list(_SORTS)
-        self._sort = names[(names.index(self._sort) + 1) % len(names)]
-        return self._sort
+    @property
+    def sorting(self) -> Sorting[CostRow]:
+        return self._sorting
+
+    def columns(self, width: int) -> Layout:
+        return layout(_COLUMNS, width)
+
+    def cursor_moved(self) -> None:
+        rows = self._rows
+        self._at = _identity(rows[self.cursor]) if self.cursor < len(rows) else None
+
+    def locate(self) -> None:
+        """At the top the cursor stays there; elsewhere it stays on its row."""
+        rows = [_identity(row) for row in self._rows]
+        if self.cursor and self._at in rows:
+            self.cursor = rows.index(self._at)
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         costs = self._frames.current.costs
@@ -85,9 +104,9 @@ class CostTable(RowList):
             problem = self._frames.current.costs_problem
             text = _NOT_YET if problem is None else f"No costs: {escaped(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
-        is_number = self._sort != "name"
-        self._all = sorted(costs.rows(self._by), key=_SORTS[self._sort], reverse=is_number)
+        self._all = self._sorting.top_first(costs.rows(self._by))
         self._rows = self.typed.of(self._all)
+        self.locate()
         return super().lines(width, height)
 
     def row_count(self) -> int:
@@ -97,7 +116,6 @@ class CostTable(RowList):
         costs = self._frames.current.costs
         if costs is None:
             return ()
-        columns = layout(_COLUMNS, width)
         tabs: list[Cell] = [(" ", "text")]
         for by in GROUPINGS:
             tabs += [(f" by {by} ", "tab" if by == self._by else "dim"), (" ", "text")]
@@ -108,7 +126,7 @@ class CostTable(RowList):
             self._trouble(costs, width),
             (),
             tuple(tabs),
-            ((heading(columns), "head"),),
+            self.titles(width),
         ]
 
     def _title(self, width: int) -> Line:
@@ -116,7 +134,7 @@ class CostTable(RowList):
             width,
             "Costs",
             "this month in US dollars, UTC",
-            f"sorted by {self._sort}",
+            f"sorted by {self._sorting.words}",
             *filter_parts(self.typed.current, len(self._rows), len(self._all)),
             warning=filter_problem(self.typed.current),
         )
@@ -143,10 +161,14 @@ class CostTable(RowList):
     def row(self, index: int, width: int) -> Line:
         row = self._rows[index]
         cells: list[Cell] = [(" ", "text")]
-        for column, column_width in layout(_COLUMNS, width):
+        for column, column_width in self.columns(width):
             text, style = _cell(row, column.id, self._by)
             cells.append((column.cell(text, column_width), style))
         return tuple(cells)
+
+
+def _identity(row: CostRow) -> tuple[str | None, str | None]:
+    return row.name, row.where
 
 
 def _spent(costs: CostReport, width: int) -> Line:
@@ -215,15 +237,15 @@ def _cell(row: CostRow, column: str, by: Grouping) -> Cell:
     match column:
         case "name":
             return escaped(row.name or _NOBODY[by]), "text" if row.name else "dim"
-        case "where":
+        case "backend":
             return escaped(row.where or NOTHING), "dim"
         case "requests":
             return count(row.requests), "text"
-        case "prompt":
+        case "in":
             return short_count(row.prompt_tokens), "text"
-        case "completion":
+        case "out":
             return short_count(row.completion_tokens), "text"
-        case "estimated":
+        case "est":
             return _money(row, row.estimated, "≈")
         case "actual":
             return _money(row, row.actual)

@@ -18,6 +18,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
+from nexus_tui.widgets.cells.requests import status_cell
 from nexus_tui.widgets.panes import (
     PANES,
     Pane,
@@ -26,7 +27,6 @@ from nexus_tui.widgets.panes import (
     route_pane,
     timing_pane,
 )
-from nexus_tui.widgets.request_list import status_cell
 
 _SIDE_BY_SIDE = 120  # columns
 _LEFT_SHARE = 0.44

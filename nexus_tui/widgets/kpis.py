@@ -19,9 +19,9 @@ from nexus_tui.text.numbers import (
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
 from nexus_tui.view.rates import BUCKETS
-from nexus_tui.widgets.backend_cells import tokens_of
 from nexus_tui.widgets.base.bars import gauge, spark
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
+from nexus_tui.widgets.cells.backends import tokens_of
 
 _GAUGE = 24
 _SERIES = BUCKETS + 18  # cells of a series with its label and figure

@@ -7,7 +7,7 @@ import pytest
 
 from nexus_core.fleet.snapshot_json import read_snapshot, snapshot_as_json
 from nexus_core.types import BackendState, HealthCause, HealthStatus
-from nexus_tui.widgets.backend_cells import STATE_CELLS
+from nexus_tui.widgets.cells.backends import STATE_CELLS
 from tests.made_up_backends import MODEL, cooldown, snapshot
 
 NOW = time.monotonic()

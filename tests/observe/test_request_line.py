@@ -198,5 +198,54 @@ def test_a_line_is_shown_once_and_in_part_if_it_is_too_long() -> None:
 
     assert shown is line.shown()
     assert (shown.at, shown.level, shown.logger) == (3.5, "info", "x")
-    assert shown.text.startswith("finished request=r1 asked=fast ")
+    assert shown.text.startswith("b: eeee")
     assert len(shown.text) <= MAX_TEXT
+
+
+def test_the_error_and_the_status_are_the_first_fields() -> None:
+    line = RequestLine(0.0, logging.WARNING, "x", with_values(error="it broke", status=502))
+
+    assert line.text.startswith('finished error="it broke" status=502 ')
+    assert list(json.loads(line.as_json()))[4:6] == ["error", "status"]
+
+
+@pytest.mark.parametrize(
+    ("level", "changes", "begin"),
+    [
+        (
+            logging.WARNING,
+            {"error": 'backend "old": the answer ended early', "backend": "old", "status": 200},
+            "old: the answer ended early status=200 ",
+        ),
+        (
+            logging.WARNING,
+            {"error": "nobody serves m", "backend": None, "status": 503},
+            "nobody serves m status=503 ",
+        ),
+        (
+            logging.WARNING,
+            {"error": None, "backend": "a", "status": 502},
+            "a: answered 502 status=502 ",
+        ),
+        (
+            logging.INFO,
+            {"error": None, "backend": "a", "status": 200},
+            "finished status=200 ",
+        ),
+        (
+            logging.WARNING,
+            {"error": "x\x1b[2J\ny", "backend": "a\u202e", "status": 502},
+            "a\\u202e: x\\u001b[2J\\ny status=502 ",
+        ),
+    ],
+)
+def test_a_panel_shows_what_is_wrong_before_the_fields(
+    level: int, changes: dict[str, Any], begin: str
+) -> None:
+    shown = RequestLine(0.0, level, "x", with_values(**changes)).shown()
+
+    assert shown.text.startswith(begin)
+    assert "error=" not in shown.text
+    assert " request=r1 asked=fast " in shown.text
+    assert shown.request_id == "r1"
+    assert shown.text.isprintable()

@@ -25,13 +25,14 @@ from nexus_tui.process.log_handlers import JsonFormatter, PrettyFormatter
 from tests.made_up_backends import decide, no_ledger, snapshot
 
 KEYS = [
+    "error",
+    "status",
     "request",
     "asked",
     "model",
     "backend",
     "zone",
     "reason",
-    "status",
     "prompt_tokens",
     "completion_tokens",
     "counted",
@@ -44,7 +45,6 @@ KEYS = [
     "attempts",
     "client_left",
     "error_code",
-    "error",
 ]
 PROMPT = "the secret of the prompt"
 
@@ -138,9 +138,10 @@ def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> 
     after_a_failover().finished()
 
     line = as_pretty(told)
-    assert "nexus_core.proxy.progress: finished request=r1 asked=fast model=llama3:70b" in line
-    assert " zone=restricted reason=backend-failover status=200 prompt_tokens=3 " in line
-    assert '"error":"answered 503","ms":12.5}] client_left=false error_code=- error=-' in line
+    begin = "finished error=- status=200 request=r1 asked=fast model=llama3:70b"
+    assert f"nexus_core.proxy.progress: {begin}" in line
+    assert " zone=restricted reason=backend-failover prompt_tokens=3 " in line
+    assert '"error":"answered 503","ms":12.5}] client_left=false error_code=-' in line
 
 
 @pytest.mark.parametrize("model", ["m backend=evil", "m\nINFO fake", "-", 'a"b', "\x1b[31m", "a=b"])

@@ -58,6 +58,8 @@ class Story:
     served: str | None = None  # the model's name after aliases
     failed: tuple[Attempt, ...] = ()
     error: str | None = None
+    error_code: str | None = None
+    client_left: bool = False
     considered: tuple[Considered, ...] = field(default=())
 
 
@@ -129,6 +131,7 @@ SECRET = Story(
     total_ms=1.2,
     tokens=None,
     error="only the zone rule keeps secret-gpt from being served",
+    error_code="privacy_constraint_violation",
 )
 
 
@@ -282,8 +285,9 @@ def _finish(
         model=story.served or story.model,
         status=story.status,
         failed=story.status >= 500,
-        client_left=False,
+        client_left=story.client_left,
         error=story.error,
+        error_code=story.error_code,
         total_ms=total_ms,
         first_byte_ms=story.first_ms,
         overhead_ms=0.4,

@@ -64,7 +64,7 @@ async def test_an_unknown_price_never_reads_as_free() -> None:
 async def test_a_sum_that_lacks_unpriced_requests_says_how_many() -> None:
     rows = (await shown(COSTS, "tab")).splitlines()
 
-    row = next(line for line in rows if line.startswith(" openai "))
+    row = next(line for line in rows if line.startswith("▌openai "))
     assert "$1.6120" in row
     assert "+ 12 unpriced" in row
 
@@ -80,7 +80,7 @@ async def test_a_local_row_costs_nothing_and_says_what_it_saved() -> None:
 async def test_tab_turns_the_grouping(keys: tuple[str, ...], name: str) -> None:
     rows = (await shown(COSTS, *keys)).splitlines()[_FIRST_ROW:]
 
-    assert rows[0].startswith(f" {name} ")
+    assert rows[0].startswith(f"▌{name} ")
     assert not any("gpt-4o" in row for row in rows)
 
 
@@ -89,14 +89,27 @@ async def test_requests_without_a_key_have_a_row_that_says_so() -> None:
 
     rows = (await shown(replace(COSTS, by_key=(nobody,)), "shift+tab")).splitlines()
 
-    assert rows[_FIRST_ROW].startswith(" no key ")
+    assert rows[_FIRST_ROW].startswith("▌no key ")
 
 
-async def test_rows_are_sorted_by_the_next_column() -> None:
-    by_requests = (await shown(COSTS, "s")).splitlines()[_FIRST_ROW:]
+async def test_rows_are_sorted_by_choice() -> None:
+    lines = (await shown(COSTS, "s", "r")).splitlines()
+    by_requests = lines[_FIRST_ROW:]
+    turned = (await shown(COSTS, "s", "r", "S")).splitlines()[_FIRST_ROW:]
+    usual = (await shown(COSTS, "s", "r", "escape")).splitlines()
 
-    assert by_requests[0].startswith(" llama3:70b")
+    assert by_requests[0].startswith("▌llama3:70b")
     assert by_requests[1].startswith(" gpt-4o")
+    assert "sorted by requests ▼" in lines[2]
+    assert "requests▼" in lines[_FIRST_ROW - 1]
+    assert turned[0].startswith("▌gpt-next")
+    assert "sorted by cost ▼" in usual[2]
+
+
+async def test_the_cursor_stays_on_its_row_when_costs_are_sorted() -> None:
+    lines = (await shown(COSTS, "j", "j", "s", "n")).splitlines()[_FIRST_ROW:]
+
+    assert [line[:12].rstrip() for line in lines[:3]] == [" gpt-4o", " gpt-next", "▌llama3:70b"]
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ from nexus_core.config.tui import TuiConfig
 from nexus_core.control.actions import Deed
 from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
-from tests.tui.fleet import fixed_now, make_source
+from tests.tui.failures import FAILURES
+from tests.tui.fleet import fixed_now, make_source, publish
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
@@ -38,6 +39,11 @@ def cut(stage: Stage) -> None:
     actions.note(alice, Deed("zone_cut", "open", "cut the open zone"), effect=effect)
 
 
+def fail(stage: Stage) -> None:
+    for number, story in enumerate(FAILURES):
+        publish(stage.gateway, f"a82c0{number}", story)
+
+
 def lose_the_link(stage: Stage) -> None:
     stage.source.status = "stale"
     stage.source.stale_since = fixed_now() - 12
@@ -47,6 +53,9 @@ def lose_the_link(stage: Stage) -> None:
 SCREENS: dict[str, View] = {
     "dashboard": View(),
     "requests": View(("2", "j")),
+    "failures": View(("2", "j"), prepare=fail),
+    "sorted": View(("2", "j", "j", "s", "o")),
+    "sort": View(("2", "s")),
     "detail": View(("2", "j", "j", "j", "enter")),
     "backends": View(("3", "j", "j")),
     "backend": View(("3", "enter")),
@@ -88,6 +97,13 @@ def presses(keys: tuple[str, ...]) -> Callable[[Pilot[None]], object]:
 @pytest.mark.parametrize("view", SCREENS.values(), ids=SCREENS.keys())
 def test_screen(snap_compare: Callable[..., bool], view: View, size: tuple[int, int]) -> None:
     assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("name", ["dashboard", "requests", "failures", "backends", "costs"])
+def test_a_wide_screen(snap_compare: Callable[..., bool], name: str) -> None:
+    view = SCREENS[name]
+
+    assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=(200, 50))
 
 
 @pytest.mark.parametrize("name", SCREENS)

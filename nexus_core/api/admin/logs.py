@@ -69,4 +69,5 @@ def _line(ring: LogRing, number: int, line: LogLine) -> dict[str, Any]:
         "level": line.level,
         "logger": line.logger,
         "text": line.text,
+        "request": line.request_id,
     }

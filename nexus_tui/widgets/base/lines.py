@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Protocol, runtime_checkable
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -14,7 +14,7 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nexus_tui.draw.palettes import Depth
+from nexus_tui.draw.palettes import Depth, palette
 from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
 from nexus_tui.text.numbers import wrap
@@ -44,6 +44,20 @@ def app_of(node: MessagePump) -> App[object]:
 def draws_ascii(app: object) -> bool:
     """Whether no glyph of ours but ASCII may be on the screen."""
     return isinstance(app, Styling) and app.draws_ascii
+
+
+class Look(NamedTuple):
+    """How an app draws now."""
+
+    theme: str
+    is_plain: bool  # without colours
+    is_ascii: bool
+    depth: Depth = "truecolor"
+
+    @property
+    def reverses(self) -> bool:
+        """Whether the row under the cursor is shown in reverse."""
+        return self.is_plain or palette(self.theme, self.depth).is_own
 
 
 def rule(width: int, title: str, *parts: str, warning: str = "") -> Line:
@@ -92,6 +106,7 @@ class LineWidget(Widget):
         super().__init__(id=id)
         self._lines: list[Line] = []
         self._strips: dict[int, Strip] = {}
+        self._look: Look | None = None  # until it has to be found out again
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         """What the widget shows now, from the top; at most `height` lines."""
@@ -117,6 +132,7 @@ class LineWidget(Widget):
 
     def forget(self) -> None:
         """Let the next drawing paint every line, as if none were on the screen."""
+        self._look = None
         self._lines = []
         self._strips.clear()
 
@@ -144,21 +160,30 @@ class LineWidget(Widget):
         """Whether the cursor is on this line of the widget."""
         return False
 
+    def under_cursor(self, line: Line) -> Line:
+        """A line as it is when the cursor is on it."""
+        return line
+
+    @property
+    def look(self) -> Look:
+        """How its lines are drawn; it changes only where all of them are painted anew."""
+        if self._look is None:
+            app = app_of(self)
+            if isinstance(app, Styling):
+                self._look = Look(app.theme, app.no_color, app.draws_ascii, app.depth)
+            else:
+                self._look = Look(app.theme, app.no_color, is_ascii=False)
+        return self._look
+
     def _strip(self, y: int, line: Line) -> Strip:
         selected = self.line_is_selected(y)
-        app = app_of(self)
-        styled = app if isinstance(app, Styling) else None
-        is_ascii = styled is not None and styled.draws_ascii
-        depth: Depth = "truecolor" if styled is None else styled.depth
-        plain, theme = app.no_color, app.theme
+        theme, plain, is_ascii, depth = self.look
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,
-                style(
-                    name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain
-                ),
+                style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain),
             )
-            for text, name in _merged(line)
+            for text, name in _merged(self.under_cursor(line) if selected else line)
         ]
         blank = style(
             "text", theme, depth=depth, raised=self.raised, selected=selected, plain=plain

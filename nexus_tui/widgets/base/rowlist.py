@@ -9,6 +9,9 @@ from textual.message import Message
 
 from nexus_tui.widgets.base.lines import Line, LineWidget
 
+CURSOR = "▌"
+_CURSOR_IN_REVERSE = ">"  # where a block would be cut out of the row
+
 
 class RowList(LineWidget):
     """Headings, then rows. Subclasses say how many rows there are and draw one."""
@@ -85,6 +88,14 @@ class RowList(LineWidget):
 
     def line_is_selected(self, y: int) -> bool:
         return self.shows_cursor and y == self._drawn_cursor and self.row_count() > 0
+
+    def under_cursor(self, line: Line) -> Line:
+        """The line with the cursor's mark in its first cell, which rows leave blank for it."""
+        if not line or not line[0][0].startswith(" "):
+            return line
+        (text, style), *rest = line
+        mark = _CURSOR_IN_REVERSE if self.look.reverses else CURSOR
+        return ((mark, "key"), (text[1:], style), *rest)
 
     # --- moving --------------------------------------------------------------------------
 

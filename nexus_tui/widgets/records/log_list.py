@@ -1,10 +1,11 @@
-"""Log list: newest line at the bottom, by level and filter."""
+"""Log list: newest line at the bottom, by level and filter, notices among them."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from heapq import merge
 
 from nexus_core.observe.log_ring import LogLine, LogRing
 from nexus_tui.text.escape import escaped
@@ -17,8 +18,16 @@ from nexus_tui.widgets.base.filter_lines import filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.rowlist import RowList
 
-_STYLES = {"debug": "dim", "info": "text", "warning": "warn", "error": "bad", "critical": "bad"}
-_WIDE = 100
+_STYLES = {
+    "notice": "title",
+    "debug": "dim",
+    "info": "text",
+    "warning": "warn",
+    "error": "bad",
+    "critical": "bad",
+}
+_WIDE = 160  # columns from which there is room for the logger
+_LOGGER = 24
 
 
 class LogList(RowList):
@@ -26,12 +35,13 @@ class LogList(RowList):
 
     head_lines = 1
 
-    def __init__(self, ring: LogRing) -> None:
+    def __init__(self, ring: LogRing, notices: LogRing) -> None:
         super().__init__(id="log-list")
         self._ring = ring
+        self._notices = notices
         self._wanted = LogFilter()
         self._shown: list[LogLine] = []
-        self._seen = (-1, self._wanted, 0)  # what `_shown` was made of
+        self._seen = (-1, -1, self._wanted, 0)  # what `_shown` was made of
         self.filtered = Filtered(
             kind="logs",
             example="words  level:warning  logger:ledger  id:79f1  last:5m  !probe",
@@ -73,14 +83,20 @@ class LogList(RowList):
 
     def locate(self) -> None:
         # What a filter's times leave out is looked at every second.
-        state = (self._ring.last, self._wanted, int(time.time()) if self._wanted.typed.ages else 0)
+        second = int(time.time()) if self._wanted.typed.ages else 0
+        state = (self._ring.last, self._notices.last, self._wanted, second)
         if state != self._seen:
             self._seen = state
-            self._shown = [line for _, line in self._ring.after(0) if self._shows(line)]
+            self._shown = list(filter(self._shows, self._all()))
         if self.following or self._at is None:
             self.cursor = max(0, len(self._shown) - 1)
         elif self.selected is not self._at and self._at in self._shown:
             self.cursor = self._shown.index(self._at)
+
+    def _all(self) -> Iterator[LogLine]:
+        """Each of the two in its own order, by the time."""
+        rings = [[line for _, line in ring.after(0)] for ring in (self._ring, self._notices)]
+        return merge(*rings, key=lambda line: line.at)
 
     def _shows(self, line: LogLine) -> bool:
         return self._wanted.matches(line)
@@ -91,24 +107,29 @@ class LogList(RowList):
             states.append(f"{self._wanted.level} and above")
         if self._wanted.typed.text:
             states.append(f"filter: {escaped(self._wanted.typed.text)}")
-        if len(self._shown) < len(self._ring):
-            states.append(f"{count(len(self._shown))} of {count(len(self._ring))}")
+        if len(self._shown) < (total := self._total):
+            states.append(f"{count(len(self._shown))} of {count(total)}")
         problem = filter_problem(self._wanted.typed)
         return [rule(width, "Logs", *states, warning=problem)]
 
+    @property
+    def _total(self) -> int:
+        return len(self._ring) + len(self._notices)
+
     def empty(self, width: int) -> Sequence[Line]:
-        if not len(self._ring):
+        if not self._total:
             return [(), (("  No line.", "dim"),)]
         return nothing_matches(self._wanted.typed)
 
     def row(self, index: int, width: int) -> Line:
         line = self._shown[index]
         style = _STYLES.get(line.level, "text")
-        logger = f"{fit(line.logger, 24)} " if width >= _WIDE else ""
-        used = 20 + len(logger)
+        logger = ""
+        if width >= _WIDE:
+            logger = f"  {fit(line.logger.removeprefix('nexus_core.'), _LOGGER)}"
         return (
             (f" {clock(line.at)} ", "dim"),
             (f"{line.level:<8} ", style),
+            (fit(line.text, width - 19 - len(logger)), style),
             (logger, "dim"),
-            (fit(line.text, width - used + 1), style),
         )

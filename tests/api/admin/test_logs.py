@@ -30,6 +30,7 @@ async def test_lines_are_told_oldest_first_with_an_id_to_go_on_from(gateway: Gat
         "level": "info",
         "logger": "x",
         "text": "one",
+        "request": None,
     }
     assert first["last"] == first["lines"][1]["id"] == f"{run}-2"
     assert nothing == {"lines": [], "last": f"{run}-2", "skipped": 0}

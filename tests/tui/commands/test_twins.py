@@ -145,9 +145,9 @@ def test_logs_are_lines_oldest_first(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     assert asked[-1][0] == "/nexus/logs?limit=50"
     assert done.stdout.splitlines() == [
-        " 08:00:00  info      nexus_core.fleet.health: backend=local now=healthy",
-        r" 08:00:01  warning   nexus_core.money.ledger: the disk is full \x1b[2J",
-        " 08:00:02  error     nexus_core.api.app: failed request=r1",
+        " 08:00:00  info      backend=local now=healthy  logger=nexus_core.fleet.health",
+        r" 08:00:01  warning   the disk is full \x1b[2J  logger=nexus_core.money.ledger",
+        " 08:00:02  error     failed request=r1  logger=nexus_core.api.app",
     ]
 
 
@@ -175,7 +175,7 @@ def test_watching_logs_shows_each_line_once(tmp_path: Path) -> None:
         lines = [watching.line() for _ in range(5)]
         code, stderr = watching.end()
 
-    assert [line.split()[-1] for line in lines] == [
+    assert [line.partition("  logger=")[0].split()[-1] for line in lines] == [
         *("now=healthy", r"\x1b[2J", "request=r1"),
         *("skipped", "new"),
     ]
@@ -195,8 +195,9 @@ def test_watching_logs_leaves_no_match_out_however_many_come_at_once(tmp_path: P
         lines = [watching.line() for _ in range(101)]
         watching.end()
 
-    assert lines[0].endswith("failed request=r1\n")
-    assert [line.split()[-1] for line in lines[1:]] == list(map(str, range(100)))
+    assert "failed request=r1  logger=" in lines[0]
+    texts = [line.partition("  logger=")[0] for line in lines[1:]]
+    assert [text.split()[-1] for text in texts] == list(map(str, range(100)))
 
 
 def test_requests_are_filtered_and_limited(tmp_path: Path) -> None:

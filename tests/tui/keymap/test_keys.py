@@ -11,7 +11,7 @@ from nexus_core.errors import ConfigError
 from nexus_tui.app import NexusApp
 from nexus_tui.cli import main
 from nexus_tui.keymap.bindings import as_bindings
-from nexus_tui.keymap.check import require_known_keys
+from nexus_tui.keymap.check import COLUMNS, require_known_keys
 from nexus_tui.keymap.keys import KEYS, Keymap, check_keys, remapped
 from nexus_tui.screens.help import help_lines
 from tests.tui.fleet import fixed_now, make_source
@@ -108,6 +108,27 @@ def test_a_file_with_unknown_keys_is_refused_by_line(
         '  pannic = "…"',
         "  ^",
     ]
+
+
+def test_columns_that_there_are_not_are_refused_by_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "nexus.toml"
+    file.write_text('[tui]\ncolumns = ["time", "stauts",\n  "time"]\n')
+
+    code = main(["check", "--config", str(file)])
+
+    told = capsys.readouterr().err
+    assert code == 2
+    assert f'{file}:2: tui.columns[1]: "stauts" is not one of time, id, key,' in told
+    assert 'did you mean "status"?' in told
+    assert f'{file}:3: tui.columns[2]: "time" is there already' in told
+
+
+def test_no_column_at_all_is_refused_and_every_column_may_be_chosen() -> None:
+    require_known_keys(Config(tui=TuiConfig(columns=COLUMNS)))
+    with pytest.raises(ConfigError, match=r"tui\.columns: is empty"):
+        require_known_keys(Config(tui=TuiConfig(columns=())))
 
 
 def test_a_configuration_without_a_file_may_be_checked() -> None:

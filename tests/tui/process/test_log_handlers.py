@@ -239,3 +239,13 @@ def test_requests_and_records_are_numbered_together() -> None:
     assert [line.text.split()[0] for _, line in lines] == ["finished", "one", "finished"]
     assert all(isinstance(line, LogLine) for _, line in lines)
     assert ring.last_warning is lines[2][1]
+
+
+def test_a_record_that_names_a_request_leads_to_it() -> None:
+    ring = LogRing()
+    handler = RingHandler(ring)
+
+    handler.handle(record("failed request=%s", "0123456789abcdef"))
+    handler.handle(record('model="x request=0123456789abcdefg"'))
+
+    assert [line.request_id for _, line in ring.after(0)] == ["0123456789abcdef", None]

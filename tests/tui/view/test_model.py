@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nexus_core.observe.events import Attempt, BackendToggled, NexusEvent
 from nexus_core.observe.requests import RecentRequests
 from nexus_tui.view.filter.requests import parse_filter
-from nexus_tui.view.model import BACKENDS, KPI, LIST, SORTS, ViewModel
+from nexus_tui.view.model import BACKENDS, KPI, LIST, ViewModel
 from nexus_tui.view.rates import RateSeries
 from tests.tui.fake_gateway import NOW
 from tests.tui.fleet import STORIES, Story, make_gateway, make_source, publish
@@ -226,8 +226,7 @@ def test_requests_are_found_by_what_they_cost(text: str, ids: list[str]) -> None
 
 def test_the_dearest_is_on_top_and_what_has_no_known_cost_below() -> None:
     view = view_of(*PRICED)
-    while view.sort != "cost":
-        view.sort_by_next()
+    view.sort_by("cost")
 
     assert [row.request_id for row in view.view] == ["id0", "id3", "id1", "id2"]
 
@@ -284,42 +283,6 @@ def test_a_cleared_view_forgets_its_rows_and_begins_anew() -> None:
 TIMED = tuple(Story(1, f"m{ms}", "openai", total_ms=ms) for ms in (300, 100, None, 200))
 
 
-def test_the_list_is_sorted_with_the_largest_on_top_and_the_unknown_below() -> None:
-    view = view_of(*TIMED)
-
-    view.sort_by_next()
-
-    assert view.sort == "total"
-    assert models(view) == ["mNone", "m100", "m200", "m300"]  # the last one is the top
-    assert [view.position(row.seq) for row in view.view] == [0, 1, 2, 3]
-
-    view.reverse()
-    assert models(view) == ["mNone", "m300", "m200", "m100"]
-
-
-def test_a_sorted_list_takes_in_what_comes() -> None:
-    view = view_of(*TIMED)
-    view.sort_by_next()
-
-    gateway = make_gateway()
-    subscription = gateway.bus.subscribe()
-    publish(gateway, "late", Story(0, "m250", "openai", total_ms=250))
-    feed(view, subscription.drain())
-
-    assert models(view)[-2:] == ["m250", "m300"]
-
-
-def test_after_the_last_column_time_comes_again() -> None:
-    view = view_of(*TIMED)
-    before = models(view)
-
-    for _ in SORTS:
-        view.sort_by_next()
-        models(view)
-
-    assert (view.sort, models(view)) == ("time", before)
-
-
 def test_two_rows_are_marked_and_a_mark_is_taken_away_by_marking_again() -> None:
     view = view_of(*TIMED)
     first, second, third = list(view.view)[:3]
@@ -371,7 +334,7 @@ def test_whatever_is_done_to_the_list_its_rows_are_all_different_and_all_match(
             if events:
                 feed(view, [events.pop(0)])
         {
-            "sort": view.sort_by_next,
+            "sort": lambda: view.sort_by(shuffle.choice([*view.sorting.ways])),
             "reverse": view.reverse,
             "pause": view.pause,
             "resume": view.resume,

@@ -146,46 +146,46 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
         "vllm keeps failing, tried again in 5 s: connection refused",
     ),
     (cooldown(is_circuit_open=False, why="answered 429"), None),
-    (nobody(dropped("openai", "enabled", CUT)), "gpt-4o refused: the open zone is cut"),
+    (nobody(dropped("openai", "enabled", CUT)), "gpt-4o refused: the open zone is cut (r)"),
     (
         nobody(ELSEWHERE, dropped("openai", "enabled", CUT), dropped("claude", "enabled", CUT)),
-        "gpt-4o refused: the open zone is cut",
+        "gpt-4o refused: the open zone is cut (r)",
     ),
     (
         nobody(
             dropped("openai", "enabled", CUT),
             dropped("ollama", "enabled", "the restricted zone is switched off", RESTRICTED),
         ),
-        "gpt-4o refused: the open zone is cut and the restricted zone is cut",
+        "gpt-4o refused: the open zone is cut and the restricted zone is cut (r)",
     ),
     (
         nobody(dropped("openai", "enabled", CUT), dropped("vllm", "enabled", "switched off")),
-        "gpt-4o refused: openai is in a zone that is off; vllm is switched off",
+        "gpt-4o refused: openai is in a zone that is off; vllm is switched off (r)",
     ),
     (
         nobody(dropped("openai", "zone", "zone open, the request is restricted")),
-        "gpt-4o refused: restricted request, and only open backends serve the model (openai)",
+        "gpt-4o refused: restricted request, and only open backends serve the model (openai) (r)",
     ),
     (
         nobody(dropped("vllm", "healthy", "unhealthy: connection refused")),
-        "gpt-4o refused: vllm is unhealthy (connection refused)",
+        "gpt-4o refused: vllm is unhealthy (connection refused) (r)",
     ),
-    (nobody(dropped("vllm", "capacity", "full: 4/4")), "gpt-4o refused: vllm is full (4/4)"),
+    (nobody(dropped("vllm", "capacity", "full: 4/4")), "gpt-4o refused: vllm is full (4/4) (r)"),
     (
         nobody(dropped("vllm", "tier", "no tier, minimum is 3")),
-        "gpt-4o refused: vllm is below the minimum tier (no tier, minimum is 3)",
+        "gpt-4o refused: vllm is below the minimum tier (no tier, minimum is 3) (r)",
     ),
     (
         nobody(dropped("vllm", "capable", "does not support vision")),
-        "gpt-4o refused: vllm is not capable (does not support vision)",
+        "gpt-4o refused: vllm is not capable (does not support vision) (r)",
     ),
     (
         nobody(dropped("vllm", "budget", "the monthly budget is spent")),
-        "gpt-4o refused: the monthly budget is spent",
+        "gpt-4o refused: the monthly budget is spent (r)",
     ),
     (
         nobody(dropped("vllm", "cooldown", "cooldown, 12 s left: answered 429")),
-        "gpt-4o refused: vllm is in cooldown, 12 s left: answered 429",
+        "gpt-4o refused: vllm is in cooldown, 12 s left: answered 429 (r)",
     ),
     (
         nobody(
@@ -194,7 +194,7 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
             dropped("vllm", "cooldown", "cooldown, 12 s left: answered 429"),
         ),
         "gpt-4o refused: openai is unhealthy (connection refused); claude-on-the-other-account "
-        "is full (16/16); vllm is in cooldown, 12 s left: answered 429",
+        "is full (16/16); vllm is in cooldown, 12 s left: answered 429 (r)",
     ),
     # Fallbacks: the backend's first word is about the asked model.
     (
@@ -202,23 +202,32 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
             dropped("openai", "capacity", "full: 4/4"),
             dropped("openai", "model", "does not serve other"),
         ),
-        "gpt-4o refused: openai is full (4/4)",
+        "gpt-4o refused: openai is full (4/4) (r)",
     ),
     (
         finished(attempts=(attempt("openai", "answered 529"),)),
-        "gpt-4o failed at openai: answered 529",
+        "openai: answered 529 (gpt-4o, r)",
     ),
     (
         finished(attempts=(attempt("a", "answered 500"), attempt("b", "connection refused"))),
-        "gpt-4o failed at b, after 1 other: connection refused",
+        "b: connection refused, after 1 other (gpt-4o, r)",
     ),
     (
         finished(backend="openai", error='backend "openai": the answer ended early'),
-        "gpt-4o broke off at openai: the answer ended early",
+        "openai: the answer ended early (gpt-4o, r)",
     ),
     (
         finished(error="Nexus is shutting down; retry the request after the restart"),
-        "gpt-4o failed: Nexus is shutting down; retry the request after the restart",
+        "gpt-4o failed: Nexus is shutting down; retry the request after the restart (r)",
+    ),
+    (
+        finished(
+            backend="b",
+            error='backend "b": the answer ended early',
+            attempts=(attempt("a", "answered 500"),),
+            request_id="0123456789abcdef",
+        ),
+        "b: the answer ended early, after 1 other (gpt-4o, …9abcdef)",
     ),
     (finished(failed=False, status=404), None),
     (
@@ -245,7 +254,7 @@ SENTENCES: list[tuple[NexusEvent, str | None]] = [
     # What strangers wrote steers no terminal, and takes no more than its room.
     (
         finished(model="[/]\x1b[2J" + "m" * 60, attempts=(attempt("\u202eb", "x\ny"),)),
-        "[/]\\x1b[2J" + "m" * 21 + "… failed at \\u202eb: x\\x0ay",
+        "\\u202eb: x\\x0ay ([/]\\x1b[2J" + "m" * 21 + "…, r)",
     ),
 ]
 
@@ -266,20 +275,25 @@ async def test_the_sentence_at_the_foot_is_whole_or_ends_at_a_word(
     async with app.run_test(size=(width, 24)) as pilot:
         await pilot.pause()
         if isinstance(event, RequestFinished):
-            stage.gateway.bus.publish(received(event.model))
+            begun = replace(received(event.model), request_id=event.request_id)
+            stage.gateway.bus.publish(begun)
         stage.gateway.bus.publish(event)
         await until(lambda: words[:12] in foot(app))
-        shown = foot(app)
+        line, shown = screen_text(app).splitlines()[-1], foot(app)
 
-    if cell_len(words) <= width - 2:
+    for hint in ("? help", ": command", "q quit"):
+        assert hint in line
+    room = width // 2 - len("│ ") - 1
+    if cell_len(words) <= room:
         assert shown == words
     else:
-        assert shown == clip(words, width - 2)
-        assert words[len(shown) - 1] in " ;,:("
+        assert len(shown) >= room // 2
+        assert words.startswith(shown.removesuffix("…"))
 
 
 def foot(app: NexusApp) -> str:
-    return screen_text(app).splitlines()[-1].strip()
+    """What is said beside the hints."""
+    return screen_text(app).splitlines()[-1].partition("│ ")[2].strip()
 
 
 async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> None:
@@ -288,15 +302,15 @@ async def test_a_failed_requests_log_line_is_no_notice_beside_its_sentence() -> 
 
     async with app.run_test(size=(120, 24)) as pilot:
         await pilot.pause()
-        line = "finished request=ab12 asked=gpt-4o model=- backend=- zone=- status=503"
+        line = "no backend can serve gpt-4o status=503 request=ab12 asked=gpt-4o model=-"
         logs.add(LogLine(NOW, "warning", "nexus_core.proxy.progress", line))
         paint_round(app)
         before = foot(app)
         stage.gateway.bus.publish(received())
         stage.gateway.bus.publish(nobody(dropped("openai", "enabled", CUT)))
-        await until(lambda: foot(app) == "gpt-4o refused: the open zone is cut")
+        await until(lambda: foot(app) == "gpt-4o refused: the open zone is cut (r)")
 
-    assert "finished" not in before
+    assert "no backend" not in before
 
 
 TRACE = "\\x0aTraceback (most recent call last):\\x0a  File …\\x0a    raise …\\x0a"

@@ -1,4 +1,4 @@
-"""Backend cells: state, load, numbers, and the current notice of one backend."""
+"""Columns of the backend lists, and the cells of a row: state, load, numbers, current notice."""
 
 from __future__ import annotations
 
@@ -14,8 +14,38 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent, short_count
 from nexus_tui.view.frame import BackendView, Frame
 from nexus_tui.widgets.base.bars import gauge
-from nexus_tui.widgets.base.columns import Layout
+from nexus_tui.widgets.base.columns import Column, Layout
 from nexus_tui.widgets.base.lines import Cell, Line
+
+PANEL = (
+    Column("state", "state", 9, 0),
+    Column("name", "name", 14, 1, grows=18),
+    Column("type", "type", 9, 7),
+    Column("zone", "zone", 4, 4),
+    Column("tier", "tier", 4, 8),
+    Column("load", "load", 10, 3),
+    Column("p50", "first p50", 9, 5, right=True),
+    Column("err", "err", 6, 9, right=True),
+    Column("cost", "cost", 10, 6, right=True),
+    Column("note", "note", 20, 2, grows=60),
+)
+TABLE = (
+    Column("state", "state", 9, 0),
+    Column("name", "name", 14, 1, grows=22),
+    Column("type", "type", 9, 11),
+    Column("zone", "zone", 4, 4, after=1),
+    Column("tier", "tier", 4, 9, after=1, right=True),
+    Column("priority", "prio", 4, 5, right=True),
+    Column("load", "load", 10, 3),
+    Column("models", "models", 6, 10, after=1, right=True),
+    Column("p50", "first p50", 9, 6, after=1, right=True),
+    Column("err", "err", 6, 7, after=1, right=True),
+    Column("cost", "cost", 8, 8, right=True),
+    Column("probe", "last probe", 18, 12),
+    Column("fails", "fails", 5, 13, right=True),
+    Column("since", "since", 5, 14),
+    Column("note", "note", 28, 2, grows=60),
+)
 
 # Glyph and word.
 STATE_CELLS: dict[BackendState, Cell] = {
@@ -113,7 +143,9 @@ def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
         case "priority":
             return str(snapshot.priority), "text"
         case "p50":
-            return duration(stats.first_byte.percentile(0.5)), "text"
+            first_byte = stats.first_byte
+            p50 = first_byte.percentile(0.5) if first_byte.count else None
+            return (NOTHING if p50 is None else duration(p50)), "text"
         case "err":
             tried = stats.answers + stats.failures
             return percent(stats.failures, tried), "warn" if stats.failures else "text"
@@ -130,6 +162,12 @@ def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:
             return clock(snapshot.health_since, seconds=False), "dim"
         case _:
             raise AssertionError(column)
+
+
+def failed_share(stats: BackendStats) -> float | None:
+    """The part of its attempts that failed; None without any."""
+    tried = stats.answers + stats.failures
+    return stats.failures / tried if tried else None
 
 
 def spent_cell(stats: BackendStats) -> Cell:

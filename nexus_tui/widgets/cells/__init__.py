@@ -1,0 +1,1 @@
+"""Columns of each list, and what stands in the cells of its rows."""
