@@ -77,11 +77,12 @@ class NexusApp(App[None], inherit_bindings=False):
         stop: asyncio.Event | None = None,
         logs: LogRing | None = None,
         server: Server | None = None,
+        draws_ascii: bool | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         tui = source.config.tui
-        self._look_as(tui)
+        self._look_as(tui, draws_ascii)
         self.source = source
         self.view = view = ViewModel(source.requests, now=now or source.now)
         view.known_names = known_names(source, view)
@@ -113,7 +114,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._filtering = FilterActions(self, self.tabs, self._entry)
         self._handlers = self._make_handlers()
 
-    def _look_as(self, tui: TuiConfig) -> None:
+    def _look_as(self, tui: TuiConfig, draws_ascii: bool | None) -> None:
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
@@ -121,7 +122,7 @@ class NexusApp(App[None], inherit_bindings=False):
         for theme in themes(self.depth):
             self.register_theme(theme)
         self.theme = tui.theme
-        self.draws_ascii = tui.ascii
+        self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
 
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""

@@ -16,8 +16,8 @@ from textual.widgets import Input, TextArea
 
 from nexus_tui.keymap.bindings import panic_keys
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.glyphs import AsciiBar
 from nexus_tui.text.numbers import fit
+from nexus_tui.widgets.base.ascii_bar import AsciiBar
 from nexus_tui.widgets.base.lines import Line, LineWidget, app_of, draws_ascii, folded
 from nexus_tui.widgets.base.rowlist import RowList
 

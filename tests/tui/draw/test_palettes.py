@@ -88,7 +88,9 @@ def test_of_the_256_colours_none_is_rounded_to_another_hue(theme: str) -> None:
 def test_the_grounds_differ(theme: str, depth: Depth) -> None:
     one = palette(theme, depth)
 
-    grounds = {_sent(Color.parse(str(each)), depth) for each in (one.base, one.raised, one.selected)}
+    grounds = {
+        _sent(Color.parse(str(each)), depth) for each in (one.base, one.raised, one.selected)
+    }
 
     assert len(grounds) == 3
 
