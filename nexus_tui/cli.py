@@ -24,7 +24,8 @@ from nexus_tui.commands import (
     requests,
     status,
 )
-from nexus_tui.commands.client import load
+from nexus_tui.commands.base.subcommands import SubcommandParser
+from nexus_tui.commands.base.target import load
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.charset import (
     ASCII_VARIABLE,
@@ -47,7 +48,7 @@ BAD_CONFIG = 2  # the exit code, also for an address that can't be used
 
 # Instead of the dashboard, where there is a terminal but none for it.
 _INSTEAD = {
-    "TERM=dumb": "; plain text: nexus status, backends, requests, costs, logs, explain",
+    "TERM=dumb": "; plain text: nexus status, backends, requests, request, costs, logs, explain",
     "in the background": "; nexus attach shows the dashboard",
 }
 
@@ -78,7 +79,9 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="nexus",
         description="One OpenAI-compatible endpoint for local inference servers and cloud APIs.",
-        epilog="Precedence: option, NEXUS_* variable, config file.",
+        epilog="Without the dashboard (TERM=dumb, screen readers, scripts): status, backends, "
+        "requests, request, costs, logs and explain show what its tabs do, as plain text or JSON. "
+        "Precedence: option, NEXUS_* variable, config file.",
         allow_abbrev=False,
     )
     add = parser.add_argument
@@ -107,7 +110,9 @@ def _parser() -> argparse.ArgumentParser:
     add("--ascii", action="store_true", help="ASCII characters only (default: by the locale)")
     add("--version", action="version", version=f"nexus {__version__}")
     parser.set_defaults(run=_run)
-    commands = parser.add_subparsers(dest="command", title="commands")
+    commands = parser.add_subparsers(
+        dest="command", title="commands", metavar="COMMAND", parser_class=SubcommandParser
+    )
     for command in _COMMANDS:
         command.add_command(commands, _port)
     completion.add_command(commands, parser)

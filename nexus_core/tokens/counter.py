@@ -115,6 +115,9 @@ class TokenCounter:
         try:
             while not link.ended.done():
                 await asyncio.wait({link.ended}, timeout=_STUCK_SECONDS / 4)
+                if self._is_told and link.loaded and not link.ended.done():
+                    log.info("token counts are exact again")
+                    self._is_told = False
                 if link.oldest_seconds() > _STUCK_SECONDS:
                     return "the process that counts is stuck"
             return "the process that counts has ended"

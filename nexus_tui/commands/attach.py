@@ -8,8 +8,11 @@ import signal
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.client import authorization, root_url
-from nexus_tui.commands.subcommands import Subcommands
+from nexus_tui.commands.base.client import authorization
+from nexus_tui.commands.base.errors import BAD, NoAnswerError
+from nexus_tui.commands.base.listener import require_nexus
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.target import root_url
 from nexus_tui.process.charset import wants_ascii
 from nexus_tui.process.streams import say
 from nexus_tui.process.terminal import why_headless
@@ -18,8 +21,7 @@ from nexus_tui.process.terminal import why_headless
 if TYPE_CHECKING:
     from nexus_core.observe.log_ring import LogRing
 
-BAD = 2  # the exit code: the screen was never opened
-_TERMINAL_LOST = 1
+_TERMINAL_LOST = 1  # the exit code; BAD: the screen was never opened
 _OWN = "here: "  # before the loggers of this process; the other lines are the server's
 
 
@@ -33,7 +35,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         epilog="Over ssh, forward the port (ssh -L) and attach to it locally.",
         allow_abbrev=False,
     )
-    parser.add_argument("url", type=root_url, metavar="URL", help="address of the Nexus")
+    parser.add_argument("url", type=root_url, metavar="URL", help="URL or HOST:PORT of the Nexus")
     parser.add_argument("--read-only", action="store_true", help="read-only dashboard")
     parser.set_defaults(run=run)
 
@@ -51,6 +53,12 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     except ConfigError as error:
         for problem in error.problems:
             say(f"attach: {problem}")
+        return BAD
+
+    try:
+        require_nexus(options.url, config.server.connect_timeout_seconds)
+    except NoAnswerError as error:
+        say(f"attach: {error}")
         return BAD
 
     from nexus_core.observe.log_ring import LogRing

@@ -6,8 +6,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view, table
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, table
 
 _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "probe", "detail")
 

@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.client import BAD, add_target, json_text, load, local_url, what_answers
-from nexus_tui.commands.subcommands import Subcommands
+from nexus_tui.commands.base.client import json_text
+from nexus_tui.commands.base.errors import BAD
+from nexus_tui.commands.base.listener import who_answers
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.target import add_target, load, local_url
 from nexus_tui.process.address import address, why_not_bound
 from nexus_tui.process.streams import say, show
 
@@ -98,7 +101,7 @@ def _address(config: Config) -> Finding:
     try:
         bind(host, port).close()
     except OSError as error:
-        if what_answers(local_url(host, port), 1) == "nexus":
+        if who_answers(local_url(host, port), 1).kind == "nexus":
             return Finding(Level.OK, "address", f"{place}: a Nexus is running there")
         text, _, hint = why_not_bound(error, host, port).partition("; ")
         return Finding(Level.ERROR, "address", text, hint or None)

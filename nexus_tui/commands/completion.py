@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Mapping
 from functools import partial
 
-from nexus_tui.commands.subcommands import Subcommands
+from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.process.streams import show
 
 SHELLS = ("bash", "zsh", "fish", "tcsh")  # those of shtab that exist where Nexus runs

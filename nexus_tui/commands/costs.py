@@ -9,9 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from nexus_tui.commands.client import add_target, json_text, run_with_config
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.watch import add_watch, show_blocks
+from nexus_tui.commands.base.client import json_text
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.target import add_target, run_with_config
+from nexus_tui.commands.base.watch import add_watch, show_blocks
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.

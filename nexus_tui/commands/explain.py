@@ -9,20 +9,20 @@ import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from nexus_tui.commands.client import (
-    NoAnswerError,
-    add_target,
+from nexus_tui.commands.base.client import (
+    answered,
     authorization,
     content_of,
     json_text,
-    local_url,
-    run_with_config,
+    seconds_to_answer,
     understood,
     visible_json,
-    what_answers,
 )
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.watch import add_watch, show_blocks
+from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.listener import who_answers
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.target import add_target, local_url, run_with_config
+from nexus_tui.commands.base.watch import add_watch, show_blocks
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -102,7 +102,7 @@ class _Explaining:
         return SERVED if self._is_served else REFUSED
 
     def _lines(self) -> list[str]:
-        content = content_of(self._ask())
+        content = content_of(self._ask(), self._config)
         with understood():
             explanation = _read(content)
         self._is_served = explanation.chosen is not None
@@ -121,11 +121,10 @@ class _Explaining:
         problem = f"no Nexus is running at {url}"
         # Where the configured port is any free one, a running Nexus can't be found by it.
         if options.url or server.port:
-            found = what_answers(url, server.connect_timeout_seconds)
-            if found == "nexus":
+            found = who_answers(url, server.connect_timeout_seconds)
+            if found.kind == "nexus":
                 return self._ask_running(url)
-            if found == "stranger":
-                problem = f"the server at {url} is not a Nexus"
+            problem = found.problem
             if options.url:
                 raise NoAnswerError(problem)
         self._say(f"{problem}; explaining from the configuration and one probe of each backend")
@@ -134,14 +133,12 @@ class _Explaining:
     def _ask_running(self, url: str) -> httpx.Response:
         import httpx
 
-        # It may look at each backend once before it answers.
-        config = self._config
-        seconds = config.server.connect_timeout_seconds + config.health_check.timeout_seconds
-        try:
-            with httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client:
-                return client.send(_request(client, self._options, config))
-        except httpx.RequestError as error:
-            raise NoAnswerError(f"no answer from the Nexus at {url}") from error
+        seconds = seconds_to_answer(self._config)
+        with (
+            answered(url, seconds),
+            httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
+        ):
+            return client.send(_request(client, self._options, self._config))
 
     async def _ask_in_process(self) -> httpx.Response:
         import httpx

@@ -9,8 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from nexus_tui.commands.client import BAD
-from nexus_tui.commands.subcommands import Subcommands
+from nexus_tui.commands.base.errors import BAD
+from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.process.streams import say, show
 
 if TYPE_CHECKING:

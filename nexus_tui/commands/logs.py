@@ -7,12 +7,11 @@ from collections.abc import Callable
 from typing import Any
 
 from nexus_core.observe.log_ring import LogLine
-from nexus_tui.commands.client import understood
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view, both
+from nexus_tui.commands.base.client import understood
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.text_view import Asked, TextView, add_limit, add_text_view, both
 from nexus_tui.view.log_levels import LEVELS
 
-_DEFAULT_LIMIT = 50
 _MAX_LIMIT = 2000  # as many are kept
 
 
@@ -21,13 +20,7 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     view = TextView("logs", "recent log lines, oldest first", _Reader().read, lines, is_tail=True)
     parser = add_text_view(commands, port, view)
     add = parser.add_argument
-    add(
-        "--limit",
-        type=_limit,
-        default=_DEFAULT_LIMIT,
-        metavar="N",
-        help="start with the last N lines",
-    )
+    add_limit(parser, _MAX_LIMIT, "start with the last N lines (default: 50)")
     add("--level", choices=LEVELS, default=LEVELS[0], help="minimum level")
     add(
         "words",
@@ -46,12 +39,6 @@ def _filter(text: str) -> str:
     if (problem := parse_log_filter(text).problem) is not None:
         raise argparse.ArgumentTypeError(problem)
     return text
-
-
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= _MAX_LIMIT:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"not a number between 1 and {_MAX_LIMIT}")
 
 
 class _Reader:

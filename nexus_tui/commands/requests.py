@@ -10,9 +10,10 @@ from functools import cache
 from typing import Any, NamedTuple
 
 from nexus_core.types import PrivacyZone, RouteReason, is_object
-from nexus_tui.commands.client import NoAnswerError, understood
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view, both, table
+from nexus_tui.commands.base.client import understood
+from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, both, table
 from nexus_tui.process.streams import say
 
 _DEFAULT_LIMIT = 50

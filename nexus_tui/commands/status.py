@@ -8,9 +8,10 @@ from typing import Any
 
 from nexus_core.observe.windows.window import Window
 from nexus_tui.commands.backends import cooldowns
-from nexus_tui.commands.client import NoAnswerError, understood
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.text_view import Asked, TextView, add_text_view, labelled
+from nexus_tui.commands.base.client import understood
+from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, labelled
 
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:

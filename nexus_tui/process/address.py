@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 
-from nexus_tui.commands.client import Listener, local_url, who_answers
+from nexus_tui.commands.base.listener import Listener, who_answers
+from nexus_tui.commands.base.target import local_url
 
 _TRIED_PORTS = 20
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from nexus_core.config.load import search_path
 from nexus_core.config.schema import Config
 from nexus_core.observe.log_ring import LogLine, LogRing
-from nexus_tui.commands.client import local_url
+from nexus_tui.commands.base.target import local_url
 from nexus_tui.process.launch import Launch
 from nexus_tui.process.streams import say
 from nexus_tui.text.escape import escaped

@@ -9,6 +9,7 @@ import sys
 import time
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,11 +17,14 @@ from typing import TextIO
 
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, request_in, shortened
 from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_value
+from nexus_tui.process.unread import Outlet
 from nexus_tui.text.escape import escaped
 
 FORMATS = ("pretty", "json")
 
 _NO_FIELDS: Mapping[str, object] = MappingProxyType({})
+_RETRY_SECONDS = 0.1  # while stderr is not read
+_LAST_SECONDS = 1.0  # at the end of the process, for stderr to be read
 _FLUSH_SECONDS = 0.02  # that a request's line may wait for others, to be written with them
 
 # Libraries that tell of every request or connection at INFO, in lines of their own.
@@ -62,13 +66,15 @@ class RingHandler(LineHandler):
 class StderrHandler(LineHandler):
     """Log handler that writes to stderr: requests' lines together, everything else at once.
 
-    Lines are written in the order in which they came. What can't be written is lost.
+    Lines are written in the order in which they came. What can't be written is lost; nothing ever
+    waits for whoever should read it.
     """
 
     def __init__(self, stream: TextIO, log_format: str) -> None:
         super().__init__()
         self.setFormatter(JsonFormatter() if log_format == "json" else PrettyFormatter())
-        self._stream = stream
+        self._outlet = Outlet(stream)
+        self._dropped = 0  # lines that nobody read in time
         self._is_json = log_format == "json"
         self._lines: deque[str] = deque()  # to be written
         self._flushes_in: asyncio.AbstractEventLoop | None = None  # which will write them
@@ -98,26 +104,51 @@ class StderrHandler(LineHandler):
         self.acquire()
         try:
             self._flushes_in = None
+            self._outlet.drain()
             lines: list[str] = []
             while self._lines:  # another thread may append meanwhile
                 lines.append(self._lines.popleft())
-            if lines:
-                self._stream.write("\n".join(lines) + "\n")
-                self._stream.flush()
+            self._write(lines)
         except Exception:  # noqa: BLE001, S110 - closed, or full: there is no other place to say so
             pass
         finally:
             self.release()
 
+        if self._outlet.is_behind:
+            self._flush_in(_RETRY_SECONDS)
+
+    def _write(self, lines: list[str]) -> None:
+        if self._dropped and not self._outlet.is_behind:
+            lines.insert(0, self.format(_dropped(self._dropped)))
+            self._dropped = 0
+        if lines and not self._outlet.write("\n".join(lines) + "\n"):
+            self._dropped += len(lines)
+
+    def close(self) -> None:
+        """Give the reader a last moment."""
+        with suppress(OSError, ValueError):
+            self._outlet.drain(_LAST_SECONDS)
+        super().close()
+
     def _flush_soon(self) -> None:
+        if not self._flush_in(_FLUSH_SECONDS):
+            self.flush()
+
+    def _flush_in(self, seconds: float) -> bool:
+        """Flush later, by the running loop; False where none runs."""
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.flush()
-            return
+            return False
         if self._flushes_in is not loop:
             self._flushes_in = loop
-            loop.call_later(_FLUSH_SECONDS, self.flush)
+            loop.call_later(seconds, self.flush)
+        return True
+
+
+def _dropped(count: int) -> logging.LogRecord:
+    text = "%d log lines dropped: nobody read stderr; nexus logs has the newest"
+    return logging.LogRecord(__name__, logging.WARNING, __file__, 0, text, (count,), None)
 
 
 class PrettyFormatter(logging.Formatter):

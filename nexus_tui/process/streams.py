@@ -12,9 +12,15 @@ from nexus_tui.process.charset import in_reach
 
 
 def say(text: str, prefix: str = "nexus: ") -> None:
-    """Print a message for the user to stderr; control characters are escaped."""
+    """Print a message for the user to stderr; control characters are escaped.
+
+    Nothing is printed while nobody reads what is there already.
+    """
+    from nexus_tui.process.unread import is_read
     from nexus_tui.text.escape import escaped
 
+    if not is_read(sys.stderr):
+        return
     write(sys.stderr, escaped(prefix + text))
 
 

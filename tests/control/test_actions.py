@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from nexus_core.catalog import BackendType
+from nexus_core.config.load import load_config
 from nexus_core.config.schema import (
     AuthConfig,
     BackendConfig,
@@ -39,8 +40,9 @@ from nexus_core.control.commands import (
     SwitchBackend,
     SwitchZone,
 )
+from nexus_core.control.config_file import ConfigControl
 from nexus_core.errors import BackendNotFoundError, NexusError
-from nexus_core.gateway import Gateway
+from nexus_core.gateway import Gateway, GatewayOptions
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.events import OperatorActed
 from nexus_core.types import Actor, PrivacyZone, Via
@@ -357,3 +359,31 @@ async def test_no_key_body_or_prompt_is_on_record(
         assert secret not in str(state)
         assert secret not in logged
         assert not any(secret.encode() in text for text in texts_in(path))
+
+
+async def test_a_reload_is_on_record_with_its_changes_and_no_excerpt_of_the_file(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "nexus.toml"
+    backend = '[[backends]]\nname = "a"\ntype = "vllm"\nurl = "http://127.0.0.1:1"\n'
+    path.write_text(backend)
+
+    def read(_: Path | None) -> Config:
+        return load_config(path, {})
+
+    options = GatewayOptions(files=lambda live, _: ConfigControl(live, read, {}))
+    gateway = Gateway(load_config(path, {}), options=options)
+
+    path.write_text(f"{backend}priority = 7\n")
+    done = await gateway.operator.execute(ReloadConfig(), OPERATOR)
+    reloaded = newest(gateway)
+    path.write_text(f'{backend}api_key_of_mine = "{KEY}"\n')
+    with pytest.raises(NexusError) as refused:
+        await gateway.operator.execute(ReloadConfig(), OPERATOR)
+
+    assert reloaded.effect == "; ".join(done.lines)
+    assert "priority" in (reloaded.effect or "")
+    assert "\n" in refused.value.message  # with an excerpt, for the person who asked
+    assert "api_key_of_mine" in (newest(gateway).error or "")
+    assert "^" not in newest(gateway).sentence
+    assert KEY not in newest(gateway).sentence

@@ -66,6 +66,6 @@ def test_where_nothing_listens_it_says_so(tmp_path: Path) -> None:
         drawn = terminal.read_to_the_end()
 
         assert terminal.process.wait(DEADLINE_SECONDS) == 2
-        assert b"http://127.0.0.1:9: no answer: nothing listens there" in drawn
+        assert b"attach: no Nexus is running at http://127.0.0.1:9" in drawn
     finally:
         terminal.end()

@@ -181,6 +181,31 @@ async def test_a_process_that_ends_is_replaced_and_its_counts_are_estimates(
     assert said == ["token counts are only estimates: the process that counts has ended"]
 
 
+async def test_counts_that_are_exact_again_are_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    monkeypatch.setattr(counter_room, "_STUCK_SECONDS", 0.1)
+    monkeypatch.setattr(counter_room, "_FIRST_PAUSE_SECONDS", 0.01)
+    instead(monkeypatch, "")
+    async with running(TokenCounter()) as counter:
+        counter.load(MODEL)
+        await until(lambda: bool(caplog.messages))
+        instead(monkeypatch, SAYS_NOTHING)
+
+        async def is_back() -> bool:
+            counter.load(MODEL)
+            return counter.is_loaded(MODEL)
+
+        await until(is_back)
+        await until(lambda: len(caplog.messages) > 1)
+
+    assert caplog.messages == [
+        "token counts are only estimates: the process that counts has ended",
+        "token counts are exact again",
+    ]
+
+
 async def test_a_count_that_does_not_come_is_an_estimate_soon(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,7 +15,7 @@ from nexus_core.discovery.cloud import cloud_keys, keys_without_url
 from nexus_core.discovery.local import DiscoveryResult, Place, Sight
 from nexus_core.discovery.new_config import config_text
 from nexus_core.types import PrivacyZone, ProbeResult
-from nexus_tui.commands.client import load
+from nexus_tui.commands.base.target import load
 from nexus_tui.commands.completion import SHELLS
 from tests.tui.process.test_cli import run
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from nexus_tui.commands.backends import cooldowns
-from nexus_tui.commands.text_view import table
+from nexus_tui.commands.base.text_view import table
 from tests.contract.nexus_process import clean_environment
 from tests.forked import SECONDS
 from tests.tui.commands.serving import COSTS, LOGS, REQUESTS, STATE, fake_nexus

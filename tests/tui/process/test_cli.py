@@ -375,13 +375,14 @@ def test_attach_without_a_terminal_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "url", ["127.0.0.1:8000", "ftp://x", "http://", "http://u:p@x", "http://x?y"]
+    "url", ["127.0.0.1", "ftp://x", "http://", "http://u:p@x", "http://x?y", "u:p@x:80"]
 )
 def test_attach_takes_a_url_without_secrets(tmp_path: Path, url: str) -> None:
     done = run(tmp_path, "attach", url)
 
     assert done.returncode == 2
-    assert "argument URL: must be http:// or https://" in done.stderr
+    assert "must be HOST:PORT or a URL such as http://127.0.0.1:8000" in done.stderr
+    assert "u:p@x" not in done.stderr
 
 
 @pytest.mark.parametrize(

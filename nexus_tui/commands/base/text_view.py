@@ -7,17 +7,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from nexus_tui.commands.client import (
-    add_target,
+from nexus_tui.commands.base.client import (
     find_running,
     get_json,
     json_text,
-    run_with_config,
     understood,
     visible_json,
 )
-from nexus_tui.commands.subcommands import Subcommands
-from nexus_tui.commands.watch import add_watch, show_blocks
+from nexus_tui.commands.base.subcommands import Subcommands
+from nexus_tui.commands.base.target import add_target, run_with_config
+from nexus_tui.commands.base.watch import add_watch, show_blocks
 
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config
@@ -76,6 +75,17 @@ def add_text_view(
 
     parser.set_defaults(run=run)
     return parser
+
+
+def add_limit(parser: argparse.ArgumentParser, most: int, help: str) -> None:  # noqa: A002
+    """Declare -n and --limit: 1 to `most`, 50 unless it is given."""
+
+    def limit(text: str) -> int:
+        if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= most:
+            return int(text)
+        raise argparse.ArgumentTypeError(f"not a number between 1 and {most}")
+
+    parser.add_argument("-n", "--limit", type=limit, default=50, metavar="N", help=help)
 
 
 def _run(view: TextView, options: argparse.Namespace, config: Config) -> int:

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from nexus_tui.commands.client import NoAnswerError
+from nexus_tui.commands.base.errors import NoAnswerError
 from nexus_tui.process.streams import say, show
 
 SECONDS = 2.0
