@@ -82,7 +82,9 @@ class ProgramActions:
         return lambda: self._context.show_tab(name)
 
     async def _help(self) -> None:
-        await self._context.ask(HelpScreen(self._keymap))
+        tab = self._context.tab
+        kind = tab.filtered.kind if tab.filtered is not None else None
+        await self._context.ask(HelpScreen(self._keymap, tab.places, kind))
 
     async def choose_action(self) -> str | None:
         """Show the palette: every action, this tab's first; another tab's action opens that tab."""

@@ -80,7 +80,7 @@ async def test_all_of_the_help_can_be_read(width: int) -> None:
         await press(pilot, "?")
         seen = _in_the_box(app)
         for _ in range(20):
-            await pilot.press("pagedown")
+            await press(pilot, "pagedown")
             seen += " " + _in_the_box(app)
 
     for key in remapped({}).keys:
