@@ -24,6 +24,7 @@ from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
+from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
@@ -134,6 +135,15 @@ class NexusApp(App[None], inherit_bindings=False):
         lists = ListActions(self, tabs, requests.show)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
+        def show_requests(text: str) -> None:
+            self.show_tab("requests")
+            tabs.requests.close()
+            self._filtering.apply(text)
+
+        commands = PaletteActions(
+            self, tabs, self.keymap, backends, zones, self._look_like, show_requests
+        )
+
         async def toggle() -> None:
             await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
 
@@ -148,7 +158,7 @@ class NexusApp(App[None], inherit_bindings=False):
                 await opens[self.tab]()
 
         async def palette() -> None:
-            if (chosen := await program.choose_action()) is not None:
+            if (chosen := await commands.ask()) is not None:
                 if not self.check_action("do", (chosen,)):
                     places = self.keymap[chosen].places
                     self.show_tab(next(place for place in places if place in self._tabs_by_id))
@@ -313,7 +323,10 @@ class NexusApp(App[None], inherit_bindings=False):
         return result
 
     def _next_theme(self) -> None:
-        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self._look_like(THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)])
+
+    def _look_like(self, theme: str) -> None:
+        self.theme = theme
         self.refresh_everything()
         if self.depth == "standard":
             self.notice(f"theme {self.theme}; this terminal has its own 16 colours for all themes")

@@ -176,6 +176,10 @@ class BackendTable(SortableList):
         rows = self._in_order
         return rows[self.cursor] if self.cursor < len(rows) else None
 
+    def has(self, name: str) -> bool:
+        """Whether a backend of that name is in the list, as it is filtered now."""
+        return any(one.snapshot.name == name for one in self._in_order)
+
     def select(self, name: str) -> None:
         """Put the cursor on a backend."""
         self._name = name
