@@ -22,6 +22,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
+from nexus_tui.actions.drill import DrillActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.palette import PaletteActions
@@ -45,6 +46,7 @@ from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
 from nexus_tui.view.cost_poller import keep_costs
+from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.known_names import known_names
 from nexus_tui.view.model import ViewModel
@@ -55,6 +57,7 @@ from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
 from nexus_tui.widgets.filter_entry import FilterEntry
+from nexus_tui.widgets.kpis import Kpis
 
 T = TypeVar("T")
 
@@ -112,7 +115,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self._entry = FilterEntry()
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
-        self._filtering = FilterActions(self, self.tabs, self._entry)
+        self._drill = DrillActions(self, self.tabs)
+        self._filtering = FilterActions(self, self._entry, self._drill.back)
         self._handlers = self._make_handlers()
 
     def _look_as(self, tui: TuiConfig, draws_ascii: bool | None) -> None:
@@ -135,23 +139,25 @@ class NexusApp(App[None], inherit_bindings=False):
         lists = ListActions(self, tabs, requests.show)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
-        def show_requests(text: str) -> None:
-            self.show_tab("requests")
-            tabs.requests.close()
-            self._filtering.apply(text)
-
         commands = PaletteActions(
-            self, tabs, self.keymap, backends, zones, self._look_like, show_requests
+            self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
         )
 
         async def toggle() -> None:
             await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
 
         async def open_row() -> None:
+            if self.tab is tabs.dashboard and tabs.dashboard.pane == "backends":
+                if (name := tabs.dashboard.panel.selected) is not None:
+                    backends.open_from(name, "dashboard")
+                return
+            in_list = tabs.dashboard.pane == "list"
             opens: dict[Tab, Callable[[], Awaitable[None]]] = {
-                tabs.dashboard: requests.open,
+                tabs.dashboard: requests.open if in_list else self._drill.related,
                 tabs.requests: requests.open,
                 tabs.backends: backends.open,
+                tabs.zones: self._drill.related,
+                tabs.costs: self._drill.related,
                 tabs.logs: lists.open_line,
             }
             if self.tab in opens:
@@ -172,6 +178,7 @@ class NexusApp(App[None], inherit_bindings=False):
             **zones.handlers(),
             **clip.handlers(),
             **self._filtering.handlers(),
+            **self._drill.handlers(),
             "toggle": toggle,
             "open": open_row,
             "palette": palette,
@@ -351,6 +358,11 @@ class NexusApp(App[None], inherit_bindings=False):
     def _backend_clicked(self, message: BackendPanel.Chosen) -> None:
         self.tabs.backends.table.select(message.name)
         self.show_tab("backends")
+
+    @on(Kpis.Chosen)
+    def _reason_clicked(self) -> None:
+        self._drill.show(term("reason", self.tabs.dashboard.kpis.reason))
+        self.paint_soon()
 
     @on(SortableList.Sorted)
     def _sorted(self) -> None:

@@ -21,6 +21,7 @@ from nexus_tui.commands import (
     explain,
     init,
     logs,
+    request,
     requests,
     status,
 )
@@ -52,7 +53,7 @@ _INSTEAD = {
     "in the background": "; nexus attach shows the dashboard",
 }
 
-_COMMANDS = (attach, explain, status, backends, requests, costs, logs, check, init)
+_COMMANDS = (attach, explain, status, backends, requests, request, costs, logs, check, init)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

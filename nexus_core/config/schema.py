@@ -91,7 +91,6 @@ def _model_table(models: object) -> object:
     return names
 
 
-MAX_ALIAS_STEPS = 3
 HOST_PATTERN = r"^\S+$"
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -183,7 +182,7 @@ class RoutingConfig(Section):
     max_retries: Annotated[int, Field(ge=0)] = 2
     unsupported_params: Literal["drop", "reject"] = "drop"
     weights: WeightsConfig = WeightsConfig()
-    aliases: dict[Name, Name] = {}
+    aliases: dict[Name, Name] = {}  # see nexus_core/aliases.py
     fallbacks: dict[Name, tuple[Name, ...]] = {}
     policies: tuple[PolicyConfig, ...] = ()
 

@@ -129,7 +129,8 @@ def deed_of(command: Command) -> Deed:
             what = "started" if enabled else "stopped"
             return Deed(f"capture_{what}", None, f"{what} body capture")
         case ReplayRequest(request_id=request, backend=name):
-            return Deed("request_replayed", request, f"replayed request {request} to {name}")
+            how = "replayed" if command.edited is None else "edited and replayed"
+            return Deed("request_replayed", request, f"{how} request {request} to {name}")
         case SendRequest():
             return Deed("request_sent", command.backend, "sent a request")
         case ReloadConfig():

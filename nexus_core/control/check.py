@@ -11,11 +11,11 @@ from enum import StrEnum
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from nexus_core.aliases import is_glob, may_overlap, resolve_aliases
 from nexus_core.config import user_dirs
 from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, RoutingConfig
 from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 _MAX_NAMED = 5  # models in one line
@@ -167,6 +167,11 @@ def _models(routing: RoutingConfig, served: _ServedNames) -> Iterator[Finding]:
             yield finding
 
 
+def _may_match_a_glob(policy: PolicyConfig, routing: RoutingConfig) -> bool:
+    globs = filter(is_glob, routing.aliases)
+    return any(may_overlap(glob, policy.model_pattern) for glob in globs)
+
+
 def _has_fallback(alias: str, routing: RoutingConfig, served: _ServedNames) -> bool:
     others = [
         other
@@ -187,7 +192,7 @@ def _policy(
 ) -> Finding | None:
     pattern = shown(policy.model_pattern)
     matched = sorted(name for name in known if fnmatchcase(name, policy.model_pattern))
-    if not matched:
+    if not matched and not _may_match_a_glob(policy, routing):
         text = f"{pattern} matches no model and no alias{served.caveat}"
         return Finding(Level.WARNING, path, text, "correct the pattern, or remove the policy")
     targets = {name: resolve_aliases(name, routing.aliases)[-1] for name in matched}

@@ -10,6 +10,17 @@ import msgspec
 from nexus_core.dialects.inbound import CHAT_PATH
 from nexus_core.types import PrivacyZone
 
+# Headers that an edited replay may set, by their names in lower case; the pin is its backend.
+EDITABLE = {
+    name.lower(): name
+    for name in (
+        "X-Nexus-Privacy-Zone",
+        "X-Nexus-Min-Tier",
+        "X-Nexus-Flexible",
+        "X-Nexus-Priority",
+    )
+}
+
 
 class SwitchBackend(msgspec.Struct, frozen=True, kw_only=True):
     """Switch a backend on or off until restart; running requests finish unless they are ended."""
@@ -59,13 +70,6 @@ class CaptureBodies(msgspec.Struct, frozen=True, kw_only=True):
     enabled: bool
 
 
-class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Replay a captured request, pinned to a backend; all routing rules still apply."""
-
-    request_id: str
-    backend: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
     """Send a request as the operator, with the given X-Nexus-* hints."""
@@ -89,6 +93,16 @@ class SendRequest:
             "X-Nexus-Priority": "high" if self.priority == "high" else None,
         }
         return tuple((name, value) for name, value in asked.items() if value is not None)
+
+
+class ReplayRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Replay a captured request, pinned to a backend; all routing rules still apply."""
+
+    request_id: str
+    backend: str
+    # What is sent in its stead: the body and hints of this one, to the endpoint of the original,
+    # and bound by whatever the original was bound by.
+    edited: SendRequest | None = None
 
 
 class ReloadConfig(msgspec.Struct, frozen=True, kw_only=True):

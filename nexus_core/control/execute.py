@@ -28,25 +28,25 @@ from nexus_core.control.config_file import ConfigControl
 from nexus_core.control.cuts import Cuts
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
+from nexus_core.control.replay import as_strict_as, check_zone, hint_headers
 from nexus_core.dialects.inbound import INBOUND
 from nexus_core.errors import (
     BackendNotFoundError,
     ConfigError,
     InvalidRequestError,
     NexusError,
-    PermissionDeniedError,
     RequestNotFoundError,
 )
 from nexus_core.fleet.lifecycle import Fleet
-from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.fleet.snapshot import BackendSnapshot, usable_ones
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
 from nexus_core.observe.record import KeptHeaders, as_bytes
 from nexus_core.proxy.capture import Captures
 from nexus_core.proxy.forward import Forwarder
 from nexus_core.proxy.reply import ProxyRequest, SelectedRoute
-from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
+from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.switch_impact import lost
-from nexus_core.types import Actor, CooldownEnd, PrivacyZone
+from nexus_core.types import Actor, CooldownEnd
 from nexus_core.upstream.base import Headers
 
 _MAX_NAMED = 5  # models in an effect
@@ -175,8 +175,7 @@ class Operator:
         return "; ".join([*_ended(ended), *self._loss(names, usable)]) or None
 
     def _usable(self) -> list[BackendSnapshot]:
-        at = self._registry.clock()
-        return [backend for backend in self._registry.snapshots() if backend.is_usable(at)]
+        return usable_ones(self._registry.snapshots(), self._registry.clock())
 
     def _loss(self, off: list[str], usable: list[BackendSnapshot]) -> list[str]:
         """Which models nobody serves without these backends, for people."""
@@ -252,12 +251,13 @@ class Operator:
                 "only requests received while body capture is on can be replayed",
                 param="request_id",
             )
-        hints = _as_strict_as(self._captures.need(command.request_id), command.backend)
-        request = self._prepare(original.endpoint, original.body, hints)
-        _check_zone(request.need, self._find(command.backend))
-        return self._begin(
-            replace(request, replay_of=original.request_id), f"replayed to {command.backend}"
-        )
+        hints = as_strict_as(self._captures.need(command.request_id), command)
+        body = original.body if command.edited is None else command.edited.body
+        request = self._prepare(original.endpoint, body, hints)
+        check_zone(request.need, self._find(command.backend))
+        request = replace(request, replay_of=original.request_id, headers=hint_headers(hints))
+        how = "replayed" if command.edited is None else "edited and replayed"
+        return self._begin(request, f"{how} to {command.backend}")
 
     def _send_request(self, command: SendRequest) -> Outcome:
         """Begin it as if a client had asked; its answer is kept, whatever the switch says."""
@@ -297,27 +297,6 @@ class Operator:
             message=f"{done} as {request_id}",
             data={"request_id": request_id},
             effect=f"as request {request_id}",
-        )
-
-
-def _as_strict_as(need: Requirements, backend: str) -> RoutingHints:
-    """What the original was bound by, whatever the configuration says now."""
-    return RoutingHints(
-        zone=need.zone,
-        min_tier=need.min_tier,
-        backend=backend,
-        priority="high" if need.is_high_priority else "normal",
-        flexible=need.is_flexible,
-    )
-
-
-def _check_zone(need: Requirements, backend: BackendSnapshot) -> None:
-    """Say it at once; the router holds the same rule for whatever is sent."""
-    if need.zone is PrivacyZone.RESTRICTED and backend.zone is not PrivacyZone.RESTRICTED:
-        raise PermissionDeniedError(
-            f'restricted request can\'t be replayed to backend "{backend.name}" in the '
-            f"{backend.zone} zone; choose a restricted backend",
-            param="backend",
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import msgspec
@@ -80,8 +80,9 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_usable(self, at: float) -> bool:
         """Whether requests are routed to the backend, if not for each of its models."""
-        is_well = self.health is not HealthStatus.UNHEALTHY and not self.has_cooldown(at)
-        return self.is_on and is_well
+        if self.health is HealthStatus.UNHEALTHY or not self.is_on:
+            return False
+        return self.cooldown is None or at >= self.cooldown.until
 
     def state(self, at: float) -> BackendState:
         """What it is like in one word; the switch comes before the health."""
@@ -97,6 +98,11 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         if self.health is HealthStatus.UNKNOWN:
             return BackendState.UNKNOWN
         return BackendState.FULL if self.is_full else BackendState.HEALTHY
+
+
+def usable_ones(backends: Iterable[BackendSnapshot], at: float) -> list[BackendSnapshot]:
+    """Those that requests are routed to, in the same order; `at` is the cooldowns' clock."""
+    return [backend for backend in backends if backend.is_usable(at)]
 
 
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:

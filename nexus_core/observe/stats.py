@@ -39,6 +39,17 @@ class Stats:
     (`phases`), and with events made elsewhere (`apply`).
     """
 
+    # Slots: past thirty attributes a plain instance is slow to count with.
+    __slots__ = (
+        *("requests", "in_flight", "finished", "failed", "client_errors", "client_left"),
+        *("turned_away", "refused_by_cut", "refused_for_privacy", "attempts", "failovers"),
+        *("local_answers", "cloud_answers", "prompt_tokens", "completion_tokens"),
+        *("counted_prompt_tokens", "counted_completion_tokens", "cost_nano_usd"),
+        *("estimated_nano_usd", "unpriced", "saved_nano_usd", "reasons", "statuses", "refusals"),
+        *("first_byte", "total", "overhead", "backends", "durations", "operations"),
+        *("under_way", "cut_zones"),
+    )
+
     def __init__(self) -> None:
         self.requests = 0  # received and valid
         self.in_flight = 0
@@ -80,7 +91,8 @@ class Stats:
 
     def counters(self) -> dict[str, int]:
         """Its plain numbers by name: small enough to be sent often."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, int)}
+        values = [(name, getattr(self, name)) for name in self.__slots__]
+        return {name: value for name, value in values if isinstance(value, int)}
 
     @property
     def phases(self) -> Mapping[Phase, Callable[[RequestRecord], None]]:
@@ -157,19 +169,27 @@ class Stats:
     def _finish(self, record: RequestRecord) -> None:
         self.in_flight -= 1
         self.finished += 1
-        self.statuses[record.status or 0] += 1
+        status = record.status or 0
+        self.statuses[status] += 1
         if record.overhead_ms is not None:
             self.overhead.add(record.overhead_ms)
         if record.reason is not None:
             self.reasons[record.reason] += 1
         name, kind = record.backend, record.backend_type
-        if name is None or kind is None:
-            self._count_outcome(record)
-            if record.failed and record.status == HTTPStatus.SERVICE_UNAVAILABLE:
-                self._count_refusal(record)
+        backend = None if name is None or kind is None else self.backends[name]
+        totals: tuple[Histogram, ...] = (self.total,)
+        if backend is not None:
+            totals = (self.total, backend.total)
+        if record.failed or record.client_left or status >= 400:
+            self._count_no_answer(record)
+            totals = ()
+        total_ms = record.total_ms or 0.0
+        if self.under_way.pop(record.request_id, None) is not None:
+            self.durations[record.endpoint, known_status(status)].add(total_ms, *totals)
+        elif totals:
+            totals[0].add(total_ms, *totals[1:])
+        if backend is None or kind is None:
             return
-        backend = self.backends[name]
-        self._count_outcome(record, backend.total)
         self._count_end(record, backend)
         self._count_tokens(record, backend)
         self._count_money(record, backend)
@@ -178,26 +198,16 @@ class Stats:
         else:
             self.local_answers += 1
 
-    def _count_outcome(self, record: RequestRecord, *of_backend: Histogram) -> None:
-        """How it ended, for the client: in one of four ways; and how long that took."""
-        status, is_whole = record.status or 0, False
+    def _count_no_answer(self, record: RequestRecord) -> None:
+        """How a request ended that got no whole answer, in one of three ways."""
         if record.client_left:
             self.client_left += 1
         elif record.failed:
             self.failed += 1
-        elif status >= 400:
-            self.client_errors += 1
+            if record.backend is None and record.status == HTTPStatus.SERVICE_UNAVAILABLE:
+                self._count_refusal(record)
         else:
-            is_whole = True
-        total_ms = record.total_ms or 0.0
-        if self.under_way.pop(record.request_id, None) is not None:
-            durations = self.durations[record.endpoint, known_status(status)]
-            if is_whole:
-                durations.add(total_ms, self.total, *of_backend)
-            else:
-                durations.add(total_ms)
-        elif is_whole:
-            self.total.add(total_ms, *of_backend)
+            self.client_errors += 1
 
     def _count_refusal(self, record: RequestRecord) -> None:
         """No backend was selected: whether a cut, or else the privacy rule, kept one away."""

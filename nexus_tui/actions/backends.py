@@ -215,6 +215,13 @@ class BackendActions:
         """Offer unused cloud keys found in the environment."""
         await add_found(self._context, uses_the_only_one=False)
 
+    def open_from(self, name: str, origin: str) -> None:
+        """Show a backend in full; leaving it leads back to the tab that it was opened from."""
+        self._tab.table.select(name)
+        if self._tab.table.selected_name == name:  # no filter hides it
+            self._tab.open(origin)
+        self._context.show_tab("backends")
+
     async def open(self) -> None:
         """Show the backend under the cursor in full; for an unusable one the reason."""
         table, config = self._tab.table, self._context.source.config

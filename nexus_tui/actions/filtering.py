@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 
-from nexus_tui.actions.context import AppContext, Handlers, Tabs
+from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.filter_entry import FilterEntry
 
@@ -14,9 +15,12 @@ _KEPT = 10  # filters of each kind of list, until Nexus ends
 class FilterActions:
     """Filter actions; the two request lists share one filter, each other tab has its own."""
 
-    def __init__(self, context: AppContext, tabs: Tabs, entry: FilterEntry) -> None:
+    def __init__(
+        self, context: AppContext, entry: FilterEntry, go_back: Callable[[], bool]
+    ) -> None:
+        """`go_back` leads up from the requests of something to where they were asked for."""
         self._context = context
-        self._requests = tabs.requests
+        self._go_back = go_back
         self._entry = entry
         self._history: defaultdict[str, list[str]] = defaultdict(list)  # oldest first
 
@@ -58,8 +62,11 @@ class FilterActions:
             self._entry.close()
             self.apply("")
         elif tab.close():
-            if tab is self._requests:
-                self._context.show_tab(self._requests.origin)
+            origin, tab.origin = tab.origin, None
+            if origin is not None:
+                self._context.show_tab(origin)
+        elif self._go_back():
+            pass
         elif tab.sortable is not None and tab.sortable.unsort():
             pass  # one step at a time: the filter stays
         elif tab.filtered is not None:

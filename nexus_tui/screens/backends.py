@@ -68,8 +68,13 @@ class BackendsTab(Tab):
             self.table.typed.set("")
         self.table.select(name)
 
-    def open(self) -> None:
-        """Show the backend under the cursor in full."""
+    def open(self, origin: str | None = None) -> None:
+        """Show the backend under the cursor in full.
+
+        Args:
+            origin: the tab that it was opened from, if that is another one.
+        """
+        self.origin = origin
         self.table.display = self.facts.display = False
         self.detail.display = True
         self.detail.start()

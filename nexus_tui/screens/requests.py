@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from textual.app import ComposeResult
 
+from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import RequestRecord
+from nexus_core.routing.explain import Explanation
 from nexus_tui.keymap.keys import Place
 from nexus_tui.screens.tab import Mover, Tab
 from nexus_tui.sources.base import EventSource
@@ -13,7 +17,18 @@ from nexus_tui.view.model import LIST, ViewModel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.detail import RequestDetail
+from nexus_tui.widgets.panes import Pane
 from nexus_tui.widgets.request_list import RequestList
+
+
+class Opened(NamedTuple):
+    """A request that is shown in full, to come back to."""
+
+    row: RequestRecord
+    kept: CapturedExchange | None
+    now: Explanation | None
+    pane: Pane
+    origin: str | None  # the tab that it was opened from, if that is another one
 
 
 class RequestsTab(Tab):
@@ -22,7 +37,6 @@ class RequestsTab(Tab):
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")
         self.list = RequestList(view, "Requests", source.config.tui.columns, id="request-list")
-        self.origin = "requests"  # the tab from which a request was opened
         self.detail = RequestDetail(source)
 
     def compose(self) -> ComposeResult:
@@ -72,19 +86,33 @@ class RequestsTab(Tab):
         """The request that is shown in full, else the one under the cursor."""
         return self.detail.request if self.is_open else self.list.selected
 
-    def open(self, row: RequestRecord, origin: str = "requests") -> None:
+    def open(self, row: RequestRecord, origin: str | None = None) -> None:
         """Show one request in full; the list keeps its place.
 
         Args:
             origin: the tab that it was opened from.
         """
-        self.origin = origin
+        self.origin = origin if origin != self.id else None
         self.list.select(row.seq)
         # The list finds its row only when it is drawn, and it is about to be hidden.
         self.list.locate()
         self.list.display = False
         self.detail.display = True
         self.detail.start(row)
+
+    @property
+    def opened(self) -> Opened | None:
+        """What is shown in full, to `reopen` it later."""
+        detail = self.detail
+        if not self.is_open or detail.request is None:
+            return None
+        return Opened(detail.request, detail.kept, detail.now, detail.pane, self.origin)
+
+    def reopen(self, opened: Opened) -> None:
+        """Show a request as it was shown."""
+        self.open(opened.row, opened.origin)
+        self.detail.pane = opened.pane
+        self.detail.know(opened.row, opened.kept, opened.now)
 
     def close(self) -> bool:
         """Back to the list."""

@@ -27,6 +27,8 @@ class Tab(Vertical):
     def __init__(self, *, id: str) -> None:  # noqa: A002  Textual's own name
         super().__init__(id=id)
         self.is_zoomed = False
+        # The tab that what is open here was opened from, to go back to it; None: this one.
+        self.origin: str | None = None
 
     @property
     def place(self) -> Place:

@@ -51,13 +51,17 @@ def call_for(command: Command) -> HttpCall:
         case ProbeBackend():
             return HttpCall("POST", f"/nexus/backends/{_segment(command.backend)}/probe", {})
         case SwitchZone():
-            wanted = {"enabled": command.enabled, "end_running": command.end_running}
-            return HttpCall("POST", f"/nexus/zones/{command.zone}", wanted)
+            switch = {"enabled": command.enabled, "end_running": command.end_running}
+            return HttpCall("POST", f"/nexus/zones/{command.zone}", switch)
         case CaptureBodies():
             return HttpCall("POST", "/nexus/capture", {"enabled": command.enabled})
         case ReplayRequest():
             path = one_request(command.request_id) + "/replay"
-            return HttpCall("POST", path, {"backend": command.backend})
+            wanted: dict[str, Any] = {"backend": command.backend}
+            if command.edited is not None:
+                wanted["body"] = json.loads(command.edited.body)
+                wanted["headers"] = dict(command.edited.headers)
+            return HttpCall("POST", path, wanted)
         case SendRequest():
             path = f"/nexus/send?{urlencode({'endpoint': command.endpoint})}"
             return HttpCall("POST", path, json.loads(command.body), dict(command.headers))

@@ -7,7 +7,6 @@ import io
 import json
 import shlex
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -78,7 +77,6 @@ def as_json(row: RequestRecord) -> str:
     return json.dumps(
         {
             **_record(row),
-            "client": row.client,
             "attempts": [
                 {"backend": one.backend, "status": one.status, "error": one.error,
                  "elapsed_ms": one.elapsed_ms}
@@ -102,9 +100,8 @@ def as_json(row: RequestRecord) -> str:
 
 def _record(row: RequestRecord) -> dict[str, object]:
     """By the names of GET /nexus/requests. Dollars are None where unknown or free: never 0."""
-    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
     values = {key: fact.of(row) for key, fact in EXPORT}
-    return {"time": at, **values, "model": row.asked_model}  # of a refused call empty
+    return {**values, "model": row.asked_model}  # of a refused call empty
 
 
 def to_jsonl(rows: Iterable[RequestRecord]) -> str:
@@ -120,7 +117,7 @@ def to_csv(rows: Iterable[RequestRecord]) -> str:
     records = [_record(row) for row in rows]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["time", *(key for key, _ in EXPORT)])
+    writer.writerow([key for key, _ in EXPORT])
     writer.writerows([_harmless(value) for value in record.values()] for record in records)
     return file.getvalue()
 

@@ -117,7 +117,7 @@ class Frames:
 
     def _backends(self, at: float) -> tuple[BackendView, ...]:
         all_stats, pending = self._source.stats.backends, self._view.pending
-        counted = {} if self._counted is None else self._counted.backends
+        counted = dict[str, BackendCounted]() if self._counted is None else self._counted.backends
         before, kept = self._kept, dict[str, BackendView]()
         for snapshot in self._source.backends():
             stats = all_stats.get(snapshot.name, _NEVER_USED)  # adds nothing to the statistics

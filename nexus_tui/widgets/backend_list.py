@@ -41,50 +41,104 @@ class BackendPanel(LineWidget):
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="panel")
         self.is_wide = True  # one line for each, with columns
+        self.has_cursor = False  # it is the pane that the keys move in
         self._frames = frames
         self._rows = BackendRows()
+        self._cursor = 0
+        self._top = 0  # the first line of backends in sight
+        self._drawn_cursor = -1  # the line on the screen that is drawn as selected
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         frame = self._frames.current
         usable = f"{len(frame.usable)} of {frame.total} usable"
         if not self.is_wide:
             title = rule(width, "Backends", usable, f"first byte p50 {frame.window.shown}")
-            return [title, *_folded(_pairs(frame, width), height - 1)]
+            chosen = self._cursor if self.has_cursor else -1
+            return [title, *self._seen(_pairs(frame, width, chosen), height - 1, 2)]
         title = rule(width, "Backends", usable, frame.window.shown)
         columns = layout(PANEL, width)
         rows = self._rows.draw(frame.backends, frame, columns)
         rows += [unusable_row(backend, columns) for backend in frame.config.unusable]
-        return [title, ((heading(columns), "head"),), *_folded(rows, height - 2)]
+        lines = [title, ((heading(columns), "head"),), *self._seen(rows, height - 2, 1)]
+        self._move_mark()
+        return lines
+
+    def _seen(self, rows: list[Line], room: int, in_line: int) -> list[Line]:
+        """The lines that fit; those around the cursor while the keys move in here."""
+        if not self.has_cursor:
+            self._top = 0
+            return _folded(rows, room)
+        self._cursor = max(0, min(self._cursor, len(self._frames.current.backends) - 1))
+        line = self._cursor // in_line
+        self._top = max(min(self._top, line, max(0, len(rows) - room)), line - room + 1)
+        return rows[self._top : self._top + room]
+
+    def _move_mark(self) -> None:
+        """Paint the line that the cursor left and the one that it came to."""
+        line = 2 + self._cursor - self._top if self.has_cursor and self.is_wide else -1
+        if line == self._drawn_cursor:
+            return
+        for y in (self._drawn_cursor, line):
+            if 0 <= y < len(self._lines):
+                self._lines[y] = ()  # differs from any row, so it is painted
+                self._strips.pop(y, None)
+        self._drawn_cursor = line
+
+    def line_is_selected(self, y: int) -> bool:
+        return y == self._drawn_cursor
+
+    @property
+    def selected(self) -> str | None:
+        """The backend under the cursor."""
+        backends = self._frames.current.backends
+        return backends[self._cursor].snapshot.name if self._cursor < len(backends) else None
+
+    def move(self, rows: int) -> None:
+        """Move the cursor; it is seen when the panel is drawn."""
+        last = len(self._frames.current.backends) - 1
+        self._cursor = max(0, min(self._cursor + rows, last))
+
+    def page(self, pages: int) -> None:
+        """Move by what is in sight."""
+        self.move(pages * max(1, self.size.height - 2))
+
+    def edge(self, direction: int) -> None:
+        """Move to the first (-1) or the last (1) backend."""
+        self.move(direction * len(self._frames.current.backends))
 
     def on_click(self, event: events.Click) -> None:
         """Say whose row it was; nobody's is below the last one."""
         names = [backend.snapshot.name for backend in self._frames.current.backends]
         is_right = event.x >= self.size.width // 2
-        at = event.y - 2 if self.is_wide else 2 * (event.y - 1) + is_right
+        at = self._top + event.y - 2 if self.is_wide else 2 * (self._top + event.y - 1) + is_right
         if at in range(len(names)):
             self.post_message(self.Chosen(names[at]))
 
 
-def _pairs(frame: Frame, width: int) -> list[Line]:
-    short = [_short(backend, width // 2) for backend in frame.backends]
+def _pairs(frame: Frame, width: int, chosen: int = -1) -> list[Line]:
+    short = [
+        _short(backend, width // 2, is_selected=index == chosen)
+        for index, backend in enumerate(frame.backends)
+    ]
     return [
         tuple(cell for item in short[at : at + 2] for cell in item)
         for at in range(0, len(short), 2)
     ]
 
 
-def _short(backend: BackendView, width: int) -> Line:
+def _short(backend: BackendView, width: int, *, is_selected: bool) -> Line:
     snapshot = backend.snapshot
     glyph, style = STATE_CELLS[backend.state]
     note = "" if style in ("good", "warn") and snapshot.is_on else glyph[2:]
     if style == "good" and backend.cooling:
         note, style = f"{len(backend.cooling)} cooling", "warn"
+    name_style = "text" if backend.is_usable else "dim"
     limit = NOTHING if snapshot.max_concurrent is None else str(snapshot.max_concurrent)
     tier = "" if snapshot.tier is None else str(snapshot.tier)
     latency = duration(backend.recent.first_byte.percentile(0.5))
     return (
         (f" {glyph[0]} ", style),
-        (fit(escaped(snapshot.name), width - 24), "text" if backend.is_usable else "dim"),
+        (fit(escaped(snapshot.name), width - 24), "tab" if is_selected else name_style),
         (f" {snapshot.zone.value[0].upper()}{tier:<2}", "dim"),
         (f"{fit(f'{snapshot.in_flight}/{limit}', 6)} ", "text"),
         (fit(note or latency, 9), style if note else "text"),
@@ -179,6 +233,15 @@ class BackendTable(SortableList):
     def has(self, name: str) -> bool:
         """Whether a backend of that name is in the list, as it is filtered now."""
         return any(one.snapshot.name == name for one in self._in_order)
+
+    @property
+    def selected_name(self) -> str | None:
+        """The name of the row under the cursor, whether the backend can be used or not."""
+        if (selected := self.selected) is not None:
+            return selected.snapshot.name
+        at = self.cursor - len(self._in_order)
+        unusable = self._unusable
+        return unusable[at].name if 0 <= at < len(unusable) else None
 
     def select(self, name: str) -> None:
         """Put the cursor on a backend."""

@@ -13,6 +13,7 @@ from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
 from nexus_tui.view.filter.costs import COSTS
 from nexus_tui.view.filter.filtered import OwnFilter
+from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.order import Sorting, Way
 from nexus_tui.widgets.base.bars import gauge, spark
@@ -74,6 +75,17 @@ class CostTable(SortableList):
 
     def _names(self) -> list[str]:
         return [row.name or "" for row in self._all]
+
+    @property
+    def selected_term(self) -> str | None:
+        """The filter for the requests of the line under the cursor; None without lines."""
+        if self.cursor >= len(self._rows):
+            return None
+        row = self._rows[self.cursor]
+        terms = [term(self._by, row.name)]
+        if row.where is not None and self._by != "backend":
+            terms.append(term("backend", row.where))
+        return " ".join(terms)
 
     def turn(self, steps: int) -> None:
         """Group by the next of model, backend and key."""

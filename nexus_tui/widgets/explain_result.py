@@ -100,7 +100,7 @@ def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterato
     if model.model != explanation.models[0].model:
         yield Row(((f" fallback  {escaped(model.model)}", "head"),))
     if len(model.resolved) > 1:
-        yield from _wrapped("alias", " → ".join(map(escaped, model.resolved)), width, "text")
+        yield from _wrapped("alias", " → ".join(map(escaped, model.path)), width, "text")
     if model.policies:
         yield from _wrapped("policy", ", ".join(map(escaped, model.policies)), width, "privacy")
     for stage in model.stages:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from decimal import Decimal
 
 from rich.cells import cell_len
+from textual import events
+from textual.message import Message
 
 from nexus_core.types import NANO, RouteReason
 from nexus_tui.text.numbers import (
@@ -24,16 +26,58 @@ from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, joined
 from nexus_tui.widgets.cells.backends import tokens_of
 
 _GAUGE = 24
+_REASONS_LINE = 4
+_GAP = "   "  # between items
+_LABEL = "reasons"
 _SERIES = BUCKETS + 18  # cells of a series with its label and figure
+
+
+_REASONS = tuple(RouteReason)
 
 
 class Kpis(LineWidget):
     """Five lines with the rate and the reasons, or one when there is little room."""
 
+    class Chosen(Message):
+        """A route reason was clicked."""
+
     def __init__(self, frames: Frames, view: ViewModel) -> None:
         super().__init__(id="kpis")
+        self.has_cursor = False  # the keys move among the reasons
+        self.has_reasons = True  # there is room for their line
         self._frames = frames
         self._view = view
+        self._cursor = 0
+
+    @property
+    def reason(self) -> RouteReason:
+        """The route reason under the cursor."""
+        return _REASONS[self._cursor]
+
+    def move(self, reasons: int) -> None:
+        """Move the cursor to another route reason."""
+        self._cursor = max(0, min(self._cursor + reasons, len(_REASONS) - 1))
+
+    def page(self, pages: int) -> None:
+        self.edge(pages)
+
+    def edge(self, direction: int) -> None:
+        """Move to the first (-1) or the last (1) route reason."""
+        self.move(direction * len(_REASONS))
+
+    def on_click(self, event: events.Click) -> None:
+        """Say which route reason was clicked."""
+        if event.y != _REASONS_LINE or self.size.height <= _REASONS_LINE:
+            return
+        left = 1 + cell_len(_LABEL)
+        for index, (name, number) in enumerate(self._reason_cells()):
+            left += len(_GAP)
+            right = left + cell_len(name[0]) + cell_len(number[0])
+            if left <= event.x < right <= self.size.width:
+                self._cursor = index
+                self.post_message(self.Chosen())
+                return
+            left = right
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
         if height < 5:
@@ -129,13 +173,18 @@ class Kpis(LineWidget):
         ]
 
     def _reasons(self, width: int) -> Line:
+        return joined([((_LABEL, "dim"),), *self._reason_cells()], width, _GAP)
+
+    def _reason_cells(self) -> list[tuple[Cell, Cell]]:
         reasons = self._frames.current.recent.reasons
-        items: list[Line] = [(("reasons", "dim"),)]
-        items += [
-            ((f"{reason} ", "dim"), (count(reasons[reason]), "text" if reasons[reason] else "dim"))
-            for reason in RouteReason
+        chosen = self.reason if self.has_cursor else None
+        return [
+            (
+                (f"{reason} ", "tab" if reason == chosen else "dim"),
+                (count(reasons[reason]), "text" if reasons[reason] else "dim"),
+            )
+            for reason in _REASONS
         ]
-        return joined(items, width)
 
 
 def _item(label: str, value: str, style: str = "text") -> Line:

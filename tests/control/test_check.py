@@ -166,6 +166,7 @@ def test_a_model_that_the_backend_does_not_list_is_a_warning_with_the_near_name(
     ("routing", "about"),
     [
         ({"aliases": {"x": "gone"}}, "routing.aliases.x"),
+        ({"aliases": {"x-*": "gone"}}, 'routing.aliases."x-*"'),
         ({"fallbacks": {"m": ("gone",)}}, "routing.fallbacks.m"),
         ({"policies": (PolicyConfig(model_pattern="gone-*"),)}, "routing.policies[0]"),
     ],
@@ -181,6 +182,8 @@ def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], abou
     "routing",
     [
         {"aliases": {"x": "y", "y": "m"}},
+        {"aliases": {"x-*": "y-1", "y-*": "m"}},
+        {"aliases": {"x-*": "m"}, "policies": (PolicyConfig(model_pattern="x-small-*"),)},
         {"aliases": {"x": "gone"}, "fallbacks": {"gone": ("m",)}},
         {"fallbacks": {"gone": ("m",)}},
         {"policies": (PolicyConfig(model_pattern="?"),)},

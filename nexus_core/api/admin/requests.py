@@ -5,24 +5,31 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+from collections.abc import Collection
 from decimal import Decimal
 from typing import Annotated, Any, cast
 
 import msgspec
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict
+from pydantic.json_schema import SkipJsonSchema
 
 from nexus_core.api.admin.actor import actor_of
 from nexus_core.api.admin.control import answer
-from nexus_core.control.commands import ReplayRequest
-from nexus_core.errors import RequestNotFoundError
+from nexus_core.api.headers import read_hints
+from nexus_core.control.commands import EDITABLE, ReplayRequest, SendRequest
+from nexus_core.errors import InvalidRequestError, RequestNotFoundError
 from nexus_core.gateway import Gateway
+from nexus_core.near_names import near_names, shortlist
 from nexus_core.observe.event_json import as_json
 from nexus_core.observe.facts import DETAIL, LISTED, Facts
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import CAPACITY
 
 _SLICE = 50  # rows: about a millisecond of the loop
+_SHORTEST_PART = 4  # characters of an id
+_LEFT_OUT = "…~"  # what a list writes for the rest of an id
+_TOLD = 3  # ids in a message
 
 
 class Replay(BaseModel):
@@ -31,6 +38,34 @@ class Replay(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
     backend: str
+    body: dict[str, Any] | SkipJsonSchema[None] = None  # sent in place of the original's
+    headers: dict[str, str] | SkipJsonSchema[None] = None  # with it: X-Nexus-* hints
+
+    def edited(self, backends: Collection[str]) -> SendRequest | None:
+        """What is sent in place of the original.
+
+        Raises:
+            InvalidRequestError: a header is none that can be set here, or its value is wrong.
+        """
+        if self.body is None:
+            if self.headers is not None:
+                raise InvalidRequestError("headers need a body beside them", param="headers")
+            return None
+        headers = self.headers or {}
+        for name in headers:
+            if name.lower() not in EDITABLE:
+                raise InvalidRequestError(
+                    f"{name}: only {', '.join(EDITABLE.values())} can be set", param="headers"
+                )
+        pairs = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        hints = read_hints(pairs, backends)
+        return SendRequest(
+            body=json.dumps(self.body).encode(),
+            zone=hints.zone,
+            min_tier=hints.min_tier,
+            flexible=hints.flexible,
+            priority=hints.priority,
+        )
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -41,25 +76,35 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def requests(
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 100, before: str | None = None
     ) -> Response:
-        """Recent requests, newest first; with `before`, older ones than that id."""
+        """Recent requests, newest first; with `before`, older ones than that id.
+
+        `run` is another word after a restart: ids of before it are not known any more.
+        """
         rows: list[str] = []
         for number, one in enumerate(gateway.recent.newest(limit, before), 1):
             rows.append(json.dumps(_values(one, LISTED)))
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-        return Response(f'{{"requests":[{",".join(rows)}]}}', media_type="application/json")
+        listed = f'{{"run":"{gateway.event_log.run}","requests":[{",".join(rows)}]}}'
+        return Response(listed, media_type="application/json")
 
     @router.get("/{request_id}")
     async def request(request_id: str) -> dict[str, Any]:
-        """Details of one request: headers, candidates, attempts, timing."""
-        found = _find(gateway, request_id)
-        has_body = request_id in gateway.captures
+        """Details of one request: headers, candidates, attempts, timing.
+
+        The beginning or end of an id will do where it is that of one request.
+        """
+        found = await _find(gateway, request_id)
+        has_body = found.request_id in gateway.captures
         return {**_values(found, (*LISTED, *DETAIL)), "has_body": has_body}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
         """Captured body of a request and the beginning of its answer, while they are kept."""
         exchange = gateway.captures.get(request_id)
+        if exchange is None:
+            request_id = (await _find(gateway, request_id)).request_id
+            exchange = gateway.captures.get(request_id)
         if exchange is None:
             raise RequestNotFoundError(
                 f"the bodies of request {request_id!r} were not captured", param="request_id"
@@ -79,22 +124,46 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.post("/{request_id}/replay")
     async def replay(request_id: str, wanted: Replay, request: Request) -> dict[str, Any]:
-        """Replay a captured request at the given backend; all routing rules still apply."""
-        command = ReplayRequest(request_id=request_id, backend=wanted.backend)
+        """Replay a captured request at the given backend; all routing rules still apply.
+
+        With `body`, and perhaps X-Nexus-* `headers`, that is sent in its place: bound by whatever
+        the original was bound by, so that a restricted request stays one.
+        """
+        command = ReplayRequest(
+            request_id=request_id,
+            backend=wanted.backend,
+            edited=wanted.edited(gateway.registry.names),
+        )
         return answer(await gateway.operator.execute(command, actor_of(request)))
 
     return router
 
 
-def _find(gateway: Gateway, request_id: str) -> RequestRecord:
+async def _find(gateway: Gateway, request_id: str) -> RequestRecord:
+    """The request of this id, or of which this is the beginning or end of the id.
+
+    Raises:
+        RequestNotFoundError: there is none, or more than one.
+    """
     requests = gateway.recent
-    found = requests.get(request_id)
-    if found is None:
+    if (found := requests.get(request_id)) is not None:
+        return found
+    part = request_id.lstrip(_LEFT_OUT).lower()
+    similar = requests.ids_like(part) if len(part) >= _SHORTEST_PART else []
+    if len(similar) == 1 and (found := requests.get(similar[0])) is not None:
+        return found
+    if similar:
+        more = f" and {len(similar) - _TOLD} more" if len(similar) > _TOLD else ""
         raise RequestNotFoundError(
-            f"request {request_id!r} not found; the last {requests.capacity} requests are kept",
+            f"{request_id!r} is part of several ids: {', '.join(similar[:_TOLD])}{more}",
             param="request_id",
         )
-    return found
+    near = near_names(part, await shortlist(part, requests.ids), limit=_TOLD)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise RequestNotFoundError(
+        f"request {request_id!r} not found{meant}; the last {requests.capacity} requests are kept",
+        param="request_id",
+    )
 
 
 def _values(record: RequestRecord, facts: Facts) -> dict[str, Any]:

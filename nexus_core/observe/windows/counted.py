@@ -48,7 +48,7 @@ def count_until_now(stats: Stats, before: Counted | None = None) -> Counted:
     del counters[_STATE]
     if before is not None and (before.counters, before.began) == (counters, began):
         return before
-    known = {} if before is None else before.backends
+    known = dict[str, BackendCounted]() if before is None else before.backends
     return Counted(
         counters=counters,
         began=began,

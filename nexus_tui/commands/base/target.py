@@ -97,4 +97,5 @@ def run_with_config(
             say(line, prefix="")
     except NoAnswerError as error:
         say(f"{name}: {error}")
+        return error.code
     return BAD

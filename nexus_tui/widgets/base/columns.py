@@ -61,8 +61,14 @@ def layout(
         kept.remove(kept[-1] if drops_last else max(kept, key=_rank))
     spare = max(0, room - _needed(kept))
     widths = {column.id: column.width for column in kept}
-    growing = sorted([column for column in kept if column.grows > column.width], key=_rank)
-    while spare and growing:  # a cell for each in turn
+    growing: list[Column] = [column for column in kept if column.grows > column.width]
+    growing.sort(key=_rank)
+    if growing and growing[0].rank == 0:  # the most important one takes all it can use
+        first = growing.pop(0)
+        more = min(spare, first.grows - first.width)
+        widths[first.id] += more
+        spare -= more
+    while spare and growing:  # of the others each has a cell in turn
         for column in growing[:spare]:
             widths[column.id] += 1
         spare -= len(growing[:spare])

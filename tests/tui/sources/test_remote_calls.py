@@ -39,6 +39,13 @@ COMMANDS: list[Command] = [
     SetPriority(backend="a", priority=-1),
     CaptureBodies(enabled=True),
     ReplayRequest(request_id="r1", backend="a"),
+    ReplayRequest(
+        request_id="r1",
+        backend="a",
+        edited=SendRequest(
+            body=b'{"model": "m"}', zone=PrivacyZone.RESTRICTED, min_tier=2, priority="high"
+        ),
+    ),
     SendRequest(body=b'{"model": "m", "messages": [{"role": "user", "content": "hi"}]}'),
     SendRequest(
         body=b'{"model": "m", "input": "hi"}',

@@ -58,7 +58,7 @@ def test_the_top_is_last_where_the_newest_row_is() -> None:
 def test_what_is_chosen_again_is_turned_around_and_anything_else_begins_anew() -> None:
     one = sorting()
 
-    words = []
+    words = list[str]()
     for column in ("size", "size", "size", "name", "size"):
         one.choose(column)
         words.append(one.words)

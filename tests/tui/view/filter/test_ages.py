@@ -59,6 +59,20 @@ def test_rows_enter_and_leave_a_filter_by_time_alone(
     assert (LIST in view.take_dirty()) is (before != after)
 
 
+def test_a_sorted_list_ages_as_well() -> None:
+    watch = Watch()
+    view = aged_view(watch, "last:1m")
+    view.sort_by("model")
+    at_first = models(view)
+
+    watch.time += 15
+    view.age()
+
+    assert sorted(at_first) == ["m10", "m30", "m50"]
+    assert sorted(models(view)) == ["m10", "m30"]
+    assert [view.position(row.seq) for row in view.view] == [0, 1]
+
+
 def test_a_paused_list_does_not_age() -> None:
     watch = Watch()
     view = aged_view(watch, "last:1m")
