@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from typing import Literal
 
 import pytest
 
 from nexus_tui.process.charset import fault_of_variable, in_reach, wants_ascii, write_ascii
+from tests.tui.process.test_cli import BACKEND, OFFLINE, run
 
 
 @pytest.mark.parametrize(
@@ -101,3 +103,42 @@ def test_standard_streams_can_be_held_to_ascii(monkeypatch: pytest.MonkeyPatch) 
     print("✗ down", file=stream)
 
     assert written.getvalue() == b"x down\n"
+
+
+# The real command ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [{"LANG": "C"}, {"NEXUS_ASCII": "1"}, {"LC_ALL": "de_DE.ISO-8859-1"}],
+    ids=["locale", "variable", "charset"],
+)
+def test_plain_commands_write_ascii_where_there_is_no_more(
+    tmp_path: Path, environ: dict[str, str]
+) -> None:
+    (tmp_path / "nexus.toml").write_text(OFFLINE + BACKEND.replace('["m"]', '["m", "é"]'))
+
+    result = run(tmp_path, "explain", "--model", "é", **environ)
+
+    assert result.stdout.isascii()
+    assert "\\xe9" in result.stdout
+
+
+def test_the_file_and_the_option_ask_for_ascii_too(tmp_path: Path) -> None:
+    text = OFFLINE + BACKEND.replace('["m"]', '["m", "é"]')
+    (tmp_path / "nexus.toml").write_text(text)
+    plain = run(tmp_path, "explain", "--model", "é", LANG="C.UTF-8")
+    by_option = run(tmp_path, "explain", "--model", "é", "--ascii", LANG="C.UTF-8")
+    before = run(tmp_path, "--ascii", "explain", "--model", "é", LANG="C.UTF-8")
+    (tmp_path / "nexus.toml").write_text(text + "[tui]\nascii = true\n")
+    by_file = run(tmp_path, "explain", "--model", "é", LANG="C.UTF-8")
+
+    assert "é" in plain.stdout
+    assert [one.stdout.isascii() for one in (by_option, before, by_file)] == [True] * 3
+
+
+def test_a_variable_for_ascii_that_says_neither_is_refused(tmp_path: Path) -> None:
+    result = run(tmp_path, "--no-ui", "--port", "0", NEXUS_ASCII="perhaps")
+
+    assert result.returncode == 2
+    assert "NEXUS_ASCII: is not one of true, false, auto" in result.stderr

@@ -383,39 +383,3 @@ def test_attach_takes_a_url_without_secrets(tmp_path: Path, url: str) -> None:
     assert done.returncode == 2
     assert "must be HOST:PORT or a URL such as http://127.0.0.1:8000" in done.stderr
     assert "u:p@x" not in done.stderr
-
-
-@pytest.mark.parametrize(
-    "environ",
-    [{"LANG": "C"}, {"NEXUS_ASCII": "1"}, {"LC_ALL": "de_DE.ISO-8859-1"}],
-    ids=["locale", "variable", "charset"],
-)
-def test_plain_commands_write_ascii_where_there_is_no_more(
-    tmp_path: Path, environ: dict[str, str]
-) -> None:
-    (tmp_path / "nexus.toml").write_text(OFFLINE + BACKEND.replace('["m"]', '["m", "é"]'))
-
-    result = run(tmp_path, "explain", "--model", "é", **environ)
-
-    assert result.stdout.isascii()
-    assert "\\xe9" in result.stdout
-
-
-def test_the_file_and_the_option_ask_for_ascii_too(tmp_path: Path) -> None:
-    text = OFFLINE + BACKEND.replace('["m"]', '["m", "é"]')
-    (tmp_path / "nexus.toml").write_text(text)
-    plain = run(tmp_path, "explain", "--model", "é", LANG="C.UTF-8")
-    by_option = run(tmp_path, "explain", "--model", "é", "--ascii", LANG="C.UTF-8")
-    before = run(tmp_path, "--ascii", "explain", "--model", "é", LANG="C.UTF-8")
-    (tmp_path / "nexus.toml").write_text(text + "[tui]\nascii = true\n")
-    by_file = run(tmp_path, "explain", "--model", "é", LANG="C.UTF-8")
-
-    assert "é" in plain.stdout
-    assert [one.stdout.isascii() for one in (by_option, before, by_file)] == [True] * 3
-
-
-def test_a_variable_for_ascii_that_says_neither_is_refused(tmp_path: Path) -> None:
-    result = run(tmp_path, "--no-ui", "--port", "0", NEXUS_ASCII="perhaps")
-
-    assert result.returncode == 2
-    assert "NEXUS_ASCII: is not one of true, false, auto" in result.stderr
