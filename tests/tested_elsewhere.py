@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 ELSEWHERE = {
-    "nexus_core/api/admin/costs.py": "tui/sources/test_remote.py",
     "nexus_core/api/admin/state.py": "tui/sources/test_remote.py",
     "nexus_core/api/app.py": "api/test_late_routes.py",
     "nexus_core/api/asgi/encoding.py": "api/asgi/test_body.py",
@@ -114,7 +113,6 @@ ELSEWHERE = {
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
     "nexus_tui/commands/logs.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/status.py": "tui/commands/test_twins.py",
-    "nexus_tui/commands/base/text_view.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/base/watch.py": "tui/commands/test_twins.py",
     "nexus_tui/draw/clipboard.py": "tui/text/test_export.py",
     "nexus_tui/keymap/bindings.py": "tui/keymap/test_keys.py",

@@ -127,7 +127,7 @@ def understood(status: int = 200) -> Generator[None]:
     """
     try:
         yield
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         text = f"incompatible Nexus version: unknown answer with status {status}"
         raise NoAnswerError(text) from error
 

@@ -11,7 +11,6 @@ from typing import Any
 import pytest
 
 from nexus_tui.commands.backends import cooldowns
-from nexus_tui.commands.base.text_view import table
 from tests.contract.nexus_process import clean_environment
 from tests.forked import SECONDS
 from tests.tui.commands.serving import COSTS, LOGS, REQUESTS, STATE, fake_nexus
@@ -374,24 +373,18 @@ def test_what_has_a_cooldown_is_told_with_its_model() -> None:
     assert cooldowns({}) == []
 
 
-def test_columns_are_as_wide_as_the_terminal_shows_them() -> None:
-    assert table(("a", "b"), [("模型", "x"), ("m", "y")]) == [
-        " a     b",
-        " 模型  x",
-        " m     y",
-    ]
-
-
 def test_no_twin_loads_what_draws(tmp_path: Path) -> None:
     program = (
         "import sys\nfrom nexus_tui import cli\n"
         "code = cli.main(sys.argv[1:])\n"
         "print(code, 'textual' in sys.modules, file=sys.stderr)"
     )
-    with fake_nexus() as (url, _):
-        for twin in TWINS:
+    costs = {"costs": None, "by": "model", "month": "2026-11", "lines": []}
+    more = {"/nexus/requests/r1": {**REQUESTS["requests"][1], "model": "m"}}
+    with fake_nexus(costs=costs, more=more) as (url, _):
+        for twin in ("request r1", "costs", *TWINS):
             done = subprocess.run(  # noqa: S603
-                [sys.executable, "-c", program, twin, "--url", url],
+                [sys.executable, "-c", program, *twin.split(), "--url", url],
                 cwd=tmp_path,
                 env=clean_environment(tmp_path),
                 capture_output=True,
