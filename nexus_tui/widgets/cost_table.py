@@ -164,21 +164,28 @@ class CostTable(SortableList):
             _today(costs, width),
             self._trouble(costs, width),
             _tabs(_SPANS, self.choice.span),
-            (*_tabs(_BYS, self.choice.by), *self._sum()),
+            self._groupings(width),
             self.titles(width),
         ]
 
-    def _sum(self) -> Line:
-        """Of the rows that are listed."""
-        if not self._rows:
-            return ()
-        spent = sum((_known(row.actual) + _known(row.estimated) for row in self._rows), Decimal(0))
-        unpriced = sum(row.unpriced for row in self._rows)
+    def _groupings(self, width: int) -> Line:
+        """What can be grouped by, and the sum of the rows that are listed, as far as it fits."""
+        tabs = _tabs(_BYS, self.choice.by)
+        room = width - sum(len(text) for text, _ in tabs)
+        requests, spent = self._sum()
+        whole = f"  {requests}, {spent}"
+        shown = next((text for text in (whole, f"  {spent}") if len(text) < room), "")
+        return (*tabs, (shown if self._rows else "", "dim"))
+
+    def _sum(self) -> tuple[str, str]:
+        """How many requests, and what they cost."""
+        rows = self._rows
+        spent = sum((_known(row.actual) + _known(row.estimated) for row in rows), Decimal(0))
         sign = sum_sign(
-            is_estimated=any(row.estimated for row in self._rows), is_unpriced=bool(unpriced)
+            is_estimated=any(row.estimated for row in rows),
+            is_unpriced=any(row.unpriced for row in rows),
         )
-        requests = sum(row.requests for row in self._rows)
-        return ((f"  {count(requests)} requests, {sign}{dollars(spent)}", "dim"),)
+        return f"{count(sum(row.requests for row in rows))} requests", f"{sign}{dollars(spent)}"
 
     def on_click(self, event: events.Click) -> None:
         """Choose a period or a grouping by its title. Textual calls the handlers of lists too."""

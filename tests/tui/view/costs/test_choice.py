@@ -117,6 +117,24 @@ async def test_the_sum_of_what_is_listed_is_told() -> None:
     assert "6 requests, $2.0000" in by_day[7]
 
 
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [(120, "6 requests, ≥ $1.0000"), (70, "≥ $1.0000"), (55, "")],
+)
+async def test_a_sum_that_does_not_fit_is_not_cut(width: int, told: str) -> None:
+    stage = staged()
+    app = NexusApp(stage.source, now=fixed_now)
+    async with app.run_test(size=(width, 24)) as pilot:
+        await pilot.press("5", "p")
+        choice = app.tabs.costs.table.choice
+        await until(lambda: choice.rows(COSTS) is not None)
+        await pilot.pause()
+        lines = screen_text(app).splitlines()
+
+    (groupings,) = (line for line in lines if "by model" in line)
+    assert groupings.partition("by hour ")[2].strip() == told
+
+
 async def test_days_are_sorted_by_choice_too() -> None:
     stage = staged()
     stage.gateway.lines[By.DAY, str(MONTH)] = [line("2026-01-01", 1), line("2026-01-02", 5)]
