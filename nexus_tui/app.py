@@ -23,11 +23,16 @@ from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
 from nexus_tui.actions.drill import DrillActions
+from nexus_tui.actions.export import ExportActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.program import ProgramActions, Server
+from nexus_tui.actions.reading import ReadingActions
+from nexus_tui.actions.replay import ReplayActions
 from nexus_tui.actions.requests import RequestActions
 from nexus_tui.actions.zones import ZoneActions
+from nexus_tui.draw.driver import NexusDriver
+from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
 from nexus_tui.draw.theme import THEMES, themes
 from nexus_tui.keymap.bindings import as_bindings
@@ -131,6 +136,9 @@ class NexusApp(App[None], inherit_bindings=False):
         tabs = self.tabs
         clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
+        export = ExportActions(self, requests.selected, tabs.requests, clip)
+        replay = ReplayActions(self, requests.selected, self.keymap, self.alarms)
+        reading = ReadingActions(self, tabs.requests)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
         lists = ListActions(self, tabs, requests.show)
@@ -167,6 +175,9 @@ class NexusApp(App[None], inherit_bindings=False):
             **program.handlers(),
             **lists.handlers(),
             **requests.handlers(),
+            **replay.handlers(),
+            **export.handlers(),
+            **reading.handlers(),
             **backends.handlers(),
             **zones.handlers(),
             **clip.handlers(),
@@ -321,6 +332,19 @@ class NexusApp(App[None], inherit_bindings=False):
         result = await self.push_screen_wait(dialog)
         self.paint_soon()
         return result
+
+    async def on_terminal(self, use: Callable[[Terminal], Awaitable[T]]) -> T:
+        """Let another program have the terminal meanwhile; the proxy serves on."""
+        driver = self._driver
+        if not isinstance(driver, NexusDriver):
+            raise NoProgramError("there is no terminal for another program")
+        self.painter.is_held = True
+        try:
+            return await use(driver)
+        finally:
+            self.painter.is_held = False
+            self.refresh_everything()
+            self.paint_soon()
 
     def _next_theme(self) -> None:
         self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
