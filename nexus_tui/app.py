@@ -26,6 +26,7 @@ from nexus_tui.actions.drill import DrillActions
 from nexus_tui.actions.export import ExportActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
+from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
 from nexus_tui.actions.reading import ReadingActions
 from nexus_tui.actions.replay import ReplayActions
@@ -34,7 +35,7 @@ from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.draw.driver import NexusDriver
 from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
-from nexus_tui.draw.theme import THEMES, themes
+from nexus_tui.draw.theme import THEMES, depth_of, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
 from nexus_tui.process.loop import settle_gc
@@ -85,11 +86,12 @@ class NexusApp(App[None], inherit_bindings=False):
         stop: asyncio.Event | None = None,
         logs: LogRing | None = None,
         server: Server | None = None,
+        draws_ascii: bool | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         tui = source.config.tui
-        self._look_as(tui)
+        self._look_as(tui, draws_ascii)
         self.source = source
         self.view = view = ViewModel(source.requests, now=now or source.now)
         view.known_names = known_names(source, view)
@@ -122,14 +124,15 @@ class NexusApp(App[None], inherit_bindings=False):
         self._filtering = FilterActions(self, self._entry, self._drill.back)
         self._handlers = self._make_handlers()
 
-    def _look_as(self, tui: TuiConfig) -> None:
+    def _look_as(self, tui: TuiConfig, draws_ascii: bool | None) -> None:
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        for theme in themes():
+        self.depth = depth_of(self.console)
+        for theme in themes(self.depth):
             self.register_theme(theme)
         self.theme = tui.theme
-        self.draws_ascii = tui.ascii
+        self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
 
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
@@ -143,6 +146,10 @@ class NexusApp(App[None], inherit_bindings=False):
         zones = ZoneActions(self, tabs.zones)
         lists = ListActions(self, tabs, requests.show)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
+
+        commands = PaletteActions(
+            self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
+        )
 
         async def toggle() -> None:
             await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
@@ -165,7 +172,7 @@ class NexusApp(App[None], inherit_bindings=False):
                 await opens[self.tab]()
 
         async def palette() -> None:
-            if (chosen := await program.choose_action()) is not None:
+            if (chosen := await commands.ask()) is not None:
                 if not self.check_action("do", (chosen,)):
                     places = self.keymap[chosen].places
                     self.show_tab(next(place for place in places if place in self._tabs_by_id))
@@ -347,9 +354,15 @@ class NexusApp(App[None], inherit_bindings=False):
             self.paint_soon()
 
     def _next_theme(self) -> None:
-        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self._look_like(THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)])
+
+    def _look_like(self, theme: str) -> None:
+        self.theme = theme
         self.refresh_everything()
-        self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+        if self.depth == "standard":
+            self.notice(f"theme {self.theme}; this terminal has its own 16 colours for all themes")
+        else:
+            self.notice(f"theme {self.theme}; theme in [tui] keeps it")
 
     def _next_window(self) -> None:
         self.view.window = window = self.view.window.next

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Any
 
+from nexus_core.aliases import is_glob, resolve_aliases
 from nexus_core.gateway import Gateway
-from nexus_core.routing.requirements import resolve_aliases
 
 _SLICE = 500  # entries: about a millisecond of the loop
 
@@ -49,7 +49,9 @@ def _entries(gateway: Gateway) -> Iterator[dict[str, Any]]:
                 listed.add(name)
                 yield _entry(gateway, name, backend.name)
     for alias in aliases:
-        if alias not in listed and (entry := find_model(gateway, alias)) is not None:
+        if alias in listed or is_glob(alias):  # a glob names no model
+            continue
+        if (entry := find_model(gateway, alias)) is not None:
             yield entry
 
 

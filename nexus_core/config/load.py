@@ -13,6 +13,7 @@ import msgspec
 import tomli
 from pydantic import ValidationError
 
+from nexus_core.aliases import faults_of_aliases
 from nexus_core.config import user_dirs
 from nexus_core.config.by_type import faults_by_type, implied_by_type
 from nexus_core.config.loopback import is_loopback
@@ -20,7 +21,6 @@ from nexus_core.config.outbound_proxy import OutboundProxy, proxy_of_environment
 from nexus_core.config.problems import Problems, syntax_problem
 from nexus_core.config.schema import (
     COMPUTED,
-    MAX_ALIAS_STEPS,
     AuthConfig,
     BackendConfig,
     ClientKey,
@@ -190,19 +190,8 @@ def _check_backends(backends: list[dict[str, Any]], problems: Problems) -> None:
 
 
 def _check_aliases(aliases: dict[str, str], problems: Problems) -> None:
-    in_a_reported_cycle: set[str] = set()
-    for start in aliases:
-        chain = [start]
-        while chain[-1] in aliases and aliases[chain[-1]] not in chain:
-            chain.append(aliases[chain[-1]])
-        names = " -> ".join(shown(name) for name in chain[: MAX_ALIAS_STEPS + 2])
-        path = ("routing", "aliases", start)
-        if aliases.get(chain[-1]) == start:
-            if start not in in_a_reported_cycle:
-                problems.add(path, f"is a cycle: {names} -> {shown(start)}")
-            in_a_reported_cycle.update(chain)
-        elif chain[-1] not in aliases and len(chain) > MAX_ALIAS_STEPS + 1:
-            problems.add(path, f"is a chain longer than {MAX_ALIAS_STEPS}: {names}")
+    for name, text in faults_of_aliases(aliases, shown):
+        problems.add(("routing", "aliases", name), text)
 
 
 # The environment --------------------------------------------------------------------------------

@@ -91,7 +91,6 @@ def _model_table(models: object) -> object:
     return names
 
 
-MAX_ALIAS_STEPS = 3
 HOST_PATTERN = r"^\S+$"
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -133,7 +132,8 @@ class ServerConfig(Section):
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
-    first_byte_timeout_seconds: Seconds = 60  # streams only
+    # Of streams. None: as the backend's type has it; a backend's own counts before it.
+    first_byte_timeout_seconds: Seconds | None = None
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
     # None: what the limits allow
     max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
@@ -183,7 +183,7 @@ class RoutingConfig(Section):
     max_retries: Annotated[int, Field(ge=0)] = 2
     unsupported_params: Literal["drop", "reject"] = "drop"
     weights: WeightsConfig = WeightsConfig()
-    aliases: dict[Name, Name] = {}
+    aliases: dict[Name, Name] = {}  # see nexus_core/aliases.py
     fallbacks: dict[Name, tuple[Name, ...]] = {}
     policies: tuple[PolicyConfig, ...] = ()
 
@@ -226,6 +226,7 @@ class BackendConfig(Section):
     tier: Tier | None = None
     priority: Priority = 50
     max_concurrent: Annotated[int, Field(ge=1)] | None = None  # None: unlimited
+    first_byte_timeout_seconds: Seconds | None = None  # None: the server's, or its type's
     enabled: bool = True
     models: ModelTable | None = None  # served name -> upstream name; None: discovered
     api_key_env: VariableName | None = None

@@ -38,7 +38,7 @@ from nexus_core.errors import (
     RequestNotFoundError,
 )
 from nexus_core.fleet.lifecycle import Fleet
-from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.fleet.snapshot import BackendSnapshot, usable_ones
 from nexus_core.observe.events import CaptureToggled, ZoneToggled
 from nexus_core.observe.record import KeptHeaders, as_bytes
 from nexus_core.proxy.capture import Captures
@@ -175,8 +175,7 @@ class Operator:
         return "; ".join([*_ended(ended), *self._loss(names, usable)]) or None
 
     def _usable(self) -> list[BackendSnapshot]:
-        at = self._registry.clock()
-        return [backend for backend in self._registry.snapshots() if backend.is_usable(at)]
+        return usable_ones(self._registry.snapshots(), self._registry.clock())
 
     def _loss(self, off: list[str], usable: list[BackendSnapshot]) -> list[str]:
         """Which models nobody serves without these backends, for people."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from msgspec.structs import replace
 
+from nexus_core.aliases import matching_alias
 from nexus_core.config.loopback import endpoint
 from nexus_core.config.schema import (
     COMPUTED,
@@ -172,6 +173,7 @@ def renewed(
         tier=fresh.tier,
         priority=fresh.priority,
         max_concurrent=fresh.max_concurrent,
+        first_byte_timeout_seconds=fresh.first_byte_timeout_seconds,
         enabled=fresh.enabled,
         toggled_at=fresh.toggled_at,
     )
@@ -263,7 +265,9 @@ class _Router:
     def kind(self, model: str) -> Hashable:
         """The same for models that all go one way; None where the name itself may matter."""
         routing = self._routing
-        if model in routing.aliases or model in routing.fallbacks or self._policies.match(model):
+        if model in routing.fallbacks or self._policies.match(model):
+            return None
+        if matching_alias(model, routing.aliases):
             return None
         serving: list[tuple[str, ModelDetails | None]] = []
         for backend in self._context.fleet:

@@ -26,6 +26,7 @@ port = 8000
 # Model aliases: clients request the left name and get the right one.
 [routing.aliases]
 #"gpt-4" = "llama3:70b"
+#"claude-*" = "llama3:70b"  # every name that begins so
 
 # Policies: models served by restricted backends only.
 #[[routing.policies]]

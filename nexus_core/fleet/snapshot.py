@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base
-from nexus_core.config.schema import BackendConfig
+from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 
@@ -25,6 +25,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: int | None
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
+    first_byte_timeout_seconds: float | None = None  # its own; see first_byte_seconds
     # By the backend's own names.
     details: Mapping[str, ModelDetails] = msgspec.field(default_factory=dict[str, ModelDetails])
     models_known: bool = True  # False until a backend without configured models listed its own
@@ -80,8 +81,9 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
 
     def is_usable(self, at: float) -> bool:
         """Whether requests are routed to the backend, if not for each of its models."""
-        is_well = self.health is not HealthStatus.UNHEALTHY and not self.has_cooldown(at)
-        return self.is_on and is_well
+        if self.health is HealthStatus.UNHEALTHY or not self.is_on:
+            return False
+        return self.cooldown is None or at >= self.cooldown.until
 
     def state(self, at: float) -> BackendState:
         """What it is like in one word; the switch comes before the health."""
@@ -99,9 +101,20 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
         return BackendState.FULL if self.is_full else BackendState.HEALTHY
 
 
+def usable_ones(backends: Iterable[BackendSnapshot], at: float) -> list[BackendSnapshot]:
+    """Those that requests are routed to, in the same order; `at` is the cooldowns' clock."""
+    return [backend for backend in backends if backend.is_usable(at)]
+
+
 def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
     """Whether two configurations mean the same server, so that its learnt state stays valid."""
     return one.type is other.type and is_same_base(one.url, other.url, one.type)
+
+
+def first_byte_seconds(backend: BackendSnapshot, server: ServerConfig) -> float:
+    """How long a stream's first content may take: the backend's, the server's or its type's."""
+    own = backend.first_byte_timeout_seconds
+    return own or server.first_byte_timeout_seconds or backend.type.spec.first_byte_timeout_seconds
 
 
 def first_snapshot(config: BackendConfig) -> BackendSnapshot:
@@ -113,6 +126,7 @@ def first_snapshot(config: BackendConfig) -> BackendSnapshot:
         tier=config.tier,
         priority=config.priority,
         max_concurrent=config.max_concurrent,
+        first_byte_timeout_seconds=config.first_byte_timeout_seconds,
         url=config.url,
         models=MappingProxyType(dict(config.models or {})),
         models_known=config.models is not None,

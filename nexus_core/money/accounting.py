@@ -21,14 +21,16 @@ from nexus_core.money.averages import CompletionAverages
 from nexus_core.money.budget import Budget, Verdict
 from nexus_core.money.ledger import HINT, NO_HOME, Ledger, ledger_path
 from nexus_core.money.ledger_queries import (
+    By,
     NoLedgerError,
     completion_averages,
+    costs,
     last_actions,
     read_ledger,
     spent_by_client,
 )
 from nexus_core.money.ledger_schema import action_row
-from nexus_core.money.months import Month
+from nexus_core.money.months import Month, Period
 from nexus_core.money.priced_model import PricedModel
 from nexus_core.money.prices import Prices
 from nexus_core.observe.events import OperatorActed
@@ -36,6 +38,7 @@ from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import Capability, Cost
 
 if TYPE_CHECKING:
+    from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.report import CostReport
 
 log = logging.getLogger(__name__)
@@ -292,6 +295,22 @@ class CostTracker:
                     raise LedgerUnreadableError(str(error)) from error
             return self._report
 
+    async def cost_lines(self, by: By, period: Period) -> CostLines | None:
+        """What a period has cost, in groups; None where no ledger is kept.
+
+        Raises:
+            LedgerUnreadableError: there is one, and it can't be read.
+        """
+        path = self._path
+        if path is None:
+            return None
+        await self.opened.wait()  # the file may not be there before
+        async with self._reporting:
+            try:
+                return await in_background(lambda: _read_lines(path, by, period))
+            except NoLedgerError as error:
+                raise LedgerUnreadableError(str(error)) from error
+
     def _live_budget(self) -> _Spending:
         budget = self.budget
         budget.turn(self._now())
@@ -305,6 +324,13 @@ class CostTracker:
         live = LiveBudget(spent=spent, reserved=reserved, limit=limit)
         with read_ledger(path) as connection:
             return read_cost_report(connection, live, at, self.ledger.problem)
+
+
+def _read_lines(path: Path, by: By, period: Period) -> CostLines:
+    from nexus_core.money.cost_lines import CostLines
+
+    with read_ledger(path) as connection:
+        return CostLines(by, period, tuple(costs(connection, by, period)))
 
 
 def _read_month(path: Path, month: Month) -> _Month:

@@ -17,7 +17,7 @@ from nexus_core.money.ledger_schema import (
     migrate,
     schema_version,
 )
-from nexus_core.money.months import Month
+from nexus_core.money.months import Month, Period
 from nexus_core.observe.events import OperatorActed
 from nexus_core.types import Actor, Via
 
@@ -32,6 +32,7 @@ class By(StrEnum):
     BACKEND = "backend"
     KEY = "key"
     DAY = "day"
+    HOUR = "hour"
 
 
 # The expression to group by, where a row has none of it: NULL.
@@ -40,6 +41,7 @@ _GROUP = {
     By.BACKEND: "backend",
     By.KEY: "client",
     By.DAY: "date(at, 'unixepoch')",
+    By.HOUR: "strftime('%Y-%m-%d %H:00', at, 'unixepoch')",
 }
 
 
@@ -81,9 +83,9 @@ def read_ledger(path: Path) -> Generator[sqlite3.Connection]:
         raise NoLedgerError(f"{path}: the ledger can't be read: {error}") from error
 
 
-def costs(connection: sqlite3.Connection, by: By, month: Month) -> list[CostLine]:
-    """Costs of a month in groups, the highest first; days in order."""
-    order = "1" if by is By.DAY else "cost + estimated DESC, requests DESC, 1"
+def costs(connection: sqlite3.Connection, by: By, period: Period) -> list[CostLine]:
+    """Costs of a period in groups, the highest first; days and hours in order."""
+    order = "1" if by in (By.DAY, By.HOUR) else "cost + estimated DESC, requests DESC, 1"
     rows = connection.execute(
         f"""
         SELECT {_GROUP[by]} AS name, count(*) AS requests, sum(failed),
@@ -93,7 +95,7 @@ def costs(connection: sqlite3.Connection, by: By, month: Month) -> list[CostLine
             sum(is_unpriced), coalesce(sum(saved_nano_usd), 0)
         FROM requests WHERE at >= ? AND at < ? GROUP BY name ORDER BY {order}
         """,  # noqa: S608 - our own words
-        (month.start, month.end),
+        (period.start, period.end),
     )
     return [_line(row) for row in rows]
 

@@ -1,10 +1,12 @@
-"""Calendar months in UTC: the period of budget limits and reports."""
+"""Calendar months and days in UTC: the periods of budget limits and reports."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime
-from typing import NamedTuple
+from datetime import UTC, date, datetime, timedelta
+from typing import NamedTuple, TypeAlias
+
+_DAY_SECONDS = 86_400
 
 
 class Month(NamedTuple):
@@ -32,6 +34,11 @@ class Month(NamedTuple):
         return cls(int(year), int(number))
 
     @property
+    def before(self) -> Month:
+        """The month before it."""
+        return Month(self.year - (self.number == 1), (self.number - 2) % 12 + 1)
+
+    @property
     def start(self) -> float:
         """Its first moment, in seconds since the epoch."""
         return datetime(self.year, self.number, 1, tzinfo=UTC).timestamp()
@@ -43,3 +50,49 @@ class Month(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.year:04}-{self.number:02}"
+
+
+class Day(NamedTuple):
+    """A calendar day; ordered by time."""
+
+    date: date
+
+    @classmethod
+    def of(cls, at: float) -> Day:
+        """The day of a moment, in seconds since the epoch."""
+        return cls(datetime.fromtimestamp(at, UTC).date())
+
+    @classmethod
+    def parse(cls, text: str) -> Day:
+        """Read "2026-11-30".
+
+        Raises:
+            ValueError: it is not of that form.
+        """
+        try:
+            if re.fullmatch(r"(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}", text):
+                return cls(date.fromisoformat(text))
+        except ValueError:
+            pass  # such as 2026-02-30
+        raise ValueError("not a day such as 2026-11-30")
+
+    @property
+    def before(self) -> Day:
+        """The day before it."""
+        return Day(self.date - timedelta(days=1))
+
+    @property
+    def start(self) -> float:
+        """Its first moment, in seconds since the epoch."""
+        return datetime(self.date.year, self.date.month, self.date.day, tzinfo=UTC).timestamp()
+
+    @property
+    def end(self) -> float:
+        """The first moment of the next one."""
+        return self.start + _DAY_SECONDS
+
+    def __str__(self) -> str:
+        return self.date.isoformat()
+
+
+Period: TypeAlias = Month | Day

@@ -89,6 +89,7 @@ _FACTS = {
         *map(_count, _COUNTS),
         Fact("request_id", "TEXT NOT NULL", title="id"),
         Fact("at", unit=Unit.TIME, title="time"),  # when it came
+        Fact("time"),  # the same in ISO 8601
         Fact("ended_at", "REAL NOT NULL", Unit.TIME),
         _asked("asked_model", "TEXT NOT NULL", title="model"),
         _asked("client", "TEXT", title="key"),
@@ -164,27 +165,27 @@ LEDGER = _facts(
 )
 # GET /nexus/requests, and the further keys of GET /nexus/requests/ID.
 LISTED = _facts(
-    "id=request_id at api endpoint path client model=asked_model served_model is_streaming",
+    "id=request_id at time api endpoint path client model=asked_model served_model is_streaming",
     "backend zone reason tried status first_byte_ms total_ms",
     "prompt_tokens completion_tokens counted is_estimated cost_usd is_unpriced",
     "error_code error client_left is_running=is_live",
 )
 DETAIL = _facts(
-    "body_bytes replay_of resolved request_headers",
+    "body_bytes replay_of resolved backend_type request_headers",
     "response_headers considered attempts estimated_usd price_from=price_source saved_usd",
     "saved_model is_partial overhead_ms usage",
 )
-# Exported files, after the time.
+# Exported files.
 EXPORT = _facts(
-    "id=request_id model=asked_model served_model backend zone reason status error",
+    "time id=request_id model=asked_model served_model backend zone reason status error",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
-    "cost_usd is_unpriced error_code client_left client api tried is_streaming",
+    "cost_usd is_unpriced error_code client_left client api tried is_streaming at endpoint path",
 )
 # The two lists: `nexus requests`, by the keys of LISTED, and the screen, by the names that
 # `[tui] columns` and the menu of orders have for its columns.
 TEXT_LIST = _facts(
-    "at id=request_id model=asked_model backend zone reason status first_byte_ms total_ms",
-    "tokens cost_usd error",
+    "at id=request_id client api model=asked_model backend zone reason tried status first_byte_ms",
+    "total_ms tokens cost_usd error",
 )
 SCREEN_LIST = _facts(
     "time=at id=request_id key=client api model=asked_model backend zone reason tries=tried",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
 from typing import Protocol, TypeAlias
@@ -105,6 +106,11 @@ class RequestRecord(msgspec.Struct, eq=False):
     @property
     def is_live(self) -> bool:
         return self.ended_at is None and self.refused is None
+
+    @property
+    def time(self) -> str:
+        """When it came, as ISO 8601 in UTC with milliseconds."""
+        return datetime.fromtimestamp(self.at, UTC).isoformat(timespec="milliseconds")
 
     @property
     def path(self) -> str | None:

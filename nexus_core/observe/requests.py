@@ -70,6 +70,17 @@ class RecentRequests:
         """One of them; None where nothing is known of it any more."""
         return self._requests.get(request_id)
 
+    def ids_like(self, part: str) -> list[str]:
+        """The ids that begin or end with it, newest first: lists show the end of one only."""
+        return [
+            one for one in reversed(self._requests) if one.startswith(part) or one.endswith(part)
+        ]
+
+    @property
+    def ids(self) -> list[str]:
+        """Of all of them, newest first."""
+        return [*reversed(self._requests)]
+
     def newest(self, limit: int, before: str | None = None) -> list[RequestRecord]:
         """So many at most, the newest first; with `before`, those that came before that one."""
         return list(islice(self._from(before), limit))

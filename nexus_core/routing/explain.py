@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from nexus_core.aliases import followed_aliases
 from nexus_core.catalog import BackendType
 from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.errors import ActionableErrorContext, ServiceUnavailableError
@@ -59,6 +60,15 @@ class ModelStages:
     policies: tuple[str, ...]  # the patterns that matched
     zone: PrivacyZone
     stages: tuple[StageCount, ...]
+    aliases: tuple[str, ...] = ()  # of each step in `resolved`, as configured: a name or a glob
+
+    @property
+    def path(self) -> list[str]:
+        """`resolved` for people, with the glob of each step that a glob led to."""
+        aliases = self.aliases or self.resolved  # an older Nexus tells none
+        steps = zip(self.resolved, aliases, self.resolved[1:], strict=False)
+        told = [name if alias == asked else f"{name} ({alias})" for asked, alias, name in steps]
+        return [*self.resolved[:1], *told]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +108,7 @@ class Chosen:
     zone: PrivacyZone
     model: str  # the backend's own name
     reason: RouteReason
+    first_byte_timeout_seconds: float | None = None  # of a stream; None: not told
     estimated_usd: float | None = None  # of a cloud's answer; None: its price is unknown, or local
 
 
@@ -192,7 +203,9 @@ def _model_stages(decision: RouteDecision) -> Iterator[ModelStages]:
     asked = {one.model: one for one in reversed(decision.need.candidate_models)}
     for one in reversed(asked.values()):
         stages = tuple(_stages(one.model, decision))
-        yield ModelStages(one.model, _resolved(one), one.policies, one.zone, stages)
+        resolved = _resolved(one)
+        followed = followed_aliases(resolved, decision.context.strategy.routing.aliases)
+        yield ModelStages(one.model, resolved, one.policies, one.zone, stages, followed)
 
 
 def _stages(model: str, decision: RouteDecision) -> Iterator[StageCount]:

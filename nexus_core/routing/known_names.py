@@ -7,19 +7,22 @@ from itertools import chain
 
 import msgspec
 
+from nexus_core.aliases import is_glob
 from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements, RoutingHints, read_requirements
 from nexus_core.routing.stages import suits
 
 
 class KnownNames(msgspec.Struct, frozen=True):
-    """All served models and aliases, each once; computed on iteration."""
+    """All served models and exact aliases, each once; computed on iteration."""
 
     context: RoutingContext
 
     def __iter__(self) -> Iterator[str]:
         served = (backend.models for backend in self.context.fleet if backend.is_on)
-        return iter(dict.fromkeys(chain(*served, self.context.strategy.routing.aliases)))
+        aliases = self.context.strategy.routing.aliases
+        exact = (name for name in aliases if not is_glob(name))
+        return iter(dict.fromkeys(chain(*served, exact)))
 
     def usable_by(self, need: Requirements) -> Callable[[str], bool]:
         """Whether the same request could ever be served if it asked for a name.

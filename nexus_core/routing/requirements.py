@@ -9,7 +9,8 @@ from typing import Literal
 import msgspec
 from msgspec.structs import replace
 
-from nexus_core.config.schema import MAX_ALIAS_STEPS, PolicyConfig, RoutingConfig
+from nexus_core.aliases import resolve_aliases
+from nexus_core.config.schema import PolicyConfig, RoutingConfig
 from nexus_core.dialects.request import NO_DEMAND, Demand
 from nexus_core.types import PrivacyZone
 
@@ -172,11 +173,3 @@ def _spellings(model: str) -> tuple[str, ...]:
     if model.endswith(_IMPLIED_TAG):
         return model, model.removesuffix(_IMPLIED_TAG)
     return (model,) if ":" in model else (model, model + _IMPLIED_TAG)
-
-
-def resolve_aliases(model: str, aliases: dict[str, str]) -> tuple[str, ...]:
-    """The requested name and its aliases in order; the last one is the served model."""
-    names = [model]
-    while (target := aliases.get(names[-1])) is not None and len(names) <= MAX_ALIAS_STEPS:
-        names.append(target)
-    return tuple(names)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from nexus_core.aliases import resolve_aliases
 from nexus_core.config.schema import RoutingConfig
 from nexus_core.fleet.registry import BackendSnapshot
-from nexus_core.routing.requirements import resolve_aliases
 from nexus_core.types import PrivacyZone
 
 

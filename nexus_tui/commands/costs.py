@@ -1,4 +1,4 @@
-"""`nexus costs`: the cost of a month's requests, from the ledger."""
+"""`nexus costs`: the cost of a month's or day's requests, from the ledger or a running Nexus."""
 
 from __future__ import annotations
 
@@ -7,34 +7,28 @@ import csv
 import io
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
-from nexus_tui.commands.base.client import json_text
+from nexus_tui.commands.base.client import find_running, get_json, json_text, understood
+from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
+from nexus_tui.commands.base.listener import who_answers
 from nexus_tui.commands.base.subcommands import Subcommands
-from nexus_tui.commands.base.target import add_target, run_with_config
+from nexus_tui.commands.base.target import add_target, local_url, run_with_config
 from nexus_tui.commands.base.watch import add_watch, show_blocks
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
 if TYPE_CHECKING:
     from nexus_core.config.schema import Config
+    from nexus_core.money.cost_lines import CostLines
     from nexus_core.money.ledger_queries import CostLine
-    from nexus_core.money.months import Month
+    from nexus_core.money.months import Day, Month, Period
 
-SHOWN, NO_LEDGER = 0, 1  # the exit codes
+SHOWN = 0  # the exit code
 
-_BY = ("model", "backend", "key", "day")
-_NOBODY = {"model": "(none)", "backend": "(no backend)", "key": "(no key)", "day": "(none)"}
-_NUMBERS = (
-    "requests",
-    "failed",
-    "prompt_tokens",
-    "completion_tokens",
-    "cost_usd",
-    "estimated_usd",
-    "unpriced",
-    "saved_usd",
-)
+_BY = ("model", "backend", "key", "day", "hour")
+_NOBODY = {"model": "(none)", "backend": "(no backend)", "key": "(no key)"}
 
 
 # The command --------------------------------------------------------------------------------------
@@ -44,120 +38,199 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     parser = commands.add_parser(
         "costs",
-        help="cost of a month's requests",
-        description="What a month's requests cost, from the ledger. Works while Nexus runs and "
-        "while it does not. Months and days are UTC's.",
+        help="cost of a month's or day's requests",
+        description="What a month's or a day's requests cost, from the ledger; with --url from "
+        "a running Nexus, which is asked by itself where there is no ledger here. Months, days "
+        "and hours are UTC's.",
         epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
         "counted itself where none was reported; UNPRICED, how many requests have no known price; "
         "SAVED, an estimate of what local answers would have cost in the cloud. "
-        "The exit code is 0 when there is a ledger, 1 when there is none.",
+        "Exit code: 0 on success, 1 without a ledger, 2 if --url has no running Nexus.",
         allow_abbrev=False,
     )
     add = parser.add_argument
     add("--by", choices=_BY, default="model", help="group by (default: model)")
-    add("--month", type=_month, metavar="YYYY-MM", help="month (default: the current one)")
+    period = parser.add_mutually_exclusive_group()
+    period.add_argument(
+        "--month",
+        type=_month,
+        metavar="YYYY-MM",
+        help="month, or `last` (default: the current one)",
+    )
+    period.add_argument(
+        "--day", type=_day, metavar="YYYY-MM-DD", help="a day instead, or `today`, `yesterday`"
+    )
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--json", action="store_true", help="as JSON")
     form.add_argument("--csv", action="store_true", help="as CSV")
     add_watch(parser)
-    add_target(parser, port, url=False)
+    add_target(parser, port)
     parser.set_defaults(run=run)
+
+
+def _month(text: str) -> Month:
+    from nexus_core.money.months import Month
+
+    if text == "last":
+        return Month.of(time.time()).before
+    try:
+        return Month.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, and not last") from None
+
+
+def _day(text: str) -> Day:
+    from nexus_core.money.months import Day
+
+    today = Day.of(time.time())
+    if text in ("today", "yesterday"):
+        return today if text == "today" else today.before
+    try:
+        return Day.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}, and not today or yesterday") from None
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Show the costs; gives the exit code."""
 
     def act(config: Config) -> int:
-        return _show_costs(config, options)
+        read = _reader(config, options)
+        is_plain = not (options.json or options.csv)
+        show_blocks(options, lambda: _lines(read(), options), is_plain=is_plain)
+        return SHOWN
 
     return run_with_config(options, environ, act)
 
 
-def _show_costs(config: Config, options: argparse.Namespace) -> int:
-    from nexus_core.money.ledger_queries import NoLedgerError
+def _lines(costs: CostLines, options: argparse.Namespace) -> list[str]:
+    from nexus_core.money.cost_lines import lines_as_json
 
-    is_plain = not (options.json or options.csv)
-    try:
-        show_blocks(
-            options, lambda: _lines(config, options), is_plain=is_plain, missing=NoLedgerError
-        )
-    except NoLedgerError as error:
-        say(f"costs: {error}")
-        return NO_LEDGER
-    return SHOWN
-
-
-def _lines(config: Config, options: argparse.Namespace) -> list[str]:
-    """The month as it is now.
-
-    Raises:
-        NoLedgerError: nothing is known of it.
-    """
-    from nexus_core.money.ledger import HINT, NO_HOME, ledger_path
-    from nexus_core.money.ledger_queries import By, NoLedgerError, costs, read_ledger
-    from nexus_core.money.months import Month
-
-    month = options.month or Month.of(time.time())
-    path = ledger_path(config)
-    if path is None:
-        if config.storage.path != ":memory:":
-            raise NoLedgerError(f"{NO_HOME}; {HINT}")
-        raise NoLedgerError('[storage] path is ":memory:", so no ledger is kept')
-    with read_ledger(path) as ledger:
-        lines = costs(ledger, By(options.by), month)
     if options.json:
         indent = 2 if options.watch is None else None
-        return [json_text(_as_json(lines, options.by, month), indent=indent)]
-    return (_as_csv if options.csv else _as_table)(lines, options.by, month)
+        return [json_text(lines_as_json(costs), indent=indent)]
+    return (_as_csv if options.csv else _as_table)(costs)
 
 
-def _month(text: str) -> Month:
+# Where they come from -----------------------------------------------------------------------------
+
+
+def _reader(config: Config, options: argparse.Namespace) -> Callable[[], CostLines]:
+    """What reads the costs: of the Nexus of --url, else of the ledger, else of a Nexus here.
+
+    Raises:
+        NoAnswerError: none of these is there.
+    """
+    ask = partial(_ask, config, options)
+    if options.url is not None:
+        return partial(ask, find_running(options.url, config))
+    try:
+        first = [_read(config, options)]
+    except NotFoundError as error:
+        url = _running_here(config)
+        if url is None:
+            raise NotFoundError(f"{error}; --url asks a running Nexus elsewhere") from error
+        say(f"costs: {error}; asking the Nexus at {url}")
+        return partial(ask, url)
+    if not first[0].lines and (url := _running_here(config)) is not None:
+        # It may have another ledger, as a demo has.
+        say(f"costs: the ledger here has none; a Nexus runs at {url}: --url {url} asks it")
+    return lambda: first.pop() if first else _read(config, options)
+
+
+def _running_here(config: Config) -> str | None:
+    """The URL of the Nexus at the configured address; None if there is none."""
+    server = config.server
+    url = local_url(server.host, server.port)
+    is_there = server.port and who_answers(url, server.connect_timeout_seconds).kind == "nexus"
+    return url if is_there else None
+
+
+def _period(options: argparse.Namespace) -> Period:
     from nexus_core.money.months import Month
 
+    chosen: Period | None = options.day or options.month
+    return chosen or Month.of(time.time())
+
+
+def _read(config: Config, options: argparse.Namespace) -> CostLines:
+    """The costs as the ledger has them now.
+
+    Raises:
+        NotFoundError: there is no ledger, or it can't be read.
+    """
+    from nexus_core.money.cost_lines import CostLines
+    from nexus_core.money.ledger import HINT, NO_HOME, ledger_path
+    from nexus_core.money.ledger_queries import By, NoLedgerError, costs, read_ledger
+
+    period, by, path = _period(options), By(options.by), ledger_path(config)
+    if path is None:
+        if config.storage.path != ":memory:":
+            raise NotFoundError(f"{NO_HOME}; {HINT}")
+        raise NotFoundError('[storage] path is ":memory:", so no ledger is kept')
     try:
-        return Month.parse(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
+        with read_ledger(path) as ledger:
+            return CostLines(by, period, tuple(costs(ledger, by, period)))
+    except NoLedgerError as error:
+        raise NotFoundError(str(error)) from error
+
+
+def _ask(config: Config, options: argparse.Namespace, url: str) -> CostLines:
+    """The costs as a running Nexus tells them.
+
+    Raises:
+        NotFoundError: it keeps no ledger, or has not read it yet.
+        NoAnswerError: it does not answer.
+    """
+    from nexus_core.money.cost_lines import read_lines
+    from nexus_core.money.months import Month
+
+    period = _period(options)
+    kind = "month" if isinstance(period, Month) else "day"
+    told = get_json(url, "/nexus/costs", config, {"by": options.by, kind: str(period)})
+    with understood():
+        if "lines" in told:
+            return read_lines(told)
+        if told.get("is_reading"):
+            raise NotFoundError(f"the Nexus at {url} is still reading its ledger; try again")
+        if told["costs"] is not None:
+            raise NoAnswerError(f"the Nexus at {url} is too old to tell costs by {options.by}")
+    raise NotFoundError(f"the Nexus at {url} keeps no ledger")
 
 
 # What it shows ------------------------------------------------------------------------------------
 
 
-def _as_json(lines: Sequence[CostLine], by: str, month: Month) -> dict[str, Any]:
-    """Amounts are strings: a JSON number would lose digits on the way."""
-    return {
-        "month": str(month),
-        "by": by,
-        "lines": [{by: line.name, **_numbers(line)} for line in lines],
-        "total": _numbers(_total(lines)),
-    }
+def _as_csv(costs: CostLines) -> list[str]:
+    from nexus_core.money.cost_lines import NUMBERS, numbers
 
-
-def _as_csv(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
-    writer.writerow((by, *_NUMBERS))
-    for line in lines:
-        writer.writerow((_cell(line.name or ""), *_numbers(line).values()))
+    writer.writerow((costs.by.value, *NUMBERS))
+    for line in costs.lines:
+        writer.writerow((_cell(line.name or ""), *numbers(line).values()))
     return table.getvalue().splitlines()
 
 
-def _as_table(lines: Sequence[CostLine], by: str, month: Month) -> list[str]:
+def _as_table(costs: CostLines) -> list[str]:
     from nexus_tui.text.escape import escaped
 
-    if not lines:
-        return [f"no requests in {month}"]
+    if not costs.lines:
+        return [f"no requests in {costs.period}"]
+    by = costs.by.value
     head = (by.upper(), "REQUESTS", "FAILED", "TOKENS IN", "TOKENS OUT", "COST", "ESTIMATED",
             "UNPRICED", "SAVED")  # fmt: skip
-    rows = [(escaped(line.name or _NOBODY[by]), *_shown(line)) for line in lines]
-    rows.append((f"total {month}", *_shown(_total(lines))))
+    nobody = _NOBODY.get(by, "(none)")
+    rows = [(escaped(line.name or nobody), *_shown(line)) for line in costs.lines]
+    rows.append((f"total {costs.period}", *_shown(costs.total)))
     widths = [max(len(row[column]) for row in (head, *rows)) for column in range(len(head))]
-    texts: list[str] = []
-    for name, *numbers in (head, *rows):
-        cells = [name.ljust(widths[0])]
-        cells += [text.rjust(width) for text, width in zip(numbers, widths[1:], strict=True)]
-        texts.append("  ".join(cells).rstrip())
-    return texts
+    return [_aligned(row, widths) for row in (head, *rows)]
+
+
+def _aligned(row: Sequence[str], widths: Sequence[int]) -> str:
+    cells = [row[0].ljust(widths[0])]
+    cells += [text.rjust(width) for text, width in zip(row[1:], widths[1:], strict=True)]
+    return "  ".join(cells).rstrip()
 
 
 def _shown(line: CostLine) -> tuple[str, ...]:
@@ -176,47 +249,9 @@ def _shown(line: CostLine) -> tuple[str, ...]:
 
 
 def _money(nano_usd: int, sign: str = "") -> str:
-    return f"{sign}${_usd(nano_usd, 6)}" if nano_usd else "-"
+    from nexus_core.money.cost_lines import usd
 
-
-def _numbers(line: CostLine) -> dict[str, int | str | None]:
-    """By the names of `_NUMBERS`, in their order."""
-    values = (
-        line.requests,
-        line.failed,
-        line.prompt_tokens,
-        line.completion_tokens,
-        _usd(line.cost_nano_usd),
-        _usd(line.estimated_nano_usd),
-        line.unpriced,
-        _usd(line.saved_nano_usd),
-    )
-    return dict(zip(_NUMBERS, values, strict=True))
-
-
-def _usd(nano_usd: int, places: int = 9) -> str:
-    from nexus_core.types import Cost
-
-    return f"{Cost(nano_usd, '').usd:.{places}f}"
-
-
-def _total(lines: Sequence[CostLine]) -> CostLine:
-    from nexus_core.money.ledger_queries import CostLine
-
-    def total(number: str) -> int:
-        return sum(getattr(line, number) for line in lines)
-
-    return CostLine(
-        name=None,
-        requests=total("requests"),
-        failed=total("failed"),
-        prompt_tokens=total("prompt_tokens"),
-        completion_tokens=total("completion_tokens"),
-        cost_nano_usd=total("cost_nano_usd"),
-        estimated_nano_usd=total("estimated_nano_usd"),
-        unpriced=total("unpriced"),
-        saved_nano_usd=total("saved_nano_usd"),
-    )
+    return f"{sign}${usd(nano_usd, 6)}" if nano_usd else "-"
 
 
 def _cell(name: str) -> str:

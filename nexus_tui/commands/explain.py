@@ -225,7 +225,7 @@ _SILENT = frozenset({"pin", "tried", "budget"})  # not shown where they dropped 
 def as_text(explanation: Explanation) -> list[str]:
     """Lines of plain text, columns aligned. What came from outside stands in them as it came."""
     lines = [
-        _line("asked", " → ".join(explanation.resolved)),
+        _line("asked", " → ".join(explanation.models[0].path)),
         _line("policies", ", ".join(explanation.policies) or _NOTHING),
         _line("demands", _demands(explanation)),
         _line("strategy", explanation.strategy),
@@ -233,7 +233,7 @@ def as_text(explanation: Explanation) -> list[str]:
     ]
     for number, model in enumerate(explanation.models):
         if number:
-            lines += ["", _line("fallback", " → ".join(model.resolved))]
+            lines += ["", _line("fallback", " → ".join(model.path))]
         lines += _stage_table(model, explanation.min_tier if not number else None)
     lines += _candidate_table(explanation)
     lines += ["", *_verdict(explanation)]
@@ -308,6 +308,9 @@ def _verdict(explanation: Explanation) -> list[str]:
     if chosen := explanation.chosen:
         where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
         lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
+        if chosen.first_byte_timeout_seconds is not None:
+            seconds = f"{chosen.first_byte_timeout_seconds:g}"
+            lines.append(_line("limit", f"first byte of a stream within {seconds} s"))
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd
             lines.append(_line("cost", "unpriced" if usd is None else f"about ${usd:.6f}"))

@@ -1,91 +1,52 @@
-"""`nexus requests`: the request list as plain text, newest first."""
+"""`nexus requests`: the request list as plain text, newest first; with --watch a tail of it."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from decimal import Decimal
+import time
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
-from nexus_core.types import PrivacyZone, RouteReason, is_object
 from nexus_tui.commands.base.client import understood
 from nexus_tui.commands.base.errors import NoAnswerError
+from nexus_tui.commands.base.request_line import RequestLine, cells, read_line, titles
+from nexus_tui.commands.base.requests_tail import Tail
 from nexus_tui.commands.base.subcommands import Subcommands
-from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, both, table
+from nexus_tui.commands.base.text_view import (
+    Asked,
+    TextView,
+    add_limit,
+    add_text_view,
+    both,
+    table,
+)
 from nexus_tui.process.streams import say
 
-_DEFAULT_LIMIT = 50
-_MAX_LIMIT = 1000  # as many are kept
+_MAX_LIMIT = 1000  # as many are told at once
+_NOTED = 200  # at the beginning of a tail: it tells when those that run end
 
-
-class Tokens(NamedTuple):
-    """Token counts of a request."""
-
-    prompt_tokens: int
-    completion_tokens: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestLine:
-    """A request, from GET /nexus/requests."""
-
-    values: Mapping[str, Any]  # all of it, by the API's keys
-    id: str
-    at: float  # seconds since the epoch
-    api: str = ""
-    endpoint: str = ""
-    path: str | None = None
-    client: str | None = None
-    model: str = ""
-    served_model: str | None = None
-    backend: str | None = None
-    zone: PrivacyZone | None = None
-    reason: RouteReason | None = None
-    tried: int = 0
-    status: int | None = None
-    first_byte_ms: float | None = None
-    total_ms: float | None = None
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    is_estimated: bool = False  # tokens and cost are Nexus's own count
-    cost_usd: float | None = None
-    is_unpriced: bool = False
-    error: str | None = None
-    error_code: str | None = None
-    client_left: bool = False
-    is_streaming: bool = False
-    is_running: bool | None = None
-
-    @property
-    def request_id(self) -> str:
-        return self.id
-
-    @property
-    def asked_model(self) -> str:
-        return self.model
-
-    @property
-    def has_error(self) -> bool:
-        return not self.client_left and (self.error is not None or (self.status or 0) >= 400)
-
-    @property
-    def usage(self) -> Tokens | None:
-        counts = (self.prompt_tokens, self.completion_tokens)
-        return None if counts == (None, None) else Tokens(*(number or 0 for number in counts))
-
-    @property
-    def is_live(self) -> bool:
-        return bool(self.is_running)
+_Listed = list[tuple[Any, RequestLine]]
 
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("requests", "recent requests, newest first", _read, lines)
+    shown = _Shown()
+    view = TextView(
+        "requests",
+        "recent requests, newest first",
+        shown.read,
+        shown.lines,
+        is_tail=True,
+        rows=lambda content: content["requests"],
+    )
     parser = add_text_view(commands, port, view)
+    parser.description = (
+        "Recent requests, newest first, from the running Nexus. With --watch a tail: the last "
+        "ones, then a line for each new one, and another when it ends."
+    )
     add = parser.add_argument
-    add("--limit", type=_limit, default=_DEFAULT_LIMIT, metavar="N", help="at most N (default 50)")
+    add_limit(parser, _MAX_LIMIT, "at most N (default: 50); with --watch to begin with")
     add(
         "words",
         nargs="*",
@@ -98,12 +59,6 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     add("--filter", type=_filter, default="", metavar="TEXT", help="the same")
 
 
-def _limit(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 6 and 0 < int(text) <= _MAX_LIMIT:
-        return int(text)
-    raise argparse.ArgumentTypeError(f"not a number between 1 and {_MAX_LIMIT}")
-
-
 def _filter(text: str) -> str:
     from nexus_tui.view.filter.requests import parse_filter
 
@@ -112,49 +67,93 @@ def _filter(text: str) -> str:
     return text
 
 
-def _read(asked: Asked) -> Any:
-    """The answer with those requests only that match.
+class _Shown:
+    """The list, or with --watch what comes to it."""
 
-    Raises:
-        NoAnswerError: nothing matches, as the filter names something that there is not.
-    """
-    text = both(asked.options.words, asked.options.filter)
-    limit = asked.options.limit
-    content = asked.get("/nexus/requests", limit=_MAX_LIMIT if text else limit)
-    with understood():
-        listed = [(entry, read_line(entry)) for entry in content["requests"]]
-    if text:
-        listed = _matching(text, listed, asked)
-    return {"requests": [entry for entry, _ in listed[:limit]]}
+    def __init__(self) -> None:
+        self._tail: Tail | None = None
+
+    def read(self, asked: Asked) -> Any:
+        """The answer with those requests only that match; of a tail None where nothing is new.
+
+        Raises:
+            NoAnswerError: nothing matches, as the filter names something that there is not.
+        """
+        if self._tail is not None:
+            return self._tail.read(asked)
+        text = both(asked.options.words, asked.options.filter)
+        limit = asked.options.limit
+        is_watching = asked.options.watch is not None
+        least = _MAX_LIMIT if text else _NOTED if is_watching else 1
+        content = asked.get("/nexus/requests", limit=max(limit, least))
+        with understood():
+            listed = [(entry, read_line(entry)) for entry in content["requests"]]
+        wanted = _Wanted(text, listed, asked)
+        found = [entry for entry, _ in wanted.of(listed)][:limit]
+        if not is_watching:
+            return {"requests": found}
+        self._tail = Tail(content, wanted.matches)
+        return {"requests": found[::-1]}
+
+    def lines(self, content: Any, asked: Asked) -> Iterable[str]:
+        """One line each."""
+        from nexus_tui.text.numbers import clock, date
+
+        found = [read_line(entry) for entry in content["requests"]]
+        if self._tail is not None:
+            return self._tail.lines(found)
+        if not found:
+            return [" no request"]
+        is_dated = any(date(line.at) != date(time.time()) for line in found)
+        return table(
+            titles(),
+            [
+                cells(line, f"{date(line.at)} {clock(line.at)}" if is_dated else clock(line.at))
+                for line in found
+            ],
+        )
 
 
-_Listed = list[tuple[Any, RequestLine]]
+class _Wanted:
+    """What the filter lets through, of the names that this Nexus has."""
 
+    def __init__(self, text: str, listed: _Listed, asked: Asked) -> None:
+        from nexus_tui.view.filter.requests import parse_filter
 
-def _matching(text: str, listed: _Listed, asked: Asked) -> _Listed:
-    from nexus_tui.view.filter.requests import parse_filter
+        self._asked = asked
+        lines = [line for _, line in listed]
+        backends = cache(lambda: _backends(asked))
 
-    lines = [line for _, line in listed]
-    backends = cache(lambda: _backends(asked))
+        def known_backends() -> Iterable[str]:
+            return [*(line.backend or "" for line in lines), *(name for name, _ in backends())]
 
-    def known_backends() -> Iterable[str]:
-        return [*(line.backend or "" for line in lines), *(name for name, _ in backends())]
+        def known_models() -> Iterable[str]:
+            asked_for = [name or "" for line in lines for name in (line.model, line.served_model)]
+            return [*asked_for, *(model for _, models in backends() for model in models)]
 
-    def known_models() -> Iterable[str]:
-        asked_for = [name or "" for line in lines for name in (line.model, line.served_model)]
-        return [*asked_for, *(model for _, models in backends() for model in models)]
-
-    names = {"backend": known_backends, "model": known_models}
-    wanted = parse_filter(text, names)
-    found = [one for one in listed if wanted.matches(one[1])]
-    if wanted.problem or (wanted.hint and not found):
-        raise NoAnswerError(str(wanted.problem or wanted.hint))
-    if not found:  # of keys only those are known that asked for something
+        names = {"backend": known_backends, "model": known_models}
+        # Of keys only those are known that asked for something.
         keys = {"key": lambda: [line.client or "" for line in lines]}
-        hint = parse_filter(text, {**names, **keys}).hint
-        if hint is not None:
-            say(f"{asked.options.command}: {hint}")
-    return found
+        self._filter = parse_filter(text, names) if text else None
+        self._of_keys = cache(lambda: parse_filter(text, {**names, **keys}))
+
+    def matches(self, line: RequestLine) -> bool:
+        return self._filter is None or self._filter.matches(line)
+
+    def of(self, listed: _Listed) -> _Listed:
+        """Those that match.
+
+        Raises:
+            NoAnswerError: nothing does, as the filter names something that there is not.
+        """
+        found = [one for one in listed if self.matches(one[1])]
+        if (wanted := self._filter) is None:
+            return found
+        if wanted.problem or (wanted.hint and not found):
+            raise NoAnswerError(str(wanted.problem or wanted.hint))
+        if not found and (hint := self._of_keys().hint) is not None:
+            say(f"{self._asked.options.command}: {hint}")
+        return found
 
 
 def _backends(asked: Asked) -> Sequence[tuple[str, Sequence[str]]]:
@@ -165,68 +164,3 @@ def _backends(asked: Asked) -> Sequence[tuple[str, Sequence[str]]]:
             (str(one["name"]), [str(name) for pair in one["models"].items() for name in pair])
             for one in content["backends"]
         ]
-
-
-def read_line(entry: Any) -> RequestLine:
-    """
-    Raises:
-        ValueError: it is no request.
-    """
-    from pydantic import TypeAdapter
-
-    if not is_object(entry):
-        raise ValueError("a request must be an object")
-    known = {key: value for key, value in entry.items() if value is not None}
-    return TypeAdapter(RequestLine).validate_python({**known, "values": entry})
-
-
-def lines(content: Any, _: Asked) -> list[str]:
-    """One line each."""
-    from nexus_core.observe.facts import TEXT_LIST
-
-    rows = [_row(read_line(entry)) for entry in content["requests"]]
-    return table([fact.title for _, fact in TEXT_LIST], rows) if rows else [" no request"]
-
-
-def _row(line: RequestLine) -> list[str]:
-    from nexus_core.observe.facts import TEXT_LIST
-    from nexus_tui.text.facts import fact_text
-    from nexus_tui.text.numbers import NOTHING
-
-    served = line.served_model
-    own = {
-        "asked_model": f"{line.model}{f' → {served}' if served and served != line.model else ''}",
-        "status": str(line.status or ("running" if line.is_live else NOTHING)),
-        "tokens": _tokens(line),
-        "cost_usd": _cost(line),
-        "error": line.error or "",
-    }
-    return [
-        own[fact.name] if fact.name in own else fact_text(fact, line.values.get(key))
-        for key, fact in TEXT_LIST
-    ]
-
-
-def _tokens(line: RequestLine) -> str:
-    from nexus_tui.text.numbers import NOTHING, count
-
-    counts = (line.prompt_tokens, line.completion_tokens)
-    if counts == (None, None):
-        return NOTHING
-    return _sign(line) + "+".join(count(number or 0) for number in counts)
-
-
-def _cost(line: RequestLine) -> str:
-    """An unknown price never reads as free."""
-    from nexus_tui.text.numbers import NOTHING, dollars
-
-    if line.is_unpriced:
-        return "unpriced"
-    if line.cost_usd is None:
-        return NOTHING
-    return _sign(line) + dollars(Decimal(str(line.cost_usd)))
-
-
-def _sign(line: RequestLine) -> str:
-    """Before what Nexus counted itself."""
-    return "≈" if line.is_estimated else ""

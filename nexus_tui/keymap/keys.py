@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -202,11 +202,17 @@ class Keymap:
             return hints
         return tuple([replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints])
 
-    def by_place(self) -> Iterator[tuple[str, list[Key]]]:
-        """The help: a title and its keys; each key once, under the first of its places."""
-        for place, title in _TITLES.items():
-            if keys := [key for key in self.keys if key.places[0] == place]:
-                yield title, keys
+    def by_place(self, first: Sequence[Place] = ()) -> Iterator[tuple[Place, str, list[Key]]]:
+        """The help: a place, its title and its keys.
+
+        Each key is there once: under the first of its places, or under one of those that are to
+        come first.
+        """
+        order = [*first, *(place for place in _TITLES if place not in first)]
+        for place in order:
+            keys = [key for key in self.keys if _home(key, first) == place]
+            if keys:
+                yield place, _TITLES[place], keys
 
     def active(self, *places: Place) -> list[Key]:
         """What can be done where these places are on the screen."""
@@ -214,6 +220,10 @@ class Keymap:
 
     def __getitem__(self, key_id: str) -> Key:
         return self._by_id[key_id]
+
+
+def _home(key: Key, first: Sequence[Place]) -> Place:
+    return next((place for place in first if place in key.places), key.places[0])
 
 
 # A person's own keys ------------------------------------------------------------------------------

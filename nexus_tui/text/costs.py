@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from nexus_core.money.prices import REPORTED
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, dollars
-from nexus_tui.widgets.base.lines import Cell
+
+if TYPE_CHECKING:  # commands without a screen come by here
+    from nexus_tui.widgets.base.lines import Cell
 
 UNPRICED = "unpriced"
 

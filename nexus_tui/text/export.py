@@ -6,7 +6,6 @@ import csv
 import io
 import json
 from collections.abc import Iterable
-from datetime import UTC, datetime
 from decimal import Decimal
 
 from nexus_core.observe.facts import EXPORT
@@ -27,7 +26,6 @@ def as_json(row: RequestRecord) -> str:
     return json.dumps(
         {
             **record(row),
-            "client": row.client,
             "attempts": [
                 {"backend": one.backend, "status": one.status, "error": one.error,
                  "elapsed_ms": one.elapsed_ms}
@@ -51,9 +49,8 @@ def as_json(row: RequestRecord) -> str:
 
 def record(row: RequestRecord) -> dict[str, object]:
     """Facts by the names of GET /nexus/requests. No dollars where unknown or free: never 0."""
-    at = datetime.fromtimestamp(row.at, UTC).isoformat(timespec="milliseconds")
     values = {key: fact.of(row) for key, fact in EXPORT}
-    return {"time": at, **values, "model": row.asked_model}  # of a refused call empty
+    return {**values, "model": row.asked_model}  # of a refused call empty
 
 
 def to_jsonl(rows: Iterable[RequestRecord]) -> str:
@@ -69,7 +66,7 @@ def to_csv(rows: Iterable[RequestRecord]) -> str:
     records = [record(row) for row in rows]
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
-    writer.writerow(["time", *(key for key, _ in EXPORT)])
+    writer.writerow([key for key, _ in EXPORT])
     writer.writerows([_harmless(value) for value in record.values()] for record in records)
     return file.getvalue()
 

@@ -150,6 +150,14 @@ def clock(at: float | None, *, seconds: bool = True) -> str:
         return NOTHING  # no time that there ever was
 
 
+def date(at: float) -> str:
+    """The local date: `2026-11-30`."""
+    try:
+        return time.strftime("%Y-%m-%d", time.localtime(at))
+    except (OverflowError, OSError, ValueError):
+        return NOTHING
+
+
 def uptime(seconds: float) -> str:
     """`40 s`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units."""
     whole = max(0, int(seconds))

@@ -100,7 +100,7 @@ def _stages(model: ModelStages, explanation: Explanation, width: int) -> Iterato
     if model.model != explanation.models[0].model:
         yield Row(((f" fallback  {escaped(model.model)}", "head"),))
     if len(model.resolved) > 1:
-        yield from _wrapped("alias", " → ".join(map(escaped, model.resolved)), width, "text")
+        yield from _wrapped("alias", " → ".join(map(escaped, model.path)), width, "text")
     if model.policies:
         yield from _wrapped("policy", ", ".join(map(escaped, model.policies)), width, "privacy")
     for stage in model.stages:
@@ -147,6 +147,9 @@ def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
         chosen = explanation.chosen
         text = f"{escaped(chosen.backend)} with {escaped(chosen.model) or NOTHING}, {chosen.reason}"
         yield from _wrapped("goes to", f"{text}, zone {chosen.zone}", width, "good")
+        if chosen.first_byte_timeout_seconds is not None:
+            text = f"first byte of a stream within {chosen.first_byte_timeout_seconds:g} s"
+            yield from _wrapped("limit", text, width, "text")
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd
             text = "unpriced" if usd is None else f"about {dollars(Decimal(str(usd)))}"

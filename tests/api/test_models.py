@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from collections.abc import Coroutine
@@ -60,6 +61,16 @@ async def test_a_model_is_found_where_it_is_listed(name: str) -> None:
     entries = {entry["id"]: entry for entry in json.loads(await list_models(nexus))["data"]}
 
     assert find_model(nexus, name) == entries.get(name)
+
+
+def test_a_glob_is_listed_nowhere_and_a_name_it_matches_is_found() -> None:
+    nexus = gateway(("a",), **{"claude-*": "a", "gone-*": "x"})
+
+    assert listed(asyncio.run(list_models(nexus))) == [("a", "b0")]
+    found = find_model(nexus, "claude-haiku-4-5")
+    assert found is not None
+    assert (found["id"], found["owned_by"]) == ("claude-haiku-4-5", "b0")
+    assert find_model(nexus, "gone-1") is None
 
 
 def steps(work: Coroutine[Any, Any, bytes]) -> tuple[int, bytes]:

@@ -166,6 +166,7 @@ def test_a_model_that_the_backend_does_not_list_is_a_warning_with_the_near_name(
     ("routing", "about"),
     [
         ({"aliases": {"x": "gone"}}, "routing.aliases.x"),
+        ({"aliases": {"x-*": "gone"}}, 'routing.aliases."x-*"'),
         ({"fallbacks": {"m": ("gone",)}}, "routing.fallbacks.m"),
         ({"policies": (PolicyConfig(model_pattern="gone-*"),)}, "routing.policies[0]"),
     ],
@@ -181,6 +182,8 @@ def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], abou
     "routing",
     [
         {"aliases": {"x": "y", "y": "m"}},
+        {"aliases": {"x-*": "y-1", "y-*": "m"}},
+        {"aliases": {"x-*": "m"}, "policies": (PolicyConfig(model_pattern="x-small-*"),)},
         {"aliases": {"x": "gone"}, "fallbacks": {"gone": ("m",)}},
         {"fallbacks": {"gone": ("m",)}},
         {"policies": (PolicyConfig(model_pattern="?"),)},
@@ -189,6 +192,18 @@ def test_a_name_that_nobody_serves_is_a_warning(routing: dict[str, object], abou
 )
 def test_a_name_that_is_served_in_the_end_is_none(routing: dict[str, object]) -> None:
     assert bad(configured(backend(), **routing), a=UP) == []
+
+
+def test_a_limit_for_the_first_byte_is_told_and_one_over_the_whole_is_a_warning() -> None:
+    told = findings(configured(backend(first_byte_timeout_seconds=90)), a=UP)
+    (finding,) = bad(configured(backend(first_byte_timeout_seconds=400)), a=UP)
+
+    assert "waits 90 s for the first byte of a stream" in [one.text for one in told]
+    assert finding.level is Level.WARNING
+    assert finding.text == (
+        "first_byte_timeout_seconds (400) is over server.request_timeout_seconds (300), "
+        "which ends a request"
+    )
 
 
 @pytest.mark.parametrize(

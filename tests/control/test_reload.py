@@ -97,6 +97,17 @@ def test_another_proxy_of_the_environment_is_told_as_one() -> None:
     assert "new" not in repr(planned.changed)
 
 
+def test_a_glob_changes_the_routes_of_the_models_it_matches() -> None:
+    fleet = backend("a", models={"m": "m", "other": "other"}), backend("b", models={"n": "n"})
+
+    planned = plan(config(*fleet), config(*fleet, aliases={"m*": "n"}))
+
+    assert [(one.model, one.before, one.after) for one in planned.routes] == [
+        ("m", "a", "b"),
+        ("m*", "no backend", "b"),
+    ]
+
+
 def test_an_alias_that_points_elsewhere_is_a_route_that_changes() -> None:
     fleet = backend("a"), backend("b", models={"n": "n"})
 

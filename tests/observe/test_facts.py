@@ -115,6 +115,12 @@ def test_nothing_is_asked_of_a_call_that_was_refused() -> None:
         assert told[name] is None
 
 
+def test_an_export_has_no_key_that_the_api_does_not_have_for_the_same_fact() -> None:
+    api = dict((*LISTED, *DETAIL))
+
+    assert {key: api.get(key) for key, _ in EXPORT} == dict(EXPORT)
+
+
 def test_a_request_is_listed_by_when_it_came_and_in_the_ledger_by_when_it_ended() -> None:
     at = {key: fact.of(OVER) for key, fact in LEDGER}["at"]
 

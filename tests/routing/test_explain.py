@@ -20,7 +20,7 @@ from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.explain import Explanation, as_json, explain
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.refusal import refuse
-from nexus_core.routing.requirements import Requirements
+from nexus_core.routing.requirements import NO_HINTS, Requirements, read_requirements
 from nexus_core.routing.router import RouteDecision, route
 from nexus_core.routing.scoring import Strategy
 from nexus_core.routing.stages import Stage
@@ -217,3 +217,18 @@ def test_a_wait_is_told_only_where_a_request_would_wait(
     explanation = explained(Requirements(MODEL), busy, wait_seconds=30.0)
 
     assert explanation.wait_seconds == wait_seconds
+
+
+def test_the_glob_that_led_to_a_model_is_told() -> None:
+    routing = RoutingConfig(aliases={"claude-haiku-*": "small", "small": MODEL})
+    need = read_requirements("claude-haiku-4-5", NO_HINTS, routing)
+
+    explanation = explain(
+        route(need, RoutingContext((snapshot("a"),), Strategy(routing, Random())))
+    )
+
+    assert explanation.chosen is not None
+    (asked,) = explanation.models
+    assert asked.aliases == ("claude-haiku-*", "small")
+    assert asked.path == ["claude-haiku-4-5", "small (claude-haiku-*)", MODEL]
+    assert as_json(explanation)["models"][0]["aliases"] == ("claude-haiku-*", "small")

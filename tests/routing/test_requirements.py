@@ -37,6 +37,19 @@ def test_a_policy_on_any_of_the_names_restricts(pattern: str) -> None:
     assert need.policies == (pattern,)
 
 
+@pytest.mark.parametrize("pattern", ["claude-*", "*-20251001", "small", "qwen*"])
+def test_a_policy_on_any_name_of_a_globs_chain_restricts(pattern: str) -> None:
+    config = RoutingConfig(
+        aliases={"claude-haiku-*": "small", "small": "qwen3:8b"},
+        policies=(policy(pattern, RESTRICTED, 3),),
+    )
+
+    need = read_requirements("claude-haiku-4-5-20251001", NO_HINTS, config)
+
+    assert need.resolved == ("claude-haiku-4-5-20251001", "small", "qwen3:8b")
+    assert (need.zone, need.min_tier, need.policies) == (RESTRICTED, 3, (pattern,))
+
+
 def test_an_open_policy_for_the_alias_does_not_loosen_the_one_for_the_model() -> None:
     config = routing(policy("a"), policy("b", RESTRICTED), a="b")
 

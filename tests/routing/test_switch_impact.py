@@ -48,6 +48,12 @@ def test_what_is_off_already_costs_nothing() -> None:
     assert hits(["a"], usable(make("a", "x", enabled=False)), PLAIN) == []
 
 
+def test_a_glob_is_told_with_the_model_it_leads_to() -> None:
+    fleet, aliased = [make("a", "x")], RoutingConfig(aliases={"claude-*": "x"})
+
+    assert hits(["a"], fleet, aliased) == [Hit("claude-*", None), Hit("x", None)]
+
+
 def test_aliases_and_fallbacks_are_followed() -> None:
     routing = RoutingConfig(
         aliases={"gpt-4": "x", "old": "gone"}, fallbacks={"x": ("other", "y"), "z": ("w",)}

@@ -141,8 +141,8 @@ async def test_what_a_real_request_costs_is_on_every_screen_that_shows_money(
     assert spent.startswith("$")
     assert Decimal(spent[1:]) > 0
     assert f"{spent} today" in dashboard.splitlines()[0]
-    cloud = next(line for line in money if line.startswith(" cloud-m "))
+    cloud = next(line for line in money if line[1:].startswith("cloud-m "))
     assert spent in cloud
     assert "config" in cloud
-    local = next(line for line in money if line.startswith(" m "))
+    local = next(line for line in money if line[1:].startswith("m "))
     assert "$" not in local

@@ -20,12 +20,16 @@ from nexus_core.api.headers import read_hints
 from nexus_core.control.commands import EDITABLE, ReplayRequest, SendRequest
 from nexus_core.errors import InvalidRequestError, RequestNotFoundError
 from nexus_core.gateway import Gateway
+from nexus_core.near_names import near_names, shortlist
 from nexus_core.observe.event_json import as_json
 from nexus_core.observe.facts import DETAIL, LISTED, Facts
 from nexus_core.observe.record import RequestRecord
 from nexus_core.observe.requests import CAPACITY
 
 _SLICE = 50  # rows: about a millisecond of the loop
+_SHORTEST_PART = 4  # characters of an id
+_LEFT_OUT = "…~"  # what a list writes for the rest of an id
+_TOLD = 3  # ids in a message
 
 
 class Replay(BaseModel):
@@ -72,25 +76,35 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def requests(
         limit: Annotated[int, Query(ge=1, le=CAPACITY)] = 100, before: str | None = None
     ) -> Response:
-        """Recent requests, newest first; with `before`, older ones than that id."""
+        """Recent requests, newest first; with `before`, older ones than that id.
+
+        `run` is another word after a restart: ids of before it are not known any more.
+        """
         rows: list[str] = []
         for number, one in enumerate(gateway.recent.newest(limit, before), 1):
             rows.append(json.dumps(_values(one, LISTED)))
             if number % _SLICE == 0:
                 await asyncio.sleep(0)
-        return Response(f'{{"requests":[{",".join(rows)}]}}', media_type="application/json")
+        listed = f'{{"run":"{gateway.event_log.run}","requests":[{",".join(rows)}]}}'
+        return Response(listed, media_type="application/json")
 
     @router.get("/{request_id}")
     async def request(request_id: str) -> dict[str, Any]:
-        """Details of one request: headers, candidates, attempts, timing."""
-        found = _find(gateway, request_id)
-        has_body = request_id in gateway.captures
+        """Details of one request: headers, candidates, attempts, timing.
+
+        The beginning or end of an id will do where it is that of one request.
+        """
+        found = await _find(gateway, request_id)
+        has_body = found.request_id in gateway.captures
         return {**_values(found, (*LISTED, *DETAIL)), "has_body": has_body}
 
     @router.get("/{request_id}/bodies")
     async def bodies(request_id: str, response: Response) -> dict[str, Any]:
         """Captured body of a request and the beginning of its answer, while they are kept."""
         exchange = gateway.captures.get(request_id)
+        if exchange is None:
+            request_id = (await _find(gateway, request_id)).request_id
+            exchange = gateway.captures.get(request_id)
         if exchange is None:
             raise RequestNotFoundError(
                 f"the bodies of request {request_id!r} were not captured", param="request_id"
@@ -125,15 +139,31 @@ def create_router(gateway: Gateway) -> APIRouter:
     return router
 
 
-def _find(gateway: Gateway, request_id: str) -> RequestRecord:
+async def _find(gateway: Gateway, request_id: str) -> RequestRecord:
+    """The request of this id, or of which this is the beginning or end of the id.
+
+    Raises:
+        RequestNotFoundError: there is none, or more than one.
+    """
     requests = gateway.recent
-    found = requests.get(request_id)
-    if found is None:
+    if (found := requests.get(request_id)) is not None:
+        return found
+    part = request_id.lstrip(_LEFT_OUT).lower()
+    similar = requests.ids_like(part) if len(part) >= _SHORTEST_PART else []
+    if len(similar) == 1 and (found := requests.get(similar[0])) is not None:
+        return found
+    if similar:
+        more = f" and {len(similar) - _TOLD} more" if len(similar) > _TOLD else ""
         raise RequestNotFoundError(
-            f"request {request_id!r} not found; the last {requests.capacity} requests are kept",
+            f"{request_id!r} is part of several ids: {', '.join(similar[:_TOLD])}{more}",
             param="request_id",
         )
-    return found
+    near = near_names(part, await shortlist(part, requests.ids), limit=_TOLD)
+    meant = f"; did you mean {' or '.join(near)}?" if near else ""
+    raise RequestNotFoundError(
+        f"request {request_id!r} not found{meant}; the last {requests.capacity} requests are kept",
+        param="request_id",
+    )
 
 
 def _values(record: RequestRecord, facts: Facts) -> dict[str, Any]:

@@ -8,8 +8,8 @@ from collections.abc import Generator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from nexus_core.types import is_list, is_object
-from nexus_tui.commands.base.errors import NoAnswerError
-from nexus_tui.commands.base.listener import require_nexus
+from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
+from nexus_tui.commands.base.listener import connection_problem, require_nexus
 from nexus_tui.commands.base.target import local_url
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from nexus_core.config.schema import Config
 
 _KEY_PROBLEMS = (401, 403)
-
-
-class NotFoundError(NoAnswerError):
-    """The Nexus answered that there is no such thing."""
 
 
 # Asking -------------------------------------------------------------------------------------------
@@ -88,6 +84,8 @@ def answered(url: str, seconds: float) -> Generator[None]:
         yield
     except httpx.TimeoutException as error:
         raise NoAnswerError(f"no answer from {url} within {seconds:g} s") from error
+    except httpx.ConnectError as error:
+        raise NoAnswerError(connection_problem(url, error)) from error
     except httpx.RequestError as error:
         raise NoAnswerError(f"no answer from the Nexus at {url}: the connection broke") from error
 
@@ -129,7 +127,7 @@ def understood(status: int = 200) -> Generator[None]:
     """
     try:
         yield
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         text = f"incompatible Nexus version: unknown answer with status {status}"
         raise NoAnswerError(text) from error
 

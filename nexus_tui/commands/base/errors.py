@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-BAD = 2  # the exit code where nobody can say
+NOTHING, BAD = 1, 2  # the exit codes: there is no such thing; nobody can say
 
 
 class NoAnswerError(Exception):
     """No answer to show; the message says why."""
+
+    code = BAD
+
+
+class NotFoundError(NoAnswerError):
+    """The Nexus answered that there is no such thing."""
+
+    code = NOTHING

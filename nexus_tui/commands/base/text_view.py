@@ -49,7 +49,8 @@ class TextView:
     help: str
     read: Callable[[Asked], Any]  # the JSON to show
     lines: Callable[[Any, Asked], Iterable[str]]  # of that JSON, with every text made safe
-    is_tail: bool = False  # `read` gives what is new, and None where nothing is
+    is_tail: bool = False  # with --watch `read` gives what is new, and None where nothing is
+    rows: Callable[[Any], Iterable[Any]] | None = None  # what --watch --json has a line for
 
 
 def add_text_view(
@@ -66,7 +67,7 @@ def add_text_view(
         allow_abbrev=False,
     )
     add = parser.add_argument
-    add("--json", action="store_true", help="full answer as JSON; with --watch one per line")
+    add("--json", action="store_true", help="as JSON; with --watch one object per line")
     add_watch(parser)
     add_target(parser, port)
 
@@ -100,7 +101,11 @@ def _block(view: TextView, asked: Asked) -> list[str]:
     if content is None:
         return []
     if asked.options.json:
-        return [json_text(content, indent=2 if asked.options.watch is None else None)]
+        if asked.options.watch is None:
+            return [json_text(content)]
+        with understood():
+            rows = [content] if view.rows is None else view.rows(content)
+            return [json_text(row, indent=None) for row in rows]
     with understood():
         return list(view.lines(visible_json(content), asked))
 
@@ -121,13 +126,26 @@ def labelled(label: str, text: str) -> str:
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
     """Lines with aligned columns, as wide as a terminal shows them."""
-    from rich.cells import cell_len
+    return Columns().lines((heads, *rows))
 
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
-    return [
-        " ".join(
-            ["", *(cell + " " * (width - cell_len(cell) + 1) for cell, width in cells)]
-        ).rstrip()
-        for row in (heads, *rows)
-        if (cells := list(zip(row, widths, strict=True)))
-    ]
+
+class Columns:
+    """Columns of lines that come one after another: a longer cell makes its column wider."""
+
+    def __init__(self) -> None:
+        self._widths: list[int] = []
+
+    def lines(self, rows: Sequence[Sequence[str]]) -> list[str]:
+        """The rows as lines, aligned with each other, and with earlier ones as far as these fit."""
+        from rich.cells import cell_len
+
+        found = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+        before = self._widths or [0] * len(found)
+        widths = self._widths = [max(pair) for pair in zip(before, found, strict=True)]
+        return [
+            " ".join(
+                ["", *(cell + " " * (width - cell_len(cell) + 1) for cell, width in cells)]
+            ).rstrip()
+            for row in rows
+            if (cells := list(zip(row, widths, strict=True)))
+        ]

@@ -11,6 +11,7 @@ from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
 from nexus_tui.text.numbers import NOTHING, clock, duration, short_count, short_id
+from nexus_tui.text.outcome import outcome_word
 from nexus_tui.widgets.base.columns import Column, Layout, layout
 from nexus_tui.widgets.base.lines import Cell, Line
 
@@ -134,11 +135,12 @@ def status_cell(row: RequestRecord, width: int = _STATUS_AND_WORD) -> Cell:
 
 
 def _outcome(row: RequestRecord, status: int) -> Cell:
+    word = outcome_word(row)
     if row.client_left:
-        return "left", "dim"
+        return word, "dim"
     if row.has_error:
-        return ("cut", "bad") if status < 400 else ("", "bad" if status >= 500 else "warn")
-    return ("live", "live") if row.is_live else ("", "good")
+        return word, "warn" if 400 <= status < 500 else "bad"
+    return word, "live" if row.is_live else "good"
 
 
 # The other cells ----------------------------------------------------------------------------------

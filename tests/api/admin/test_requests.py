@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
         *("id", "at", "model", "served_model", "backend", "zone", "reason", "status", "error"),
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
         *("is_running", "is_unpriced", "counted", "is_estimated", "error_code", "client_left"),
-        *("api", "endpoint", "path", "client", "tried", "is_streaming"),
+        *("api", "endpoint", "path", "client", "tried", "is_streaming", "time"),
     }
     row = listed[0]
     assert (row["error_code"], row["api"]) == ("no_capable_backend", "chat")
@@ -156,3 +157,43 @@ async def test_what_a_request_cost_is_told_and_an_unknown_price_is_not_0(gateway
         "reported",
     )
     assert (local["saved_usd"], local["saved_model"]) == (0.004, "gpt-4")
+
+
+@pytest.mark.parametrize(
+    ("part", "status", "told"),
+    [
+        ("79f1aaaa11112222", 200, "79f1aaaa11112222"),
+        ("79f1a", 200, "79f1aaaa11112222"),
+        ("79F1A", 200, "79f1aaaa11112222"),
+        ("…1112222", 200, "79f1aaaa11112222"),  # as a list shows it
+        ("~1112222", 200, "79f1aaaa11112222"),  # without Unicode
+        ("3333", 404, "'3333' is part of several ids: 79f1cccc11113333, 79f1bbbb11113333"),
+        ("79f", 404, "request '79f' not found; "),  # too short to be sure
+        ("79f1aaaa11112229", 404, "did you mean 79f1aaaa11112222"),
+        ("zzzz", 404, "the last 1000 requests are kept"),
+    ],
+)
+async def test_a_part_of_an_id_will_do_where_it_is_that_of_one_request(
+    gateway: Gateway, part: str, status: int, told: str
+) -> None:
+    for request_id in ("79f1aaaa11112222", "79f1bbbb11113333", "79f1cccc11113333"):
+        end(gateway, request_id)
+    async with client(gateway) as http:
+        answer = await http.get(f"/nexus/requests/{part}")
+
+    content = answer.json()
+    assert answer.status_code == status
+    if status == 200:
+        assert content["id"] == told
+    else:
+        assert told in content["error"]["message"]
+
+
+async def test_the_time_is_told_as_a_number_and_as_iso_8601(gateway: Gateway) -> None:
+    end(gateway, "r1")
+    async with client(gateway) as http:
+        listed = (await http.get("/nexus/requests")).json()
+
+    row = listed["requests"][0]
+    assert datetime.fromisoformat(row["time"]).timestamp() == pytest.approx(row["at"], abs=0.001)
+    assert listed["run"] == gateway.event_log.run

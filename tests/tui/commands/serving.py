@@ -160,7 +160,8 @@ class FakeNexus(http.server.BaseHTTPRequestHandler):
         if callable(content):
             content = content()
         body = content if isinstance(content, bytes) else json.dumps(content).encode()
-        self.send_response(200 if content is not None else 404)
+        is_error = isinstance(content, dict) and isinstance(content.get("error"), dict)
+        self.send_response(404 if content is None or is_error else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
@@ -171,7 +172,10 @@ class FakeNexus(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def fake_nexus(**answers: Any) -> Iterator[tuple[str, list[tuple[str, str | None]]]]:
-    """Its URL, and what it was asked; what `answers` names is answered instead."""
+    """Its URL, and what it was asked; what `answers` names is answered instead.
+
+    `more` has answers by path; an error's body is told with status 404.
+    """
     asked: list[tuple[str, str | None]] = []
     paths = {
         "/health": {"service": "nexus"},
@@ -179,6 +183,7 @@ def fake_nexus(**answers: Any) -> Iterator[tuple[str, list[tuple[str, str | None
         "/nexus/requests": answers.get("requests", REQUESTS),
         "/nexus/logs": answers.get("logs", LOGS),
         "/nexus/costs": answers.get("costs", {"costs": COSTS}),
+        **answers.get("more", {}),
     }
     handler = type("Handler", (FakeNexus,), {"answers": paths, "asked": asked})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:

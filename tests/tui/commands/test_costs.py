@@ -11,7 +11,9 @@ import pytest
 
 from nexus_core.money.ledger import Ledger
 from nexus_core.money.ledger_schema import LedgerRow
+from nexus_core.money.months import Day
 from tests.money.ledger_rows import row
+from tests.tui.commands.serving import fake_nexus
 from tests.tui.commands.watching import Watching
 from tests.tui.process.test_cli import run
 
@@ -24,6 +26,7 @@ LOCAL = {
     "client": None,
 }
 MONTH = ("--month", "2026-10")
+NO_NEXUS = ("--port", "9")  # nothing listens there
 
 
 def costs(
@@ -37,7 +40,7 @@ def costs(
         for each in rows:
             ledger.append(each)
         ledger.close()
-    done = run(directory, "costs", *arguments)
+    done = run(directory, *NO_NEXUS, "costs", *arguments)
     return done.returncode, done.stdout, done.stderr
 
 
@@ -69,6 +72,7 @@ def test_the_table_shows_each_kind_of_money_apart(tmp_path: Path) -> None:
         ("backend", ["openai", "llama"]),
         ("key", ["laptop", "(no key)"]),
         ("day", ["2026-10-26"]),
+        ("hour", ["2026-10-26 07:00"]),
     ],
 )
 def test_lines_stand_for_what_is_asked(by: str, names: list[str], tmp_path: Path) -> None:
@@ -130,13 +134,16 @@ def test_without_a_ledger_it_says_where_one_would_be(tmp_path: Path) -> None:
 
     assert (code, out) == (1, "")
     place = tmp_path / "n.db"
-    assert err == f"nexus: costs: {place}: there is no ledger yet; a running Nexus writes it\n"
+    assert err.startswith(
+        f"nexus: costs: {place}: there is no ledger yet; a running Nexus writes it; "
+    )
+    assert err.endswith("--url asks a running Nexus elsewhere\n")
 
 
 def test_memory_has_no_ledger(tmp_path: Path) -> None:
     (tmp_path / "nexus.toml").write_text('[storage]\npath = ":memory:"\n', encoding="utf-8")
 
-    done = run(tmp_path, "costs")
+    done = run(tmp_path, *NO_NEXUS, "costs")
 
     assert done.returncode == 1
     assert ":memory:" in done.stderr
@@ -152,7 +159,15 @@ def test_a_wrong_config_is_exit_2(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--month", "2026-13"), ("--by", "colour"), ("--json", "--csv")]
+    "arguments",
+    [
+        ("--month", "2026-13"),
+        ("--day", "2026-02-30"),
+        ("--month", "2026-10", "--day", "2026-10-26"),
+        ("--by", "colour"),
+        ("--json", "--csv"),
+        ("--url", "nowhere"),
+    ],
 )
 def test_a_wrong_option_is_exit_2(arguments: tuple[str, ...], tmp_path: Path) -> None:
     done = run(tmp_path, "costs", *arguments)
@@ -179,3 +194,116 @@ def test_watching_without_a_ledger_ends_at_once(tmp_path: Path) -> None:
 
     assert (code, out) == (1, "")
     assert err.startswith("nexus: costs:")
+
+
+def test_a_day_has_lines_of_its_own(tmp_path: Path) -> None:
+    rows = (row(), row(at=Day.parse("2026-10-27").start, model="later"))
+
+    code, out, _ = costs(tmp_path, "--day", "2026-10-26", "--json", rows=rows)
+    other, text, _ = costs(tmp_path, "--day", "2026-10-27")
+
+    body = json.loads(out)
+    assert (code, other) == (0, 0)
+    assert (body["day"], [line["model"] for line in body["lines"]]) == (
+        "2026-10-26",
+        ["gpt-4o-2024-11-20"],
+    )
+    assert "month" not in body
+    assert [line.split()[0] for line in text.splitlines()] == ["MODEL", "later", "total"]
+
+
+@pytest.mark.parametrize("word", [("--month", "last"), ("--day", "today"), ("--day", "yesterday")])
+def test_a_period_can_be_said_in_a_word(word: tuple[str, str], tmp_path: Path) -> None:
+    code, out, _ = costs(tmp_path, *word, rows=(row(at=1.0),))
+
+    assert code == 0
+    assert out.startswith("no requests in 20")
+
+
+# Of a running Nexus
+
+
+TOLD = {
+    "month": "2026-10",
+    "by": "key",
+    "lines": [
+        {
+            "key": None,
+            "requests": 2,
+            "failed": 0,
+            "prompt_tokens": 2000,
+            "completion_tokens": 200,
+            "cost_usd": "0.003500001",
+            "estimated_usd": "0.000000000",
+            "unpriced": 0,
+            "saved_usd": "0.000000000",
+        }
+    ],
+    "total": {},
+}
+
+
+def test_a_running_nexus_is_asked_with_url(tmp_path: Path) -> None:
+    with fake_nexus(costs=TOLD) as (url, asked):
+        table = run(tmp_path, "costs", *MONTH, "--by", "key", "--url", url.partition("//")[2])
+        whole = run(tmp_path, "costs", "--json", *MONTH, "--by", "key", "--url", url)
+        day = run(tmp_path, "costs", "--csv", "--day", "2026-10-26", "--url", url)
+
+    assert (table.returncode, table.stderr) == (0, "")
+    assert [line.split()[:3] for line in table.stdout.splitlines()[1:]] == [
+        ["(no", "key)", "2"],
+        ["total", "2026-10", "2"],
+    ]
+    body = json.loads(whole.stdout)
+    assert {**body, "total": {}} == TOLD
+    assert body["total"]["cost_usd"] == "0.003500001"
+    assert day.stdout.startswith("key,requests,")
+    assert [path for path, _ in asked if "costs" in path] == [
+        *["/nexus/costs?by=key&month=2026-10"] * 2,
+        "/nexus/costs?by=model&day=2026-10-26",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "code", "told"),
+    [
+        ({"costs": None}, 1, "keeps no ledger"),
+        ({"costs": None, "is_reading": True}, 1, "is still reading its ledger"),
+        ({"costs": {"today": "1"}}, 2, "is too old to tell costs by model"),
+        ({"by": "model", "month": "2026-10", "lines": [{}]}, 2, "incompatible Nexus version"),
+        ({"by": "colour", "month": "2026-10", "lines": []}, 2, "incompatible Nexus version"),
+        ([], 2, "incompatible Nexus version"),
+    ],
+)
+def test_an_answer_without_costs_is_told(
+    tmp_path: Path, answer: object, code: int, told: str
+) -> None:
+    with fake_nexus(costs=answer) as (url, _):
+        done = run(tmp_path, "costs", "--url", url)
+
+    assert (done.returncode, done.stdout) == (code, "")
+    assert told in done.stderr
+
+
+def test_beside_a_running_nexus_it_is_asked_where_there_is_no_ledger_here(tmp_path: Path) -> None:
+    with fake_nexus(costs=TOLD) as (url, _):
+        port = url.rpartition(":")[2]
+        code, out, err = costs(tmp_path, "--port", port, *MONTH)
+        own = costs(tmp_path, "--port", port, *MONTH, rows=(row(),))
+        other = costs(tmp_path, "--port", port, "--month", "2020-01")
+
+    assert code == 0
+    assert "total 2026-10" in out
+    assert "there is no ledger yet" in err
+    assert f"asking the Nexus at {url}" in err
+    assert own[2] == ""
+    assert "gpt-4o" in own[1]
+    assert other[1] == "no requests in 2020-01\n"
+    assert other[2].endswith(f"a Nexus runs at {url}: --url {url} asks it\n")
+
+
+def test_without_a_nexus_at_url_it_is_exit_2(tmp_path: Path) -> None:
+    done = run(tmp_path, "costs", "--url", "127.0.0.1:9")
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "nexus: costs: no Nexus is running at http://127.0.0.1:9\n"

@@ -84,7 +84,7 @@ def test_the_comments_are_right_once_their_sign_is_taken_away(tmp_path: Path) ->
     config = load_config(written(tmp_path, without), KEYS)
 
     assert {b.name for b in config.backends} >= {"ollama", "openai"}
-    assert config.routing.aliases == {"gpt-4": "llama3:70b"}
+    assert config.routing.aliases == {"gpt-4": "llama3:70b", "claude-*": "llama3:70b"}
 
 
 EVERY_KEY = {kind.spec.key_variables[0]: f"sk-secret-{kind}" for kind in CLOUD_TYPES}

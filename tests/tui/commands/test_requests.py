@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_tui.commands.requests import read_line
+from nexus_tui.commands.base.request_line import read_line
 from nexus_tui.view.filter.requests import parse_filter
 from tests.tui.commands.serving import REQUESTS, STATE, fake_nexus
 from tests.tui.process.test_cli import run
