@@ -22,15 +22,16 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
-from nexus_tui.actions.drill import DrillActions
-from nexus_tui.actions.export import ExportActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
-from nexus_tui.actions.reading import ReadingActions
-from nexus_tui.actions.replay import ReplayActions
-from nexus_tui.actions.requests import RequestActions
+from nexus_tui.actions.requests.drill import DrillActions
+from nexus_tui.actions.requests.export import ExportActions
+from nexus_tui.actions.requests.opening import RequestActions
+from nexus_tui.actions.requests.reading import ReadingActions
+from nexus_tui.actions.requests.replay import ReplayActions
+from nexus_tui.actions.rows import RowActions
 from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.draw.driver import NexusDriver
 from nexus_tui.draw.foreground import NoProgramError, Terminal
@@ -145,31 +146,12 @@ class NexusApp(App[None], inherit_bindings=False):
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
         lists = ListActions(self, tabs, requests.show)
+        rows = RowActions(self, tabs, requests, backends, zones, lists, self._drill)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
         commands = PaletteActions(
             self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
         )
-
-        async def toggle() -> None:
-            await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
-
-        async def open_row() -> None:
-            if self.tab is tabs.dashboard and tabs.dashboard.pane == "backends":
-                if (name := tabs.dashboard.panel.selected) is not None:
-                    backends.open_from(name, "dashboard")
-                return
-            in_list = tabs.dashboard.pane == "list"
-            opens: dict[Tab, Callable[[], Awaitable[None]]] = {
-                tabs.dashboard: requests.open if in_list else self._drill.related,
-                tabs.requests: requests.open,
-                tabs.backends: backends.open,
-                tabs.zones: self._drill.related,
-                tabs.costs: self._drill.related,
-                tabs.logs: lists.open_line,
-            }
-            if self.tab in opens:
-                await opens[self.tab]()
 
         async def palette() -> None:
             if (chosen := await commands.ask()) is not None:
@@ -187,11 +169,10 @@ class NexusApp(App[None], inherit_bindings=False):
             **reading.handlers(),
             **backends.handlers(),
             **zones.handlers(),
+            **rows.handlers(),
             **clip.handlers(),
             **self._filtering.handlers(),
             **self._drill.handlers(),
-            "toggle": toggle,
-            "open": open_row,
             "palette": palette,
             "theme": self._next_theme,
             "window": self._next_window,

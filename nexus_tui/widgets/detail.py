@@ -12,11 +12,11 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import Headers, RequestRecord
 from nexus_core.routing.explain import Explanation
 from nexus_tui.sources.base import EventSource
-from nexus_tui.text.bodies import ANSWER_FORMS, REQUEST_FORMS, Form, body_text
 from nexus_tui.text.costs import cost_words
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.find import Span, find, marked
 from nexus_tui.text.numbers import NOTHING, clock, duration, fit, wrap
+from nexus_tui.text.requests.bodies import ANSWER_FORMS, REQUEST_FORMS, Form, body_text
 from nexus_tui.widgets.base.lines import Cell, Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 from nexus_tui.widgets.cells.requests import status_cell

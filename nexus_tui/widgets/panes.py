@@ -12,10 +12,10 @@ from nexus_core.observe.events import Attempt, Considered, ScoreTerm
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthCause, HealthStatus
-from nexus_tui.text.bodies import Form, body_text
 from nexus_tui.text.costs import cost_words, tokens_words
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
+from nexus_tui.text.requests.bodies import Form, body_text
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.lines import Cell, Line
 

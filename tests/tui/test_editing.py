@@ -100,7 +100,7 @@ async def test_the_user_s_editor_is_taken_where_there_is_one(
         return text.replace("hi", "edited")
 
     monkeypatch.setenv("EDITOR", "vi -n")
-    monkeypatch.setattr("nexus_tui.actions.replay.edit", edit)
+    monkeypatch.setattr("nexus_tui.actions.requests.replay.edit", edit)
     stage = make()
     app = NexusApp(stage.source, now=fixed_now)
     app.on_terminal = without_terminal  # type: ignore[method-assign]
@@ -126,7 +126,7 @@ async def test_what_an_editor_left_wrong_is_mended_inside(
         return left
 
     monkeypatch.setenv("VISUAL", "vi")
-    monkeypatch.setattr("nexus_tui.actions.replay.edit", edit)
+    monkeypatch.setattr("nexus_tui.actions.requests.replay.edit", edit)
     app = NexusApp(make().source, now=fixed_now)
     app.on_terminal = without_terminal  # type: ignore[method-assign]
 
@@ -143,7 +143,7 @@ async def test_a_restricted_body_is_never_given_to_an_editor(
         raise AssertionError("it would be in a file")
 
     monkeypatch.setenv("EDITOR", "vi")
-    monkeypatch.setattr("nexus_tui.actions.replay.edit", edit)
+    monkeypatch.setattr("nexus_tui.actions.requests.replay.edit", edit)
     app = NexusApp(make(is_restricted=True).source, now=fixed_now)
 
     async with app.run_test(size=(120, 36)) as pilot:

@@ -160,7 +160,7 @@ async def test_the_pager_gets_the_whole_text_and_a_restricted_one_is_kept_from_f
         given.append((command, options))
         return 0
 
-    monkeypatch.setattr("nexus_tui.actions.reading.run", run)
+    monkeypatch.setattr("nexus_tui.actions.requests.reading.run", run)
     monkeypatch.setenv("PAGER", "less -S")
     stage = make_stage()
     keep_two(stage)

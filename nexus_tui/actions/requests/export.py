@@ -17,8 +17,8 @@ from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.text import export as copying
 from nexus_tui.text.answer import answer_text
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.har import Exchange, to_har
-from nexus_tui.text.snippets import as_curl, as_httpie, as_python
+from nexus_tui.text.requests.har import Exchange, to_har
+from nexus_tui.text.requests.snippets import as_curl, as_httpie, as_python
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 
 _COPIED = (

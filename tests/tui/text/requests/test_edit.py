@@ -7,7 +7,7 @@ import json
 import pytest
 
 from nexus_core.types import PrivacyZone
-from nexus_tui.text.edit import EditFaultError, NoObjectError, as_document, from_document
+from nexus_tui.text.requests.edit import EditFaultError, NoObjectError, as_document, from_document
 
 CHAT = "/v1/chat/completions"
 BODY = {"model": "m", "messages": [{"role": "user", "content": "hé"}], "seed": 7}

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from nexus_core.observe.record import RequestRecord
-from nexus_tui.text.snippets import as_curl, as_httpie, as_python
+from nexus_tui.text.requests.snippets import as_curl, as_httpie, as_python
 from tests.tui.fleet import Story, make_gateway, publish
 
 ADDRESS = "127.0.0.1:8000"

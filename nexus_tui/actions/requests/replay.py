@@ -13,14 +13,14 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import PrivacyZone
 from nexus_tui.actions.context import AppContext, Handlers
-from nexus_tui.actions.sending import Sending, form_to_send
+from nexus_tui.actions.requests.sending import Sending, form_to_send
 from nexus_tui.draw.foreground import NoProgramError, Terminal, edit, editor
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.dialog import Choose, Option
 from nexus_tui.screens.diff import DiffScreen, Side
 from nexus_tui.screens.edit import EditText
-from nexus_tui.text.edit import EditFaultError, NoObjectError, as_document, from_document
 from nexus_tui.text.escape import escaped
+from nexus_tui.text.requests.edit import EditFaultError, NoObjectError, as_document, from_document
 from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.panes import CAPTURE_IS_OFF
 

@@ -9,7 +9,7 @@ from functools import partial
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
-from nexus_tui.actions.sending import Sending, form_to_send
+from nexus_tui.actions.requests.sending import Sending, form_to_send
 from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.explain import ExplainScreen
 from nexus_tui.view.explain_form import ExplainForm

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from nexus_core.observe.captured import CapturedExchange
-from nexus_tui.text.har import to_har
+from nexus_tui.text.requests.har import to_har
 from tests.tui.fleet import Story
 from tests.tui.staged import captured, streamed
-from tests.tui.text.test_snippets import make_row
+from tests.tui.text.requests.test_snippets import make_row
 
 ADDRESS = "127.0.0.1:8000"
 DONE = Story(0, "gpt-4o", "openai")
