@@ -99,6 +99,26 @@ class ContextLengthError(InvalidRequestError):
 
     code = "context_length_exceeded"
 
+    @classmethod
+    def of(
+        cls, needed: int | None, maximum: int | None, more: str, *, param: str = "messages"
+    ) -> ContextLengthError:
+        """The error in the words by which coding agents know that they have to compact.
+
+        Claude Code reads `prompt is too long: N tokens > M maximum`, digits alone.
+
+        Args:
+            needed: tokens of the prompt; None: not known.
+            maximum: tokens of the longest window; None: not known.
+            more: whose window it is, for people.
+        """
+        sizes = ""
+        if needed is not None and maximum is not None:
+            sizes = f": {needed} tokens > {maximum} maximum"
+        elif maximum is not None:
+            sizes = f": more than {maximum} tokens"
+        return cls(f"prompt is too long{sizes}; {more}", param=param)
+
 
 class UnsupportedFieldsError(NexusError):
     """The chosen provider can't do what fields of the request ask for."""

@@ -22,14 +22,22 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
-from nexus_tui.actions.drill import DrillActions
+from nexus_tui.actions.costs import CostActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
+from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
-from nexus_tui.actions.requests import RequestActions
+from nexus_tui.actions.requests.drill import DrillActions
+from nexus_tui.actions.requests.export import ExportActions
+from nexus_tui.actions.requests.opening import RequestActions
+from nexus_tui.actions.requests.reading import ReadingActions
+from nexus_tui.actions.requests.replay import ReplayActions
+from nexus_tui.actions.rows import RowActions
 from nexus_tui.actions.zones import ZoneActions
+from nexus_tui.draw.driver import NexusDriver
+from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
-from nexus_tui.draw.theme import THEMES, themes
+from nexus_tui.draw.theme import THEMES, depth_of, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
 from nexus_tui.process.loop import settle_gc
@@ -44,7 +52,8 @@ from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
-from nexus_tui.view.cost_poller import keep_costs
+from nexus_tui.view.costs.choice import keep_cost_lines
+from nexus_tui.view.costs.poller import keep_costs
 from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.known_names import known_names
@@ -55,6 +64,7 @@ from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
+from nexus_tui.widgets.cost_table import CostTable
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.kpis import Kpis
 
@@ -80,11 +90,12 @@ class NexusApp(App[None], inherit_bindings=False):
         stop: asyncio.Event | None = None,
         logs: LogRing | None = None,
         server: Server | None = None,
+        draws_ascii: bool | None = None,
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
         tui = source.config.tui
-        self._look_as(tui)
+        self._look_as(tui, draws_ascii)
         self.source = source
         self.view = view = ViewModel(source.requests, now=now or source.now)
         view.known_names = known_names(source, view)
@@ -117,47 +128,36 @@ class NexusApp(App[None], inherit_bindings=False):
         self._filtering = FilterActions(self, self._entry, self._drill.back)
         self._handlers = self._make_handlers()
 
-    def _look_as(self, tui: TuiConfig) -> None:
+    def _look_as(self, tui: TuiConfig, draws_ascii: bool | None) -> None:
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        for theme in themes():
+        self.depth = depth_of(self.console)
+        for theme in themes(self.depth):
             self.register_theme(theme)
         self.theme = tui.theme
-        self.draws_ascii = tui.ascii
+        self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
 
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
         tabs = self.tabs
         clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
+        export = ExportActions(self, requests.selected, tabs.requests, clip)
+        replay = ReplayActions(self, requests.selected, self.keymap, self.alarms)
+        reading = ReadingActions(self, tabs.requests)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
         lists = ListActions(self, tabs, requests.show)
+        rows = RowActions(self, tabs, requests, backends, zones, lists, self._drill)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
-        async def toggle() -> None:
-            await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
-
-        async def open_row() -> None:
-            if self.tab is tabs.dashboard and tabs.dashboard.pane == "backends":
-                if (name := tabs.dashboard.panel.selected) is not None:
-                    backends.open_from(name, "dashboard")
-                return
-            in_list = tabs.dashboard.pane == "list"
-            opens: dict[Tab, Callable[[], Awaitable[None]]] = {
-                tabs.dashboard: requests.open if in_list else self._drill.related,
-                tabs.requests: requests.open,
-                tabs.backends: backends.open,
-                tabs.zones: self._drill.related,
-                tabs.costs: self._drill.related,
-                tabs.logs: lists.open_line,
-            }
-            if self.tab in opens:
-                await opens[self.tab]()
+        commands = PaletteActions(
+            self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
+        )
 
         async def palette() -> None:
-            if (chosen := await program.choose_action()) is not None:
+            if (chosen := await commands.ask()) is not None:
                 if not self.check_action("do", (chosen,)):
                     places = self.keymap[chosen].places
                     self.show_tab(next(place for place in places if place in self._tabs_by_id))
@@ -167,13 +167,16 @@ class NexusApp(App[None], inherit_bindings=False):
             **program.handlers(),
             **lists.handlers(),
             **requests.handlers(),
+            **replay.handlers(),
+            **export.handlers(),
+            **reading.handlers(),
             **backends.handlers(),
             **zones.handlers(),
+            **rows.handlers(),
+            **CostActions(self, tabs.costs, clip).handlers(),
             **clip.handlers(),
             **self._filtering.handlers(),
             **self._drill.handlers(),
-            "toggle": toggle,
-            "open": open_row,
             "palette": palette,
             "theme": self._next_theme,
             "window": self._next_window,
@@ -200,6 +203,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.run_worker(self.painter.intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")
         self.run_worker(keep_costs(self.source, self.paint_soon), name="costs")
+        lines = keep_cost_lines(self.source, self.tabs.costs.table.choice, self.paint_soon)
+        self.run_worker(lines, name="cost lines")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
@@ -322,10 +327,29 @@ class NexusApp(App[None], inherit_bindings=False):
         self.paint_soon()
         return result
 
+    async def on_terminal(self, use: Callable[[Terminal], Awaitable[T]]) -> T:
+        """Let another program have the terminal meanwhile; the proxy serves on."""
+        driver = self._driver
+        if not isinstance(driver, NexusDriver):
+            raise NoProgramError("there is no terminal for another program")
+        self.painter.is_held = True
+        try:
+            return await use(driver)
+        finally:
+            self.painter.is_held = False
+            self.refresh_everything()
+            self.paint_soon()
+
     def _next_theme(self) -> None:
-        self.theme = THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)]
+        self._look_like(THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)])
+
+    def _look_like(self, theme: str) -> None:
+        self.theme = theme
         self.refresh_everything()
-        self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+        if self.depth == "standard":
+            self.notice(f"theme {self.theme}; this terminal has its own 16 colours for all themes")
+        else:
+            self.notice(f"theme {self.theme}; theme in [tui] keeps it")
 
     def _next_window(self) -> None:
         self.view.window = window = self.view.window.next
@@ -351,6 +375,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._drill.show(term("reason", self.tabs.dashboard.kpis.reason))
         self.paint_soon()
 
+    @on(CostTable.Turned)
     @on(SortableList.Sorted)
     def _sorted(self) -> None:
         self.paint_soon()

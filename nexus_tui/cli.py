@@ -28,6 +28,12 @@ from nexus_tui.commands import (
 from nexus_tui.commands.base.subcommands import SubcommandParser
 from nexus_tui.commands.base.target import load
 from nexus_tui.process.address import why_not_bound
+from nexus_tui.process.charset import (
+    ASCII_VARIABLE,
+    fault_of_variable,
+    wants_ascii,
+    write_ascii,
+)
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.launch import Launch, serve
 from nexus_tui.process.signals import SIGNAL_EXIT
@@ -54,7 +60,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; gives its exit code."""
     try:
         options = _parser().parse_args(arguments)
-        code: int = options.run(options, os.environ)
+        environ: Mapping[str, str] = os.environ
+        if options.ascii:
+            environ = {**environ, ASCII_VARIABLE: "true"}
+        if wants_ascii("auto", environ):
+            write_ascii()
+        code: int = options.run(options, environ)
         return code
     except KeyboardInterrupt:
         return SIGNAL_EXIT + signal.SIGINT
@@ -97,6 +108,7 @@ def _parser() -> argparse.ArgumentParser:
         help="log level: debug, info (default), warning, error",
     )
     add("--log-format", type=str.lower, metavar="F", help="log format: pretty (default) or json")
+    add("--ascii", action="store_true", help="ASCII characters only (default: by the locale)")
     add("--version", action="version", version=f"nexus {__version__}")
     parser.set_defaults(run=_run)
     commands = parser.add_subparsers(
@@ -105,6 +117,10 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add_command(commands, _port)
     completion.add_command(commands, parser)
+    for command_parser in commands.choices.values():
+        command_parser.add_argument(
+            "--ascii", action="store_true", default=argparse.SUPPRESS, help="ASCII characters only"
+        )
     return parser
 
 
@@ -158,6 +174,8 @@ def _launch(options: argparse.Namespace, environ: Mapping[str, str], problems: l
             problems.append(f"{origin}: is not one of {', '.join(choices)}")
         return value
 
+    if (fault := fault_of_variable(environ)) is not None:
+        problems.append(fault)
     level = chosen("log_level", LEVELS, "info")
     log_format = chosen("log_format", FORMATS, "pretty")
     is_headless = options.no_ui or why_headless(environ) is not None

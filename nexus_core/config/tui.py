@@ -13,7 +13,7 @@ class TuiConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     theme: Literal["nexus-dark", "nexus-light", "nexus-contrast", "nexus-ansi"] = "nexus-dark"
-    ascii: bool = False  # draw with ASCII alone
+    ascii: Literal[True, False, "auto"] = "auto"  # ASCII alone; auto: as locale and terminal say
     refresh_hz: Annotated[float, Field(ge=0.2, le=4)] = 2  # repaints a second while it is busy
     panic: Literal["cut", "drain"] = "cut"  # what becomes of streams in a zone that is cut
     quit: Literal["ask", "leave", "quit"] = "ask"  # q: leave the screen and serve on, or stop

@@ -123,7 +123,8 @@ def _in_words(details: ErrorDetails) -> tuple[KeyPath, str]:
     if kind == "value_error":
         return path, str(context["error"])
     if kind in ("enum", "literal_error"):
-        return path, _not_one_of(value, re.findall(r"'([^']*)'", context["expected"]))
+        choices = re.findall(r"'([^']*)'|(True|False)", context["expected"])
+        return path, _not_one_of(value, [word or truth.lower() for word, truth in choices])
     if kind in _EXPECTED:
         hint = ", so write [[backends]]" if path == ("backends",) else ""
         return path, f"must be {_EXPECTED[kind]}{hint}, not {_kind(value)}"

@@ -36,6 +36,8 @@ class ErrorReport(msgspec.Struct, frozen=True):
     words: str = ""  # the provider's message; empty: it gives none
     code: str = ""  # its types and codes, as words: "rate_limit_error rate_limit_exceeded"
     status: int | None = None  # the HTTP status stated in it
+    prompt_tokens: int | None = None  # of a prompt that is too long, where fields tell it
+    window_tokens: int | None = None  # the longest it may be
 
 
 class AskedWait(msgspec.Struct, frozen=True):

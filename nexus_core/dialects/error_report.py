@@ -130,7 +130,17 @@ def _report(error: JsonObject, around: JsonObject) -> ErrorReport:
         ),
         None,
     )
-    return ErrorReport(_words(error) or _words(around), " ".join(codes), status)
+    return ErrorReport(
+        _words(error) or _words(around),
+        " ".join(codes),
+        status,
+        _count(error.get("n_prompt_tokens")),  # llama.cpp
+        _count(error.get("n_ctx")),
+    )
+
+
+def _count(value: object) -> int | None:
+    return value if type(value) is int and value > 0 else None
 
 
 def _words(fields: JsonObject) -> str:

@@ -6,6 +6,7 @@ import time
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
 from nexus_core.dialects.anthropic.inbound.passed import write_passed
+from nexus_core.dialects.anthropic.json_mode import wants_object
 from nexus_core.dialects.anthropic.models import FALLBACK_MODELS, read_models
 from nexus_core.dialects.anthropic.request import translate_request
 from nexus_core.dialects.anthropic.response import read_usage, translate_error, translate_response
@@ -123,6 +124,7 @@ class AnthropicAnswer:
         self._model = call.model
         self._created = int(time.time())
         self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._wants_object = wants_object(asked)
         self._calls = call_mapping(call)
         self._include_usage = is_object(options) and options.get("include_usage") is True
 
@@ -137,6 +139,7 @@ class AnthropicAnswer:
             model=self._model,
             created=self._created,
             legacy_functions=self._legacy,
+            wants_object=self._wants_object,
             calls=self._calls,
         )
 

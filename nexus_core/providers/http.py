@@ -18,8 +18,9 @@ from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.request import MAX_MODEL_CHARS
 from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.auth.key_header import key_headers
-from nexus_core.providers.base import KeyCutter
+from nexus_core.providers.base import AnswerStream, KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
 from nexus_core.types import DialectName, HealthCause, ModelDetails, ProbeResult
 from nexus_core.upstream.base import (
@@ -70,6 +71,20 @@ class NoListError(Exception):
         super().__init__(why)
         self.status = status
         self.refusal = refusal
+
+
+class PlainResponse:
+    """An answer relayed unchanged; its usage is in its body."""
+
+    __slots__ = ("close", "headers", "read", "status")
+    stream: AnswerStream | None = None
+    usage: TokenUsage | None = None
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.read = response.read
+        self.close = response.close
 
 
 class HttpAgent:

@@ -10,6 +10,7 @@ import msgspec
 
 from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
 from nexus_core.fleet.registry import Registry
+from nexus_core.fleet.snapshot import BackendSnapshot, first_byte_seconds
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.providers import InferenceAgent
@@ -26,6 +27,7 @@ from nexus_core.proxy.exchange import (
 from nexus_core.proxy.guard import check_zone
 from nexus_core.proxy.in_flight import InFlight
 from nexus_core.proxy.judge.fault import FailureKind
+from nexus_core.proxy.judge.too_long import TooLong
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.reply import SelectedRoute
 from nexus_core.routing.router import RouteDecision
@@ -115,19 +117,23 @@ class Attempt(msgspec.Struct, eq=False):
         progress, blame, registry = self.flight.progress, self.flight.blame, self.parts.registry
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
-            answer = await exchange.open(call)
+            limit = first_byte_seconds(selected.backend, self.flight.server)
+            answer = await exchange.open(call, limit)
             # Not counted: a local backend's prompt, or one that a whole answer's usage tells.
             if selected.backend.type.is_cloud and (answer.relay or answer.usage is None):
                 await progress.counted()
             progress.waited(exchange.seconds)
             registry.record_success(name, exchange.seconds * 1000)
+            if answer.too_long is not None:
+                self._look_for_a_longer_window(answer, answer.too_long, selected)
             if name in registry.cooldowns.circuits:
                 registry.cooldowns.begin(name, model)
             if answer.status >= 400:
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            self.parts.strategy.affinity.remember(progress.request.envelope.demand.prefixes, name)
+            asked = progress.request.envelope.demand
+            self.parts.strategy.affinity.remember(asked.prefixes, name, asked.session)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)
@@ -147,6 +153,37 @@ class Attempt(msgspec.Struct, eq=False):
                 blame.add(name, model, self.flight.too_late)
             raise
         return None
+
+    def _look_for_a_longer_window(
+        self, answer: Answer, told: TooLong, selected: SelectedRoute
+    ) -> None:
+        """End the attempt where another candidate's window may hold the prompt.
+
+        Where neither window is known, it is not asked.
+
+        Raises:
+            AttemptFailedError: there is one.
+        """
+        progress = self.flight.progress
+        window = told.maximum or _window(selected.backend, selected.model)
+        tokens = max(progress.demand.prompt_tokens, told.needed or 0, (window or 0) + 1)
+        others = (
+            _window(choice.backend, choice.upstream_model)
+            for choice in self.decision.order
+            if choice.backend.name != selected.backend.name
+        )
+        if any(bool(window) if other is None else other >= tokens for other in others):
+            progress.needs_window(tokens)
+            why = f"the prompt is too long for it ({answer.status})"
+            raise AttemptFailedError(
+                Failure(why, answer, answer.status, FailureKind.TOO_LONG, answer.headers)
+            )
+
+
+def _window(backend: BackendSnapshot, model: str) -> int | None:
+    """The context window that the backend tells of its model, in tokens."""
+    details = backend.details.get(model)
+    return None if details is None else details.context_tokens
 
 
 async def deliver(flight: InFlight, answer: Answer) -> None:

@@ -81,6 +81,8 @@ class Blame(msgspec.Struct, eq=False):
                 pass  # the probe says it
             case FailureKind.REFUSED_CONTENT:
                 self.forgive()
+            case FailureKind.TOO_LONG:
+                pass  # another window may be longer
             case FailureKind.NOT_SENT:
                 pass  # the operator's doing
             case _:

@@ -11,7 +11,12 @@ from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
 from nexus_core.dialects.base import AnswerWriter, Dialect, ErrorReport, OpeningState
-from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
+from nexus_core.errors import (
+    ContextLengthError,
+    NexusError,
+    OutOfDescriptorsError,
+    UpstreamFailedError,
+)
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
 from nexus_core.providers.base import ReportedError, WayBack, read_whole
@@ -20,6 +25,7 @@ from nexus_core.providers.rewritten_stream import RewrittenStream
 from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.content_type import as_json, as_stream, labelled_for
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
+from nexus_core.proxy.judge.too_long import TooLong
 from nexus_core.proxy.relay import StreamFaultError, StreamRelay
 from nexus_core.proxy.retry_after import rounded_up, with_wait
 from nexus_core.upstream.base import (
@@ -44,6 +50,7 @@ class Answer(msgspec.Struct, frozen=True, eq=False):
     usage: TokenUsage | None = None
     service_tier: str | None = None  # as the answer says
     text_bytes: int = 0  # how much a whole answer says without telling its usage
+    too_long: TooLong | None = None  # an error: the prompt is longer than the window
 
 
 class Failure(msgspec.Struct, frozen=True):
@@ -93,13 +100,16 @@ class Exchange:
         self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
-    async def open(self, call: Call) -> Answer:
+    async def open(self, call: Call, first_byte_seconds: float) -> Answer:
         """Send the request and return once the answer has begun, or is whole if it is no stream.
+
+        Args:
+            first_byte_seconds: how long a stream's first content may take.
 
         Raises:
             AttemptFailedError: nothing may be passed on from this backend.
         """
-        limit, deadlines = self._server.first_byte_timeout_seconds, self._deadlines
+        limit, deadlines = first_byte_seconds, self._deadlines
         started = time.monotonic()
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit
@@ -265,6 +275,8 @@ class Exchange:
             raise _AdditionRefusedError(call.way_back)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status)
+        if fault.too_long is not None and not (fault.too_long.is_named and call.writer is None):
+            return self._too_long(fault, fault.too_long, call, headers)
         if is_inside:
             headers = as_json(headers)
             body = call.dialect.as_error(body, fault.words, fault.status)
@@ -274,13 +286,31 @@ class Exchange:
             headers = with_wait(headers, call.dialect.read_wait(body), self._now())
         if call.writer is not None:
             body, headers = call.writer.error(body, fault.status), as_json(headers)
-        answer = Answer(fault.status, rounded_up(headers, self._now()), body, None)
+        answer = Answer(
+            fault.status, rounded_up(headers, self._now()), body, None, too_long=fault.too_long
+        )
         if not fault.fails_over:
             return answer
         why = f"answered {fault.status}"
         if is_inside:
             why = f"answered with an error in the body ({fault.status}): {fault.words}"
         raise AttemptFailedError(Failure(why, answer, fault.status, fault.kind, headers))
+
+    def _too_long(self, fault: Fault, told: TooLong, call: Call, headers: Headers = ()) -> Answer:
+        """An error answer by which every client knows that its prompt is too long."""
+        needed, maximum = told.needed, told.maximum
+        if needed is None and maximum is not None:
+            counted = call.request.demand.prompt_tokens
+            needed = counted if counted > maximum else None
+        more = f'backend "{self.agent.name}": {fault.words}'
+        if needed is not None and maximum is not None:
+            more = f'the context window of {call.model!r} at backend "{self.agent.name}"'
+        error = ContextLengthError.of(needed, maximum, more)
+        shown = (*as_json(headers), ("x-should-retry", "false"))
+        body = call.dialect.error(error)
+        if call.writer is not None:
+            body = call.writer.error(body, fault.status)
+        return Answer(fault.status, shown, body, None, too_long=told)
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
         """An error that a translated provider tells in a stream, or in a model's own words."""
@@ -289,6 +319,8 @@ class Exchange:
         fault = without_echo(judge_report(report, error.status, call.model), call)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status) from error
+        if fault.too_long is not None:
+            return self._too_long(fault, fault.too_long, call)
         if not fault.fails_over:
             body = call.dialect.write_error(words, error.kind)
             if call.writer is not None:

@@ -247,7 +247,7 @@ class Forwarder:
 
     def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         request = progress.request
-        return self._plans.decide(request.need, request.envelope.demand, request.client, tried)
+        return self._plans.decide(request.need, progress.demand, request.client, tried)
 
     async def _refusal(self, decision: RouteDecision) -> NexusError:
         """The error of a request that no backend can serve; similar names are searched in steps."""

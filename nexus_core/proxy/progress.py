@@ -7,6 +7,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from msgspec.structs import replace
+
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.accounting import CostTracker
@@ -40,6 +43,7 @@ class RequestProgress:
     cost_tracker: CostTracker = field(repr=False)
     now: Callable[[], float] = field(repr=False)
     record: RequestRecord = field(init=False, repr=False)
+    demand: Demand = field(init=False, repr=False)  # the request's, and what backends told of it
     decision: RouteDecision | None = None
     route: SelectedRoute | None = None  # of the last attempt, as it was decided
     dropped_hints: tuple[str, ...] = ()
@@ -51,6 +55,7 @@ class RequestProgress:
 
     def __post_init__(self) -> None:
         request, envelope = self.request, self.request.envelope
+        self.demand = envelope.demand
         self.record = RequestRecord(
             envelope.id,
             self.now(),
@@ -129,6 +134,10 @@ class RequestProgress:
     def hints_dropped(self, hints: tuple[str, ...]) -> None:
         """Sampling hints were dropped, which the selected backend's model does not support."""
         self.dropped_hints = hints
+
+    def needs_window(self, tokens: int) -> None:
+        """A backend told how long the prompt is: no shorter window is asked again."""
+        self.demand = replace(self.demand, prompt_tokens=tokens)
 
     async def counted(self) -> None:
         """Wait until the prompt's tokens are counted; usually done when an answer begins.

@@ -167,9 +167,10 @@ def _too_long(window: int, decision: RouteDecision) -> ContextLengthError:
     field = next(
         (name for what, name in _PROMPT_FIELDS.items() if what in demand.capabilities), None
     )
-    return ContextLengthError(
-        f"the prompt has about {demand.prompt_tokens:,} tokens; "
-        f"the context window of {decision.need.model!r} is {window:,}",
+    return ContextLengthError.of(
+        demand.prompt_tokens,
+        window,
+        f"no longer context window of {decision.need.model!r} is served here",
         param=field or "messages",
     )
 

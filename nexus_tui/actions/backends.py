@@ -44,17 +44,39 @@ class BackendActions:
             "save": self.save,
         }
 
-    def _selected(self) -> BackendSnapshot | None:
-        """The selected backend; without one a notice says so."""
+    def _selected(self, name: str | None = None) -> BackendSnapshot | None:
+        """The backend of that name, else the selected one; without one a notice says so."""
         if not self._context.may_command:
             return None
-        shown = self._tab.table.selected
-        if shown is None:
-            self._context.notice("this backend is unusable; see its note for the reason")
-            return None
+        if name is None:
+            shown = self._tab.table.selected
+            if shown is None:
+                self._context.notice("this backend is unusable; see its note for the reason")
+                return None
+            name = shown.snapshot.name
         # The one that is meant is the one that was drawn; what is decided goes by how it is now.
-        name, backends = shown.snapshot.name, self._context.frames.renew().backends
+        backends = self._context.frames.renew().backends
         return next((one.snapshot for one in backends if one.snapshot.name == name), None)
+
+    async def act(self, name: str, verb: str, value: str = "") -> None:
+        """Do with a backend what a key would, and ask where that would."""
+        match verb:
+            case "on":
+                await self._switch_on(name)
+            case "off" | "drain":
+                await self._drain(name)
+            case "cut":
+                await self._cut(name)
+            case "probe":
+                await self._probe(name)
+            case "cooldown":
+                await self._clear_cooldown(name)
+            case "tier":
+                await self._set_tier(name, value)
+            case "priority":
+                await self._set_priority(name, value)
+            case _:
+                raise AssertionError(verb)
 
     # --- on and off ----------------------------------------------------------------------
 
@@ -68,8 +90,17 @@ class BackendActions:
         else:
             await self._switch(backend.name, enabled=True)
 
-    async def _drain(self) -> None:
-        backend = self._selected()
+    async def _switch_on(self, name: str) -> None:
+        backend = self._selected(name)
+        if backend is None:
+            return
+        if backend.enabled:
+            self._context.notice(f"{escaped(name)} is on already")
+        else:
+            await self._switch(name, enabled=True)
+
+    async def _drain(self, name: str | None = None) -> None:
+        backend = self._selected(name)
         if backend is None:
             return
         if not backend.enabled:
@@ -97,8 +128,8 @@ class BackendActions:
             text.append(f"It is the last usable backend of the {backend.zone.value} zone.")
         return text
 
-    async def _cut(self) -> None:
-        backend = self._selected()
+    async def _cut(self, name: str | None = None) -> None:
+        backend = self._selected(name)
         if backend is None:
             return
         text = [
@@ -118,20 +149,24 @@ class BackendActions:
 
     # --- the rest ------------------------------------------------------------------------
 
-    async def _probe(self) -> None:
-        backend = self._selected()
+    async def _probe(self, name: str | None = None) -> None:
+        backend = self._selected(name)
         if backend is not None:
             self._context.notice(f"probing {escaped(backend.name)} …")
             await self._context.command(ProbeBackend(backend=backend.name))
 
-    async def _clear_cooldown(self) -> None:
-        backend = self._selected()
+    async def _clear_cooldown(self, name: str | None = None) -> None:
+        backend = self._selected(name)
         if backend is not None:
             await self._context.command(ClearCooldown(backend=backend.name))
 
-    async def _set_tier(self) -> None:
-        backend = self._selected()
+    async def _set_tier(self, name: str | None = None, value: str = "") -> None:
+        backend = self._selected(name)
         if backend is None:
+            return
+        if value:
+            wanted = None if value == "none" else int(value)
+            await self._context.command(SetTier(backend=backend.name, tier=wanted))
             return
         options = [Option(tier, f"tier {tier}", str(tier)) for tier in range(5)]
         options.append(Option(_NO_TIER, "no tier: never matches X-Nexus-Min-Tier", "n"))
@@ -144,19 +179,22 @@ class BackendActions:
             chosen = None if tier == _NO_TIER else tier
             await self._context.command(SetTier(backend=backend.name, tier=chosen))
 
-    async def _set_priority(self) -> None:
-        backend = self._selected()
+    async def _set_priority(self, name: str | None = None, value: str = "") -> None:
+        backend = self._selected(name)
         if backend is None:
+            return
+        if value:
+            await self._context.command(SetPriority(backend=backend.name, priority=int(value)))
             return
         dialog = AskLine(
             f"Priority of {backend.name}",
             ["Higher is preferred. Lasts until restart; S saves it to the config file."],
             value=str(backend.priority),
-            check=_wrong_number,
+            check=wrong_priority,
         )
-        value = await self._context.ask(dialog)
-        if value is not None:
-            await self._context.command(SetPriority(backend=backend.name, priority=int(value)))
+        asked = await self._context.ask(dialog)
+        if asked is not None:
+            await self._context.command(SetPriority(backend=backend.name, priority=int(asked)))
 
     async def save(self) -> None:
         """Show the differences to the config file; write it after a confirmation."""
@@ -203,5 +241,6 @@ def difference(lines: Sequence[str]) -> list[Line]:
     return [((escaped(line[:1]), name), (escaped(line[1:]), name)) for line, name in named]
 
 
-def _wrong_number(text: str) -> str | None:
+def wrong_priority(text: str) -> str | None:
+    """What is wrong with a priority as it is typed."""
     return None if re.fullmatch(r"-?[0-9]{1,6}", text) else "a whole number, such as 50"

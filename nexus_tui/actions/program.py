@@ -10,16 +10,11 @@ from nexus_core.errors import ConfigError, InvalidRequestError
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers, Tabs
 from nexus_tui.actions.found import add_found
-from nexus_tui.keymap.keys import Keymap, Place
+from nexus_tui.keymap.keys import Keymap
 from nexus_tui.screens.dialog import Choose, Option, confirm, notice
 from nexus_tui.screens.help import HelpScreen
-from nexus_tui.screens.palette import Palette
 from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.chrome import TABS
-
-# The places of tabs, whose actions the palette offers from everywhere.
-_TAB_PLACES: tuple[Place, ...] = ("requests", "backends", "zones", "costs", "logs")
-
 
 _REJECTED = "Config file rejected; nothing changed"
 
@@ -82,21 +77,9 @@ class ProgramActions:
         return lambda: self._context.show_tab(name)
 
     async def _help(self) -> None:
-        await self._context.ask(HelpScreen(self._keymap))
-
-    async def choose_action(self) -> str | None:
-        """Show the palette: every action, this tab's first; another tab's action opens that tab."""
-        here = set(self._context.tab.places)
-        keys = self._keymap.active("everywhere", *here, *_TAB_PLACES)
-        # How to move comes after what can be done here, and what is done elsewhere last.
-        keys.sort(
-            key=lambda key: (
-                here.isdisjoint(key.places) and "everywhere" not in key.places,
-                "lists" in key.places,
-                here.isdisjoint(key.places),
-            )
-        )
-        return await self._context.ask(Palette([key for key in keys if key.id != "interrupt"]))
+        tab = self._context.tab
+        kind = tab.filtered.kind if tab.filtered is not None else None
+        await self._context.ask(HelpScreen(self._keymap, tab.places, kind))
 
     # --- configuration -------------------------------------------------------------------
 

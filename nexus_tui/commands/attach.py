@@ -13,6 +13,7 @@ from nexus_tui.commands.base.errors import BAD, NoAnswerError
 from nexus_tui.commands.base.listener import require_nexus
 from nexus_tui.commands.base.subcommands import Subcommands
 from nexus_tui.commands.base.target import root_url
+from nexus_tui.process.charset import wants_ascii
 from nexus_tui.process.streams import say
 from nexus_tui.process.terminal import why_headless
 
@@ -68,11 +69,19 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     log_to_memory("info", logs, _OWN)
     with asyncio.Runner(loop_factory=loop_factory) as runner:
         return runner.run(
-            _attach(options.url, authorization(config), logs, is_read_only=options.read_only)
+            _attach(
+                options.url,
+                authorization(config),
+                logs,
+                is_read_only=options.read_only,
+                draws_ascii=wants_ascii("auto", environ),
+            )
         )
 
 
-async def _attach(url: str, key: str | None, logs: LogRing, *, is_read_only: bool) -> int:
+async def _attach(
+    url: str, key: str | None, logs: LogRing, *, is_read_only: bool, draws_ascii: bool
+) -> int:
     from nexus_tui.app import TerminalLostError
     from nexus_tui.process.dashboard import run_dashboard
     from nexus_tui.sources.remote import RemoteSource
@@ -90,7 +99,7 @@ async def _attach(url: str, key: str | None, logs: LogRing, *, is_read_only: boo
         async with asyncio.TaskGroup() as tasks:
             link = tasks.create_task(source.run(), name="link")
             try:
-                await run_dashboard(source, stop=stop, logs=logs)
+                await run_dashboard(source, stop=stop, logs=logs, draws_ascii=draws_ascii)
             except TerminalLostError:
                 return _TERMINAL_LOST
             finally:

@@ -2,113 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import cache
 
+from rich.console import Console
 from rich.style import Style
 from textual.theme import BUILTIN_THEMES, Theme
 
+from nexus_tui.draw.palettes import PALETTES, Depth, Palette, palette
 
-@dataclass(frozen=True, slots=True)
-class Palette:
-    """Colours of a theme, as `#rrggbb` or by a name of the terminal's own."""
-
-    base: str
-    raised: str  # bars and dialogs
-    selected: str | None  # the row under the cursor; None: shown in reverse
-    text: str
-    bright: str
-    dim: str
-    faint: str  # rules and the empty part of bars
-    blue: str
-    green: str
-    yellow: str
-    red: str
-    violet: str
-    cyan: str
-    on_flag: str  # the words of a flag, on yellow, blue or red
-    is_dark: bool = True
-
-
-PALETTES: dict[str, Palette] = {
-    "nexus-dark": Palette(
-        base="#10141b",
-        raised="#1a212c",
-        selected="#24344d",
-        text="#c8d0da",
-        bright="#f2f5f9",
-        dim="#7f8b99",
-        faint="#3d4856",
-        blue="#7cb7ff",
-        green="#7fc98f",
-        yellow="#e3bb6d",
-        red="#f27b7f",
-        violet="#c39bea",
-        cyan="#6fc7c7",
-        on_flag="#10141b",
-    ),
-    "nexus-light": Palette(
-        base="#fafbfc",
-        raised="#eceff3",
-        selected="#d5e4f7",
-        text="#2b333d",
-        bright="#0b0f14",
-        dim="#5b6673",
-        faint="#b9c2cc",
-        blue="#0b58b0",
-        green="#1b6e34",
-        yellow="#805300",
-        red="#b3202a",
-        violet="#6d3ab0",
-        cyan="#0c6a70",
-        on_flag="#ffffff",
-        is_dark=False,
-    ),
-    # Every colour of words stands out from every background by 7:1 at least (WCAG AAA).
-    "nexus-contrast": Palette(
-        base="#000000",
-        raised="#111111",
-        selected="#00255c",
-        text="#ffffff",
-        bright="#ffffff",
-        dim="#d0d0d0",
-        faint="#bcbcbc",
-        blue="#8fd0ff",
-        green="#7dff9b",
-        yellow="#ffd84d",
-        red="#ffabab",
-        violet="#e6c4ff",
-        cyan="#6ff5f5",
-        on_flag="#000000",
-    ),
-    # The terminal's own sixteen, on its own background.
-    "nexus-ansi": Palette(
-        base="default",
-        raised="default",
-        selected=None,
-        text="default",
-        bright="default",
-        dim="bright_black",
-        faint="bright_black",
-        blue="blue",
-        green="green",
-        yellow="yellow",
-        red="red",
-        violet="magenta",
-        cyan="cyan",
-        on_flag="black",
-    ),
-}
 THEMES = tuple(PALETTES)
 
 
-def themes() -> list[Theme]:
+def depth_of(console: Console) -> Depth:
+    """How many colours the terminal has, by COLORTERM and TERM."""
+    match console.color_system:
+        case "truecolor" | "256" as depth:
+            return depth
+        case _:
+            return "standard"
+
+
+def themes(depth: Depth = "truecolor") -> list[Theme]:
     """The palettes as Textual themes."""
-    return [_theme(name, palette) for name, palette in PALETTES.items()]
+    return [_theme(name, palette(name, depth)) for name in THEMES]
 
 
 def _theme(name: str, palette: Palette) -> Theme:
-    is_ansi = palette.selected is None
+    is_ansi = palette.is_own
 
     def colour(value: str) -> str:
         return f"ansi_{value}" if is_ansi else value
@@ -132,7 +52,8 @@ def _theme(name: str, palette: Palette) -> Theme:
     )
 
 
-# What a style is for -> the palette's colour, and whether it is bold.
+# What a style is for -> the palette's colour, and whether it is bold: what is wrong is told from
+# what is well by more than its colour.
 STYLES: dict[str, tuple[str, bool]] = {
     "text": ("text", False),
     "bright": ("bright", True),
@@ -143,13 +64,15 @@ STYLES: dict[str, tuple[str, bool]] = {
     "key": ("blue", True),
     "good": ("green", False),
     "warn": ("yellow", False),
-    "bad": ("red", False),
+    "bad": ("red", True),
     "privacy": ("violet", False),
     "live": ("cyan", False),
     "bar": ("blue", False),
 }
 # Words on a coloured ground.
 FLAGS: dict[str, str] = {"flag": "yellow", "alarm": "red", "tab": "blue"}
+# On the row under the cursor they would be hard to read.
+_ON_SELECTED = {"dim": "text", "faint": "dim"}
 
 
 @cache
@@ -157,6 +80,7 @@ def style(
     name: str,
     theme: str = "nexus-dark",
     *,
+    depth: Depth = "truecolor",
     raised: bool = False,
     selected: bool = False,
     plain: bool = False,
@@ -165,17 +89,23 @@ def style(
 
     `plain` is for NO_COLOR: the selection and flags are then shown in reverse.
     """
-    palette = PALETTES[theme]
+    colours = palette(theme, depth)
     if name in FLAGS:
-        ground: str = getattr(palette, FLAGS[name])
-        return Style(color=palette.on_flag, bgcolor=ground, bold=True, reverse=plain or None)
+        ground: str = getattr(colours, FLAGS[name])
+        if colours.is_own:
+            return Style(color=ground, bgcolor=colours.base, bold=True, reverse=True)
+        return Style(color=colours.on_flag, bgcolor=ground, bold=True, reverse=plain or None)
     colour, bold = STYLES[name]
-    reverse = selected and (plain or palette.selected is None)
-    background = palette.raised if raised else palette.base
+    if selected:
+        colour = _ON_SELECTED.get(colour, colour)
+    reverse = selected and (plain or colours.is_own)
+    background = colours.raised if raised else colours.base
     return Style(
         # In reverse every colour would be a ground of its own: one for the whole row.
-        color=palette.text if reverse else getattr(palette, colour),
-        bgcolor=(palette.selected if selected else None) or background,
+        color=colours.text if reverse else getattr(colours, colour),
+        bgcolor=(colours.selected if selected else None) or background,
         bold=bold or None,
+        # SGR 2, as no colour of the terminal's own is sure to be seen.
+        dim=(colours.is_own and colour in ("dim", "faint") and not reverse) or None,
         reverse=reverse or None,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -61,7 +61,8 @@ KEYS = (
     _key("tab.logs", "6", "logs", "Logs", "everywhere"),
     _key("panic", "!", "CUT OPEN ZONE", "Cut the open zone at once; reopening asks", "everywhere"),
     _key("explain", "x", "explain", "Explain the route of a request", "everywhere"),
-    _key("filter", "/", "filter", "Filter the list that is shown", "everywhere"),
+    _key("filter", "/", "filter", "Filter the list that is shown; search in an open request",
+         "everywhere"),
     _key("back", "escape", "back", "Close the detail, else undo the sorting, else clear the filter",
          "everywhere", "explain", "diff"),
     _key("pane.next", "tab", "pane", "Next pane or cost grouping", "everywhere", "explain"),
@@ -93,16 +94,23 @@ KEYS = (
     _key("pause", "p", "pause", "Pause the list; counters keep running", "requests"),
     _key("errors", "E", "errors", "Show only failed requests; again for all", "requests"),
     _key("mark", "m space", "mark", "Mark a request, for the diff", "requests"),
-    _key("diff", "d", "diff", "Compare the answers of two marked requests", "requests"),
-    _key("replay", "r", "replay", "Replay the request to a backend of your choice",
+    _key("diff", "d", "diff", "Compare two marked requests, or a replay with its original",
          "requests"),
-    _key("copy", "y", "copy", "Copy as curl, id, headers, answer or JSON", "requests"),
-    _key("export", "e", "export", "Export the list to a file, as JSON lines or CSV", "requests"),
+    _key("replay", "r", "replay", "Replay to a backend of your choice, as it is or edited",
+         "requests"),
+    _key("copy", "y", "copy", "Copy as curl, HTTPie, Python, HAR, id, headers, answer or JSON",
+         "requests"),
+    _key("export", "e", "export", "Export the list, or an open request, as HAR, JSON or CSV",
+         "requests"),
     _key("capture", "B", "capture", "Start or stop body capture, in memory only", "requests"),
     _key("clear", "c", "clear", "Clear the list; asks first", "requests"),
     _key("related", "l", "requests of",
          "Show the requests of this backend, reason, zone or cost line; of a request, ask which",
          "requests", "panel", "backends", "zones", "costs"),
+    _key("search.next", "n", "next", "Next place of the text that / looks for", "detail"),
+    _key("search.previous", "N", "previous", "The place before that", "detail"),
+    _key("form", "v", "form", "Show the body as text, as JSON, or raw", "detail"),
+    _key("pager", "|", "pager", "Show the pane in $PAGER; the proxy serves on", "detail"),
     _key("previous", "[", "newer", "Newer request", "detail"),
     _key("next", "]", "older", "Older request", "detail"),
     _key("toggle", "space", "on/off",
@@ -119,6 +127,9 @@ KEYS = (
     _key("use_key", "o", "add cloud", "Use a cloud key of the environment; asks which of several",
          "empty"),
     _key("copy_example", "y", "copy", "Copy the example request", "empty"),
+    _key("period", "p", "period", "Costs of this month, last month, today or yesterday", "costs"),
+    _key("copy_costs", "y", "copy", "Copy the cost lines as CSV", "costs"),
+    _key("export_costs", "e", "export", "Export the cost lines to a file, as CSV or JSON", "costs"),
     _key("level", "v", "level", "Change the minimum level of shown lines", "logs"),
     _key("whole_line", "space", "whole line", "Show the whole line; enter shows its request",
          "logs"),
@@ -136,12 +147,13 @@ _LAST = ("help", "palette", "quit")
 _HINTS: dict[Place, tuple[str, ...]] = {
     "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", "window",
                  *_LAST),
-    "detail": ("copy", "replay", "diff", "mark", "explain", "pane.next", "previous", "next",
-               "back", *_LAST),
+    "detail": ("copy", "replay", "diff", "capture", "filter", "pane.next", "form", "pager", "mark",
+               "explain", "related", "previous", "next", "back", *_LAST),
     "backends": ("toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "save", "open",
                  "related", "filter", "add", "window", *_LAST),
     "zones": ("panic", "toggle", "related", "explain", "window", *_LAST),
-    "costs": ("pane.next", "related", "sort", "filter", "down", "up", *_LAST),
+    "costs": ("pane.next", "period", "related", "sort", "filter", "copy_costs", "export_costs",
+              *_LAST),
     "panel": ("open", "related", "pane.next", "down", "up", "back", "panic", *_LAST),
     "logs": ("open", "whole_line", "filter", "level", "follow", "copy_line", *_LAST),
     "empty": ("again", "use_key", "save", "copy_example", *_LAST),
@@ -194,11 +206,17 @@ class Keymap:
             return hints
         return tuple([replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints])
 
-    def by_place(self) -> Iterator[tuple[str, list[Key]]]:
-        """The help: a title and its keys; each key once, under the first of its places."""
-        for place, title in _TITLES.items():
-            if keys := [key for key in self.keys if key.places[0] == place]:
-                yield title, keys
+    def by_place(self, first: Sequence[Place] = ()) -> Iterator[tuple[Place, str, list[Key]]]:
+        """The help: a place, its title and its keys.
+
+        Each key is there once: under the first of its places, or under one of those that are to
+        come first.
+        """
+        order = [*first, *(place for place in _TITLES if place not in first)]
+        for place in order:
+            keys = [key for key in self.keys if _home(key, first) == place]
+            if keys:
+                yield place, _TITLES[place], keys
 
     def active(self, *places: Place) -> list[Key]:
         """What can be done where these places are on the screen."""
@@ -206,6 +224,10 @@ class Keymap:
 
     def __getitem__(self, key_id: str) -> Key:
         return self._by_id[key_id]
+
+
+def _home(key: Key, first: Sequence[Place]) -> Place:
+    return next((place for place in first if place in key.places), key.places[0])
 
 
 # A person's own keys ------------------------------------------------------------------------------

@@ -24,11 +24,13 @@ async def run_dashboard(
     logs: LogRing | None = None,
     server: Server | None = None,
     screen: Screen | None = None,
+    draws_ascii: bool | None = None,
 ) -> None:
     """Show the dashboard until its user quits or `stop` is set.
 
     `server` is what ends with it, and what its user may start again; None if it only looks on.
-    `screen` is told of the dashboard while it is shown.
+    `screen` is told of the dashboard while it is shown. `draws_ascii`: whether to draw in ASCII
+    alone; None: as the configuration says.
     The terminal is restored before this returns or raises. SIGINT, SIGTERM and SIGHUP are left to
     the caller.
 
@@ -36,7 +38,14 @@ async def run_dashboard(
         TerminalLostError: the terminal is gone.
         Exception: what the app crashed of.
     """
-    app = NexusApp(source, stop=stop, logs=logs, server=server, driver_class=NexusDriver)
+    app = NexusApp(
+        source,
+        stop=stop,
+        logs=logs,
+        server=server,
+        draws_ascii=draws_ascii,
+        driver_class=NexusDriver,
+    )
     screen = screen or Screen()
     screen.app = app
     try:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from nexus_tui.process.address import address
+from nexus_tui.process.charset import wants_ascii
 from nexus_tui.process.crash_report import summary, write_crash_report
 from nexus_tui.process.signals import Signals
 from nexus_tui.process.streams import say, write_from_the_background
@@ -134,7 +135,9 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
         discover=discover if launch.is_zero_config(config) else None,
         files=None if launch.is_demo else files,  # its backends are in no file
     )
-    return Gateway(config, options=options)
+    gateway = Gateway(config, options=options)
+    gateway.captures.switch(launch.is_demo)  # whose bodies are made up
+    return gateway
 
 
 async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Screen) -> None:
@@ -199,7 +202,14 @@ async def _show(
     source = LocalSource(server.gateway, address, is_demo=launch.is_demo, discovery=discovery)
     server.watch_with(source)
     try:
-        await run_dashboard(source, stop=signals.stop, logs=ring, server=server, screen=screen)
+        await run_dashboard(
+            source,
+            stop=signals.stop,
+            logs=ring,
+            server=server,
+            screen=screen,
+            draws_ascii=wants_ascii(source.config.tui.ascii, launch.environ),
+        )
     except TerminalLostError:
         # Whoever uses the proxy should not notice, unless this was the process's own terminal.
         log.warning("terminal lost; the proxy keeps running without the dashboard")

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import TextIO
 
+from nexus_tui.process.charset import in_reach
+
 
 def say(text: str, prefix: str = "nexus: ") -> None:
     """Print a message for the user to stderr; control characters are escaped.
@@ -32,7 +34,7 @@ def write(stream: TextIO | None, line: str) -> bool:
     if stream is None:  # closed before Python started
         return False
     encoding = stream.encoding or "utf-8"
-    line = line.encode(encoding, "backslashreplace").decode(encoding)
+    line = line.encode(encoding, in_reach()).decode(encoding)
     try:
         stream.write(line + "\n")
         stream.flush()

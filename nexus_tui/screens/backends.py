@@ -61,6 +61,13 @@ class BackendsTab(Tab):
     def mover(self) -> Mover:
         return self.detail if self.detail.display else self.table
 
+    def show(self, name: str) -> None:
+        """Put the cursor on a backend; a filter that hides it is cleared."""
+        self.close()
+        if self.table.typed.current.text and not self.table.has(name):
+            self.table.typed.set("")
+        self.table.select(name)
+
     def open(self, origin: str | None = None) -> None:
         """Show the backend under the cursor in full.
 

@@ -16,8 +16,8 @@ from textual.widgets import Input, TextArea
 
 from nexus_tui.keymap.bindings import panic_keys
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.glyphs import AsciiBar
 from nexus_tui.text.numbers import fit
+from nexus_tui.widgets.base.ascii_bar import AsciiBar
 from nexus_tui.widgets.base.lines import Line, LineWidget, app_of, draws_ascii, folded
 from nexus_tui.widgets.base.rowlist import RowList
 
@@ -68,9 +68,9 @@ class Dialog(ModalScreen[R], Generic[R]):
         Binding("pagedown", "scroll(8)", show=False),
     ]
 
-    def __init__(self, title: str, text: Sequence[str | Line] = ()) -> None:
+    def __init__(self, title: str | Line, text: Sequence[str | Line] = ()) -> None:
         super().__init__()
-        self._title = title
+        self._title: Line = ((escaped(title), "title"),) if isinstance(title, str) else title
         self._text = text
 
     @on(RowList.Opened)
@@ -80,7 +80,7 @@ class Dialog(ModalScreen[R], Generic[R]):
     def compose(self) -> ComposeResult:
         lines = [one if isinstance(one, tuple) else ((escaped(one), "text"),) for one in self._text]
         with Vertical(id="box"):
-            yield WrappedLines([((escaped(self._title), "title"),), ()], id="dialog-title")
+            yield WrappedLines([self._title, ()], id="dialog-title")
             if lines:
                 with VerticalScroll(id="text", can_focus=False):
                     yield WrappedLines([*lines, ()])

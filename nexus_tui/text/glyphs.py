@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
-from textual.scrollbar import ScrollBarRender
-
 _ASCII = str.maketrans(
     {
         "●": "*",
@@ -42,13 +38,6 @@ _ASCII = str.maketrans(
         "–": "-",  # noqa: RUF001  an en dash
     }
 )
-
-
-class AsciiBar(ScrollBarRender):
-    """A scrollbar of whole cells: Textual's own ends in parts of a block."""
-
-    VERTICAL_BARS: ClassVar[list[str]] = [" "] * 8
-    HORIZONTAL_BARS: ClassVar[list[str]] = [" "] * 8
 
 
 def in_ascii(text: str) -> str:

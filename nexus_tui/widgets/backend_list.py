@@ -230,6 +230,10 @@ class BackendTable(SortableList):
         rows = self._in_order
         return rows[self.cursor] if self.cursor < len(rows) else None
 
+    def has(self, name: str) -> bool:
+        """Whether a backend of that name is in the list, as it is filtered now."""
+        return any(one.snapshot.name == name for one in self._in_order)
+
     @property
     def selected_name(self) -> str | None:
         """The name of the row under the cursor, whether the backend can be used or not."""

@@ -106,6 +106,10 @@ class ZoneBoard(LineWidget):
         lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
         return [*lines, *(((f"   {part}", "dim"),) for part in wrap(tail, width - 4))]
 
+    def select(self, zone: PrivacyZone) -> None:
+        """Put the cursor on a zone."""
+        self.move(_ZONES.index(zone) - self._cursor)
+
     # --- moving --------------------------------------------------------------------------
 
     def move(self, rows: int) -> None:

@@ -53,7 +53,8 @@ def recorded(name: str) -> dict[str, Any]:
 
 def body_of(name: str, model: str = "m", **more: Any) -> dict[str, Any]:
     """The body of a recorded request for another model."""
-    return recorded(name)["body"] | {"model": model} | more
+    body: dict[str, Any] = recorded(name)["body"]
+    return body | {"model": model} | more
 
 
 def headers_of(name: str) -> dict[str, str]:

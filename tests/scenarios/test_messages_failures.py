@@ -64,7 +64,9 @@ async def test_a_prompt_that_the_server_finds_too_long_is_told_in_the_words_agen
         answer = await ask(nexus, SHORT)
 
     assert answer.status_code == 400
-    assert answer.json()["error"]["message"] == ("prompt is too long: 40123 tokens > 32768 maximum")
+    words = answer.json()["error"]["message"]
+    assert words.startswith("prompt is too long: 40123 tokens > 32768 maximum")
+    assert answer.headers["x-should-retry"] == "false"
 
 
 async def test_a_stream_that_breaks_ends_with_an_error_event() -> None:

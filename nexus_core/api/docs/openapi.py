@@ -16,8 +16,8 @@ Json: TypeAlias = dict[str, Any]
 
 _DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
 (`Content-Encoding: gzip` or `deflate`). Anthropic's clients, such as Claude Code, take the address
-without `/v1`. Nexus's own errors use OpenAI's error envelope, under `/v1/messages` Anthropic's; a 405
-lists the allowed methods in `Allow`."""
+without `/v1`. Nexus's own errors use OpenAI's error envelope, under `/v1/messages` Anthropic's; a
+405 lists the allowed methods in `Allow`."""
 
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",

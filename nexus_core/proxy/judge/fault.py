@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.dialects.base import ErrorReport
+from nexus_core.proxy.judge.too_long import TooLong, read_too_long
 
 
 class FailureKind(Enum):
@@ -22,6 +23,7 @@ class FailureKind(Enum):
     REFUSED_KEY = auto()  # 401, Google's 400 for a bad key; a 403 that says so, if a probe does too
     FORBIDDEN = auto()  # 403: perhaps about this prompt or model; a probe has to tell
     REFUSED_CONTENT = auto()  # about this request: counts against nobody
+    TOO_LONG = auto()  # a prompt longer than the context window: of nobody
     NOT_SENT = auto()  # while the connection was made it was switched off, removed or changed
 
 
@@ -33,6 +35,7 @@ class Fault(msgspec.Struct, frozen=True):
     words: str  # for people; holds what the provider said, so cut keys out of it before
     phrase: str = ""  # of the words, where nothing else tells the status, or of key or account
     otherwise: Fault | None = None  # what it is if the phrase only repeats the request
+    too_long: TooLong | None = None  # of kind TOO_LONG
 
     @property
     def fails_over(self) -> bool:
@@ -123,10 +126,26 @@ def judge_report(report: ErrorReport, status: int | None = None, model: str = ""
     if kind is FailureKind.REFUSED_KEY and status != 403:
         status = 401
     words, phrase, otherwise = report.words or report.code, telling or phrase, None
+    too_long = None
+    if kind is FailureKind.FAILED and status in _MAY_BE_TOO_LONG:
+        too_long = _too_long(report, code)
+    if too_long is not None:
+        kind, status = FailureKind.TOO_LONG, 400
     if phrase:
         rest = replace(report, words=report.words.replace(phrase, ""))
         otherwise = replace(judge_report(rest, stated, model), words=words)
-    return Fault(status, kind, words, phrase, otherwise)
+    return Fault(status, kind, words, phrase, otherwise, too_long)
+
+
+# With which a prompt is refused that is too long; 500 by llama.cpp and what is built on it.
+_MAY_BE_TOO_LONG = frozenset({400, 413, 422, 500})
+
+
+def _too_long(report: ErrorReport, code: str) -> TooLong | None:
+    told = read_too_long(code, report.words)
+    if told is None or (report.prompt_tokens is None and report.window_tokens is None):
+        return told
+    return replace(told, needed=report.prompt_tokens, maximum=report.window_tokens)
 
 
 def _as_words(code: str) -> str:

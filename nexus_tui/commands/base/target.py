@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from nexus_tui.commands.base.errors import BAD, NoAnswerError
+from nexus_tui.process.charset import wants_ascii, write_ascii
 from nexus_tui.process.streams import say
 
 # `nexus --help` comes by here: what only an answer needs is imported where it is used.
@@ -87,7 +88,10 @@ def run_with_config(
         say(f"{name}: --demo has no effect here; start `nexus --demo` and query it with --url")
         return BAD
     try:
-        return act(load(options, environ))
+        config = load(options, environ)
+        if wants_ascii(config.tui.ascii, environ):
+            write_ascii()
+        return act(config)
     except ConfigError as error:
         for line in error.lines:
             say(line, prefix="")

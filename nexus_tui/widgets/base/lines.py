@@ -14,7 +14,8 @@ from textual.message_pump import MessagePump
 from textual.strip import Strip
 from textual.widget import Widget
 
-from nexus_tui.draw.theme import PALETTES, style
+from nexus_tui.draw.palettes import Depth, palette
+from nexus_tui.draw.theme import style
 from nexus_tui.text.glyphs import in_ascii
 from nexus_tui.text.numbers import wrap
 
@@ -28,6 +29,8 @@ class Styling(Protocol):
 
     @property
     def theme(self) -> str: ...
+    @property
+    def depth(self) -> Depth: ...
     @property
     def draws_ascii(self) -> bool: ...
 
@@ -49,11 +52,12 @@ class Look(NamedTuple):
     theme: str
     is_plain: bool  # without colours
     is_ascii: bool
+    depth: Depth = "truecolor"
 
     @property
     def reverses(self) -> bool:
         """Whether the row under the cursor is shown in reverse."""
-        return self.is_plain or PALETTES[self.theme].selected is None
+        return self.is_plain or palette(self.theme, self.depth).is_own
 
 
 def rule(width: int, title: str, *parts: str, warning: str = "") -> Line:
@@ -165,20 +169,25 @@ class LineWidget(Widget):
         """How its lines are drawn; it changes only where all of them are painted anew."""
         if self._look is None:
             app = app_of(self)
-            self._look = Look(app.theme, app.no_color, draws_ascii(app))
+            if isinstance(app, Styling):
+                self._look = Look(app.theme, app.no_color, app.draws_ascii, app.depth)
+            else:
+                self._look = Look(app.theme, app.no_color, is_ascii=False)
         return self._look
 
     def _strip(self, y: int, line: Line) -> Strip:
         selected = self.line_is_selected(y)
-        theme, plain, is_ascii = self.look
+        theme, plain, is_ascii, depth = self.look
         segments = [
             Segment(
                 in_ascii(text) if is_ascii else text,
-                style(name, theme, raised=self.raised, selected=selected, plain=plain),
+                style(name, theme, depth=depth, raised=self.raised, selected=selected, plain=plain),
             )
             for text, name in _merged(self.under_cursor(line) if selected else line)
         ]
-        blank = style("text", theme, raised=self.raised, selected=selected, plain=plain)
+        blank = style(
+            "text", theme, depth=depth, raised=self.raised, selected=selected, plain=plain
+        )
         return Strip(segments).adjust_cell_length(self.size.width, blank)
 
 

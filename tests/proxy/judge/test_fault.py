@@ -16,6 +16,7 @@ from nexus_core.types import Operation
 FAILED, BUSY, ACCOUNT_BUSY = FailureKind.FAILED, FailureKind.BUSY, FailureKind.ACCOUNT_BUSY
 NO_CREDIT, REFUSED_KEY = FailureKind.NO_CREDIT, FailureKind.REFUSED_KEY
 FORBIDDEN, REFUSED_CONTENT = FailureKind.FORBIDDEN, FailureKind.REFUSED_CONTENT
+TOO_LONG = FailureKind.TOO_LONG
 
 CHAT, EMBEDDINGS = Operation.CHAT, Operation.EMBEDDINGS
 
@@ -57,7 +58,7 @@ INSIDE: dict[str, tuple[Any, int, FailureKind, str]] = {
     "llama.cpp context": (
         e("too long", code=400, type="exceed_context_size_error"),
         400,
-        FAILED,
+        TOO_LONG,
         "too long",
     ),
     "vllm old": (
@@ -89,7 +90,7 @@ INSIDE: dict[str, tuple[Any, int, FailureKind, str]] = {
     "openai context": (
         e("maximum context length", type="invalid_request_error", code="context_length_exceeded"),
         400,
-        FAILED,
+        TOO_LONG,
         "maximum",
     ),
     "openai policy": (

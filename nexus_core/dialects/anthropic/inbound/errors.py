@@ -6,13 +6,12 @@ https://platform.claude.com/docs/en/api/errors
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.error_report import read_error_body
 from nexus_core.dialects.parsing import parse_json
-from nexus_core.errors import ContextLengthError, NexusError, ServiceUnavailableError
+from nexus_core.errors import NexusError, ServiceUnavailableError
 from nexus_core.types import JsonObject, is_object
 
 _TYPES = {
@@ -29,19 +28,6 @@ _TYPES = {
     529: "overloaded_error",
 }
 _KINDS = frozenset(_TYPES.values()) | {"api_error"}
-
-# How servers word a prompt that is longer than their window; the agent compacts itself by
-# Anthropic's words for it only.
-_TOO_LONG = re.compile(
-    r"context[ _](?:length|size|window)|exceed_context_size|too many tokens|prompt is too long|"
-    r"maximum context|input is too long",
-    re.IGNORECASE,
-)
-_NUMBER = re.compile(r"\d[\d,]{2,}\d|\d{3,}")
-_NAMED = {  # llama.cpp tells both numbers beside its words
-    "prompt": ("n_prompt_tokens", "prompt_tokens"),
-    "window": ("n_ctx", "max_tokens"),
-}
 
 
 def type_of(status: int) -> str:
@@ -62,10 +48,7 @@ def envelope(words: str, kind: str, request_id: str = "") -> JsonObject:
 
 def error_body(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors; its code, and a 503's context, stand beside Anthropic's fields."""
-    words = error.message
-    if isinstance(error, ContextLengthError):
-        words = too_long(words) or words
-    body = envelope(words, type_of(error.status), request_id)
+    body = envelope(error.message, type_of(error.status), request_id)
     inner = body["error"]
     inner["code"] = error.code
     if error.param:
@@ -104,8 +87,6 @@ def translate_error(body: bytes, status: int, request_id: str) -> bytes:
         return body
     report = read_error_body(body)
     words = report.words or f"the backend answered {status} and did not say why"
-    if status in (400, 413) and _TOO_LONG.search(f"{report.code} {words}"):
-        words = too_long(words, _numbers_in(body)) or words
     return json.dumps(envelope(words, type_of(status), request_id)).encode()
 
 
@@ -114,38 +95,6 @@ def report_event(report: ErrorReport) -> bytes:
     kind = next((word for word in report.code.split() if word in _KINDS), None)
     words = report.words or "the backend ended its answer with an error"
     return event_of(envelope(words, kind or type_of(report.status or 500)))
-
-
-def too_long(words: str, known: tuple[int, int] | None = None) -> str | None:
-    """Anthropic's sentence for a prompt that is too long, which agents act upon.
-
-    None where the words have not both numbers.
-    """
-    if known is None:
-        found = sorted({int(one.replace(",", "")) for one in _NUMBER.findall(words)})
-        if len(found) < 2:
-            return None
-        known = found[-1], found[0]
-    prompt, window = known
-    if prompt <= window:
-        return None
-    return f"prompt is too long: {prompt} tokens > {window} maximum"
-
-
-def _numbers_in(body: bytes) -> tuple[int, int] | None:
-    try:
-        fields = parse_json(body)
-    except ValueError:
-        return None
-    error = fields.get("error") if is_object(fields) else None
-    if not is_object(error):
-        return None
-    found = [
-        next((value for name in names if isinstance(value := error.get(name), int)), None)
-        for names in _NAMED.values()
-    ]
-    prompt, window = found
-    return None if prompt is None or window is None else (prompt, window)
 
 
 def _is_own(body: bytes) -> bool:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from nexus_core.dialects.anthropic.inbound.bridge.answer import write_message
+from nexus_core.dialects.anthropic.inbound.bridge.stream import MessageStreamWriter
 from nexus_core.dialects.anthropic.inbound.errors import translate_error
 from nexus_core.dialects.anthropic.inbound.events import dumped
-from nexus_core.dialects.anthropic.inbound.bridge.stream import MessageStreamWriter
 from nexus_core.dialects.base import StreamWriter
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import MEDIA_TYPE
