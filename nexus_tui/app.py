@@ -350,6 +350,10 @@ class NexusApp(App[None], inherit_bindings=False):
     def _hint_clicked(self, message: HintBar.Chosen) -> None:
         self.action_do(message.key_id)
 
+    @on(StatusBar.SaveWanted)
+    def _unsaved_clicked(self) -> None:
+        self.action_do("save")
+
     @on(TabBar.Chosen)
     def _tab_clicked(self, message: TabBar.Chosen) -> None:
         self.show_tab(message.tab)
