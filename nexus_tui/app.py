@@ -132,7 +132,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
         tabs = self.tabs
-        clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
+        self._clip = clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
@@ -211,6 +211,9 @@ class NexusApp(App[None], inherit_bindings=False):
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
             self.call_after_refresh(settle_gc)
+
+    def on_unmount(self) -> None:
+        self._clip.forget()
 
     async def _exit_after(self, stop: asyncio.Event) -> None:
         await stop.wait()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nexus_core.catalog import BackendType
 from nexus_core.config.changes import AddBackend, SetBackend, SetZone
 from nexus_core.config.load import load_config
 from nexus_core.config.schema import BackendConfig
@@ -14,7 +15,6 @@ from nexus_core.control.config_file import ConfigControl
 from nexus_core.control.unsaved import Unsaved, as_json, chosen, unsaved, with_saved
 from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway, GatewayOptions
-from nexus_core.catalog import BackendType
 from nexus_core.types import Actor, PrivacyZone, Via
 
 BY = Actor(via=Via.SCREEN)
