@@ -22,6 +22,7 @@ from nexus_core.types import PrivacyZone
 from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
+from nexus_tui.actions.costs import CostActions
 from nexus_tui.actions.drill import DrillActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
@@ -45,7 +46,8 @@ from nexus_tui.screens.zones import ZonesTab
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import escaped
 from nexus_tui.view.banner import alarms
-from nexus_tui.view.cost_poller import keep_costs
+from nexus_tui.view.costs.choice import keep_cost_lines
+from nexus_tui.view.costs.poller import keep_costs
 from nexus_tui.view.filter.grammar import term
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.known_names import known_names
@@ -56,6 +58,7 @@ from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.rowlist import RowList
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.chrome import Banner, Bars, HintBar, StatusBar, TabBar
+from nexus_tui.widgets.cost_table import CostTable
 from nexus_tui.widgets.filter_entry import FilterEntry
 from nexus_tui.widgets.kpis import Kpis
 
@@ -176,6 +179,7 @@ class NexusApp(App[None], inherit_bindings=False):
             **requests.handlers(),
             **backends.handlers(),
             **zones.handlers(),
+            **CostActions(self, tabs.costs, clip).handlers(),
             **clip.handlers(),
             **self._filtering.handlers(),
             **self._drill.handlers(),
@@ -207,6 +211,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.run_worker(self.painter.intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")
         self.run_worker(keep_costs(self.source, self.paint_soon), name="costs")
+        lines = keep_cost_lines(self.source, self.tabs.costs.table.choice, self.paint_soon)
+        self.run_worker(lines, name="cost lines")
         if self._stop is not None:
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
@@ -371,6 +377,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self._drill.show(term("reason", self.tabs.dashboard.kpis.reason))
         self.paint_soon()
 
+    @on(CostTable.Turned)
     @on(SortableList.Sorted)
     def _sorted(self) -> None:
         self.paint_soon()

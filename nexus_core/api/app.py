@@ -57,6 +57,30 @@ class MethodNotAllowedError(NexusError):
     headers = (("allow", "POST"),)
 
 
+class UpgradeRefusedError(NexusError):
+    """A websocket was asked for where answers are streamed over HTTP.
+
+    OpenAI's clients try one first; at this status, unlike a 404, they go over to HTTP at once.
+    """
+
+    status = 426
+    code = "upgrade_not_supported"
+    type = "invalid_request_error"
+    headers = (("upgrade", "HTTP/1.1"),)  # RFC 9110 section 15.5.22
+
+
+# Where clients try a websocket, beside the paths that are served.
+_WEBSOCKET_PATHS = frozenset({*INBOUND, "/v1/responses", "/v1/realtime"})
+_WEBSOCKET_HEADERS = frozenset({b"sec-websocket-key", b"sec-websocket-version"})
+
+
+def _wants_websocket(scope: Scope) -> bool:
+    """Whether it is a websocket's handshake; the offer itself was declined with the head."""
+    if scope["method"] != "GET" or scope["path"] not in _WEBSOCKET_PATHS:
+        return False
+    return any(name in _WEBSOCKET_HEADERS for name, _ in scope["headers"])
+
+
 class FrontDoor:
     """The ASGI application: authentication, then inference requests, then FastAPI."""
 
@@ -106,6 +130,10 @@ class FrontDoor:
     ) -> None:
         path, headers = scope["path"], scope["headers"]
         asked = INBOUND.get(path)
+        if scope["method"] != "POST" and _wants_websocket(scope):
+            self._guard.admit(path, headers)
+            await self._refuse_websocket(scope, incoming, outgoing)
+            return
         if asked is None:
             scope[CALLER] = self._guard.admit(path, headers).name
             await self._serve_other(scope, incoming, outgoing)
@@ -117,6 +145,15 @@ class FrontDoor:
         reply = AsgiReply(arrival, outgoing)
         serving = self.completions.serve(arrival, body, reply)
         await while_connected(incoming.receive, reply, serving)
+
+    async def _refuse_websocket(self, scope: Scope, incoming: Incoming, outgoing: Outgoing) -> None:
+        """Answer at once; it is no refusal to tell of, for the client asks again over HTTP."""
+        await pass_over_body(scope, incoming, self.max_body_bytes)
+        path = scope["path"]
+        hint = f"; use POST {path}" if path in INBOUND else "; use HTTP"
+        refusal = UpgradeRefusedError(f"{path} is not served over a websocket{hint}")
+        body = dialect_of(path).error(refusal)
+        await send_whole(outgoing, refusal.status, error_headers(refusal), body)
 
     async def _serve_other(self, scope: Scope, incoming: Incoming, outgoing: Outgoing) -> None:
         answer = _ASKED_OFTEN.get(scope["path"]) if scope["method"] == "GET" else None

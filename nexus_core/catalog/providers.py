@@ -12,6 +12,10 @@ from enum import StrEnum
 from nexus_core.catalog.spec import AuthScheme, ProviderSpec, Quirks
 from nexus_core.types import Capability, DialectName, Operation
 
+# To read a prompt of 30,000 tokens takes a local GPU minutes. Below 300 s: then Claude Code stops
+# waiting, and another backend could not answer any more.
+_LOCAL_FIRST_BYTE_SECONDS = 240.0
+
 _EVERYTHING: Mapping[Operation, DialectName] = dict.fromkeys(Operation, DialectName.OPENAI_CHAT)
 _CHAT: Mapping[Operation, DialectName] = {Operation.CHAT: DialectName.OPENAI_CHAT}
 _CHAT_AND_COMPLETIONS: Mapping[Operation, DialectName] = {
@@ -55,6 +59,7 @@ class BackendType(StrEnum):
         ProviderSpec(
             title="Ollama",
             port=11434,
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             models_paths=("/v1/models", "/api/tags"),
             own_endpoints=r"/api(?:/(?:chat|generate|tags|show|ps|embed|embeddings|version))?",
@@ -70,24 +75,50 @@ class BackendType(StrEnum):
         ProviderSpec(
             title="LM Studio",
             port=1234,
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             models_paths=("/v1/models", "/api/v1/models"),
             own_endpoints=r"/api/v[01](?:/(?:chat|models))?",
             owned_by="organization_owner",
         ),
     )
-    VLLM = "vllm", ProviderSpec(title="vLLM", port=8000, dialects=_EVERYTHING, owned_by="vllm")
+    VLLM = (
+        "vllm",
+        ProviderSpec(
+            title="vLLM",
+            port=8000,
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
+            dialects=_EVERYTHING,
+            owned_by="vllm",
+        ),
+    )
     LLAMACPP = (
         "llamacpp",
-        ProviderSpec(title="llama.cpp", port=8080, dialects=_EVERYTHING, owned_by="llamacpp"),
+        ProviderSpec(
+            title="llama.cpp",
+            port=8080,
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
+            dialects=_EVERYTHING,
+            owned_by="llamacpp",
+        ),
     )
-    EXO = "exo", ProviderSpec(title="exo", port=52415, dialects=_EVERYTHING, owned_by="exo")
+    EXO = (
+        "exo",
+        ProviderSpec(
+            title="exo",
+            port=52415,
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
+            dialects=_EVERYTHING,
+            owned_by="exo",
+        ),
+    )
     # Text Generation Inference tells its one model at /info.
     # https://huggingface.co/docs/text-generation-inference/reference/api_reference
     GENERIC = (
         "generic",
         ProviderSpec(
             title="a server",
+            first_byte_timeout_seconds=_LOCAL_FIRST_BYTE_SECONDS,
             dialects=_EVERYTHING,
             models_paths=("/v1/models", "/info"),
             mdns_service="_llm._tcp.local.",

@@ -48,6 +48,8 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str  # for people
     is_cloud: bool = False
+    # How long a stream's first content may take, where the configuration does not say.
+    first_byte_timeout_seconds: float = 60.0
     url: str | None = None  # of a cloud: its base, as the vendor prints it
     url_example: str | None = None  # of a cloud where each account has a URL of its own
     port: int | None = None  # of a local server: where it usually listens

@@ -107,6 +107,12 @@ def write_new(path: Path, text: str, environ: Mapping[str, str], *, replace: boo
     _replace(target, text.encode(), environ, mode=mode)
 
 
+_PLAIN_KEYS = (
+    *("name", "url", "type", "zone", "tier", "priority", "max_concurrent"),
+    *("first_byte_timeout_seconds", "enabled"),
+)
+
+
 def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = None) -> str:
     """A [[backends]] table with its non-default keys; never contains an API key.
 
@@ -115,7 +121,7 @@ def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = N
     """
     defaults = BackendConfig.model_fields
     lines = ["[[backends]]"]
-    for key in ("name", "url", "type", "zone", "tier", "priority", "max_concurrent", "enabled"):
+    for key in _PLAIN_KEYS:
         value = getattr(backend, key)
         if value is not None and (defaults[key].is_required() or value != defaults[key].default):
             lines.append(_line(key, value, comments))

@@ -132,7 +132,8 @@ class ServerConfig(Section):
     port: Annotated[int, Field(ge=0, le=65535), AT_START] = 8000  # 0: any free port
     request_timeout_seconds: Seconds = 300  # the whole request
     connect_timeout_seconds: Seconds = 5
-    first_byte_timeout_seconds: Seconds = 60  # streams only
+    # Of streams. None: as the backend's type has it; a backend's own counts before it.
+    first_byte_timeout_seconds: Seconds | None = None
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
     # None: what the limits allow
     max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
@@ -225,6 +226,7 @@ class BackendConfig(Section):
     tier: Tier | None = None
     priority: Priority = 50
     max_concurrent: Annotated[int, Field(ge=1)] | None = None  # None: unlimited
+    first_byte_timeout_seconds: Seconds | None = None  # None: the server's, or its type's
     enabled: bool = True
     models: ModelTable | None = None  # served name -> upstream name; None: discovered
     api_key_env: VariableName | None = None

@@ -13,9 +13,16 @@ from pathlib import Path
 
 from nexus_core.aliases import is_glob, may_overlap, resolve_aliases
 from nexus_core.config import user_dirs
-from nexus_core.config.schema import BackendConfig, Config, PolicyConfig, RoutingConfig
+from nexus_core.config.schema import (
+    BackendConfig,
+    Config,
+    PolicyConfig,
+    RoutingConfig,
+    ServerConfig,
+)
 from nexus_core.config.wording import did_you_mean, shown, shown_path
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.fleet.snapshot import first_byte_seconds
 from nexus_core.types import HealthCause, PrivacyZone, ProbeResult
 
 _MAX_NAMED = 5  # models in one line
@@ -64,6 +71,7 @@ def check_config(
     configured = {backend.name: backend for backend in config.backends}
     for backend in fleet:
         yield from _backend(backend, probes.get(backend.name), configured.get(backend.name))
+        yield from _first_byte(backend, config.server)
     yield from _models(config.routing, _ServedNames(fleet, probes))
     yield check_storage(config.storage.path)
 
@@ -100,6 +108,18 @@ def _backend(
         near = did_you_mean(model, listed)
         hint = f"load it there, or correct `models`{near}"
         yield Finding(Level.WARNING, about, f"does not list its model {shown(model)}", hint)
+
+
+def _first_byte(backend: BackendSnapshot, server: ServerConfig) -> Iterator[Finding]:
+    seconds, about = first_byte_seconds(backend, server), f'backend "{backend.name}"'
+    if seconds > server.request_timeout_seconds:
+        whole = f"server.request_timeout_seconds ({server.request_timeout_seconds:g})"
+        text = f"first_byte_timeout_seconds ({seconds:g}) is over {whole}, which ends a request"
+        yield Finding(
+            Level.WARNING, about, text, "raise server.request_timeout_seconds, or lower the other"
+        )
+    elif backend.first_byte_timeout_seconds is not None:
+        yield Finding(Level.OK, about, f"waits {seconds:g} s for the first byte of a stream")
 
 
 def _place(backend: BackendSnapshot, config: BackendConfig | None) -> str:

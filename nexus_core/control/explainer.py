@@ -8,6 +8,7 @@ from dataclasses import replace
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
+from nexus_core.fleet.snapshot import first_byte_seconds
 from nexus_core.near_names import shortlist
 from nexus_core.providers.base import prepared
 from nexus_core.proxy.attempt import ProxyParts
@@ -55,10 +56,12 @@ class Explainer:
             return explanation
         backend = self._live.registry.snapshot(chosen.backend)
         cost = await self._parts.cost_tracker.expected_cost(backend, chosen.model, question.demand)
-        if cost is not None:
-            explanation = replace(
-                explanation, chosen=replace(chosen, estimated_usd=float(cost.usd))
-            )
+        told = replace(
+            chosen,
+            first_byte_timeout_seconds=first_byte_seconds(backend, self._live.config.server),
+            estimated_usd=None if cost is None else float(cost.usd),
+        )
+        explanation = replace(explanation, chosen=told)
         if request is None:
             return explanation
         translation = await self._translation(request, chosen)

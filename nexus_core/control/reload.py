@@ -173,6 +173,7 @@ def renewed(
         tier=fresh.tier,
         priority=fresh.priority,
         max_concurrent=fresh.max_concurrent,
+        first_byte_timeout_seconds=fresh.first_byte_timeout_seconds,
         enabled=fresh.enabled,
         toggled_at=fresh.toggled_at,
     )

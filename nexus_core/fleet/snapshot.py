@@ -9,7 +9,7 @@ import msgspec
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base
-from nexus_core.config.schema import BackendConfig
+from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
 from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetails, PrivacyZone
 
@@ -25,6 +25,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     max_concurrent: int | None
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
+    first_byte_timeout_seconds: float | None = None  # its own; see first_byte_seconds
     # By the backend's own names.
     details: Mapping[str, ModelDetails] = msgspec.field(default_factory=dict[str, ModelDetails])
     models_known: bool = True  # False until a backend without configured models listed its own
@@ -110,6 +111,12 @@ def is_same_server(one: BackendSnapshot, other: BackendSnapshot) -> bool:
     return one.type is other.type and is_same_base(one.url, other.url, one.type)
 
 
+def first_byte_seconds(backend: BackendSnapshot, server: ServerConfig) -> float:
+    """How long a stream's first content may take: the backend's, the server's or its type's."""
+    own = backend.first_byte_timeout_seconds
+    return own or server.first_byte_timeout_seconds or backend.type.spec.first_byte_timeout_seconds
+
+
 def first_snapshot(config: BackendConfig) -> BackendSnapshot:
     """Snapshot of a new backend, from its configuration."""
     return BackendSnapshot(
@@ -119,6 +126,7 @@ def first_snapshot(config: BackendConfig) -> BackendSnapshot:
         tier=config.tier,
         priority=config.priority,
         max_concurrent=config.max_concurrent,
+        first_byte_timeout_seconds=config.first_byte_timeout_seconds,
         url=config.url,
         models=MappingProxyType(dict(config.models or {})),
         models_known=config.models is not None,

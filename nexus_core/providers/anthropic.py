@@ -14,6 +14,7 @@ from nexus_core.dialects.anthropic import (
     translate_request,
     translate_response,
 )
+from nexus_core.dialects.anthropic.json_mode import wants_object
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.parsing import parse_json
@@ -102,6 +103,7 @@ class AnthropicAnswer:
         self._model = call.model
         self._created = int(time.time())
         self._legacy = bool(asked.get("functions")) and not asked.get("tools")
+        self._wants_object = wants_object(asked)
         self._calls = call_mapping(call)
         self._include_usage = is_object(options) and options.get("include_usage") is True
 
@@ -116,6 +118,7 @@ class AnthropicAnswer:
             model=self._model,
             created=self._created,
             legacy_functions=self._legacy,
+            wants_object=self._wants_object,
             calls=self._calls,
         )
 

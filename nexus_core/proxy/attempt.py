@@ -9,7 +9,8 @@ from functools import partial
 import msgspec
 
 from nexus_core.errors import UnsupportedFieldsError, UpstreamFailedError
-from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.fleet.registry import Registry
+from nexus_core.fleet.snapshot import BackendSnapshot, first_byte_seconds
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.providers import InferenceAgent
@@ -115,7 +116,8 @@ class Attempt(msgspec.Struct, eq=False):
         progress, blame, registry = self.flight.progress, self.flight.blame, self.parts.registry
         agent, name, model = exchange.agent, selected.backend.name, selected.model
         try:
-            answer = await exchange.open(call)
+            limit = first_byte_seconds(selected.backend, self.flight.server)
+            answer = await exchange.open(call, limit)
             # Not counted: a local backend's prompt, or one that a whole answer's usage tells.
             if selected.backend.type.is_cloud and (answer.relay or answer.usage is None):
                 await progress.counted()
@@ -164,7 +166,9 @@ class Attempt(msgspec.Struct, eq=False):
         window = told.maximum or _window(selected.backend, selected.model)
         tokens = max(progress.demand.prompt_tokens, told.needed or 0, (window or 0) + 1)
         others = (
-            _window(choice.backend, choice.upstream_model) for choice in self.decision.order[1:]
+            _window(choice.backend, choice.upstream_model)
+            for choice in self.decision.order
+            if choice.backend.name != selected.backend.name
         )
         if any(bool(window) if other is None else other >= tokens for other in others):
             progress.needs_window(tokens)

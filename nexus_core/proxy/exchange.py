@@ -99,13 +99,16 @@ class Exchange:
         self._relay: StreamRelay | None = None
         self.seconds = 0.0  # what waiting for the backend took up to the first byte
 
-    async def open(self, call: Call) -> Answer:
+    async def open(self, call: Call, first_byte_seconds: float) -> Answer:
         """Send the request and return once the answer has begun, or is whole if it is no stream.
+
+        Args:
+            first_byte_seconds: how long a stream's first content may take.
 
         Raises:
             AttemptFailedError: nothing may be passed on from this backend.
         """
-        limit, deadlines = self._server.first_byte_timeout_seconds, self._deadlines
+        limit, deadlines = first_byte_seconds, self._deadlines
         started = time.monotonic()
         if call.is_streaming:
             deadlines.wait_at = asyncio.get_running_loop().time() + limit

@@ -108,6 +108,7 @@ class Chosen:
     zone: PrivacyZone
     model: str  # the backend's own name
     reason: RouteReason
+    first_byte_timeout_seconds: float | None = None  # of a stream; None: not told
     estimated_usd: float | None = None  # of a cloud's answer; None: its price is unknown, or local
 
 

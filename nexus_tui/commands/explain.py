@@ -308,6 +308,9 @@ def _verdict(explanation: Explanation) -> list[str]:
     if chosen := explanation.chosen:
         where = f"{chosen.backend} ({chosen.backend_type}, zone {chosen.zone})"
         lines.append(_line("goes to", f"{where} as {chosen.model}: {chosen.reason}"))
+        if chosen.first_byte_timeout_seconds is not None:
+            seconds = f"{chosen.first_byte_timeout_seconds:g}"
+            lines.append(_line("limit", f"first byte of a stream within {seconds} s"))
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd
             lines.append(_line("cost", "unpriced" if usd is None else f"about ${usd:.6f}"))

@@ -10,6 +10,9 @@ from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.money.cost_lines import CostLines
+from nexus_core.money.ledger_queries import By
+from nexus_core.money.months import Period
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import NexusEvent, OperatorActed
@@ -180,6 +183,14 @@ class EventSource(Protocol):
 
     async def refresh_costs(self) -> None:
         """Learn anew what was spent; never fails, `costs_problem` says what is wrong."""
+        ...
+
+    async def cost_lines(self, by: By, period: Period) -> CostLines | None:
+        """What a month or day has cost, in groups; None where there is no ledger.
+
+        Raises:
+            NexusError: nobody can say; the message is for the screen.
+        """
         ...
 
     def close(self) -> None:

@@ -10,6 +10,9 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
+from nexus_core.money.cost_lines import CostLines
+from nexus_core.money.ledger_queries import By
+from nexus_core.money.months import Period
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus, Subscription
 from nexus_core.observe.captured import CapturedExchange
@@ -61,6 +64,10 @@ class Costs(Protocol):
         Raises:
             LedgerUnreadableError: it can't be read.
         """
+        ...
+
+    async def cost_lines(self, by: By, period: Period, /) -> CostLines | None:
+        """What a month or day has cost; None and errors as of `cost_report`."""
         ...
 
 
@@ -227,6 +234,9 @@ class LocalSource:
             self.costs_problem = error.message
         else:
             self.costs_problem = NO_LEDGER if self.costs is None else None
+
+    async def cost_lines(self, by: By, period: Period) -> CostLines | None:
+        return await self._core.cost_tracker.cost_lines(by, period)
 
     def close(self) -> None:
         self._subscription.close()

@@ -19,6 +19,9 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.control.question import question_as_json
 from nexus_core.dialects.sse import SseEvent, SseParser
 from nexus_core.errors import PermissionDeniedError
+from nexus_core.money.cost_lines import CostLines
+from nexus_core.money.ledger_queries import By
+from nexus_core.money.months import Period
 from nexus_core.money.report import CostReport
 from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.event_json import UnreadableError, read_event, read_json
@@ -31,6 +34,7 @@ from nexus_core.types import is_list, is_object
 from nexus_tui.sources.base import NO_LEDGER, DiscoverySource, Status
 from nexus_tui.sources.changes import ChangedRequests
 from nexus_tui.sources.remote_calls import HttpCall, call_for, one_request
+from nexus_tui.sources.remote_costs import lines_call, told_lines
 from nexus_tui.sources.remote_http import (
     LinkLostError,
     RefusedError,
@@ -304,6 +308,10 @@ class RemoteSource(RemoteKnown):
             self.costs_problem = NO_LEDGER if told is None and not is_reading else None
 
     # --- asking --------------------------------------------------------------------------
+
+    async def cost_lines(self, by: By, period: Period) -> CostLines | None:
+        told = await self._ask_or_tell(lines_call(by, period))
+        return self._read(lambda: told_lines(told, by))
 
     async def explain(self, question: Question) -> Explanation:
         call = HttpCall("POST", "/nexus/explain", question_as_json(question))

@@ -118,11 +118,12 @@ def to_csv(rows: Iterable[RequestRecord]) -> str:
     file = io.StringIO()
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow([key for key, _ in EXPORT])
-    writer.writerows([_harmless(value) for value in record.values()] for record in records)
+    writer.writerows([harmless(value) for value in record.values()] for record in records)
     return file.getvalue()
 
 
-def _harmless(value: object) -> object:
+def harmless(value: object) -> object:
+    """A cell for a spreadsheet: nothing that it would run, nothing that steers a terminal."""
     if isinstance(value, Decimal):
         return f"{value:f}"  # 0.00000055, not 5.5E-7
     if isinstance(value, bool):

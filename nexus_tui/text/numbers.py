@@ -159,13 +159,10 @@ def date(at: float) -> str:
 
 
 def uptime(seconds: float) -> str:
-    """`40 s`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units."""
-    whole = max(0, int(seconds))
-    if whole < 60:
-        return f"{whole} s"
-    hours, minutes = divmod(whole // 60, 60)
+    """`<1 m`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units; another one each minute only."""
+    hours, minutes = divmod(max(0, int(seconds)) // 60, 60)
     if not hours:
-        return f"{minutes} m"
+        return f"{minutes} m" if minutes else "<1 m"
     days, rest = divmod(hours, 24)
     return f"{days} d {rest} h" if days else f"{hours} h {minutes} m"
 

@@ -1,16 +1,24 @@
-"""Cost table: budget, spending of today, and rows by model, backend or key."""
+"""Cost table: budget, spending of today, and rows by model, backend, key, day or hour."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from decimal import Decimal
-from typing import get_args
+from typing import TypeVar
 
-from nexus_core.money.report import CostReport, CostRow, Grouping
+from textual import events
+from textual.message import Message
+
+from nexus_core.money.ledger_queries import By
+from nexus_core.money.months import Day
+from nexus_core.money.report import CostReport, CostRow
 from nexus_core.types import NANO
+from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
+from nexus_tui.view.costs.choice import CostChoice, Span
 from nexus_tui.view.filter.costs import COSTS
 from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.filter.grammar import term
@@ -22,11 +30,13 @@ from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, no
 from nexus_tui.widgets.base.lines import Cell, Line, joined, rule
 from nexus_tui.widgets.base.sortable import SortableList
 
-GROUPINGS: tuple[Grouping, ...] = get_args(Grouping)
 _GAUGE = 20
+_HOUR_SECONDS = 3_600
 _UNPRICED = "unpriced"
 _NOT_YET = "Loading: the ledger is being read …"
-_NOBODY: dict[Grouping, str] = {"model": "none", "backend": "no backend", "key": "no key"}
+_NOBODY = {By.MODEL: "none", By.BACKEND: "no backend", By.KEY: "no key"}
+_SPAN_LINE, _BY_LINE = 4, 5  # of the head
+_NEWEST_FIRST = "newest first"  # the usual order of days and hours
 _AT_LIMIT = {
     "warn": "warning only",
     "block_cloud": "cloud blocked, local continues",
@@ -61,10 +71,13 @@ class CostTable(SortableList):
 
     head_lines = 7
 
+    class Turned(Message):
+        """A period or grouping was chosen by a click."""
+
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="cost-table")
         self._frames = frames
-        self._by: Grouping = GROUPINGS[0]
+        self.choice = CostChoice()
         self._sorting = Sorting(_WAYS, usual=_BY_COST)
         self._rows: Sequence[CostRow] = []
         self._all: Sequence[CostRow] = []  # whatever the filter
@@ -81,15 +94,30 @@ class CostTable(SortableList):
         """The filter for the requests of the line under the cursor; None without lines."""
         if self.cursor >= len(self._rows):
             return None
-        row = self._rows[self.cursor]
-        terms = [term(self._by, row.name)]
-        if row.where is not None and self._by != "backend":
+        row, choice = self._rows[self.cursor], self.choice
+        if choice.is_by_time:
+            return _of_time(*_hours(row.name or ""))
+        terms = [term(choice.by, row.name)]
+        if row.where is not None and choice.by is not By.BACKEND:
             terms.append(term("backend", row.where))
+        if choice.span is not Span.THIS_MONTH:
+            period = choice.span.period(self._frames.current.now)
+            terms.append(_of_time(period.start, period.end))
         return " ".join(terms)
 
+    @property
+    def shown(self) -> Sequence[CostRow]:
+        """The rows as they are listed."""
+        return self._rows
+
     def turn(self, steps: int) -> None:
-        """Group by the next of model, backend and key."""
-        self._by = GROUPINGS[(GROUPINGS.index(self._by) + steps) % len(GROUPINGS)]
+        """Group by the next of model, backend, key, day and hour."""
+        self.choice.turn_by(steps)
+        self.edge(-1)
+
+    def turn_span(self) -> None:
+        """Show the next of this month, last month, today and yesterday."""
+        self.choice.turn_span()
         self.edge(-1)
 
     @property
@@ -116,7 +144,9 @@ class CostTable(SortableList):
             problem = self._frames.current.costs_problem
             text = _NOT_YET if problem is None else f"No costs: {escaped(problem)}."
             return [rule(width, "Costs"), (), *(((f" {x}", "dim"),) for x in wrap(text, width - 2))]
-        self._all = self._sorting.top_first(costs.rows(self._by))
+        rows = self.choice.rows(costs) or ()
+        is_as_it_comes = self.choice.is_by_time and self._sorting.is_usual
+        self._all = rows if is_as_it_comes else self._sorting.top_first(rows)
         self._rows = self.typed.of(self._all)
         self.locate()
         return super().lines(width, height)
@@ -128,25 +158,54 @@ class CostTable(SortableList):
         costs = self._frames.current.costs
         if costs is None:
             return ()
-        tabs: list[Cell] = [(" ", "text")]
-        for by in GROUPINGS:
-            tabs += [(f" by {by} ", "tab" if by == self._by else "dim"), (" ", "text")]
         return [
             self._title(width),
             _spent(costs, width),
             _today(costs, width),
             self._trouble(costs, width),
-            (),
-            tuple(tabs),
+            _tabs(_SPANS, self.choice.span),
+            self._groupings(width),
             self.titles(width),
         ]
 
+    def _groupings(self, width: int) -> Line:
+        """What can be grouped by, and the sum of the rows that are listed, as far as it fits."""
+        tabs = _tabs(_BYS, self.choice.by)
+        room = width - sum(len(text) for text, _ in tabs)
+        requests, spent = self._sum()
+        whole = f"  {requests}, {spent}"
+        shown = next((text for text in (whole, f"  {spent}") if len(text) < room), "")
+        return (*tabs, (shown if self._rows else "", "dim"))
+
+    def _sum(self) -> tuple[str, str]:
+        """How many requests, and what they cost."""
+        rows = self._rows
+        spent = sum((_known(row.actual) + _known(row.estimated) for row in rows), Decimal(0))
+        sign = sum_sign(
+            is_estimated=any(row.estimated for row in rows),
+            is_unpriced=any(row.unpriced for row in rows),
+        )
+        return f"{count(sum(row.requests for row in rows))} requests", f"{sign}{dollars(spent)}"
+
+    def on_click(self, event: events.Click) -> None:
+        """Choose a period or a grouping by its title. Textual calls the handlers of lists too."""
+        if event.y == _SPAN_LINE and (span := _tab_at(_SPANS, event.x)) is not None:
+            self.choice.choose(span=span)
+        elif event.y == _BY_LINE and (by := _tab_at(_BYS, event.x)) is not None:
+            self.choice.choose(by=by)
+        else:
+            return
+        self.edge(-1)
+        self.post_message(self.Turned())
+
     def _title(self, width: int) -> Line:
+        period = self.choice.span.period(self._frames.current.now)
+        is_as_it_comes = self.choice.is_by_time and self._sorting.is_usual
         return rule(
             width,
             "Costs",
-            "this month in US dollars, UTC",
-            f"sorted by {self._sorting.words}",
+            f"{self.choice.span.value} ({period}) in US dollars, UTC",
+            _NEWEST_FIRST if is_as_it_comes else f"sorted by {self._sorting.words}",
             *filter_parts(self.typed.current, len(self._rows), len(self._all)),
             warning=filter_problem(self.typed.current),
         )
@@ -168,19 +227,67 @@ class CostTable(SortableList):
     def empty(self, width: int) -> Sequence[Line]:
         if self._all:
             return nothing_matches(self.typed.current)
-        return [((" No recorded requests this month.", "dim"),)]
+        choice = self.choice
+        if choice.problem is not None:
+            return [((f" No costs: {escaped(choice.problem)}.", "warn"),)]
+        report = self._frames.current.costs
+        if report is not None and choice.rows(report) is None:
+            return [((" Reading the ledger …", "dim"),)]
+        return [((f" No recorded requests {choice.span.value}.", "dim"),)]
 
     def row(self, index: int, width: int) -> Line:
         row = self._rows[index]
         cells: list[Cell] = [(" ", "text")]
         for column, column_width in self.columns(width):
-            text, style = _cell(row, column.id, self._by)
+            text, style = _cell(row, column.id, self.choice.by)
             cells.append((column.cell(text, column_width), style))
         return tuple(cells)
 
 
 def _identity(row: CostRow) -> tuple[str | None, str | None]:
     return row.name, row.where
+
+
+_Choice = TypeVar("_Choice", Span, By)
+_SPANS = {span: f" {span.value} " for span in Span}
+_BYS = {by: f" by {by.value} " for by in By}
+
+
+def _tabs(titles: Mapping[_Choice, str], chosen: _Choice) -> Line:
+    cells: list[Cell] = [(" ", "text")]
+    for one, title in titles.items():
+        cells += [(title, "tab" if one == chosen else "dim"), (" ", "text")]
+    return tuple(cells)
+
+
+def _tab_at(titles: Mapping[_Choice, str], x: int) -> _Choice | None:
+    """Whose title is in that column."""
+    begin = 1
+    for one, title in titles.items():
+        if begin <= x < begin + len(title):
+            return one
+        begin += len(title) + 1
+    return None
+
+
+def _known(usd: Decimal | None) -> Decimal:
+    return Decimal(0) if usd is None else usd
+
+
+def _hours(name: str) -> tuple[float, float]:
+    """Beginning and end of a day, or of an hour such as `2026-11-30 14:00`; UTC's."""
+    date, _, hour = name.partition(" ")
+    day = Day.parse(date)
+    if not hour:
+        return day.start, day.end
+    start = day.start + int(hour.partition(":")[0]) * _HOUR_SECONDS
+    return start, start + _HOUR_SECONDS
+
+
+def _of_time(start: float, end: float) -> str:
+    """The filter for requests of that time."""
+    first, last = (datetime.fromtimestamp(at, UTC).isoformat() for at in (start, end))
+    return f"since:{first} until:{last}"
 
 
 def _spent(costs: CostReport, width: int) -> Line:
@@ -245,10 +352,10 @@ def _saved(costs: CostReport) -> list[Line]:
     return [(("saved ≈ ", "dim"), (dollars(costs.saved, 2), "good"), (" by local today", "dim"))]
 
 
-def _cell(row: CostRow, column: str, by: Grouping) -> Cell:
+def _cell(row: CostRow, column: str, by: By) -> Cell:
     match column:
         case "name":
-            return escaped(row.name or _NOBODY[by]), "text" if row.name else "dim"
+            return escaped(row.name or _NOBODY.get(by, "none")), "text" if row.name else "dim"
         case "backend":
             return escaped(row.where or NOTHING), "dim"
         case "requests":
@@ -283,5 +390,6 @@ def _price_from(row: CostRow) -> Cell:
     if row.unpriced:
         return f"+ {count(row.unpriced)} {_UNPRICED}", "warn"
     if row.saved is not None:
-        return f"local, saved ≈ {dollars(row.saved, 2)}", "good"
+        where = "local, " if row.actual is row.estimated is None else ""
+        return f"{where}saved ≈ {dollars(row.saved, 2)}", "good"
     return (NOTHING if row.price_from is None else escaped(row.price_from)), "dim"

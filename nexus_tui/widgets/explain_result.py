@@ -147,6 +147,9 @@ def _outcome(explanation: Explanation, width: int) -> Iterator[Row]:
         chosen = explanation.chosen
         text = f"{escaped(chosen.backend)} with {escaped(chosen.model) or NOTHING}, {chosen.reason}"
         yield from _wrapped("goes to", f"{text}, zone {chosen.zone}", width, "good")
+        if chosen.first_byte_timeout_seconds is not None:
+            text = f"first byte of a stream within {chosen.first_byte_timeout_seconds:g} s"
+            yield from _wrapped("limit", text, width, "text")
         if chosen.backend_type == "cloud":
             usd = chosen.estimated_usd
             text = "unpriced" if usd is None else f"about {dollars(Decimal(str(usd)))}"

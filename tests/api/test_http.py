@@ -94,6 +94,31 @@ async def test_offers_without_a_body_are_declined_however_many_come_at_once(port
 
 
 @pytest.mark.parametrize(
+    "path", [b"/v1/responses", b"/v1/realtime", b"/v1/responses?model=x", b"/v1/chat/completions"]
+)
+async def test_a_websocket_is_refused_with_a_426_and_nothing_is_logged(
+    port: int, path: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    offer = offering(*OFFERS["websocket"], b"Sec-WebSocket-Key: x", method=b"GET", path=path)
+
+    with caplog.at_level("INFO"):
+        answer = await talk(port, offer + offer + LAST)
+
+    assert status(answer) == 426
+    assert answer.count(b"HTTP/1.1 426") == 2
+    assert b"upgrade: HTTP/1.1" in answer
+    assert b"not served over a websocket; use " in answer
+    assert answer.count(b"HTTP/1.1 200") == 1
+    assert caplog.records == []
+
+
+async def test_a_path_that_never_had_one_is_no_websocket_either(port: int) -> None:
+    offer = offering(*OFFERS["websocket"], b"Sec-WebSocket-Key: x", method=b"GET", path=b"/nowhere")
+
+    assert status(await talk(port, offer + LAST)) == 404
+
+
+@pytest.mark.parametrize(
     "headers",
     [
         (b"Content-Length: 5", b"Transfer-Encoding: chunked"),

@@ -229,6 +229,7 @@ def test_a_table_holds_the_variable_and_never_the_key(path: Path) -> None:
         url="https://h",
         type=BackendType.OPENAI,
         zone=PrivacyZone.OPEN,
+        first_byte_timeout_seconds=90,
         models={"a": "b", 'q"': "q"},
         api_key_env="CLOUD_KEY",
         api_key="sk-secret",

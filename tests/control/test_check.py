@@ -194,6 +194,18 @@ def test_a_name_that_is_served_in_the_end_is_none(routing: dict[str, object]) ->
     assert bad(configured(backend(), **routing), a=UP) == []
 
 
+def test_a_limit_for_the_first_byte_is_told_and_one_over_the_whole_is_a_warning() -> None:
+    told = findings(configured(backend(first_byte_timeout_seconds=90)), a=UP)
+    (finding,) = bad(configured(backend(first_byte_timeout_seconds=400)), a=UP)
+
+    assert "waits 90 s for the first byte of a stream" in [one.text for one in told]
+    assert finding.level is Level.WARNING
+    assert finding.text == (
+        "first_byte_timeout_seconds (400) is over server.request_timeout_seconds (300), "
+        "which ends a request"
+    )
+
+
 @pytest.mark.parametrize(
     ("policy", "demand"),
     [

@@ -5,8 +5,11 @@ from typing import Any
 
 import pytest
 
+from nexus_core.catalog import BackendType
+from nexus_core.config.schema import BackendConfig, ServerConfig
+from nexus_core.fleet.snapshot import first_byte_seconds, first_snapshot
 from nexus_core.fleet.snapshot_json import read_snapshot, snapshot_as_json
-from nexus_core.types import BackendState, HealthCause, HealthStatus
+from nexus_core.types import BackendState, HealthCause, HealthStatus, PrivacyZone
 from nexus_tui.widgets.cells.backends import STATE_CELLS
 from tests.made_up_backends import MODEL, cooldown, snapshot
 
@@ -56,3 +59,36 @@ def test_every_state_has_a_cell_of_its_own() -> None:
 
     assert len(cells) == len(STATE_CELLS) == len(BackendState)
     assert all(len(text) <= 9 for text, _ in cells)
+
+
+@pytest.mark.parametrize(
+    ("own", "server", "kind", "seconds"),
+    [
+        (None, None, BackendType.OLLAMA, 240),
+        (None, None, BackendType.GENERIC, 240),
+        (None, None, BackendType.ANTHROPIC, 60),
+        (None, 30, BackendType.OLLAMA, 30),
+        (None, 90, BackendType.OPENAI, 90),
+        (500, 30, BackendType.OLLAMA, 500),
+        (5, None, BackendType.OPENAI, 5),
+    ],
+)
+def test_the_nearest_limit_for_the_first_byte_counts(
+    own: float | None, server: float | None, kind: BackendType, seconds: float
+) -> None:
+    config = BackendConfig(
+        name="a",
+        url="http://127.0.0.1:1",
+        type=kind,
+        zone=PrivacyZone.RESTRICTED,
+        first_byte_timeout_seconds=own,
+    )
+    limits = ServerConfig(first_byte_timeout_seconds=server)
+
+    assert first_byte_seconds(first_snapshot(config), limits) == seconds
+
+
+def test_every_local_type_may_read_a_long_prompt_before_claude_code_gives_up() -> None:
+    limits = {kind.spec.first_byte_timeout_seconds for kind in BackendType if not kind.is_cloud}
+
+    assert limits == {240}

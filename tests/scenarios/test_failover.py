@@ -312,3 +312,21 @@ async def test_an_equal_tier_needs_no_flexibility_and_a_full_first_choice_is_ove
     assert while_full.headers["x-nexus-model"] == "equal"
     assert told(when_free) == (200, "first", "capability-match")
     assert when_free.headers["x-nexus-model"] == "big"
+
+
+async def test_each_backend_has_its_own_limit_for_the_first_byte() -> None:
+    async with (
+        upstreams(silent_for(2), silent_for(4), say) as (first, second, third),
+        running(
+            backend("first", first.url, priority=90, first_byte_timeout_seconds=2),
+            backend("second", second.url, priority=50, first_byte_timeout_seconds=4),
+            backend("third", third.url, priority=10),
+        ) as nexus,
+    ):
+        answer = await nexus.ask(stream=True)
+
+    assert told(answer) == (200, "third", "backend-failover")
+    assert [event.attempt.error for event in nexus.failed()] == [
+        "no first byte within 2 s",
+        "no first byte within 4 s",
+    ]

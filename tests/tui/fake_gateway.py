@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from random import Random
 
@@ -11,6 +11,9 @@ from nexus_core.control.actions import Actions, deed_of
 from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
 from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import Registry
+from nexus_core.money.cost_lines import CostLines
+from nexus_core.money.ledger_queries import By, CostLine
+from nexus_core.money.months import Period
 from nexus_core.money.report import CostReport
 from nexus_core.observe.bus import EventBus
 from nexus_core.observe.captured import CapturedExchange
@@ -49,6 +52,8 @@ class FakeGateway:
         self.captures = self.kept = KeptBodies()
         self.operator = self.cost_tracker = self.explainer = self
         self.costs: CostReport | None = None
+        self.lines: dict[tuple[By, str], Sequence[CostLine]] = {}  # by grouping and period
+        self.asked_costs: list[tuple[By, str]] = []
         self.queue_state: QueueState | None = None
         self.registry = Registry(config.backends, self.bus, now)
         self.switched: list[tuple[str, bool]] = []
@@ -66,6 +71,13 @@ class FakeGateway:
 
     async def cost_report(self) -> CostReport | None:
         return self.costs
+
+    async def cost_lines(self, by: By, period: Period) -> CostLines | None:
+        """A line for each costs of the period that a test has set, if there is a ledger."""
+        self.asked_costs.append((by, str(period)))
+        if self.costs is None:
+            return None
+        return CostLines(by, period, tuple(self.lines.get((by, str(period)), ())))
 
     def cut_open_zone(self) -> None:
         """As the gateway does it, with two streams stopped."""

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from nexus_core.config.outbound_proxy import OutboundProxy, read_proxy_url
 from nexus_core.upstream import create_engine, engine_for

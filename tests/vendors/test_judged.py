@@ -55,7 +55,7 @@ async def failure_of(provider: Provider, url: str, *, stream: bool) -> AttemptFa
     exchange = Exchange(agent, ServerConfig(), Deadlines(), lambda: True)
     try:
         with pytest.raises(AttemptFailedError) as caught:
-            await exchange.open(agent.prepare(request, provider.model))
+            await exchange.open(agent.prepare(request, provider.model), 60)
         return caught.value
     finally:
         await exchange.close()

@@ -345,7 +345,14 @@ async def test_where_it_is_so_configured_a_dropped_hint_is_an_error(
 
 
 UNSUPPORTED: list[tuple[Vendor, dict[str, Any]]] = [
-    (ANTHROPIC, {"n": 2, "logprobs": True, "response_format": {"type": "json_object"}}),
+    (
+        ANTHROPIC,
+        {
+            "n": 2,
+            "logprobs": True,
+            "response_format": {"type": "json_schema", "json_schema": {"name": "n"}},
+        },
+    ),
     (NEW_ANTHROPIC, {"n": 2, "audio": {"voice": "a", "format": "wav"}}),
     (GOOGLE, {"n": 9, "logprobs": True, "prediction": {"type": "content", "content": "x"}}),
     (NEW_GOOGLE, {"n": 9, "logprobs": True}),

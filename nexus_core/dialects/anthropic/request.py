@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from nexus_core.dialects.anthropic import json_mode
 from nexus_core.dialects.anthropic.conversation import Conversation, read_conversation
 from nexus_core.dialects.anthropic.models import FOREIGN, Family, family_of
 from nexus_core.dialects.anthropic.parts import cache_marker
@@ -72,8 +73,9 @@ def translate_request(
     )
     reasoning = _reasoning(fields, family, around, findings)
     body: JsonObject = {"model": model, "max_tokens": max_tokens}
-    if conversation.system:
-        body["system"] = conversation.system
+    system = [*conversation.system, *_json_mode(fields, findings)]
+    if system:
+        body["system"] = system
     body["messages"] = conversation.messages
     if tools.tools:
         body["tools"] = tools.tools
@@ -131,15 +133,21 @@ def _output_config(
     return {"output_config": config} if config else {}
 
 
+def _json_mode(fields: ChatRequest, findings: Findings) -> list[JsonObject]:
+    wanted = fields.get("response_format")
+    if wanted is None or wanted["type"] != "json_object":
+        return []
+    findings.changed.append("response_format json_object → an instruction in the system prompt")
+    return [json_mode.instruction()]
+
+
 def _answer_schema(fields: ChatRequest, family: Family, findings: Findings) -> JsonObject | None:
     wanted = fields.get("response_format")
-    if wanted is None or wanted["type"] == "text":
+    if wanted is None or wanted["type"] != "json_schema":
         return None
-    schema = wanted["json_schema"].get("schema") if wanted["type"] == "json_schema" else None
+    schema = wanted["json_schema"].get("schema")
     if schema is None:
-        findings.unsupported["response_format"] = (
-            "Anthropic has no JSON mode without a schema; use json_schema with one"
-        )
+        findings.unsupported["response_format"] = "json_schema has no schema; use json_object"
     elif not family.structured:
         findings.unsupported["response_format"] = "the model does not support structured outputs"
     else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 
+from nexus_core.dialects.anthropic.json_mode import object_in
 from nexus_core.dialects.anthropic.thinking_blocks import carry, extra_content
 from nexus_core.dialects.hub.answer import (
     AnswerHead,
@@ -58,15 +59,17 @@ def translate_response(
     model: str,
     created: int,
     legacy_functions: bool = False,
+    wants_object: bool = False,
     calls: CallMapping = UNCHANGED,
 ) -> JsonObject:
     """Translate a message into OpenAI's chat.completion; `created` is in seconds since the epoch.
 
     `legacy_functions`: the client offered `functions`, so a call becomes its `function_call`.
+    `wants_object`: the client asked for JSON mode.
     `calls`: the mapping of tool calls from the request's translation.
 
     Raises:
-        ValueError: it is not a message.
+        ValueError: it is not a message, or without the JSON object that was asked for.
     """
     content = answer.get("content")
     if answer.get("type") != "message" or not is_list(content):
@@ -81,6 +84,8 @@ def translate_response(
     if reason == "content_filter":
         refusal = refusal_text(answer.get("stop_details"))
     message = reader.message(refusal)
+    if wants_object and reason == "stop":
+        message["content"] = object_in(message["content"])
     if legacy_functions and reader.calls:
         message["function_call"] = message.pop("tool_calls")[0]["function"]
         reason = "function_call" if reason == "tool_calls" else reason

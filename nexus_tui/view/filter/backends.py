@@ -72,7 +72,7 @@ BACKENDS = Language[Backend](
         Key(
             "name", "vllm  =vllm-a", "part of the name; = all of it", one_text(_name), ("backend",)
         ),
-        Key("type", "ollama", "part of the type", one_text(_type)),
+        Key("type", "llama", "part of the type", one_text(_type)),
         Key(
             "zone",
             "open  restricted",

@@ -35,7 +35,7 @@ COSTS = Language[CostRow](
             one_text(lambda row: row.name),
             ("model", "key"),
         ),
-        Key("backend", "openai", "part of the backend's name", one_text(lambda row: row.where)),
+        Key("backend", "gpu-box", "part of the backend's name", one_text(lambda row: row.where)),
         Key(
             "requests",
             ">100",

@@ -218,7 +218,6 @@ UNSUPPORTED: list[tuple[str, dict[str, Any], str]] = [
     (NEWEST, {"web_search_options": {}}, "web_search_options"),
     (NEWEST, {"moderation": {"model": "x"}}, "moderation"),
     (NEWEST, {"stop": ["x", "\n\n"]}, "stop"),
-    (NEWEST, {"response_format": {"type": "json_object"}}, "response_format"),
     (
         NEWEST,
         {"response_format": {"type": "json_schema", "json_schema": {"name": "n"}}},

@@ -379,7 +379,7 @@ def test_no_twin_loads_what_draws(tmp_path: Path) -> None:
         "code = cli.main(sys.argv[1:])\n"
         "print(code, 'textual' in sys.modules, file=sys.stderr)"
     )
-    costs = {"costs": None, "by": "model", "month": "2026-11", "lines": []}
+    costs: dict[str, Any] = {"costs": None, "by": "model", "month": "2026-11", "lines": []}
     more = {"/nexus/requests/r1": {**REQUESTS["requests"][1], "model": "m"}}
     with fake_nexus(costs=costs, more=more) as (url, _):
         for twin in ("request r1", "costs", *TWINS):
