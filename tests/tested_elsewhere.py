@@ -176,5 +176,6 @@ ELSEWHERE = {
     "nexus_tui/widgets/records/log_list.py": "tui/test_log_tab.py",
     "nexus_tui/widgets/request_list.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/welcome.py": "tui/test_newcomer.py",
+    "nexus_tui/widgets/zone_backends.py": "tui/test_narrow.py",
     "nexus_tui/widgets/zone_board.py": "tui/test_narrow.py",
 }
