@@ -23,13 +23,19 @@ from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import Handlers, Tabs
 from nexus_tui.actions.costs import CostActions
-from nexus_tui.actions.drill import DrillActions
 from nexus_tui.actions.filtering import FilterActions
 from nexus_tui.actions.lists import ListActions
 from nexus_tui.actions.palette import PaletteActions
 from nexus_tui.actions.program import ProgramActions, Server
-from nexus_tui.actions.requests import RequestActions
+from nexus_tui.actions.requests.drill import DrillActions
+from nexus_tui.actions.requests.export import ExportActions
+from nexus_tui.actions.requests.opening import RequestActions
+from nexus_tui.actions.requests.reading import ReadingActions
+from nexus_tui.actions.requests.replay import ReplayActions
+from nexus_tui.actions.rows import RowActions
 from nexus_tui.actions.zones import ZoneActions
+from nexus_tui.draw.driver import NexusDriver
+from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
 from nexus_tui.draw.theme import THEMES, depth_of, themes
 from nexus_tui.keymap.bindings import as_bindings
@@ -137,34 +143,18 @@ class NexusApp(App[None], inherit_bindings=False):
         tabs = self.tabs
         self._clip = clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
+        export = ExportActions(self, requests.selected, tabs.requests, clip)
+        replay = ReplayActions(self, requests.selected, self.keymap, self.alarms)
+        reading = ReadingActions(self, tabs.requests)
         backends = BackendActions(self, tabs.backends)
         zones = ZoneActions(self, tabs.zones)
         lists = ListActions(self, tabs, requests.show)
+        rows = RowActions(self, tabs, requests, backends, zones, lists, self._drill)
         program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
 
         commands = PaletteActions(
             self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
         )
-
-        async def toggle() -> None:
-            await (zones.toggle() if self.tab is tabs.zones else backends.toggle())
-
-        async def open_row() -> None:
-            if self.tab is tabs.dashboard and tabs.dashboard.pane == "backends":
-                if (name := tabs.dashboard.panel.selected) is not None:
-                    backends.open_from(name, "dashboard")
-                return
-            in_list = tabs.dashboard.pane == "list"
-            opens: dict[Tab, Callable[[], Awaitable[None]]] = {
-                tabs.dashboard: requests.open if in_list else self._drill.related,
-                tabs.requests: requests.open,
-                tabs.backends: backends.open,
-                tabs.zones: self._drill.related,
-                tabs.costs: self._drill.related,
-                tabs.logs: lists.open_line,
-            }
-            if self.tab in opens:
-                await opens[self.tab]()
 
         async def palette() -> None:
             if (chosen := await commands.ask()) is not None:
@@ -177,14 +167,16 @@ class NexusApp(App[None], inherit_bindings=False):
             **program.handlers(),
             **lists.handlers(),
             **requests.handlers(),
+            **replay.handlers(),
+            **export.handlers(),
+            **reading.handlers(),
             **backends.handlers(),
             **zones.handlers(),
+            **rows.handlers(),
             **CostActions(self, tabs.costs, clip).handlers(),
             **clip.handlers(),
             **self._filtering.handlers(),
             **self._drill.handlers(),
-            "toggle": toggle,
-            "open": open_row,
             "palette": palette,
             "theme": self._next_theme,
             "window": self._next_window,
@@ -337,6 +329,19 @@ class NexusApp(App[None], inherit_bindings=False):
         result = await self.push_screen_wait(dialog)
         self.paint_soon()
         return result
+
+    async def on_terminal(self, use: Callable[[Terminal], Awaitable[T]]) -> T:
+        """Let another program have the terminal meanwhile; the proxy serves on."""
+        driver = self._driver
+        if not isinstance(driver, NexusDriver):
+            raise NoProgramError("there is no terminal for another program")
+        self.painter.is_held = True
+        try:
+            return await use(driver)
+        finally:
+            self.painter.is_held = False
+            self.refresh_everything()
+            self.paint_soon()
 
     def _next_theme(self) -> None:
         self._look_like(THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)])

@@ -49,6 +49,7 @@ class Considered(msgspec.Struct, frozen=True, kw_only=True):
     dropped_by: str | None  # the stage's name
     why: str | None  # for people
     model: str | None = None  # which of the asked and the fallback models it was considered for
+    cause: HealthCause = HealthCause.NONE  # of its health
     score: tuple[ScoreTerm, ...] = ()  # empty where the strategy knows none
 
 

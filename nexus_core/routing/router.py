@@ -15,7 +15,7 @@ from nexus_core.routing.context import RoutingContext
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Ranked
 from nexus_core.routing.stages import BUSY, Drop, Stage, select, suits
-from nexus_core.types import HealthStatus, PrivacyZone, RouteReason
+from nexus_core.types import HealthCause, HealthStatus, PrivacyZone, RouteReason
 
 _REMEMBERED = 8192  # backends as a decision saw them
 
@@ -97,10 +97,10 @@ class RouteDecision:
 
 def _all_considered(told: Told) -> Iterator[Considered]:
     for position, (backend, model, score, _, _) in enumerate(told.order, 1):
-        who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+        who = _who(backend)
         yield _considered(who, position, None, None, model, score)
     for backend, stage, why, _, model in told.dropped:
-        who = (backend.name, backend.zone, backend.tier, backend.health, backend.priority)
+        who = _who(backend)
         yield _considered(who, None, stage.value, why, model, ())
 
 
@@ -175,8 +175,12 @@ def reason_of(missed: Collection[Stage], *, has_failed: bool) -> RouteReason:
     return RouteReason.CAPABILITY_MATCH
 
 
-# What a decision keeps of a backend: name, zone, tier, health, priority.
-_Who: TypeAlias = tuple[str, PrivacyZone, int | None, HealthStatus, int]
+# What a decision keeps of a backend: name, zone, tier, health, its cause, priority.
+_Who: TypeAlias = tuple[str, PrivacyZone, int | None, HealthStatus, HealthCause, int]
+
+
+def _who(one: BackendSnapshot) -> _Who:
+    return one.name, one.zone, one.tier, one.health, one.cause, one.priority
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -189,12 +193,13 @@ def _considered(
     score: tuple[ScoreTerm, ...],
 ) -> Considered:
     """One for all requests that saw the backend alike: thousands of them are kept and listed."""
-    name, zone, tier, health, priority = who
+    name, zone, tier, health, cause, priority = who
     return Considered(
         backend=name,
         zone=zone,
         tier=tier,
         health=health,
+        cause=cause,
         priority=priority,
         position=position,
         dropped_by=dropped_by,

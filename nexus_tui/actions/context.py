@@ -8,6 +8,7 @@ from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 from textual.screen import Screen
 
 from nexus_core.control.commands import Command, Outcome
+from nexus_tui.draw.foreground import Terminal
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dashboard import DashboardTab
@@ -64,6 +65,14 @@ class AppContext(Protocol):
 
     async def ask(self, dialog: Screen[T]) -> T | None:
         """Show a dialog; gives its value, None if it was closed."""
+        ...
+
+    async def on_terminal(self, use: Callable[[Terminal], Awaitable[T]]) -> T:
+        """Let another program have the terminal meanwhile.
+
+        Raises:
+            NoProgramError: there is no terminal to give away.
+        """
         ...
 
     async def command(self, command: Command) -> Outcome | None:

@@ -9,6 +9,7 @@ from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.filter_entry import FilterEntry
 
+_SEARCH = "search"  # in the history: what was looked for in texts
 _KEPT = 10  # filters of each kind of list, until Nexus ends
 
 
@@ -28,7 +29,10 @@ class FilterActions:
         return {"filter": self._open, "back": self._back}
 
     def apply(self, text: str) -> None:
-        """Apply a filter to the list of the current tab."""
+        """Apply a filter to the list of the current tab, or look for a text in what is open."""
+        if (searched := self._context.tab.searched) is not None:
+            searched.look_for(text)
+            return
         if (filtered := self._context.tab.filtered) is not None:
             filtered.set(text)
             told, is_warning = filtered.told()
@@ -36,22 +40,33 @@ class FilterActions:
 
     def done(self, text: str) -> None:
         """Keep a filter that was entered, to come back to it."""
+        if self._context.tab.searched is not None:
+            self._keep(_SEARCH, text.strip())
+            return
         filtered = self._context.tab.filtered
         if filtered is None:
             return
-        if text := text.strip():
-            history = self._history[filtered.kind]
-            self._history[filtered.kind] = [*(one for one in history if one != text), text][-_KEPT:]
+        self._keep(filtered.kind, text.strip())
         if (hint := filtered.current().hint) is not None:
             self._context.notice(escaped(hint))
 
+    def _keep(self, kind: str, text: str) -> None:
+        if text:
+            history = self._history[kind]
+            self._history[kind] = [*(one for one in history if one != text), text][-_KEPT:]
+
     def _open(self) -> None:
         tab = self._context.tab
+        if (searched := tab.searched) is not None:
+            self._entry.open(searched.search, "search in this pane", self._history[_SEARCH])
+            self._entry.tell("n, N: next, previous")
+            return
         filtered = tab.filtered
         if filtered is None:
             self._context.notice("there is no list to filter on this tab")
             return
-        tab.close()
+        if tab.close():
+            tab.origin = None
         text, history = filtered.current().text, self._history[filtered.kind]
         self._entry.open(text, filtered.example, history, filtered.completed)
         self._entry.tell("")
@@ -60,6 +75,8 @@ class FilterActions:
         tab = self._context.tab
         if self._entry.display:
             self._entry.close()
+            self.apply("")
+        elif tab.searched is not None and tab.searched.search:
             self.apply("")
         elif tab.close():
             origin, tab.origin = tab.origin, None

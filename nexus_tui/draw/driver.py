@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import select
 import selectors
@@ -175,6 +176,29 @@ class NexusDriver(LinuxDriver):
         if self._writer is not None:
             self._writer.clear()
         super().stop_application_mode()
+
+    async def hand_over(self) -> None:
+        """Restore the terminal and leave it alone, without holding the event loop up.
+
+        What the base class waits for to suspend itself is waited for in a thread beforehand.
+        """
+        if self._key_thread is not None:
+            self.exit_event.set()
+            await asyncio.to_thread(self._key_thread.join)
+            self.exit_event.clear()
+        self.stop_application_mode()
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await asyncio.to_thread(writer.close)
+        self.close()
+        # Should the app end meanwhile: to touch the terminal from the background stops a process.
+        self.attrs_before = None
+        self.exit_event.set()
+
+    def take_back(self) -> None:
+        """Draw again; the app paints everything anew once it is asked to."""
+        self.exit_event.clear()
+        self.start_application_mode()
 
     def close(self) -> None:
         super().close()

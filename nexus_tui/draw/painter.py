@@ -45,6 +45,7 @@ class Painter:
         self._notices = notices
         self._epoch = source.epoch
         self._is_due = False  # a painting was asked for and has not begun
+        self.is_held = False  # another program has the terminal: nothing is painted
         self.intake = Intake(source.wait, self._take)
         self.pacer = Pacer(self.intake, self, busy_interval=1 / source.config.tui.refresh_hz)
 
@@ -58,6 +59,8 @@ class Painter:
         """Paint all changes now; nothing is left for the pacer."""
         self._is_due = False
         self.take_in()
+        if self.is_held:
+            return
         self._view.age()
         self._view.take_dirty()
         self._frames.renew()
@@ -89,6 +92,8 @@ class Painter:
 
     def begin_round(self) -> list[str]:
         """Make a frame for a round of painting; gives the groups to paint, in order."""
+        if self.is_held:
+            return []
         self._view.mark_dirty(KPI, BACKENDS)  # clock, rate and cooldowns move by themselves
         self._view.age()
         self._frames.renew()

@@ -135,7 +135,9 @@ def _gateway(launch: Launch, ring: LogRing, config: Config) -> Gateway:
         discover=discover if launch.is_zero_config(config) else None,
         files=None if launch.is_demo else files,  # its backends are in no file
     )
-    return Gateway(config, options=options)
+    gateway = Gateway(config, options=options)
+    gateway.captures.switch(launch.is_demo)  # whose bodies are made up
+    return gateway
 
 
 async def _reload_on_hang_up(server: ServerTask, signals: Signals, screen: Screen) -> None:

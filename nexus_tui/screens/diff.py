@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from rich.cells import cell_len
 from textual import on, work
@@ -29,6 +29,7 @@ Side = tuple[RequestRecord, CapturedExchange | None]
 Compare = Callable[[str, str], Comparison]
 _AT_ONCE_BYTES = 8 * 1024  # of both answers: to find the text in these is quick
 _AT_ONCE = 1024  # characters of both texts: to compare these takes some milliseconds
+_FOLLOW_SECONDS = 0.5
 _BY_LINE = "Too many differences: some lines are compared as a whole."
 
 
@@ -45,10 +46,26 @@ class DiffText(ScrolledLines):
         self._pairs: list[Pair] = []
         self._width = 0  # that the pairs are for, or are made for now
         self._is_comparing = False
+        self._is_swapped = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether one of the answers is still running."""
+        return any(row.is_live for row, _ in self._sides)
 
     def swap(self) -> None:
         """The right one to the left."""
-        self._sides = (self._sides[1], self._sides[0])
+        self._is_swapped = not self._is_swapped
+        self._show(self._sides[1], self._sides[0])
+
+    def learn(self, left: Side, right: Side) -> None:
+        """Take in what has come meanwhile, in the order of before the swap."""
+        sides = (right, left) if self._is_swapped else (left, right)
+        if sides != self._sides and not self._is_comparing:
+            self._show(*sides)
+
+    def _show(self, left: Side, right: Side) -> None:
+        self._sides = (left, right)
         self._comparison, self._width = None, 0
 
     def lines(self, width: int, height: int) -> Sequence[Line]:
@@ -158,8 +175,12 @@ class DiffScreen(ModalScreen[None]):
         right: Side,
         alarms: Callable[[bool], list[str]],
         compare: Compare = compare,
+        *,
+        again: Callable[[], Awaitable[tuple[Side, Side]]] | None = None,
     ) -> None:
+        """`again` gives both sides anew, for as long as an answer runs."""
         super().__init__()
+        self._again = again
         self._bindings = BindingsMap(
             [
                 *as_bindings(keymap.active("diff"), "local"),
@@ -177,6 +198,18 @@ class DiffScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         self.banner.share_room()
+        if self._again is not None and self.text.is_live:
+            self._follow(self._again)
+
+    @work
+    async def _follow(self, again: Callable[[], Awaitable[tuple[Side, Side]]]) -> None:
+        """Show more of an answer as it comes."""
+        is_live = True
+        while is_live:
+            await asyncio.sleep(_FOLLOW_SECONDS)
+            is_live = self.text.is_live  # what came before its end is learnt after it
+            self.text.learn(*await again())
+            self.text.redraw()
 
     @on(HintBar.Chosen)
     def _hint_clicked(self, message: HintBar.Chosen) -> None:

@@ -20,7 +20,8 @@ from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, Keymap
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.export import curl_for, dumped
+from nexus_tui.text.export import dumped
+from nexus_tui.text.requests.snippets import curl_for
 from nexus_tui.view.explain_form import ExplainForm
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
 from nexus_tui.widgets.base.rowlist import RowList

@@ -10,7 +10,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation
 from nexus_tui.keymap.keys import Place
-from nexus_tui.screens.tab import Mover, Tab
+from nexus_tui.screens.tab import Mover, Searched, Tab
 from nexus_tui.sources.base import EventSource
 from nexus_tui.view.filter.filtered import Filtered
 from nexus_tui.view.model import LIST, ViewModel
@@ -54,6 +54,10 @@ class RequestsTab(Tab):
     @property
     def filtered(self) -> Filtered:
         return self.list.filtered
+
+    @property
+    def searched(self) -> Searched | None:
+        return self.detail if self.is_open else None
 
     @property
     def place(self) -> Place:

@@ -21,6 +21,16 @@ class Mover(Protocol):
     def edge(self, direction: int, /) -> None: ...
 
 
+class Searched(Protocol):
+    """Text that can be searched."""
+
+    search: str  # what it is searched for now; may be empty
+
+    def look_for(self, text: str, /) -> None:
+        """Mark a text, and go to its first place; the empty text marks nothing."""
+        ...
+
+
 class Tab(Vertical):
     """One tab; says which of its widgets belong to a group, and which list the keys move."""
 
@@ -38,6 +48,11 @@ class Tab(Vertical):
     @property
     def filtered(self) -> Filtered | None:
         """The list that can be filtered; None where there is none."""
+        return None
+
+    @property
+    def searched(self) -> Searched | None:
+        """The text that is shown in place of a list, and can be searched."""
         return None
 
     @property

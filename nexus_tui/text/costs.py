@@ -54,6 +54,8 @@ def cost_difference(left: RequestRecord, right: RequestRecord) -> str | None:
     before, after = _spent(left), _spent(right)
     if before is None or after is None:
         return None
+    if left.cost_usd is None and right.cost_usd is None:
+        return f"Δ cost {NOTHING}"  # both are local
     more = after - before
     sign = _sign(left) or _sign(right)
     return f"Δ cost {sign}{'-' if more < 0 else '+'}{dollars(abs(more))}"

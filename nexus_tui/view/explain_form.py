@@ -55,6 +55,18 @@ class ExplainForm:
             client=row.client,
         )
 
+    @classmethod
+    def of_body(cls, body: bytes, endpoint: str) -> ExplainForm:
+        """Explain form of a request's body, a JSON object."""
+        asked: dict[str, Any] = json.loads(body)
+        return cls(
+            model=str(asked.get("model", "")),
+            tokens=len(body) // _BYTES_PER_TOKEN,
+            tools=bool(asked.get("tools")),
+            stream=asked.get("stream") is True,
+            endpoint=endpoint,
+        )
+
     def question(self, usable: tuple[str, ...] = ()) -> Question:
         """As the core takes it."""
         needs = {_NEEDS[operation_at(self.endpoint)]}

@@ -205,6 +205,11 @@ class ViewModel:
             self.marked = [*self.marked, row][-_MARKS:]
         self._dirty.add(LIST)
 
+    @property
+    def awaits_mark(self) -> bool:
+        """Whether a request is to be marked that has not come yet."""
+        return self._to_mark is not None
+
     def mark_with(self, row: RequestRecord, request_id: str) -> None:
         """Mark a row and another request, as soon as that has come."""
         other = self.row(request_id)

@@ -11,11 +11,11 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.events import Attempt, Considered, ScoreTerm
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Explanation, Term
-from nexus_core.types import HealthStatus
-from nexus_tui.text.answer import answer_text
+from nexus_core.types import HealthCause, HealthStatus
 from nexus_tui.text.costs import cost_words, tokens_words
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
+from nexus_tui.text.requests.bodies import Form, body_text
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.lines import Cell, Line
 
@@ -31,6 +31,7 @@ _HEALTH: dict[HealthStatus, Cell] = {
     HealthStatus.UNHEALTHY: ("✗ down", "bad"),
     HealthStatus.UNKNOWN: ("◇ unknown", "dim"),
 }
+_REFUSED: Cell = ("✗ auth", "bad")
 CAPTURE_IS_OFF = (
     "Body capture is off. B starts it, in memory only: the last 200 requests or 16 MiB."
 )
@@ -93,7 +94,7 @@ def _considered(row: RequestRecord, width: int) -> list[Line]:
 def _considered_lines(one: Considered, row: RequestRecord, column: int, width: int) -> list[Line]:
     position = NOTHING if one.position is None else str(one.position)
     tier = " " if one.tier is None else str(one.tier)
-    health, health_style = _HEALTH[one.health]
+    health, health_style = _health(one)
     score = f"{_total(one.score):3.0f}" if one.score else "   "
     verdict, verdict_style = _verdict(one, row)
     used = 4 + column + 1 + 10 + 4 + 5
@@ -112,6 +113,11 @@ def _considered_lines(one: Considered, row: RequestRecord, column: int, width: i
         terms = packed(score_terms(one.score), width - 5)
         lines += [((f"    {part}", "dim"),) for part in terms]
     return lines
+
+
+def _health(one: Considered) -> Cell:
+    """By the words of the list of backends."""
+    return _REFUSED if one.cause is HealthCause.AUTH else _HEALTH[one.health]
 
 
 def _total(score: Sequence[ScoreTerm]) -> float:
@@ -222,7 +228,11 @@ def timing_pane(row: RequestRecord, width: int) -> list[Line]:
 
 
 def answer_pane(
-    row: RequestRecord, kept: CapturedExchange | None, is_capturing: bool, width: int
+    row: RequestRecord,
+    kept: CapturedExchange | None,
+    is_capturing: bool,
+    width: int,
+    form: Form = "text",
 ) -> list[Line]:
     """Pane of the captured answer."""
     if kept is None:
@@ -230,11 +240,16 @@ def answer_pane(
     lines = [] if kept.is_whole else fact("so far", "incomplete or too long", width)
     if row.is_live and not kept.answer:
         return [*lines, ((" No data yet.", "dim"),)]
-    return lines + _text(answer_text(kept.answer), width, "y, then a, copies the full answer")
+    text = body_text(kept.answer, form)
+    return lines + _text(text, width, "y, then a, copies the full answer")
 
 
 def request_pane(
-    row: RequestRecord, kept: CapturedExchange | None, is_capturing: bool, width: int
+    row: RequestRecord,
+    kept: CapturedExchange | None,
+    is_capturing: bool,
+    width: int,
+    form: Form = "raw",
 ) -> list[Line]:
     """Pane of the captured request body."""
     lines: list[Line] = []
@@ -244,7 +259,7 @@ def request_pane(
         lines += fact("body", f"{row.body_bytes:,} bytes in, {shape} out", width)
     if kept is None:
         return [*lines, (), *_not_kept(is_capturing, width)]
-    body = kept.body.decode(errors="replace")
+    body = body_text(kept.body, form)
     return [*lines, (), *_text(body, width, "y, then c, copies the full request as curl")]
 
 

@@ -8,8 +8,8 @@ from itertools import zip_longest
 from nexus_tui.sources.base import DiscoverySource, EventSource, offered
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.example import example_body
-from nexus_tui.text.export import curl_for
 from nexus_tui.text.numbers import fit, wrap
+from nexus_tui.text.requests.snippets import curl_for
 from nexus_tui.widgets.base.lines import Line, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -116,59 +115,6 @@ async def test_a_replay_goes_where_it_is_sent_and_its_answer_is_kept() -> None:
         assert second.body == first.body
         assert (second.status, second.is_whole, second.replay_of) == (200, True, original)
         assert b'"choices"' in second.answer
-
-
-def edited(**hints: Any) -> SendRequest:
-    messages = [{"role": "user", "content": "something else"}]
-    return SendRequest(body=json.dumps({"model": "m", "messages": messages}).encode(), **hints)
-
-
-async def test_an_edited_replay_sends_what_was_edited() -> None:
-    async with world() as nexus:
-        original = await nexus.ask()
-        command = ReplayRequest(
-            request_id=original, backend="spare", edited=edited(min_tier=0, priority="high")
-        )
-
-        outcome = await nexus.gateway.operator.execute(command, OPERATOR)
-
-        new_id = outcome.data["request_id"]
-        await nexus.finished(new_id)
-        exchange, row = nexus.exchange(new_id), nexus.gateway.recent.get(new_id)
-        assert row is not None
-        assert b"something else" in exchange.body
-        assert exchange.replay_of == original
-        assert outcome.message == f"edited and replayed to spare as {new_id}"
-        assert ("X-Nexus-Priority", "high") in row.request_headers
-        assert nexus.gateway.actions.newest(1)[0].text.startswith("edited and replayed request")
-        assert "something else" not in repr(command)
-
-
-async def test_an_edited_replay_is_as_strict_as_the_original() -> None:
-    async with world() as nexus:
-        original = await nexus.ask(RESTRICTED)
-
-        with pytest.raises(PermissionDeniedError, match="can't be replayed"):
-            await nexus.carry_out(
-                ReplayRequest(request_id=original, backend="cloud", edited=edited())
-            )
-        again = await nexus.carry_out(
-            ReplayRequest(request_id=original, backend="spare", edited=edited())
-        )
-
-        assert nexus.received("cloud") == 0
-        assert nexus.exchange(again).is_restricted
-
-
-async def test_an_edited_replay_may_be_stricter_than_the_original() -> None:
-    async with world() as nexus:
-        original = await nexus.ask()
-        command = ReplayRequest(
-            request_id=original, backend="cloud", edited=edited(zone=PrivacyZone.RESTRICTED)
-        )
-
-        with pytest.raises(PermissionDeniedError):
-            await nexus.carry_out(command)
 
 
 async def test_a_stream_is_replayed_as_a_stream() -> None:

@@ -47,7 +47,7 @@ async def test_a_restricted_request_has_no_open_backend_to_go_to(
     async with app.run_test(size=(120, 36)) as pilot:
         text = await press(pilot, "j", "r")
         assert "openai  zone open, the request is restricted" in text
-        await press(pilot, *"jjj", "enter")  # on openai: nothing happens
+        await press(pilot, *"kkkk", "enter")  # on openai: nothing happens
         assert "Replay secret" in screen_text(app)
     assert not any(isinstance(one, ReplayRequest) for one in stage.gateway.commands)
 
@@ -94,10 +94,53 @@ async def test_a_replay_is_marked_with_its_original_for_the_diff(comes_at_once: 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "r", "enter")
         await until(lambda: [row.request_id for row in app.view.marked] == ["first", "again"])
+        assert "sent; d compares them" in screen_text(app)
         text = await press(pilot, "d")
 
     assert "-an answer" in text
     assert "+another answer" in text
+
+
+async def test_the_backend_that_was_chosen_last_is_the_first_choice() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "first", Story(0, "llama3:70b", "vllm-a"))
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "r", "j", "enter")
+        again = ReplayRequest(request_id="first", backend="vllm-a")
+        await until(lambda: again in stage.gateway.commands)
+        await press(pilot, "r", "enter")
+        await until(lambda: stage.gateway.commands.count(again) == 2)
+
+
+async def test_a_replay_under_the_cursor_is_compared_with_its_original() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "first", Story(1, "llama3:70b", "vllm-a"))
+    keep(stage, "again", Story(0, "llama3:70b", "vllm-a"))
+    again = stage.gateway.recent.get("again")
+    assert again is not None
+    again.replay_of = "first"
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        text = await press(pilot, "enter", "d")
+
+    assert "── Diff ──" in text
+    assert text.index(" first ") < text.index(" again ")
+
+
+async def test_the_diff_follows_an_answer_that_still_runs() -> None:
+    stage = make_stage(plays=False)
+    keep(stage, "first", Story(1, "llama3:70b", "vllm-a"))
+    publish(stage.gateway, "again", Story(0, "llama3:70b", "vllm-a", total_ms=None, tokens=None))
+    stage.kept["again"] = captured("again", streamed("another"))
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "m", "j", "m", "d")
+        stage.kept["again"] = captured("again", streamed("another ending"))
+        await until(lambda: "ending" in screen_text(app))
 
 
 async def test_without_bodies_the_diff_says_how_to_keep_them() -> None:
@@ -120,7 +163,7 @@ async def test_one_mark_is_not_enough_and_the_third_takes_the_first_s_place() ->
         told = await press(pilot, "m", "d")
         await press(pilot, "j", "m", "j", "m")
 
-    assert "mark two requests with m first" in told
+    assert "mark two requests with m first, or replay one with r" in told
     assert [row.request_id for row in app.view.marked] == ["a81f7e", "a81f7d"]
 
 
@@ -135,7 +178,7 @@ async def test_the_detail_shows_what_was_kept() -> None:
         body = await press(pilot, "tab")
 
     assert "[REC]" in body
-    assert '{"model":"gpt-4","messages":[{"role":"user"' in body
+    assert '"content": "Why is the sky blue?"' in body
 
 
 async def test_the_route_tells_the_score_and_where_it_would_go_now() -> None:

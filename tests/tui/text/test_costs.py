@@ -9,6 +9,7 @@ from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Cost, CountMethod, QueueState
 from nexus_tui.app import NexusApp
 from nexus_tui.text.costs import cost_cell, cost_difference, cost_words, tokens_words
+from nexus_tui.text.numbers import NOTHING
 from nexus_tui.widgets.cells.backends import spent_cell
 from tests.tui.fleet import Story, fixed_now, make_source, publish
 from tests.tui.screen import screen_text
@@ -97,7 +98,7 @@ def test_a_backend_s_sum_says_what_it_is_made_of(estimated: int, unpriced: int, 
         (PRICED, DEARER, "Δ cost +$0.0100"),
         (DEARER, PRICED, "Δ cost -$0.0100"),
         (PRICED, LOCAL, "Δ cost -$0.0030"),
-        (LOCAL, LOCAL, "Δ cost +$0.0000"),
+        (LOCAL, LOCAL, f"Δ cost {NOTHING}"),
         (LOCAL, UNPRICED, "Δ cost unknown: unpriced"),
         (PRICED, RUNNING, None),
         (PRICED, REFUSED, None),

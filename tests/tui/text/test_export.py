@@ -11,7 +11,8 @@ import pytest
 
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.example import example_body
-from nexus_tui.text.export import as_curl, as_headers, as_json, curl_for, to_csv, to_jsonl
+from nexus_tui.text.export import as_headers, as_json, to_csv, to_jsonl
+from nexus_tui.text.requests.snippets import as_curl, curl_for
 from tests.tui.fleet import SECRET, STORIES, Story, make_gateway, publish
 
 
