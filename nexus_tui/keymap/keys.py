@@ -77,7 +77,7 @@ KEYS = (
          "everywhere"),
     _key("repaint", "ctrl+l", "repaint", "Redraw the screen", "everywhere"),
     _key("help", "? f1", "help", "This help", "everywhere"),
-    _key("palette", ": ctrl+p", "command", "Command palette: every action by name", "everywhere"),
+    _key("palette", ": ctrl+p", "command", "Command palette: an action by name, or as backend gpu-box off", "everywhere"),
     _key("quit", "q ctrl+q", "quit", "Leave the screen and serve on, or stop; asks which",
          "everywhere"),
     _key("interrupt", "ctrl+c", "quit", "Twice within two seconds: as q", "everywhere"),
