@@ -9,7 +9,7 @@ import pytest
 from nexus_core.catalog import BackendType
 from nexus_core.config.changes import AddBackend, SetBackend, SetZone
 from nexus_core.config.load import load_config
-from nexus_core.config.schema import BackendConfig
+from nexus_core.config.schema import BackendConfig, Config
 from nexus_core.control.commands import SaveConfig
 from nexus_core.control.config_file import ConfigControl
 from nexus_core.control.unsaved import Unsaved, as_json, chosen, unsaved, with_saved
@@ -41,7 +41,7 @@ def make(tmp_path: Path) -> tuple[Gateway, Path]:
     path = tmp_path / "nexus.toml"
     path.write_text(TEXT)
 
-    def read(_: Path | None = None):  # type: ignore[no-untyped-def]
+    def read(_: Path | None = None) -> Config:
         return load_config(path, {})
 
     options = GatewayOptions(files=lambda live, _: ConfigControl(live, read, {}))

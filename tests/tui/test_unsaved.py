@@ -24,14 +24,14 @@ def make_unsaved() -> tuple[NexusApp, Stage, list[Command]]:
     stage.gateway.unsaved = UNSAVED
     sent: list[Command] = []
 
-    async def command(wanted: Command) -> Outcome:
-        sent.append(wanted)
-        assert isinstance(wanted, SaveConfig)
-        ids = [one.id for one in UNSAVED] if wanted.only is None else wanted.only
+    async def save(command: Command) -> Outcome:
+        sent.append(command)
+        assert isinstance(command, SaveConfig)
+        ids = [one.id for one in UNSAVED] if command.only is None else command.only
         lines = tuple(f"+{name}" for name in ids)
         return Outcome(message="done", lines=lines, data={"changes": as_json(UNSAVED)})
 
-    stage.source.command = command  # type: ignore[method-assign]
+    stage.source.command = save  # type: ignore[method-assign]
     return NexusApp(stage.source, now=fixed_now), stage, sent
 
 
