@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 
 import msgspec
+from msgspec.structs import replace
 
 from nexus_core.types import Capability, DialectName, JsonObject, Operation
 
@@ -25,6 +26,8 @@ class Demand(msgspec.Struct, frozen=True):
     prefixes: tuple[int, ...] = ()
     # Where a capability is asked for by one field, its first place: messages[0].content[1].
     places: tuple[tuple[Capability, str], ...] = ()
+    # One number for each session of a client and model, as prefixes; None: the client tells none.
+    session: int | None = None
 
     def place_of(self, capability: Capability) -> str | None:
         """Path of the first field that needs the capability; None if the whole request does."""
@@ -64,3 +67,9 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MAX_SEARCHED_BYTES = 1024 * 1024
+
+
+def of_session(request: Request, session: object) -> Request:
+    """The request as one of a session, by the id that its client gives it."""
+    key = hash((request.model, session))
+    return replace(request, demand=replace(request.demand, session=key))

@@ -131,7 +131,8 @@ class Attempt(msgspec.Struct, eq=False):
                 blame.forgive()
             if blame.unsettled:
                 blame.settle(is_answered=True)
-            self.parts.strategy.affinity.remember(progress.request.envelope.demand.prefixes, name)
+            asked = progress.request.envelope.demand
+            self.parts.strategy.affinity.remember(asked.prefixes, name, asked.session)
             await deliver(self.flight, answer)
             if answer.status < 400 and name in registry.cooldowns.circuits:
                 registry.cooldowns.succeed(name, model)

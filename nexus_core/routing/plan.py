@@ -42,7 +42,7 @@ class Moment:
         self.strategy = strategy
         self.turn = strategy.turn
         # Who served the beginning of the conversation.
-        self.familiar = strategy.affinity.recall(demand.prefixes)
+        self.familiar = strategy.affinity.recall(demand.prefixes, demand.session)
         self.at = at
         self.tried = tried
         self.money: MoneyRule | None = None  # None: no budget limits the request

@@ -112,7 +112,8 @@ class Strategy:
         """
         match self.routing.strategy:
             case "smart":
-                known = self.affinity.recall(need.demand.prefixes)
+                demand = need.demand
+                known = self.affinity.recall(demand.prefixes, demand.session)
                 return rank_by_score(backends, need.model, self.weights, known)
             case "round_robin":
                 return [Ranked(backend) for backend in rotated(backends, self.turn)]
@@ -275,5 +276,5 @@ class _Recalled(Affinity):
         super().__init__()
         self._familiar = familiar
 
-    def recall(self, prefixes: tuple[int, ...]) -> str | None:
+    def recall(self, prefixes: tuple[int, ...], session: int | None = None) -> str | None:
         return self._familiar

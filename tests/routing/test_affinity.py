@@ -35,11 +35,33 @@ def test_the_longest_unused_is_forgotten_first() -> None:
     assert [affinity.recall((key,)) for key in (1, 2, 3)] == ["a", None, "c"]
 
 
+def test_a_session_finds_who_served_it_where_its_prompt_begins_with_another_word() -> None:
+    affinity = Affinity()
+
+    affinity.remember((1, 2), "a", session=7)
+
+    assert affinity.recall((8, 9), session=7) == "a"
+    assert affinity.recall((8, 9), session=6) is None
+    assert affinity.recall((8, 9)) is None
+    assert affinity.recall((), session=7) == "a"
+
+
+def test_the_conversation_counts_before_the_session_and_that_before_the_first_message() -> None:
+    affinity = Affinity()
+    affinity.remember((1, 2, 3), "a", session=7)
+    affinity.remember((1, 5), "b", session=8)
+
+    assert affinity.recall((1, 2, 3, 4), session=8) == "a"
+    assert affinity.recall((1, 9), session=7) == "a"
+    assert affinity.recall((1, 9), session=6) == "b"
+    assert affinity.recall((1, 9)) == "b"
+
+
 @given(st.lists(st.lists(st.integers(0, 30), max_size=4).map(tuple)))
 def test_the_memory_is_bounded(conversations: list[tuple[int, ...]]) -> None:
     affinity = Affinity(capacity=5)
 
-    for prefixes in conversations:
-        affinity.remember(prefixes, "a")
+    for number, prefixes in enumerate(conversations):
+        affinity.remember(prefixes, "a", session=100 + number)
 
     assert len(affinity) <= 5

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from nexus_core.api.asgi.encoding import as_utf8
-from nexus_core.api.headers import masked_headers, read_hints
+from nexus_core.api.headers import masked_headers, read_hints, read_session
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
+from nexus_core.dialects.request import of_session
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
@@ -51,6 +52,8 @@ class Completions:
         # other web pages that could do so from a browser were turned away at the door.
         dialect, operation = arrival.asked
         envelope = dialect.read_request(operation, as_utf8(body), arrival.request_id)
+        if (session := read_session(arrival.headers)) is not None:
+            envelope = of_session(envelope, session)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
         routing = self._gateway.live.config.routing
         return ProxyRequest(

@@ -76,6 +76,7 @@ def _demand(
     if not fields.keys().isdisjoint(LIMITS):
         limit, choices = completion_limit(fields), number_of_choices(fields)
     options: JsonValue = fields.get("stream_options")
+    key: JsonValue = fields.get("prompt_cache_key")
     return Demand(
         wanted,
         prompt_tokens,
@@ -84,6 +85,8 @@ def _demand(
         isinstance(options, dict) and options.get("include_usage") is True,
         tuple(prefixes) if prefixes else (),
         tuple(places.items()) if places else (),
+        # https://platform.openai.com/docs/guides/prompt-caching
+        hash((fields["model"], key)) if isinstance(key, str) and key else None,
     )
 
 
