@@ -22,6 +22,18 @@ def depth_of(console: Console) -> Depth:
             return "standard"
 
 
+def theme_after(theme: str) -> str:
+    """The next theme; after the last one the first."""
+    return THEMES[(THEMES.index(theme) + 1) % len(THEMES)]
+
+
+def note_on(theme: str, depth: Depth) -> str:
+    """What to say once a theme was chosen."""
+    if depth == "standard":
+        return f"theme {theme}; this terminal has its own 16 colours for all themes"
+    return f"theme {theme}; theme in [tui] keeps it"
+
+
 def themes(depth: Depth = "truecolor") -> list[Theme]:
     """The palettes as Textual themes."""
     return [_theme(name, palette(name, depth)) for name in THEMES]

@@ -76,12 +76,13 @@ async def test_a_gateway_tells_what_differs_and_nothing_where_there_is_no_file(
     gateway, _ = make(tmp_path)
     without = Gateway(gateway.config.model_copy(update={"path": None}))
 
-    assert gateway.unsaved == ()
-    for one in (gateway, without):
-        one.registry.set_enabled("b", enabled=False)
-        one.registry.set_rank("a", tier=None, priority=10)
-        one.registry.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
+    before = gateway.unsaved
+    for registry in (gateway.registry, without.registry):
+        registry.set_enabled("b", enabled=False)
+        registry.set_rank("a", tier=None, priority=10)
+        registry.set_zone_enabled(PrivacyZone.OPEN, enabled=False)
 
+    assert before == ()
     assert [one.id for one in gateway.unsaved] == ["a.priority", "b.enabled"]
     assert gateway.unsaved is gateway.unsaved
     assert without.unsaved == ()
