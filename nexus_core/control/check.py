@@ -111,6 +111,8 @@ def _backend(
 
 
 def _first_byte(backend: BackendSnapshot, server: ServerConfig) -> Iterator[Finding]:
+    if not (backend.first_byte_timeout_seconds or server.first_byte_timeout_seconds):
+        return  # as its type has it
     seconds, about = first_byte_seconds(backend, server), f'backend "{backend.name}"'
     if seconds > server.request_timeout_seconds:
         whole = f"server.request_timeout_seconds ({server.request_timeout_seconds:g})"

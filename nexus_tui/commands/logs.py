@@ -17,7 +17,14 @@ _MAX_LIMIT = 2000  # as many are kept
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("logs", "recent log lines, oldest first", _Reader().read, lines, is_tail=True)
+    view = TextView(
+        "logs",
+        "recent log lines, oldest first",
+        _Reader().read,
+        lines,
+        "the Logs tab",
+        is_tail=True,
+    )
     parser = add_text_view(commands, port, view)
     add = parser.add_argument
     add_limit(parser, _MAX_LIMIT, "start with the last N lines (default: 50)")

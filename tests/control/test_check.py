@@ -11,6 +11,7 @@ from nexus_core.config.schema import (
     BackendConfig,
     Config,
     PolicyConfig,
+    ServerConfig,
     StorageConfig,
     UnusableBackend,
 )
@@ -198,6 +199,10 @@ def test_a_limit_for_the_first_byte_is_told_and_one_over_the_whole_is_a_warning(
     told = findings(configured(backend(first_byte_timeout_seconds=90)), a=UP)
     (finding,) = bad(configured(backend(first_byte_timeout_seconds=400)), a=UP)
 
+    short = configured(backend()).model_copy(
+        update={"server": ServerConfig(request_timeout_seconds=30)}
+    )
+    assert bad(short, a=UP) == []  # what its type has is no word of the operator's
     assert "waits 90 s for the first byte of a stream" in [one.text for one in told]
     assert finding.level is Level.WARNING
     assert finding.text == (
