@@ -121,7 +121,6 @@ ELSEWHERE = {
     "nexus_tui/commands/base/told_request.py": "tui/commands/test_request.py",
     "nexus_tui/commands/completion.py": "tui/commands/test_init.py",
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
-    "nexus_tui/commands/logs.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/status.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/base/watch.py": "tui/commands/test_twins.py",
     "nexus_tui/draw/clipboard.py": "tui/text/test_export.py",

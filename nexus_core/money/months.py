@@ -6,6 +6,8 @@ import re
 from datetime import UTC, date, datetime, timedelta
 from typing import NamedTuple, TypeAlias
 
+PATTERN = "^(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])$"  # of a month
+
 _DAY_SECONDS = 86_400
 
 
@@ -28,7 +30,7 @@ class Month(NamedTuple):
         Raises:
             ValueError: it is not of that form.
         """
-        if not re.fullmatch(r"(19[7-9]|2[0-9]{2})[0-9]-(0[1-9]|1[0-2])", text):
+        if not re.fullmatch(PATTERN, text):
             raise ValueError("not a month such as 2026-11")
         year, _, number = text.partition("-")
         return cls(int(year), int(number))
@@ -70,7 +72,7 @@ class Day(NamedTuple):
             ValueError: it is not of that form.
         """
         try:
-            if re.fullmatch(r"(19[7-9]|2[0-9]{2})[0-9]-[0-9]{2}-[0-9]{2}", text):
+            if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text):
                 return cls(date.fromisoformat(text))
         except ValueError:
             pass  # such as 2026-02-30

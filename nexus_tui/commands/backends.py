@@ -14,7 +14,7 @@ _HEADS = ("state", "name", "type", "zone", "tier", "prio", "load", "models", "pr
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("backends", "backends and their state", _read, lines)
+    view = TextView("backends", "backends and their state", _read, lines, "the Backends tab")
     add_text_view(commands, port, view)
 
 

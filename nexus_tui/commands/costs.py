@@ -40,8 +40,8 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "costs",
         help="cost of a month's or day's requests",
         description="What a month's or a day's requests cost, from the ledger; with --url from "
-        "a running Nexus, which is asked by itself where there is no ledger here. Months, days "
-        "and hours are UTC's.",
+        "a running Nexus, which is asked by itself where there is no ledger here: the plain twin "
+        "of the Costs tab. Months, days and hours are UTC's.",
         epilog="COST is what the usage that backends reported comes to; ESTIMATED, what Nexus "
         "counted itself where none was reported; UNPRICED, how many requests have no known price; "
         "SAVED, an estimate of what local answers would have cost in the cloud. "

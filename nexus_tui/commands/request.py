@@ -23,13 +23,13 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
     reader = _Reader()
     view = TextView(
-        "request", "all about one request: route, attempts, timing, cost", reader.read, reader.lines
+        "request",
+        "all about one request: route, attempts, timing, cost",
+        reader.read,
+        reader.lines,
+        "a request's detail",
     )
     parser = add_text_view(commands, port, view)
-    parser.description = (
-        "All about one request, as the dashboard's detail shows it: route, attempts, timing, "
-        "tokens, cost and headers, credentials masked."
-    )
     parser.epilog = (
         "Exit code: 0 on success, 1 if there is no such request or its bodies were not captured, "
         "2 without a running Nexus."

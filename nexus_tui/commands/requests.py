@@ -37,13 +37,14 @@ def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
         "recent requests, newest first",
         shown.read,
         shown.lines,
+        "the Requests tab",
         is_tail=True,
         rows=lambda content: content["requests"],
     )
     parser = add_text_view(commands, port, view)
     parser.description = (
-        "Recent requests, newest first, from the running Nexus. With --watch a tail: the last "
-        "ones, then a line for each new one, and another when it ends."
+        f"{parser.description} With --watch a tail: the last ones, then a line for each new one, "
+        "and another when it ends."
     )
     add = parser.add_argument
     add_limit(parser, _MAX_LIMIT, "at most N (default: 50); with --watch to begin with")

@@ -16,7 +16,7 @@ from nexus_tui.commands.base.text_view import Asked, TextView, add_text_view, la
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
-    view = TextView("status", "state and statistics", _read, lines)
+    view = TextView("status", "state and statistics", _read, lines, "the dashboard's first tab")
     add_text_view(commands, port, view).add_argument(
         "--window",
         choices=[window.value for window in Window],

@@ -159,7 +159,7 @@ def date(at: float) -> str:
 
 
 def uptime(seconds: float) -> str:
-    """`<1 m`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units; another one each minute only."""
+    """`<1 m`, `12 m`, `2 h 14 m`, `3 d 4 h`: its two largest units; it changes once a minute."""
     hours, minutes = divmod(max(0, int(seconds)) // 60, 60)
     if not hours:
         return f"{minutes} m" if minutes else "<1 m"

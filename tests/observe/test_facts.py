@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
@@ -158,3 +159,24 @@ def test_the_end_of_a_request_is_read_back_from_json() -> None:
 def test_a_path_through_what_is_not_known_to_be_there_is_refused() -> None:
     with pytest.raises(ValueError, match="zone"):
         reader((("zone", Fact("zone", path="zone.value")),))
+
+
+def test_each_key_is_explained_where_it_is_told() -> None:
+    text = (Path(__file__).parents[2] / "docs/requests.md").read_text(encoding="utf-8")
+    rows = [line.split("|")[1:3] for line in text.splitlines() if line.startswith("| `")]
+    places = {
+        key: where.strip()
+        for names, where in rows
+        for key in names.replace("`", "").replace(",", " ").split()
+    }
+    listed, detail, export = ({key for key, _ in facts} for facts in (LISTED, DETAIL, EXPORT))
+    told = {
+        "all": listed & export,
+        "API": listed - export,
+        "detail, export": detail & export,
+        "detail": detail - export | {"has_body"},
+    }
+
+    assert {
+        where: {key for key, place in places.items() if place == where} for where in told
+    } == told

@@ -68,6 +68,9 @@ SCREENS: dict[str, View] = {
     "palette": View((":", *"cut")),
     "replay": View(("2", *"jjj", "r"), prepare=keep_two),
     "copy": View(("2", "y")),
+    "edit": View(("2", *"jjj", "r", "e"), prepare=keep_two),
+    "answer": View(("2", *"jjj", "enter", "tab", "/", *"light", "enter"), prepare=keep_two),
+    "panes": View(("g", "tab", "j")),
     "empty": View(is_empty=True),
     "stale": View(("2",), prepare=lose_the_link),
 }

@@ -10,7 +10,7 @@ from nexus_core.errors import InvalidRequestError
 from nexus_core.gateway import Gateway
 from nexus_core.money.cost_lines import lines_as_json
 from nexus_core.money.ledger_queries import By
-from nexus_core.money.months import Day, Month, Period
+from nexus_core.money.months import PATTERN, Day, Month, Period
 from nexus_core.observe.event_json import as_json
 
 
@@ -21,13 +21,14 @@ def create_router(gateway: Gateway) -> APIRouter:
     @router.get("/costs")
     async def costs(
         by: By | None = None,
-        month: Annotated[str | None, Query(description="such as 2026-11")] = None,
-        day: Annotated[str | None, Query(description="such as 2026-11-30")] = None,
+        month: Annotated[str | None, Query(json_schema_extra={"pattern": PATTERN})] = None,
+        day: Annotated[str | None, Query(json_schema_extra={"format": "date"})] = None,
     ) -> dict[str, Any]:
         """Costs of today and this month; US dollars as strings, null without a ledger.
 
-        With `by`, `month` or `day` the lines of that month or day instead, this month's by model
-        where the rest is left out: `by`, `lines` and `total`, as `nexus costs --json` has them.
+        With `by`, `month` (2026-11) or `day` (2026-11-30, before a month) the lines of that month
+        or day instead, else of this month, by model unless told otherwise: `by`, `lines` and
+        `total`, as `nexus costs --json` has them.
         While the ledger is being read after start-up: null, with `is_reading` true.
         """
         if not gateway.cost_tracker.is_read:
@@ -44,8 +45,6 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 def _period(month: str | None, day: str | None, now: float) -> Period:
-    if month is not None and day is not None:
-        raise InvalidRequestError("month or day: only one of them", param="day")
     try:
         if day is not None:
             return Day.parse(day)

@@ -49,6 +49,7 @@ class TextView:
     help: str
     read: Callable[[Asked], Any]  # the JSON to show
     lines: Callable[[Any, Asked], Iterable[str]]  # of that JSON, with every text made safe
+    twin_of: str  # what of the dashboard shows the same
     is_tail: bool = False  # with --watch `read` gives what is new, and None where nothing is
     rows: Callable[[Any], Iterable[Any]] | None = None  # what --watch --json has a line for
 
@@ -62,7 +63,8 @@ def add_text_view(
     parser = commands.add_parser(
         view.name,
         help=view.help,
-        description=f"{view.help[:1].upper()}{view.help[1:]}, from the running Nexus.",
+        description=f"{view.help[:1].upper()}{view.help[1:]}, from the running Nexus: the plain "
+        f"twin of {view.twin_of}, for scripts, screen readers and TERM=dumb.",
         epilog="Exit code: 0 on success, 2 without a running Nexus.",
         allow_abbrev=False,
     )

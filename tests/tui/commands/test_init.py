@@ -186,7 +186,7 @@ def test_a_completion_script_knows_every_command(tmp_path: Path, shell: str) -> 
     done = run(tmp_path, "completion", shell)
 
     assert (done.returncode, done.stderr) == (0, "")
-    for word in ("explain", "status", "backends", "requests", "check", "init", "watch"):
+    for word in ("explain", "status", "backends", "requests", "check", "init", "watch", "captured"):
         assert word in done.stdout
 
 
@@ -208,6 +208,10 @@ complete_words() {
 complete_words nexus sta
 complete_words nexus backends --j
 complete_words nexus check --config oth
+complete_words nexus reque
+complete_words nexus request --an
+complete_words nexus costs --d
+complete_words nexus costs --by h
 """
 
     done = subprocess.run(  # noqa: S603 - ours
@@ -218,4 +222,12 @@ complete_words nexus check --config oth
         check=True,
     )
 
-    assert done.stdout.split() == ["status", "--json", "other.toml"]
+    assert [line.split() for line in done.stdout.splitlines()] == [
+        ["status"],
+        ["--json"],
+        ["other.toml"],
+        ["requests", "request"],
+        ["--answer"],
+        ["--day"],
+        ["hour"],
+    ]

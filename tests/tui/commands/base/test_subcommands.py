@@ -33,3 +33,20 @@ def test_help_names_the_commands_that_do_without_the_dashboard(tmp_path: Path) -
 
     assert "TERM=dumb, screen readers, scripts" in shown
     assert "status, backends, requests, request, costs, logs and explain" in shown
+
+
+@pytest.mark.parametrize(
+    ("command", "tab"),
+    [
+        ("status", "the dashboard's first tab"),
+        ("backends", "the Backends tab"),
+        ("requests", "the Requests tab"),
+        ("request", "a request's detail"),
+        ("costs", "the Costs tab"),
+        ("logs", "the Logs tab"),
+    ],
+)
+def test_a_twin_says_whose_twin_it_is(tmp_path: Path, command: str, tab: str) -> None:
+    shown = " ".join(run(tmp_path, command, "--help").stdout.split())
+
+    assert f"the plain twin of {tab}" in shown
