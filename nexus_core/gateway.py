@@ -19,6 +19,7 @@ from nexus_core.config.schema import Config
 from nexus_core.control.actions import Actions
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.accounting import CostTracker
@@ -121,6 +122,11 @@ class Gateway:
     def config(self) -> Config:
         """What is in force; found backends are in the registry only."""
         return self.live.config
+
+    @property
+    def unsaved(self) -> tuple[Unsaved, ...]:
+        """What differs from the configuration file until restart."""
+        return self.live.unsaved
 
     @property
     def operator(self) -> Operator:

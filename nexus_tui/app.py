@@ -37,7 +37,7 @@ from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.draw.driver import NexusDriver
 from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
-from nexus_tui.draw.theme import THEMES, depth_of, themes
+from nexus_tui.draw.theme import depth_of, note_on, theme_after, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
 from nexus_tui.process.loop import settle_gc
@@ -141,7 +141,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _make_handlers(self) -> Handlers:
         """What each key does, by its id."""
         tabs = self.tabs
-        clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
+        self._clip = clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
         requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
         export = ExportActions(self, requests.selected, tabs.requests, clip)
         replay = ReplayActions(self, requests.selected, self.keymap, self.alarms)
@@ -178,7 +178,7 @@ class NexusApp(App[None], inherit_bindings=False):
             **self._filtering.handlers(),
             **self._drill.handlers(),
             "palette": palette,
-            "theme": self._next_theme,
+            "theme": self._look_like,
             "window": self._next_window,
             "repaint": self.refresh_everything,
         }
@@ -209,6 +209,9 @@ class NexusApp(App[None], inherit_bindings=False):
             self.run_worker(self._exit_after(self._stop), name="stop")
         if not self.is_headless:
             self.call_after_refresh(settle_gc)
+
+    def on_unmount(self) -> None:
+        self._clip.forget()
 
     async def _exit_after(self, stop: asyncio.Event) -> None:
         await stop.wait()
@@ -340,16 +343,10 @@ class NexusApp(App[None], inherit_bindings=False):
             self.refresh_everything()
             self.paint_soon()
 
-    def _next_theme(self) -> None:
-        self._look_like(THEMES[(THEMES.index(self.theme) + 1) % len(THEMES)])
-
-    def _look_like(self, theme: str) -> None:
-        self.theme = theme
+    def _look_like(self, theme: str | None = None) -> None:
+        self.theme = theme or theme_after(self.theme)
         self.refresh_everything()
-        if self.depth == "standard":
-            self.notice(f"theme {self.theme}; this terminal has its own 16 colours for all themes")
-        else:
-            self.notice(f"theme {self.theme}; theme in [tui] keeps it")
+        self.notice(note_on(self.theme, self.depth))
 
     def _next_window(self) -> None:
         self.view.window = window = self.view.window.next
@@ -360,6 +357,10 @@ class NexusApp(App[None], inherit_bindings=False):
     @on(HintBar.Chosen)
     def _hint_clicked(self, message: HintBar.Chosen) -> None:
         self.action_do(message.key_id)
+
+    @on(StatusBar.SaveWanted)
+    def _unsaved_clicked(self) -> None:
+        self.action_do("save")
 
     @on(TabBar.Chosen)
     def _tab_clicked(self, message: TabBar.Chosen) -> None:

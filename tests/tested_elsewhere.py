@@ -143,7 +143,6 @@ ELSEWHERE = {
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
     "nexus_tui/commands/status.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/base/watch.py": "tui/commands/test_twins.py",
-    "nexus_tui/draw/clipboard.py": "tui/text/test_export.py",
     "nexus_tui/keymap/bindings.py": "tui/keymap/test_keys.py",
     "nexus_tui/keymap/check.py": "tui/keymap/test_keys.py",
     "nexus_tui/process/address.py": "tui/process/test_cli.py",
@@ -164,6 +163,7 @@ ELSEWHERE = {
     "nexus_tui/screens/help.py": "tui/test_help.py",
     "nexus_tui/screens/logs.py": "tui/test_log_tab.py",
     "nexus_tui/screens/palette.py": "tui/test_palette.py",
+    "nexus_tui/screens/save.py": "tui/test_unsaved.py",
     "nexus_tui/screens/requests.py": "tui/test_pilot.py",
     "nexus_tui/screens/tab.py": "tui/test_snapshots.py",
     "nexus_tui/screens/zones.py": "tui/test_narrow.py",
@@ -204,5 +204,6 @@ ELSEWHERE = {
     "nexus_tui/widgets/records/log_list.py": "tui/test_log_tab.py",
     "nexus_tui/widgets/request_list.py": "tui/test_snapshots.py",
     "nexus_tui/widgets/welcome.py": "tui/test_newcomer.py",
+    "nexus_tui/widgets/zone_backends.py": "tui/test_narrow.py",
     "nexus_tui/widgets/zone_board.py": "tui/test_narrow.py",
 }

@@ -115,6 +115,7 @@ class SaveConfig(msgspec.Struct, frozen=True, kw_only=True):
     """Save runtime changes to the config file, or only plan it."""
 
     only_plan: bool = False
+    only: tuple[str, ...] | None = None  # the ids of `Unsaved` values; None: all of them
 
 
 Command: TypeAlias = (

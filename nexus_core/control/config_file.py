@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -14,6 +14,7 @@ from nexus_core.config.save import ConfigDiff, plan_changes, write, write_new
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Outcome
 from nexus_core.control.reload import ReloadPlan
+from nexus_core.control.unsaved import as_json, chosen, unsaved
 from nexus_core.errors import ConfigError, InvalidRequestError
 
 
@@ -26,6 +27,7 @@ class Configurable(Protocol):
     def plan_reload(self, config: Config) -> ReloadPlan: ...
     def reload(self, config: Config) -> ReloadPlan: ...
     def unsaved_changes(self) -> tuple[Change, ...]: ...
+    def saved(self, changes: Sequence[Change]) -> None: ...
     def clear_cooldowns(self) -> int: ...
 
 
@@ -72,25 +74,33 @@ class ConfigControl:
         lines = self._target.reload(config).lines
         return Outcome(message="reloaded", lines=lines, effect="; ".join(lines))
 
-    async def save(self, *, only_plan: bool) -> Outcome:
+    async def save(self, *, only_plan: bool, only: Sequence[str] | None = None) -> Outcome:
         """Write what lasts until restart into the file, or show the difference.
 
+        Args:
+            only: names of changes, as `unsaved` gives them; None: all.
+
         Raises:
-            InvalidRequestError: the file can't be read or written, or would be refused.
+            InvalidRequestError: the file can't be read or written, or would be refused; or there
+                is no such change.
         """
         path = self._target.config.path
         if path is None:
             return await self._save_first(only_plan=only_plan)
         with _in_lines():
-            diff = await in_background(partial(plan_changes, path, self._target.unsaved_changes()))
+            every = self._target.unsaved_changes()
+            changes = chosen(every, only)
+            diff = await in_background(partial(plan_changes, path, changes))
             lines = (*diff.text.splitlines(), *diff.notes)
             if not diff.text:
                 return Outcome(
                     message="nothing to save", lines=diff.notes, effect="nothing to save"
                 )
             if only_plan:
-                return Outcome(message=f"changes to be saved to {path}", lines=lines)
+                data = {"changes": as_json(unsaved(every, self._target.config))}
+                return Outcome(message=f"changes to be saved to {path}", lines=lines, data=data)
             await in_background(partial(self._write, diff))
+            self._target.saved(changes)
         return Outcome(message=f"saved to {path}", lines=lines, effect=f"to {path}")
 
     def _write(self, diff: ConfigDiff) -> None:

@@ -114,7 +114,7 @@ class Operator:
             case ReloadConfig():
                 return await self._files().reload(only_plan=command.only_plan)
             case SaveConfig():
-                return await self._files().save(only_plan=command.only_plan)
+                return await self._files().save(only_plan=command.only_plan, only=command.only)
             case _:
                 assert_never(command)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from nexus_core.config.changes import Change
 from nexus_core.config.schema import BackendConfig, Config
+from nexus_core.control.unsaved import Unsaved, unsaved, with_saved
 from nexus_core.fleet.lifecycle import Fleet
 from nexus_core.observe.events import ConfigReloaded, OperatorActed
 from nexus_core.proxy.attempt import ProxyParts
@@ -34,6 +35,8 @@ class LiveConfig:
         self._parts = parts
         self._fleet = fleet
         self._forwarder = forwarder
+        # What differs from the file, and the configuration and backends that this was found from.
+        self._unsaved: tuple[tuple[object, object], tuple[Unsaved, ...]] | None = None
         self._has_grown = asyncio.Event()  # there may be backends of another type
 
     async def run(self, recall: Callable[[Iterable[OperatorActed]], None]) -> None:
@@ -74,6 +77,21 @@ class LiveConfig:
     def unsaved_changes(self) -> tuple[Change, ...]:
         """Changes that last until restart, as changes of the configuration file."""
         return tuple(self._fleet.unsaved(self.config))
+
+    @property
+    def unsaved(self) -> tuple[Unsaved, ...]:
+        """What differs from the configuration file; nothing where there is no file."""
+        made_of = (self.config, self.registry.snapshots())
+        if self._unsaved is None or any(
+            one is not other for one, other in zip(self._unsaved[0], made_of, strict=True)
+        ):
+            found = unsaved(self.unsaved_changes(), self.config) if self.config.path else ()
+            self._unsaved = (made_of, found)
+        return self._unsaved[1]
+
+    def saved(self, changes: Sequence[Change]) -> None:
+        """The file has these changes now: they last longer than until restart."""
+        self.config = with_saved(self.config, changes)
 
     def plan_reload(self, config: Config) -> ReloadPlan:
         """Plan a reload: the changes that another configuration would make."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from nexus_core.control.commands import (
     ClearCooldown,
+    Outcome,
     ProbeBackend,
     SaveConfig,
     SetPriority,
@@ -15,10 +16,12 @@ from nexus_core.control.commands import (
 )
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.routing.switch_impact import is_last_of_zone, lost
+from nexus_core.types import is_list, is_object
 from nexus_tui.actions.context import AppContext, Handlers
 from nexus_tui.actions.found import add_found
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option, confirm, notice
+from nexus_tui.screens.save import SaveScreen
 from nexus_tui.text.escape import escaped
 from nexus_tui.widgets.base.lines import Line
 
@@ -207,9 +210,25 @@ class BackendActions:
         if not plan.lines:
             context.notice(escaped(plan.message))
             return
-        question = confirm("Save this to the config file?", difference(plan.lines), "Save it")
-        if await context.ask(question):
-            await context.command(SaveConfig())
+        changes = _changes(plan)
+        if len(changes) < 2:
+            question = confirm("Save this to the config file?", difference(plan.lines), "Save it")
+            if await context.ask(question):
+                await context.command(SaveConfig())
+            return
+        chosen = await context.ask(SaveScreen(changes, difference(plan.lines), self._planned))
+        if chosen is not None:
+            only = None if len(chosen) == len(changes) else chosen
+            await context.command(SaveConfig(only=only))
+
+    async def _planned(self, only: tuple[str, ...]) -> Sequence[Line]:
+        """What the file would become, had it these changes alone.
+
+        Raises:
+            NexusError: nobody can say.
+        """
+        plan = await self._context.source.command(SaveConfig(only_plan=True, only=only))
+        return difference(plan.lines) or [(("nothing is written", "dim"),)]
 
     async def _add_found(self) -> None:
         """Offer unused cloud keys found in the environment."""
@@ -232,6 +251,13 @@ class BackendActions:
         if 0 <= at < len(config.unusable):
             backend = config.unusable[at]
             await self._context.ask(notice(backend.name, [backend.why]))
+
+
+def _changes(plan: Outcome) -> tuple[tuple[str, str], ...]:
+    """Id and text of each change that is planned; an older Nexus does not tell them."""
+    told = plan.data.get("changes")
+    found = [one for one in told if is_object(one)] if is_list(told) else []
+    return tuple((str(one.get("id")), str(one.get("text"))) for one in found)
 
 
 def difference(lines: Sequence[str]) -> list[Line]:

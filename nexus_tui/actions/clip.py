@@ -11,7 +11,7 @@ from textual.app import App
 from textual.widgets import Input, TextArea
 
 from nexus_tui.actions.context import AppContext, Handlers
-from nexus_tui.draw.clipboard import copy
+from nexus_tui.draw.clipboard import KEPT_SECONDS, CopiedFiles, copy
 from nexus_tui.screens.dialog import ShowText
 from nexus_tui.screens.logs import LogsTab
 from nexus_tui.text.escape import escaped
@@ -32,6 +32,11 @@ class ClipActions:
         self._context = context
         self._logs = logs
         self._interrupted_at = 0.0
+        self._files = CopiedFiles()
+
+    def forget(self) -> None:
+        """Remove the files of what was copied: the screen is closed."""
+        self._files.remove()
 
     def handlers(self) -> Handlers:
         return {"copy_line": self._copy_line, "interrupt": self._interrupt}
@@ -48,11 +53,14 @@ class ClipActions:
 
     async def _finish(self, title: str, text: str, *, may_keep: bool) -> None:
         """Try the desktop's tool; if it fails, show the text and save it."""
-        copied = await copy(text, os.environ, may_keep=may_keep)
+        copied = await copy(text, os.environ, self._files if may_keep else None)
         if copied.is_sure:
             self._context.notice(f"copied: {title}")
             return
-        where = [f"Also saved in {copied.path}."] if copied.path else []
+        where: list[str] = []
+        if copied.path:
+            where = [f"Also in {copied.path}, for an hour or until this screen is closed."]
+            self._app.set_timer(KEPT_SECONDS, self._files.remove_old, name="copies")
         await self._context.ask(ShowText(f"Copied: {title}", [_CLIPBOARD_UNSURE, *where], text))
 
     def _copy_line(self) -> None:
@@ -70,7 +78,7 @@ class ClipActions:
         """Copy the selection; without one the second ctrl+c is as `q`."""
         if text := self._selected_text():
             self._app.copy_to_clipboard(text)
-            self._app.run_worker(copy(text, os.environ, may_keep=False), name="copy")
+            self._app.run_worker(copy(text, os.environ), name="copy")
             self._context.notice("copied the selection")
             return
         now = time.monotonic()

@@ -17,11 +17,12 @@ _MAX_LIMIT = 2000  # as many are kept
 
 def add_command(commands: Subcommands, port: Callable[[str], int]) -> None:
     """Declare the subcommand; `port` checks a port."""
+    reader = _Reader()
     view = TextView(
         "logs",
         "recent log lines, oldest first",
-        _Reader().read,
-        lines,
+        reader.read,
+        reader.lines,
         "the Logs tab",
         is_tail=True,
     )
@@ -53,6 +54,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._last: str | None = None  # the id to go on from
+        self._day = ""  # of the line that was shown last
 
     def read(self, asked: Asked) -> Any:
         """The answer with those lines only that match; None where a later one holds no line."""
@@ -71,20 +73,23 @@ class _Reader:
             return None
         return {**content, "lines": found[-options.limit :] if is_first else found}
 
+    def lines(self, content: Any, asked: Asked) -> list[str]:
+        """One line each, the date where a day begins; what tells that some are missing is first."""
+        from nexus_tui.text.numbers import clock, count, date
+
+        found: list[str] = []
+        for line in content["lines"]:
+            at = float(line["at"])
+            if (day := date(at)) != self._day:
+                found += [f" {day}"] if self._day else []
+                self._day = day
+            text = f"{line['level']:<8}  {line['text']}  logger={line['logger']}"
+            found.append(f" {clock(at)}  {text}")
+        if not found and asked.options.watch is None:
+            return [" no line"]
+        skipped = content.get("skipped")
+        return [f" {count(int(skipped))} lines skipped", *found] if skipped else found
+
 
 def _line(told: Any) -> LogLine:
     return LogLine(float(told["at"]), str(told["level"]), str(told["logger"]), str(told["text"]))
-
-
-def lines(content: Any, asked: Asked) -> list[str]:
-    """One line each; where some are missing, that comes first."""
-    from nexus_tui.text.numbers import clock, count
-
-    found = [
-        f" {clock(float(line['at']))}  {line['level']:<8}  {line['text']}  logger={line['logger']}"
-        for line in content["lines"]
-    ]
-    if not found and asked.options.watch is None:
-        return [" no line"]
-    skipped = content.get("skipped")
-    return [f" {count(int(skipped))} lines skipped", *found] if skipped else found

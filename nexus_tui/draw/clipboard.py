@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
+KEPT_SECONDS = 3600.0  # that a copied text is in a file, at most
+_PREFIX, _SUFFIX = "nexus-copy-", ".txt"
 _TOOL_SECONDS = 2.0
 
 # What has to be set for the tool to reach a desktop, the tool, its arguments.
@@ -61,25 +67,56 @@ async def give_to_tool(command: tuple[str, ...], text: str) -> bool:
     return process.returncode == 0
 
 
-def keep_in_file(text: str) -> str | None:
-    """Write the text to a private file; None on failure."""
-    try:
-        descriptor, path = tempfile.mkstemp(prefix="nexus-copy-", suffix=".txt")
-        with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
-            file.write(text)
-    except OSError:
-        return None
-    return path
+class CopiedFiles:
+    """Files of copied texts, private, for an hour or until the program or its screen ends."""
+
+    def __init__(self, folder: Path | None = None, now: Callable[[], float] = time.time) -> None:
+        self._folder = folder  # None: that of temporary files
+        self._now = now
+        self._paths: list[str] = []
+
+    def keep(self, text: str) -> str | None:
+        """Write the text to a file of its own; its path, None on failure.
+
+        Removes what is older than an hour, also of a program that could not do so itself.
+        """
+        self.remove_old()
+        try:
+            descriptor, path = tempfile.mkstemp(_SUFFIX, _PREFIX, self._folder)
+            if not self._paths:
+                atexit.register(self.remove)
+            self._paths.append(path)
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as file:
+                file.write(text)
+        except OSError:
+            return None
+        return path
+
+    def remove(self) -> None:
+        """Remove every file of this program."""
+        for path in self._paths:
+            with suppress(OSError):
+                os.unlink(path)
+        self._paths.clear()
+        atexit.unregister(self.remove)
+
+    def remove_old(self) -> None:
+        """Remove the files of this user that are older than an hour."""
+        with suppress(OSError):
+            for path in Path(self._folder or tempfile.gettempdir()).glob(f"{_PREFIX}*{_SUFFIX}"):
+                found = path.lstat()
+                if found.st_uid == os.getuid() and self._now() - found.st_mtime >= KEPT_SECONDS:
+                    path.unlink()
 
 
-async def copy(text: str, environ: Mapping[str, str], *, may_keep: bool = True) -> Copied:
+async def copy(text: str, environ: Mapping[str, str], files: CopiedFiles | None = None) -> Copied:
     """Give the text to the desktop, else keep it in a file; OSC 52 is the driver's part.
 
     Args:
-        may_keep: False for what must never be in a file.
+        files: where it may be kept; None for what must never be in a file.
     """
     command = native_tool(environ)
     if command is not None and await give_to_tool(command, text):
         return Copied(is_sure=True)
-    path = await asyncio.to_thread(keep_in_file, text) if may_keep else None
+    path = await asyncio.to_thread(files.keep, text) if files is not None else None
     return Copied(is_sure=False, path=path)

@@ -22,6 +22,18 @@ def depth_of(console: Console) -> Depth:
             return "standard"
 
 
+def theme_after(theme: str) -> str:
+    """The next theme; after the last one the first."""
+    return THEMES[(THEMES.index(theme) + 1) % len(THEMES)]
+
+
+def note_on(theme: str, depth: Depth) -> str:
+    """What to say once a theme was chosen."""
+    if depth == "standard":
+        return f"theme {theme}; this terminal has its own 16 colours for all themes"
+    return f"theme {theme}; theme in [tui] keeps it"
+
+
 def themes(depth: Depth = "truecolor") -> list[Theme]:
     """The palettes as Textual themes."""
     return [_theme(name, palette(name, depth)) for name in THEMES]
@@ -47,9 +59,24 @@ def _theme(name: str, palette: Palette) -> Theme:
         panel=colour(palette.raised),
         dark=palette.is_dark,
         ansi=is_ansi,
-        # What Textual's own styles refer to in a theme of the terminal's colours.
-        variables=dict(BUILTIN_THEMES["ansi-dark"].variables) if is_ansi else {},
+        variables=_variables(palette),
     )
+
+
+def _variables(palette: Palette) -> dict[str, str]:
+    """What Textual's own styles refer to: placeholders, selected text, scrollbars."""
+    if palette.selected is None:
+        return dict(BUILTIN_THEMES["ansi-dark"].variables)
+    return {
+        "text-disabled": palette.dim,
+        "text-muted": palette.dim,
+        "input-selection-background": palette.selected,
+        "input-selection-foreground": palette.text,
+        "scrollbar": palette.faint,
+        "scrollbar-hover": palette.dim,
+        "scrollbar-active": palette.blue,
+        "scrollbar-background": palette.raised,
+    }
 
 
 # What a style is for -> the palette's colour, and whether it is bold: what is wrong is told from

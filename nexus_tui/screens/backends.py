@@ -16,16 +16,19 @@ from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.base.sortable import SortableList
 
 _TALL = 17  # lines from which the facts have room
+_DETAIL = 14  # lines below the table from which the whole backend is shown in place of the facts
 
 
 class BackendsTab(Tab):
-    """The Backends tab: the table with facts below it, or one backend."""
+    """The Backends tab: the table with the selected backend below it, or one backend alone."""
 
     def __init__(self, frames: Frames, troubles: Troubles) -> None:
         super().__init__(id="backends")
         self.table = BackendTable(frames)
         self.facts = BackendFacts(frames, lambda: self.table.selected)
         self.detail = BackendDetail(frames, troubles, lambda: self.table.selected)
+        self.is_open = False  # one backend has the whole tab
+        self._table_lines = -1  # that the table has; -1: those that are left
 
     def compose(self) -> ComposeResult:
         yield self.table
@@ -47,11 +50,23 @@ class BackendsTab(Tab):
         self.share_room(event.size.width, event.size.height)
 
     def share_room(self, width: int, height: int) -> None:
-        is_open = self.detail.display
-        self.facts.display = height >= _TALL and not self.is_zoomed and not is_open
+        """Give the table its rows and the selected backend what is left, where that is enough."""
+        needed = self.table.row_count() + self.table.head_lines + 1
+        is_shared = not self.is_zoomed and not self.is_open
+        has_room = is_shared and height - needed >= _DETAIL
+        self.table.display = not self.is_open
+        self.detail.display = self.is_open or has_room
+        self.facts.display = is_shared and not has_room and height >= _TALL
+        lines = needed if has_room else -1
+        if lines != self._table_lines:
+            self._table_lines = lines
+            self.table.styles.height = "1fr" if lines < 0 else lines
 
     def widgets_of(self, group: str) -> list[LineWidget]:
-        return [self.table, self.facts, self.detail] if group == BACKENDS else []
+        if group != BACKENDS:
+            return []
+        self.share_room(self.size.width, self.size.height)
+        return [self.table, self.facts, self.detail]
 
     @property
     def sortable(self) -> SortableList:
@@ -59,7 +74,7 @@ class BackendsTab(Tab):
 
     @property
     def mover(self) -> Mover:
-        return self.detail if self.detail.display else self.table
+        return self.detail if self.is_open else self.table
 
     def show(self, name: str) -> None:
         """Put the cursor on a backend; a filter that hides it is cleared."""
@@ -75,15 +90,15 @@ class BackendsTab(Tab):
             origin: the tab that it was opened from, if that is another one.
         """
         self.origin = origin
-        self.table.display = self.facts.display = False
-        self.detail.display = True
+        self.is_open = True
+        self.share_room(self.size.width, self.size.height)
         self.detail.start()
 
     def close(self) -> bool:
         """Back to the table."""
-        if not self.detail.display:
+        if not self.is_open:
             return False
-        self.detail.display = False
-        self.table.display = True
+        self.is_open = False
+        self.detail.start()
         self.share_room(self.size.width, self.size.height)
         return True

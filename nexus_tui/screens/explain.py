@@ -17,7 +17,7 @@ from textual.widgets import Input
 from nexus_core.errors import NexusError
 from nexus_core.routing.explain import Explanation, as_json
 from nexus_tui.keymap.bindings import as_bindings
-from nexus_tui.keymap.keys import Keymap
+from nexus_tui.keymap.keys import Key, Keymap
 from nexus_tui.sources.base import EventSource
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.export import dumped
@@ -32,6 +32,12 @@ _AGAIN_SECONDS = 1.0  # the answer follows what changes meanwhile
 _MAX_TOKENS = 10_000_000
 _TOKENS_WIDTH = 19  # columns of that field with its label, as the style sheet has it
 _PADDING = 2  # of the line, both sides
+
+# Keys of the fields, for the hints; a click on one does the same.
+_NEXT_FIELD = Key("pane.next", ("tab",), "next field", "Next field", ("explain",))
+_TO_THE_RESULT = Key("field.result", ("enter",), "to the result", "To the result", ("explain",))
+_NEXT_VALUE = Key("field.next", ("space",), "next value", "Next value", ("explain",))
+_VALUE_BEFORE = Key("field.previous", ("←",), "the one before", "Value before", ("explain",))
 
 
 class ChoiceField(LineWidget):
@@ -142,7 +148,8 @@ class ExplainScreen(ModalScreen[ExplainForm]):
         pin = form.pin or "any"
         self._pin = ChoiceField("backend", pins, pins.index(pin) if pin in pins else 0)
         self.banner = Banner(alarms)
-        self.hints = HintBar(lambda: keymap.hints("explain"))
+        self._keymap = keymap
+        self.hints = HintBar(self._hints)
 
     def compose(self) -> ComposeResult:
         yield self.banner
@@ -174,6 +181,18 @@ class ExplainScreen(ModalScreen[ExplainForm]):
         self.set_interval(_AGAIN_SECONDS, self._ask)
         self.banner.share_room()
         self._ask()
+
+    def _hints(self) -> tuple[Key, ...]:
+        """Keys of what has the focus."""
+        focused, back = self.focused, self._keymap["back"]
+        if isinstance(focused, Input):
+            return (_NEXT_FIELD, _TO_THE_RESULT, back)
+        if isinstance(focused, ChoiceField):
+            return (_NEXT_VALUE, _VALUE_BEFORE, _NEXT_FIELD, back)
+        return self._keymap.hints("explain")
+
+    def on_descendant_focus(self) -> None:
+        self.hints.redraw()
 
     # --- asking --------------------------------------------------------------------------
 
@@ -225,6 +244,9 @@ class ExplainScreen(ModalScreen[ExplainForm]):
     def action_local(self, key_id: str) -> None:
         """Do what a key of this screen is for."""
         handlers: dict[str, Callable[[], object]] = {
+            _TO_THE_RESULT.id: self._to_the_result,
+            _NEXT_VALUE.id: lambda: self._turn(1),
+            _VALUE_BEFORE.id: lambda: self._turn(-1),
             "back": lambda: self.dismiss(None),
             "simulate": self._simulate,
             "explain.send": self._send,
@@ -241,6 +263,10 @@ class ExplainScreen(ModalScreen[ExplainForm]):
         }
         handlers[key_id]()
         self.result.redraw()
+
+    def _turn(self, steps: int) -> None:
+        if isinstance(self.focused, ChoiceField):
+            self.focused.action_turn(steps)
 
     def _simulate(self) -> None:
         """Imagine the backend under the cursor usable; of one that is imagined so, no more."""
@@ -267,6 +293,7 @@ class ExplainScreen(ModalScreen[ExplainForm]):
 
 
 def _input(value: str, name: str) -> Input:
-    field = Input(value=value, id=name)
+    # Selected as a whole, the first letter would replace it.
+    field = Input(value=value, id=name, select_on_focus=False)
     field.cursor_blink = False
     return field

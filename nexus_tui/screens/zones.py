@@ -11,9 +11,11 @@ from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import KPI, ViewModel
 from nexus_tui.widgets.base.lines import LineWidget
 from nexus_tui.widgets.records.action_list import ActionList
+from nexus_tui.widgets.zone_backends import ZoneBackends
 from nexus_tui.widgets.zone_board import ZoneBoard
 
 _BOARD = 14  # lines that the zones need; what operators did gets what is left
+_BACKENDS = 4  # lines under which the backends of a zone are not worth showing
 _FEW = 2  # lines under which it is not worth showing
 
 
@@ -24,10 +26,12 @@ class ZonesTab(Tab):
         super().__init__(id="zones")
         self.board = ZoneBoard(frames, view)
         self.actions = ActionList(frames)
-        self._room = -1  # lines of the actions
+        self.backends = ZoneBackends(frames, lambda: self.board.selected)
+        self._rooms = (-1, -1, -1)  # lines of the actions, the board and the backends
 
     def compose(self) -> ComposeResult:
         yield self.board
+        yield self.backends
         yield self.actions
 
     @property
@@ -38,18 +42,24 @@ class ZonesTab(Tab):
         if group != KPI:
             return []
         self.share_room(self.size.width, self.size.height)
-        return [self.board, self.actions]
+        return [self.board, self.backends, self.actions]
 
     def on_resize(self, event: events.Resize) -> None:
         self.share_room(event.size.width, event.size.height)
 
     def share_room(self, width: int, height: int) -> None:
-        """Give the actions the lines that they need, and that the board can spare."""
+        """Give the actions the lines that they need and the board can spare, then the backends."""
         room = 0 if self.is_zoomed else min(len(self.actions.lines(width, height)), height - _BOARD)
-        if room != self._room:
-            self._room = room
+        board = len(self.board.lines(width, height)) + 1
+        left = height - board - max(0, room)
+        backends = 0 if self.is_zoomed or left < _BACKENDS else min(left, self.backends.needed)
+        if (room, board, backends) != self._rooms:
+            self._rooms = (room, board, backends)
             self.actions.display = room >= _FEW
             self.actions.styles.height = max(1, room)
+            self.backends.display = bool(backends)
+            self.backends.styles.height = max(1, backends)
+            self.board.styles.height = board if backends else "1fr"
 
     @property
     def mover(self) -> Mover:

@@ -8,6 +8,7 @@ from typing import Literal, Protocol, TypeAlias
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By
@@ -116,6 +117,8 @@ class EventSource(Protocol):
     def session(self) -> str: ...  # this screen's own word, by which its own actions are known
     @property
     def actions(self) -> Sequence[OperatorActed]: ...  # the last of operators, newest first
+    @property
+    def unsaved(self) -> Sequence[Unsaved]: ...  # what differs from the file until restart
 
     def now(self) -> float:
         """Seconds since the epoch, by the clock that events are stamped with."""

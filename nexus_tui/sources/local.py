@@ -7,6 +7,7 @@ from typing import Protocol
 
 from nexus_core.config.schema import Config
 from nexus_core.control.commands import Command, Outcome
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.errors import LedgerUnreadableError, PermissionDeniedError
 from nexus_core.fleet.registry import BackendSnapshot, Registry
 from nexus_core.money.cost_lines import CostLines
@@ -101,6 +102,8 @@ class Core(Protocol):
     def operator(self) -> Commands: ...
     @property
     def actions(self) -> Acted: ...
+    @property
+    def unsaved(self) -> Sequence[Unsaved]: ...
     @property
     def cost_tracker(self) -> Costs: ...
 
@@ -219,6 +222,10 @@ class LocalSource:
     @property
     def actions(self) -> Sequence[OperatorActed]:
         return self._core.actions.newest(LAST_ACTIONS)
+
+    @property
+    def unsaved(self) -> Sequence[Unsaved]:
+        return self._core.unsaved
 
     async def refresh_costs(self) -> None:
         try:

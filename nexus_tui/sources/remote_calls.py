@@ -68,7 +68,10 @@ def call_for(command: Command) -> HttpCall:
         case ReloadConfig():
             return HttpCall("POST", "/nexus/reload", {"only_plan": command.only_plan})
         case SaveConfig():
-            return HttpCall("POST", "/nexus/save", {"only_plan": command.only_plan})
+            save: dict[str, Any] = {"only_plan": command.only_plan}
+            if command.only is not None:
+                save["only"] = list(command.only)
+            return HttpCall("POST", "/nexus/save", save)
         case _:
             assert_never(command)
 

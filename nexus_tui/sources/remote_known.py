@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 
 from nexus_core.config.schema import Config
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.observe.events import OperatorActed
 from nexus_core.observe.stats import Stats
@@ -53,6 +54,10 @@ class RemoteKnown:
     @property
     def actions(self) -> Sequence[OperatorActed]:
         return tuple(self._state.actions)
+
+    @property
+    def unsaved(self) -> Sequence[Unsaved]:
+        return self._state.unsaved
 
     def now(self) -> float:
         return time.time() + self._state.clock_offset

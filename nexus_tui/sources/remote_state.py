@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from nexus_core.config.schema import Config
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import read_snapshot
 from nexus_core.observe.captured import CapturedExchange
@@ -76,6 +77,7 @@ class RemoteState:
     zones: dict[PrivacyZone, bool] = field(default_factory=dict)
     queue: QueueState | None = None
     is_capturing: bool = False
+    unsaved: tuple[Unsaved, ...] = ()
     last_log: str | None = None  # the id of its newest log line; None: it tells none
 
     def take(self, told: object) -> int:
@@ -107,6 +109,7 @@ class RemoteState:
         queue = told.get("queue")
         self.queue = None if queue is None else read_json(QueueState, queue)
         self.is_capturing = told.get("capture") is True
+        self.unsaved = _unsaved(told.get("unsaved"))
         last_log = told.get("last_log")
         self.last_log = last_log if isinstance(last_log, str) else None
 
@@ -210,6 +213,13 @@ def _actions(told: object) -> list[OperatorActed]:
     if not is_list(told):
         return []
     return [read_json(OperatorActed, one) for one in told[:LAST_ACTIONS]]
+
+
+def _unsaved(told: object) -> tuple[Unsaved, ...]:
+    """What differs from its configuration file; an older Nexus does not tell."""
+    if not is_list(told):
+        return ()
+    return tuple(read_json(Unsaved, one) for one in told[:_MAX_BACKENDS])
 
 
 def _with_models(value: dict[str, Any], known: dict[str, BackendSnapshot]) -> dict[str, Any]:

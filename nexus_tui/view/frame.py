@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from nexus_core.config.schema import Config
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.money.report import CostReport
 from nexus_core.observe.events import OperatorActed
@@ -25,6 +26,7 @@ from nexus_tui.sources.base import EventSource, Status
 from nexus_tui.view.model import ViewModel
 
 _Counts = tuple[int | bool | None, ...]
+_NOTHING = frozenset[str]()
 _NEVER_USED = BackendStats()  # all zeros; never changed
 
 
@@ -39,6 +41,7 @@ class BackendView:
     stats: BackendStats  # since the start: zeros for one never used; they go on counting
     recent: BackendStats  # of the frame's window
     switching: bool | None  # on or off: requested, not confirmed yet
+    unsaved: frozenset[str]  # keys that differ from the file, `backend` if it is not there
     counts: _Counts  # the data of its row beside the snapshot
     counted: BackendCounted | None  # before the window; None: nothing
     is_lasting: bool  # its row does not change by time alone
@@ -64,6 +67,7 @@ class Frame:
     notice: str | None  # a problem of the connection to the Nexus
     is_capturing: bool
     actions: Sequence[OperatorActed]  # the last of operators, newest first
+    unsaved: Sequence[Unsaved]  # what differs from the file until restart
     session: str  # this screen's own word, by which its own actions are known
 
     @property
@@ -111,6 +115,7 @@ class Frames:
             notice=source.notice,
             is_capturing=source.is_capturing,
             actions=source.actions,
+            unsaved=source.unsaved,
             session=source.session,
         )
         return self.current
@@ -119,6 +124,7 @@ class Frames:
         all_stats, pending = self._source.stats.backends, self._view.pending
         counted = dict[str, BackendCounted]() if self._counted is None else self._counted.backends
         before, kept = self._kept, dict[str, BackendView]()
+        unsaved = _keys_by_backend(self._source.unsaved)
         for snapshot in self._source.backends():
             stats = all_stats.get(snapshot.name, _NEVER_USED)  # adds nothing to the statistics
             counts = (
@@ -138,8 +144,10 @@ class Frames:
                 or one.stats is not stats
                 or one.counts != counts
                 or one.counted is not counted.get(snapshot.name)
+                or one.unsaved != unsaved.get(snapshot.name, _NOTHING)
             ):
-                row = _Row(stats, counted.get(snapshot.name), counts, switching)
+                keys = unsaved.get(snapshot.name, _NOTHING)
+                row = _Row(stats, counted.get(snapshot.name), counts, switching, keys)
                 one = _backend_view(snapshot, row, at)
             kept[snapshot.name] = one
         self._kept = kept
@@ -153,6 +161,14 @@ class _Row(NamedTuple):
     counted: BackendCounted | None
     counts: _Counts
     switching: bool | None
+    unsaved: frozenset[str]
+
+
+def _keys_by_backend(unsaved: Sequence[Unsaved]) -> dict[str, frozenset[str]]:
+    keys: dict[str, frozenset[str]] = {}
+    for one in unsaved:
+        keys[one.backend] = keys.get(one.backend, _NOTHING) | {one.key or "backend"}
+    return keys
 
 
 def _backend_view(snapshot: BackendSnapshot, row: _Row, at: float) -> BackendView:
@@ -166,6 +182,7 @@ def _backend_view(snapshot: BackendSnapshot, row: _Row, at: float) -> BackendVie
         stats=row.stats,
         recent=backend_since(row.stats, row.counted),
         switching=row.switching,
+        unsaved=row.unsaved,
         counts=row.counts,
         counted=row.counted,
         is_lasting=not has_cooldown and not is_draining,

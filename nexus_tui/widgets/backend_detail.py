@@ -14,7 +14,7 @@ from nexus_tui.view.frame import BackendView, Frame, Frames
 from nexus_tui.view.model import Troubles
 from nexus_tui.widgets.base.lines import Line, LineWidget, joined, rule
 from nexus_tui.widgets.base.scrolled import ScrolledLines
-from nexus_tui.widgets.cells.backends import STATE_CELLS, note_cell, spent_cell, tokens_of
+from nexus_tui.widgets.cells.backends import STATE_CELLS, UNSAVED, note_cell, spent_cell, tokens_of
 
 _CREDENTIALS = re.compile(r"//[^/@]*@")
 _LABEL = 9
@@ -46,6 +46,16 @@ def _state(backend: BackendView, frame: Frame) -> Line:
     state, style = STATE_CELLS[backend.state]
     note, note_style = note_cell(backend, frame)
     return ((" state   ", "dim"), (state, style), ("  ", "dim"), (note, note_style))
+
+
+def _unsaved(backend: BackendView, frame: Frame) -> list[Line]:
+    """What the configuration file says otherwise; no line where nothing differs."""
+    if not backend.unsaved:
+        return []
+    name = backend.snapshot.name
+    told = [one.text.removeprefix(f"{name}: ") for one in frame.unsaved if one.backend == name]
+    text = escaped("; ".join(told))
+    return [((" unsaved ", "dim"), (f"{UNSAVED} {text}  ", "warn"), ("S saves it", "dim"))]
 
 
 class _Model(NamedTuple):
@@ -86,7 +96,7 @@ class BackendFacts(LineWidget):
             ((" url     ", "dim"), (fit(masked_url(backend.url), width - _LABEL), "text")),
             ((" models  ", "dim"), (fit(escaped(models), width - _LABEL), "text")),
             _numbers(selected, self._frames.current, width),
-            _state(selected, self._frames.current),
+            *(_unsaved(selected, self._frames.current) or [_state(selected, self._frames.current)]),
         ]
 
 
@@ -130,11 +140,12 @@ class BackendDetail(ScrolledLines):
             ((" routing ", "dim"), (routing, "text")),
             ((" probed  ", "dim"), (f"{probed}{took}", "text")),
             _numbers(selected, self._frames.current, width),
+            *_unsaved(selected, self._frames.current),
+            (),
+            *self._failures(selected, width),
             (),
             ((f" Models ({len(backend.models)})", "head"),),
             *self._models(backend),
-            (),
-            *self._failures(selected, width),
         ]
 
     def _models(self, backend: BackendSnapshot) -> list[_Model]:

@@ -17,6 +17,7 @@ from nexus_tui.view.order import Sorting, Way
 from nexus_tui.widgets.base.columns import Layout, heading, layout
 from nexus_tui.widgets.base.filter_lines import filter_parts, filter_problem, nothing_matches
 from nexus_tui.widgets.base.lines import Line, LineWidget, rule
+from nexus_tui.widgets.base.rowlist import with_cursor
 from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.cells.backends import (
     PANEL,
@@ -86,6 +87,9 @@ class BackendPanel(LineWidget):
 
     def line_is_selected(self, y: int) -> bool:
         return y == self._drawn_cursor
+
+    def under_cursor(self, line: Line) -> Line:
+        return with_cursor(line, reverses=self.look.reverses)
 
     @property
     def selected(self) -> str | None:

@@ -82,13 +82,18 @@ class StatusBar(LineWidget):
 
     def __init__(self, source: EventSource, view: ViewModel, frames: Frames) -> None:
         super().__init__(id="status")
+        self._unsaved_at: range | None = None  # the columns of the number of unsaved changes
         self._source = source
         self._view = view
         self._frames = frames
 
+    class SaveWanted(Message):
+        """The number of unsaved changes was clicked."""
+
     def lines(self, width: int, height: int) -> Sequence[Line]:
         flags = self._flags(is_short=width < _WIDE)
         room = width - sum(cell_len(text) + 1 for text, _ in flags)
+        self._unsaved_at = range(room, room + cell_len(flags[0][0])) if self._unsaved else None
         left = joined(self._items(width), room, "   " if width >= _WIDE else "  ")
         used = sum(cell_len(text) for text, _ in left)
         cells: list[Cell] = [*left, (" " * max(0, room - used), "text")]
@@ -96,10 +101,21 @@ class StatusBar(LineWidget):
             cells += [flag, (" ", "text")]
         return [tuple(cells)]
 
+    def on_click(self, event: events.Click) -> None:
+        if self._unsaved_at is not None and event.x in self._unsaved_at:
+            self.post_message(self.SaveWanted())
+
+    @property
+    def _unsaved(self) -> int:
+        """How many values differ from the configuration file."""
+        return len(self._frames.current.unsaved)
+
     def _flags(self, *, is_short: bool) -> list[Cell]:
         """Alarms first: what does not fit is cut off at the end."""
         flags: list[Cell] = []
         frame, source = self._frames.current, self._source
+        if self._unsaved:
+            flags.append((f"{self._unsaved}*" if is_short else f"{self._unsaved} unsaved", "warn"))
         if PrivacyZone.OPEN not in frame.zones_on:
             flags.append(("[CUT]" if is_short else "[OPEN ZONE CUT]", "alarm"))
         if frame.status != "live":

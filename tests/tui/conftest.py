@@ -19,7 +19,8 @@ def _short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
 def _fixed_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """UTC and colours, whatever the machine has."""
     monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.delenv("NO_COLOR", raising=False)
+    for name in ("NO_COLOR", "VISUAL", "EDITOR", "PAGER"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLORTERM", "truecolor")
     time.tzset()
     yield

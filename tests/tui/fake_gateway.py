@@ -9,6 +9,7 @@ from random import Random
 from nexus_core.config.schema import Config
 from nexus_core.control.actions import Actions, deed_of
 from nexus_core.control.commands import Command, Outcome, ProbeBackend, SwitchBackend, SwitchZone
+from nexus_core.control.unsaved import Unsaved
 from nexus_core.fleet.registry import Registry
 from nexus_core.money.cost_lines import CostLines
 from nexus_core.money.ledger_queries import By, CostLine
@@ -58,6 +59,7 @@ class FakeGateway:
         self.switched: list[tuple[str, bool]] = []
         self.probed: list[str] = []
         self.commands: list[Command] = []
+        self.unsaved: tuple[Unsaved, ...] = ()
         self.held = ExitStack()  # the slots of what runs
         self.confirms = True  # else a switch is asked for and nothing happens yet
 

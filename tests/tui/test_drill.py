@@ -167,6 +167,7 @@ async def test_in_the_pane_of_backends_keys_move_open_and_switch_nothing() -> No
         await focus(pilot, app, "backends")
         await press(pilot, "j", "space", "m", "D", "K")
         assert app.tabs.dashboard.panel.selected == "vllm-a"
+        assert "▌● healthy  vllm-a" in screen_text(app)
         assert stage.gateway.commands == []
         assert app.view.marked == []
         text = await press(pilot, "enter")

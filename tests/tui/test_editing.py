@@ -20,12 +20,6 @@ from tests.waiting import until
 BODY = json.dumps({"model": "llama3:70b", "messages": [{"role": "user", "content": "hi"}]}).encode()
 
 
-@pytest.fixture(autouse=True)
-def _no_editor(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("VISUAL", "EDITOR"):
-        monkeypatch.delenv(name, raising=False)
-
-
 def make(*, is_restricted: bool = False) -> Stage:
     stage = make_stage(plays=False)
     publish(stage.gateway, "first", Story(0, "llama3:70b", "vllm-a"))

@@ -66,3 +66,43 @@ async def test_a_click_on_any_line_of_a_zone_selects_it(size: tuple[int, int], l
 
     assert clicked is PrivacyZone.RESTRICTED
     assert board.selected is PrivacyZone.OPEN
+
+
+async def test_the_zones_tab_shows_the_backends_of_the_zone_under_the_cursor() -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        opened = await press(pilot, "4")
+        restricted = await press(pilot, "k")
+
+    assert "Backends of the open zone" in opened
+    assert "Backends of the restricted zone" in restricted
+    assert any("local-llama" in line and "●" in line for line in restricted.splitlines())
+    assert not any("local-llama" in line and "●" in line for line in opened.splitlines()[8:])
+
+
+@pytest.mark.parametrize("height", [14, 18, 20, 24])
+async def test_where_there_is_little_room_the_zones_come_first(height: int) -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(120, height)) as pilot:
+        text = await press(pilot, "4")
+
+    assert "[!] CUT NOW" in text
+    assert "in flight:" in text or height < 18
+
+
+async def test_the_selected_backend_is_shown_below_the_table_where_there_is_room() -> None:
+    app = NexusApp(make_stage().source, now=fixed_now)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        tall = await press(pilot, "3")
+        moved = await press(pilot, "j")
+        await pilot.resize_terminal(120, 24)
+        await until(lambda: "Last failures" not in screen_text(app))
+        low = await press(pilot, "z")
+
+    assert "── local-llama ──" in tall
+    assert "Last failures" in tall
+    assert "── vllm-a ──" in moved or "── local-llama ──" not in moved
+    assert "Last failures" not in low

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,11 +13,19 @@ from nexus_core.config.tui import TuiConfig
 from nexus_core.control.actions import Deed
 from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
+from nexus_tui.draw.theme import THEMES
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
+from tests.tui.screen import press
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage
 
 SIZES = [(120, 36), (80, 24), (60, 15)]
+LOOKED_AT = [(80, 24), (120, 36), (200, 50)]  # in every look
+MAIN = ["dashboard", "requests", "backends", "zones", "costs", "logs"]
+
+
+def named(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"
 
 
 @dataclass(frozen=True)
@@ -68,6 +77,9 @@ SCREENS: dict[str, View] = {
     "palette": View((":", *"cut")),
     "replay": View(("2", *"jjj", "r"), prepare=keep_two),
     "copy": View(("2", "y")),
+    "edit": View(("2", *"jjj", "r", "e"), prepare=keep_two),
+    "answer": View(("2", *"jjj", "enter", "tab", "/", *"light", "enter"), prepare=keep_two),
+    "panes": View(("g", "tab", "j")),
     "empty": View(is_empty=True),
     "stale": View(("2",), prepare=lose_the_link),
 }
@@ -93,13 +105,13 @@ def presses(keys: tuple[str, ...]) -> Callable[[Pilot[None]], object]:
     return press
 
 
-@pytest.mark.parametrize("size", SIZES, ids=lambda size: f"{size[0]}x{size[1]}")
+@pytest.mark.parametrize("size", SIZES, ids=named)
 @pytest.mark.parametrize("view", SCREENS.values(), ids=SCREENS.keys())
 def test_screen(snap_compare: Callable[..., bool], view: View, size: tuple[int, int]) -> None:
     assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=size)
 
 
-@pytest.mark.parametrize("name", ["dashboard", "requests", "failures", "backends", "costs"])
+@pytest.mark.parametrize("name", [*MAIN, "failures"])
 def test_a_wide_screen(snap_compare: Callable[..., bool], name: str) -> None:
     view = SCREENS[name]
 
@@ -116,20 +128,59 @@ def test_without_colours(
     assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=(80, 24))
 
 
-@pytest.mark.parametrize(
-    "tui",
-    [
-        TuiConfig(theme="nexus-light"),
-        TuiConfig(theme="nexus-contrast"),
-        TuiConfig(theme="nexus-ansi"),
-        TuiConfig(ascii=True),
-    ],
-    ids=["light", "contrast", "ansi", "ascii"],
-)
-def test_look(snap_compare: Callable[..., bool], tui: TuiConfig) -> None:
+@pytest.mark.parametrize("size", LOOKED_AT, ids=named)
+@pytest.mark.parametrize("name", ["requests", "backends"])
+@pytest.mark.parametrize("look", ["light", "contrast", "ansi", "plain"])
+def test_look(
+    snap_compare: Callable[..., bool],
+    monkeypatch: pytest.MonkeyPatch,
+    look: str,
+    name: str,
+    size: tuple[int, int],
+) -> None:
+    """In each theme and without colours; the default theme is that of all other tests."""
+    tui = TuiConfig()
+    if look == "plain":
+        monkeypatch.setenv("NO_COLOR", "1")
+    else:
+        tui = TuiConfig.model_validate({"theme": f"nexus-{look}"})
+    app = make_app(SCREENS[name], tui)
+
+    assert snap_compare(app, run_before=presses(SCREENS[name].keys), terminal_size=size)
+
+
+@pytest.mark.parametrize("look", ["dark", "light"])
+def test_256_colours(
+    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, look: str
+) -> None:
+    monkeypatch.delenv("COLORTERM")
+    monkeypatch.setenv("TERM", "screen-256color")
+    tui = TuiConfig.model_validate({"theme": f"nexus-{look}"})
     app = make_app(SCREENS["backends"], tui)
 
+    assert snap_compare(app, run_before=presses(("3", "j")), terminal_size=(120, 36))
+
+
+def test_ascii(snap_compare: Callable[..., bool]) -> None:
+    app = make_app(SCREENS["backends"], TuiConfig(ascii=True))
+
     assert snap_compare(app, run_before=presses(("3", "j")), terminal_size=(80, 24))
+
+
+@pytest.mark.parametrize("size", LOOKED_AT, ids=named)
+@pytest.mark.parametrize("name", MAIN)
+async def test_every_theme_shows_the_same_text(name: str, size: tuple[int, int]) -> None:
+    app = make_app(SCREENS[name])
+
+    async with app.run_test(size=size) as pilot:
+        shown = [await press(pilot, *SCREENS[name].keys)]
+        for theme in THEMES[1:]:
+            app.theme = theme
+            app.refresh_everything()
+            shown.append(await press(pilot))
+
+    # The cursor's mark is another one where the row is in reverse.
+    assert len({re.sub(r"^[▌>]", " ", text, flags=re.MULTILINE) for text in shown}) == 1
 
 
 def test_empty_without_a_finder(snap_compare: Callable[..., bool]) -> None:

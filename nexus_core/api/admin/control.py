@@ -94,9 +94,15 @@ class CaptureChange(_Wanted):
 
 
 class FileChange(_Wanted):
-    """Body of POST /nexus/reload and /nexus/save."""
+    """Body of POST /nexus/reload."""
 
     only_plan: bool = False  # say what it would do, and do nothing
+
+
+class SaveChange(FileChange):
+    """Body of POST /nexus/save."""
+
+    only: list[str] | None = None  # ids of changes, as a plan and the state list them
 
 
 def create_router(gateway: Gateway) -> APIRouter:
@@ -155,9 +161,13 @@ def create_router(gateway: Gateway) -> APIRouter:
         return answer(await operator.execute(command, actor_of(request)))
 
     @router.post("/save")
-    async def save(wanted: FileChange, request: Request) -> dict[str, Any]:
-        """Save runtime changes to the config file; its comments are kept."""
-        command = SaveConfig(only_plan=wanted.only_plan)
+    async def save(wanted: SaveChange, request: Request) -> dict[str, Any]:
+        """Save runtime changes to the config file; its comments are kept.
+
+        A plan lists them as `data.changes`; `only` takes the ids of those to save.
+        """
+        only = None if wanted.only is None else tuple(wanted.only)
+        command = SaveConfig(only_plan=wanted.only_plan, only=only)
         return answer(await operator.execute(command, actor_of(request)))
 
     return router

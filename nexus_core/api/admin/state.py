@@ -13,6 +13,8 @@ from nexus_core import __version__
 from nexus_core.api.admin.ids import numbered
 from nexus_core.api.status import read_stats
 from nexus_core.background import in_background
+from nexus_core.control.unsaved import Unsaved
+from nexus_core.control.unsaved import as_json as unsaved_as_json
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.fleet.snapshot_json import snapshot_as_json
 from nexus_core.gateway import Gateway
@@ -104,6 +106,7 @@ def _moment(gateway: Gateway) -> dict[str, Any]:
         "zones": {zone.value: gateway.registry.is_zone_enabled(zone) for zone in PrivacyZone},
         "queue": None if queue is None else as_json(queue),
         "capture": gateway.captures.is_on,
+        "unsaved": unsaved_as_json(gateway.unsaved),
         "last_log": numbered(gateway.logs.run, gateway.logs.last),
     }
 
@@ -114,6 +117,7 @@ class Totals:
     def __init__(self, gateway: Gateway) -> None:
         self._gateway = gateway
         self._reported: tuple[BackendSnapshot, ...] | None = None
+        self._reported_unsaved: tuple[Unsaved, ...] = ()
         self._reported_log = 0  # the number of the newest log line
         self._beginnings: dict[Window, Counted | None] = {}  # of windows, as reported
 
@@ -123,6 +127,7 @@ class Totals:
         gateway = self._gateway
         return (
             gateway.registry.snapshots() is not self._reported
+            or gateway.unsaved is not self._reported_unsaved
             or gateway.logs.last != self._reported_log
             or bool(self._moved())
         )
@@ -141,6 +146,7 @@ class Totals:
         known = {backend.name: backend for backend in self._reported or ()}
         self._reported = registry.snapshots()
         self._reported_log = self._gateway.logs.last
+        self._reported_unsaved = self._gateway.unsaved
         at, moved = registry.clock(), self._moved()
         self._beginnings |= moved
         return {

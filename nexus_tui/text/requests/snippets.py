@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pprint import pformat
-from typing import Any
+from typing import Any, cast
 
 from nexus_core.dialects.inbound import CHAT_PATH, operation_at
 from nexus_core.observe.record import Headers, RequestRecord
@@ -141,4 +141,5 @@ def _python_body(body: str) -> str:
         parsed = None
     if not isinstance(parsed, dict):
         return f'{{"content": {body!r}.encode()}}'
-    return f'{{"json": {pformat(parsed, width=_WIDTH, sort_dicts=False)}}}'
+    shown = pformat(cast("dict[str, object]", parsed), width=_WIDTH, sort_dicts=False)
+    return f'{{"json": {shown}}}'

@@ -13,6 +13,15 @@ CURSOR = "▌"
 _CURSOR_IN_REVERSE = ">"  # where a block would be cut out of the row
 
 
+def with_cursor(line: Line, *, reverses: bool) -> Line:
+    """A line with the cursor's mark in its first cell, where that is blank."""
+    if not line or not line[0][0].startswith(" "):
+        return line
+    (text, style), *rest = line
+    mark = _CURSOR_IN_REVERSE if reverses else CURSOR
+    return ((mark, "key"), (text[1:], style), *rest)
+
+
 class RowList(LineWidget):
     """Headings, then rows. Subclasses say how many rows there are and draw one."""
 
@@ -91,11 +100,7 @@ class RowList(LineWidget):
 
     def under_cursor(self, line: Line) -> Line:
         """The line with the cursor's mark in its first cell, which rows leave blank for it."""
-        if not line or not line[0][0].startswith(" "):
-            return line
-        (text, style), *rest = line
-        mark = _CURSOR_IN_REVERSE if self.look.reverses else CURSOR
-        return ((mark, "key"), (text[1:], style), *rest)
+        return with_cursor(line, reverses=self.look.reverses)
 
     # --- moving --------------------------------------------------------------------------
 

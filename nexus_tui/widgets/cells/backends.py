@@ -11,7 +11,15 @@ from nexus_core.observe.stats import Stats
 from nexus_core.types import BackendState, Cost, HealthStatus
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import NOTHING, clock, dollars, duration, fit, percent, short_count
+from nexus_tui.text.numbers import (
+    NOTHING,
+    clock,
+    dollars,
+    duration,
+    fit,
+    percent,
+    short_count,
+)
 from nexus_tui.view.frame import BackendView, Frame
 from nexus_tui.widgets.base.bars import gauge
 from nexus_tui.widgets.base.columns import Column, Layout
@@ -46,6 +54,9 @@ TABLE = (
     Column("since", "since", 5, 14),
     Column("note", "note", 28, 2, grows=60),
 )
+
+UNSAVED = "*"  # behind what differs from the file
+_KEYS = {"state": "enabled", "tier": "tier", "priority": "priority"}  # of the file, by column
 
 # Glyph and word.
 STATE_CELLS: dict[BackendState, Cell] = {
@@ -121,8 +132,17 @@ def _row(backend: BackendView, frame: Frame, columns: Layout) -> Line:
             cells += [*_load(backend.snapshot), (" " * column.after, "text")]
             continue
         text, style = _cell(backend, frame, column.id)
-        cells.append((column.cell(text, width), style))
+        cell = column.cell(text, width)
+        if backend.unsaved and _is_unsaved(backend, column.id):
+            written = cell.rstrip()  # there is room for the mark: columns have a gap behind them
+            cell = f"{written}{UNSAVED}{cell[len(written) + 1 :]}"
+        cells.append((cell, style))
     return tuple(cells)
+
+
+def _is_unsaved(backend: BackendView, column: str) -> bool:
+    """Whether the file says something else here; the name is marked wherever it does."""
+    return column == "name" or _KEYS.get(column) in backend.unsaved
 
 
 def _cell(backend: BackendView, frame: Frame, column: str) -> Cell:

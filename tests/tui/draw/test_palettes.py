@@ -111,6 +111,24 @@ def test_the_terminal_says_how_many_colours_it_has(environ: dict[str, str], dept
     assert depth_of(console) == depth
 
 
+@pytest.mark.parametrize("depth", DEPTHS)
+@pytest.mark.parametrize("theme", COLOURED)
+def test_what_is_typed_into_and_scrollbars_have_the_palette_s_colours(
+    theme: str, depth: Depth
+) -> None:
+    colours = palette(theme, depth)
+    found = next(one.variables for one in themes(depth) if one.name == theme)
+
+    def ratio(words: str, ground: str) -> float:
+        return contrast(Style(color=words, bgcolor=ground), depth)
+
+    assert ratio(found["text-disabled"], colours.base) >= 4.5
+    assert ratio(found["text-disabled"], colours.raised) >= 4.5
+    selected = found["input-selection-background"]
+    assert ratio(found["input-selection-foreground"], selected) >= 4.5
+    assert ratio(found["scrollbar"], found["scrollbar-background"]) >= 3
+
+
 @pytest.mark.parametrize("theme", PALETTES)
 def test_sixteen_colours_are_the_terminal_s_own(theme: str) -> None:
     assert palette(theme, "standard") == PALETTES["nexus-ansi"]

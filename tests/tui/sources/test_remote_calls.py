@@ -58,6 +58,8 @@ COMMANDS: list[Command] = [
     ),
     ReloadConfig(only_plan=True),
     SaveConfig(),
+    SaveConfig(only_plan=True, only=("a.tier", "b.enabled")),
+    SaveConfig(only=()),
 ]
 
 

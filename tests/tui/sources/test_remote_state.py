@@ -30,6 +30,15 @@ def test_what_a_newer_nexus_tells_besides_is_left_out() -> None:
     assert list(state.backends) == ["a", "b"]
 
 
+def test_what_is_unsaved_is_told_and_an_older_nexus_tells_none() -> None:
+    told = json.loads(json.dumps(STATE))
+    told["unsaved"] = [{"id": "a.tier", "backend": "a", "key": "tier", "now": 2, "file": None}]
+    older = {key: value for key, value in told.items() if key != "unsaved"}
+
+    assert [one.text for one in read_state(told).unsaved] == ["a: tier 2, none in the file"]
+    assert read_state(older).unsaved == ()
+
+
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),

@@ -1,18 +1,15 @@
 from __future__ import annotations
 
-import asyncio
 import csv
 import io
 import json
 import shlex
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
 from nexus_core.observe.record import RequestRecord
-from nexus_tui.draw import clipboard
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_headers, as_json, to_csv, to_jsonl
 from nexus_tui.text.requests.snippets import as_curl, curl_for
@@ -144,54 +141,3 @@ def test_a_spreadsheet_runs_no_model_name() -> None:
     table = list(csv.DictReader(io.StringIO(to_csv([make_row(Story(0, "=1+1", "openai"))]))))
 
     assert table[0]["model"] == "'=1+1"
-
-
-# The clipboard ------------------------------------------------------------------------------------
-
-
-def run_copy(text: str, environ: dict[str, str], *, may_keep: bool = True) -> clipboard.Copied:
-    return asyncio.run(clipboard.copy(text, environ, may_keep=may_keep))
-
-
-def fake_tool(directory: Path, name: str, script: str) -> None:
-    path = directory / name
-    path.write_text(f"#!/bin/sh\n{script}\n")
-    path.chmod(0o755)
-
-
-def test_the_desktop_s_tool_takes_the_text(tmp_path: Path) -> None:
-    fake_tool(tmp_path, "wl-copy", f"/bin/cat > {tmp_path}/taken")
-
-    copied = run_copy("héllo", {"PATH": str(tmp_path), "WAYLAND_DISPLAY": "w"})
-
-    assert copied == clipboard.Copied(is_sure=True)
-    assert (tmp_path / "taken").read_text(encoding="utf-8") == "héllo"
-
-
-@pytest.mark.parametrize(
-    "environ", [{}, {"DISPLAY": ":0", "SSH_CONNECTION": "1 2 3 4"}, {"DISPLAY": ":0"}]
-)
-def test_where_no_tool_is_sure_a_file_holds_the_text(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, environ: dict[str, str]
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    fake_tool(tmp_path, "xclip", "exit 1")
-
-    copied = run_copy("text", {"PATH": str(tmp_path), **environ})
-
-    assert not copied.is_sure
-    assert copied.path is not None
-    kept = Path(copied.path)
-    assert kept.read_text() == "text"
-    assert kept.stat().st_mode & 0o777 == 0o600
-
-
-def test_what_must_not_be_in_a_file_is_in_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-
-    copied = run_copy("secret", {"PATH": ""}, may_keep=False)
-
-    assert copied == clipboard.Copied(is_sure=False)
-    assert list(tmp_path.iterdir()) == []
