@@ -18,9 +18,8 @@ from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent
+from nexus_core.providers.http import HttpAgent, PlainResponse
 from nexus_core.providers.model_list import ListPage, read_page
-from nexus_core.providers.plain import PlainResponse
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
 from nexus_core.types import DialectName, JsonObject, JsonValue, is_list, is_object

@@ -15,8 +15,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, Response, WayBack
-from nexus_core.providers.http import AgentSettings, HttpAgent
-from nexus_core.providers.plain import PlainResponse
+from nexus_core.providers.http import AgentSettings, HttpAgent, PlainResponse
 from nexus_core.providers.translated import dump_body
 from nexus_core.types import JsonObject, Operation, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine

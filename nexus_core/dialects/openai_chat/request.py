@@ -7,8 +7,7 @@ import json
 import msgspec
 
 from nexus_core.dialects.openai_chat.demand import read_demand
-from nexus_core.dialects.reading.body import Span, read_object
-from nexus_core.dialects.reading.fields import checked_model
+from nexus_core.dialects.reading.body import Span, checked_model, read_object
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import DialectName, JsonValue, Operation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.anthropic.inbound.signatures import MARK, PREFIX
-from nexus_core.dialects.reading.fields import rename_model
+from nexus_core.dialects.reading.body import rename_model
 from nexus_core.dialects.request import Request
 from nexus_core.types import JsonObject, is_list, is_object
 

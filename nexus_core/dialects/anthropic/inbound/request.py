@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from nexus_core.dialects.anthropic.inbound.demand import read_demand
-from nexus_core.dialects.reading.body import read_object
-from nexus_core.dialects.reading.fields import checked_model
+from nexus_core.dialects.reading.body import checked_model, read_object
 from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import DialectName, Operation

@@ -85,6 +85,8 @@ def _limit(fields: JsonObject, target: HubTarget, dropped: list[str]) -> JsonObj
     limit = fields.get("max_tokens")
     if limit is None:
         return {}
+    if isinstance(limit, float) and limit.is_integer():  # 100.0 is a whole number in JSON
+        limit = int(limit)
     if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
         raise InvalidRequestError("max_tokens: a number over 0 is required", param="max_tokens")
     if target is HubTarget.TRANSLATOR:  # it knows how long its models' answers are
