@@ -50,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes  # the very bytes that came
     spans: Mapping[str, tuple[int, int]]  # of values in it that a dialect may replace
     parsed: JsonObject  # the body; only dialects and translators look into it
+    # Headers of its format, such as its version: they pass to a backend that speaks the format.
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """What may be shown: no prompt."""
