@@ -12,7 +12,7 @@ import timeit
 from collections.abc import Callable
 from functools import partial
 
-from nexus_core.dialects.openai_chat.prompt import prompt_of
+from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.tokens.count import count_tokens
 from nexus_core.tokens.vocabularies import Tokenizers
 from nexus_core.types import TokenCount

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, TypeVar
 
 from textual import on, work
@@ -156,12 +157,15 @@ class NexusApp(App[None], inherit_bindings=False):
             self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
         )
 
-        async def palette() -> None:
-            if (chosen := await commands.ask()) is not None:
-                if not self.check_action("do", (chosen,)):
-                    places = self.keymap[chosen].places
-                    self.show_tab(next(place for place in places if place in self._tabs_by_id))
+        async def entered(text: str | None) -> None:
+            if (chosen := await commands.carry_out(text)) is not None:
                 self.action_do(chosen)
+
+        def later(text: str | None) -> None:
+            self._finish(partial(entered, text))
+
+        def palette() -> None:  # at once: what is typed after it must reach no key of the tab
+            self.push_screen(commands.palette(), later)
 
         return {
             **program.handlers(),
@@ -279,8 +283,8 @@ class NexusApp(App[None], inherit_bindings=False):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Whether a key means something on the tab that is shown."""
-        if action != "do":
-            return True
+        if action != "do" or len(self.screen_stack) > 1:
+            return action != "do" or parameters[0] == "panic"
         places = self.keymap[str(parameters[0])].places
         return "everywhere" in places or not set(self.tab.places).isdisjoint(places)
 

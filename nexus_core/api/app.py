@@ -108,8 +108,11 @@ class FrontDoor:
                 self.refusals.log_failure(error, path, request_id)
                 raise  # the answer is cut off: the client must see that
             refusal = self.refusals.of(error, path, request_id)
+            dialect = dialect_of(path)
             headers = [*error_headers(refusal), (REQUEST_ID, request_id.encode())]
-            body = dialect_of(path).error(refusal)
+            if dialect.request_id_header is not None:
+                headers.append((dialect.request_id_header, request_id.encode()))
+            body = dialect.error(refusal, request_id)
             await send_early(incoming, send, refusal.status, headers, body)
 
     @property
@@ -156,6 +159,10 @@ class FrontDoor:
         await send_whole(outgoing, refusal.status, error_headers(refusal), body)
 
     async def _serve_other(self, scope: Scope, incoming: Incoming, outgoing: Outgoing) -> None:
+        if scope["path"] == "/" and scope["method"] == "HEAD":  # clients look whether it is there
+            await pass_over_body(scope, incoming, self.max_body_bytes)
+            await send_whole(outgoing, 200, [], b"")
+            return
         answer = _ASKED_OFTEN.get(scope["path"]) if scope["method"] == "GET" else None
         if answer is not None:
             await pass_over_body(scope, incoming, self.max_body_bytes)

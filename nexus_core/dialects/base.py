@@ -2,6 +2,18 @@
 
 Pure: bytes in, values out. Money, routing and proxy use a wire format only through this protocol.
 `Call.dialect` names the dialect in which a backend's answer comes.
+
+Between a client's format and a backend's:
+
+| client's format | request | answer |
+| --- | --- | --- |
+| the backend's own | the bytes pass, but for the model's name | the bytes pass |
+| the hub's (`dialects/hub/`) | translated by the provider | translated by the provider |
+| another | `Bridge.to_hub`, then as a request in the hub's format | as an answer in the hub's
+  format, judged as such, then written anew by `Bridge.writer` |
+
+So a dialect knows its own format and the hub's, and no third; and nothing is translated twice where
+the formats are the same. `providers.foreign` does the third row, for every provider.
 """
 
 from __future__ import annotations
@@ -135,6 +147,83 @@ class StreamReader(StreamState, Protocol):
         ...
 
 
+class StreamWriter(Protocol):
+    """Writer of one streamed answer: whole lines of the hub's stream in, the client's bytes out."""
+
+    def write(self, lines: bytes) -> bytes:
+        """What these lines are for the client; the first call begins its stream.
+
+        Raises:
+            ValueError: they can't be written in the client's format.
+        """
+        ...
+
+    def end(self, usage: TokenUsage | None) -> bytes:
+        """The end of a complete answer. None: the backend reported no usage."""
+        ...
+
+    def fail(self, report: ErrorReport) -> bytes:
+        """The error that the backend reported in the middle of its stream."""
+        ...
+
+
+class AnswerWriter(Protocol):
+    """Writer of the answer to one request in the client's format, from the hub's."""
+
+    @property
+    def stream_type(self) -> str:
+        """Media type of its streams."""
+        ...
+
+    def whole(self, body: bytes, usage: TokenUsage | None) -> bytes:
+        """Write a whole answer.
+
+        Raises:
+            ValueError: it is not an answer in the hub's format.
+        """
+        ...
+
+    def error(self, body: bytes, status: int) -> bytes:
+        """Write an error answer, whatever form its body has."""
+        ...
+
+    def stream(self) -> StreamWriter:
+        """Create the writer of a stream."""
+        ...
+
+
+class HubTarget(Enum):
+    """Kind of server that a request in the hub's format is for."""
+
+    CLOUD = auto()  # OpenAI's format, and strict about fields that it doesn't know
+    LOCAL = auto()  # OpenAI's format, by a local server
+    TRANSLATOR = auto()  # a provider that translates the hub's format
+
+
+class HubRequest(msgspec.Struct, frozen=True):
+    """A request in the hub's format, and what that has no place for."""
+
+    request: Request
+    dropped: tuple[str, ...] = ()  # fields of the client; X-Nexus-Dropped-Params
+
+
+class Bridge(Protocol):
+    """The way between a dialect and the hub's format, for backends of other formats."""
+
+    def to_hub(self, request: Request, target: HubTarget) -> HubRequest:
+        """Translate a request.
+
+        Raises:
+            InvalidRequestError: a field is invalid, or asks for what only the dialect's own
+                vendor has.
+        """
+        ...
+
+    def writer(self, request: Request, model: str) -> AnswerWriter:
+        """Create the writer of its answer; `model` is the backend's name of it."""
+        ...
+
+
 class Dialect(Protocol):
     """A wire format: reading its requests, and reading and writing its answers and errors."""
 
@@ -149,6 +238,21 @@ class Dialect(Protocol):
     @property
     def stream_type(self) -> str:
         """Media type of its streams."""
+        ...
+
+    @property
+    def passed_headers(self) -> frozenset[bytes]:
+        """Request headers that belong to the format, and go with it to backends that speak it."""
+        ...
+
+    @property
+    def request_id_header(self) -> bytes | None:
+        """Response header in which its clients look for a request's id, beside X-Nexus-*."""
+        ...
+
+    @property
+    def bridge(self) -> Bridge | None:
+        """The way to backends of other formats; None: the format is the hub's own."""
         ...
 
     # Requests ---------------------------------------------------------------------------------
@@ -218,7 +322,7 @@ class Dialect(Protocol):
         """Write a provider's error in this format; `kind` is the provider's error type."""
         ...
 
-    def error(self, error: NexusError) -> bytes:
+    def error(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as a response body."""
         ...
 

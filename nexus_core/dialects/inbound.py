@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
-from nexus_core.types import Operation
+from nexus_core.types import DialectName, Operation
 
 
 class Inbound(NamedTuple):
@@ -18,15 +19,28 @@ class Inbound(NamedTuple):
 
 DEFAULT: Dialect = OPENAI_CHAT  # for errors on paths of no inbound API
 
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT,)  # supported for clients
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES)  # supported for clients
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
+MESSAGES_PATH = MESSAGES.paths[Operation.CHAT]
 
 INBOUND = {
     path: Inbound(dialect, operation)
     for dialect in DIALECTS
     for operation, path in dialect.paths.items()
 }
+
+
+_BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
+
+
+def dialect_named(name: DialectName) -> Dialect:
+    """The dialect of a request that came in.
+
+    Raises:
+        KeyError: no client may speak it.
+    """
+    return _BY_NAME[name]
 
 
 def operation_at(path: str) -> Operation:
@@ -38,4 +52,6 @@ def operation_at(path: str) -> Operation:
 def dialect_of(path: str) -> Dialect:
     """Dialect of the answers and errors at a path; OpenAI's for a path of no inbound API."""
     known = INBOUND.get(path)
+    if known is None and path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
+        return MESSAGES
     return DEFAULT if known is None else known.dialect

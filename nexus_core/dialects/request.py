@@ -50,6 +50,8 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     body: bytes  # the very bytes that came
     spans: Mapping[str, tuple[int, int]]  # of values in it that a dialect may replace
     parsed: JsonObject  # the body; only dialects and translators look into it
+    # Headers of its format, such as its version: they pass to a backend that speaks the format.
+    headers: tuple[tuple[str, str], ...] = ()
 
     def __repr__(self) -> str:
         """What may be shown: no prompt."""
@@ -67,6 +69,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 _MAX_SEARCHED_BYTES = 1024 * 1024
+
+
+def with_headers(request: Request, headers: tuple[tuple[str, str], ...]) -> Request:
+    """The request with headers of its format."""
+    return msgspec.structs.replace(request, headers=headers) if headers else request
 
 
 def of_session(request: Request, session: object) -> Request:

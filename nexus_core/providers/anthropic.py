@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import time
 
-from nexus_core.dialects.anthropic import (
-    FALLBACK_MODELS,
-    AnthropicStream,
-    read_models,
-    read_usage,
-    stream_failure,
-    translate_error,
-    translate_request,
-    translate_response,
-)
+from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
+from nexus_core.dialects.anthropic.inbound.passed import write_passed
 from nexus_core.dialects.anthropic.json_mode import wants_object
+from nexus_core.dialects.anthropic.models import FALLBACK_MODELS, read_models
+from nexus_core.dialects.anthropic.request import translate_request
+from nexus_core.dialects.anthropic.response import read_usage, translate_error, translate_response
+from nexus_core.dialects.anthropic.stream import AnthropicStream, stream_failure
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.parsing import parse_json
@@ -22,11 +18,11 @@ from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent
+from nexus_core.providers.http import HttpAgent, PlainResponse, read_small
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
-from nexus_core.types import JsonObject, JsonValue, is_list, is_object
+from nexus_core.types import DialectName, JsonObject, JsonValue, is_list, is_object
 from nexus_core.upstream.base import Headers, MaySend
 
 VERSION = "2023-06-01"  # of the API; https://docs.anthropic.com/en/api/versioning
@@ -40,14 +36,19 @@ class AnthropicAgent(HttpAgent):
     fallback_models = FALLBACK_MODELS
     translates = True
     own_headers: Headers = (("anthropic-version", VERSION),)
+    own_paths = ("/v1/messages",)
+    passes: DialectName | None = DialectName.ANTHROPIC
+    speaks = frozenset({DialectName.OPENAI_CHAT, DialectName.ANTHROPIC})
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """Translate a chat request into Anthropic's message request.
+        """Translate a chat request into Anthropic's message request; such a request passes.
 
         Raises:
             InvalidRequestError: a field is invalid.
             UnsupportedFieldsError: names every field without an equivalent at Anthropic.
         """
+        if request.dialect is DialectName.ANTHROPIC:
+            return self._passed(request, model)
         fields = check_chat_request(request.parsed)
         hints = self._settings.rejects_hints
         translation = translate_request(fields, model, reject_hints=hints)
@@ -61,21 +62,58 @@ class AnthropicAgent(HttpAgent):
             translation=translation,
         )
 
+    def _passed(self, request: Request, model: str) -> Call:
+        """The client's own bytes, but for the model's name."""
+        return Call(
+            path="/v1/messages",
+            body=write_passed(request, model),
+            is_streaming=request.is_streaming,
+            model=model,
+            request=request,
+            dialect=MESSAGES,
+            headers=request.headers,
+        )
+
     async def send(self, call: Call, may_send: MaySend) -> Response:
         """Send a call and wait for the answer's head, or for all of an error.
 
         Raises:
             UpstreamError: there is no answer.
         """
+        response = await self.post(
+            call.path,
+            call.body,
+            is_streaming=call.is_streaming,
+            may_send=may_send,
+            more=call.headers,
+        )
+        if call.dialect is MESSAGES:
+            return PlainResponse(response)
         return await translated(
-            await self.post(
-                call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
-            ),
+            response,
             AnthropicAnswer(call),
             self.keys,
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
         )
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count, of a request in its format.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        if request.dialect is not DialectName.ANTHROPIC:
+            return None
+        body = write_passed(request, model)
+        response = await self.post("/v1/messages/count_tokens", body, more=request.headers)
+        try:
+            status, told = await read_small(response)
+            counted = parse_json(told) if status == 200 else None
+        except ValueError:
+            return None
+        tokens = counted.get("input_tokens") if is_object(counted) else None
+        return tokens if isinstance(tokens, int) and tokens >= 0 else None
 
     def read_page(self, body: bytes) -> ListPage:
         """Read a model list: Anthropic's, or one of a compatible server in any other form.

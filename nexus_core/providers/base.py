@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 import msgspec
 
-from nexus_core.background import in_background
-from nexus_core.dialects.base import Dialect, StreamState
+from nexus_core.dialects.base import AnswerWriter, Dialect, HubTarget, StreamState
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.tool_calls.mapping import UNCHANGED, CallMapping
 from nexus_core.observe.events import TokenUsage
-from nexus_core.tokens.count import THREAD_FROM_BYTES
-from nexus_core.types import ProbeResult
+from nexus_core.types import DialectName, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     MaySend,
@@ -49,6 +46,8 @@ class Call(msgspec.Struct, kw_only=True, eq=False):
     request: Request  # of the client: what it wants the answer to be
     dialect: Dialect  # in which `Response` gives the answer
     translation: Translation | None = None  # None: it passes as it came, but for the model's name
+    headers: Headers = ()  # of the client's format, beside the backend's own
+    writer: AnswerWriter | None = None  # of the answer, where the client's format is another
 
     def __repr__(self) -> str:
         """What may be shown: no prompt."""
@@ -150,6 +149,26 @@ class InferenceAgent(Protocol):
         ...
 
     @property
+    def speaks(self) -> Collection[DialectName]:
+        """Formats of requests that `prepare` takes: the hub's, and those that pass as they come."""
+        ...
+
+    @property
+    def passes(self) -> DialectName | None:
+        """The format beside the hub's whose requests pass as they come."""
+        ...
+
+    @property
+    def hub_target(self) -> HubTarget:
+        """What a request in the hub's format has to suit here."""
+        ...
+
+    @property
+    def refuses_effort(self) -> set[str]:
+        """Models that refuse `reasoning_effort`, found out by asking them."""
+        ...
+
+    @property
     def auth_hint(self) -> str:
         """Hint for a refused key; names the environment variable, never the key."""
         ...
@@ -177,36 +196,17 @@ class InferenceAgent(Protocol):
         """
         ...
 
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count of a prompt, free of charge; None where it has none.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        ...
+
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """Check health and list the models; never costs money, never raises."""
         ...
-
-
-_HAVE_TRANSLATED: set[type[InferenceAgent]] = set()
-
-
-async def prepared(
-    agent: InferenceAgent,
-    request: Request,
-    model: str,
-    *,
-    wants_usage: bool = False,
-) -> Call:
-    """Run `agent.prepare`, in a thread if it may take long, so that the loop is not blocked.
-
-    A hundred new tools take 20 to 30 ms, which other requests would wait for; so does the first
-    translation of a kind of agent, which makes what the later ones need.
-
-    Raises:
-        InvalidRequestError: a field read by the translation is invalid.
-        UnsupportedFieldsError: the provider does not support a field.
-    """
-    kind = type(agent)
-    if not agent.translates or (len(request.body) < THREAD_FROM_BYTES and kind in _HAVE_TRANSLATED):
-        return agent.prepare(request, model, wants_usage=wants_usage)
-    call = await in_background(partial(agent.prepare, request, model, wants_usage=wants_usage))
-    _HAVE_TRANSLATED.add(kind)
-    return call
 
 
 class KeyCutter:

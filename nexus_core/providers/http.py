@@ -15,12 +15,14 @@ from nexus_core import __version__
 from nexus_core.background import read_long
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects.request import MAX_MODEL_CHARS
+from nexus_core.dialects.base import HubTarget
+from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.auth.key_header import key_headers
-from nexus_core.providers.base import KeyCutter
+from nexus_core.providers.base import AnswerStream, KeyCutter
 from nexus_core.providers.model_list import ListPage, Query, Refusal, parse_page, read_refusal
-from nexus_core.types import HealthCause, ModelDetails, ProbeResult
+from nexus_core.types import DialectName, HealthCause, ModelDetails, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     MaySend,
@@ -71,6 +73,20 @@ class NoListError(Exception):
         self.refusal = refusal
 
 
+class PlainResponse:
+    """An answer relayed unchanged; its usage is in its body."""
+
+    __slots__ = ("close", "headers", "read", "status")
+    stream: AnswerStream | None = None
+    usage: TokenUsage | None = None
+
+    def __init__(self, response: UpstreamResponse) -> None:
+        self.status = response.status
+        self.headers = response.headers
+        self.read = response.read
+        self.close = response.close
+
+
 class HttpAgent:
     """Base of HTTP agents."""
 
@@ -80,6 +96,9 @@ class HttpAgent:
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
     translates: bool = False  # requests are put into another form
+    passes: DialectName | None = None  # a format whose requests are not
+    speaks: Collection[DialectName] = frozenset({DialectName.OPENAI_CHAT})
+    hub_target = HubTarget.TRANSLATOR
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings
@@ -98,6 +117,7 @@ class HttpAgent:
         self._has_models = backend.models is not None
         self._engine = engine
         self._settings = settings
+        self.refuses_effort: set[str] = set()
         self._headers: Headers = (
             ("user-agent", f"nexus/{__version__}"),
             # Compressed answers could not be relayed, measured and bounded byte for byte.
@@ -188,6 +208,10 @@ class HttpAgent:
         """
         return None
 
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count of a prompt: most have none."""
+        return None
+
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """Check health and list the models; never costs money, never raises.
 
@@ -252,17 +276,27 @@ class HttpAgent:
             return None
 
     async def post(
-        self, path: str, body: bytes, *, is_streaming: bool = False, may_send: MaySend = always
+        self,
+        path: str,
+        body: bytes,
+        *,
+        is_streaming: bool = False,
+        may_send: MaySend = always,
+        more: Headers = (),
     ) -> UpstreamResponse:
         """Send a POST request and wait for the answer's head.
 
         Args:
             is_streaming: accept an event stream, else JSON.
+            more: headers of the client's format, in place of own ones of the same names.
 
         Raises:
             UpstreamError: there is no answer.
         """
         headers = self._headers_for_stream if is_streaming else self._headers_for_json
+        if more:
+            given = {name for name, _ in more}
+            headers = (*(pair for pair in headers if pair[0] not in given), *more)
         url = self._urls.get(path) or self._base.of(path)
         request = UpstreamRequest("POST", url, headers, body, self._proxy, may_send)
         timeout = self._settings.connect_timeout_seconds

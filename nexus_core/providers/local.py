@@ -9,6 +9,7 @@ import msgspec
 from nexus_core.background import read_long
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
+from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
@@ -51,6 +52,8 @@ _SHOWN_AT_ONCE = 16
 
 class LocalAgent(OpenAIAgent):
     """A local server: OpenAI's API with the differences of its kind."""
+
+    hub_target = HubTarget.LOCAL
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings

@@ -7,40 +7,27 @@ from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
 from nexus_core.config.schema import BackendConfig
+from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.openai_chat.additions import refuses_addition
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.quirks import adapt
 from nexus_core.dialects.openai_chat.request import PATHS, write_request
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
-from nexus_core.observe.events import TokenUsage
-from nexus_core.providers.base import AnswerStream, Call, Response, WayBack
-from nexus_core.providers.http import AgentSettings, HttpAgent
+from nexus_core.providers.base import Call, Response, WayBack
+from nexus_core.providers.http import AgentSettings, HttpAgent, PlainResponse
 from nexus_core.providers.translated import dump_body
 from nexus_core.types import JsonObject, Operation, is_object
-from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamResponse
+from nexus_core.upstream.base import MaySend, UpstreamEngine
 
 log = logging.getLogger(__name__)
-
-
-class PlainResponse:
-    """An answer relayed unchanged; its usage is in its body."""
-
-    __slots__ = ("close", "headers", "read", "status")
-    stream: AnswerStream | None = None
-    usage: TokenUsage | None = None
-
-    def __init__(self, response: UpstreamResponse) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.read = response.read
-        self.close = response.close
 
 
 class OpenAIAgent(HttpAgent):
     """Agent of an OpenAI-compatible backend; requests pass unchanged but for its quirks."""
 
     own_paths = tuple(PATHS.values())
+    hub_target = HubTarget.CLOUD
 
     def __init__(
         self, backend: BackendConfig, engine: UpstreamEngine, settings: AgentSettings

@@ -14,7 +14,8 @@ from nexus_core.fleet.snapshot import BackendSnapshot, first_byte_seconds
 from nexus_core.money.accounting import CostTracker
 from nexus_core.observe.bus import EventBus
 from nexus_core.providers import InferenceAgent
-from nexus_core.providers.base import Call, prepared
+from nexus_core.providers.base import Call
+from nexus_core.providers.prepared import prepared
 from nexus_core.proxy.charge import ReportedUsage
 from nexus_core.proxy.exchange import (
     Answer,

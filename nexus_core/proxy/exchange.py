@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from nexus_core.config.schema import ServerConfig
-from nexus_core.dialects.base import ErrorReport, OpeningState
+from nexus_core.dialects.base import AnswerWriter, Dialect, ErrorReport, OpeningState
 from nexus_core.errors import (
     ContextLengthError,
     NexusError,
@@ -21,6 +21,7 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.providers import Call, InferenceAgent, Response
 from nexus_core.providers.base import ReportedError, WayBack, read_whole
 from nexus_core.providers.passed_stream import PassedStream
+from nexus_core.providers.rewritten_stream import RewrittenStream
 from nexus_core.proxy.deadlines import NEVER, Deadlines
 from nexus_core.proxy.judge.content_type import as_json, as_stream, labelled_for
 from nexus_core.proxy.judge.fault import FailureKind, Fault, judge_report
@@ -195,6 +196,8 @@ class Exchange:
                 call.request, keys.cut_text, hides_usage=call.adds_usage
             )
             stream = PassedStream(reader, keys)
+        if call.writer is not None:
+            stream = RewrittenStream(stream, call.writer.stream())
         self._relay = relay = StreamRelay(
             response,
             stream,
@@ -211,26 +214,36 @@ class Exchange:
         if state is OpeningState.NO_STREAM:
             raise self._failed("answered with neither an event stream nor JSON")
         if state is not OpeningState.WHOLE:
-            shown = as_stream(headers, call.dialect.stream_type)
+            shown = as_stream(headers, _shown_by(call).stream_type)
             return Answer(response.status, shown, b"", relay)
         limit, held = self._server.max_response_bytes, bytes(opening.held)
         rest = await relay.rest(limit - len(held))
         if rest is None:
             raise self._failed(f"answer over max_response_bytes ({limit})")
         body = held + rest
-        whole = self._whole(response.status, headers, keys.cut(body), call)
+        whole = self._read_whole(response.status, headers, keys.cut(body), call)
         if whole.status >= 400:
             return whole
         try:
             body = call.dialect.as_stream(call.request, whole.body)
+            if call.writer is not None:
+                rewriter = call.writer.stream()
+                body = rewriter.write(body) + rewriter.end(whole.usage)
         except ValueError as error:
             raise self._failed("answered a streaming request without a stream") from error
-        return msgspec.structs.replace(
-            whole, headers=as_stream(headers, call.dialect.stream_type), body=body
-        )
+        return replace(whole, headers=as_stream(headers, _shown_by(call).stream_type), body=body)
 
     def _whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
-        """Judge a whole body that the key was cut out of."""
+        """Judge a whole body that the key was cut out of, and write it in the client's format."""
+        answer = self._read_whole(status, headers, body, call)
+        if call.writer is None or answer.status >= 400:
+            return answer
+        try:
+            return replace(answer, body=call.writer.whole(answer.body, answer.usage))
+        except ValueError as error:
+            raise self._failed(str(error)) from error
+
+    def _read_whole(self, status: int, headers: Headers, body: bytes, call: Call) -> Answer:
         dialect = call.dialect
         if status >= 400:
             fault = judge_report(dialect.read_error(body), status, call.model)
@@ -262,7 +275,7 @@ class Exchange:
             raise _AdditionRefusedError(call.way_back)
         if fault.kind is FailureKind.REFUSED_KEY:
             raise self._refused(fault.status)
-        if fault.too_long is not None and not fault.too_long.is_named:
+        if fault.too_long is not None and not (fault.too_long.is_named and call.writer is None):
             return self._too_long(fault, fault.too_long, call, headers)
         if is_inside:
             headers = as_json(headers)
@@ -271,6 +284,8 @@ class Exchange:
             headers = labelled_for(headers, body)
         if fault.status in _MAY_NAME_WAIT:
             headers = with_wait(headers, call.dialect.read_wait(body), self._now())
+        if call.writer is not None:
+            body, headers = call.writer.error(body, fault.status), as_json(headers)
         answer = Answer(
             fault.status, rounded_up(headers, self._now()), body, None, too_long=fault.too_long
         )
@@ -292,7 +307,10 @@ class Exchange:
             more = f'the context window of {call.model!r} at backend "{self.agent.name}"'
         error = ContextLengthError.of(needed, maximum, more)
         shown = (*as_json(headers), ("x-should-retry", "false"))
-        return Answer(fault.status, shown, call.dialect.error(error), None, too_long=told)
+        body = call.dialect.error(error)
+        if call.writer is not None:
+            body = call.writer.error(body, fault.status)
+        return Answer(fault.status, shown, body, None, too_long=told)
 
     def _reported(self, error: ReportedError, call: Call) -> Answer:
         """An error that a translated provider tells in a stream, or in a model's own words."""
@@ -305,6 +323,8 @@ class Exchange:
             return self._too_long(fault, fault.too_long, call)
         if not fault.fails_over:
             body = call.dialect.write_error(words, error.kind)
+            if call.writer is not None:
+                body = call.writer.error(body, fault.status)
             return Answer(fault.status, as_json(()), body, None)
         failure = self._failed(words, status=fault.status, kind=fault.kind).failure
         failure = replace(failure, status=fault.status)
@@ -335,6 +355,11 @@ class Exchange:
         error = UpstreamFailedError(f'backend "{self.agent.name}": {why}', status=status, code=code)
         seen = self._response.status if self._response is not None else None
         return AttemptFailedError(Failure(why, error, seen, kind))
+
+
+def _shown_by(call: Call) -> Dialect | AnswerWriter:
+    """Whose format the client gets."""
+    return call.dialect if call.writer is None else call.writer
 
 
 def reported_failure(reported: StreamFaultError, name: str, call: Call) -> Failure:

@@ -76,13 +76,21 @@ class PaletteActions:
         self._look = look
         self._show_requests = show_requests
 
-    async def ask(self) -> str | None:
-        """Show the palette, and carry out what a noun was typed for.
+    def palette(self) -> Palette:
+        """The palette of what can be done now."""
+        return Palette(self._vocabulary())
 
-        Gives the id of an action instead, where one was chosen.
+    async def carry_out(self, text: str | None) -> str | None:
+        """Carry out what a noun was typed for.
+
+        Where an action was chosen, opens the tab that it is for and gives its id instead.
         """
-        text = await self._context.ask(Palette(self._vocabulary()))
-        if text is None or any(key.id == text for key in self._keymap.keys):
+        if text is None:
+            return None
+        if any(key.id == text for key in self._keymap.keys):
+            places, here = self._keymap[text].places, {"everywhere", *self._context.tab.places}
+            if here.isdisjoint(places):
+                self._context.show_tab(next(place for place in places if place in _TAB_PLACES))
             return text
         await self._carry_out(*text.split(None, 1))
         return None

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nexus_core.dialects import anthropic
 from nexus_core.dialects import gemini as google
+from nexus_core.dialects.anthropic import request as anthropic
 from nexus_core.dialects.history import (
     CUT_OFF,
     INTERRUPTED,

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nexus_core.dialects.parsing import parse_finite_json, parse_json, refuse_constant
-from tests.dialects.openai_chat.test_body import BODIES, broken
+from tests.dialects.reading.test_body import BODIES, broken
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

@@ -14,12 +14,13 @@ import pytest
 
 from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
-from nexus_core.dialects import anthropic
 from nexus_core.dialects import gemini as google
+from nexus_core.dialects.anthropic import models as anthropic
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.request import Request
 from nexus_core.providers import AgentSettings, create_agent
-from nexus_core.providers.base import InferenceAgent, prepared
+from nexus_core.providers.base import InferenceAgent
+from nexus_core.providers.prepared import prepared
 from nexus_core.types import DialectName, HealthCause, Operation, PrivacyZone
 from nexus_core.upstream.base import UpstreamNotSentError, UpstreamRequest, UpstreamResponse, always
 from nexus_core.upstream.httpx_engine import HttpxEngine
@@ -361,6 +362,8 @@ class FirstTranslation:
     """An agent that notes in which threads it translates."""
 
     translates = True
+    passes = None
+    speaks = frozenset({DialectName.OPENAI_CHAT})
 
     def __init__(self) -> None:
         self.threads: list[threading.Thread] = []

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus_core.dialects.anthropic import AnthropicStream
+from nexus_core.dialects.anthropic.stream import AnthropicStream
 from nexus_core.dialects.base import OpeningState
 from nexus_core.dialects.gemini import GoogleStream, stream_failure
 from nexus_core.dialects.report import StreamFailedError

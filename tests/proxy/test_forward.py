@@ -11,6 +11,7 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request
@@ -34,6 +35,7 @@ from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.scoring import Strategy
 from nexus_core.types import (
+    DialectName,
     HealthStatus,
     Operation,
     PrivacyZone,
@@ -63,6 +65,10 @@ class ScriptedAgent:
         self.keys = KeyCutter(f"sk-{name}-key")
         self.auth_hint = f"check {name.upper()}_KEY"
         self.translates = False
+        self.speaks = frozenset({DialectName.OPENAI_CHAT})
+        self.passes: DialectName | None = None
+        self.hub_target = HubTarget.CLOUD
+        self.refuses_effort: set[str] = set()
         self.bodies: list[bytes] = []
         self.script = list(script)
 
@@ -75,6 +81,9 @@ class ScriptedAgent:
             request=request,
             dialect=OPENAI_CHAT,
         )
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        return None
 
     async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         self.bodies.append(call.body)

@@ -19,6 +19,7 @@ from nexus_core.config.schema import (
     RoutingConfig,
     ServerConfig,
 )
+from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.request import read_request, write_request
 from nexus_core.dialects.request import Request
@@ -35,7 +36,7 @@ from nexus_core.routing.explain import explain
 from nexus_core.routing.requirements import RoutingHints, read_requirements
 from nexus_core.routing.router import route
 from nexus_core.routing.scoring import Strategy
-from nexus_core.types import Operation, PrivacyZone, ProbeResult
+from nexus_core.types import DialectName, Operation, PrivacyZone, ProbeResult
 from nexus_core.upstream.base import (
     Headers,
     MaySend,
@@ -197,6 +198,10 @@ class Agent:
         self.keys = KeyCutter(None)
         self.auth_hint = "check the key"
         self.translates = False
+        self.speaks = frozenset({DialectName.OPENAI_CHAT})
+        self.passes: DialectName | None = None
+        self.hub_target = HubTarget.CLOUD
+        self.refuses_effort: set[str] = set()
         self.sent: list[dict[str, Any]] = []
         self.stalled: list[asyncio.Event] = []
         self._behaviours = behaviours
@@ -212,6 +217,9 @@ class Agent:
             request=request,
             dialect=OPENAI_CHAT,
         )
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        return None
 
     async def send(self, call: Call, may_send: MaySend) -> Script:
         self.sent.append(json.loads(call.body))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.openai_chat.prompt import prompt_of
+from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.tokens.count import (
     count_text,
     count_tokens,

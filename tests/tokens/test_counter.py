@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus_core.dialects.openai_chat.prompt import prompt_of
+from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.tokens import counter as counter_room
 from nexus_core.tokens.counter import TokenCounter
 from nexus_core.types import CountMethod, PromptParts, TokenCount

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from nexus_core.dialects.openai_chat.prompt import prompt_of
+from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.tokens import vocabularies
 from nexus_core.tokens.counting import serve
 

@@ -207,3 +207,17 @@ async def test_a_read_only_dashboard_changes_nothing_by_name_either() -> None:
     async with app.run_test(size=(120, 36)) as pilot:
         await command(pilot, "backend vllm-a off")
         await until(lambda: "read-only" in screen_text(app).splitlines()[-1])
+
+
+async def test_what_is_typed_in_one_go_after_the_colon_reaches_no_key_of_the_tab() -> None:
+    app = make()
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2")
+        for key in ("colon", *"cKD"):
+            app.simulate_key(key)
+        await until(lambda: isinstance(app.screen, Palette))
+        await pilot.pause()
+
+        assert len(app.screen_stack) == 2
+        assert isinstance(app.screen, Palette)

@@ -16,6 +16,7 @@ from nexus_core.api.asgi.messages import (
     Scope,
     header,
 )
+from nexus_core.api.asgi.zstd import ZstdInflater
 from nexus_core.errors import InvalidRequestError, PayloadTooLargeError
 
 MAX_COMMAND_BYTES = 1024 * 1024  # parsed, JSON may take many times its length in memory
@@ -87,11 +88,13 @@ class _Body:
 
     max_bytes: int
     what: str = _CONFIGURED  # the limit's name, for people
-    inflating: Inflater | None = None
+    inflating: Inflater | ZstdInflater | None = None
     parts: list[bytes] | None = None  # None: only its size counts
     inflated_bytes: int = 0
 
-    async def inflate(self, inflating: Inflater, data: bytes, parts: list[bytes]) -> None:
+    async def inflate(
+        self, inflating: Inflater | ZstdInflater, data: bytes, parts: list[bytes]
+    ) -> None:
         """Keep what a part of it holds."""
         for part in inflating.feed(data):
             self.inflated_bytes += len(part)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from nexus_core.api.asgi.messages import Scope, header_values
+from nexus_core.api.asgi.zstd import ZstdInflater, is_available
 from nexus_core.errors import InvalidRequestError, NexusError
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class Inflater:
         return InvalidRequestError(f"the body {what}", param="Content-Encoding")
 
 
-def inflater(scope: Scope) -> Inflater | None:
+def inflater(scope: Scope) -> Inflater | ZstdInflater | None:
     """The decompressor of a request's body; None for an uncompressed one.
 
     Raises:
@@ -113,6 +114,8 @@ def inflater(scope: Scope) -> Inflater | None:
     encodings = [name for name in named if name not in ("", "identity")]
     if not encodings:
         return None
+    if encodings == ["zstd"] and is_available():
+        return ZstdInflater(STEP_BYTES)
     if len(encodings) > 1 or encodings[0] not in _WINDOWS:
         shown = ", ".join(encodings)[:100]
         raise UnsupportedEncodingError(

@@ -15,8 +15,9 @@ from nexus_core.config.schema import AuthConfig
 Json: TypeAlias = dict[str, Any]
 
 _DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
-(`Content-Encoding: gzip` or `deflate`). Nexus's own errors use OpenAI's error envelope; a 405
-lists the allowed methods in `Allow`."""
+(`Content-Encoding: gzip` or `deflate`). Anthropic's clients, such as Claude Code, take the address
+without `/v1`. Nexus's own errors use OpenAI's error envelope, under `/v1/messages` Anthropic's; a
+405 lists the allowed methods in `Allow`."""
 
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",
@@ -53,6 +54,8 @@ class _Inference:
     asked: str  # names of schemas
     answered: str
     streams: bool
+    failed: str = "Error"  # the schema of its errors
+    unavailable: str = "Unavailable"
 
 
 _INFERENCES = (
@@ -64,6 +67,19 @@ _INFERENCES = (
         "ChatRequest",
         "Choices",
         streams=True,
+    ),
+    _Inference(
+        "/v1/messages",
+        "messages",
+        "Messages",
+        "Anthropic's messages, streaming or not. To Anthropic backends the request passes as it "
+        "is, with `anthropic-version` and `anthropic-beta`; for others it is translated, and so is "
+        "the answer. Fields without a counterpart are listed in `X-Nexus-Dropped-Params`.",
+        "MessagesRequest",
+        "Message",
+        streams=True,
+        failed="AnthropicError",
+        unavailable="AnthropicError",
     ),
     _Inference(
         "/v1/completions",
@@ -114,6 +130,9 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/health"): _Route(),
     ("get", "/v1/models"): _Route(answer=_object("ModelList")),
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
+    ("post", "/v1/messages/count_tokens"): _Route(
+        (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
+    ),
     ("get", "/v1/stats"): _Route(),
     ("get", "/metrics"): _Route(answer=_TEXT),
     ("get", "/nexus/state"): _Route(),
@@ -210,7 +229,7 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
     if one.streams:
         ok |= _SSE["content"]
     statuses = {*_ALWAYS, *_INFERENCE, *refusals(path, auth)}
-    own = {status: _error(status) for status in statuses}
+    own = {status: _error(status, one.failed, one.unavailable) for status in statuses}
     for status in (*_INFERENCE, 431):
         own[status]["content"] = {**own[status]["content"], "*/*": {"schema": {}}}
     for status in _INFERENCE:
@@ -238,7 +257,7 @@ def _secure(operation: Json, path: str, auth: AuthConfig) -> None:
         operation["security"] = [{name: []} for name in SECURITY]
 
 
-def _error(status: int) -> Json:
+def _error(status: int, failed: str = "Error", unavailable: str = "Unavailable") -> Json:
     if status == 431:  # said by the parser's keeper, before there is a request
         return {"description": _ERRORS[status], **_TEXT}
     headers = {
@@ -252,7 +271,7 @@ def _error(status: int) -> Json:
         "headers": {name: _ref("headers", name) for name in headers.get(status, ())},
         "content": {
             "application/json": {
-                "schema": _ref("schemas", "Unavailable" if status == 503 else "Error")
+                "schema": _ref("schemas", unavailable if status == 503 else failed)
             }
         },
     }

@@ -154,6 +154,38 @@ SCHEMAS: dict[str, Json] = {
         messages=_list_of(_object(("role",), role=_TEXT), minItems=1),
         stream=_STREAM,
     ),
+    "MessagesRequest": _object(
+        ("model", "messages"),
+        model=_MODEL,
+        max_tokens={"type": "integer", "minimum": 1},
+        messages=_list_of(
+            _object(
+                ("role", "content"),
+                role={"type": "string", "enum": ["user", "assistant", "system"]},
+                content={
+                    "description": "A text, or a list of content blocks.",
+                    "anyOf": [
+                        _TEXT,
+                        _list_of(_object(("type", "text"), type={"const": "text"}, text=_TEXT)),
+                    ],
+                },
+            ),
+            minItems=1,
+        ),
+        stream=_STREAM,
+    ),
+    "Message": _object(
+        ("type", "content"),
+        type={"const": "message"},
+        content=_list_of(_object(("type",), type=_TEXT)),
+    ),
+    "TokenCount": _object(("input_tokens",), input_tokens={"type": "integer", "minimum": 0}),
+    "AnthropicError": _object(
+        ("type", "error"),
+        type={"const": "error"},
+        error=_object(("type", "message"), type=_TEXT, message=_TEXT),
+        request_id=_TEXT_OR_NULL,
+    ),
     "Choices": _object(("choices",), choices=_list_of({"type": "object"})),
     "CompletionRequest": _object(
         ("model", "prompt"), model=_MODEL, prompt=_TEXT_OR_LIST, stream=_STREAM

@@ -40,6 +40,9 @@ class ClientReply(ABC):
         self._is_stream = length is None
         if length is not None:
             first.append((b"content-length", b"%d" % length))
+        own_id = self._dialect.request_id_header
+        if own_id is not None and own_id not in passed:
+            first.append((own_id, self._request_id.encode()))
         if passed.get(b"content-type", b"").startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
@@ -57,8 +60,11 @@ class ClientReply(ABC):
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
-        body = self._dialect.error(error)
-        told = answer_head(error_headers(error), self._request_id, selected)
+        body = self._dialect.error(error, self._request_id)
+        headers = error_headers(error)
+        if (own_id := self._dialect.request_id_header) is not None:
+            headers.append((own_id, self._request_id.encode()))
+        told = answer_head(headers, self._request_id, selected)
         size = b"%d" % len(body)
         lines = told.lines + b"\r\ncontent-length: " + size
         head = Block((*told.pairs, (b"content-length", size)), lines)

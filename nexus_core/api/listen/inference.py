@@ -13,10 +13,12 @@ from nexus_core.api.asgi.messages import Application, RawHeaders
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.listen.connections import Connections
 from nexus_core.api.listen.wire_reply import WireReply
-from nexus_core.dialects.inbound import INBOUND
+from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
 from nexus_core.errors import NexusError
 
 _ASKED = {path.encode(): (asked, path) for path, asked in INBOUND.items()}
+# Of Anthropic's clients nearly all ask so. Any other query is ASGI's.
+_ASKED[f"{MESSAGES_PATH}?beta=true".encode()] = (INBOUND[MESSAGES_PATH], MESSAGES_PATH)
 # A body that is not as long as its head says, or not as it will be read: ASGI takes that in.
 _OTHER_BODIES = frozenset({b"content-encoding", b"transfer-encoding"})
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from typing import assert_never
 
-import msgspec
-
 from nexus_core.dialects.hub.limits import LIMITS, completion_limit, number_of_choices
+from nexus_core.dialects.reading.prefixes import (
+    CHARS_PER_TOKEN,
+    TOKENS_PER_IMAGE,
+    TOKENS_PER_MESSAGE,
+    dumped,
+)
 from nexus_core.dialects.request import Demand
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, JsonObject, JsonValue, Operation
 
-CHARS_PER_TOKEN = 4  # of English prose; close enough to detect a prompt that is far too long
-_TOKENS_PER_IMAGE = 85  # the least that a model takes for one
-_TOKENS_PER_MESSAGE = 4  # what a chat template adds
 _MAX_HASHED_CHARS = 64 * 1024  # of a conversation: enough to recognise it
 
 _CHAT = frozenset({Capability.CHAT})
@@ -68,7 +68,7 @@ def _demand(
     """Build the demand, adding tools, JSON mode, limits and stream usage from the fields."""
     if tools := fields.get("tools") or fields.get("functions"):
         wanted |= _TOOLS
-        prompt_tokens += len(_dumped(tools)) // CHARS_PER_TOKEN
+        prompt_tokens += len(dumped(tools)) // CHARS_PER_TOKEN
     form: JsonValue = fields.get("response_format")
     if isinstance(form, dict) and form.get("type") in ("json_object", "json_schema"):
         wanted |= _JSON
@@ -96,7 +96,7 @@ def _chat(fields: JsonObject) -> Demand:
         raise InvalidRequestError("messages: a non-empty list is required", param="messages")
     places: dict[Capability, str] = {}
     prefixes: list[int] = []  # a running hash over the messages, one value after each
-    state, hashed, tokens = hash(fields["model"]), 0, _TOKENS_PER_MESSAGE * len(messages)
+    state, hashed, tokens = hash(fields["model"]), 0, TOKENS_PER_MESSAGE * len(messages)
     for index, message in enumerate(messages):
         role = message.get("role") if isinstance(message, dict) else None
         if not isinstance(message, dict) or not isinstance(role, str):
@@ -107,7 +107,7 @@ def _chat(fields: JsonObject) -> Demand:
             text: str | bytes = content
         else:
             tokens += _parts(content, index, places)
-            text = _dumped(message) if hashed <= _MAX_HASHED_CHARS else b""
+            text = dumped(message) if hashed <= _MAX_HASHED_CHARS else b""
         if hashed <= _MAX_HASHED_CHARS:
             hashed += len(text)
             if hashed <= _MAX_HASHED_CHARS:
@@ -136,7 +136,7 @@ def _parts(content: JsonValue, index: int, places: dict[Capability, str]) -> int
         else:
             if need not in places:
                 places[need] = f"messages[{index}].content[{number}]"
-            tokens += _TOKENS_PER_IMAGE
+            tokens += TOKENS_PER_IMAGE
     return tokens
 
 
@@ -147,16 +147,3 @@ def _size(value: JsonValue) -> int:
     if isinstance(value, list):
         return sum(CHARS_PER_TOKEN if isinstance(item, int) else _size(item) for item in value)
     return 0
-
-
-_in_order = msgspec.json.Encoder(order="sorted").encode
-
-
-def _dumped(value: object) -> bytes:
-    """The same for values that are equal, in whatever order their keys came."""
-    try:
-        return _in_order(value)
-    except (UnicodeError, OverflowError):  # a lone surrogate, a huge number
-        return json.dumps(value, sort_keys=True).encode()
-    except RecursionError:  # it could be read, with not much room left
-        return b""

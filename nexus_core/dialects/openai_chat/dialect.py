@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nexus_core.dialects.base import StreamReader
+from nexus_core.dialects.base import Bridge, StreamReader
 from nexus_core.dialects.error_report import read_error_body, read_wait
+from nexus_core.dialects.hub.prompt import read_prompt
 from nexus_core.dialects.openai_chat.answers import (
     as_error,
     as_stream,
@@ -14,7 +15,6 @@ from nexus_core.dialects.openai_chat.answers import (
     write_error,
 )
 from nexus_core.dialects.openai_chat.errors import error_body, error_event
-from nexus_core.dialects.openai_chat.prompt import read_prompt
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.request import Request
@@ -28,6 +28,9 @@ class OpenAIChat:
     name = DialectName.OPENAI_CHAT
     paths = PATHS
     stream_type = MEDIA_TYPE
+    passed_headers: frozenset[bytes] = frozenset()
+    request_id_header: bytes | None = None
+    bridge: Bridge | None = None  # the hub's format is this one
 
     read_request = staticmethod(read_request)
     read_prompt = staticmethod(read_prompt)

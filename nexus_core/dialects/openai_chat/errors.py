@@ -8,7 +8,7 @@ from dataclasses import asdict
 from nexus_core.errors import NexusError, ServiceUnavailableError
 
 
-def error_body(error: NexusError) -> bytes:
+def error_body(error: NexusError, request_id: str = "") -> bytes:
     """OpenAI's error envelope; a 503 also has `context`, which says what can be done about it."""
     inner: dict[str, object] = {
         "message": error.message,

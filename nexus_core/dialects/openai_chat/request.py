@@ -6,11 +6,11 @@ import json
 
 import msgspec
 
-from nexus_core.dialects.openai_chat.body import Span, read_object
 from nexus_core.dialects.openai_chat.demand import read_demand
-from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
+from nexus_core.dialects.reading.body import Span, checked_model, read_object
+from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
-from nexus_core.types import DialectName, JsonObject, JsonValue, Operation
+from nexus_core.types import DialectName, JsonValue, Operation
 
 PATHS = {
     Operation.CHAT: "/v1/chat/completions",
@@ -31,7 +31,7 @@ def read_request(operation: Operation, body: bytes, request_id: str = "") -> Req
             could read different ones), or a field that is missing or of another type.
     """
     fields, spans = read_object(body)
-    model = _checked_model(fields)
+    model = checked_model(fields)
     demand = read_demand(operation, fields)
     stream = fields.get("stream") if operation is not Operation.EMBEDDINGS else None
     if stream is not None and not isinstance(stream, bool):
@@ -78,16 +78,3 @@ def _with_usage(options: JsonValue) -> bytes:
     if not isinstance(options, dict):
         return _WITH_USAGE
     return json.dumps({**options, "include_usage": True}).encode()
-
-
-def _checked_model(fields: JsonObject) -> str:
-    model = fields.get("model")
-    if not isinstance(model, str) or not model:
-        raise InvalidRequestError("model: a non-empty string is required", param="model")
-    if len(model) > MAX_MODEL_CHARS:
-        raise InvalidRequestError(f"model: longer than {MAX_MODEL_CHARS} characters", param="model")
-    try:
-        model.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidRequestError("model: not valid Unicode", param="model") from error
-    return model

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from nexus_core.dialects.anthropic import translate_request
+from nexus_core.dialects.anthropic.request import translate_request
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import Translation
 from tests.dialects.anthropic.sdk import check_request

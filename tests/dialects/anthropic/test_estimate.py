@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.anthropic import estimate_tokens
 from nexus_core.dialects.anthropic.estimate import (
     MAX_IMAGE_TOKENS,
     TOKENS_FOR_TOOLS,
     TOKENS_PER_PAGE,
+    estimate_tokens,
 )
 from tests.dialects.anthropic.build import (
     HAIKU_4_5,

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.anthropic import translate_request, translate_response
 from nexus_core.dialects.anthropic.json_mode import object_in, wants_object
+from nexus_core.dialects.anthropic.request import translate_request
+from nexus_core.dialects.anthropic.response import translate_response
 from nexus_core.dialects.report import ModelFailedError
 from tests.dialects.anthropic.test_response import answer
 

@@ -5,8 +5,15 @@ from typing import Any, get_args
 import pytest
 from anthropic.types import Model
 
-from nexus_core.dialects.anthropic import FALLBACK_MODELS, ModelPage, read_models
-from nexus_core.dialects.anthropic.models import FOREIGN, NEWEST, Family, family_of
+from nexus_core.dialects.anthropic.models import (
+    FALLBACK_MODELS,
+    FOREIGN,
+    NEWEST,
+    Family,
+    ModelPage,
+    family_of,
+    read_models,
+)
 
 KNOWN = [name for name in get_args(get_args(Model)[0]) if isinstance(name, str)]
 

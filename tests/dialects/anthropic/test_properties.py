@@ -13,15 +13,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from nexus_core.dialects.anthropic import (
-    AnthropicStream,
-    estimate_tokens,
-    read_models,
-    read_usage,
-    translate_error,
-    translate_request,
-    translate_response,
-)
+from nexus_core.dialects.anthropic.estimate import estimate_tokens
+from nexus_core.dialects.anthropic.models import read_models
+from nexus_core.dialects.anthropic.request import translate_request
+from nexus_core.dialects.anthropic.response import read_usage, translate_error, translate_response
+from nexus_core.dialects.anthropic.stream import AnthropicStream
 from nexus_core.dialects.anthropic.tool_ids import to_anthropic_id
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.dialects.report import StreamFailedError

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.anthropic import estimate_tokens, translate_request
+from nexus_core.dialects.anthropic.estimate import estimate_tokens
+from nexus_core.dialects.anthropic.request import translate_request
 from nexus_core.dialects.hub.request import check_chat_request
 from nexus_core.errors import UnsupportedFieldsError
 from tests.dialects.anthropic.build import (

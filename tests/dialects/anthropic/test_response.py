@@ -5,8 +5,12 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.anthropic import read_usage, translate_error, translate_response
-from nexus_core.dialects.anthropic.response import MAX_MESSAGE_CHARS
+from nexus_core.dialects.anthropic.response import (
+    MAX_MESSAGE_CHARS,
+    read_usage,
+    translate_error,
+    translate_response,
+)
 from nexus_core.observe.events import TokenUsage
 from tests.dialects.anthropic.sdk import check_completion
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
-from nexus_core.dialects.anthropic import AnthropicStream, translate_response
+from nexus_core.dialects.anthropic.response import translate_response
+from nexus_core.dialects.anthropic.stream import AnthropicStream
 from nexus_core.dialects.anthropic.thinking_blocks import MAX_KEPT_CHARS
 from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.sse import SseEvent, SseParser

@@ -10,7 +10,8 @@ import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 from openai.types.chat import ChatCompletion, ChatCompletionChunk
 
-from nexus_core.dialects.anthropic import AnthropicStream, translate_response
+from nexus_core.dialects.anthropic.response import translate_response
+from nexus_core.dialects.anthropic.stream import AnthropicStream
 from nexus_core.dialects.sse import SseParser
 from tests.dialects.anthropic.build import HAIKU_4_5, USER, function, result, translate
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nexus_core.dialects.anthropic import translate_request as to_anthropic
+from nexus_core.dialects.anthropic.request import translate_request as to_anthropic
 from nexus_core.dialects.gemini import translate_request as to_gemini
 from nexus_core.dialects.hub.limits import completion_limit, number_of_choices
 from nexus_core.dialects.openai_chat.demand import read_demand

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from openai.lib.streaming._deltas import accumulate_delta
 
-from nexus_core.dialects.anthropic import AnthropicStream
-from nexus_core.dialects.anthropic import translate_response as from_anthropic
+from nexus_core.dialects.anthropic.response import translate_response as from_anthropic
+from nexus_core.dialects.anthropic.stream import AnthropicStream
 from nexus_core.dialects.gemini import AnswerForm, GoogleStream
 from nexus_core.dialects.gemini import translate_response as from_google
 from nexus_core.dialects.report import Translation

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from nexus_core.dialects.openai_chat.body import (
+from nexus_core.dialects.parsing import refuse_constant
+from nexus_core.dialects.reading.body import (
     MAX_DEPTH,
     Span,
     _read_object,
     read_carefully,
     read_object,
 )
-from nexus_core.dialects.parsing import refuse_constant
 from nexus_core.errors import InvalidRequestError
 
 Result = tuple[dict[str, Any], dict[str, Span]] | tuple[str, str | None]

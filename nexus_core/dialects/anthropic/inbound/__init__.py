@@ -1,0 +1,1 @@
+"""Anthropic's Messages API for clients: requests in, answers and errors out."""

@@ -1,0 +1,1 @@
+"""Between the Messages API and chat completions, for backends of other formats."""

@@ -1,0 +1,60 @@
+"""A request in the hub's format, made of a client's in another one."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from nexus_core.dialects.request import Request
+from nexus_core.errors import InvalidRequestError
+from nexus_core.types import DialectName, JsonObject, Operation
+
+_PATH = "/v1/chat/completions"
+_encode = msgspec.json.Encoder().encode
+
+
+def hub_envelope(request: Request, fields: JsonObject) -> Request:
+    """The request with these fields of a chat request; the model's name is its own.
+
+    Raises:
+        InvalidRequestError: a value can't be written as JSON.
+    """
+    name = _encode(request.model)
+    begin = b'{"model":'
+    parsed = {"model": request.model, **fields}
+    return Request(
+        id=request.id,
+        path=_PATH,
+        dialect=DialectName.OPENAI_CHAT,
+        operation=Operation.CHAT,
+        model=request.model,
+        is_streaming=request.is_streaming,
+        demand=msgspec.structs.replace(request.demand, wants_usage=False),
+        body=begin + name + b"," + dumped_fields(fields)[1:],
+        spans={"model": (len(begin), len(begin) + len(name))},
+        parsed=parsed,
+    )
+
+
+def without_field(request: Request, name: str) -> Request:
+    """The same request in the hub's format without a field."""
+    return hub_envelope(
+        request, {k: v for k, v in request.parsed.items() if k not in (name, "model")}
+    )
+
+
+def dumped_fields(fields: JsonObject) -> bytes:
+    """A body as JSON.
+
+    Raises:
+        InvalidRequestError: a value can't be written as JSON.
+    """
+    try:
+        return _encode(fields)
+    except (UnicodeError, RecursionError, OverflowError):
+        pass  # `json` writes lone surrogates and huge numbers, and says what is too deep
+    try:
+        return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+    except (ValueError, RecursionError) as error:
+        raise InvalidRequestError("the body can't be written again as JSON") from error

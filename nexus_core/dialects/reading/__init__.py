@@ -1,0 +1,1 @@
+"""Reading requests of clients, in any format: the JSON object, fields, tokens, prefixes."""
