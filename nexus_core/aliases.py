@@ -120,9 +120,20 @@ def faults_of_aliases(
 
 
 def _matcher(glob: str) -> Callable[[str], re.Match[str] | None]:
-    words = {"*": ".*", "?": "."}
-    pattern = "".join(words.get(char) or re.escape(char) for char in glob)
+    """The test of a name, in linear time: clients choose the names.
+
+    Between two wildcards the first place that fits will do, so nothing is tried again.
+    """
+    first, *others = (_one_or_exact(part) for part in glob.split("*"))
+    if not others:
+        return re.compile(first, re.DOTALL).fullmatch
+    *between, last = others
+    pattern = "".join((first, *(f"(?>.*?{part})" for part in between if part), f".*{last}"))
     return re.compile(pattern, re.DOTALL).fullmatch
+
+
+def _one_or_exact(part: str) -> str:
+    return "".join("." if char == "?" else re.escape(char) for char in part)
 
 
 def _beginning(glob: str) -> str:

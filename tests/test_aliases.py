@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,3 +118,12 @@ def test_in_a_table_without_faults_every_name_comes_to_an_end(
 def test_globs_that_match_one_name_may_overlap(one: str, two: str, name: str) -> None:
     if matches(one, name) and matches(two, name):
         assert may_overlap(one, two)
+
+
+@given(st.text("ab*?\n", min_size=1, max_size=8), st.text("ab\n", max_size=9))
+def test_a_glob_means_what_it_means_to_a_shell(glob: str, name: str) -> None:
+    assert matches(glob, name) == fnmatchcase(name, glob)
+
+
+def test_a_name_that_nearly_matches_many_wildcards_takes_no_time() -> None:
+    assert not matches("*-*-*-*-*-*-x", "-" * 100_000)  # a search that goes back never ends

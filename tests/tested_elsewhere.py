@@ -12,6 +12,7 @@ ELSEWHERE = {
     "nexus_core/api/docs/schemas.py": "api/docs/test_openapi.py",
     "nexus_core/api/errors.py": "contract/test_refusals.py",
     "nexus_core/api/inference/arrival.py": "api/listen/test_inference.py",
+    "nexus_core/api/inference/count.py": "scenarios/test_messages_counts.py",
     "nexus_core/api/inference/reply.py": "api/listen/test_wire_reply.py",
     "nexus_core/api/inference/serve.py": "contract/test_passthrough.py",
     "nexus_core/api/listen/http1.py": "api/test_http.py",

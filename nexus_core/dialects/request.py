@@ -71,6 +71,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
 _MAX_SEARCHED_BYTES = 1024 * 1024
 
 
+def with_headers(request: Request, headers: tuple[tuple[str, str], ...]) -> Request:
+    """The request with headers of its format."""
+    return msgspec.structs.replace(request, headers=headers) if headers else request
+
+
 def of_session(request: Request, session: object) -> Request:
     """The request as one of a session, by the id that its client gives it."""
     key = hash((request.model, session))

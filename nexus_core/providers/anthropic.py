@@ -18,7 +18,7 @@ from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent, PlainResponse
+from nexus_core.providers.http import HttpAgent, PlainResponse, read_small
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
@@ -96,6 +96,24 @@ class AnthropicAgent(HttpAgent):
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
         )
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count, of a request in its format.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        if request.dialect is not DialectName.ANTHROPIC:
+            return None
+        body = write_passed(request, model)
+        response = await self.post("/v1/messages/count_tokens", body, more=request.headers)
+        try:
+            status, told = await read_small(response)
+            counted = parse_json(told) if status == 200 else None
+        except ValueError:
+            return None
+        tokens = counted.get("input_tokens") if is_object(counted) else None
+        return tokens if isinstance(tokens, int) and tokens >= 0 else None
 
     def read_page(self, body: bytes) -> ListPage:
         """Read a model list: Anthropic's, or one of a compatible server in any other form.

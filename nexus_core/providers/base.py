@@ -196,6 +196,14 @@ class InferenceAgent(Protocol):
         """
         ...
 
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count of a prompt, free of charge; None where it has none.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        ...
+
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         """Check health and list the models; never costs money, never raises."""
         ...

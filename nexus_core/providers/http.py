@@ -16,7 +16,7 @@ from nexus_core.background import read_long
 from nexus_core.config.base_url import read_base_url
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.base import HubTarget
-from nexus_core.dialects.request import MAX_MODEL_CHARS
+from nexus_core.dialects.request import MAX_MODEL_CHARS, Request
 from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.auth.key_header import key_headers
@@ -206,6 +206,10 @@ class HttpAgent:
             UpstreamError: there is no answer.
             ValueError: the answer is invalid.
         """
+        return None
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The backend's own count of a prompt: most have none."""
         return None
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:

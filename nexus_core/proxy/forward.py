@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from nexus_core import descriptors
 from nexus_core.config.schema import RoutingConfig, ServerConfig
+from nexus_core.dialects.request import Demand
 from nexus_core.errors import NexusError, OutOfDescriptorsError, UpstreamFailedError
 from nexus_core.fleet.registry import BackendSnapshot
 from nexus_core.near_names import shortlist
@@ -24,6 +25,7 @@ from nexus_core.routing.context import ContextBuilder
 from nexus_core.routing.known_names import KnownNames
 from nexus_core.routing.plan_table import PlanTable
 from nexus_core.routing.refusal import asked_name, is_unknown, refuse
+from nexus_core.routing.requirements import Requirements
 from nexus_core.routing.router import Choice, RouteDecision
 from nexus_core.types import PrivacyZone
 
@@ -244,6 +246,10 @@ class Forwarder:
         if (first := decision.first) is not None:
             self._registry.acquire(first.backend.name, first.half_open_model)
         return decision
+
+    def foresee(self, need: Requirements, demand: Demand, client: str | None) -> RouteDecision:
+        """Where such a request would go now; nothing is taken, and nobody waits."""
+        return self._plans.decide(need, demand, client, {})
 
     def _route(self, progress: RequestProgress, tried: dict[str, str]) -> RouteDecision:
         request = progress.request

@@ -82,6 +82,9 @@ class ScriptedAgent:
             dialect=OPENAI_CHAT,
         )
 
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        return None
+
     async def send(self, call: Call, may_send: MaySend) -> ScriptedResponse:
         self.bodies.append(call.body)
         step = self.script.pop(0)

@@ -218,6 +218,9 @@ class Agent:
             dialect=OPENAI_CHAT,
         )
 
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        return None
+
     async def send(self, call: Call, may_send: MaySend) -> Script:
         self.sent.append(json.loads(call.body))
         behaviour = self._behaviours[self._count % len(self._behaviours)]

@@ -130,6 +130,9 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/health"): _Route(),
     ("get", "/v1/models"): _Route(answer=_object("ModelList")),
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
+    ("post", "/v1/messages/count_tokens"): _Route(
+        (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
+    ),
     ("get", "/v1/stats"): _Route(),
     ("get", "/metrics"): _Route(answer=_TEXT),
     ("get", "/nexus/state"): _Route(),

@@ -179,6 +179,7 @@ SCHEMAS: dict[str, Json] = {
         type={"const": "message"},
         content=_list_of(_object(("type",), type=_TEXT)),
     ),
+    "TokenCount": _object(("input_tokens",), input_tokens={"type": "integer", "minimum": 0}),
     "AnthropicError": _object(
         ("type", "error"),
         type={"const": "error"},

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from msgspec.structs import replace
-
 from nexus_core.api.asgi.encoding import as_utf8
+from nexus_core.api.asgi.messages import RawHeaders
 from nexus_core.api.headers import masked_headers, read_hints, read_session
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
 from nexus_core.dialects.base import Dialect
-from nexus_core.dialects.request import of_session
+from nexus_core.dialects.request import of_session, with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
@@ -56,7 +55,7 @@ class Completions:
         dialect, operation = arrival.asked
         envelope = dialect.read_request(operation, as_utf8(body), arrival.request_id)
         if dialect.passed_headers:
-            envelope = replace(envelope, headers=_of_format(arrival, dialect))
+            envelope = with_headers(envelope, format_headers(arrival.headers, dialect))
         if (session := read_session(arrival.headers)) is not None:
             envelope = of_session(envelope, session)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
@@ -71,10 +70,10 @@ class Completions:
         )
 
 
-def _of_format(arrival: Arrival, dialect: Dialect) -> tuple[tuple[str, str], ...]:
-    """The request's headers that go with its format, whichever backend speaks it."""
+def format_headers(headers: RawHeaders, dialect: Dialect) -> tuple[tuple[str, str], ...]:
+    """A request's headers that go with its format, whichever backend speaks it."""
     return tuple(
         (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in arrival.headers
+        for name, value in headers
         if name in dialect.passed_headers
     )

@@ -185,8 +185,11 @@ class ReplayActions:
             self._context.notice("can't be edited: its body is not JSON")
             return None
         problem = None
-        # A restricted body must never be in a file.
-        if not kept.is_restricted and (command := editor(os.environ)) is not None:
+        # A restricted body must never be in a file, nor one that was made restricted here.
+        is_restricted = kept.is_restricted or (
+            before is not None and before.zone is PrivacyZone.RESTRICTED
+        )
+        if not is_restricted and (command := editor(os.environ)) is not None:
             changed, problem = await self._by_editor(command, text)
             if problem is None:
                 if changed is None or changed == text:

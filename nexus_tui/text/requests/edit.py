@@ -21,6 +21,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "x-nexus-priority": ("high", "normal"),
 }
 _KEYS = ("headers", "body")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 class NoObjectError(Exception):
@@ -47,7 +48,7 @@ def as_document(headers: Headers, body: bytes) -> str:
     if not isinstance(parsed, dict):
         raise NoObjectError
     hints = {EDITABLE[name.lower()]: value for name, value in headers if name.lower() in EDITABLE}
-    return json.dumps({"headers": hints, "body": parsed}, ensure_ascii=False, indent=2) + "\n"
+    return _written({"headers": hints, "body": parsed}, indent=2) + "\n"
 
 
 def from_document(text: str, endpoint: str) -> SendRequest:
@@ -66,7 +67,7 @@ def from_document(text: str, endpoint: str) -> SendRequest:
         raise EditFaultError(_line_of(text, "body"), '"body" must be an object')
     hints = _hints(text, document.get("headers", {}))
     tier = hints.get("x-nexus-min-tier")
-    sent = json.dumps(body, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    sent = _written(body).encode()
     _check(text, sent, endpoint)
     return SendRequest(
         body=sent,
@@ -78,11 +79,21 @@ def from_document(text: str, endpoint: str) -> SendRequest:
     )
 
 
+def _written(value: object, indent: int | None = None) -> str:
+    """JSON that UTF-8 can hold: half of a surrogate pair stays an escape."""
+    text = json.dumps(value, ensure_ascii=False, indent=indent)
+    return (
+        text if text.isascii() or not _SURROGATE.search(text) else json.dumps(value, indent=indent)
+    )
+
+
 def _parsed(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
     except json.JSONDecodeError as error:
         raise EditFaultError(error.lineno, f"{error.msg}, column {error.colno}") from error
+    except ValueError as error:  # more digits than Python reads
+        raise EditFaultError(1, "a number is too long") from error
     except RecursionError as error:
         raise EditFaultError(1, "nested too deeply") from error
     if not isinstance(document, dict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,8 +16,14 @@ from nexus_tui.text.example import example_body
 
 # What the client sets itself, or what says nothing about the request.
 _NOT_COPIED = frozenset(
-    {"host", "content-length", "connection", "accept-encoding", "user-agent", "accept"}
+    {
+        *("host", "content-length", "connection", "accept-encoding", "user-agent", "accept"),
+        *("content-encoding", "transfer-encoding", "expect", "te", "trailer", "upgrade"),
+        *("http2-settings", "keep-alive"),
+    }
 )
+# A client may name its headers as it likes, "`reboot`" among others: RFC 9110 section 5.6.2.
+_HARMLESS = re.compile(r"[A-Za-z0-9_-]+")
 _MASKED = "***"
 _VARIABLE = "NEXUS_API_KEY"
 _JSON = ("Content-Type", "application/json")
@@ -34,7 +41,7 @@ class _Call:
     def said(self) -> Iterable[tuple[str, str, bool]]:
         """Name, value and whether the key of `$NEXUS_API_KEY` ends the value."""
         for name, value in self.headers:
-            if value == _MASKED:  # what the client sent is not kept
+            if value == _MASKED and _HARMLESS.fullmatch(name):  # what the client sent is not kept
                 yield name, "Bearer " if name.lower() == "authorization" else "", True
             else:
                 yield name, value, False
@@ -94,11 +101,19 @@ def as_httpie(row: RequestRecord, address: str, body: bytes | None = None) -> st
     call = _call(row, address, body)
     options = "--ignore-stdin --stream" if call.is_streaming else "--ignore-stdin"
     headers = [
-        f'"{name}:{value}${_VARIABLE}"' if has_key else shlex.quote(f"{name}:{value}")
+        f'"{name}:{value}${_VARIABLE}"' if has_key else shlex.quote(f"{name}:{_item(value)}")
         for name, value, has_key in call.said
     ]
     first = f"http {options} POST {shlex.quote(call.url)}"
     return _lines(first, *headers, f"--raw {shlex.quote(call.body)}")
+
+
+def _item(value: str) -> str:
+    """A header's value in an item: `:@file` and `:=json` would say something else.
+
+    https://httpie.io/docs/cli/escaping-rules
+    """
+    return f"\\{value}" if value[:1] in ("@", "=", ":") else value
 
 
 # Python -------------------------------------------------------------------------------------------

@@ -50,9 +50,7 @@ def error_body(error: NexusError, request_id: str = "") -> bytes:
     """One of Nexus's own errors; its code, and a 503's context, stand beside Anthropic's fields."""
     body = envelope(error.message, type_of(error.status), request_id)
     inner = body["error"]
-    inner["code"] = error.code
-    if error.param:
-        inner["param"] = error.param
+    inner |= {"code": error.code, "param": error.param}
     if isinstance(error, ServiceUnavailableError):
         inner["context"] = asdict(error.context)
     return json.dumps(body).encode()

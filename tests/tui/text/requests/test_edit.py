@@ -71,3 +71,17 @@ def test_a_fault_is_told_with_its_line(text: str, told: str) -> None:
 
 def test_a_number_is_taken_for_a_tier() -> None:
     assert from_document(document({"X-Nexus-Min-Tier": 2}), CHAT).min_tier == 2
+
+
+def test_half_of_a_pair_stays_as_it_was_written() -> None:
+    body = rb'{"model": "m", "messages": [{"role": "user", "content": "\ud83d \u00e9"}]}'
+
+    text = as_document((), body)
+
+    text.encode()  # what an editor can be given
+    assert json.loads(from_document(text, CHAT).body) == json.loads(body)
+
+
+def test_a_number_of_too_many_digits_is_a_fault() -> None:
+    with pytest.raises(EditFaultError, match="a number is too long"):
+        from_document('{"body": {"seed": ' + "1" * 5000 + "}}", CHAT)

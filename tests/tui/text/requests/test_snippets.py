@@ -97,3 +97,22 @@ def test_no_command_holds_a_key() -> None:
     for text in (as_curl(row, ADDRESS), as_httpie(row, ADDRESS), as_python(row, ADDRESS)):
         assert "***" not in text
         assert "NEXUS_API_KEY" in text
+
+
+def test_a_client_names_no_command_and_no_file() -> None:
+    story = make_row(replace(STORY, model="m"))
+    nasty = (
+        (b"`reboot`", b"***"),
+        (b"$(id)", b"***"),
+        (b"x-a", b"@/etc/hostname"),
+        (b"x-b", b"=1"),
+    )
+    story.asked_headers = (*nasty, (b"content-encoding", b"gzip"))
+
+    curl, httpie = words(as_curl(story, ADDRESS)), words(as_httpie(story, ADDRESS))
+
+    assert "-H '`reboot`: ***'" in as_curl(story, ADDRESS)  # quoted: the shell runs none of it
+    assert "'`reboot`:***'" in as_httpie(story, ADDRESS)
+    assert "$(id): ***" in curl
+    assert {r"x-a:\@/etc/hostname", r"x-b:\=1"} <= set(httpie)  # else they are a file and JSON
+    assert not any("gzip" in word for word in (*curl, *httpie))  # the body is as it was read
