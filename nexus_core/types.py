@@ -108,6 +108,7 @@ class Capability(StrEnum):
     FILES = "files"
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
+    PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
 
 
 class CountMethod(StrEnum):

@@ -26,6 +26,9 @@ _CAPABILITIES = {
 }
 
 
+_PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
+
+
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
     """Differences of an OpenAI-compatible provider from OpenAI in fields of chat requests.
 
@@ -83,4 +86,5 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
-        return self.also_lacks.union(missing)
+        lacks = self.also_lacks.union(missing)
+        return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS

@@ -322,6 +322,10 @@ class Dialect(Protocol):
         """Write a provider's error in this format; `kind` is the provider's error type."""
         ...
 
+    def status(self, error: NexusError) -> int:
+        """HTTP status of one of Nexus's own errors, where the format's clients know another one."""
+        ...
+
     def error(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as a response body."""
         ...

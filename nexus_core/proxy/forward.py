@@ -105,6 +105,7 @@ class Forwarder:
             progress.left()
             raise
         except NexusError as error:
+            error.status = request.dialect.status(error)
             progress.erred(error)
             if progress.has_begun:
                 reply.send_error_event(error)

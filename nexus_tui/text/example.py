@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH
 from nexus_core.types import Operation
 
 _ASKED: Mapping[Operation, Mapping[str, Any]] = {
@@ -14,6 +15,9 @@ _ASKED: Mapping[Operation, Mapping[str, Any]] = {
 }
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
+_CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
+_MAX_TOKENS = 1024
+
 
 def example_body(
     model: str,
@@ -21,9 +25,15 @@ def example_body(
     *,
     stream: bool = False,
     tools: bool = False,
+    endpoint: str = CHAT_PATH,
 ) -> dict[str, Any]:
-    """The body of a request that says hi."""
+    """The body of a request that says hi, as the endpoint takes it."""
     body = {"model": model, **_ASKED[operation]}
+    if endpoint == MESSAGES_PATH:
+        body["max_tokens"] = _MAX_TOKENS  # Anthropic requires a limit
+        if tools:
+            body["tools"] = [_CLAUDE_TOOL]
+        tools = False
     if stream and operation is not Operation.EMBEDDINGS:
         body["stream"] = True
     if tools and operation is Operation.CHAT:

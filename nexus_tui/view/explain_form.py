@@ -89,7 +89,11 @@ class ExplainForm:
     def body(self) -> dict[str, Any]:
         """Of a short request that stands for the imagined one."""
         return example_body(
-            self.model, operation_at(self.endpoint), stream=self.stream, tools=self.tools
+            self.model,
+            operation_at(self.endpoint),
+            stream=self.stream,
+            tools=self.tools,
+            endpoint=self.endpoint,
         )
 
     def request(self) -> SendRequest:

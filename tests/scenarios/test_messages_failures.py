@@ -50,6 +50,19 @@ async def test_a_web_search_at_a_backend_without_one_is_refused_by_name() -> Non
     assert up.received == []
 
 
+async def test_a_web_search_goes_to_the_backend_that_has_one() -> None:
+    told = recorded_stream("06-web-search-server-tool")
+    async with (
+        upstreams(hang, streams([told])) as (gpu, up),
+        running(local(gpu.url), claude(up.url)) as nexus,
+    ):
+        answer = await ask(nexus, body_of("06-web-search-server-tool"))
+
+    assert answer.headers["x-nexus-backend"] == "claude"
+    assert answer.content == told
+    assert gpu.received == []
+
+
 async def test_a_prompt_that_the_server_finds_too_long_is_told_in_the_words_agents_know() -> None:
     told = {
         "error": {

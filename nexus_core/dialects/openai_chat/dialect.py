@@ -19,6 +19,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.errors import NexusError
 from nexus_core.types import DialectName
 
 
@@ -45,6 +46,11 @@ class OpenAIChat:
     write_error = staticmethod(write_error)
     error = staticmethod(error_body)
     error_event = staticmethod(error_event)
+
+    @staticmethod
+    def status(error: NexusError) -> int:
+        """The error's own."""
+        return error.status
 
     @staticmethod
     def read_stream(

@@ -49,7 +49,9 @@ class _Call:
 
 def _call(row: RequestRecord, address: str, body: bytes | None) -> _Call:
     endpoint = row.endpoint or CHAT_PATH
-    example = example_body(row.asked_model, operation_at(endpoint), stream=row.is_streaming)
+    example = example_body(
+        row.asked_model, operation_at(endpoint), stream=row.is_streaming, endpoint=endpoint
+    )
     sent = body.decode(errors="replace") if body else _as_text(example)
     headers = tuple(
         (name, value) for name, value in row.request_headers if name.lower() not in _NOT_COPIED

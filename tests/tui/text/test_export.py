@@ -141,3 +141,10 @@ def test_a_spreadsheet_runs_no_model_name() -> None:
     table = list(csv.DictReader(io.StringIO(to_csv([make_row(Story(0, "=1+1", "openai"))]))))
 
     assert table[0]["model"] == "'=1+1"
+
+
+def test_an_example_for_anthropics_api_is_one_that_it_takes() -> None:
+    body = example_body("m", endpoint="/v1/messages", tools=True)
+
+    assert body["max_tokens"] > 0
+    assert "input_schema" in body["tools"][0]

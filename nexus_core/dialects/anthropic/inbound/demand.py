@@ -16,6 +16,7 @@ from nexus_core.errors import InvalidRequestError
 from nexus_core.types import Capability, JsonObject, JsonValue, is_list, is_object
 
 BILLING = "x-anthropic-billing-header:"  # begins a block that is no part of the prompt
+_MAX_TYPE_CHARS = 60
 _MEDIA = {"image": Capability.VISION, "document": Capability.FILES}
 
 
@@ -48,6 +49,9 @@ def read_demand(fields: JsonObject) -> Demand:
     tokens += TOKENS_PER_MESSAGE * len(messages)
     if tools := fields.get("tools"):
         wanted.add(Capability.TOOLS)
+        if (provided := _provider_tool(tools)) is not None:
+            wanted.add(Capability.PROVIDER_TOOLS)
+            walk.places[Capability.PROVIDER_TOOLS] = provided
         tokens += len(dumped(tools)) // CHARS_PER_TOKEN
     config = fields.get("output_config")
     if fields.get("output_format") or (is_object(config) and config.get("format")):
@@ -76,6 +80,15 @@ def system_blocks(system: object) -> Iterator[JsonObject]:
         text = block.get("text")
         if not (isinstance(text, str) and text.startswith(BILLING)):
             yield block
+
+
+def _provider_tool(tools: object) -> str | None:
+    """Place and type of the first tool that Anthropic defines; a client's own has no type."""
+    for number, tool in enumerate(tools if is_list(tools) else ()):
+        kind = tool.get("type") if is_object(tool) else None
+        if isinstance(kind, str) and kind != "custom":
+            return f"tools[{number}] ({kind[:_MAX_TYPE_CHARS]})"
+    return None
 
 
 class _Walk:

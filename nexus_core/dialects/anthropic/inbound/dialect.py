@@ -25,6 +25,7 @@ from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.types import DialectName, Operation, PromptParts
 
 
@@ -73,6 +74,11 @@ class Messages:
         from nexus_core.dialects.anthropic.inbound.bridge.to_hub import prompt_fields
 
         return prompt_of(prompt_fields(request))
+
+    @staticmethod
+    def status(error: NexusError) -> int:
+        """Anthropic has no 422: what a backend can't do is an invalid request."""
+        return 400 if isinstance(error, UnsupportedFieldsError) else error.status
 
     @staticmethod
     def read_stream(
