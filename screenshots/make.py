@@ -142,6 +142,7 @@ def main() -> int:
         return 1
     os.environ["TZ"] = "UTC"
     os.environ.pop("NO_COLOR", None)
+    os.environ |= {"COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}  # whatever is seen from here
     time.tzset()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     folder.mkdir(parents=True, exist_ok=True)
