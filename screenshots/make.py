@@ -19,8 +19,10 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE.parent)]
 
+from nexus_core.control.actions import Deed  # noqa: E402
 from nexus_core.control.commands import Command, Outcome, ReloadConfig  # noqa: E402
 from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
+from nexus_core.types import Actor, PrivacyZone, Via  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
@@ -66,7 +68,13 @@ def refuse_reload(stage: Stage) -> None:
 
 def cut_open_zone(stage: Stage) -> None:
     """Somebody pressed `!` a while ago."""
+    alice = Actor(via=Via.ATTACHED, name="alice", address="10.0.0.5", session="a11ce000")
     stage.gateway.cut_open_zone()
+    stage.gateway.actions.note(
+        alice,
+        Deed("zone_cut", PrivacyZone.OPEN.value, "cut the open zone"),
+        effect="2 ended; no backend left for gpt-4o",
+    )
     dropped = seen("openai", None, "enabled", "the open zone is switched off")
     for number in range(17):
         refused = replace(SECRET, ago=19 - number, model="gpt-4o", considered=(dropped,))
@@ -142,6 +150,7 @@ def main() -> int:
         return 1
     os.environ["TZ"] = "UTC"
     os.environ.pop("NO_COLOR", None)
+    os.environ |= {"COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}  # whatever is seen from here
     time.tzset()
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else HERE
     folder.mkdir(parents=True, exist_ok=True)

@@ -162,6 +162,9 @@ _HINTS: dict[Place, tuple[str, ...]] = {
     "diff": ("down", "up", "diff.swap", "back"),
 }  # fmt: skip
 
+# Keys that do something else in a place than their hint says.
+_HINT_WORDS: dict[Place, dict[str, str]] = {"detail": {"filter": "search"}}
+
 _TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "lists": "Lists",
@@ -202,10 +205,11 @@ class Keymap:
 
     def hints(self, place: Place, *, is_cut: bool = False) -> tuple[Key, ...]:
         """What to show in the last line, most wanted first; what `!` does if the zone is cut."""
-        hints = tuple([self._by_id[wanted] for wanted in _HINTS[place]])
-        if not is_cut:
-            return hints
-        return tuple([replace(key, hint="REOPEN") if key.id == "panic" else key for key in hints])
+        words = dict(_HINT_WORDS.get(place, {}))
+        if is_cut:
+            words["panic"] = "REOPEN"
+        keys = [self._by_id[wanted] for wanted in _HINTS[place]]
+        return tuple([replace(key, hint=words.get(key.id, key.hint)) for key in keys])
 
     def by_place(self, first: Sequence[Place] = ()) -> Iterator[tuple[Place, str, list[Key]]]:
         """The help: a place, its title and its keys.

@@ -165,7 +165,7 @@ class _Reader(Generic[Row]):
 
     def _word(self, word: Word) -> Test[Row]:
         text = word.text.casefold()
-        if word.is_quoted:
+        if word.is_quoted and "," not in text:  # with a comma it counts as quoted in any case
             return self._language.word(text)
         if (flag := self._language.flag_tests.get(text)) is not None:
             return flag

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable
 from decimal import Decimal
@@ -103,10 +104,12 @@ def _word(text: str) -> Test[Filterable]:
     return test
 
 
+_CLASSES = re.compile(r"[1-5]xx(?:,[1-5]xx)*")
+
+
 def _status_class(word: str) -> str | None:
-    """`5xx` alone says what is meant."""
-    is_class = len(word) == 3 and word[0] in "12345" and word.endswith("xx")
-    return f"status:{word}" if is_class else None
+    """`5xx` alone says what is meant, and so does `4xx,5xx`."""
+    return f"status:{word}" if _CLASSES.fullmatch(word) else None
 
 
 def _tokens(row: Filterable) -> int | None:

@@ -12,7 +12,7 @@ from nexus_tui.app import NexusApp
 from nexus_tui.cli import main
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.check import COLUMNS, require_known_keys
-from nexus_tui.keymap.keys import KEYS, Keymap, check_keys, remapped
+from nexus_tui.keymap.keys import KEYS, Keymap, Place, check_keys, remapped
 from nexus_tui.screens.help import help_bands, help_lines
 from tests.tui.fleet import fixed_now, make_source
 
@@ -53,6 +53,13 @@ def test_the_help_names_every_key() -> None:
 
     assert all(key.help in text and key.all_shown in text for key in KEYS)
     assert sum(len(keys) for _, _, keys in keymap.by_place()) == len(KEYS)
+
+
+def test_in_an_open_request_the_slash_is_said_to_search() -> None:
+    def hint(place: Place) -> str:
+        return next(key.hint for key in Keymap().hints(place) if key.id == "filter")
+
+    assert (hint("requests"), hint("detail")) == ("filter", "search")
 
 
 @pytest.mark.parametrize("never", ["ctrl+s", "ctrl+z", "f10", "f11", "f12", "alt+x"])

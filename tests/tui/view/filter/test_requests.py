@@ -36,6 +36,7 @@ QUESTIONS = {
     "slowest first byte": ("first:>1s", ids(rows.LATE)),
     "only broken streams": ("cut", ids(rows.CUT)),
     "4xx or 5xx in one go": ("status:4xx,5xx", ids(rows.WRONG, rows.DOWN, rows.REFUSED)),
+    "the same without its key": ("4xx,5xx", ids(rows.WRONG, rows.DOWN, rows.REFUSED)),
     "fast ones": ("slow:<500ms !live", set()),
     "cheap ones": ("cost:<0.001", ids(rows.CHEAP)),
     "what did clients abandon": ("left", ids(rows.LEFT)),
