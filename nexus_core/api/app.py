@@ -15,6 +15,7 @@ from nexus_core.api.asgi.messages import (
     Receive,
     Scope,
     Send,
+    header,
     send_early,
     send_whole,
 )
@@ -26,7 +27,7 @@ from nexus_core.api.health import read_health
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.inference.serve import Completions
 from nexus_core.api.late_routes import LateRoutes
-from nexus_core.api.models import list_models
+from nexus_core.api.models import list_for_anthropic, list_models
 from nexus_core.api.refusals import Refusals
 from nexus_core.dialects.inbound import INBOUND, Inbound, dialect_of
 from nexus_core.errors import NexusError
@@ -37,7 +38,9 @@ async def _health(gateway: Gateway, scope: Scope) -> bytes:
     return json.dumps(read_health(gateway, scope), separators=(",", ":")).encode()
 
 
-async def _models(gateway: Gateway, _: Scope) -> bytes:
+async def _models(gateway: Gateway, scope: Scope) -> bytes:
+    if header(scope, b"anthropic-version") is not None:
+        return await list_for_anthropic(gateway)
     return await list_models(gateway)
 
 

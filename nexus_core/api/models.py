@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -25,6 +26,26 @@ async def list_models(gateway: Gateway) -> bytes:
         parts += (json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in batch)
         await asyncio.sleep(0)
     return f'{{"object":"list","data":[{",".join(parts)}]}}'.encode()
+
+
+async def list_for_anthropic(gateway: Gateway) -> bytes:
+    """The same models as Anthropic's clients read them, all on one page.
+
+    https://platform.claude.com/docs/en/api/models-list
+    """
+    listed = json.loads(await list_models(gateway))["data"]
+    data = [
+        {
+            "type": "model",
+            "id": entry["id"],
+            "display_name": entry["id"],
+            "created_at": datetime.fromtimestamp(entry["created"], UTC).isoformat(),
+        }
+        for entry in listed
+    ]
+    first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
+    page = {"data": data, "has_more": False, "first_id": first, "last_id": last}
+    return json.dumps(page).encode()
 
 
 def find_model(gateway: Gateway, name: str) -> dict[str, Any] | None:

@@ -63,15 +63,17 @@ class AnthropicAgent(HttpAgent):
         )
 
     def _passed(self, request: Request, model: str) -> Call:
-        """The client's own bytes, but for the model's name."""
+        """The client's own bytes, but for the model's name and what an older model refuses."""
+        body, translation = write_passed(request, model)
         return Call(
             path="/v1/messages",
-            body=write_passed(request, model),
+            body=body,
             is_streaming=request.is_streaming,
             model=model,
             request=request,
             dialect=MESSAGES,
             headers=request.headers,
+            translation=translation,
         )
 
     async def send(self, call: Call, may_send: MaySend) -> Response:
@@ -105,7 +107,7 @@ class AnthropicAgent(HttpAgent):
         """
         if request.dialect is not DialectName.ANTHROPIC:
             return None
-        body = write_passed(request, model)
+        body, _ = write_passed(request, model)
         response = await self.post("/v1/messages/count_tokens", body, more=request.headers)
         try:
             status, told = await read_small(response)

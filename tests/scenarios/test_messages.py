@@ -117,6 +117,30 @@ async def test_an_error_of_anthropics_passes_as_it_came() -> None:
     assert (answer.status_code, answer.json()) == (400, error)
 
 
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        ("claude-sonnet-4-6", {"messages[].role"}),
+        ("claude-sonnet-4-5", {"messages[].role", "thinking", "output_config.effort"}),
+    ],
+)
+async def test_what_an_older_model_refuses_is_mended_and_told(model: str, told: set[str]) -> None:
+    body = body_of("02-turn-1", "claude-opus-4-8")
+    async with (
+        upstreams(streams([recorded_stream("02-turn-1")])) as (up,),
+        running(claude(up.url, models={"claude-opus-4-8": model})) as nexus,
+    ):
+        answer = await ask(nexus, body)
+
+    assert set(answer.headers["x-nexus-dropped-params"].split(", ")) == told
+    sent = json.loads(up.last.body)
+    assert "system" not in {message["role"] for message in sent["messages"]}
+    kind = "adaptive" if model == "claude-sonnet-4-6" else "enabled"
+    assert sent["thinking"]["type"] == kind
+    assert sent["tools"] == body["tools"]
+    assert "x-anthropic-billing-header" in sent["system"][0]["text"]
+
+
 async def test_thinking_of_another_model_is_left_out_for_anthropic() -> None:
     async with (
         upstreams(chat_stream(), answers(MESSAGE)) as (gpu, up),

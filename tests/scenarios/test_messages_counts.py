@@ -1,4 +1,4 @@
-"""POST /v1/messages/count_tokens: who counts, and that nothing is spent."""
+"""POST /v1/messages/count_tokens: who counts, and that nothing is spent; the list of models."""
 
 from __future__ import annotations
 
@@ -70,6 +70,22 @@ async def test_fifteen_at_once_are_counted() -> None:
         counts = await asyncio.gather(*(one(**body) for _ in range(15)))
 
     assert {found.input_tokens > 0 for found in counts} == {True}
+
+
+async def test_anthropics_client_lists_the_models() -> None:
+    async with (
+        upstreams(hang) as (up,),
+        running(local(up.url, models=("m", "n"))) as nexus,
+        sdk(nexus) as client,
+    ):
+        found = [model async for model in client.models.list(limit=1000)]
+        plain = (await nexus.http.get("/v1/models")).json()
+
+    assert [(one.id, one.display_name, one.type) for one in found] == [
+        ("m", "m", "model"),
+        ("n", "n", "model"),
+    ]
+    assert plain["object"] == "list"
 
 
 async def test_a_count_for_an_unknown_model_is_not_found() -> None:

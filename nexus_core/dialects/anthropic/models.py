@@ -32,6 +32,7 @@ class Family(msgspec.Struct, frozen=True):
     forced_tools: bool = True  # tool_choice any and tool
     prefill: bool = False  # a final assistant message that the model goes on with
     structured: bool = True  # output_config.format and strict tools
+    system_turns: bool = True  # messages of role system amid the conversation
     images: bool = True
     pdfs: bool = True
     chars_per_token: float = 2.5  # of English; the tokenizer changed with Opus 4.7
@@ -44,10 +45,20 @@ _ALWAYS_THINKING = replace(_GENERATION_5, thinking_off="never")
 _UNFORCED = replace(_ALWAYS_THINKING, forced_tools=False)
 
 _GENERATION_4_6 = Family(
-    128_000, sampling="one", efforts=(*_LOW_TO_HIGH, "max"), chars_per_token=3.4
+    128_000,
+    sampling="one",
+    efforts=(*_LOW_TO_HIGH, "max"),
+    system_turns=False,
+    chars_per_token=3.4,
 )
 _GENERATION_4_5 = Family(
-    64_000, sampling="one", thinking="budget", efforts=(), prefill=True, chars_per_token=3.4
+    64_000,
+    sampling="one",
+    thinking="budget",
+    efforts=(),
+    prefill=True,
+    system_turns=False,
+    chars_per_token=3.4,
 )
 _GENERATION_4 = replace(_GENERATION_4_5, sampling="both", structured=False)
 _GENERATION_3_5 = replace(_GENERATION_4, max_tokens=8_192, thinking="none")

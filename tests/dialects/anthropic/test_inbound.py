@@ -50,14 +50,21 @@ def bodies(draw: st.DrawFn) -> bytes:
     return json.dumps(body).encode()
 
 
-@given(body=bodies() | st.binary(max_size=40), target=st.sampled_from(HubTarget))
-def test_any_body_is_read_or_refused(body: bytes, target: HubTarget) -> None:
+MODELS = ["other", "claude-sonnet-4-5", "claude-3-5-haiku-latest", "claude-opus-5"]
+
+
+@given(
+    body=bodies() | st.binary(max_size=40),
+    target=st.sampled_from(HubTarget),
+    model=st.sampled_from(MODELS),
+)
+def test_any_body_is_read_or_refused(body: bytes, target: HubTarget, model: str) -> None:
     with suppress(InvalidRequestError):
         request = read_request(Operation.CHAT, body, "r1")
 
         assert request.demand.prompt_tokens >= 0
         assert prompt_of(prompt_fields(request)).is_chat
-        assert json.loads(write_passed(request, "other"))["model"] == "other"
+        assert json.loads(write_passed(request, model)[0])["model"] == model
         hub = to_hub(request, target).request
         assert json.loads(hub.body) == json.loads(json.dumps(hub.parsed))
         check_chat_request(hub.parsed)

@@ -48,7 +48,7 @@ def block_stop(index: int) -> bytes:
 def as_events(message: JsonObject) -> bytes:
     """A whole message as the stream that the client asked for."""
     usage = message.get("usage")
-    begun = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
+    begun: JsonObject = {**message, "content": [], "stop_reason": None, "stop_sequence": None}
     if is_object(usage):
         begun["usage"] = {**usage, "output_tokens": 0}
     events = [event("message_start", message=begun)]
@@ -62,6 +62,7 @@ def as_events(message: JsonObject) -> bytes:
 
 
 def _block(index: int, block: JsonObject) -> list[bytes]:
+    start: JsonObject
     match block:
         case {"type": "text", "text": str(text)}:
             deltas = [block_delta(index, "text_delta", text=text)]
@@ -71,8 +72,8 @@ def _block(index: int, block: JsonObject) -> list[bytes]:
             if signature := block.get("signature"):
                 deltas.append(block_delta(index, "signature_delta", signature=signature))
             start = {**block, "thinking": "", "signature": ""}
-        case {"type": "tool_use" | "server_tool_use", "input": dict(given)}:
-            text = json.dumps(given, ensure_ascii=True)
+        case {"type": "tool_use" | "server_tool_use"} if is_object(block.get("input")):
+            text = dumped(block["input"])
             deltas = [block_delta(index, "input_json_delta", partial_json=text)]
             start = {**block, "input": {}}
         case _:

@@ -55,7 +55,7 @@ class _Reader:
 
     def system(self, system: object) -> None:
         """The system prompt; blocks become one text."""
-        if system is not None and not isinstance(system, str | list):
+        if not (system is None or isinstance(system, str) or is_list(system)):
             raise InvalidRequestError("system: a string or a list is required", param="system")
         texts = (text_of(block, "system") for block in system_blocks(system))
         self._system += [text for text in texts if text.strip()]
