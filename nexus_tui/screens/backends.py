@@ -51,9 +51,10 @@ class BackendsTab(Tab):
 
     def share_room(self, width: int, height: int) -> None:
         """Give the table its rows and the selected backend what is left, where that is enough."""
-        needed = self.table.row_count() + self.table.head_lines + 1
+        rows = self.table.row_count()  # where there are none the table says why
+        needed = rows + self.table.head_lines + 1
         is_shared = not self.is_zoomed and not self.is_open
-        has_room = is_shared and height - needed >= _DETAIL
+        has_room = is_shared and rows > 0 and height - needed >= _DETAIL
         self.table.display = not self.is_open
         self.detail.display = self.is_open or has_room
         self.facts.display = is_shared and not has_room and height >= _TALL
