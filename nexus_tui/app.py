@@ -133,8 +133,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        self.depth = depth_of(self.console)
-        for theme in themes(self.depth):
+        for theme in themes(depth_of(self.console)):
             self.register_theme(theme)
         self.theme = tui.theme
         self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
@@ -350,7 +349,7 @@ class NexusApp(App[None], inherit_bindings=False):
     def _look_like(self, theme: str | None = None) -> None:
         self.theme = theme or theme_after(self.theme)
         self.refresh_everything()
-        self.notice(note_on(self.theme, self.depth))
+        self.notice(note_on(self.theme, depth_of(self.console)))
 
     def _next_window(self) -> None:
         self.view.window = window = self.view.window.next

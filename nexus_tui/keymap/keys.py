@@ -217,7 +217,7 @@ class Keymap:
         Each key is there once: under the first of its places, or under one of those that are to
         come first.
         """
-        order = [*first, *(place for place in _TITLES if place not in first)]
+        order: list[Place] = [*first, *(place for place in _TITLES if place not in first)]
         for place in order:
             keys = [key for key in self.keys if _home(key, first) == place]
             if keys:
@@ -232,7 +232,8 @@ class Keymap:
 
 
 def _home(key: Key, first: Sequence[Place]) -> Place:
-    return next((place for place in first if place in key.places), key.places[0])
+    homes: list[Place] = [place for place in first if place in key.places]
+    return homes[0] if homes else key.places[0]
 
 
 # A person's own keys ------------------------------------------------------------------------------

@@ -67,7 +67,7 @@ def help_bands(keymap: Keymap, places: Sequence[Place], kind: str | None) -> lis
         places: of the tab that is shown; their keys come first.
         kind: of the list that can be filtered there.
     """
-    here = [place for place in places if place != "lists"]
+    here: list[Place] = [place for place in places if place != "lists"]
     sections = {
         place: Section(
             title,

@@ -48,7 +48,7 @@ def as_document(headers: Headers, body: bytes) -> str:
     if not isinstance(parsed, dict):
         raise NoObjectError
     hints = {EDITABLE[name.lower()]: value for name, value in headers if name.lower() in EDITABLE}
-    return _written({"headers": hints, "body": parsed}, indent=2) + "\n"
+    return _written({"headers": hints, "body": cast("object", parsed)}, indent=2) + "\n"
 
 
 def from_document(text: str, endpoint: str) -> SendRequest:
@@ -67,7 +67,7 @@ def from_document(text: str, endpoint: str) -> SendRequest:
         raise EditFaultError(_line_of(text, "body"), '"body" must be an object')
     hints = _hints(text, document.get("headers", {}))
     tier = hints.get("x-nexus-min-tier")
-    sent = _written(body).encode()
+    sent = _written(cast("object", body)).encode()
     _check(text, sent, endpoint)
     return SendRequest(
         body=sent,
