@@ -133,7 +133,8 @@ class NexusApp(App[None], inherit_bindings=False):
         self.animation_level = "none"
         # NO_COLOR means none: Textual's own filter would still send shades of grey.
         self._filters = [NoColor() if isinstance(one, Monochrome) else one for one in self._filters]
-        for theme in themes(depth_of(self.console)):
+        self.depth = depth_of(self.console)
+        for theme in themes(self.depth):
             self.register_theme(theme)
         self.theme = tui.theme
         self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
