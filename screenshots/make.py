@@ -24,6 +24,7 @@ from nexus_core.control.commands import Command, Outcome, ReloadConfig  # noqa: 
 from nexus_core.errors import ConfigError, ConfigProblem  # noqa: E402
 from nexus_core.types import Actor, PrivacyZone, Via  # noqa: E402
 from nexus_tui.app import NexusApp  # noqa: E402
+from tests.tui.fake_gateway import NOW  # noqa: E402
 from tests.tui.fleet import SECRET, Story, fixed_now, publish, seen  # noqa: E402
 from tests.tui.staged import Stage, keep_two, make_logs, make_stage  # noqa: E402
 
@@ -70,6 +71,7 @@ def cut_open_zone(stage: Stage) -> None:
     """Somebody pressed `!` a while ago."""
     alice = Actor(via=Via.ATTACHED, name="alice", address="10.0.0.5", session="a11ce000")
     stage.gateway.cut_open_zone()
+    stage.gateway.actions._now = lambda: NOW - 20  # as the cut above
     stage.gateway.actions.note(
         alice,
         Deed("zone_cut", PrivacyZone.OPEN.value, "cut the open zone"),

@@ -253,7 +253,7 @@ class ShowText(Dialog[None]):
     """Dialog with selectable text, for terminals without clipboard support."""
 
     def __init__(self, title: str, text: Sequence[str | Line], content: str) -> None:
-        super().__init__(title, text)
+        super().__init__(((escaped(title), "title"), ("   esc closes", "dim")), text)
         self._content = content
 
     def compose_below(self) -> ComposeResult:

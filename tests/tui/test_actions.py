@@ -92,7 +92,7 @@ CASES: dict[str, Case] = {
     "mark": Case(("2", SELF), "◆14:02:30"),
     "diff": Case((*_TWO_MARKED, SELF), "+looks"),
     "replay": Case((*"2jjj", SELF), "Replay a81f7c"),
-    "copy": Case((SELF, "i"), "Copied: id"),
+    "copy": Case((SELF, "i"), "Copied: id   esc closes"),
     "export": Case((SELF, "c"), "nexus-requests-20260109-140231.csv"),
     "capture": Case((SELF,), "done", sent=CaptureBodies(enabled=False)),
     "clear": Case((SELF, "y"), "No request yet."),

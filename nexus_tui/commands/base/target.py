@@ -63,13 +63,23 @@ def local_url(host: str, port: int) -> str:
 def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     """The configuration, as a start with these options would read it.
 
+    With --url a file that was only found here, and would be refused, is left out: it says nothing
+    of the Nexus there.
+
     Raises:
         ConfigError: it would be refused.
     """
     from nexus_core.config.load import Overrides, find_config, load_config
+    from nexus_core.errors import ConfigError
 
     path = find_config(options.config, environ, Path())
-    config = load_config(path, environ, Overrides(options.host, options.port))
+    overrides = Overrides(options.host, options.port)
+    try:
+        config = load_config(path, environ, overrides)
+    except ConfigError:
+        if options.url is None or options.config:
+            raise
+        config = load_config(None, environ, overrides)
     if not options.cloud:
         return config
     from nexus_core.discovery.cloud import with_cloud

@@ -21,7 +21,7 @@ _ALLOWED: dict[str, tuple[str, ...]] = {
     "x-nexus-priority": ("high", "normal"),
 }
 _KEYS = ("headers", "body")
-_SURROGATE = re.compile("[\ud800-\udfff]")
+_SURROGATE = re.compile(r"[\ud800-\udfff]")
 
 
 class NoObjectError(Exception):

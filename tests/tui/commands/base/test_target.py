@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 import pytest
 
-from nexus_tui.commands.base.target import root_url
+from nexus_core.errors import ConfigError
+from nexus_tui.commands.base.target import load, root_url
 
 
 @pytest.mark.parametrize(
@@ -42,3 +44,27 @@ def test_what_is_no_address_is_told_without_repeating_it(text: str, told: str) -
         root_url(text)
 
     assert "secret" not in str(raised.value)
+
+
+def asked_for(*words: str) -> argparse.Namespace:
+    found = {words[at]: words[at + 1] for at in range(0, len(words), 2)}
+    config = found.get("--config")
+    return argparse.Namespace(
+        url=found.get("--url"),
+        config=Path(config) if config else None,
+        host=None,
+        port=None,
+        cloud=False,
+    )
+
+
+def test_a_refused_file_of_here_is_in_nobody_s_way_who_asks_a_nexus_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "nexus.toml").write_text('[server]\nhost = "0.0.0.0"\n')  # without client keys
+
+    assert load(asked_for("--url", "box:8000"), {}).path is None
+    for words in ((), ("--url", "box:8000", "--config", "nexus.toml")):
+        with pytest.raises(ConfigError):
+            load(asked_for(*words), {})
