@@ -7,12 +7,12 @@ import io
 import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 from nexus_core.background import in_background
 from nexus_core.money.report import CostRow
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers
+from nexus_tui.actions.new_file import write_new, wrong_path
 from nexus_tui.screens.costs import CostsTab
 from nexus_tui.screens.dialog import AskLine, Choose, Option
 from nexus_tui.text.escape import escaped
@@ -67,14 +67,14 @@ class CostActions:
                 "Export to",
                 ["Existing files are not overwritten."],
                 value=f"nexus-costs-{stamp}.{kind}",
-                check=_wrong_path,
+                check=wrong_path,
             )
         )
         if name is None:
             return
         make: Callable[[Sequence[CostRow]], str] = self._as_csv if kind == "csv" else self._as_json
         try:
-            path = await in_background(lambda: _write_new(name, make(rows)))
+            path = await in_background(lambda: write_new(name, make(rows)))
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             self._context.notice(escaped(f"{name}: {why}"))
@@ -116,19 +116,3 @@ def _values(row: CostRow) -> list[int | str | None]:
     ]
     counts = (row.requests, row.prompt_tokens, row.completion_tokens)
     return [*counts, *amounts[:2], row.unpriced, amounts[2]]
-
-
-def _wrong_path(text: str) -> str | None:
-    if not text:
-        return "a file name"
-    try:
-        return "file exists" if Path(text).expanduser().exists() else None
-    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user; a NUL
-        return f"invalid file name: {getattr(error, 'strerror', None) or error}"
-
-
-def _write_new(name: str, text: str) -> Path:
-    path = Path(name).expanduser().absolute()
-    with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    return path

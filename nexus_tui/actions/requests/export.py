@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
 
 from nexus_core.background import in_background
 from nexus_core.errors import NexusError
@@ -12,6 +11,7 @@ from nexus_core.observe.captured import CapturedExchange
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.actions.clip import ClipActions
 from nexus_tui.actions.context import AppContext, Handlers
+from nexus_tui.actions.new_file import write_new, wrong_path
 from nexus_tui.screens.dialog import AskLine, Choose, Option
 from nexus_tui.screens.requests import RequestsTab
 from nexus_tui.text import export as copying
@@ -146,12 +146,12 @@ class ExportActions:
         suggested = f"nexus-{_in_a_name(what)}-{stamp}.{kind}"
         name = await self._context.ask(
             AskLine("Export to", ["Existing files are not overwritten."],
-                    value=suggested, check=_wrong_path)
+                    value=suggested, check=wrong_path)
         )  # fmt: skip
         if name is None:
             return
         try:
-            path = await in_background(lambda: _write_new(name, make()))
+            path = await in_background(lambda: write_new(name, make()))
         except (OSError, RuntimeError, ValueError) as error:
             why = getattr(error, "strerror", None) or error
             self._context.notice(escaped(f"{name}: {why}"))
@@ -177,19 +177,3 @@ def _for_file(kept: CapturedExchange | None) -> CapturedExchange | None:
 
 def _in_a_name(text: str) -> str:
     return "".join(char if char.isalnum() or char in "-_" else "-" for char in text)[:64]
-
-
-def _wrong_path(text: str) -> str | None:
-    if not text:
-        return "a file name"
-    try:
-        return "file exists" if Path(text).expanduser().exists() else None
-    except (OSError, RuntimeError, ValueError) as error:  # too long; no such user; a NUL
-        return f"invalid file name: {getattr(error, 'strerror', None) or error}"
-
-
-def _write_new(name: str, text: str) -> Path:
-    path = Path(name).expanduser().absolute()
-    with path.open("x", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-    return path
