@@ -23,7 +23,8 @@ def write_new(name: str, text: str) -> Path:
         OSError: it exists, or can't be written.
     """
     path = Path(name).expanduser().absolute()
-    with path.open(
+    with open(  # its opener sets the mode from the start
+        path,
         "x",
         encoding="utf-8",
         errors="backslashreplace",
