@@ -28,6 +28,6 @@ def test_what_exists_is_never_written_over(tmp_path: Path) -> None:
     assert wrong_path(str(tmp_path / "new")) is None
 
 
-@pytest.mark.parametrize("name", ["", "a\0b", "x" * 5000])
+@pytest.mark.parametrize("name", ["", "x" * 5000])
 def test_a_name_that_no_file_can_have_is_told(name: str) -> None:
     assert wrong_path(name)
