@@ -77,7 +77,8 @@ def load(options: argparse.Namespace, environ: Mapping[str, str]) -> Config:
     try:
         config = load_config(path, environ, overrides)
     except ConfigError:
-        if options.url is None or options.config:
+        is_elsewhere = getattr(options, "url", None) is not None  # a start has no --url
+        if options.config or not is_elsewhere:
             raise
         config = load_config(None, environ, overrides)
     if not options.cloud:

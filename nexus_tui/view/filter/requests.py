@@ -181,7 +181,7 @@ REQUESTS = Language[Filterable](
         ),
         _K(
             "api",
-            "chat  embeddings",
+            "chat  messages",
             "which API was called",
             one_text(lambda row: row.api),
         ),
