@@ -58,6 +58,7 @@ def open_editor(terminal: Terminal, home: Path) -> int:
     """Edit a request that went to a cloud; gives the port."""
     found = _ADDRESS.search(terminal.read_until_it_shows(b"DEMO"))
     assert found is not None
+    ask_a_cloud(int(found.group(1)))
     terminal.type(b"2")
     terminal.read_until_it_shows(b" Requests ")
     terminal.type(b"/")
@@ -75,6 +76,16 @@ def open_editor(terminal: Terminal, home: Path) -> int:
 
     wait_until(is_open)
     return int(found.group(1))
+
+
+def ask_a_cloud(port: int) -> None:
+    """Send a request that the demo's cloud answers; now and then one of its backends fails."""
+    body = {"model": "claude-sonnet-4-6", "messages": [{"role": "user", "content": "hi"}]}
+    url = f"http://127.0.0.1:{port}/v1/chat/completions"
+    statuses = (
+        httpx.post(url, json=body, timeout=30, trust_env=False).status_code for _ in "12345"
+    )
+    assert 200 in statuses
 
 
 def expect_answers(port: int) -> None:
