@@ -22,7 +22,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 SPEED = 20.0
 DEADLINE_SECONDS = 20
-REQUESTS_A_MINUTE = 60 / MEAN_PAUSE_SECONDS  # without those that bursts add
+REQUESTS_IN_TWO_MINUTES = 120 / MEAN_PAUSE_SECONDS  # without those that bursts add
 
 
 def key_variable(backend: BackendConfig) -> str:
@@ -70,7 +70,7 @@ async def requests_until_every_route_reason(nexus: NexusProcess) -> int:
     return int(stats["finished"])
 
 
-async def test_the_traffic_of_a_minute_brings_about_every_route_reason(
+async def test_the_traffic_of_two_minutes_brings_about_every_route_reason(
     start_nexus: StartNexus,
 ) -> None:
     """Counted in requests: the pauses are cut short here, and more so on a quick machine."""
@@ -87,7 +87,7 @@ async def test_the_traffic_of_a_minute_brings_about_every_route_reason(
             requests = await requests_until_every_route_reason(nexus)
             stop.set()
 
-    assert requests < 2 * REQUESTS_A_MINUTE  # a busy machine overflows later
+    assert requests < REQUESTS_IN_TWO_MINUTES
 
 
 async def test_the_headless_demo_serves_its_models_and_makes_traffic(

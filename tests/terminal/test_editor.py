@@ -65,7 +65,6 @@ def open_editor(terminal: Terminal, home: Path) -> int:
     terminal.read_until_it_shows(b"status:5xx")
     terminal.type(b"zone:open 2xx\r")
     terminal.read_until_it_shows(b"filter: zone:open 2xx")
-    terminal.read_until_it_shows(b" 200 ")
     terminal.type(b"r")
     terminal.read_until_it_shows(b"edit the request first")
     terminal.type(b"e")
