@@ -237,29 +237,24 @@ class PlannedDecision(RouteDecision, kw_only=True, gc=False):
 
     plan: Plan
     moment: Moment
-    # Of the backends that serve the model, in the plan's order, as it was then.
-    in_flight: tuple[int, ...]
-    latencies_ms: tuple[float | None, ...]
+    # Of each backend that serves the model, requests in flight and latency in ms, as they were.
+    loads: tuple[float | None, ...]
 
     @classmethod
     def of(cls, first: Choice, reason: RouteReason, plan: Plan, moment: Moment) -> PlannedDecision:
         """The decision, with the numbers that change with every request."""
-        return cls(
-            first,
-            reason,
-            plan=plan,
-            moment=moment,
-            in_flight=tuple([len(live.taken) for _, live in plan.served]),
-            latencies_ms=tuple([live.latency_ms for _, live in plan.served]),
-        )
+        loads: list[float | None] = []
+        for _, live in plan.served:
+            loads += (len(live.taken), live.latency_ms)
+        return cls(first, reason, plan=plan, moment=moment, loads=tuple(loads))
 
     def _tell(self) -> Told:
         plan, moment = self.plan, self.moment
         fleet = list(plan.fleet)
-        seen_then = zip(plan.served, self.in_flight, self.latencies_ms, strict=True)
-        for (place, _), in_flight, latency_ms in seen_then:
+        then = zip(plan.served, self.loads[::2], self.loads[1::2], strict=True)
+        for (place, _), in_flight, latency_ms in then:
             seen = fleet[place]
-            fleet[place] = with_load(seen, in_flight, latency_ms, seen.service_seconds)
+            fleet[place] = with_load(seen, int(in_flight or 0), latency_ms, seen.service_seconds)
         context = RoutingContext(
             tuple(fleet),
             moment.strategy.as_of(plan.routing, moment.turn, moment.familiar),
