@@ -135,6 +135,7 @@ class BackendType(StrEnum):
             url="https://api.openai.com",
             key_variables=("OPENAI_API_KEY",),
             dialects=_EVERYTHING,
+            has_responses=True,
             price_lists=("openai",),
             is_major=True,
         ),

@@ -27,6 +27,7 @@ _CAPABILITIES = {
 
 
 _PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
+_STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,6 +52,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str  # for people
     is_cloud: bool = False
+    has_responses: bool = False  # OpenAI's Responses API: such requests pass as they came
     # How long a stream's first content may take, where the configuration does not say.
     first_byte_timeout_seconds: float = 60.0
     url: str | None = None  # of a cloud: its base, as the vendor prints it
@@ -87,4 +89,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
         lacks = self.also_lacks.union(missing)
+        if not self.has_responses:
+            lacks |= _STORED_RESPONSES
         return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS
