@@ -124,6 +124,7 @@ def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
         Capability.COMPLETIONS,
         Capability.EMBEDDINGS,
         Capability.AUDIO,
+        Capability.STORED_RESPONSES,
     }
 
 

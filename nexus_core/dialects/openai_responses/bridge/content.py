@@ -39,7 +39,7 @@ def read_parts(content: object, path: str) -> list[JsonObject]:
 
 def _part(part: JsonObject, path: str) -> list[JsonObject]:
     kind = part.get("type")
-    if kind in _TEXTS or kind == "refusal":
+    if isinstance(kind, str) and (kind in _TEXTS or kind == "refusal"):
         text = part.get("refusal" if kind == "refusal" else "text")
         if not isinstance(text, str):
             raise InvalidRequestError(f"{path}.text: a string is required", param=path)
