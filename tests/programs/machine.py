@@ -136,8 +136,8 @@ class Machine:
 
     def _responses(self, body: Json) -> tuple[list[bytes], Json]:
         listed = [*body.get("tools", [])]
-        for item in body["input"] if isinstance(body["input"], list) else []:
-            listed += item.get("tools", []) if item.get("type") == "additional_tools" else []
+        for each in body["input"] if isinstance(body["input"], list) else []:
+            listed += each.get("tools", []) if each.get("type") == "additional_tools" else []
         tools = {tool["name"]: tool.get("parameters", {}) for tool in listed if "name" in tool}
         done = move(tools, json.dumps(body["input"]), self.folder)
         item: Json
