@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from nexus_core.types import is_object
 from nexus_tui.commands.run.gemini import gemini
 from nexus_tui.commands.run.setup import (
     KEY_VARIABLE,
@@ -118,7 +119,7 @@ def codex(target: Target, environ: Mapping[str, str], _: Sequence[str]) -> Setup
     The provider is one of its own: that one can't be turned from Responses over HTTP to websockets
     or to a login at OpenAI.
     """
-    provider = {
+    provider: dict[str, object] = {
         "name": "Nexus",
         "base_url": f"{target.url}/v1",
         "wire_api": "responses",
@@ -139,7 +140,7 @@ def codex(target: Target, environ: Mapping[str, str], _: Sequence[str]) -> Setup
 
 def _toml(value: object) -> str:
     """A TOML value; JSON's texts are TOML's."""
-    if isinstance(value, dict):
+    if is_object(value):
         inner = ", ".join(f"{json.dumps(key)} = {_toml(item)}" for key, item in value.items())
         return f"{{ {inner} }}"
     return json.dumps(value)
@@ -154,7 +155,8 @@ def opencode(target: Target, environ: Mapping[str, str], _: Sequence[str]) -> Se
     Raises:
         CannotRunError: the user's own content of that variable is no JSON object.
     """
-    names = list(dict.fromkeys([*([target.model] if target.model else []), *target.models]))
+    own = () if target.model is None else (target.model,)
+    names: list[str] = list(dict.fromkeys((*own, *target.models)))
     provider: dict[str, object] = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "Nexus",
@@ -167,7 +169,7 @@ def opencode(target: Target, environ: Mapping[str, str], _: Sequence[str]) -> Se
     }
     content = _own_content(environ)
     providers = content.get("provider")
-    content["provider"] = {**(providers if isinstance(providers, dict) else {}), "nexus": provider}
+    content["provider"] = {**(providers if is_object(providers) else {}), "nexus": provider}
     if target.model is not None:
         content |= dict.fromkeys(("model", "small_model"), f"nexus/{target.model}")
     variables = {
@@ -183,7 +185,7 @@ def _own_content(environ: Mapping[str, str]) -> dict[str, object]:
         content = json.loads(environ.get("OPENCODE_CONFIG_CONTENT") or "{}")
     except ValueError:
         content = None
-    if not isinstance(content, dict):
+    if not is_object(content):
         raise CannotRunError("OPENCODE_CONFIG_CONTENT is no JSON object; mend or unset it")
     return content
 
