@@ -143,6 +143,7 @@ ELSEWHERE = {
     "nexus_tui/commands/base/told_request.py": "tui/commands/test_request.py",
     "nexus_tui/commands/completion.py": "tui/commands/test_init.py",
     "nexus_tui/commands/explain.py": "tui/commands/test_explain_command.py",
+    "nexus_tui/commands/run/child.py": "tui/commands/run/test_beside.py",
     "nexus_tui/commands/status.py": "tui/commands/test_twins.py",
     "nexus_tui/commands/base/watch.py": "tui/commands/test_twins.py",
     "nexus_tui/keymap/bindings.py": "tui/keymap/test_keys.py",
