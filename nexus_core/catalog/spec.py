@@ -52,7 +52,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     title: str  # for people
     is_cloud: bool = False
-    has_responses: bool = False  # OpenAI's Responses API: such requests pass as they came
     # How long a stream's first content may take, where the configuration does not say.
     first_byte_timeout_seconds: float = 60.0
     url: str | None = None  # of a cloud: its base, as the vendor prints it
@@ -62,6 +61,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthScheme = AuthScheme.BEARER
     # Supported operations with their formats; a missing operation is unsupported.
     dialects: Mapping[Operation, DialectName]
+    apis: frozenset[DialectName] = frozenset()  # it takes requests in these as they come, too
     also_lacks: frozenset[Capability] = frozenset()  # for every model
     models_paths: tuple[str, ...] = ("/v1/models",)  # of the model list; the first that exists
     quirks: Quirks = NO_QUIRKS
@@ -89,6 +89,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
         lacks = self.also_lacks.union(missing)
-        if not self.has_responses:
+        if DialectName.RESPONSES not in self.apis:
             lacks |= _STORED_RESPONSES
         return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS

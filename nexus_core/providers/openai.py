@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
@@ -12,15 +13,16 @@ from nexus_core.dialects.openai_chat.additions import refuses_addition
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_chat.quirks import adapt
 from nexus_core.dialects.openai_chat.request import PATHS, write_request
-from nexus_core.dialects.openai_responses.dialect import PATH as RESPONSES_PATH
-from nexus_core.dialects.openai_responses.dialect import RESPONSES
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import AgentSettings, HttpAgent, PlainResponse
+from nexus_core.providers.native import NativeApis, passed_call
 from nexus_core.providers.translated import dump_body
-from nexus_core.types import DialectName, JsonObject, Operation, is_object
+from nexus_core.types import DialectName, JsonObject, Operation, apis_named, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine
+
+_HUB = DialectName.OPENAI_CHAT
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +30,7 @@ log = logging.getLogger(__name__)
 class OpenAIAgent(HttpAgent):
     """Agent of an OpenAI-compatible backend; requests pass unchanged but for its quirks."""
 
-    own_paths = (*PATHS.values(), RESPONSES_PATH)
+    own_paths = tuple(PATHS.values())
     hub_target = HubTarget.CLOUD
 
     def __init__(
@@ -40,8 +42,16 @@ class OpenAIAgent(HttpAgent):
         self._takes_additions = quirks.takes_stream_options
         self._quirks = None if quirks == NO_QUIRKS else quirks
         self.translates = self._quirks is not None
-        if self._spec.has_responses:
-            self.speaks = _WITH_RESPONSES
+        known = self._spec.apis if backend.apis is None else apis_named(backend.apis)
+        is_fixed = backend.type.is_cloud or backend.apis is not None
+        self._apis = NativeApis(
+            backend.name, known, is_fixed=is_fixed, is_vendors=backend.type.is_cloud
+        )
+
+    @property
+    def passes(self) -> Collection[DialectName]:
+        """The APIs that the server speaks itself, as far as it is known."""
+        return self._apis.passes
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Prepare a request: unchanged but for the model's name, stream usage and quirks.
@@ -49,8 +59,8 @@ class OpenAIAgent(HttpAgent):
         Raises:
             UnsupportedFieldsError: the provider refuses a sampling hint, and hints are not dropped.
         """
-        if request.dialect is DialectName.RESPONSES:
-            return self._passed(request, model)
+        if request.dialect is not _HUB:
+            return passed_call(self, self._apis, request, model)
         adds_usage = (
             wants_usage
             and self._takes_additions
@@ -74,20 +84,6 @@ class OpenAIAgent(HttpAgent):
             request=request,
             dialect=OPENAI_CHAT,
             translation=adapted,
-        )
-
-    def _passed(self, request: Request, model: str) -> Call:
-        """The client's own bytes, but for the model's name."""
-        from nexus_core.dialects.openai_responses.passed import write_passed
-
-        return Call(
-            path=request.path,
-            body=write_passed(request, model),
-            is_streaming=request.is_streaming,
-            model=model,
-            request=request,
-            dialect=RESPONSES,
-            headers=request.headers,
         )
 
     def _adapted(self, request: Request, quirks: Quirks) -> Translation | None:
@@ -123,9 +119,6 @@ class OpenAIAgent(HttpAgent):
                 more=call.headers,
             )
         )
-
-
-_WITH_RESPONSES = frozenset({DialectName.OPENAI_CHAT, DialectName.RESPONSES})
 
 
 def _deployment(path: str, model: str) -> str:

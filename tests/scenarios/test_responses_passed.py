@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nexus_core.observe.events import TokenUsage
+from tests.contract.bodies import ANSWER
 from tests.contract.scripted_upstream import answers, hang, streams
 from tests.scenarios.messages import chat_stream, local, openai
 from tests.scenarios.nexus import running, upstreams
@@ -113,3 +114,56 @@ async def test_thinking_of_another_model_is_left_out_for_openai() -> None:
     assert [one["type"] for one in items] == ["reasoning", *kept]
     kinds = [one["type"] for one in json.loads(up.last.body)["input"]]
     assert kinds == kept
+
+
+async def test_what_openai_refuses_is_refused() -> None:
+    error = {"error": {"message": "Item with id 'rs_1' not found.", "param": "input"}}
+    async with upstreams(answers(error, 404)) as (up,), running(openai(up.url)) as nexus:
+        missing = await ask(nexus, SHORT)
+        up.script = answers({"error": {"message": "bad", "code": None}}, 400)
+        wrong = await ask(nexus, SHORT)
+
+    assert (missing.status_code, missing.json()) == (404, error)
+    assert wrong.status_code == 400
+    assert [one.target for one in up.received] == ["/v1/responses", "/v1/responses"]
+
+
+async def test_a_server_that_only_calls_itself_openai_is_asked_in_chats_format() -> None:
+    async def script(exchange: Any) -> None:
+        is_chat = exchange.target == "/v1/chat/completions"
+        await (answers(ANSWER) if is_chat else answers({"detail": "Not Found"}, 404))(exchange)
+
+    async with upstreams(script) as (up,), running(openai(up.url)) as nexus:
+        first = await ask(nexus, SHORT)
+        second = await ask(nexus, SHORT)
+
+    assert (first.status_code, second.status_code) == (200, 200)
+    asked = [one.target.rpartition("/")[2] for one in up.received]
+    assert asked == ["responses", "completions", "completions"]
+
+
+async def test_a_local_server_that_has_the_api_gets_the_bytes() -> None:
+    body = json.dumps(body_of("02-turn-2")).encode()
+    told = recorded_stream("02-turn-2")
+    async with (
+        upstreams(streams([told])) as (up,),
+        running(local(up.url, apis=("responses",))) as nexus,
+    ):
+        answer = await nexus.http.post("/v1/responses", content=body)
+
+    assert answer.content == told
+    assert (up.last.target, up.last.body) == ("/v1/responses", body)
+
+
+async def test_tools_that_a_local_server_does_not_know_are_translated_for_it() -> None:
+    refusal = {"error": {"code": 400, "message": "'type' of tool must be 'function'"}}
+
+    async def script(exchange: Any) -> None:
+        is_chat = exchange.target == "/v1/chat/completions"
+        await (chat_stream() if is_chat else answers(refusal, 400))(exchange)
+
+    async with upstreams(script) as (up,), running(local(up.url, apis=("responses",))) as nexus:
+        answer = await ask(nexus, body_of("02-turn-2"))
+
+    assert events_of(answer.text)[-1]["type"] == "response.completed"
+    assert len(up.received) == 2

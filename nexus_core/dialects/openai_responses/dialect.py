@@ -69,6 +69,13 @@ class Responses:
 
         return prompt_of(prompt_fields(request))
 
+    @staticmethod
+    def write_passed(request: Request, model: str) -> bytes:
+        """The body for a server that speaks this format: with its name of the model."""
+        from nexus_core.dialects.openai_responses.passed import write_passed
+
+        return write_passed(request, model)
+
     # Answers ----------------------------------------------------------------------------------
 
     @staticmethod
