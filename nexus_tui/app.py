@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 from textual import events, on, work
@@ -206,8 +207,9 @@ class NexusApp(App[None], inherit_bindings=False):
         return alarms(self.frames.current, self.view.zones, self._server, is_short=is_short)
 
     def _hints(self) -> tuple[Key, ...]:
-        is_cut = PrivacyZone.OPEN not in self.frames.current.zones_on
-        return self.keymap.hints(self.tab.place, is_cut=is_cut)
+        frame = self.frames.current
+        is_cut = PrivacyZone.OPEN not in frame.zones_on
+        return self.keymap.hints(self.tab.place, is_cut=is_cut, may_change=frame.may_change)
 
     def _all_hint_bars(self) -> Iterable[HintBar]:
         on_top = [bar for screen in self.screen_stack[1:][-1:] for bar in screen.query(HintBar)]
@@ -272,7 +274,7 @@ class NexusApp(App[None], inherit_bindings=False):
         """Say what became of it; the view knows by then what it changed here."""
         self.paint_soon()  # another process takes its time: what was asked for is seen meanwhile
         try:
-            with self.typed.giving_way():
+            with self.giving_way():
                 outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
             self.notice(escaped(str(error).partition("\n")[0]))  # of a file's faults, the first
@@ -280,6 +282,10 @@ class NexusApp(App[None], inherit_bindings=False):
         self.painter.take_in()
         self.notice(escaped(outcome.message))
         return outcome
+
+    def giving_way(self) -> AbstractContextManager[None]:
+        """What may take long and opens nothing: what is typed meanwhile does not wait for it."""
+        return self.typed.giving_way()
 
     async def ask(self, dialog: Screen[T]) -> T | None:
         """Show a dialog; its value, or None when it was left."""
@@ -295,7 +301,7 @@ class NexusApp(App[None], inherit_bindings=False):
             raise NoProgramError("there is no terminal for another program")
         self.painter.is_held = True
         try:
-            with self.typed.giving_way():
+            with self.giving_way():
                 return await use(driver)
         finally:
             self.painter.is_held = False
