@@ -27,6 +27,7 @@ _CAPABILITIES = {
 
 
 _PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
+_STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthScheme = AuthScheme.BEARER
     # Supported operations with their formats; a missing operation is unsupported.
     dialects: Mapping[Operation, DialectName]
+    apis: frozenset[DialectName] = frozenset()  # it takes requests in these as they come, too
     also_lacks: frozenset[Capability] = frozenset()  # for every model
     models_paths: tuple[str, ...] = ("/v1/models",)  # of the model list; the first that exists
     quirks: Quirks = NO_QUIRKS
@@ -87,4 +89,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
         lacks = self.also_lacks.union(missing)
+        if DialectName.RESPONSES not in self.apis:
+            lacks |= _STORED_RESPONSES
         return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS
