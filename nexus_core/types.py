@@ -95,6 +95,7 @@ class DialectName(StrEnum):
     OPENAI_CHAT = "openai_chat"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
+    OLLAMA = "ollama"
 
 
 class Capability(StrEnum):
