@@ -70,9 +70,10 @@ def served(
             if tag is None or f"{name}{tag}" not in backend.models:
                 found.setdefault(name, []).append(Place(backend, upstream))
     for alias in aliases:
-        if alias not in found and not is_glob(alias):  # a glob names no model
-            if places := places_of(alias, backends, aliases):
-                found[alias] = places
+        if alias in found or is_glob(alias):  # a glob names no model
+            continue
+        if places := places_of(alias, backends, aliases):
+            found[alias] = places
     return found
 
 
@@ -130,9 +131,7 @@ def ps_entry(name: str, place: Place, own: JsonObject | None, now: float) -> Jso
     return entry if own is None else entry | own | {"name": name, "model": name}
 
 
-def show_answer(
-    name: str, places: list[Place], own: JsonObject | None, since: float
-) -> JsonObject:
+def show_answer(name: str, places: list[Place], own: JsonObject | None, since: float) -> JsonObject:
     """The answer of POST /api/show; its context length is that of the loaded window."""
     first = places[0]
     answer: JsonObject = {

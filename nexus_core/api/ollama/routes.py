@@ -22,6 +22,7 @@ from nexus_core.api.ollama.entries import (
     tag_entry,
 )
 from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject, is_object
@@ -108,19 +109,19 @@ def create_router(gateway: Gateway) -> APIRouter:
         kind = "application/json" if is_whole else "application/x-ndjson"
         return Response(b'{"status":"success"}\n', media_type=kind)
 
-    @router.post("/push")
+    @router.post("/push", include_in_schema=False)
     async def ollama_push(request: Request) -> Response:
         """Refused: says how to do it on a backend's machine."""
         name = _name_in(_fields(await request.body()))
         raise ManagedElsewhereError(_how(gateway, "push", name))
 
-    @router.post("/create")
+    @router.post("/create", include_in_schema=False)
     async def ollama_create(request: Request) -> Response:
         """Refused: says how to do it on a backend's machine."""
         name = _name_in(_fields(await request.body()))
         raise ManagedElsewhereError(_how(gateway, "create", f"{name} -f Modelfile"))
 
-    @router.post("/copy")
+    @router.post("/copy", include_in_schema=False)
     async def ollama_copy(request: Request) -> Response:
         """Refused: an alias gives a model another name here."""
         fields = _fields(await request.body())
@@ -130,13 +131,12 @@ def create_router(gateway: Gateway) -> APIRouter:
             f'[routing.aliases] "{target}" = "{source}"'
         )
 
-    @router.delete("/delete")
-    async def ollama_delete(request: Request) -> Response:
+    @router.delete("/delete", include_in_schema=False)
+    async def ollama_delete() -> Response:
         """Refused: says how to do it on a backend's machine."""
-        name = _name_in(_fields(await request.body()))
-        raise ManagedElsewhereError(_how(gateway, "rm", name))
+        raise ManagedElsewhereError(_how(gateway, "rm", "NAME"))
 
-    @router.post("/blobs/{digest}")
+    @router.post("/blobs/{digest}", include_in_schema=False)
     async def ollama_blob(digest: str) -> Response:
         """Refused: files for a new model go to the backend that is to have it."""
         raise ManagedElsewhereError(_how(gateway, "create", "NAME -f Modelfile"))
@@ -169,12 +169,9 @@ def _name_in(fields: JsonObject) -> str:
     """The model's name; `name` is what older clients call it.
 
     Raises:
-        InvalidRequestError: there is none.
+        InvalidRequestError: there is none, or it is no name.
     """
-    name = fields.get("model") or fields.get("name")
-    if not isinstance(name, str):
-        raise InvalidRequestError("model: a string is required", param="model")
-    return name
+    return checked_model({"model": fields.get("model") or fields.get("name")})
 
 
 def _plain(name: object) -> str:

@@ -60,8 +60,8 @@ def embed_demand(fields: JsonObject, name: str) -> Demand:
     Raises:
         InvalidRequestError: the field of that name is missing, or neither a text nor several.
     """
-    given: JsonValue = fields.get(name)
-    texts = [given] if isinstance(given, str) else given
+    given: object = fields.get(name)
+    texts: object = [given] if isinstance(given, str) else given
     if name == "prompt" and not isinstance(given, str):
         raise InvalidRequestError("prompt: a string is required", param=name)
     if not is_list(texts) or not all(isinstance(text, str) for text in texts):

@@ -116,9 +116,7 @@ def test_a_stream_is_written_alike_wherever_it_is_split(cuts: list[int], junk: A
         return b"".join([*map(writer.write, parts), writer.end(None)])
 
     places = sorted({min(cut, len(told)) for cut in cuts})
-    parts = [
-        told[a:b] for a, b in zip([0, *places], [*places, len(told)], strict=True)
-    ]
+    parts = [told[a:b] for a, b in zip([0, *places], [*places, len(told)], strict=True)]
 
     whole = written([told])
 

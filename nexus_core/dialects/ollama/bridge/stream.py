@@ -118,11 +118,10 @@ class LineWriter:
         except ValueError:
             return b""
         choices = fields.get("choices") if is_object(fields) else None
-        made: list[bytes] = []
-        for choice in choices if is_list(choices) else ():
-            if is_object(choice) and not choice.get("index"):
-                made.append(self._choice(choice))
-        return b"".join(made)
+        given = choices if is_list(choices) else ()
+        return b"".join(
+            [self._choice(one) for one in given if is_object(one) and not one.get("index")]
+        )
 
     def _choice(self, choice: JsonObject) -> bytes:
         if choice.get("finish_reason"):
