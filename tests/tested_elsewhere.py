@@ -115,6 +115,7 @@ ELSEWHERE = {
     "nexus_core/providers/google.py": "providers/test_agents.py",
     "nexus_core/providers/http.py": "providers/test_agents.py",
     "nexus_core/providers/local.py": "providers/test_details.py",
+    "nexus_core/providers/message_count.py": "scenarios/test_native_apis.py",
     "nexus_core/providers/openai.py": "providers/test_agents.py",
     "nexus_core/providers/passed_stream.py": "proxy/test_relay.py",
     "nexus_core/proxy/exchange.py": "proxy/test_forward.py",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import Any
 
 import pytest
 
 from nexus_core.observe.events import TokenUsage
+from nexus_core.types import PrivacyZone
 from tests.contract.bodies import ANSWER
 from tests.contract.scripted_upstream import Exchange, Script, answers, hang, streams
 from tests.scenarios.messages import local, openai
@@ -164,7 +166,7 @@ async def test_a_stream_that_breaks_off_in_a_line_ends_with_an_error_of_its_own(
 
 async def test_the_upstream_ends_when_the_client_leaves() -> None:
     async with (
-        upstreams(streams([piece("Hel")], ends=False)) as (up,),
+        upstreams(streams([piece("Hel"), asyncio.Event()])) as (up,),
         running(native(up.url)) as nexus,
     ):
         async with nexus.http.stream("POST", CHAT, json=SHORT) as answer:
@@ -173,7 +175,7 @@ async def test_the_upstream_ends_when_the_client_leaves() -> None:
 
 
 async def test_a_restricted_chat_does_not_pass_to_an_open_ollama() -> None:
-    async with upstreams(hang) as (up,), running(native(up.url, zone="open")) as nexus:
+    async with upstreams(hang) as (up,), running(native(up.url, zone=PrivacyZone.OPEN)) as nexus:
         answer = await ask(nexus, CHAT, SHORT, **RESTRICTED)
 
     assert (answer.status_code, answer.json()["code"]) == (503, "privacy_constraint_violation")
@@ -215,9 +217,7 @@ SHOWN = {
 
 
 async def test_its_own_words_on_its_models_are_told() -> None:
-    script = by_path(
-        tags=answers({"models": [TAG]}), ps=answers({"models": [LOADED]}), show=answers(SHOWN)
-    )
+    script = by_path(ps=answers({"models": [LOADED]}), show=answers(SHOWN))
     async with (
         upstreams(script, hang) as (up, other),
         running(
@@ -225,6 +225,7 @@ async def test_its_own_words_on_its_models_are_told() -> None:
         ) as nexus,
         client(nexus) as sdk,
     ):
+        up.apis = answers({"models": [TAG]})
         (fast, big) = (await sdk.list()).models
         (loaded,) = (await sdk.ps()).models
         shown = await sdk.show("fast")
@@ -244,6 +245,7 @@ async def test_its_own_words_on_its_models_are_told() -> None:
 @pytest.mark.parametrize("script", [answers({"error": "no"}, 500), answers(b"[1]"), answers(b"{")])
 async def test_what_it_does_not_tell_is_left_to_what_is_known(script: Any) -> None:
     async with upstreams(script) as (up,), running(native(up.url)) as nexus, client(nexus) as sdk:
+        up.apis = script
         (one,) = (await sdk.list()).models
         shown = await sdk.show("m")
         loaded = (await sdk.ps()).models

@@ -22,7 +22,7 @@ def ollama_agents(gateway: Gateway) -> dict[str, LocalAgent]:
     for backend in gateway.registry.snapshots():
         agent = gateway.fleet.agents.get(backend.name)
         is_up = backend.is_on and backend.health is not HealthStatus.UNHEALTHY
-        if is_up and isinstance(agent, LocalAgent) and DialectName.OLLAMA in (agent.passes or ()):
+        if is_up and isinstance(agent, LocalAgent) and DialectName.OLLAMA in agent.passes:
             found[backend.name] = agent
     return found
 

@@ -24,7 +24,7 @@ def own_answer(gateway: Gateway, request: ProxyRequest) -> bytes | None:
     choice = decision.first
     if choice is None:  # forwarding says why
         return None
-    if DialectName.OLLAMA in (gateway.fleet.agents[choice.backend.name].passes or ()):
+    if DialectName.OLLAMA in gateway.fleet.agents[choice.backend.name].passes:
         return None
     return dumped(
         {
