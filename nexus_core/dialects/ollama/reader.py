@@ -41,8 +41,8 @@ class LineOpening:
         """Add bytes of the stream; gives the new state. After BEGUN nothing more has to be fed."""
         self.held += chunk
         if not self._parsed:
-            begin = self.held.lstrip(_BLANKS)[:1]
-            if begin and begin != b"{":
+            begin = bytes(self.held.lstrip(_BLANKS)[:1])
+            if begin not in (b"", b"{"):
                 self.state = OpeningState.NO_STREAM
         while self._is_open and (end := self.held.find(b"\n", self._parsed)) >= 0:
             line, self._parsed = bytes(self.held[self._parsed : end]), end + 1

@@ -114,7 +114,9 @@ def _embeddings(request: Request, dropped: list[str]) -> JsonObject:
     if fields.get("dimensions") is not None:
         hub["dimensions"] = fields["dimensions"]
     # That a text is cut off where it is too long is Ollama's doing; others refuse it.
-    known = {name, "dimensions"} | ({"truncate"} if fields.get("truncate") is not True else set())
+    known = {name, "dimensions"}
+    if fields.get("truncate") is not True:
+        known.add("truncate")
     _drop(fields, known, dropped)
     return hub
 
