@@ -8,6 +8,7 @@ from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.ollama import dialect as ollama
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.openai_responses.dialect import RESPONSES
 from nexus_core.types import DialectName, Operation
 
 
@@ -21,10 +22,11 @@ class Inbound(NamedTuple):
 DEFAULT: Dialect = OPENAI_CHAT  # for errors on paths of no inbound API
 
 # Supported for clients.
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES, *ollama.OLLAMA)
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES, RESPONSES, *ollama.OLLAMA)
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
 MESSAGES_PATH = MESSAGES.paths[Operation.CHAT]
+RESPONSES_PATH = RESPONSES.paths[Operation.CHAT]
 
 INBOUND = {
     path: Inbound(dialect, operation)
@@ -58,4 +60,6 @@ def dialect_of(path: str) -> Dialect:
         return known.dialect
     if path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
         return MESSAGES
+    if path.startswith(f"{RESPONSES_PATH}/"):
+        return RESPONSES
     return ollama.at_path(path) if path.startswith("/api/") else DEFAULT

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH
+from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH, RESPONSES_PATH
 from nexus_core.types import Operation
 
 _ASKED: Mapping[Operation, Mapping[str, Any]] = {
@@ -19,6 +19,7 @@ _ONE_PROMPT = {"prompt": "hi"}
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 _CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
+_FLAT_TOOL = {"type": "function", "name": "example", "parameters": {"type": "object"}}
 _MAX_TOKENS = 1024
 
 
@@ -37,6 +38,11 @@ def example_body(
         body["max_tokens"] = _MAX_TOKENS  # Anthropic requires a limit
         if tools:
             body["tools"] = [_CLAUDE_TOOL]
+        tools = False
+    if endpoint == RESPONSES_PATH:
+        body = {"model": model, "input": "hi"}
+        if tools:
+            body["tools"] = [_FLAT_TOOL]
         tools = False
     if operation is not Operation.EMBEDDINGS and (stream or endpoint.startswith(_OLLAMA)):
         body["stream"] = stream  # Ollama's streams unless told otherwise

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
 from nexus_core.dialects.ollama.dialect import CHAT
 from nexus_core.dialects.parsing import parse_finite_json
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, Operation, is_list, is_object
 
-_REASONING = ("reasoning_content", "reasoning")  # the names that servers give thinking
 _REASONS = {"tool_calls": "stop", "function_call": "stop", "eos": "stop"}
 _encode = msgspec.json.Encoder().encode
 
@@ -39,9 +39,11 @@ def said(request: Request, choice: JsonObject, *, with_thinking: bool) -> JsonOb
     made: JsonObject = {}
     message = choice.get("message") or choice.get("delta")
     message = message if is_object(message) else {}
-    text = choice.get("text") if request.operation is Operation.COMPLETIONS else _text_in(message)
-    text = text if isinstance(text, str) else ""
-    thought = _reasoning_in(message) if with_thinking else ""
+    if request.operation is Operation.COMPLETIONS:
+        text = choice["text"] if isinstance(choice.get("text"), str) else ""
+    else:
+        text = content_in(message) + refusal_in(message)
+    thought = reasoning_in(message) if with_thinking else ""
     if not (text or thought):
         return made
     if request.path == CHAT.path:
@@ -96,26 +98,6 @@ def _object_of(arguments: object) -> JsonObject:
     except ValueError:
         return {}
     return given if is_object(given) else {}
-
-
-def _reasoning_in(message: JsonObject) -> str:
-    for name in _REASONING:
-        if isinstance(text := message.get(name), str) and text:
-            return text
-    return ""
-
-
-def _text_in(message: JsonObject) -> str:
-    """The text in a message or a delta: a refusal is one, too."""
-    content = message.get("content")
-    if isinstance(content, str) and "refusal" not in message:
-        return content
-    parts = content if is_list(content) else [{"text": content}]
-    given = [part.get("text") for part in parts if is_object(part)]
-    texts = [text for text in given if isinstance(text, str)]
-    if isinstance(refusal := message.get("refusal"), str):
-        texts.append(refusal)
-    return "".join(texts)
 
 
 def _logprobs(told: object) -> list[JsonObject]:
