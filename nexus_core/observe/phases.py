@@ -174,7 +174,7 @@ def record_of(event: RequestReceived | RequestRefused) -> RequestRecord:
 def _origin_of(event: RequestReceived) -> Origin:
     """An older Nexus tells of no origin, but of the headers that it is read from."""
     if event.agent is None and event.session is None:
-        return read_origin(as_bytes(event.headers))
+        return read_origin(as_bytes((name.lower(), value) for name, value in event.headers))
     return Origin(event.agent, event.session, event.subagent)
 
 
