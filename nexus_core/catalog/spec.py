@@ -60,6 +60,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthScheme = AuthScheme.BEARER
     # Supported operations with their formats; a missing operation is unsupported.
     dialects: Mapping[Operation, DialectName]
+    apis: frozenset[DialectName] = frozenset()  # it takes requests in these as they come, too
     also_lacks: frozenset[Capability] = frozenset()  # for every model
     models_paths: tuple[str, ...] = ("/v1/models",)  # of the model list; the first that exists
     quirks: Quirks = NO_QUIRKS

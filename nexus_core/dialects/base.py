@@ -269,6 +269,10 @@ class Dialect(Protocol):
         """Texts, images and tools of a request's prompt, for counting its tokens."""
         ...
 
+    def write_passed(self, request: Request, model: str) -> bytes:
+        """The body for a server of others that speaks this format: with its name of the model."""
+        ...
+
     # Answers ----------------------------------------------------------------------------------
 
     def read_answer(
