@@ -131,6 +131,7 @@ ELSEWHERE = {
     "nexus_tui/actions/palette.py": "tui/test_palette.py",
     "nexus_tui/actions/program.py": "tui/test_quitting.py",
     "nexus_tui/actions/requests/opening.py": "tui/test_replay.py",
+    "nexus_tui/actions/handlers.py": "tui/keymap/test_keys.py",
     "nexus_tui/actions/rows.py": "tui/test_drill.py",
     "nexus_tui/actions/zones.py": "tui/test_actions.py",
     "nexus_tui/app.py": "tui/test_pilot.py",
