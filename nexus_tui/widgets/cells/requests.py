@@ -26,7 +26,7 @@ _COLUMNS = {
         Column("id", "id", 8, 10),
         Column("key", "key", 8, 12, grows=12),
         Column("api", "api", 9, 17),
-        Column("agent", "agent", 13, 14, grows=16),
+        Column("agent", "agent", 12, 14, grows=16),
         Column("session", "session", 8, 15),
         Column("model", "model", 18, 1, grows=40),
         Column("backend", "backend", 11, 4, grows=24),
