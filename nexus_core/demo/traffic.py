@@ -112,10 +112,8 @@ async def run_traffic(
         crowd = _Crowd(client, random, lambda: random.expovariate(speed / MEAN_PAUSE_SECONDS))
         async with asyncio.TaskGroup() as tasks:
             driving = tasks.create_task(crowd.drive(), name="demo-traffic")
-            agent = tasks.create_task(crowd.work(), name="demo-agent")
             await stop.wait()
             driving.cancel()
-            agent.cancel()
 
 
 class _Crowd:
@@ -130,21 +128,18 @@ class _Crowd:
         self._seats = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def drive(self) -> None:
-        """Send requests for ever, a burst now and then."""
+        """Send requests for ever, a burst now and then, and work as an agent beside it."""
         await self._wait_until_ready()
+        agent = MessagesAgent(self._client, self._random, self._agents_turn)
         count = 0
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(agent.work(), name="demo-agent")
             while True:
                 count += 1
                 for kind in self._next(count):
                     await self._seats.acquire()
                     tasks.create_task(self._ask(kind), name="demo-request")
                 await asyncio.sleep(self._pause())
-
-    async def work(self) -> None:
-        """Work as an agent does, in sessions, for ever."""
-        await self._wait_until_ready()
-        await MessagesAgent(self._client, self._random, self._agents_turn).work()
 
     @asynccontextmanager
     async def _agents_turn(self) -> AsyncIterator[None]:
