@@ -21,7 +21,15 @@ from nexus_core.upstream.base import Headers
 class ClientReply(ABC):
     """Reply to the client of one request; each transport has its own way to send it."""
 
-    __slots__ = ("_dialect", "_is_stream", "_last", "_request_id", "has_begun", "is_finished")
+    __slots__ = (
+        "_dialect",
+        "_is_stream",
+        "_last",
+        "_request_id",
+        "has_begun",
+        "is_early",
+        "is_finished",
+    )
 
     def __init__(self, arrival: Arrival) -> None:
         self._dialect = arrival.asked.dialect
@@ -29,6 +37,7 @@ class ClientReply(ABC):
         self._is_stream = False
         self._last = b"\n\n"  # of a stream, what was sent last
         self.has_begun = False  # the client may have seen a part of it
+        self.is_early = False  # begun by a sign of life
         self.is_finished = False
 
     def start(
@@ -46,8 +55,34 @@ class ClientReply(ABC):
         if passed.get(b"content-type", b"").startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
-        self._begin(status, head, is_endless=length is None)
+        if self.is_early:
+            self._is_stream = True
+            self.send(_as_comments(head))
+        else:
+            self._begin(status, head, is_endless=length is None)
         return head.pairs
+
+    def ping(self, sign: bytes) -> bool:
+        """Write a sign of life at once, beginning a stream if none has begun."""
+        if not (self._is_stream or self.is_early):
+            return self._begin_early(sign)
+        if self._border() or not self._can_write():
+            return False
+        self.send(sign)
+        self._write_now()
+        return True
+
+    def _begin_early(self, sign: bytes) -> bool:
+        if self.has_begun or not self._can_write():
+            return False
+        first = [(b"content-type", self._dialect.stream_type.encode()), *STREAM_HEADERS]
+        if (own_id := self._dialect.request_id_header) is not None:
+            first.append((own_id, self._request_id.encode()))
+        self.is_early = self._is_stream = True
+        self._begin(200, answer_head(first, self._request_id, None), is_endless=True)
+        self.send(sign)
+        self._write_now()
+        return True
 
     def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun, and end it without [DONE].
@@ -60,6 +95,11 @@ class ClientReply(ABC):
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
+        if self.is_early:
+            head = answer_head([], self._request_id, selected)
+            self.send(_as_comments(head))
+            self.send_error_event(error)
+            return head.pairs
         body = self._dialect.error(error, self._request_id)
         headers = error_headers(error)
         if (own_id := self._dialect.request_id_header) is not None:
@@ -78,6 +118,14 @@ class ClientReply(ABC):
         """Begin an answer; an endless one tells its end itself."""
 
     @abstractmethod
+    def _can_write(self) -> bool:
+        """Whether something can be written at once: the client is there, and reads."""
+
+    @abstractmethod
+    def _write_now(self) -> None:
+        """Write what was sent, without waiting."""
+
+    @abstractmethod
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
 
@@ -94,3 +142,9 @@ class ClientReply(ABC):
         if self._last.endswith((b"\n\n", b"\r\n\r\n")):
             return b""
         return b"\n" if self._last.endswith(b"\n") else b"\n\n"
+
+
+def _as_comments(head: Block) -> bytes:
+    """Nexus's headers as comments of a stream that began before they were known."""
+    lines = [b": %b: %b\n" % pair for pair in head.pairs if pair[0].startswith(b"x-nexus-")]
+    return b"".join(lines) + b"\n"
