@@ -12,6 +12,7 @@ from nexus_core.types import JsonObject
 
 MEDIA_TYPE = "text/event-stream"
 COMMENT = b": waiting\n\n"  # ignored by every client: it keeps the connection
+EVENT_END = b"\n\n"
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 4 * 1024 * 1024  # all data lines of one event together

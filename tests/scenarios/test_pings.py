@@ -127,7 +127,14 @@ async def test_a_backend_that_answers_in_time_is_not_touched() -> None:
 
 
 async def test_signs_stand_between_events_only() -> None:
-    parts = [HELLO, 3, STOP[:-1], 3, STOP[-1:], DONE]  # the blank line comes late
+    parts: list[bytes | float] = [
+        HELLO,
+        3,
+        STOP[:-1],
+        3,
+        STOP[-1:],
+        DONE,
+    ]  # the blank line comes late
     async with (
         upstreams(streams(parts)) as (up,),
         running(backend("gpu", up.url), server=SOON) as nexus,
@@ -263,3 +270,28 @@ async def test_no_sign_where_none_is_wanted_or_none_fits(seconds: float, is_stre
 
     assert b"waiting" not in answer.content
     assert answer.headers["x-nexus-backend"] == "gpu"
+
+
+async def test_codex_is_told_a_failure_behind_a_sign_in_its_own_way() -> None:
+    body = {"model": "m", "input": "hi", "stream": True}
+    async with (
+        upstreams(later(3, hang_up)) as (up,),
+        running(backend("gpu", up.url), server=SOON) as nexus,
+    ):
+        answer = await nexus.http.post("/v1/responses", json=body)
+
+    assert answer.status_code == 200
+    assert answer.content.startswith(COMMENT)
+    assert b"response.failed" in answer.content
+
+
+async def test_lines_of_ollamas_get_no_sign() -> None:
+    body = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+    async with (
+        upstreams(later(3, streams([HELLO, STOP, DONE]))) as (up,),
+        running(backend("gpu", up.url), server=SOON) as nexus,
+    ):
+        answer = await nexus.http.post("/api/chat", json=body)
+
+    assert answer.headers["x-nexus-backend"] == "gpu"
+    assert all(json.loads(line) for line in answer.content.splitlines())

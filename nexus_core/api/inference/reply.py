@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from nexus_core.api.errors import error_headers
+from nexus_core.api.errors import JSON_TYPE, error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     Block,
@@ -12,6 +12,7 @@ from nexus_core.api.headers import (
     passed_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
+from nexus_core.dialects.base import NumbersEvents
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
@@ -23,6 +24,7 @@ class ClientReply(ABC):
 
     __slots__ = (
         "_dialect",
+        "_first",
         "_is_stream",
         "_last",
         "_request_id",
@@ -35,7 +37,8 @@ class ClientReply(ABC):
         self._dialect = arrival.asked.dialect
         self._request_id = arrival.request_id
         self._is_stream = False
-        self._last = b"\n\n"  # of a stream, what was sent last
+        self._first = b""  # of a stream, what was sent first
+        self._last = b"\n\n"  # and what was sent last
         self.has_begun = False  # the client may have seen a part of it
         self.is_early = False  # begun by a sign of life
         self.is_finished = False
@@ -57,7 +60,7 @@ class ClientReply(ABC):
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
         if self.is_early:
             self._is_stream = True
-            self.send(_as_comments(head))
+            self._send_beside(_as_comments(head))
         else:
             self._begin(status, head, is_endless=length is None)
         return head.pairs
@@ -68,9 +71,15 @@ class ClientReply(ABC):
             return self._begin_early(sign)
         if self._border() or not self._can_write():
             return False
-        self.send(sign)
+        self._send_beside(sign)
         self._write_now()
         return True
+
+    def _send_beside(self, data: bytes) -> None:
+        """Send what is no part of the answer: what was sent of that first and last stays."""
+        first, last = self._first, self._last
+        self.send(data)
+        self._first, self._last = first, last
 
     def _begin_early(self, sign: bytes) -> bool:
         if self.has_begun or not self._can_write():
@@ -80,7 +89,7 @@ class ClientReply(ABC):
             first.append((own_id, self._request_id.encode()))
         self.is_early = self._is_stream = True
         self._begin(200, answer_head(first, self._request_id, None), is_endless=True)
-        self.send(sign)
+        self._send_beside(sign)
         self._write_now()
         return True
 
@@ -90,14 +99,19 @@ class ClientReply(ABC):
         Nothing fits behind a whole answer, which has been handed over by then.
         """
         if self._is_stream:
-            self.send(self._border() + self._dialect.error_event(error))
+            dialect, border = self._dialect, self._border()
+            if isinstance(dialect, NumbersEvents):
+                told = dialect.error_event_after(error, self._request_id, self._first, self._last)
+            else:
+                told = dialect.error_event(error)
+            self.send(border + told)
         self.finish()
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
         if self.is_early:
             head = answer_head([], self._request_id, selected)
-            self.send(_as_comments(head))
+            self._send_beside(_as_comments(head))
             self.send_error_event(error)
             return head.pairs
         body = self._dialect.error(error, self._request_id)
@@ -112,6 +126,14 @@ class ClientReply(ABC):
         self.send(body)
         self.finish()
         return told.pairs
+
+    def tell(self, body: bytes) -> None:
+        """Answer with JSON of Nexus's own: no backend was asked."""
+        size = (b"content-length", b"%d" % len(body))
+        head = answer_head([JSON_TYPE, size], self._request_id, None)
+        self._begin(200, head, is_endless=False)
+        self.send(body)
+        self.finish()
 
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
@@ -139,8 +161,11 @@ class ClientReply(ABC):
 
     def _border(self) -> bytes:
         """What ends the event that is under way, so that ours stands alone."""
-        if self._last.endswith((b"\n\n", b"\r\n\r\n")):
+        end = self._dialect.event_end
+        if self._last.endswith((end, b"\r\n\r\n")):
             return b""
+        if len(end) == 1:
+            return end
         return b"\n" if self._last.endswith(b"\n") else b"\n\n"
 
 
