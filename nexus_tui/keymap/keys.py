@@ -93,7 +93,7 @@ KEYS = (
     _key("follow", "f", "follow", "Follow the newest; ends a pause", "lists"),
     _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "costs"),
     _key("pause", "p", "pause", "Pause the list; counters keep running", "requests"),
-    _key("errors", "E", "errors", "Show only failed requests; again for all", "requests"),
+    _key("errors", "E", "errors", "Show only what got no good answer: 4xx, 5xx, cut; again for all", "requests"),
     _key("mark", "m space", "mark", "Mark a request, for the diff", "requests"),
     _key("diff", "d", "diff", "Compare two marked requests, or a replay with its original",
          "requests"),
