@@ -98,13 +98,10 @@ def make_app(view: View, tui: TuiConfig | None = None) -> NexusApp:
 
 
 def presses(keys: tuple[str, ...]) -> Callable[[Pilot[None]], object]:
-    async def press(pilot: Pilot[None]) -> None:
-        for key in keys:
-            await pilot.press(key)
-            await pilot.pause()
-        await pilot.pause()
+    async def run(pilot: Pilot[None]) -> None:
+        await press(pilot, *keys)
 
-    return press
+    return run
 
 
 @pytest.mark.parametrize("size", SIZES, ids=named)
