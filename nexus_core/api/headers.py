@@ -49,12 +49,13 @@ STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-# Headers with credentials, as they are kept.
+# Headers with credentials, or with what is nobody's business, as they are kept.
 _MASKED = {
     name: (name, b"***")
     for name in (
         *(b"authorization", b"proxy-authorization", b"cookie"),
         *(b"x-api-key", b"api-key", b"x-goog-api-key"),
+        b"x-codex-turn-metadata",  # paths of the user's folders
     )
 }
 
@@ -175,28 +176,6 @@ def _share(pair: RawHeader) -> RawHeader:
         _shared.clear()
     _shared[pair] = pair
     return pair
-
-
-# Under which clients send the id of a session. The first one counts.
-_SESSION_HEADERS = frozenset(
-    {
-        b"x-claude-code-session-id",
-        b"session-id",  # Codex; session_id before
-        b"session_id",
-        b"x-session-id",
-        b"x-session-affinity",
-        b"x-opencode-session",
-    }
-)
-
-
-def read_session(headers: RawHeaders) -> bytes | None:
-    """The id of the session that a request belongs to; None where its client tells none."""
-    for name, value in headers:
-        # Few are worth the second look.
-        if name >= b"session" and name in _SESSION_HEADERS and value:
-            return value
-    return None
 
 
 def read_hints(headers: RawHeaders, backends: Collection[str]) -> RoutingHints:

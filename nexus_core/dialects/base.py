@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -224,6 +224,22 @@ class Bridge(Protocol):
         ...
 
 
+@runtime_checkable
+class NumbersEvents(Protocol):
+    """A dialect whose events are numbered, and belong to one answer that each of the last names."""
+
+    def error_event_after(
+        self, error: NexusError, request_id: str, first: bytes, last: bytes
+    ) -> bytes:
+        """Write one of Nexus's own errors as the event that ends a stream.
+
+        Args:
+            first: what was sent of the stream first.
+            last: what was sent last.
+        """
+        ...
+
+
 class Dialect(Protocol):
     """A wire format: reading its requests, and reading and writing its answers and errors."""
 
@@ -238,6 +254,11 @@ class Dialect(Protocol):
     @property
     def stream_type(self) -> str:
         """Media type of its streams."""
+        ...
+
+    @property
+    def event_end(self) -> bytes:
+        """What ends an event of its streams."""
         ...
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH
+from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH, RESPONSES_PATH
 from nexus_core.types import Operation
 
 _ASKED: Mapping[Operation, Mapping[str, Any]] = {
@@ -13,9 +13,13 @@ _ASKED: Mapping[Operation, Mapping[str, Any]] = {
     Operation.COMPLETIONS: {"prompt": "hi"},
     Operation.EMBEDDINGS: {"input": "hi"},
 }
+_OLLAMA = "/api/"
+_WITH_PROMPT = frozenset({"/api/generate", "/api/embeddings"})
+_ONE_PROMPT = {"prompt": "hi"}
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 _CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
+_FLAT_TOOL = {"type": "function", "name": "example", "parameters": {"type": "object"}}
 _MAX_TOKENS = 1024
 
 
@@ -28,14 +32,20 @@ def example_body(
     endpoint: str = CHAT_PATH,
 ) -> dict[str, Any]:
     """The body of a request that says hi, as the endpoint takes it."""
-    body = {"model": model, **_ASKED[operation]}
+    asked = _ONE_PROMPT if endpoint in _WITH_PROMPT else _ASKED[operation]
+    body: dict[str, Any] = {"model": model, **asked}
     if endpoint == MESSAGES_PATH:
         body["max_tokens"] = _MAX_TOKENS  # Anthropic requires a limit
         if tools:
             body["tools"] = [_CLAUDE_TOOL]
         tools = False
-    if stream and operation is not Operation.EMBEDDINGS:
-        body["stream"] = True
-    if tools and operation is Operation.CHAT:
+    if endpoint == RESPONSES_PATH:
+        body = {"model": model, "input": "hi"}
+        if tools:
+            body["tools"] = [_FLAT_TOOL]
+        tools = False
+    if operation is not Operation.EMBEDDINGS and (stream or endpoint.startswith(_OLLAMA)):
+        body["stream"] = stream  # Ollama's streams unless told otherwise
+    if tools and operation is Operation.CHAT and "messages" in body:
         body["tools"] = [_TOOL]
     return body
