@@ -109,6 +109,8 @@ class Capability(StrEnum):
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
     PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
+    # What only Google's API has: tools that run there, files and caches kept there, drawn answers.
+    GOOGLE_FEATURES = "google_features"
 
 
 class CountMethod(StrEnum):
