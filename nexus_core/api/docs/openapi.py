@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from nexus_core.api.auth import needs_key, refusals
+from nexus_core.api.docs import gemini
+from nexus_core.api.docs.described import Inference
 from nexus_core.api.docs.schemas import REQUEST_HEADERS, RESPONSE_HEADERS, SCHEMAS, SECURITY
 from nexus_core.config.schema import AuthConfig
 
@@ -16,8 +18,8 @@ Json: TypeAlias = dict[str, Any]
 
 _DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
 (`Content-Encoding: gzip` or `deflate`). Anthropic's clients, such as Claude Code, take the address
-without `/v1`. Nexus's own errors use OpenAI's error envelope, under `/v1/messages` Anthropic's; a
-405 lists the allowed methods in `Allow`."""
+without `/v1`, and so do Google's. Nexus's own errors use OpenAI's error envelope, under
+`/v1/messages` Anthropic's, under `/v1beta` Google's; a 405 lists the allowed methods in `Allow`."""
 
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",
@@ -43,23 +45,8 @@ _TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 _SSE: Json = {"content": {"text/event-stream": {}}}
 
 
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    """An operation that is served before FastAPI."""
-
-    path: str
-    name: str  # for generated clients
-    title: str
-    text: str
-    asked: str  # names of schemas
-    answered: str
-    streams: bool
-    failed: str = "Error"  # the schema of its errors
-    unavailable: str = "Unavailable"
-
-
 _INFERENCES = (
-    _Inference(
+    Inference(
         "/v1/chat/completions",
         "chat_completions",
         "Chat",
@@ -68,7 +55,7 @@ _INFERENCES = (
         "Choices",
         streams=True,
     ),
-    _Inference(
+    Inference(
         "/v1/messages",
         "messages",
         "Messages",
@@ -81,7 +68,7 @@ _INFERENCES = (
         failed="AnthropicError",
         unavailable="AnthropicError",
     ),
-    _Inference(
+    Inference(
         "/v1/completions",
         "completions",
         "Text completion",
@@ -90,7 +77,7 @@ _INFERENCES = (
         "Choices",
         streams=True,
     ),
-    _Inference(
+    Inference(
         "/v1/embeddings",
         "embeddings",
         "Embeddings",
@@ -99,6 +86,7 @@ _INFERENCES = (
         "EmbeddingsAnswer",
         streams=False,
     ),
+    *gemini.INFERENCES,
 )
 
 
@@ -110,11 +98,14 @@ class _Route:
     answer: Json | None = None  # of a 200
     parameters: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()  # schemas of its body, one of which it takes
+    failed: str = "Error"  # the schema of its errors
+    unavailable: str = "Unavailable"
 
 
 _OBJECT: Json = {"content": {"application/json": {"schema": {"type": "object"}}}}
 _PROMPT_HEADERS = tuple(REQUEST_HEADERS)
-_PROMPTS = tuple(one.asked for one in _INFERENCES)
+_PROMPTS = tuple(dict.fromkeys(one.asked for one in _INFERENCES))
+_GOOGLES = {"failed": "GoogleError", "unavailable": "GoogleError"}
 
 
 def _object(name: str) -> Json:
@@ -132,6 +123,11 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
     ("post", "/v1/messages/count_tokens"): _Route(
         (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
+    ),
+    ("get", "/v1beta/models"): _Route((), _object("GeminiModels"), **_GOOGLES),
+    ("get", "/v1beta/models/{model}"): _Route((404,), _object("GeminiModel"), **_GOOGLES),
+    ("post", "/v1beta/models/{model}:countTokens"): _Route(
+        (404,), _object("GeminiCount"), _PROMPT_HEADERS, ("GeminiCounted",), **_GOOGLES
     ),
     ("get", "/v1/stats"): _Route(),
     ("get", "/metrics"): _Route(answer=_TEXT),
@@ -170,7 +166,7 @@ def build(app: FastAPI, auth: AuthConfig) -> Json:
     components = schema.setdefault("components", {})
     for unsent in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(unsent, None)
-    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS}
+    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS, **gemini.SCHEMAS}
     components["parameters"] = {**REQUEST_HEADERS, **_PARAMETERS}
     components["headers"] = RESPONSE_HEADERS
     if auth.api_keys or auth.admin_key:
@@ -208,7 +204,7 @@ def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None
     statuses = sorted({*common, *route.statuses, *refusals(path, auth)})
     operation["responses"] = {
         "200": {"description": "Done.", **ok},
-        **{str(status): _error(status) for status in statuses},
+        **{str(status): _error(status, route.failed, route.unavailable) for status in statuses},
     }
     if route.parameters:
         own = operation.get("parameters", [])
@@ -223,7 +219,7 @@ def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None
     _secure(operation, path, auth)
 
 
-def _inference(one: _Inference, auth: AuthConfig) -> Json:
+def _inference(one: Inference, auth: AuthConfig) -> Json:
     path = one.path
     ok = dict(_object(one.answered)["content"])
     if one.streams:
@@ -239,7 +235,10 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
         "summary": one.title,
         "description": one.text,
         "operationId": one.name,
-        "parameters": [_ref("parameters", name) for name in _PROMPT_HEADERS],
+        "parameters": [
+            *([gemini.MODEL_PARAMETER] if "{model}" in path else []),
+            *(_ref("parameters", name) for name in _PROMPT_HEADERS),
+        ],
         "requestBody": {"required": True, **_object(one.asked)},
         "responses": {
             "200": {"description": "The answer.", "headers": _nexus_headers(), "content": ok},

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import Response
 
 from nexus_core.api.asgi.encoding import as_utf8
@@ -18,11 +18,13 @@ from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
 from nexus_core.dialects.gemini.inbound.paths import read_query
-from nexus_core.errors import InvalidRequestError, ModelNotFoundError
+from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
 
 _JSON = "application/json"
+_DIGITS = "^[0-9]{0,9}$"
+_COUNT = ":countTokens"
 _PAGE, _MOST = 50, 1000  # models on a page: usually, and at most
 
 
@@ -30,31 +32,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     """Routes of the Gemini API that are no requests of their own."""
     router = APIRouter(tags=["inference"])
 
-    @router.get("/v1beta/models", operation_id="gemini_models")
-    async def models(
-        request: Request,
-        size: Annotated[str, Query(alias="pageSize")] = "",
-        start: Annotated[str, Query(alias="pageToken")] = "",
-    ) -> Response:
-        """Models and aliases served by the enabled backends, page by page, as Google lists them."""
-        read_query(request.url.query)
-        names = await served_models(gateway)
-        wanted = min(_number("pageSize", size) or _PAGE, _MOST)
-        page, token = page_of(names, _number("pageToken", start), wanted)
-        described = [describe_for_google(gateway, name) for name in page]
-        return _answer({"models": described, **token})
-
-    @router.get("/v1beta/models/{model:path}", operation_id="gemini_model")
-    async def model(request: Request, model: str) -> Response:
-        """One model or alias, as Google describes its own."""
-        read_query(request.url.query)
-        if find_model(gateway, model) is None:
-            raise ModelNotFoundError(
-                f"models/{model} is not served here; GET /v1beta/models lists the models",
-                param="model",
-            )
-        return _answer(describe_for_google(gateway, model))
-
+    # Before the models: of a path that several routes match, the first one tells its methods.
     @router.post("/v1beta/models/{model:path}:countTokens", operation_id="gemini_count_tokens")
     async def count_tokens(request: Request, model: str) -> Response:
         """Count the tokens of a Gemini request without sending it.
@@ -69,6 +47,32 @@ def create_router(gateway: Gateway) -> APIRouter:
         """The same by the older version of the API."""
         return await _count(gateway, request, model)
 
+    @router.get("/v1beta/models", operation_id="gemini_models")
+    async def models(
+        request: Request,
+        size: Annotated[str, Query(alias="pageSize", pattern=_DIGITS)] = "",
+        start: Annotated[str, Query(alias="pageToken", pattern=_DIGITS)] = "",
+    ) -> Response:
+        """Models and aliases served by the enabled backends, page by page, as Google lists them."""
+        read_query(request.url.query)
+        names = await served_models(gateway)
+        page, token = page_of(names, int(start or 0), min(int(size or 0) or _PAGE, _MOST))
+        described = [describe_for_google(gateway, name) for name in page]
+        return _answer({"models": described, **token})
+
+    @router.get("/v1beta/models/{model:path}", operation_id="gemini_model")
+    async def model(request: Request, model: str) -> Response:
+        """One model or alias, as Google describes its own."""
+        read_query(request.url.query)
+        if model.endswith(_COUNT):
+            raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
+        if find_model(gateway, model) is None:
+            raise ModelNotFoundError(
+                f"models/{model} is not served here; GET /v1beta/models lists the models",
+                param="model",
+            )
+        return _answer(describe_for_google(gateway, model))
+
     return router
 
 
@@ -81,9 +85,3 @@ async def _count(gateway: Gateway, request: Request, model: str) -> Response:
 
 def _answer(body: JsonObject) -> Response:
     return Response(json.dumps(body, ensure_ascii=False), media_type=_JSON)
-
-
-def _number(name: str, value: str) -> int:
-    if value and not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise InvalidRequestError(f"{name}: a number is required", param=name)
-    return int(value or 0)
