@@ -189,8 +189,9 @@ class Requests:
         return added / len(LOADS["sse"].reads)
 
     def calls_an_event(self, load: str) -> float:
-        """Of a translated stream, beyond a stream that is passed on."""
-        added = self.counts[load].calls - self.counts["sse"].calls
+        """Of a translated stream, beyond a stream that is passed on, in as many reads."""
+        passed = self.counts["bursts" if load.endswith("bursts") else "sse"].calls
+        added = self.counts[load].calls - passed
         return added / LOADS[load].events
 
 
@@ -334,7 +335,7 @@ def main() -> None:
     for name, one in counts.items():
         print(f"{name:10}" + "".join(f"{getattr(one, column):12}" for column in columns))
     print(f"\ncalls a read: {requests.calls_a_read:.1f}")
-    for name in ("anthropic", "google"):
+    for name in ("anthropic", "google", "anthropic-bursts", "google-bursts"):
         print(f"calls an event, {name}: {requests.calls_an_event(name):.1f}")
     for title, kept in (("finished", requests.finished), ("waiting", requests.waiting)):
         print(f"{title}: {kept.blocks:.1f} blocks, {kept.tracked:.1f} of them tracked")

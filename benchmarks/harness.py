@@ -179,6 +179,9 @@ def derived(side: Side, bare: Side) -> dict[str, float]:
     for name in ("anthropic", "google"):
         if "sse" in mine and name in mine:
             found[f"{name}, an event"] = (mine[name] - mine["sse"]) / LOADS[name].events
+        if "bursts" in mine and (bursts := f"{name}-bursts") in mine:
+            added = mine[bursts] - mine["bursts"]
+            found[f"{bursts}, an event"] = added / LOADS[name].events
     return found
 
 

@@ -158,6 +158,8 @@ LOADS: dict[str, Load] = {
         _stream("bursts", "openai", _openai_events(), _BURST_EVENTS),
         _stream("anthropic", "anthropic", _anthropic_events()),
         _stream("google", "google", _google_events()),
+        _stream("anthropic-bursts", "anthropic", _anthropic_events(), _BURST_EVENTS),
+        _stream("google-bursts", "google", _google_events(), _BURST_EVENTS),
     )
 }
 
@@ -167,11 +169,12 @@ def answer_to(request: bytes) -> tuple[bytes, ...]:
     if _HOLD_MARK in request:
         return LOADS["sse"].reads[:2]
     target = request[: request.index(b"\r\n")]
+    is_burst = _BURST_MARK in request
     if b":streamGenerateContent" in target:
-        return LOADS["google"].reads
+        return LOADS["google-bursts" if is_burst else "google"].reads
     if b"/messages" in target:
-        return LOADS["anthropic"].reads
+        return LOADS["anthropic-bursts" if is_burst else "anthropic"].reads
     is_stream = b'"stream":true' in request or b'"stream": true' in request
     if not is_stream:
         return LOADS["chat"].reads
-    return LOADS["bursts" if _BURST_MARK in request else "sse"].reads
+    return LOADS["bursts" if is_burst else "sse"].reads

@@ -153,7 +153,6 @@ class EventSplitter:
     """
 
     def __init__(self) -> None:
-        self.event_end = b"\n\n"  # as the stream has it, of its last event
         self._held: bytes = b""  # of an event that has not ended
         self._is_begun = False
         self._parser: SseParser | None = None  # of a stream that needs it, from then on
@@ -173,28 +172,22 @@ class EventSplitter:
                 return []
             self._is_begun = True
             data = data.removeprefix(_BOM)
-        if b"\r" in data:
+        has_returns = b"\r" in data
+        if has_returns:
             # Events of one line each, as Google writes them, have no line ends but these.
             events = data.split(b"\r\n\r\n")
             lines = b"".join(events)
             if not (b"\n" in lines or b"\r" in lines or len(self._held) > MAX_LINE_BYTES):
                 self._held = events.pop()
-                self.event_end = b"\r\n\r\n"
                 return events
             data = data.replace(b"\r\n", b"\n")
         # A carriage return at the very end may be the first half of a line end.
-        if data.find(b"\r", 0, -1) >= 0 or len(self._held) > MAX_LINE_BYTES:
+        if (has_returns and data.find(b"\r", 0, -1) >= 0) or len(self._held) > MAX_LINE_BYTES:
             self._held, self._parser = b"", SseParser()
             return [_as_bytes(event) for event in self._parser.feed(data)]
         events = data.split(b"\n\n")
         self._held = events.pop()
-        self.event_end = b"\n\n"
         return events
-
-    @property
-    def is_between_events(self) -> bool:
-        """Whether nothing is held: what comes next is the beginning of an event."""
-        return not self._held and self._parser is None
 
     @property
     def pending_bytes(self) -> int:

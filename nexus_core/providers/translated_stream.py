@@ -40,18 +40,16 @@ class StreamTranslator(Protocol):
         """Bytes of text in what `feed_texts` made."""
         ...
 
-    def feed_texts(self, events: bytes) -> bytes | None:
-        """Chunks, encoded, for whole events, as they came; None where one says more than a text.
+    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
+        """How many events from there on only continue a text; and their chunks, encoded.
 
-        It gives what `feed` would, or None.
+        Events are as they came, without the line ends behind them. The chunks are those that
+        `feed` would give.
         """
         ...
 
-    def learn(self, event: bytes, end: bytes) -> None:
-        """Take an event that `feed` had for one that more such may follow, for `feed_texts`.
-
-        `end` is the line ends behind it.
-        """
+    def learn(self, event: bytes) -> None:
+        """Take an event that `feed` had for one that more such may follow, for `feed_texts`."""
         ...
 
     def feed(self, event: SseEvent) -> list[JsonObject]:
@@ -199,16 +197,12 @@ class TranslatedStream:
 
     def read(self, data: bytes) -> bytes:
         """What these bytes are for the client, up to the first event that ends the stream."""
-        made: bytes | None = None
-        if self._events.is_between_events:
-            made = self._stream.feed_texts(data)
-        if made is None:
-            try:
-                events = self._events.feed(data)
-            except ValueError as error:
-                self.failure = _untranslatable(error)
-                return b""
-            made = self._translate(events)
+        try:
+            events = self._events.feed(data)
+        except ValueError as error:
+            self.failure = _untranslatable(error)
+            return b""
+        made = self._translate(events)
         return self._keys.cut(made) if self._keys.has_key else made
 
     def finish(self) -> bytes:
@@ -220,19 +214,19 @@ class TranslatedStream:
         return self._keys.cut(made + self._end() if self._stream.is_complete else made)
 
     def _translate(self, events: list[bytes]) -> bytes:
-        """Translate events of which one, at least, says more than a text."""
         made: list[bytes] = []
-        stream, end = self._stream, self._events.event_end
+        stream, at = self._stream, 0
         try:
-            for event in events:
-                piece = stream.feed_texts(event + end)
-                if piece is None:
-                    piece = self._translate_one(event)
+            while at < len(events) and not self.is_ended:
+                taken, piece = stream.feed_texts(events, at)
+                if taken == len(events):
+                    return piece
+                if not taken:
+                    taken, piece = 1, self._translate_one(events[at])
                     if piece:
-                        stream.learn(event, end)
+                        stream.learn(events[at])
                 made.append(piece)
-                if self.is_ended:
-                    break
+                at += taken
         except StreamFailedError as error:
             self.failure = as_reported(error)
         except ValueError as error:

@@ -7,6 +7,7 @@ https://platform.claude.com/docs, and public bug reports where those are silent.
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -133,6 +134,7 @@ FALLBACK_MODELS = (
 )
 
 
+@lru_cache(maxsize=256)
 def family_of(model: str) -> Family:
     """The rules for a model by its upstream name.
 

@@ -135,24 +135,24 @@ class AnthropicStream:
             case _:
                 return []
 
-    def feed_texts(self, events: bytes) -> bytes | None:
-        """Translate whole events that only continue a text or a tool's input, into encoded chunks.
+    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
+        """Translate the events from there on that only continue a text or a tool's input.
 
-        None where anything else is among them, which is for `feed`, event by event.
+        Gives how many those are, and their chunks, encoded.
         """
         for block in self._blocks.values():
-            if block.run is None or (found := block.run.translate(events)) is None:
+            if block.run is None or (found := block.run.translate(events, at)) is None:
                 continue
-            chunks, text_bytes, characters, _ = found
+            taken, chunks, text_bytes, characters, _ = found
             if block.kind == "text":
                 self._text_chars += characters
             elif chunks:
                 block.has_arguments = True
             self.text_bytes += text_bytes
-            return chunks
-        return None
+            return taken, chunks
+        return 0, b""
 
-    def learn(self, event: bytes, end: bytes) -> None:
+    def learn(self, event: bytes) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         if not event.startswith(DELTA_BEGINNING):
             return
@@ -162,7 +162,7 @@ class AnthropicStream:
             return  # of another kind, or not as usual
         block, is_text = self._blocks[delta.index], isinstance(delta.delta, TextDelta)
         if block.chunk is not None and is_text == (block.kind == "text"):
-            block.run = block_run(event, end, block.chunk, is_text=is_text)
+            block.run = block_run(event, block.chunk, is_text=is_text)
 
     def _start(self, data: JsonObject) -> list[JsonObject]:
         message: JsonValue = data.get("message")

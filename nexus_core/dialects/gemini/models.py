@@ -6,6 +6,7 @@ refused parameters also reported errors ("Penalty is not enabled for this model"
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
@@ -99,6 +100,7 @@ _FAMILIES: tuple[tuple[str, Family], ...] = (
 )
 
 
+@lru_cache(maxsize=256)
 def family_of(model: str) -> Family:
     """The family of a model, by its name."""
     name = model.lower().removeprefix(_PREFIX)

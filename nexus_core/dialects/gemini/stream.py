@@ -129,26 +129,26 @@ class GoogleStream:
             for chunk in self._take(as_object(candidate, "a candidate"), self._head)
         ]
 
-    def feed_texts(self, events: bytes) -> bytes | None:
-        """Translate whole events that only continue a text or a thought, into encoded chunks.
+    def feed_texts(self, events: list[bytes], at: int) -> tuple[int, bytes]:
+        """Translate the events from there on that only continue a text or a thought.
 
-        None where anything else is among them, which is for `feed`, event by event.
+        Gives how many those are, and their chunks, encoded.
         """
         for choice in self._choices.values():
-            if choice.run is None or (found := choice.run.translate(events)) is None:
+            if choice.run is None or (found := choice.run.translate(events, at)) is None:
                 continue
-            chunks, text_bytes, characters, tails = found
+            taken, chunks, text_bytes, characters, tails = found
             try:
                 self._tail = last_tail(tails)
             except ValueError:
-                return None
+                return 0, b""
             if not choice.is_thinking:
                 choice.characters += characters
             self.text_bytes += text_bytes
-            return chunks
-        return None
+            return taken, chunks
+        return 0, b""
 
-    def learn(self, event: bytes, end: bytes) -> None:
+    def learn(self, event: bytes) -> None:
         """Know the next events like this one by their bytes, if it only continues a text."""
         if self._head is None or not event.startswith(_DATA):
             return
@@ -165,7 +165,6 @@ class GoogleStream:
             choice.is_thinking = part.thought
             choice.run = TextRun.like(
                 event,
-                end,
                 name=b'"text"',
                 tail_at=tail_at if tail_at > 0 else len(event) - 1,
                 varying=_DIGITS,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import re
+from itertools import islice, takewhile
 from typing import TypeAlias
 
 from nexus_core.dialects.hub.chunk_bytes import TextFrame, rewrite_texts
 
 _TEXT = re.compile(rb' ?: ?"((?:[^"\\]|\\.)*)"')  # behind its name
 _NEXT_LINE = b"\n{"
+_ALL, _FEW = 1_000_000, 16  # events; few, once one looked alike and was not: it costs them all
 
-# What events became: their chunks, bytes and characters of text in them, and what stands behind the
-# texts, as objects of JSON, one a line.
-Continued: TypeAlias = tuple[bytes, int, int, bytes]
+# How many events were taken; their chunks, bytes and characters of text in them, and what stands
+# behind the texts, as objects of JSON, one a line.
+Continued: TypeAlias = tuple[int, bytes, int, int, bytes]
 
 
 class TextRun:
@@ -22,46 +24,27 @@ class TextRun:
     and a tail. A tail is the same but for the bytes in `varying`.
     """
 
-    __slots__ = (
-        "_after",
-        "_before",
-        "_border",
-        "_chunk",
-        "_end",
-        "_first",
-        "_last",
-        "_skeleton",
-        "_varying",
-    )
+    __slots__ = ("_after", "_before", "_begin", "_chunk", "_most", "_tail", "_varying")
 
     def __init__(
-        self, before: bytes, after: bytes, tail: bytes, end: bytes, varying: bytes, chunk: TextFrame
+        self, before: bytes, after: bytes, tail: bytes, varying: bytes, chunk: TextFrame
     ) -> None:
         self._before = before
         self._after = after
-        self._end = end
-        self._border = end + before
-        self._first, self._last = len(before), -len(end)  # where the first text is, and the end
-        self._skeleton = tail.translate(None, varying) + _NEXT_LINE
+        self._begin = len(before)  # of the text
+        self._tail = tail.translate(None, varying) + _NEXT_LINE
         self._varying = varying
         self._chunk = chunk
+        self._most = _ALL  # events to take at once
 
     @classmethod
     def like(
-        cls,
-        event: bytes,
-        end: bytes,
-        *,
-        name: bytes,
-        tail_at: int,
-        varying: bytes,
-        chunk: TextFrame,
+        cls, event: bytes, *, name: bytes, tail_at: int, varying: bytes, chunk: TextFrame
     ) -> TextRun | None:
         """The run of an event that is known to be one; None where its parts aren't easily found.
 
         Args:
             event: one of one text, without the line ends behind it.
-            end: those line ends.
             name: of the text, with its quotation marks.
             tail_at: where the tail begins.
             chunk: what becomes of the text.
@@ -73,22 +56,37 @@ class TextRun:
         tail = event[tail_at:]
         if not after or after in tail or b"\\" in before + after:
             return None
-        return cls(before, after, tail, end, varying, chunk)
+        return cls(before, after, tail, varying, chunk)
 
-    def translate(self, events: bytes) -> Continued | None:
-        """Translate whole events; None where anything else is among them."""
-        if not events.startswith(self._before) or not events.endswith(self._end):
-            return None
+    def translate(self, events: list[bytes], at: int) -> Continued | None:
+        """Translate as many events from there on as are alike; None where the first one is not."""
+        before, after, begin = self._before, self._after, self._begin
         texts: list[bytes] = []
         tails: list[bytes] = []
-        for event in events[self._first : self._last].split(self._border):
-            text, after, tail = event.rpartition(self._after)
-            if not after:
-                return None
-            texts.append(text)
+        for event in islice(events, at, at + self._most):
+            if not event.startswith(before):
+                break
+            text, is_there, tail = event.rpartition(after)
+            if not is_there:
+                break
+            texts.append(text[begin:])
             tails.append(tail)
+        if not texts:
+            return None
+        if (found := self._continued(texts, tails)) is not None:
+            return found
+        self._most = _FEW
+        alike = list(takewhile(self._is_alike, zip(texts, tails, strict=True)))
+        return self._continued(*map(list, zip(*alike, strict=True))) if alike else None
+
+    def _is_alike(self, event: tuple[bytes, bytes]) -> bool:
+        return self._continued([event[0]], [event[1]]) is not None
+
+    def _continued(self, texts: list[bytes], tails: list[bytes]) -> Continued | None:
+        """What they become; None if one of them is not alike."""
+        taken = len(tails)
         lines = _NEXT_LINE.join(tails)
-        if lines.translate(None, self._varying) + _NEXT_LINE != self._skeleton * len(tails):
+        if lines.translate(None, self._varying) + _NEXT_LINE != self._tail * taken:
             return None
         try:
             texts, text_bytes, characters = rewrite_texts(texts)
@@ -97,4 +95,4 @@ class TextRun:
         if b"" in texts:
             texts = [text for text in texts if text]  # nothing is said by the others
         chunks = self._chunk.around(texts) if texts else b""
-        return chunks, text_bytes, characters, b"{" + lines
+        return taken, chunks, text_bytes, characters, b"{" + lines

@@ -14,7 +14,6 @@ from nexus_core.dialects.hub.chunk_bytes import TextFrame, encode_chunk
 from nexus_core.dialects.hub.text_run import TextRun
 
 HEAD = AnswerHead("id", "m", 7)
-END = b"\r\n\r\n"
 TAIL = b'"counts"'
 TEXTS = (
     st.sampled_from(["", "a", '"}', "\\", "\n", "\x7f\u2028", "é 🦊", '"text": "b"']) | st.text()
@@ -31,16 +30,11 @@ def run_like(event: bytes) -> TextRun | None:
     assert frame is not None
     return TextRun.like(
         event,
-        END,
         name=b'"text"',
         tail_at=event.find(TAIL),
         varying=b"0123456789",
         chunk=frame,
     )
-
-
-def together(*events: bytes) -> bytes:
-    return b"".join(event + END for event in events)
 
 
 def made_of(*texts: str) -> bytes:
@@ -58,11 +52,12 @@ def test_alike_events_become_the_chunks_of_their_texts(
     run = run_like(event("a", 10))
     assert run is not None
 
-    found = run.translate(together(*(event(*one, is_ascii=is_ascii) for one in said)))
+    found = run.translate([event(*one, is_ascii=is_ascii) for one in said], 0)
 
     assert found is not None
-    chunks, text_bytes, characters, tails = found
+    taken, chunks, text_bytes, characters, tails = found
     texts = [text for text, _ in said]
+    assert taken == len(said)
     assert chunks == made_of(*texts)
     assert characters == sum(map(len, texts))
     assert text_bytes == sum(len(made_of(text)) - len(made_of("x")) + 1 for text in texts if text)
@@ -91,16 +86,19 @@ OTHERS = [
 
 
 @pytest.mark.parametrize("other", OTHERS)
-def test_anything_else_among_them_is_left_to_others(other: bytes) -> None:
+def test_anything_else_among_them_ends_what_is_taken(other: bytes) -> None:
     one = event("a")
     run = run_like(one)
     assert run is not None
+    taken = run.translate([one, one], 0)
 
-    assert run.translate(together(one, one)) is not None
-    for events in ([other], [other, one], [one, other], [one, other, one]):
-        assert run.translate(together(*events)) is None
-    assert run.translate(together(one) + (other or b"\n")) is None
-    assert run.translate(together(one)[:-1]) is None
+    assert taken is not None
+    assert run.translate([one, one, other], 0) == taken
+    assert run.translate([one, one, other, one, one], 0) == taken
+    assert run.translate([other, one, one, other], 1) == taken
+    assert run.translate([other, one, one, other, *[one] * 20], 1) == taken  # no longer all at once
+    for events in ([other], [other, one], [other, one, other]):
+        assert run.translate(events, 0) is None
 
 
 def test_two_halves_of_a_character_are_not_one() -> None:
@@ -108,7 +106,28 @@ def test_two_halves_of_a_character_are_not_one() -> None:
     run = run_like(event("a"))
     assert run is not None
 
-    assert run.translate(together(one, other)) is None
+    assert run.translate([one, other], 0) is None
+
+
+def test_events_that_only_look_alike_do_not_cost_those_behind_them_again_and_again() -> None:
+    one, other = event("a"), event("b").replace(b'"a": 3', b'"a": 3.5')
+    run = run_like(one)
+    assert run is not None
+    events = [one, other] * 200
+    looked = 0
+
+    class Counted(bytes):
+        def startswith(self, *args: Any) -> bool:
+            nonlocal looked
+            looked += 1
+            return super().startswith(*args)
+
+    counted: list[bytes] = list(map(Counted, events))
+    for at in range(len(events)):
+        found = run.translate(counted, at)
+        assert found is None if at % 2 else found is not None and found[0] == 1
+
+    assert looked < 30 * len(events)
 
 
 @pytest.mark.parametrize(
