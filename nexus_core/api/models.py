@@ -10,8 +10,10 @@ from itertools import islice
 from typing import Any
 
 from nexus_core.aliases import is_glob, resolve_aliases
+from nexus_core.api.asgi.messages import Scope, header
 from nexus_core.gateway import Gateway
 
+_GOOGLES = (b"x-goog-api-key", b"x-goog-api-client")  # that Google's clients send
 _SLICE = 500  # entries: about a millisecond of the loop
 
 
@@ -56,6 +58,11 @@ async def list_for_anthropic(gateway: Gateway) -> bytes:
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     page = {"data": data, "has_more": False, "first_id": first, "last_id": last}
     return json.dumps(page).encode()
+
+
+def is_googles(scope: Scope) -> bool:
+    """Whether a client of Google's asks, which reads no other shape."""
+    return any(header(scope, name) is not None for name in _GOOGLES)
 
 
 async def list_for_google(gateway: Gateway) -> bytes:

@@ -69,6 +69,19 @@ def inbound_at(path: str, query: str = "") -> Inbound | None:
     return None if found is None else Inbound(*found)
 
 
+def check_query(path: str, query: str) -> None:
+    """Refuse a key in the URL of Google's API, whatever the path is.
+
+    Raises:
+        AuthenticationError: there is one.
+        InvalidRequestError: the query asks for a form of answer that Google does not have.
+    """
+    if query and path.startswith("/v1beta/"):
+        from nexus_core.dialects.gemini.inbound.paths import read_query
+
+        read_query(query)
+
+
 def dialect_named(name: DialectName) -> Dialect:
     """The dialect of a request that came in.
 

@@ -98,14 +98,13 @@ class _Route:
     answer: Json | None = None  # of a 200
     parameters: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()  # schemas of its body, one of which it takes
-    failed: str = "Error"  # the schema of its errors
-    unavailable: str = "Unavailable"
+    failed: str = ""  # the schema of its errors, where they are not OpenAI's
 
 
 _OBJECT: Json = {"content": {"application/json": {"schema": {"type": "object"}}}}
 _PROMPT_HEADERS = tuple(REQUEST_HEADERS)
 _PROMPTS = tuple(dict.fromkeys(one.asked for one in _INFERENCES))
-_GOOGLES = {"failed": "GoogleError", "unavailable": "GoogleError"}
+_GOOGLES = "GoogleError"
 
 
 def _object(name: str) -> Json:
@@ -124,10 +123,10 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("post", "/v1/messages/count_tokens"): _Route(
         (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
     ),
-    ("get", "/v1beta/models"): _Route((), _object("GeminiModels"), **_GOOGLES),
-    ("get", "/v1beta/models/{model}"): _Route((404,), _object("GeminiModel"), **_GOOGLES),
+    ("get", "/v1beta/models"): _Route((), _object("GeminiModels"), failed=_GOOGLES),
+    ("get", "/v1beta/models/{model}"): _Route((404,), _object("GeminiModel"), failed=_GOOGLES),
     ("post", "/v1beta/models/{model}:countTokens"): _Route(
-        (404,), _object("GeminiCount"), _PROMPT_HEADERS, ("GeminiCounted",), **_GOOGLES
+        (404,), _object("GeminiCount"), _PROMPT_HEADERS, ("GeminiCounted",), failed=_GOOGLES
     ),
     ("get", "/v1/stats"): _Route(),
     ("get", "/metrics"): _Route(answer=_TEXT),
@@ -199,12 +198,13 @@ _PARAMETERS: dict[str, Json] = {
 def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None:
     """What FastAPI left out of an operation, and without what it makes up (422)."""
     route = ROUTES.get((method, path), _Route())
+    failed = (route.failed, route.failed) if route.failed else ()
     common = (*_ALWAYS, 415) if method == "post" else _ALWAYS
     ok = route.answer or operation["responses"]["200"]
     statuses = sorted({*common, *route.statuses, *refusals(path, auth)})
     operation["responses"] = {
         "200": {"description": "Done.", **ok},
-        **{str(status): _error(status, route.failed, route.unavailable) for status in statuses},
+        **{str(status): _error(status, *failed) for status in statuses},
     }
     if route.parameters:
         own = operation.get("parameters", [])

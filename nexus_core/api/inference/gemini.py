@@ -17,7 +17,6 @@ from nexus_core.api.models import describe_for_google, find_model, served_models
 from nexus_core.dialects.gemini.inbound.counting import read_counted
 from nexus_core.dialects.gemini.inbound.dialect import GEMINI
 from nexus_core.dialects.gemini.inbound.models import page_of
-from nexus_core.dialects.gemini.inbound.paths import read_query
 from nexus_core.errors import ModelNotFoundError
 from nexus_core.gateway import Gateway
 from nexus_core.types import JsonObject
@@ -49,21 +48,18 @@ def create_router(gateway: Gateway) -> APIRouter:
 
     @router.get("/v1beta/models", operation_id="gemini_models")
     async def models(
-        request: Request,
         size: Annotated[str, Query(alias="pageSize", pattern=_DIGITS)] = "",
         start: Annotated[str, Query(alias="pageToken", pattern=_DIGITS)] = "",
     ) -> Response:
         """Models and aliases served by the enabled backends, page by page, as Google lists them."""
-        read_query(request.url.query)
         names = await served_models(gateway)
         page, token = page_of(names, int(start or 0), min(int(size or 0) or _PAGE, _MOST))
         described = [describe_for_google(gateway, name) for name in page]
         return _answer({"models": described, **token})
 
     @router.get("/v1beta/models/{model:path}", operation_id="gemini_model")
-    async def model(request: Request, model: str) -> Response:
+    async def model(model: str) -> Response:
         """One model or alias, as Google describes its own."""
-        read_query(request.url.query)
         if model.endswith(_COUNT):
             raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
         if find_model(gateway, model) is None:
@@ -77,7 +73,6 @@ def create_router(gateway: Gateway) -> APIRouter:
 
 
 async def _count(gateway: Gateway, request: Request, model: str) -> Response:
-    read_query(request.url.query)
     envelope = read_counted(model, as_utf8(await request.body()))
     tokens = await counted(gateway, request, envelope, GEMINI)
     return _answer({"totalTokens": tokens})
