@@ -10,7 +10,7 @@ SOURCES := nexus_core nexus_tui tests benchmarks screenshots
 NEW_ENOUGH = $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Nexus needs Python 3.11 or newer; try: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
 
-.PHONY: demo test setup lint types layers unit format lock screenshots bench bench-parts clean
+.PHONY: demo test setup lint types layers unit test-programs format lock screenshots bench bench-parts clean
 
 # Installs what Nexus needs to run, and nothing of what development needs; offline from then on.
 demo: $(RUNNABLE)
@@ -56,6 +56,17 @@ layers: $(READY)
 JOBS ?= 3
 unit: $(READY)
 	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist worksteal
+
+# Coding agents themselves, each for a turn with a tool on each kind of backend: some minutes.
+# Installs nothing; who is not on the PATH is skipped. PROGRAMS=DIR is a folder to look in first.
+PROGRAMS ?=
+test-programs: export PATH := $(PROGRAMS):$(PATH)
+test-programs: $(READY)
+	@command -v claude >/dev/null || echo "no claude: npm install -g @anthropic-ai/claude-code"
+	@command -v codex >/dev/null || echo "no codex: npm install -g @openai/codex"
+	@command -v gemini >/dev/null || echo "no gemini: npm install -g @google/gemini-cli"
+	@command -v opencode >/dev/null || echo "no opencode: npm install -g opencode-ai"
+	$(BIN)/python -m pytest -m programs tests/programs
 
 format: $(READY)
 	$(BIN)/ruff format $(SOURCES)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeAlias
 
 import msgspec
@@ -95,6 +96,30 @@ class DialectName(StrEnum):
     OPENAI_CHAT = "openai_chat"
     ANTHROPIC = "anthropic"
     GEMINI = "gemini"
+    RESPONSES = "responses"
+    OLLAMA = "ollama"
+
+
+# Wire formats by the names of their APIs: in the configuration, on screens and in JSON.
+API_NAMES: Mapping[DialectName, str] = MappingProxyType(
+    {
+        DialectName.OPENAI_CHAT: "chat",
+        DialectName.ANTHROPIC: "messages",
+        DialectName.GEMINI: "gemini",
+        DialectName.RESPONSES: "responses",
+        DialectName.OLLAMA: "ollama",
+    }
+)
+
+
+def apis_named(names: Iterable[str]) -> frozenset[DialectName]:
+    """Wire formats beside chat completions, by the names of their APIs."""
+    named = set(names)
+    return frozenset(
+        dialect
+        for dialect, name in API_NAMES.items()
+        if name in named and dialect is not DialectName.OPENAI_CHAT
+    )
 
 
 class Capability(StrEnum):
@@ -111,6 +136,7 @@ class Capability(StrEnum):
     PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
     # What only Google's API has: tools that run there, files and caches kept there, drawn answers.
     GOOGLE_FEATURES = "google_features"
+    STORED_RESPONSES = "stored_responses"  # what OpenAI keeps of earlier answers
 
 
 class CountMethod(StrEnum):

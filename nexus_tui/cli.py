@@ -27,6 +27,7 @@ from nexus_tui.commands import (
 )
 from nexus_tui.commands.base.subcommands import SubcommandParser
 from nexus_tui.commands.base.target import load
+from nexus_tui.commands.run import command as run_program
 from nexus_tui.process.address import why_not_bound
 from nexus_tui.process.charset import (
     ASCII_VARIABLE,
@@ -53,7 +54,9 @@ _INSTEAD = {
     "in the background": "; nexus attach shows the dashboard",
 }
 
-_COMMANDS = (attach, explain, status, backends, requests, request, costs, logs, check, init)
+_COMMANDS = (
+    *(attach, run_program, explain, status, backends, requests, request, costs, logs, check, init),
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -64,6 +64,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
     auth: AuthScheme = AuthScheme.BEARER
     # Supported operations with their formats; a missing operation is unsupported.
     dialects: Mapping[Operation, DialectName]
+    apis: frozenset[DialectName] = frozenset()  # it takes requests in these as they come, too
     also_lacks: frozenset[Capability] = frozenset()  # for every model
     models_paths: tuple[str, ...] = ("/v1/models",)  # of the model list; the first that exists
     quirks: Quirks = NO_QUIRKS
@@ -90,5 +91,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
-        others = (what for what, dialect in _OF_ONE_FORMAT.items() if dialect is not self.dialect)
+        others = {what for what, dialect in _OF_ONE_FORMAT.items() if dialect is not self.dialect}
+        if DialectName.RESPONSES not in self.apis:
+            others.add(Capability.STORED_RESPONSES)
         return self.also_lacks.union(missing, others)

@@ -96,7 +96,7 @@ def read_base_url(url: str, kind: BackendType) -> BaseUrl:
             root, api, version = *_anthropic(path), "/v1"
         case DialectName.GEMINI:
             root, api, version = *_google(path), "/v1beta"
-        case DialectName.OPENAI_CHAT:
+        case DialectName.OPENAI_CHAT | DialectName.RESPONSES | DialectName.OLLAMA:
             if kind.spec.has_deployments:
                 path = _without(_DEPLOYMENT, _without(_OPENAI_ENDPOINT, path))
                 if parts.query and not path.endswith("/v1"):  # which takes a version of its own

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nexus_core.catalog import BackendType, ProviderSpec
 from nexus_core.config.schema import has_api_version
-from nexus_core.types import JsonObject, PrivacyZone
+from nexus_core.types import DialectName, JsonObject, PrivacyZone
 
 
 class KeyFault(NamedTuple):
@@ -40,6 +40,9 @@ def faults_by_type(backend: JsonObject) -> Iterator[KeyFault]:
     if has_deployments and "models" not in backend:
         text = f"is missing; type {kind} does not list its deployments; name the ones to use"
         yield KeyFault("models", text)
+    if spec is not None and "apis" in backend and spec.dialect is not DialectName.OPENAI_CHAT:
+        text = f"has no meaning for type {kind}; remove it"
+        yield KeyFault("apis", text)
     if isinstance(url, str) and has_api_version(url) and not has_deployments:
         text = (
             "must end with the host or path, without ? or #; "

@@ -127,6 +127,8 @@ def backend_table(backend: BackendConfig, comments: Mapping[str, str] | None = N
             lines.append(_line(key, value, comments))
     if backend.models is not None:
         lines.append(_line("models", _models(backend.models), comments))
+    if backend.apis is not None:
+        lines.append(_line("apis", list(backend.apis), comments))
     if backend.api_key_env is not None:
         lines.append(_line("api_key_env", backend.api_key_env, comments))
     if backend.proxy is not None:

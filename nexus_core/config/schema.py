@@ -19,7 +19,7 @@ from typing_extensions import TypeIs
 from nexus_core.catalog import BackendType
 from nexus_core.config.outbound_proxy import OutboundProxy, check_written
 from nexus_core.config.tui import TuiConfig
-from nexus_core.types import PrivacyZone, is_object
+from nexus_core.types import API_NAMES, DialectName, PrivacyZone, is_object
 
 KeyPath = tuple[str | int, ...]  # ("backends", 1, "zone")
 
@@ -91,6 +91,13 @@ def _model_table(models: object) -> object:
     return names
 
 
+def _api_name(name: str) -> str:
+    known = [known for dialect, known in API_NAMES.items() if dialect is not DialectName.GEMINI]
+    if name not in known:
+        raise ValueError(f"is not one of {', '.join(known)}")
+    return name
+
+
 HOST_PATTERN = r"^\S+$"
 NAME_PATTERN = r"^[A-Za-z0-9._-]{1,64}$"
 
@@ -102,6 +109,7 @@ Usd = Annotated[float, Field(ge=0)]
 VariableName = Annotated[str, AfterValidator(_variable_name)]
 BaseUrlText = Annotated[str, AfterValidator(_base_url)]
 ProxyText = Annotated[str, AfterValidator(check_written)]
+ApiName = Annotated[str, AfterValidator(_api_name)]
 ModelTable = Annotated[dict[Name, Name], BeforeValidator(_model_table)]
 
 
@@ -229,6 +237,7 @@ class BackendConfig(Section):
     first_byte_timeout_seconds: Seconds | None = None  # None: the server's, or its type's
     enabled: bool = True
     models: ModelTable | None = None  # served name -> upstream name; None: discovered
+    apis: tuple[ApiName, ...] | None = None  # that it speaks itself; None: found out, or its type's
     api_key_env: VariableName | None = None
     api_key: str | None = Field(default=None, repr=False)  # read from the environment
     proxy: ProxyText | None = None  # None: the environment's, for cloud types

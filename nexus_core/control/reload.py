@@ -174,6 +174,7 @@ def renewed(
         priority=fresh.priority,
         max_concurrent=fresh.max_concurrent,
         first_byte_timeout_seconds=fresh.first_byte_timeout_seconds,
+        apis=fresh.apis if before is None or before.apis != config.apis else now.apis,
         enabled=fresh.enabled,
         toggled_at=fresh.toggled_at,
     )

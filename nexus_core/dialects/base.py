@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -227,6 +227,22 @@ class Bridge(Protocol):
         ...
 
 
+@runtime_checkable
+class NumbersEvents(Protocol):
+    """A dialect whose events are numbered, and belong to one answer that each of the last names."""
+
+    def error_event_after(
+        self, error: NexusError, request_id: str, first: bytes, last: bytes
+    ) -> bytes:
+        """Write one of Nexus's own errors as the event that ends a stream.
+
+        Args:
+            first: what was sent of the stream first.
+            last: what was sent last.
+        """
+        ...
+
+
 class Dialect(Protocol):
     """A wire format: reading its requests, and reading and writing its answers and errors."""
 
@@ -270,6 +286,10 @@ class Dialect(Protocol):
 
     def read_prompt(self, request: Request) -> PromptParts:
         """Texts, images and tools of a request's prompt, for counting its tokens."""
+        ...
+
+    def write_passed(self, request: Request, model: str) -> bytes:
+        """The body for a server of others that speaks this format: with its name of the model."""
         ...
 
     # Answers ----------------------------------------------------------------------------------

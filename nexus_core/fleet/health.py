@@ -87,10 +87,28 @@ class HealthChecks:
         Raises:
             KeyError: there is no backend of that name.
         """
+        result = await self._check(name)
+        await self._ask_apis(name, result)
+        return result
+
+    async def _ask_apis(self, name: str, result: ProbeResult) -> None:
+        """Find out what a healthy backend speaks itself. Nobody waits for that."""
+        agent = self._agents.get(name)
+        if not result.ok or agent is None:
+            return
+        apis = await agent.ask_apis()
+        if apis is not None and self._is_still(name, agent):
+            self._registry.record_apis(name, apis)
+
+    def _is_still(self, name: str, agent: InferenceAgent) -> bool:
+        """Neither removed nor changed meanwhile."""
+        return self._agents.get(name) is agent and name in self._registry.names
+
+    async def _check(self, name: str) -> ProbeResult:
         before = self._registry.snapshot(name).health
         agent = self._agents[name]
         result = await agent.probe(timeout_seconds=self._config.timeout_seconds)
-        if self._agents.get(name) is not agent or name not in self._registry.names:
+        if not self._is_still(name, agent):
             return result  # removed or changed meanwhile: this says nothing of what is there now
         self.take_in(name, result)
         after = self._registry.snapshot(name)
@@ -118,9 +136,10 @@ class HealthChecks:
     async def _look(self, name: str) -> None:
         """Probe a backend, and again until it could be asked; nobody else waits for that."""
         while name in self._registry.names:
-            result = await self.probe(name)
+            result = await self._check(name)
             self._tell_if_all_were_asked()
             if not result.is_inconclusive:
+                await self._ask_apis(name, result)
                 return
             await asyncio.sleep(_AFTER_SHORTAGE_SECONDS)
         self._tell_if_all_were_asked()

@@ -335,6 +335,11 @@ class Registry:
         if result.ok:
             self._tell(None)
 
+    def record_apis(self, name: str, apis: tuple[str, ...]) -> None:
+        """The APIs that a backend speaks itself, as it was found."""
+        if self._entries[name].frozen.apis != apis:
+            self._change(name, apis=apis)
+
     def record_refused_key(self, name: str, detail: str) -> None:
         """A request's 401: unhealthy at once, until a probe says otherwise."""
         entry = self._entries.get(name)

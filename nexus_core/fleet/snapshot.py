@@ -11,7 +11,15 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.base_url import is_same_base
 from nexus_core.config.schema import BackendConfig, ServerConfig
 from nexus_core.fleet.circuit import NO_COOLDOWNS, Cooldown
-from nexus_core.types import BackendState, HealthCause, HealthStatus, ModelDetails, PrivacyZone
+from nexus_core.types import (
+    API_NAMES,
+    BackendState,
+    HealthCause,
+    HealthStatus,
+    ModelDetails,
+    PrivacyZone,
+    apis_named,
+)
 
 
 class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,6 +34,7 @@ class BackendSnapshot(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     models: Mapping[str, str]  # served name -> the backend's own name
     first_byte_timeout_seconds: float | None = None  # its own; see first_byte_seconds
+    apis: tuple[str, ...] = ("chat",)  # whose requests pass to it as they come; see API_NAMES
     # By the backend's own names.
     details: Mapping[str, ModelDetails] = msgspec.field(default_factory=dict[str, ModelDetails])
     models_known: bool = True  # False until a backend without configured models listed its own
@@ -131,4 +140,12 @@ def first_snapshot(config: BackendConfig) -> BackendSnapshot:
         models=MappingProxyType(dict(config.models or {})),
         models_known=config.models is not None,
         enabled=config.enabled,
+        apis=api_names(config),
     )
+
+
+def api_names(config: BackendConfig) -> tuple[str, ...]:
+    """The APIs whose requests pass as they come, as far as no probe has to find out."""
+    spec = config.type.spec
+    own = spec.apis if config.apis is None else apis_named(config.apis)
+    return tuple(API_NAMES[dialect] for dialect in API_NAMES if dialect in {spec.dialect, *own})

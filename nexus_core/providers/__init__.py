@@ -20,7 +20,7 @@ def create_agent(
 ) -> InferenceAgent:
     """Create the agent (adapter) of a backend."""
     match backend.type.spec.dialect:
-        case DialectName.OPENAI_CHAT:
+        case DialectName.OPENAI_CHAT | DialectName.RESPONSES | DialectName.OLLAMA:
             return _openai_agent(backend)(backend, engine, settings)
         # A translator takes longer to import than most starts have to spare.
         case DialectName.ANTHROPIC:

@@ -18,7 +18,8 @@ from nexus_core.dialects.report import StreamFailedError
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent, PlainResponse, read_small
+from nexus_core.providers.http import HttpAgent, PlainResponse
+from nexus_core.providers.message_count import ask_count
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
@@ -37,8 +38,7 @@ class AnthropicAgent(HttpAgent):
     translates = True
     own_headers: Headers = (("anthropic-version", VERSION),)
     own_paths = ("/v1/messages",)
-    passes: DialectName | None = DialectName.ANTHROPIC
-    speaks = frozenset({DialectName.OPENAI_CHAT, DialectName.ANTHROPIC})
+    own_formats = frozenset({DialectName.ANTHROPIC})
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Translate a chat request into Anthropic's message request; such a request passes.
@@ -108,14 +108,7 @@ class AnthropicAgent(HttpAgent):
         if request.dialect is not DialectName.ANTHROPIC:
             return None
         body, _ = write_passed(request, model)
-        response = await self.post("/v1/messages/count_tokens", body, more=request.headers)
-        try:
-            status, told = await read_small(response)
-            counted = parse_json(told) if status == 200 else None
-        except ValueError:
-            return None
-        tokens = counted.get("input_tokens") if is_object(counted) else None
-        return tokens if isinstance(tokens, int) and tokens >= 0 else None
+        return await ask_count(self, body, request.headers)
 
     def read_page(self, body: bytes) -> ListPage:
         """Read a model list: Anthropic's, or one of a compatible server in any other form.

@@ -149,13 +149,11 @@ class InferenceAgent(Protocol):
         ...
 
     @property
-    def speaks(self) -> Collection[DialectName]:
-        """Formats of requests that `prepare` takes: the hub's, and those that pass as they come."""
-        ...
+    def passes(self) -> Collection[DialectName]:
+        """Formats beside the hub's whose requests pass as they come.
 
-    @property
-    def passes(self) -> DialectName | None:
-        """The format beside the hub's whose requests pass as they come."""
+        `prepare` takes requests in these and in the hub's format.
+        """
         ...
 
     @property
@@ -201,6 +199,13 @@ class InferenceAgent(Protocol):
 
         Raises:
             UpstreamError: there is no answer.
+        """
+        ...
+
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        """The APIs that the backend speaks itself, by name; asked of it now and then.
+
+        Never costs money or loads a model, never raises. None: it was not to be found out.
         """
         ...
 

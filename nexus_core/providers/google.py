@@ -49,8 +49,7 @@ class GoogleAgent(HttpAgent):
     list_query = (("pageSize", "1000"),)
     fallback_models = FALLBACK_MODELS
     translates = True
-    passes: DialectName | None = DialectName.GEMINI
-    speaks = frozenset({DialectName.OPENAI_CHAT, DialectName.GEMINI})
+    own_formats = frozenset({DialectName.GEMINI})
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Translate a request into Gemini's format; one that is in it passes.

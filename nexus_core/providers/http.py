@@ -96,8 +96,7 @@ class HttpAgent:
     after_parameter = "after"  # asks for what follows the last entry of a page
     fallback_models: tuple[str, ...] = ()  # of a provider, where there is no list
     translates: bool = False  # requests are put into another form
-    passes: DialectName | None = None  # a format whose requests are not
-    speaks: Collection[DialectName] = frozenset({DialectName.OPENAI_CHAT})
+    own_formats: Collection[DialectName] = frozenset()  # beside the hub's: they pass as they come
     hub_target = HubTarget.TRANSLATOR
 
     def __init__(
@@ -128,6 +127,11 @@ class HttpAgent:
         posted = (*self._headers, _JSON_BODY)
         self._headers_for_json: Headers = (*posted, _WANTS_JSON)
         self._headers_for_stream: Headers = (*posted, ("accept", MEDIA_TYPE))
+
+    @property
+    def passes(self) -> Collection[DialectName]:
+        """Formats beside the hub's whose requests pass as they come."""
+        return self.own_formats
 
     async def list_models(self) -> Listing:
         """Request the model list, page by page. Costs nothing.
@@ -206,6 +210,10 @@ class HttpAgent:
             UpstreamError: there is no answer.
             ValueError: the answer is invalid.
         """
+        return None
+
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        """The APIs that the server speaks itself, by name; never raises. None: as configured."""
         return None
 
     async def count_tokens(self, request: Request, model: str) -> int | None:

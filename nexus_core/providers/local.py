@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+from contextlib import suppress
 
 import msgspec
 
@@ -11,6 +13,7 @@ from nexus_core.catalog import BackendType
 from nexus_core.config.schema import BackendConfig
 from nexus_core.dialects.base import HubTarget
 from nexus_core.dialects.embeddings import check_embeddings_request, with_encoding
+from nexus_core.dialects.inbound import dialect_named
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.errors import UnsupportedFieldsError
@@ -27,8 +30,10 @@ from nexus_core.providers.details import (
     with_lacks,
 )
 from nexus_core.providers.http import AgentSettings, Listing
+from nexus_core.providers.message_count import ask_count
+from nexus_core.providers.native import asked_in_time
 from nexus_core.providers.openai import OpenAIAgent
-from nexus_core.types import Capability, Operation, is_list, is_object
+from nexus_core.types import Capability, DialectName, Operation, ProbeResult, is_list, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine, UpstreamProtocolError
 
 
@@ -48,6 +53,7 @@ _DETAILS = {  # the others tell nothing
 }
 
 _SHOWN_AT_ONCE = 16
+_APIS_SECONDS = 5.0  # for the questions which APIs a server speaks
 
 
 class LocalAgent(OpenAIAgent):
@@ -91,6 +97,31 @@ class LocalAgent(OpenAIAgent):
         await self._show_new(listing.names)
         return with_lacks(details, self._lacks)
 
+    async def ask_apis(self) -> tuple[str, ...]:
+        """The APIs that the server speaks itself; asked of it now and then."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_APIS_SECONDS):
+                await asked_in_time(self._apis, self)
+        return self._apis.names
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """The server's own count of a Messages request, where it has one: llama.cpp and vLLM do.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        if request.dialect not in self.passes:
+            return None
+        body = dialect_named(request.dialect).write_passed(request, model)
+        return await ask_count(self, body, request.headers)
+
+    async def probe(self, *, timeout_seconds: float) -> ProbeResult:
+        """Check health; one that was away is asked anew for what it speaks."""
+        result = await super().probe(timeout_seconds=timeout_seconds)
+        if not result.ok:
+            self._apis.was_away()
+        return result
+
     async def _show_new(self, names: tuple[str, ...]) -> None:
         """Request capabilities of models not yet known; a few with each probe."""
         new = [name for name in names if name not in self._shown][:_SHOWN_AT_ONCE]
@@ -111,7 +142,8 @@ class TextEmbeddingAgent(LocalAgent):
         Raises:
             UnsupportedFieldsError: tokens are to be embedded, and the server only takes text.
         """
-        if request.operation is Operation.EMBEDDINGS:
+        is_chat_format = request.dialect is DialectName.OPENAI_CHAT
+        if request.operation is Operation.EMBEDDINGS and is_chat_format:
             check_embeddings_request(request.parsed)
             if not _is_text(request.parsed["input"]):
                 raise UnsupportedFieldsError(

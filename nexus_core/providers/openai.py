@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from urllib.parse import quote
 
 from nexus_core.catalog.spec import NO_QUIRKS, Quirks
@@ -16,9 +17,12 @@ from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, Response, WayBack
 from nexus_core.providers.http import AgentSettings, HttpAgent, PlainResponse
+from nexus_core.providers.native import NativeApis, passed_call
 from nexus_core.providers.translated import dump_body
-from nexus_core.types import JsonObject, Operation, is_object
+from nexus_core.types import DialectName, JsonObject, Operation, apis_named, is_object
 from nexus_core.upstream.base import MaySend, UpstreamEngine
+
+_HUB = DialectName.OPENAI_CHAT
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +42,16 @@ class OpenAIAgent(HttpAgent):
         self._takes_additions = quirks.takes_stream_options
         self._quirks = None if quirks == NO_QUIRKS else quirks
         self.translates = self._quirks is not None
+        known = self._spec.apis if backend.apis is None else apis_named(backend.apis)
+        is_fixed = backend.type.is_cloud or backend.apis is not None
+        self._apis = NativeApis(
+            backend.name, known, is_fixed=is_fixed, is_vendors=backend.type.is_cloud
+        )
+
+    @property
+    def passes(self) -> Collection[DialectName]:
+        """The APIs that the server speaks itself, as far as it is known."""
+        return self._apis.passes
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
         """Prepare a request: unchanged but for the model's name, stream usage and quirks.
@@ -45,6 +59,8 @@ class OpenAIAgent(HttpAgent):
         Raises:
             UnsupportedFieldsError: the provider refuses a sampling hint, and hints are not dropped.
         """
+        if request.dialect is not _HUB:
+            return passed_call(self, self._apis, request, model)
         adds_usage = (
             wants_usage
             and self._takes_additions
@@ -95,7 +111,13 @@ class OpenAIAgent(HttpAgent):
             UpstreamError: there is no answer.
         """
         return PlainResponse(
-            await self.post(call.path, call.body, is_streaming=call.is_streaming, may_send=may_send)
+            await self.post(
+                call.path,
+                call.body,
+                is_streaming=call.is_streaming,
+                may_send=may_send,
+                more=call.headers,
+            )
         )
 
 

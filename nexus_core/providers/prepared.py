@@ -19,7 +19,9 @@ from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.providers.base import Call, InferenceAgent, WayBack
 from nexus_core.tokens.count import THREAD_FROM_BYTES
+from nexus_core.types import DialectName
 
+_HUB = DialectName.OPENAI_CHAT
 _EFFORT = "reasoning_effort"
 # How servers refuse the effort for a model that does not reason.
 _REFUSES_EFFORT = re.compile(rb"reasoning|thinking|effort", re.IGNORECASE)
@@ -43,11 +45,13 @@ async def prepared(
         InvalidRequestError: a field read by the translation is invalid.
         UnsupportedFieldsError: the provider does not support a field.
     """
-    is_foreign = request.dialect not in agent.speaks
-    is_translated = is_foreign or (agent.translates and request.dialect is not agent.passes)
+    if request.dialect is _HUB:
+        is_foreign, is_translated = False, agent.translates
+    else:
+        is_translated = is_foreign = request.dialect not in agent.passes
     if not is_translated:
         return agent.prepare(request, model, wants_usage=wants_usage)
-    prepare = partial(_prepare_foreign if is_foreign else _prepare, agent, request, model)
+    prepare = partial(prepare_foreign if is_foreign else _prepare, agent, request, model)
     kind = type(agent), is_foreign
     if len(request.body) < THREAD_FROM_BYTES and kind in _HAVE_TRANSLATED:
         return prepare(wants_usage=wants_usage)
@@ -60,7 +64,7 @@ def _prepare(agent: InferenceAgent, request: Request, model: str, *, wants_usage
     return agent.prepare(request, model, wants_usage=wants_usage)
 
 
-def _prepare_foreign(
+def prepare_foreign(
     agent: InferenceAgent, request: Request, model: str, *, wants_usage: bool
 ) -> Call:
     """Prepare a request in a format of another kind of backend.

@@ -138,7 +138,10 @@ class BackendDetail(ScrolledLines):
             _state(selected, self._frames.current),
             ((" url     ", "dim"), (masked_url(backend.url), "text")),
             ((" routing ", "dim"), (routing, "text")),
-            ((" probed  ", "dim"), (f"{probed}{took}", "text")),
+            (
+                *((" probed  ", "dim"), (f"{probed}{took}", "text")),
+                *(("   speaks ", "dim"), (", ".join(backend.apis), "text")),
+            ),
             _numbers(selected, self._frames.current, width),
             *_unsaved(selected, self._frames.current),
             (),

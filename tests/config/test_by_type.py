@@ -103,3 +103,19 @@ def test_nobody_else_has_a_version_in_the_url(tmp_path: Path, kind: BackendType)
     (found,) = problems(tmp_path, **keys)
 
     assert "needs no api-version" in found
+
+
+def test_the_apis_of_a_server_have_names(tmp_path: Path) -> None:
+    keys = quoted(type="vllm", url="http://h:1")
+
+    assert backend(tmp_path, **keys, apis='["chat", "messages"]').apis == ("chat", "messages")
+    (found,) = problems(tmp_path, **keys, apis='["chat", "smtp"]')
+    assert found.endswith("is not one of chat, messages, responses, ollama")
+
+
+def test_a_vendor_of_its_own_format_speaks_no_other(tmp_path: Path) -> None:
+    keys = quoted(type="anthropic", api_key_env="A_KEY")
+
+    (found,) = problems(tmp_path, **keys, apis='["chat"]')
+
+    assert found.endswith("backends[0].apis: has no meaning for type anthropic; remove it")

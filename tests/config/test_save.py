@@ -231,6 +231,7 @@ def test_a_table_holds_the_variable_and_never_the_key(path: Path) -> None:
         zone=PrivacyZone.OPEN,
         first_byte_timeout_seconds=90,
         models={"a": "b", 'q"': "q"},
+        apis=("chat", "responses"),
         api_key_env="CLOUD_KEY",
         api_key="sk-secret",
     )

@@ -99,12 +99,15 @@ def silent_for(seconds: float) -> Script:
 
 
 NO_MODELS = answers({"object": "list", "data": []})
+NO_PATH = answers({"detail": "Not Found"}, 404)
+_API_PROBES = {"/v1/messages", "/v1/responses", "/api/version", "/api/tags"}
 
 
 class ScriptedUpstream:
     """Serves while the context lasts; set `script` before a request comes.
 
-    Questions for the models are health checks: they have a script and a list of their own.
+    Questions for the models are health checks: they have a script and a list of their own. So have
+    those for the APIs that the server speaks: it has none but chat's.
     """
 
     def __init__(self, port: int = 0) -> None:
@@ -112,8 +115,10 @@ class ScriptedUpstream:
         self.script: Script = hang
         self.listing: Script = NO_MODELS
         self.lists = {"/v1/models", "/v1beta/models"}  # where it is asked for them
+        self.apis: Script = NO_PATH
         self.received: list[Exchange] = []
         self.probes: list[Exchange] = []
+        self.api_probes: list[Exchange] = []
         self.url = ""
         self._server: asyncio.Server | None = None
         self._arrived = asyncio.Condition()
@@ -132,9 +137,10 @@ class ScriptedUpstream:
 
     def reset(self) -> None:
         """As if nothing had been asked; what is under way goes on."""
-        self.script, self.listing = hang, NO_MODELS
+        self.script, self.listing, self.apis = hang, NO_MODELS, NO_PATH
         self.received.clear()
         self.probes.clear()
+        self.api_probes.clear()
 
     async def _wait_until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(_WAIT_SECONDS), self._arrived:
@@ -153,7 +159,7 @@ class ScriptedUpstream:
     ) -> None:
         assert self._server is not None
         self._server.close()
-        for exchange in [*self.received, *self.probes]:
+        for exchange in [*self.received, *self.probes, *self.api_probes]:
             exchange.writer.transport.abort()
             exchange.closed.set()
 
@@ -162,11 +168,14 @@ class ScriptedUpstream:
         try:
             exchange = await _read_request(reader, writer)
             path = exchange.target.partition("?")[0]
-            is_probe = exchange.method == "GET" and path in self.lists
+            kept, script = self.received, self.script
+            if exchange.method == "GET" and path in self.lists:
+                kept, script = self.probes, self.listing
+            elif exchange.body in (b"", b"{}") and path in _API_PROBES:
+                kept, script = self.api_probes, self.apis
             async with self._arrived:
-                (self.probes if is_probe else self.received).append(exchange)
+                kept.append(exchange)
                 self._arrived.notify_all()
-            script = self.listing if is_probe else self.script
             async with asyncio.TaskGroup() as tasks:
                 watching = tasks.create_task(_watch_for_the_end(reader, exchange.closed))
                 answering = tasks.create_task(_answer(script, exchange))

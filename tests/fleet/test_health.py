@@ -21,6 +21,9 @@ class ProbedAgent(ScriptedAgent):
         super().__init__(name)
         self.results = list(results)
 
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        return None
+
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         return self.results.pop(0) if len(self.results) > 1 else self.results[0]
 
@@ -90,6 +93,9 @@ class DoubtedAgent(ProbedAgent):
         self.may_answer = asyncio.Event()
         self.asked = 0
         self.was_asked = asyncio.Event()
+
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        return None
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         self.asked += 1

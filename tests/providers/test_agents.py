@@ -362,8 +362,7 @@ class FirstTranslation:
     """An agent that notes in which threads it translates."""
 
     translates = True
-    passes = None
-    speaks = frozenset({DialectName.OPENAI_CHAT})
+    passes = frozenset[DialectName]()
 
     def __init__(self) -> None:
         self.threads: list[threading.Thread] = []

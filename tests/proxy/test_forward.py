@@ -1,5 +1,6 @@
 import asyncio
 import json
+from collections.abc import Collection
 from random import Random
 
 import pytest
@@ -65,8 +66,7 @@ class ScriptedAgent:
         self.keys = KeyCutter(f"sk-{name}-key")
         self.auth_hint = f"check {name.upper()}_KEY"
         self.translates = False
-        self.speaks = frozenset({DialectName.OPENAI_CHAT})
-        self.passes: DialectName | None = None
+        self.passes: Collection[DialectName] = frozenset()
         self.hub_target = HubTarget.CLOUD
         self.refuses_effort: set[str] = set()
         self.bodies: list[bytes] = []
@@ -94,6 +94,9 @@ class ScriptedAgent:
             raise step
         assert isinstance(step, ScriptedResponse)
         return step
+
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        return None
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         raise AssertionError("nobody asked for a probe")

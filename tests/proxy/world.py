@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from random import Random
@@ -198,8 +199,7 @@ class Agent:
         self.keys = KeyCutter(None)
         self.auth_hint = "check the key"
         self.translates = False
-        self.speaks = frozenset({DialectName.OPENAI_CHAT})
-        self.passes: DialectName | None = None
+        self.passes: Collection[DialectName] = frozenset()
         self.hub_target = HubTarget.CLOUD
         self.refuses_effort: set[str] = set()
         self.sent: list[dict[str, Any]] = []
@@ -230,6 +230,9 @@ class Agent:
         release = asyncio.Event()
         self.stalled.append(release)
         return Script(behaviour, release, is_streaming=call.is_streaming)
+
+    async def ask_apis(self) -> tuple[str, ...] | None:
+        return None
 
     async def probe(self, *, timeout_seconds: float) -> ProbeResult:
         raise AssertionError("nobody asked for a probe")

@@ -17,6 +17,7 @@ from nexus_core.dialects.openai_chat.answers import (
 from nexus_core.dialects.openai_chat.errors import error_body, error_event
 from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
+from nexus_core.dialects.reading.body import rename_model
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import MEDIA_TYPE
 from nexus_core.errors import NexusError
@@ -35,6 +36,7 @@ class OpenAIChat:
 
     read_request = staticmethod(read_request)
     read_prompt = staticmethod(read_prompt)
+    write_passed = staticmethod(rename_model)
 
     read_answer = staticmethod(read_answer)
     text_bytes = staticmethod(text_length)

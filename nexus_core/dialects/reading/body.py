@@ -21,7 +21,7 @@ from nexus_core.types import JsonObject
 MAX_DEPTH = 200  # of a request's objects and lists in each other
 
 Span: TypeAlias = tuple[int, int]  # where a value begins and ends, in bytes
-_REPLACED = ("model", "stream_options")  # the values whose bytes may be changed
+_REPLACED = ("model", "stream_options", "system")  # the values whose bytes may be changed
 
 _read_fields = msgspec.json.Decoder(dict[str, Any]).decode
 _read_values = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
@@ -29,7 +29,7 @@ _write = msgspec.json.Encoder().encode
 
 
 def read_object(body: bytes) -> tuple[JsonObject, Mapping[str, Span]]:
-    """The fields of a body that is one JSON object, and where `model` and `stream_options` stand.
+    """The fields of a body that is one JSON object, and where those stand that may be replaced.
 
     Raises:
         InvalidRequestError: not one JSON object, nested too deep, or a repeated top-level key (a

@@ -16,12 +16,20 @@ class SubcommandParser(argparse.ArgumentParser):
     https://docs.python.org/3/library/argparse.html#argparse.ArgumentParser.parse_known_args
     """
 
+    rest: str | None = None  # the name for what follows `--`, which is for another program
+
     def parse_known_args(  # type: ignore[override]  # the overloads differ in the namespace only
         self, args: Sequence[str] | None = None, namespace: Any = None
     ) -> tuple[Any, list[str]]:
+        words, rest = list(args or ()), list[str]()
+        if self.rest is not None and "--" in words:
+            place = words.index("--")
+            words, rest = words[:place], words[place + 1 :]
         known, unknown = cast(
-            "tuple[Any, list[str]]", super().parse_known_args(args, cast("None", namespace))
+            "tuple[Any, list[str]]", super().parse_known_args(words, cast("None", namespace))
         )
+        if self.rest is not None:
+            setattr(known, self.rest, rest)
         if unknown:
             self.error(self._unknown(unknown))
         return known, unknown
@@ -33,4 +41,5 @@ class SubcommandParser(argparse.ArgumentParser):
         first = words[0].partition("=")[0]
         options = [name for name in self._option_string_actions if name.startswith("--")]
         meant = did_you_mean(first, options) if first.startswith("-") else ""
-        return f"unrecognized arguments: {escaped(' '.join(words))}{meant}"
+        other = "" if meant or self.rest is None else "; what the program takes stands after --"
+        return f"unrecognized arguments: {escaped(' '.join(words))}{meant}{other}"

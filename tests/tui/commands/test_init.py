@@ -212,6 +212,8 @@ complete_words nexus reque
 complete_words nexus request --an
 complete_words nexus costs --d
 complete_words nexus costs --by h
+complete_words nexus run co
+complete_words nexus run claude --pr
 """
 
     done = subprocess.run(  # noqa: S603 - ours
@@ -230,4 +232,6 @@ complete_words nexus costs --by h
         ["--answer"],
         ["--day"],
         ["hour"],
+        ["codex"],
+        ["--privacy", "--print"],
     ]

@@ -75,6 +75,12 @@ class Messages:
 
         return prompt_of(prompt_fields(request))
 
+    def write_passed(self, request: Request, model: str) -> bytes:
+        """The body for a server that is not Anthropic's."""
+        from nexus_core.dialects.anthropic.inbound.passed import write_local
+
+        return write_local(request, model)
+
     @staticmethod
     def status(error: NexusError) -> int:
         """Anthropic has no 422: what a backend can't do is an invalid request."""

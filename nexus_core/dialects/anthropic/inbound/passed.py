@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import msgspec
+from msgspec.structs import replace
+
+from nexus_core.dialects.anthropic.inbound.demand import BILLING, system_blocks
 from nexus_core.dialects.anthropic.inbound.signatures import MARK, PREFIX
 from nexus_core.dialects.anthropic.models import FOREIGN, Family, family_of
 from nexus_core.dialects.hub.envelope import dumped_fields
-from nexus_core.dialects.reading.body import rename_model
+from nexus_core.dialects.reading.body import read_object, rename_model
 from nexus_core.dialects.report import Translation
 from nexus_core.dialects.request import Request
 from nexus_core.types import JsonObject, is_list, is_object
@@ -30,6 +34,54 @@ def write_passed(request: Request, model: str) -> tuple[bytes, Translation | Non
         return rename_model(request, model), None
     body = {**fields, "model": model}
     return dumped_fields(body), Translation(body, tuple(dropped)) if dropped else None
+
+
+def write_local(request: Request, model: str) -> bytes:
+    """The body for a server that is not Anthropic's, by its own model name.
+
+    Every other byte stays, but for the client's note on billing, which is no part of the prompt.
+    """
+    body = rename_model(request, model)
+    if BILLING.encode() not in body:
+        return body
+    system = request.parsed.get("system")
+    kept = [*system_blocks(system)]
+    if len(kept) == (len(system) if is_list(system) else isinstance(system, str)):
+        return body
+    start, end = request.spans["system"]
+    written = b"" if isinstance(system, str) else b",".join(_kept(request.body[start:end], kept))
+    written = b'""' if isinstance(system, str) else b"[%s]" % written
+    # The name of the model may stand before it, and be longer or shorter.
+    if model != request.model and request.spans["model"][0] < start:
+        moved = len(body) - len(request.body)
+        start, end = start + moved, end + moved
+    return body[:start] + written + body[end:]
+
+
+def _kept(system: bytes, kept: list[JsonObject]) -> list[bytes]:
+    """The bytes of the blocks that are kept, as the client wrote them."""
+    try:
+        blocks = msgspec.json.decode(system, type=list[msgspec.Raw])
+        return [bytes(raw) for raw in blocks if not _is_billing(msgspec.json.decode(raw))]
+    except (msgspec.MsgspecError, RecursionError):
+        return [dumped_fields(block) for block in kept]
+
+
+def _is_billing(block: object) -> bool:
+    return not [*system_blocks([block])]
+
+
+def with_system_as_text(request: Request) -> Request:
+    """The request with system messages amid the conversation as texts of the user's."""
+    fields = {**request.parsed, "messages": [*map(_as_user, request.parsed["messages"])]}
+    body = dumped_fields(fields)
+    _, spans = read_object(body)
+    return replace(request, body=body, parsed=fields, spans=spans)
+
+
+def has_late_system(request: Request) -> bool:
+    """Whether a system message stands amid the conversation."""
+    return any(map(_is_system, request.parsed["messages"]))
 
 
 def _without_foreign(message: JsonObject) -> JsonObject:

@@ -130,6 +130,13 @@ class Gemini(msgspec.Struct, frozen=True):
         return prompt_of(prompt_fields(request))
 
     @staticmethod
+    def write_passed(request: Request, model: str) -> bytes:
+        """The body for a server that speaks this format: no server but Google's."""
+        from nexus_core.dialects.gemini.inbound.passed import write_passed
+
+        return write_passed(as_gemini(request), model)
+
+    @staticmethod
     def status(error: NexusError) -> int:
         """Google has no 422: what a backend can't do is an invalid argument."""
         return 400 if isinstance(error, UnsupportedFieldsError) else error.status

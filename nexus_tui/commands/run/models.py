@@ -1,0 +1,147 @@
+"""Which model a program asks for, and whether this Nexus serves it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from nexus_core.types import is_list, is_object
+from nexus_tui.commands.base.client import answered, content_of, get_json, seconds_to_answer
+from nexus_tui.commands.base.errors import NoAnswerError, NotFoundError
+from nexus_tui.commands.run.beside import Beside
+from nexus_tui.commands.run.programs import Program
+
+if TYPE_CHECKING:
+    from nexus_core.config.schema import Config
+
+_LOOK_EVERY_SECONDS = 0.2
+_TOLD = 5  # models, where one has to be chosen
+_EMBEDS = "embed"  # in the names of models that don't chat
+
+
+class ModelError(NoAnswerError):
+    """This model is not served; the message has what is."""
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """The models of a Nexus, as a client with this key sees them."""
+
+    nexus: Beside
+    key: str | None
+    config: Config
+
+    def names(self) -> list[str]:
+        """All that can be named: models and aliases."""
+        content = self._get("/v1/models")
+        entries = content.get("data") if is_object(content) else None
+        listed = [entry for entry in entries if is_object(entry)] if is_list(entries) else []
+        return [str(entry["id"]) for entry in listed if "id" in entry]
+
+    def require(self, name: str) -> None:
+        """Return if the model is served.
+
+        Raises:
+            ModelError: it is not; just after a start only once every backend had its time.
+        """
+        until = time.monotonic() + (seconds_to_answer(self.config) if self.nexus.is_new else 0)
+        while True:
+            try:
+                self._get(f"/v1/models/{quote(name, safe='')}")
+            except NotFoundError as error:
+                if time.monotonic() >= until:
+                    raise ModelError(f"--model: {error}") from error
+                time.sleep(_LOOK_EVERY_SECONDS)
+            else:
+                return
+
+    def choose(self, program: Program) -> str | None:
+        """The model for a program that was given none; None where its own names are served.
+
+        Raises:
+            ModelError: they are not, and there is not just one model.
+        """
+        until = time.monotonic() + (seconds_to_answer(self.config) if self.nexus.is_new else 0)
+        while not (names := self.names()) and time.monotonic() < until:
+            time.sleep(_LOOK_EVERY_SECONDS)
+        if program.family and self._serves_family(program, names):
+            return None
+        chatting = [name for name in names if _EMBEDS not in name]
+        if len(chatting) == 1:
+            return chatting[0]
+        raise ModelError(_choice(program, chatting))
+
+    def _serves_family(self, program: Program, names: list[str]) -> bool:
+        """Also by an alias with wildcards, which no list has."""
+        return any(name.startswith(program.family) for name in names) or any(
+            self._is_served(name) for name in program.asks
+        )
+
+    def _is_served(self, name: str) -> bool:
+        try:
+            self._get(f"/v1/models/{quote(name, safe='')}")
+        except NotFoundError:
+            return False
+        return True
+
+    def _get(self, path: str) -> Any:
+        import httpx
+
+        url, seconds = self.nexus.url, seconds_to_answer(self.config)
+        headers = {} if self.key is None else {"Authorization": f"Bearer {self.key}"}
+        with (
+            answered(url, seconds),
+            httpx.Client(base_url=url, timeout=seconds, trust_env=False) as client,
+        ):
+            answer = client.get(path, headers=headers)
+        return content_of(answer, self.config)
+
+
+def _choice(program: Program, names: list[str]) -> str:
+    if not names:
+        return "no backend serves a model yet; `nexus check` tells why"
+    some = ", ".join(names[:_TOLD]) + (", …" if len(names) > _TOLD else "")
+    if not program.family:
+        return f"choose a model with --model: {some}"
+    return (
+        f'no model here is called "{program.family}…", as {program.title} asks for by itself; '
+        f"choose one with --model: {some}"
+    )
+
+
+# What the control API tells, where its key is at hand -------------------------------------------
+
+
+def state_of(nexus: Beside, config: Config) -> Mapping[str, Any] | None:
+    """GET /nexus/state; None without its key."""
+    try:
+        state = get_json(nexus.url, "/nexus/state", config, {})
+    except NoAnswerError:
+        return None
+    return state if is_object(state) else None
+
+
+def is_all_restricted(state: Mapping[str, Any] | None) -> bool:
+    """Whether no backend is in the open zone, switched off or not."""
+    zones = {backend.get("zone") for backend in _backends(state)}
+    return zones == {"restricted"}
+
+
+def window_of(state: Mapping[str, Any] | None, model: str) -> int | None:
+    """The smallest known context window of a model by that name, in tokens."""
+    windows = [
+        window
+        for backend in _backends(state)
+        if is_object(details := backend.get("details"))
+        and is_object(one := details.get(model))
+        and type(window := one.get("context_tokens")) is int
+    ]
+    return min(windows, default=None)
+
+
+def _backends(state: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    backends = state.get("backends") if state is not None else None
+    return [one for one in backends if is_object(one)] if is_list(backends) else []
