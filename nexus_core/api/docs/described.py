@@ -18,3 +18,4 @@ class Inference:
     streams: bool
     failed: str = "Error"  # the schema of its errors
     unavailable: str = "Unavailable"
+    stream_type: str = "text/event-stream"

@@ -22,7 +22,7 @@ from nexus_core.api.docs.openapi import ROUTES, build
 from nexus_core.api.routes import create_app
 from nexus_core.config.schema import AuthConfig, ClientKey, Config
 from nexus_core.control.config_file import ConfigControl
-from nexus_core.dialects.inbound import DEFAULT, PATHS, operation_at
+from nexus_core.dialects.inbound import DEFAULT, PATHS, inbound_at
 from nexus_core.errors import (
     ActionableErrorContext,
     AvailabilityStatus,
@@ -71,14 +71,18 @@ def test_every_path_is_told_and_known() -> None:
 @pytest.mark.parametrize(
     ("auth", "with_401", "with_403"),
     [
-        ({}, set(), {"/health", "/v1", "/v1beta", "/nexus", "/metrics"}),
-        ({"api_keys": KEYS}, {"/v1", "/v1beta", "/nexus", "/metrics"}, set()),
+        ({}, set(), {"/health", "/v1", "/v1beta", "/api", "/nexus", "/metrics"}),
+        ({"api_keys": KEYS}, {"/v1", "/v1beta", "/api", "/nexus", "/metrics"}, set()),
         (
             {"api_keys": KEYS, "admin_key": b"root"},
-            {"/v1", "/v1beta", "/nexus", "/metrics"},
-            {"/v1", "/v1beta", "/nexus", "/metrics"},
+            {"/v1", "/v1beta", "/api", "/nexus", "/metrics"},
+            {"/v1", "/v1beta", "/api", "/nexus", "/metrics"},
         ),
-        ({"admin_key": b"root"}, {"/nexus"}, {"/health", "/v1", "/v1beta", "/nexus", "/metrics"}),
+        (
+            {"admin_key": b"root"},
+            {"/nexus"},
+            {"/health", "/v1", "/v1beta", "/api", "/nexus", "/metrics"},
+        ),
     ],
 )
 def test_what_the_guard_may_answer_depends_on_the_keys(
@@ -150,10 +154,13 @@ def test_inference_tells_its_headers_and_bodies() -> None:
         assert {f"X-Nexus-{name}" for name in ("Privacy-Zone", "Min-Tier", "Backend")} <= asked
         assert {"X-Nexus-Backend", "X-Nexus-Cost-Estimated", "X-Nexus-Request-Id"} <= set(told)
         assert operation["requestBody"]["required"]
-        assert ("text/event-stream" in operation["responses"]["200"]["content"]) == (
-            "streamGenerate" in path
-            if "{model}" in path
-            else operation_at(path) is not Operation.EMBEDDINGS
+        inbound = inbound_at(path)
+        assert inbound is not None
+        # The published path of a stream has no query, by which it is one of events.
+        streams = "stream" in path if "{model}" in path else inbound.operation is Operation.CHAT
+        kind = "text/event-stream" if "{model}" in path else inbound.dialect.stream_type
+        assert (kind in operation["responses"]["200"]["content"]) == (
+            streams or inbound.operation is Operation.COMPLETIONS
         )
 
 
@@ -330,6 +337,7 @@ def test_no_path_takes_another_method(selected: SelectedRoute) -> None:
             assert found.headers["allow"].lower() in documented, (method, path)
             assert "access-control-allow-origin" not in found.headers
             if method != "HEAD":
-                error = found.json()["error"]
+                told = found.json()
+                error = told if path.startswith("/api/") else told["error"]
                 of_google = error.get("details", [{}])[0].get("reason", "").lower()
                 assert "method_not_allowed" in (error["code"], of_google)

@@ -33,7 +33,7 @@ from nexus_core.dialects.gemini.inbound.reader import GeminiStreamReader
 from nexus_core.dialects.gemini.inbound.request import GeminiRequest, read_request
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.types import DialectName, Operation, PromptParts
 
@@ -87,6 +87,11 @@ class Gemini(msgspec.Struct, frozen=True):
     def stream_type(self) -> str:
         """Media type of its stream: one JSON array, where no events are asked for."""
         return ARRAY_TYPE if self.asked.as_array else MEDIA_TYPE
+
+    @property
+    def event_end(self) -> bytes:
+        """What ends an event; elements of an array need nothing between them but commas."""
+        return b"" if self.asked.as_array else EVENT_END
 
     @property
     def passed_headers(self) -> frozenset[bytes]:
