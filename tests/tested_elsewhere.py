@@ -154,6 +154,7 @@ ELSEWHERE = {
     "nexus_core/providers/message_count.py": "scenarios/test_native_apis.py",
     "nexus_core/providers/openai.py": "providers/test_agents.py",
     "nexus_core/providers/passed_stream.py": "proxy/test_relay.py",
+    "nexus_core/proxy/pings.py": "scenarios/test_pings.py",
     "nexus_core/proxy/exchange.py": "proxy/test_forward.py",
     "nexus_core/proxy/reply.py": "proxy/test_forward.py",
     "nexus_core/tokens/images.py": "tokens/test_count.py",
