@@ -209,7 +209,7 @@ ELSEWHERE = {
     "nexus_tui/process/launch.py": "tui/process/test_cli.py",
     "nexus_tui/process/loop.py": "tui/process/test_cli.py",
     "nexus_tui/process/streams.py": "tui/process/test_cli.py",
-    "nexus_tui/process/terminal.py": "tui/process/test_signals.py",
+    "nexus_tui/process/console/terminal.py": "tui/process/test_signals.py",
     "nexus_tui/screens/backends.py": "tui/test_snapshots.py",
     "nexus_tui/screens/base.py": "tui/test_snapshots.py",
     "nexus_tui/screens/costs.py": "tui/test_costs.py",
