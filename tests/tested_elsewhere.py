@@ -81,7 +81,6 @@ ELSEWHERE = {
     "nexus_core/dialects/openai_responses/carried.py": "scenarios/test_responses.py",
     "nexus_core/dialects/openai_responses/demand.py": "scenarios/test_responses.py",
     "nexus_core/dialects/openai_responses/dialect.py": "dialects/openai_responses/test_inbound.py",
-    "nexus_core/dialects/openai_responses/errors.py": "scenarios/test_responses_failures.py",
     "nexus_core/dialects/openai_responses/events.py": "scenarios/test_responses.py",
     "nexus_core/dialects/openai_responses/native.py": "scenarios/test_responses_passed.py",
     "nexus_core/dialects/openai_responses/passed.py": "scenarios/test_responses_passed.py",
