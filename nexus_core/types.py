@@ -134,6 +134,7 @@ class Capability(StrEnum):
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
     PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
+    STORED_RESPONSES = "stored_responses"  # what OpenAI keeps of earlier answers
 
 
 class CountMethod(StrEnum):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
-from textual import on, work
+from textual import events, on, work
 from textual.app import App, ComposeResult
 from textual.binding import BindingsMap
 from textual.driver import Driver
@@ -20,27 +20,19 @@ from nexus_core.control.commands import Command, Outcome
 from nexus_core.errors import ConfigError, NexusError
 from nexus_core.observe.log_ring import LogRing
 from nexus_core.types import PrivacyZone
-from nexus_tui.actions.backends import BackendActions
 from nexus_tui.actions.clip import ClipActions
-from nexus_tui.actions.context import Handlers, Tabs
-from nexus_tui.actions.costs import CostActions
+from nexus_tui.actions.context import Tabs
 from nexus_tui.actions.filtering import FilterActions
-from nexus_tui.actions.lists import ListActions
-from nexus_tui.actions.palette import PaletteActions
-from nexus_tui.actions.program import ProgramActions, Server
+from nexus_tui.actions.handlers import make_handlers
+from nexus_tui.actions.program import Server
 from nexus_tui.actions.requests.drill import DrillActions
-from nexus_tui.actions.requests.export import ExportActions
-from nexus_tui.actions.requests.opening import RequestActions
-from nexus_tui.actions.requests.reading import ReadingActions
-from nexus_tui.actions.requests.replay import ReplayActions
-from nexus_tui.actions.rows import RowActions
-from nexus_tui.actions.zones import ZoneActions
 from nexus_tui.draw.driver import NexusDriver
 from nexus_tui.draw.foreground import NoProgramError, Terminal
 from nexus_tui.draw.painter import Painter
 from nexus_tui.draw.theme import depth_of, note_on, theme_after, themes
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.keys import Key, remapped
+from nexus_tui.keymap.typed import TypedKeys
 from nexus_tui.process.loop import settle_gc
 from nexus_tui.screens.backends import BackendsTab
 from nexus_tui.screens.base import BaseScreen
@@ -125,9 +117,11 @@ class NexusApp(App[None], inherit_bindings=False):
         self._entry = FilterEntry()
         self.painter = Painter(self, source, view, frames, self._notices)
         self.pacer = self.painter.pacer
+        self.typed = TypedKeys(self)
+        self._clip = ClipActions(self, self, self.tabs.logs, lambda: self.action_do("quit"))
         self._drill = DrillActions(self, self.tabs)
         self._filtering = FilterActions(self, self._entry, self._drill.back)
-        self._handlers = self._make_handlers()
+        self._handlers = make_handlers(self, self._clip, self._drill, self._filtering, server)
 
     def _look_as(self, tui: TuiConfig, draws_ascii: bool | None) -> None:
         self.animation_level = "none"
@@ -138,54 +132,6 @@ class NexusApp(App[None], inherit_bindings=False):
             self.register_theme(theme)
         self.theme = tui.theme
         self.draws_ascii = tui.ascii is True if draws_ascii is None else draws_ascii
-
-    def _make_handlers(self) -> Handlers:
-        """What each key does, by its id."""
-        tabs = self.tabs
-        self._clip = clip = ClipActions(self, self, tabs.logs, lambda: self.action_do("quit"))
-        requests = RequestActions(self, tabs, self.keymap, self.alarms, clip)
-        export = ExportActions(self, requests.selected, tabs.requests, clip)
-        replay = ReplayActions(self, requests.selected, self.keymap, self.alarms)
-        reading = ReadingActions(self, tabs.requests)
-        backends = BackendActions(self, tabs.backends)
-        zones = ZoneActions(self, tabs.zones)
-        lists = ListActions(self, tabs, requests.show)
-        rows = RowActions(self, tabs, requests, backends, zones, lists, self._drill)
-        program = ProgramActions(self, tabs, self.keymap, clip, self._server, self.exit)
-
-        commands = PaletteActions(
-            self, tabs, self.keymap, backends, zones, self._look_like, self._drill.show
-        )
-
-        async def entered(text: str | None) -> None:
-            if (chosen := await commands.carry_out(text)) is not None:
-                self.action_do(chosen)
-
-        def later(text: str | None) -> None:
-            self._finish(partial(entered, text))
-
-        def palette() -> None:  # at once: what is typed after it must reach no key of the tab
-            self.push_screen(commands.palette(), later)
-
-        return {
-            **program.handlers(),
-            **lists.handlers(),
-            **requests.handlers(),
-            **replay.handlers(),
-            **export.handlers(),
-            **reading.handlers(),
-            **backends.handlers(),
-            **zones.handlers(),
-            **rows.handlers(),
-            **CostActions(self, tabs.costs, clip).handlers(),
-            **clip.handlers(),
-            **self._filtering.handlers(),
-            **self._drill.handlers(),
-            "palette": palette,
-            "theme": self._look_like,
-            "window": self._next_window,
-            "repaint": self.refresh_everything,
-        }
 
     # --- life ----------------------------------------------------------------------------
 
@@ -206,6 +152,7 @@ class NexusApp(App[None], inherit_bindings=False):
         self.show_tab("dashboard")
         self.run_worker(self.painter.intake.run(), name="intake")
         self.run_worker(self.pacer.run(), name="pacer")
+        self.run_worker(self.typed.run(), name="typed keys")
         self.run_worker(keep_costs(self.source, self.paint_soon), name="costs")
         lines = keep_cost_lines(self.source, self.tabs.costs.table.choice, self.paint_soon)
         self.run_worker(lines, name="cost lines")
@@ -260,8 +207,9 @@ class NexusApp(App[None], inherit_bindings=False):
         return alarms(self.frames.current, self.view.zones, self._server, is_short=is_short)
 
     def _hints(self) -> tuple[Key, ...]:
-        is_cut = PrivacyZone.OPEN not in self.frames.current.zones_on
-        return self.keymap.hints(self.tab.place, is_cut=is_cut)
+        frame = self.frames.current
+        is_cut = PrivacyZone.OPEN not in frame.zones_on
+        return self.keymap.hints(self.tab.place, is_cut=is_cut, may_change=frame.may_change)
 
     def _all_hint_bars(self) -> Iterable[HintBar]:
         on_top = [bar for screen in self.screen_stack[1:][-1:] for bar in screen.query(HintBar)]
@@ -297,13 +245,19 @@ class NexusApp(App[None], inherit_bindings=False):
             action()
             self.paint_soon()
 
+    async def on_event(self, event: events.Event) -> None:
+        """Keys wait for their turn."""
+        if not self.typed.keep(event):
+            await super().on_event(event)
+
     @work
     async def _finish(self, action: Callable[[], Awaitable[None]]) -> None:
-        try:
-            await action()
-        except NexusError as error:
-            self.notice(escaped(error.message))
-        self.paint_soon()
+        with self.typed.acting():
+            try:
+                await action()
+            except NexusError as error:
+                self.notice(escaped(error.message))
+            self.paint_soon()
 
     @property
     def may_command(self) -> bool:
@@ -320,7 +274,8 @@ class NexusApp(App[None], inherit_bindings=False):
         """Say what became of it; the view knows by then what it changed here."""
         self.paint_soon()  # another process takes its time: what was asked for is seen meanwhile
         try:
-            outcome = await self.source.command(command)
+            with self.giving_way():
+                outcome = await self.source.command(command)
         except (NexusError, ConfigError) as error:
             self.notice(escaped(str(error).partition("\n")[0]))  # of a file's faults, the first
             return None
@@ -328,9 +283,14 @@ class NexusApp(App[None], inherit_bindings=False):
         self.notice(escaped(outcome.message))
         return outcome
 
+    def giving_way(self) -> AbstractContextManager[None]:
+        """What may take long and opens nothing: what is typed meanwhile does not wait for it."""
+        return self.typed.giving_way()
+
     async def ask(self, dialog: Screen[T]) -> T | None:
         """Show a dialog; its value, or None when it was left."""
-        result = await self.push_screen_wait(dialog)
+        with self.typed.asking(dialog):
+            result = await self.push_screen_wait(dialog)
         self.paint_soon()
         return result
 
@@ -341,18 +301,21 @@ class NexusApp(App[None], inherit_bindings=False):
             raise NoProgramError("there is no terminal for another program")
         self.painter.is_held = True
         try:
-            return await use(driver)
+            with self.giving_way():
+                return await use(driver)
         finally:
             self.painter.is_held = False
             self.refresh_everything()
             self.paint_soon()
 
-    def _look_like(self, theme: str | None = None) -> None:
+    def look_like(self, theme: str | None = None) -> None:
+        """Change the theme, to the next one if none is named."""
         self.theme = theme or theme_after(self.theme)
         self.refresh_everything()
         self.notice(note_on(self.theme, depth_of(self.console)))
 
-    def _next_window(self) -> None:
+    def next_window(self) -> None:
+        """Show the numbers of another window."""
         self.view.window = window = self.view.window.next
         self.notice(f"numbers: {window.shown}")
 

@@ -49,12 +49,13 @@ STREAM_HEADERS = ((b"cache-control", b"no-cache"), (b"x-accel-buffering", b"no")
 _SHORT = 100  # bytes of a header that is worth sharing
 _UNSAFE = re.compile(r"[^\x20-\x7e\t]")
 _TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110 section 5.6.2
-# Headers with credentials, as they are kept.
+# Headers with credentials, or with what is nobody's business, as they are kept.
 _MASKED = {
     name: (name, b"***")
     for name in (
         *(b"authorization", b"proxy-authorization", b"cookie"),
         *(b"x-api-key", b"api-key", b"x-goog-api-key"),
+        b"x-codex-turn-metadata",  # paths of the user's folders
     )
 }
 

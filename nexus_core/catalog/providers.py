@@ -135,6 +135,7 @@ class BackendType(StrEnum):
             url="https://api.openai.com",
             key_variables=("OPENAI_API_KEY",),
             dialects=_EVERYTHING,
+            apis=frozenset({DialectName.RESPONSES}),
             price_lists=("openai",),
             is_major=True,
         ),

@@ -27,6 +27,7 @@ _CAPABILITIES = {
 
 
 _PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
+_STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,4 +89,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
         lacks = self.also_lacks.union(missing)
+        if DialectName.RESPONSES not in self.apis:
+            lacks |= _STORED_RESPONSES
         return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS

@@ -334,7 +334,7 @@ def _cooldowns(count: int) -> str:
 
 
 def _switched(what: str, enabled: bool, ended: int) -> str:
-    also = f"; {ended} running requests ended" if ended else ""
+    also = f"; {_requests(ended)} ended" if ended else ""
     return f"{what} is {_on_or_off(enabled)} until restart{also}"
 
 

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -221,6 +221,22 @@ class Bridge(Protocol):
 
     def writer(self, request: Request, model: str) -> AnswerWriter:
         """Create the writer of its answer; `model` is the backend's name of it."""
+        ...
+
+
+@runtime_checkable
+class NumbersEvents(Protocol):
+    """A dialect whose events are numbered, and belong to one answer that each of the last names."""
+
+    def error_event_after(
+        self, error: NexusError, request_id: str, first: bytes, last: bytes
+    ) -> bytes:
+        """Write one of Nexus's own errors as the event that ends a stream.
+
+        Args:
+            first: what was sent of the stream first.
+            last: what was sent last.
+        """
         ...
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
+from nexus_core.dialects.openai_responses.dialect import RESPONSES
 from nexus_core.types import DialectName, Operation
 
 
@@ -19,10 +20,11 @@ class Inbound(NamedTuple):
 
 DEFAULT: Dialect = OPENAI_CHAT  # for errors on paths of no inbound API
 
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES)  # supported for clients
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES, RESPONSES)  # supported for clients
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
 MESSAGES_PATH = MESSAGES.paths[Operation.CHAT]
+RESPONSES_PATH = RESPONSES.paths[Operation.CHAT]
 
 INBOUND = {
     path: Inbound(dialect, operation)
@@ -54,4 +56,6 @@ def dialect_of(path: str) -> Dialect:
     known = INBOUND.get(path)
     if known is None and path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
         return MESSAGES
+    if known is None and path.startswith(f"{RESPONSES_PATH}/"):
+        return RESPONSES
     return DEFAULT if known is None else known.dialect

@@ -292,7 +292,7 @@ class OperatorActed(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def sentence(self) -> str:
-        """`root at the screen cut the open zone: 2 streams ended`, in one line."""
+        """`root at the screen cut the open zone: 2 running requests ended`, in one line."""
         end = f"FAILED, {self.error}" if self.error is not None else self.effect
         return f"{self.by} {self.text}" + (f": {end}" if end else "")
 

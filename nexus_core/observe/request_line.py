@@ -22,7 +22,7 @@ from nexus_core.observe.record import RequestRecord
 from nexus_core.types import NANO
 
 _MESSAGE = "finished"
-_BEGIN = f"{_MESSAGE} error="
+_WRONG = "error"  # left out of a text where nothing is wrong; JSON has all keys
 
 
 def _in_nano_usd(fact: Fact) -> Fact:
@@ -94,7 +94,7 @@ class RequestLine:
 
     @property
     def text(self) -> str:
-        """`finished error=… status=… request=…`: one line of printable text."""
+        """`finished status=… request=…`, of a failed one `finished error=… status=…`: one line."""
         if self._text is None:
             self._text = f"{_MESSAGE} {_PRETTY.write(self._values)}"
         return self._text
@@ -129,13 +129,13 @@ def panel_text(text: str, told: Mapping[str, Any]) -> str:
     Args:
         told: the request's fields; a text of anything else is left as it is.
     """
-    if not text.startswith(_BEGIN) or "request" not in told:
+    if not text.startswith(f"{_MESSAGE} ") or not {_WRONG, "request"} <= told.keys():
         return text
-    error, backend, status = told["error"], told["backend"], told["status"]
-    fields = text.removeprefix(f"{_BEGIN}{_pretty_word(error)} ")
+    error, backend, status = told[_WRONG], told["backend"], told["status"]
+    fields = text.removeprefix(f"{_MESSAGE} ").removeprefix(f"{_WRONG}={_pretty_word(error)} ")
     if not error:
         if status is None or status < 500:
-            return f"{_MESSAGE} {fields}"
+            return text
         error = f"answered {status}"
     if backend is not None:
         named = f'backend "{backend}": '
@@ -175,6 +175,15 @@ def pretty_value(value: object) -> str:
     return _as_compact_json(value)
 
 
+def pretty_fields(fields: Mapping[str, object]) -> str:
+    """`key=value` of all fields, with blanks between them; without an error that there is not."""
+    return " ".join(
+        f"{key}={pretty_value(value)}"
+        for key, value in fields.items()
+        if key != _WRONG or value is not None
+    )
+
+
 def _pretty_word(value: object) -> str:
     if isinstance(value, str) and value.isalnum() and value.isascii():  # as an id is
         return value
@@ -188,14 +197,24 @@ def _json_word(value: object) -> str:
 class _Form:
     """Writes facts by a template, which is kept for each combination of the recurring ones."""
 
-    def __init__(self, pair: str, separator: str, none: str, word: Callable[[object], str]) -> None:
+    def __init__(
+        self,
+        pair: str,
+        separator: str,
+        none: str,
+        word: Callable[[object], str],
+        *,
+        omits: frozenset[str] = frozenset(),
+    ) -> None:
         """
         Args:
             pair: of a key and its value, as a format of both.
             none: what stands for a number that is not known.
             word: writes a value of any type.
+            omits: keys that are left out where there is no value; none whose value varies.
         """
         self.word = word
+        self._omits = omits
         self._pair, self._separator, self._none = pair, separator, none
         self._templates: dict[tuple[object, ...], str] = {}
         self._recurring, self._varying = itemgetter(*_RECURRING), itemgetter(*_VARYING)
@@ -219,6 +238,7 @@ class _Form:
                 key, "%s" if place in _VARYING else self.word(shown[key]).replace("%", "%%")
             )
             for place, key in enumerate(_KEYS)
+            if key not in self._omits or shown[key] is not None
         ]
         if len(self._templates) >= _MAX_TEMPLATES:
             self._templates.clear()
@@ -241,7 +261,7 @@ class _Form:
 
 _MAX_EXACT = 1e12  # a float has both digits after the point up to here
 
-_PRETTY = _Form("{}={}", " ", "-", _pretty_word)
+_PRETTY = _Form("{}={}", " ", "-", _pretty_word, omits=frozenset({_WRONG}))
 _JSON = _Form('"{}": {}', ", ", "null", _json_word)
 
 

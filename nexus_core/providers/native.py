@@ -31,6 +31,8 @@ _INVALID = frozenset({400, 422})
 _NOT_NOW = frozenset({401, 403, 408, 425, 429, 502, 503, 504, 529})
 # vLLM and SGLang say so for a model that a route exists for, but no handler.
 _NO_API = re.compile(rb"not support \w+ API", re.IGNORECASE)
+# OpenAI's 404 for an item that it doesn't keep, and vLLM's for a response.
+_OF_REQUEST = re.compile(rb'with id|"(?:param|code)"\s*:\s*"', re.IGNORECASE)
 _TOO_LONG = re.compile(rb"context|too long|too many tokens|exceed", re.IGNORECASE)
 
 
@@ -64,15 +66,24 @@ class Asker(Protocol):
 class NativeApis:
     """The APIs of one server beside chat completions, as far as they are known."""
 
-    def __init__(self, name: str, known: Collection[DialectName], *, is_fixed: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        known: Collection[DialectName],
+        *,
+        is_fixed: bool,
+        is_vendors: bool = False,
+    ) -> None:
         """
         Args:
             name: of the backend, for the log.
             is_fixed: by its configuration or type: it is not asked.
+            is_vendors: what it refuses is refused: no field is unknown to it.
         """
         self.passes = frozenset(known)
         self.takes_late_system = True  # system messages amid a conversation
         self._name = name
+        self.is_vendors = is_vendors
         self._is_fixed = is_fixed
         self._rest = 0  # probes until it is asked again
 
@@ -169,7 +180,10 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
     refused: list[tuple[int, bytes]] = []
 
     def is_refusal(status: int, body: bytes) -> bool:
-        if not _is_refusal(status, body, has_late_system=has_late_system):
+        if apis.is_vendors:
+            if not _lacks_path(status, body):
+                return False
+        elif not _is_refusal(status, body, has_late_system=has_late_system):
             return False
         refused.append((status, body))
         return True
@@ -205,11 +219,16 @@ def _is_refusal(status: int, body: bytes, *, has_late_system: bool) -> bool:
     if _NO_API.search(body):
         return True
     if status in _NO_PATH:
-        return b"model" not in body.lower()
+        return _lacks_path(status, body)
     if status in _INVALID:
         return not _TOO_LONG.search(body)
     # llama.cpp answers so where the model's chat template refuses the system message.
     return status == 500 and has_late_system and b"system" in body.lower()
+
+
+def _lacks_path(status: int, body: bytes) -> bool:
+    """Whether nothing is at the path, and not about the model or what the request refers to."""
+    return status in _NO_PATH and b"model" not in body.lower() and not _OF_REQUEST.search(body)
 
 
 async def asked_in_time(apis: NativeApis, server: Asker) -> None:

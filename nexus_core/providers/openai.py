@@ -44,7 +44,9 @@ class OpenAIAgent(HttpAgent):
         self.translates = self._quirks is not None
         known = self._spec.apis if backend.apis is None else apis_named(backend.apis)
         is_fixed = backend.type.is_cloud or backend.apis is not None
-        self._apis = NativeApis(backend.name, known, is_fixed=is_fixed)
+        self._apis = NativeApis(
+            backend.name, known, is_fixed=is_fixed, is_vendors=backend.type.is_cloud
+        )
 
     @property
     def passes(self) -> Collection[DialectName]:

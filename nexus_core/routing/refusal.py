@@ -136,8 +136,18 @@ def _never(decision: RouteDecision) -> NexusError | None:
     why = f"no backend that serves {need.model!r} supports {{}}: {who}"
     demand = need.demand
     return UnsupportedFieldsError(
-        {demand.place_of(what) or "messages": why.format(what) for what in sorted(lacks)}
+        {
+            demand.place_of(what) or "messages": _WHY.get(what) or why.format(what)
+            for what in sorted(lacks)
+        }
     )
+
+
+# Where a word for what is lacking would not say what to do.
+_WHY = {
+    Capability.STORED_RESPONSES: "Nexus keeps no responses, and no OpenAI backend serves the model;"
+    " send the whole conversation as input, and no store"
+}
 
 
 def _passes(drop: Drop, need: Requirements) -> bool:

@@ -137,7 +137,7 @@ class BackendActions:
             return
         text = [
             f"The backend is switched off and its running requests ({backend.in_flight}) are "
-            "stopped: their clients get an error.",
+            "ended: their clients get an error.",
             *self._loss(backend),
         ]
         if await self._context.ask(confirm(f"Cut {backend.name}?", text, "Cut it")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol, TypeAlias, TypeVar
 
 from textual.screen import Screen
@@ -61,6 +62,10 @@ class AppContext(Protocol):
 
     def paint_soon(self) -> None:
         """Request a painting while the action waits."""
+        ...
+
+    def giving_way(self) -> AbstractContextManager[None]:
+        """What may take long and opens nothing: what is typed meanwhile does not wait for it."""
         ...
 
     async def ask(self, dialog: Screen[T]) -> T | None:

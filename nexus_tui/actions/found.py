@@ -31,7 +31,8 @@ async def add_found(context: AppContext, *, uses_the_only_one: bool) -> None:
         variable = await context.ask(Choose("Add a backend", [_TEXT], options))
     if variable is None:
         return
-    outcome = await discovery.use_key(variable)
+    with context.giving_way():
+        outcome = await discovery.use_key(variable)
     context.notice(escaped(outcome.message))
 
 

@@ -37,7 +37,7 @@ _VERBS: Mapping[str, str] = {
     "on": "Switch it on",
     "off": "Switch it off until restart; running requests finish",
     "drain": "The same as off",
-    "cut": "Switch it off and stop running requests; asks first",
+    "cut": "Switch it off and end running requests; asks first",
     "probe": "Probe it now",
     "cooldown": "End its cooldowns and those of its models",
     "requests": "Show its requests",

@@ -123,7 +123,8 @@ class ProgramActions:
             self._server.restart()
         elif discovery is not None:
             context.notice("searching for local servers …")
-            await discovery.search()
+            with context.giving_way():
+                await discovery.search()
             context.notice("search for local servers finished")
         else:
             why = " because a config file is in use" if context.source.config.path else ""

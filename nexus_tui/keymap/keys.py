@@ -117,7 +117,7 @@ KEYS = (
     _key("toggle", "space", "on/off",
          "Switch on or off until restart; running requests finish", "backends", "zones"),
     _key("drain", "D", "drain", "Drain: no new requests; running requests finish", "backends"),
-    _key("cut", "K", "cut", "Cut: switch off and stop running requests; asks first", "backends"),
+    _key("cut", "K", "cut", "Cut: switch off and end running requests; asks first", "backends"),
     _key("probe", "P", "probe", "Probe the backend now", "backends"),
     _key("cooldown", "c", "cooldown", "End cooldowns of the backend and its models", "backends"),
     _key("tier", "t", "tier", "Set the tier until restart", "backends"),
@@ -162,6 +162,12 @@ _HINTS: dict[Place, tuple[str, ...]] = {
     "diff": ("down", "up", "diff.swap", "back"),
 }  # fmt: skip
 
+# Keys that change the Nexus: they do nothing on a screen that may only read.
+CHANGES = frozenset(
+    {"panic", "toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "add", "save",
+     "capture", "replay", "reload", "use_key", "explain.send"}
+)  # fmt: skip
+
 # Keys that do something else in a place than their hint says.
 _HINT_WORDS: dict[Place, dict[str, str]] = {"detail": {"filter": "search"}}
 
@@ -203,12 +209,19 @@ class Keymap:
     def __post_init__(self) -> None:
         object.__setattr__(self, "_by_id", {key.id: key for key in self.keys})
 
-    def hints(self, place: Place, *, is_cut: bool = False) -> tuple[Key, ...]:
-        """What to show in the last line, most wanted first; what `!` does if the zone is cut."""
+    def hints(
+        self, place: Place, *, is_cut: bool = False, may_change: bool = True
+    ) -> tuple[Key, ...]:
+        """What to show in the last line, most wanted first; what `!` does if the zone is cut.
+
+        Args:
+            may_change: whether commands are carried out; else their keys are left out.
+        """
         words = dict(_HINT_WORDS.get(place, {}))
         if is_cut:
             words["panic"] = "REOPEN"
-        keys = [self._by_id[wanted] for wanted in _HINTS[place]]
+        left_out = frozenset() if may_change else CHANGES
+        keys = [self._by_id[wanted] for wanted in _HINTS[place] if wanted not in left_out]
         return tuple([replace(key, hint=words.get(key.id, key.hint)) for key in keys])
 
     def by_place(self, first: Sequence[Place] = ()) -> Iterator[tuple[Place, str, list[Key]]]:

@@ -16,7 +16,7 @@ from types import MappingProxyType
 from typing import TextIO
 
 from nexus_core.observe.log_ring import MAX_TEXT, LogLine, LogRing, request_in, shortened
-from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_value
+from nexus_core.observe.request_line import LineHandler, RequestLine, panel_text, pretty_fields
 from nexus_tui.process.unread import Outlet
 from nexus_tui.text.escape import escaped
 
@@ -218,8 +218,9 @@ def _text(record: logging.LogRecord) -> str:
     made: str | None = getattr(record, "one_line", None)
     if made is not None:
         return made
-    fields = [f"{key}={pretty_value(value)}" for key, value in _fields(record).items()]
-    text = " ".join([record.getMessage(), *fields])
+    text, fields = record.getMessage(), _fields(record)
+    if fields:
+        text = f"{text} {pretty_fields(fields)}"
     if record.exc_info:
         text = f"{text}\n{logging.Formatter().formatException(record.exc_info)}"
     made = record.one_line = text if text.isprintable() else escaped(text)

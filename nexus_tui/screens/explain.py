@@ -189,7 +189,9 @@ class ExplainScreen(ModalScreen[ExplainForm]):
             return (_NEXT_FIELD, _TO_THE_RESULT, back)
         if isinstance(focused, ChoiceField):
             return (_NEXT_VALUE, _VALUE_BEFORE, _NEXT_FIELD, back)
-        return self._keymap.hints("explain")
+        source = self._source
+        may_change = source.status == "live" and not source.is_read_only
+        return self._keymap.hints("explain", may_change=may_change)
 
     def on_descendant_focus(self) -> None:
         self.hints.redraw()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from textual import events, on
+from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.widgets import Input
@@ -95,13 +95,6 @@ class Palette(Dialog[str]):
 
     def on_mount(self) -> None:
         self._entry.focus()
-
-    def on_key(self, event: events.Key) -> None:
-        """Take what is typed before the entry is there."""
-        if self.focused is None and event.is_printable and event.character:
-            event.stop()
-            self._entry.value += event.character
-            self._entry.cursor_position = len(self._entry.value)
 
     def action_move(self, rows: int) -> None:
         self.actions.move(rows)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH
+from nexus_core.dialects.inbound import CHAT_PATH, MESSAGES_PATH, RESPONSES_PATH
 from nexus_core.types import Operation
 
 _ASKED: Mapping[Operation, Mapping[str, Any]] = {
@@ -16,6 +16,7 @@ _ASKED: Mapping[Operation, Mapping[str, Any]] = {
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 _CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
+_FLAT_TOOL = {"type": "function", "name": "example", "parameters": {"type": "object"}}
 _MAX_TOKENS = 1024
 
 
@@ -33,6 +34,11 @@ def example_body(
         body["max_tokens"] = _MAX_TOKENS  # Anthropic requires a limit
         if tools:
             body["tools"] = [_CLAUDE_TOOL]
+        tools = False
+    if endpoint == RESPONSES_PATH:
+        body = {"model": model, "input": "hi"}
+        if tools:
+            body["tools"] = [_FLAT_TOOL]
         tools = False
     if stream and operation is not Operation.EMBEDDINGS:
         body["stream"] = True

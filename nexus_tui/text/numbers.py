@@ -20,6 +20,11 @@ def fit(text: str, width: int) -> str:
     return set_cell_size(text, width - 1) + "…"
 
 
+def noun(number: int, one: str) -> str:
+    """`answer` of one, else `answers`."""
+    return one if number == 1 else f"{one}s"
+
+
 def clip(text: str, width: int) -> str:
     """At most `width` cells: what does not fit ends in an ellipsis, at a blank where one is near.
 

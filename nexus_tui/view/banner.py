@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Protocol
 
+from nexus_core.control.cuts import cut_effects
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import clock, count
+from nexus_tui.text.numbers import clock
 from nexus_tui.view.actors import by_whom, last_cut
 from nexus_tui.view.frame import Frame
 from nexus_tui.view.zones import Cut, ZoneWatch
@@ -42,10 +43,7 @@ def _cut(zone: PrivacyZone, frame: Frame, cut: Cut | None, *, is_short: bool) ->
         since = "" if acted is None else f" {clock(acted.at)}{by}"
         return f"{head}{since}   until reopened or restarted"
     if is_short:
-        counts = f"{cut.ended} stopped, {cut.refused} refused by it, {cut.elsewhere} elsewhere"
+        counts = f"{cut.ended} ended, {cut.refused} refused, {cut.elsewhere} elsewhere"
         return f"{head} {clock(cut.at, seconds=False)} {counts}"
-    elsewhere = "served locally" if zone is PrivacyZone.OPEN else "served by the open zone"
-    return (
-        f"{head} {clock(cut.at)}{by}: {count(cut.ended)} streams stopped, "
-        f"{count(cut.refused)} refused by the cut, {count(cut.elsewhere)} {elsewhere}"
-    )
+    effects = cut_effects(zone, cut.ended, cut.refused, cut.elsewhere)
+    return f"{head} {clock(cut.at)}{by}: {effects}"

@@ -64,6 +64,7 @@ class Frame:
     queue: QueueState | None
     zones_on: frozenset[PrivacyZone]  # those that requests may go to
     status: Status
+    may_change: bool  # commands are carried out
     notice: str | None  # a problem of the connection to the Nexus
     is_capturing: bool
     actions: Sequence[OperatorActed]  # the last of operators, newest first
@@ -112,6 +113,7 @@ class Frames:
             queue=source.queue,
             zones_on=frozenset([zone for zone in PrivacyZone if source.is_zone_enabled(zone)]),
             status=source.status,
+            may_change=source.status == "live" and not source.is_read_only,
             notice=source.notice,
             is_capturing=source.is_capturing,
             actions=source.actions,

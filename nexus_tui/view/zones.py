@@ -14,7 +14,7 @@ class Cut:
     """A cut of a zone, and its effects."""
 
     at: float
-    ended: int  # streams that were stopped with it
+    ended: int  # requests that were ended with it
     refused: int = 0  # requests that only it would have served
     elsewhere: int = 0  # answers by the other zone
 

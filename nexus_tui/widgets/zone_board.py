@@ -6,13 +6,13 @@ from collections.abc import Sequence
 
 from textual import events
 
+from nexus_core.control.cuts import cut_effects
 from nexus_core.routing.switch_impact import Hit, hits
 from nexus_core.types import PrivacyZone
 from nexus_tui.text.escape import escaped
-from nexus_tui.text.numbers import clock, count, fit, packed, wrap
+from nexus_tui.text.numbers import clock, count, fit, noun, packed, wrap
 from nexus_tui.view.frame import Frames
 from nexus_tui.view.model import ViewModel
-from nexus_tui.view.zones import Cut
 from nexus_tui.widgets.base.lines import Cell, Line, LineWidget, rule
 
 _ZONES = tuple(PrivacyZone)
@@ -60,15 +60,15 @@ class ZoneBoard(LineWidget):
         line: Line = (
             (f" {zone.value.upper():<11}", "bright"),
             (fit(state[0], 15), state[1]),
-            (f"{len(backends):>3} backends", "text"),
-            (f"{count(answered):>11} answers", "text"),
+            (f"{len(backends):>3} {noun(len(backends), 'backend'):<8}", "text"),
+            (f"{count(answered):>11} {noun(answered, 'answer'):<7}", "text"),
         )
         if zone is PrivacyZone.RESTRICTED:
             away = sum(one.stats.answers for one in backends if one.snapshot.type.is_cloud)
             note: Cell = (f"{count(away)} of them from a cloud", "warn" if away else "dim")
         else:
             key = "[!] CUT NOW" if is_on else "[!] REOPEN (asks)"
-            note = (f" {key} ", "alarm")
+            note = (f" {key} ", "alarm") if frame.may_change else ("", "text")
         if self._zone_lines == 1:
             return [(*line, (" since the start", "text"), ("   ", "text"), note)]
         return [line, ((" " * 12, "text"), note)]
@@ -100,7 +100,8 @@ class ZoneBoard(LineWidget):
             found = []
             tail = f"still running: {running}"
             if cut is not None:
-                tail = f"{_effects(cut)}, {tail}"
+                effects = cut_effects(zone, cut.ended, cut.refused, cut.elsewhere)
+                tail = f"{effects}, {tail}"
         lines: list[Line] = [(head,)]
         text = "   ".join(map(_hit, found)) or "no model" * is_on
         lines += [((f"   {part}", "text"),) for part in wrap(text, width - 4) if part]
@@ -126,13 +127,6 @@ class ZoneBoard(LineWidget):
     def on_click(self, event: events.Click) -> None:
         self.move((event.y - _HEAD) // self._zone_lines - self._cursor)
         self.redraw()
-
-
-def _effects(cut: Cut) -> str:
-    return (
-        f"{cut.ended} streams stopped, {cut.refused} refused by the cut, "
-        f"{cut.elsewhere} answered by the other zone"
-    )
 
 
 def _hit(hit: Hit) -> str:

@@ -115,6 +115,7 @@ def test_the_url_of_a_row_is_a_base_as_vendors_print_them(kind: BackendType) -> 
 def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
     others = {Capability.PROVIDER_TOOLS}  # Anthropic defines them
     assert BackendType.OPENAI.lacks == others
+    others |= {Capability.STORED_RESPONSES}  # at OpenAI
     assert BackendType.GROQ.lacks == {Capability.COMPLETIONS, Capability.EMBEDDINGS} | others
     assert BackendType.CEREBRAS.lacks == {Capability.EMBEDDINGS} | others
     assert BackendType.MISTRAL.lacks == {Capability.COMPLETIONS} | others
@@ -123,6 +124,7 @@ def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
         Capability.COMPLETIONS,
         Capability.EMBEDDINGS,
         Capability.AUDIO,
+        Capability.STORED_RESPONSES,
     }
 
 

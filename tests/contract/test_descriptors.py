@@ -120,7 +120,7 @@ def assert_refused(answer: httpx.Response) -> None:
 
 
 def lines_of(nexus: NexusProcess) -> list[str]:
-    return [line for line in nexus.stderr.splitlines() if "finished error=" not in line]
+    return [line for line in nexus.stderr.splitlines() if ": finished " not in line]
 
 
 @pytest.mark.parametrize(("hard", "count"), [(1024, IDLE), (64, 300)])

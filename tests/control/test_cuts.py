@@ -53,7 +53,8 @@ def test_what_was_refused_and_what_others_served_is_counted_while_it_lasts() -> 
     cut = cuts.end(OPEN)
 
     assert cut is not None
-    assert cut.told(clock[0]) == "cut for 4 min 12 s: 3 ended, 1 refused by it, 1 served locally"
+    effects = "3 requests ended, 1 refused by the cut, 1 answered by the restricted zone"
+    assert cut.told(clock[0]) == f"cut for 4 min 12 s: {effects}"
     bus.reach(Phase.FINISHED, answered(RESTRICTED))
     assert cut.elsewhere == 1
     assert cuts.end(OPEN) is None
@@ -66,7 +67,10 @@ def test_the_other_zone_is_named_where_the_restricted_one_was_cut() -> None:
     cut = cuts.end(RESTRICTED)
 
     assert cut is not None
-    assert cut.told(9.0) == "cut for 9 s: 0 ended, 0 refused by it, 0 served by the open zone"
+    assert (
+        cut.told(9.0)
+        == "cut for 9 s: 0 requests ended, 0 refused by the cut, 0 answered by the open zone"
+    )
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from nexus_core.observe.request_line import (
     RequestLine,
     log_fields,
     log_request,
+    pretty_fields,
 )
 from nexus_core.types import Cost
 from tests.observe.test_facts import OVER
@@ -207,6 +208,22 @@ def test_the_error_and_the_status_are_the_first_fields() -> None:
 
     assert line.text.startswith('finished error="it broke" status=502 ')
     assert list(json.loads(line.as_json()))[4:6] == ["error", "status"]
+
+
+def test_the_text_of_a_good_one_has_no_error_and_the_json_has_every_key() -> None:
+    line = RequestLine(0.0, logging.INFO, "x", with_values(error=None, status=200))
+
+    assert line.text.startswith("finished status=200 request=r1 asked=fast ")
+    assert "error=" not in line.text
+    assert list(json.loads(line.as_json()))[4:] == [key for key, _ in LOG]
+
+
+@pytest.mark.parametrize("error", [None, "it broke"])
+def test_a_log_record_is_written_as_the_line_is(error: str | None) -> None:
+    values = with_values(error=error)
+    line = RequestLine(0.0, logging.INFO, "x", values)
+
+    assert f"finished {pretty_fields(log_fields(values))}" == line.text
 
 
 @pytest.mark.parametrize(

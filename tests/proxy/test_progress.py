@@ -138,7 +138,7 @@ def test_the_pretty_line_is_key_equals_value(told: pytest.LogCaptureFixture) -> 
     after_a_failover().finished()
 
     line = as_pretty(told)
-    begin = "finished error=- status=200 request=r1 asked=fast model=llama3:70b"
+    begin = "finished status=200 request=r1 asked=fast model=llama3:70b"
     assert f"nexus_core.proxy.progress: {begin}" in line
     assert " zone=restricted reason=backend-failover prompt_tokens=3 " in line
     assert '"error":"answered 503","ms":12.5}] client_left=false error_code=-' in line

@@ -291,7 +291,7 @@ def test_leaving_the_screen_serves_on_and_no_client_notices(
     assert f"{serving}; ctrl+c to stop".encode() in left
     assert b"second" in seen
     assert answers(port)
-    terminal.read_until_it_shows(b"finished error=")  # logs as it does without a dashboard
+    terminal.read_until_it_shows(b"finished status=200")  # logs as it does without a dashboard
 
     terminal.type(b"\x03")
     rest = terminal.read_to_the_end()

@@ -80,7 +80,7 @@ class FakeGateway:
         return CostLines(by, period, tuple(self.lines.get((by, str(period)), ())))
 
     def cut_open_zone(self) -> None:
-        """As the gateway does it, with two streams stopped."""
+        """As the gateway does it, with two requests ended."""
         self.registry.set_zone_enabled(PrivacyZone.OPEN, False)
         self.bus.publish(ZoneToggled(at=NOW - 20, zone=PrivacyZone.OPEN, enabled=False, ended=2))
 

@@ -20,7 +20,7 @@ from tests.tui.staged import make_stage
 from tests.waiting import until
 
 CUT = (
-    "The backend is switched off and its running requests (2) are stopped: "
+    "The backend is switched off and its running requests (2) are ended: "
     "their clients get an error. "
     "No other backend serves qwen2.5:7b. "
     "Requests for these models get a 503 while it is off."
@@ -47,8 +47,8 @@ async def test_a_question_is_laid_out_anew_when_the_terminal_changes(
         await press(pilot, "3", "K")
         assert CUT in _in_the_box(app)
         await pilot.resize_terminal(*other)
-        await until(lambda: CUT in _in_the_box(app))
-        assert "No, leave it as it is" in screen_text(app)
+        await until(lambda: app.size == other and CUT in _in_the_box(app))
+        await until(lambda: "No, leave it as it is" in screen_text(app))
 
 
 @pytest.mark.parametrize(("open_to", "cursor"), [((1, 2), 1), ((0, 1), 0), ((), 0)])

@@ -84,7 +84,7 @@ async def test_what_another_operator_does_is_said_in_the_last_line_and_the_banne
     async with app.run_test(size=(160, 36)) as pilot:
         await press(pilot, "1")
         await stage.gateway.execute(SwitchZone(zone=PrivacyZone.OPEN, enabled=False), ALICE)
-        banner = "OPEN ZONE CUT 14:02:31 by alice attached from 10.0.0.5: 0 streams stopped"
+        banner = "OPEN ZONE CUT 14:02:31 by alice attached from 10.0.0.5: 0 requests ended"
         await until(lambda: banner in screen_text(app))
         said = "│ alice attached from 10.0.0.5 cut the open zone"
         await until(lambda: said in screen_text(app).splitlines()[-1])
@@ -127,7 +127,7 @@ async def test_two_dashboards_tell_each_others_doings_from_their_own() -> None:
         mine.show_tab("zones")
         await mine.source.command(SwitchZone(zone=PrivacyZone.OPEN, enabled=False))
         await until(lambda: "you cut the open zone" in screen_text(mine))
-        await until(lambda: "by you: 0 streams" in screen_text(mine))
+        await until(lambda: "by you: 0 requests" in screen_text(mine))
         await other.command(CaptureBodies(enabled=True))
         said = "somebody attached from 127.0.0.1 started body capture"
         await until(lambda: said in screen_text(mine))
@@ -136,7 +136,7 @@ async def test_two_dashboards_tell_each_others_doings_from_their_own() -> None:
             late.show_tab("zones")
             cut = "somebody attached from 127.0.0.1 cut the open zone"
             await until(lambda: cut in screen_text(late))
-            by = "by somebody attached from 127.0.0.1: 0 streams"
+            by = "by somebody attached from 127.0.0.1: 0 requests"
             await until(lambda: by in screen_text(late))
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import pytest
+from syrupy.assertion import SnapshotAssertion
 from textual.pilot import Pilot
 
 from nexus_core.config.tui import TuiConfig
@@ -14,6 +15,7 @@ from nexus_core.control.actions import Deed
 from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
 from nexus_tui.draw.theme import THEMES
+from tests.tui.drawn import Cells, DrawnExtension, as_snapshot, colours_in, drawn_cells, text_of
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
 from tests.tui.screen import press
@@ -111,76 +113,74 @@ def test_screen(snap_compare: Callable[..., bool], view: View, size: tuple[int, 
     assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=size)
 
 
-@pytest.mark.parametrize("name", [*MAIN, "failures"])
-def test_a_wide_screen(snap_compare: Callable[..., bool], name: str) -> None:
-    view = SCREENS[name]
-
-    assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=(200, 50))
-
-
-@pytest.mark.parametrize("name", SCREENS)
-def test_without_colours(
-    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv("NO_COLOR", "1")
-    view = SCREENS[name]
-
-    assert snap_compare(make_app(view), run_before=presses(view.keys), terminal_size=(80, 24))
+@pytest.fixture
+def drawn(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Compares with a text that holds the screen and its styles."""
+    return snapshot.use_extension(DrawnExtension)
 
 
 @pytest.mark.parametrize("size", LOOKED_AT, ids=named)
-@pytest.mark.parametrize("name", ["requests", "backends"])
-@pytest.mark.parametrize("look", ["light", "contrast", "ansi", "plain"])
-def test_look(
-    snap_compare: Callable[..., bool],
+@pytest.mark.parametrize("name", [*MAIN, "failures"])
+async def test_looks(
+    drawn: SnapshotAssertion,
     monkeypatch: pytest.MonkeyPatch,
-    look: str,
     name: str,
     size: tuple[int, int],
 ) -> None:
-    """In each theme and without colours; the default theme is that of all other tests."""
-    tui = TuiConfig()
-    if look == "plain":
-        monkeypatch.setenv("NO_COLOR", "1")
-    else:
-        tui = TuiConfig.model_validate({"theme": f"nexus-{look}"})
-    app = make_app(SCREENS[name], tui)
+    """In each theme and without colours."""
+    view, looks = SCREENS[name], dict[str, Cells]()
+    app = make_app(view)
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, *view.keys)
+        for theme in THEMES:
+            app.theme = theme
+            app.refresh_everything()
+            await press(pilot)
+            looks[theme.removeprefix("nexus-")] = drawn_cells(app)
+    monkeypatch.setenv("NO_COLOR", "1")
+    app = make_app(view)
+    async with app.run_test(size=size) as pilot:
+        await press(pilot, *view.keys)
+        looks["plain"] = drawn_cells(app)
 
-    assert snap_compare(app, run_before=presses(SCREENS[name].keys), terminal_size=size)
+    assert as_snapshot(looks) == drawn
+    # The cursor's mark is another one where the row is in reverse.
+    assert len({re.sub(r"(?m)^[▌>]", " ", text_of(cells)) for cells in looks.values()}) == 1
+    assert not colours_in(looks["plain"])
 
 
-@pytest.mark.parametrize("look", ["dark", "light"])
-def test_256_colours(
-    snap_compare: Callable[..., bool], monkeypatch: pytest.MonkeyPatch, look: str
+@pytest.mark.parametrize("name", [name for name in SCREENS if name not in (*MAIN, "failures")])
+async def test_without_colours(
+    drawn: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    view = SCREENS[name]
+    app = make_app(view)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await press(pilot, *view.keys)
+        cells = drawn_cells(app)
+
+    assert as_snapshot({"plain": cells}) == drawn
+    assert not colours_in(cells)
+
+
+async def test_256_colours(drawn: SnapshotAssertion, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COLORTERM")
     monkeypatch.setenv("TERM", "screen-256color")
-    tui = TuiConfig.model_validate({"theme": f"nexus-{look}"})
-    app = make_app(SCREENS["backends"], tui)
+    looks = dict[str, Cells]()
+    for look in ("dark", "light"):
+        app = make_app(SCREENS["backends"], TuiConfig.model_validate({"theme": f"nexus-{look}"}))
+        async with app.run_test(size=(120, 36)) as pilot:
+            await press(pilot, "3", "j")
+            looks[look] = drawn_cells(app)
 
-    assert snap_compare(app, run_before=presses(("3", "j")), terminal_size=(120, 36))
+    assert as_snapshot(looks) == drawn
 
 
 def test_ascii(snap_compare: Callable[..., bool]) -> None:
     app = make_app(SCREENS["backends"], TuiConfig(ascii=True))
 
     assert snap_compare(app, run_before=presses(("3", "j")), terminal_size=(80, 24))
-
-
-@pytest.mark.parametrize("size", LOOKED_AT, ids=named)
-@pytest.mark.parametrize("name", MAIN)
-async def test_every_theme_shows_the_same_text(name: str, size: tuple[int, int]) -> None:
-    app = make_app(SCREENS[name])
-
-    async with app.run_test(size=size) as pilot:
-        shown = [await press(pilot, *SCREENS[name].keys)]
-        for theme in THEMES[1:]:
-            app.theme = theme
-            app.refresh_everything()
-            shown.append(await press(pilot))
-
-    # The cursor's mark is another one where the row is in reverse.
-    assert len({re.sub(r"^[▌>]", " ", text, flags=re.MULTILINE) for text in shown}) == 1
 
 
 def test_empty_without_a_finder(snap_compare: Callable[..., bool]) -> None:

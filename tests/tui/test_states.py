@@ -144,7 +144,7 @@ async def test_the_banner_counts_what_the_cut_did() -> None:
         for tab in "123456":
             text = await press(pilot, tab)
             assert (
-                "OPEN ZONE CUT 14:02:11: 2 streams stopped, 0 refused by the cut, 1 served" in text
+                "OPEN ZONE CUT 14:02:11: 2 requests ended, 0 refused by the cut, 1 answered" in text
             )
             assert "O✗" in text
 
@@ -155,13 +155,13 @@ async def test_only_a_cut_that_this_screen_asked_for_is_by_you() -> None:
 
     async with app.run_test(size=(120, 36)) as pilot:
         await press(pilot, "!")
-        await until(lambda: "OPEN ZONE CUT 14:02:31 by you: 0 streams" in screen_text(app))
+        await until(lambda: "OPEN ZONE CUT 14:02:31 by you: 0 requests" in screen_text(app))
         await press(pilot, "!")
         await until(lambda: "zone again?" in screen_text(app))
         await press(pilot, "y")
         await until(lambda: stage.source.is_zone_enabled(PrivacyZone.OPEN))
         stage.gateway.cut_open_zone()
-        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 streams" in screen_text(app))
+        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 requests" in screen_text(app))
 
 
 async def test_a_cut_that_failed_claims_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,7 +176,7 @@ async def test_a_cut_that_failed_claims_no_later_one(monkeypatch: pytest.MonkeyP
         await press(pilot, "!")
         await until(lambda: "not now" in screen_text(app))
         stage.gateway.cut_open_zone()
-        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 streams" in screen_text(app))
+        await until(lambda: "OPEN ZONE CUT 14:02:11: 2 requests" in screen_text(app))
 
 
 async def test_the_restricted_zone_is_switched_off_only_after_a_question() -> None:

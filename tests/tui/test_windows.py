@@ -124,7 +124,7 @@ async def test_each_kind_of_refusal_has_a_label_of_its_own_everywhere() -> None:
         assert label in dashboard
     assert "errors 3 (100 %)" in dashboard
     assert "1 refused for privacy   2 refused by the cut" in zones
-    assert ": 2 streams stopped, 2 refused by the cut, 0 served locally" in zones
+    assert ": 2 requests ended, 2 refused by the cut, 0 answered by the restricted zone" in zones
     for text in (dashboard, zones):
         assert "refused " not in text.replace("refused by the cut", "").replace(
             "refused for privacy", ""

@@ -82,6 +82,19 @@ _INFERENCES = (
         unavailable="AnthropicError",
     ),
     _Inference(
+        "/v1/responses",
+        "responses",
+        "Responses",
+        "OpenAI's responses, streaming or not, without a memory: `store` is answered as false. To "
+        "OpenAI backends, and to local servers that have this API, the request passes as it is; "
+        "for others it is translated, and so is the answer. Tools that run at OpenAI are left out "
+        "there, and listed with other fields without a counterpart in `X-Nexus-Dropped-Params`. "
+        "What no retry can mend is a 400 here (elsewhere a 422 or 503), a spent budget a 429.",
+        "ResponsesRequest",
+        "Response",
+        streams=True,
+    ),
+    _Inference(
         "/v1/completions",
         "completions",
         "Text completion",

@@ -179,6 +179,33 @@ SCHEMAS: dict[str, Json] = {
         type={"const": "message"},
         content=_list_of(_object(("type",), type=_TEXT)),
     ),
+    "ResponsesRequest": _object(
+        ("model", "input"),
+        model=_MODEL,
+        input={
+            "description": "A text, or a list of items.",
+            "anyOf": [
+                _TEXT,
+                _list_of(
+                    _object(
+                        ("role", "content"),
+                        type={"const": "message"},
+                        role={"type": "string", "enum": ["user", "developer", "system"]},
+                        content=_TEXT,
+                    )
+                ),
+            ],
+        },
+        instructions=_TEXT,
+        stream=_STREAM,
+    ),
+    "Response": _object(
+        ("id", "object", "status", "output"),
+        id=_TEXT,
+        object={"const": "response"},
+        status={"type": "string", "enum": ["completed", "incomplete"]},
+        output=_list_of(_object(("type",), type=_TEXT)),
+    ),
     "TokenCount": _object(("input_tokens",), input_tokens={"type": "integer", "minimum": 0}),
     "AnthropicError": _object(
         ("type", "error"),

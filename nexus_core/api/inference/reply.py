@@ -12,6 +12,7 @@ from nexus_core.api.headers import (
     passed_headers,
 )
 from nexus_core.api.inference.arrival import Arrival
+from nexus_core.dialects.base import NumbersEvents
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import KeptHeaders
 from nexus_core.proxy.reply import SelectedRoute
@@ -21,13 +22,22 @@ from nexus_core.upstream.base import Headers
 class ClientReply(ABC):
     """Reply to the client of one request; each transport has its own way to send it."""
 
-    __slots__ = ("_dialect", "_is_stream", "_last", "_request_id", "has_begun", "is_finished")
+    __slots__ = (
+        "_dialect",
+        "_first",
+        "_is_stream",
+        "_last",
+        "_request_id",
+        "has_begun",
+        "is_finished",
+    )
 
     def __init__(self, arrival: Arrival) -> None:
         self._dialect = arrival.asked.dialect
         self._request_id = arrival.request_id
         self._is_stream = False
-        self._last = b"\n\n"  # of a stream, what was sent last
+        self._first = b""  # of a stream, what was sent first
+        self._last = b"\n\n"  # and what was sent last
         self.has_begun = False  # the client may have seen a part of it
         self.is_finished = False
 
@@ -55,7 +65,12 @@ class ClientReply(ABC):
         Nothing fits behind a whole answer, which has been handed over by then.
         """
         if self._is_stream:
-            self.send(self._border() + self._dialect.error_event(error))
+            dialect, border = self._dialect, self._border()
+            if isinstance(dialect, NumbersEvents):
+                told = dialect.error_event_after(error, self._request_id, self._first, self._last)
+            else:
+                told = dialect.error_event(error)
+            self.send(border + told)
         self.finish()
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:

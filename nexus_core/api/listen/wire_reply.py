@@ -95,6 +95,8 @@ class WireReply(ClientReply):
         if not data:
             return  # an empty chunk would be the last one
         if self._is_chunked:
+            if not self._first:
+                self._first = data
             self._last = data
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if len(data) > _JOINED_BYTES:
@@ -113,7 +115,7 @@ class WireReply(ClientReply):
         if self._is_chunked:
             self._held += b"0\r\n\r\n"
         self._write()
-        self._last = b""  # an idle connection keeps its last reply
+        self._first = self._last = b""  # an idle connection keeps its last reply
         self.response_complete = True
         if not self.keep_alive:
             self._transport.close()

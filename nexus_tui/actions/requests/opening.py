@@ -75,6 +75,10 @@ class RequestActions:
 
         While the answer runs, and is shown, more of it is loaded as it comes.
         """
+        with self._context.giving_way():
+            await self._keep_learning(row)
+
+    async def _keep_learning(self, row: RequestRecord) -> None:
         source, detail = self._context.source, self._requests.detail
         kept = await source.captured(row.request_id)
         form = ExplainForm.of_request(row)

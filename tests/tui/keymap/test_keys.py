@@ -12,9 +12,13 @@ from nexus_tui.app import NexusApp
 from nexus_tui.cli import main
 from nexus_tui.keymap.bindings import as_bindings
 from nexus_tui.keymap.check import COLUMNS, require_known_keys
-from nexus_tui.keymap.keys import KEYS, Keymap, Place, check_keys, remapped
+from nexus_tui.keymap.keys import CHANGES, KEYS, Keymap, Place, check_keys, remapped
 from nexus_tui.screens.help import help_bands, help_lines
+from nexus_tui.widgets.chrome import HintBar
 from tests.tui.fleet import fixed_now, make_source
+from tests.tui.screen import press
+from tests.tui.staged import make_stage
+from tests.waiting import until
 
 _DIALOG_KEYS = {"simulate", "explain.send", "explain.copy", "explain.json", "diff.swap"}
 
@@ -44,6 +48,44 @@ def test_every_place_hints_at_help_commands_and_quit(place: str) -> None:
     ids = [key.id for key in Keymap().hints(place)]  # type: ignore[arg-type]
 
     assert ids[-3:] == ["help", "palette", "quit"]
+
+
+@pytest.mark.parametrize("keys", ["1", "2", "3", "4", "5", "6", "2 j j enter", "2 j j x"])
+@pytest.mark.parametrize("why", ["read-only", "link lost"])
+async def test_no_hint_is_at_a_key_that_would_be_refused(keys: str, why: str) -> None:
+    stage = make_stage()
+    if why == "read-only":
+        stage.source.is_read_only = True
+    else:
+        stage.source.status = "stale"
+    app = NexusApp(stage.source, now=fixed_now)
+
+    async with app.run_test(size=(250, 36)) as pilot:
+        text = await press(pilot, *keys.split())
+        bar = app.screen.query(HintBar).last()
+        hinted = {key.id for key in bar._hints()}
+
+    assert hinted & {"help", "back"}
+    assert not hinted & CHANGES
+    assert "CUT NOW" not in text
+    assert "! CUT" not in text.splitlines()[-1]
+
+
+async def test_every_key_that_a_read_only_screen_does_not_hint_at_is_refused_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = make_stage()
+    stage.source.is_read_only = True
+    app = NexusApp(stage.source, now=fixed_now)
+    told = list[str]()
+    monkeypatch.setattr(app, "notice", told.append)
+
+    async with app.run_test(size=(120, 36)) as pilot:
+        await press(pilot, "2", "j", "3")
+        for key in sorted(CHANGES - {"explain.send", "use_key", "add"}):
+            told.clear()
+            app.action_do(key)
+            await until(lambda: "read-only dashboard: changes are disabled" in told)
 
 
 def test_the_help_names_every_key() -> None:

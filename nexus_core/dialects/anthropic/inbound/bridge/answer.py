@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 from nexus_core.dialects.anthropic.inbound.signatures import sign
+from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
@@ -17,7 +18,6 @@ _STOP_REASONS = {
     "tool_calls": "tool_use",
     "function_call": "tool_use",
 }
-_REASONING = ("reasoning_content", "reasoning")  # the names that servers give thinking
 
 
 def message_id(request: Request) -> str:
@@ -66,23 +66,9 @@ def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
     )
 
 
-def reasoning_in(message: JsonObject) -> str:
-    """The thinking in a message or a delta, by any of its names."""
-    for name in _REASONING:
-        if isinstance(text := message.get(name), str) and text:
-            return text
-    return ""
-
-
 def text_in(message: JsonObject) -> str:
     """The text in a message or a delta: a refusal is one, too."""
-    content = message.get("content")
-    parts = content if is_list(content) else [{"text": content}]
-    given = [part.get("text") for part in parts if is_object(part)]
-    texts = [text for text in given if isinstance(text, str)]
-    if isinstance(refusal := message.get("refusal"), str):
-        texts.append(refusal)
-    return "".join(texts)
+    return content_in(message) + refusal_in(message)
 
 
 def write_message(

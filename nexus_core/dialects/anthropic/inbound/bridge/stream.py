@@ -11,7 +11,6 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     estimated_usage,
     message_id,
     read_input,
-    reasoning_in,
     stop_of,
     text_in,
     usage_fields,
@@ -19,6 +18,7 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
 from nexus_core.dialects.anthropic.inbound.errors import report_event
 from nexus_core.dialects.anthropic.inbound.signatures import sign
 from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.hub.said import reasoning_in
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.dialects.sse import EventSplitter, read_event

@@ -1,0 +1,115 @@
+"""Events of Responses streams, encoded, and a whole response as the events of its stream.
+
+https://platform.openai.com/docs/api-reference/responses-streaming
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from nexus_core.types import JsonObject, is_list, is_object
+
+_encode = msgspec.json.Encoder().encode
+
+
+def dumped(value: object) -> str:
+    """JSON of any value that was read from JSON, lone surrogates included."""
+    try:
+        return _encode(value).decode()
+    except (UnicodeError, RecursionError, OverflowError):
+        return json.dumps(value, separators=(",", ":"))
+
+
+class Events:
+    """Encoder of the events of one stream; it numbers them."""
+
+    def __init__(self) -> None:
+        self.number = -1  # of the last event
+
+    def event(self, kind: str, **fields: object) -> bytes:
+        """Encode one event."""
+        self.number += 1
+        body = {"type": kind, "sequence_number": self.number, **fields}
+        return f"event: {kind}\ndata: {dumped(body)}\n\n".encode()
+
+    def delta(self, head: str, delta: str, tail: str) -> bytes:
+        """Encode an event of which all but number and text is known, by `delta_head`."""
+        self.number += 1
+        begin, rest = head.split("\0")
+        return f"{begin}{self.number}{rest}{dumped(delta)}{tail}}}\n\n".encode()
+
+
+def delta_head(kind: str, place: JsonObject) -> str:
+    """The beginning of all events of a kind at one place; a NUL stands for the number."""
+    rest = dumped(place)[1:-1]
+    return f'event: {kind}\ndata: {{"type":"{kind}","sequence_number":\0,{rest},"delta":'
+
+
+# A whole response as a stream ---------------------------------------------------------------------
+
+
+def as_events(response: JsonObject) -> bytes:
+    """A whole response as the stream that the client asked for."""
+    events, output = Events(), response.get("output")
+    begun = {**response, "status": "in_progress", "output": [], "usage": None, "completed_at": None}
+    made = [
+        events.event("response.created", response=begun),
+        events.event("response.in_progress", response=begun),
+    ]
+    for index, item in enumerate(output if is_list(output) else ()):
+        if is_object(item):
+            made += _item(events, index, item)
+    status = response.get("status")
+    kind = status if status in ("incomplete", "failed") else "completed"
+    made.append(events.event(f"response.{kind}", response=response))
+    return b"".join(made)
+
+
+def _item(events: Events, index: int, item: JsonObject) -> list[bytes]:
+    place: JsonObject = {"item_id": str(item.get("id") or ""), "output_index": index}
+    start: JsonObject = {**item, "status": "in_progress"}
+    for name, empty in (("content", []), ("arguments", ""), ("input", "")):
+        if item.get(name) and item.get("type") in _IN_PIECES:
+            start[name] = empty
+    made = [events.event("response.output_item.added", output_index=index, item=start)]
+    match item:
+        case {"type": "message", "content": [*parts]}:
+            for number, part in enumerate(parts):
+                if is_object(part):
+                    made += _part(events, {**place, "content_index": number}, part)
+        case {"type": "function_call", "arguments": str(text), "name": name}:
+            kind = "response.function_call_arguments"
+            made.append(events.event(f"{kind}.delta", **place, delta=text))
+            made.append(events.event(f"{kind}.done", **place, arguments=text, name=name))
+        case {"type": "custom_tool_call", "input": str(text)}:
+            kind = "response.custom_tool_call_input"
+            made.append(events.event(f"{kind}.delta", **place, delta=text))
+            made.append(events.event(f"{kind}.done", **place, input=text))
+        case _:
+            pass
+    made.append(events.event("response.output_item.done", output_index=index, item=item))
+    return made
+
+
+_IN_PIECES = frozenset({"message", "function_call", "custom_tool_call"})
+
+
+def _part(events: Events, place: JsonObject, part: JsonObject) -> list[bytes]:
+    """A part of a message, from its beginning to its end."""
+    match part:
+        case {"type": "output_text", "text": str(text)}:
+            kind, told = "response.output_text", "text"
+            more: JsonObject = {"logprobs": part.get("logprobs") or []}
+        case {"type": "refusal", "refusal": str(text)}:
+            kind, told, more = "response.refusal", "refusal", {}
+        case _:
+            return []
+    start = {**part, told: "", **more}
+    return [
+        events.event("response.content_part.added", **place, part=start),
+        events.event(f"{kind}.delta", **place, delta=text, **more),
+        events.event(f"{kind}.done", **place, **{told: text}, **more),
+        events.event("response.content_part.done", **place, part=part),
+    ]
