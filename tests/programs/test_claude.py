@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.scripted_upstream import Exchange, ScriptedUpstream, answers
-from tests.programs.machine import FILE, SAID, WORD, Machine
+from tests.programs.machine import LIST, SAID, Machine, prepared
 from tests.programs.running import configure, installed, keep, run, upstream
 
 __all__ = ["upstream"]
@@ -33,28 +33,22 @@ async def turn(tmp_path: Path, upstream: ScriptedUpstream, machine: Machine, nam
     """What Claude Code says at the end of a turn."""
     installed("claude")
     config = configure(tmp_path, "generic", upstream.url)
-    words = ("run", "--config", str(config), *ASK, "-p", f"Read {FILE} and tell me what it says.")
+    words = ("run", "--config", str(config), *ASK, "-p", f"Read {LIST} and tell me what it says.")
     done = await run(tmp_path, *words)
     keep(name, done, machine, tmp_path)
     return done.stdout
 
 
-def prepared(tmp_path: Path) -> Machine:
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / FILE).write_text(f"{WORD}\n")
-    return Machine(str(work))
-
-
 async def test_a_prompt_that_is_too_long_is_compacted(
     tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
+    """With some turns behind it: it keeps the last."""
     machine = prepared(tmp_path)
     refused: list[str] = []
 
     async def script(exchange: Exchange) -> None:
-        body = json.loads(exchange.body)
-        if not refused and any(message["role"] == "tool" for message in body["messages"]):
+        results = exchange.body.count(b'"role":"tool"') + exchange.body.count(b'"role": "tool"')
+        if not refused and results == 2:
             refused.append(exchange.target)
             await answers(TOO_LONG, 400)(exchange)
         else:
@@ -66,3 +60,4 @@ async def test_a_prompt_that_is_too_long_is_compacted(
 
     assert refused
     assert SAID in said
+    assert any("<summary>" in json.dumps(body) for _, body in machine.asked)

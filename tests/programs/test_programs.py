@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.contract.scripted_upstream import ScriptedUpstream
-from tests.programs.machine import FILE, SAID, WORD, Machine
+from tests.programs.machine import LIST, SAID, WORD, prepared
 from tests.programs.running import configure, installed, keep, run, upstream
 
 __all__ = ["upstream"]
@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.programs, pytest.mark.timeout(180)]
 
 KEY = "sk-backend-0123456789abcdef"
 CLIENT_KEY = "sk-client-0123456789abcdef"
-PROMPT = f"Read {FILE} and tell me what it says."
+PROMPT = f"Read {LIST} and tell me what it says."
 
 PROGRAMS = {
     "claude": ("-p", PROMPT),
@@ -39,10 +39,7 @@ async def test_a_turn_with_a_tool(
     program: str, kind: str, tmp_path: Path, upstream: ScriptedUpstream
 ) -> None:
     installed(program)
-    work = tmp_path / "work"
-    work.mkdir()
-    (work / FILE).write_text(f"{WORD}\n")
-    upstream.script = machine = Machine(str(work))
+    upstream.script = machine = prepared(tmp_path)
     config = configure(tmp_path, kind, upstream.url)
 
     done = await run(
