@@ -11,7 +11,7 @@ from nexus_core.observe.events import RequestRefused
 
 log = logging.getLogger(__name__)
 
-_DATA_PLANE = "/v1/"
+_DATA_PLANE = ("/v1/", "/api/")
 
 
 class Refusals:

@@ -257,6 +257,11 @@ class Dialect(Protocol):
         ...
 
     @property
+    def event_end(self) -> bytes:
+        """What ends an event of its streams."""
+        ...
+
+    @property
     def passed_headers(self) -> frozenset[bytes]:
         """Request headers that belong to the format, and go with it to backends that speak it."""
         ...

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from nexus_core.dialects.anthropic.inbound.dialect import MESSAGES
 from nexus_core.dialects.base import Dialect
+from nexus_core.dialects.ollama import dialect as ollama
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.openai_responses.dialect import RESPONSES
 from nexus_core.types import DialectName, Operation
@@ -20,7 +21,8 @@ class Inbound(NamedTuple):
 
 DEFAULT: Dialect = OPENAI_CHAT  # for errors on paths of no inbound API
 
-DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES, RESPONSES)  # supported for clients
+# Supported for clients.
+DIALECTS: tuple[Dialect, ...] = (OPENAI_CHAT, MESSAGES, RESPONSES, *ollama.OLLAMA)
 
 CHAT_PATH = OPENAI_CHAT.paths[Operation.CHAT]
 MESSAGES_PATH = MESSAGES.paths[Operation.CHAT]
@@ -54,8 +56,10 @@ def operation_at(path: str) -> Operation:
 def dialect_of(path: str) -> Dialect:
     """Dialect of the answers and errors at a path; OpenAI's for a path of no inbound API."""
     known = INBOUND.get(path)
-    if known is None and path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
+    if known is not None:
+        return known.dialect
+    if path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
         return MESSAGES
-    if known is None and path.startswith(f"{RESPONSES_PATH}/"):
+    if path.startswith(f"{RESPONSES_PATH}/"):
         return RESPONSES
-    return DEFAULT if known is None else known.dialect
+    return ollama.at_path(path) if path.startswith("/api/") else DEFAULT

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nexus_core.types import JsonObject
 
 MEDIA_TYPE = "text/event-stream"
+EVENT_END = b"\n\n"
 
 MAX_LINE_BYTES = 1024 * 1024
 MAX_EVENT_BYTES = 4 * 1024 * 1024  # all data lines of one event together

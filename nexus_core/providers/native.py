@@ -166,6 +166,7 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
     """The request as it came, but for the model's name; translated, if it is refused."""
     dialect = dialect_named(request.dialect)
     asked, has_late_system = request, False
+    is_ollama = request.dialect is DialectName.OLLAMA
     if request.dialect is DialectName.ANTHROPIC:
         from nexus_core.dialects.anthropic.inbound.passed import (
             has_late_system as has_late,
@@ -180,7 +181,8 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
     refused: list[tuple[int, bytes]] = []
 
     def is_refusal(status: int, body: bytes) -> bool:
-        if apis.is_vendors:
+        # A vendor, and an Ollama, know their own fields: what they say is about the model.
+        if apis.is_vendors or is_ollama:
             if not _lacks_path(status, body):
                 return False
         elif not _is_refusal(status, body, has_late_system=has_late_system):

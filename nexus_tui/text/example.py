@@ -13,6 +13,9 @@ _ASKED: Mapping[Operation, Mapping[str, Any]] = {
     Operation.COMPLETIONS: {"prompt": "hi"},
     Operation.EMBEDDINGS: {"input": "hi"},
 }
+_OLLAMA = "/api/"
+_WITH_PROMPT = frozenset({"/api/generate", "/api/embeddings"})
+_ONE_PROMPT = {"prompt": "hi"}
 _TOOL = {"type": "function", "function": {"name": "example", "parameters": {"type": "object"}}}
 
 _CLAUDE_TOOL = {"name": "example", "input_schema": {"type": "object"}}
@@ -29,7 +32,8 @@ def example_body(
     endpoint: str = CHAT_PATH,
 ) -> dict[str, Any]:
     """The body of a request that says hi, as the endpoint takes it."""
-    body = {"model": model, **_ASKED[operation]}
+    asked = _ONE_PROMPT if endpoint in _WITH_PROMPT else _ASKED[operation]
+    body: dict[str, Any] = {"model": model, **asked}
     if endpoint == MESSAGES_PATH:
         body["max_tokens"] = _MAX_TOKENS  # Anthropic requires a limit
         if tools:
@@ -40,8 +44,8 @@ def example_body(
         if tools:
             body["tools"] = [_FLAT_TOOL]
         tools = False
-    if stream and operation is not Operation.EMBEDDINGS:
-        body["stream"] = True
-    if tools and operation is Operation.CHAT:
+    if operation is not Operation.EMBEDDINGS and (stream or endpoint.startswith(_OLLAMA)):
+        body["stream"] = stream  # Ollama's streams unless told otherwise
+    if tools and operation is Operation.CHAT and "messages" in body:
         body["tools"] = [_TOOL]
     return body

@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from nexus_core.api.auth import needs_key, refusals
+from nexus_core.api.docs.ollama_schemas import SCHEMAS as OLLAMA_SCHEMAS
 from nexus_core.api.docs.schemas import REQUEST_HEADERS, RESPONSE_HEADERS, SCHEMAS, SECURITY
 from nexus_core.config.schema import AuthConfig
 
@@ -16,8 +17,9 @@ Json: TypeAlias = dict[str, Any]
 
 _DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
 (`Content-Encoding: gzip` or `deflate`). Anthropic's clients, such as Claude Code, take the address
-without `/v1`. Nexus's own errors use OpenAI's error envelope, under `/v1/messages` Anthropic's; a
-405 lists the allowed methods in `Allow`."""
+without `/v1`, and so do Ollama's (`OLLAMA_HOST`). Nexus's own errors use OpenAI's error envelope,
+under `/v1/messages` Anthropic's, under `/api` Ollama's; a 405 lists the allowed methods in `Allow`.
+`/api/push`, `create`, `copy`, `delete` and `blobs` are a 501 that says how to do it elsewhere."""
 
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",
@@ -30,6 +32,7 @@ _ERRORS: dict[int, str] = {
     429: "Every tried backend is out of quota; the error of the last one.",
     431: "Request headers, or trailers after the body, over 64 KiB.",
     502: "Every tried backend failed; the last error.",
+    501: "Done on the machine of a backend, not here; the message says how.",
     503: "No backend can serve this now, or the connection limit of Nexus is reached.",
     504: "No backend answered in time.",
 }
@@ -41,6 +44,7 @@ _ALWAYS = (400, 413, 431, 503)
 _INFERENCE = (400, 404, 413, 415, 422, 429, 502, 503, 504)
 _TEXT = {"content": {"text/plain": {"schema": {"type": "string"}}}}
 _SSE: Json = {"content": {"text/event-stream": {}}}
+_LINES = "application/x-ndjson"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,23 @@ class _Inference:
     streams: bool
     failed: str = "Error"  # the schema of its errors
     unavailable: str = "Unavailable"
+    stream_type: str = "text/event-stream"
+
+
+def _ollama(name: str, title: str, text: str, asked: str, told: str = "") -> _Inference:
+    """One of Ollama's API; `told` where it does not stream."""
+    return _Inference(
+        path=f"/api/{name}",
+        name=f"ollama_{name}",
+        title=title,
+        text=text,
+        asked=asked,
+        answered=told or "OllamaAnswer",
+        streams=not told,
+        failed="OllamaError",
+        unavailable="OllamaError",
+        stream_type=_LINES,
+    )
 
 
 _INFERENCES = (
@@ -112,6 +133,35 @@ _INFERENCES = (
         "EmbeddingsAnswer",
         streams=False,
     ),
+    _ollama(
+        "chat",
+        "Chat (Ollama)",
+        "Ollama's chat, streaming unless `stream` is `false`. To Ollama backends the request "
+        "passes as it is; for others it is translated, and so is the answer. Without messages it "
+        "loads the model.",
+        "OllamaChatRequest",
+    ),
+    _ollama(
+        "generate",
+        "Generate (Ollama)",
+        "Ollama's answer to a single prompt; with `raw` or `suffix` the text is continued as it "
+        "stands, on Ollama and OpenAI-format backends. Without a prompt it loads the model.",
+        "OllamaGenerateRequest",
+    ),
+    _ollama(
+        "embed",
+        "Embed (Ollama)",
+        "Ollama's embeddings of one or several texts.",
+        "OllamaEmbedRequest",
+        "OllamaEmbeddings",
+    ),
+    _ollama(
+        "embeddings",
+        "Embeddings (Ollama, before /api/embed)",
+        "Ollama's embedding of one text.",
+        "OllamaEmbeddingsRequest",
+        "OllamaEmbeddings",
+    ),
 )
 
 
@@ -123,10 +173,16 @@ class _Route:
     answer: Json | None = None  # of a 200
     parameters: tuple[str, ...] = ()
     asked: tuple[str, ...] = ()  # schemas of its body, one of which it takes
+    failed: str = "Error"  # the schema of its errors
+
+    @property
+    def unavailable(self) -> str:
+        return "Unavailable" if self.failed == "Error" else self.failed
 
 
 _OBJECT: Json = {"content": {"application/json": {"schema": {"type": "object"}}}}
 _PROMPT_HEADERS = tuple(REQUEST_HEADERS)
+_OLLAMA = "OllamaError"
 _PROMPTS = tuple(one.asked for one in _INFERENCES)
 
 
@@ -145,6 +201,18 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
     ("post", "/v1/messages/count_tokens"): _Route(
         (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
+    ),
+    ("get", "/api/version"): _Route(failed=_OLLAMA),
+    ("get", "/api/tags"): _Route(answer=_object("OllamaModels"), failed=_OLLAMA),
+    ("get", "/api/ps"): _Route(answer=_object("OllamaModels"), failed=_OLLAMA),
+    ("post", "/api/show"): _Route(
+        (404,), _object("OllamaModel"), asked=("OllamaModelName",), failed=_OLLAMA
+    ),
+    ("post", "/api/pull"): _Route(
+        (501,),
+        {"content": {kind: {} for kind in (_LINES, "application/json")}},
+        asked=("OllamaModelName",),
+        failed=_OLLAMA,
     ),
     ("get", "/v1/stats"): _Route(),
     ("get", "/metrics"): _Route(answer=_TEXT),
@@ -183,7 +251,7 @@ def build(app: FastAPI, auth: AuthConfig) -> Json:
     components = schema.setdefault("components", {})
     for unsent in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(unsent, None)
-    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS}
+    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS, **OLLAMA_SCHEMAS}
     components["parameters"] = {**REQUEST_HEADERS, **_PARAMETERS}
     components["headers"] = RESPONSE_HEADERS
     if auth.api_keys or auth.admin_key:
@@ -221,7 +289,7 @@ def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None
     statuses = sorted({*common, *route.statuses, *refusals(path, auth)})
     operation["responses"] = {
         "200": {"description": "Done.", **ok},
-        **{str(status): _error(status) for status in statuses},
+        **{str(status): _error(status, route.failed, route.unavailable) for status in statuses},
     }
     if route.parameters:
         own = operation.get("parameters", [])
@@ -240,7 +308,7 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
     path = one.path
     ok = dict(_object(one.answered)["content"])
     if one.streams:
-        ok |= _SSE["content"]
+        ok[one.stream_type] = {}
     statuses = {*_ALWAYS, *_INFERENCE, *refusals(path, auth)}
     own = {status: _error(status, one.failed, one.unavailable) for status in statuses}
     for status in (*_INFERENCE, 431):

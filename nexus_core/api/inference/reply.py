@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from nexus_core.api.errors import error_headers
+from nexus_core.api.errors import JSON_TYPE, error_headers
 from nexus_core.api.headers import (
     STREAM_HEADERS,
     Block,
@@ -88,6 +88,14 @@ class ClientReply(ABC):
         self.finish()
         return told.pairs
 
+    def tell(self, body: bytes) -> None:
+        """Answer with JSON of Nexus's own: no backend was asked."""
+        size = (b"content-length", b"%d" % len(body))
+        head = answer_head([JSON_TYPE, size], self._request_id, None)
+        self._begin(200, head, is_endless=False)
+        self.send(body)
+        self.finish()
+
     @abstractmethod
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
         """Begin an answer; an endless one tells its end itself."""
@@ -106,6 +114,9 @@ class ClientReply(ABC):
 
     def _border(self) -> bytes:
         """What ends the event that is under way, so that ours stands alone."""
-        if self._last.endswith((b"\n\n", b"\r\n\r\n")):
+        end = self._dialect.event_end
+        if self._last.endswith((end, b"\r\n\r\n")):
             return b""
+        if len(end) == 1:
+            return end
         return b"\n" if self._last.endswith(b"\n") else b"\n\n"

@@ -13,6 +13,7 @@ from nexus_core.dialects.request import of_session, with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
+from nexus_core.types import DialectName
 
 
 class Completions:
@@ -33,6 +34,13 @@ class Completions:
         """
         try:
             request = self._read(arrival, body)
+            if request.envelope.dialect is DialectName.OLLAMA:
+                from nexus_core.api.ollama.probe import own_answer
+
+                if (answer := own_answer(self._gateway, request)) is not None:
+                    reply.tell(answer)
+                    await reply.drain()
+                    return
             arrival.headers = []  # what is kept of them is shared; a stream may last for long
             captures = self._gateway.captures
             await self._gateway.forwarder.forward(

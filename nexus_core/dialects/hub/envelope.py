@@ -10,12 +10,18 @@ from nexus_core.dialects.request import Request
 from nexus_core.errors import InvalidRequestError
 from nexus_core.types import DialectName, JsonObject, Operation
 
-_PATH = "/v1/chat/completions"
+_PATHS = {
+    Operation.CHAT: "/v1/chat/completions",
+    Operation.COMPLETIONS: "/v1/completions",
+    Operation.EMBEDDINGS: "/v1/embeddings",
+}
 _encode = msgspec.json.Encoder().encode
 
 
-def hub_envelope(request: Request, fields: JsonObject) -> Request:
-    """The request with these fields of a chat request; the model's name is its own.
+def hub_envelope(
+    request: Request, fields: JsonObject, operation: Operation = Operation.CHAT
+) -> Request:
+    """The request with these fields of the operation's; the model's name is its own.
 
     Raises:
         InvalidRequestError: a value can't be written as JSON.
@@ -25,9 +31,9 @@ def hub_envelope(request: Request, fields: JsonObject) -> Request:
     parsed = {"model": request.model, **fields}
     return Request(
         id=request.id,
-        path=_PATH,
+        path=_PATHS[operation],
         dialect=DialectName.OPENAI_CHAT,
-        operation=Operation.CHAT,
+        operation=operation,
         model=request.model,
         is_streaming=request.is_streaming,
         demand=msgspec.structs.replace(request.demand, wants_usage=False),
@@ -39,9 +45,8 @@ def hub_envelope(request: Request, fields: JsonObject) -> Request:
 
 def without_field(request: Request, name: str) -> Request:
     """The same request in the hub's format without a field."""
-    return hub_envelope(
-        request, {k: v for k, v in request.parsed.items() if k not in (name, "model")}
-    )
+    fields = {k: v for k, v in request.parsed.items() if k not in (name, "model")}
+    return hub_envelope(request, fields, request.operation)
 
 
 def dumped_fields(fields: JsonObject) -> bytes:

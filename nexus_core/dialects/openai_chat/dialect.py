@@ -19,7 +19,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.reading.body import rename_model
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError
 from nexus_core.types import DialectName
 
@@ -30,6 +30,7 @@ class OpenAIChat:
     name = DialectName.OPENAI_CHAT
     paths = PATHS
     stream_type = MEDIA_TYPE
+    event_end = EVENT_END
     passed_headers: frozenset[bytes] = frozenset()
     request_id_header: bytes | None = None
     bridge: Bridge | None = None  # the hub's format is this one

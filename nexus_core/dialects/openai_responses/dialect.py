@@ -20,7 +20,7 @@ from nexus_core.dialects.base import (
 )
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError
 from nexus_core.types import DialectName, Operation, PromptParts
 
@@ -49,6 +49,7 @@ class Responses:
     name = DialectName.RESPONSES
     paths: Mapping[Operation, str] = MappingProxyType({Operation.CHAT: PATH})
     stream_type = MEDIA_TYPE
+    event_end = EVENT_END
     # Codex says by the second that its tools come as an item of the input.
     passed_headers = frozenset({b"openai-beta", b"x-openai-internal-codex-responses-lite"})
     request_id_header: bytes | None = b"x-request-id"

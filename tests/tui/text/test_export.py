@@ -9,6 +9,8 @@ from decimal import Decimal
 
 import pytest
 
+from nexus_core.dialects.inbound import INBOUND
+from nexus_core.dialects.ollama.request import is_probe
 from nexus_core.observe.record import RequestRecord
 from nexus_tui.text.example import example_body
 from nexus_tui.text.export import as_headers, as_json, to_csv, to_jsonl
@@ -148,3 +150,14 @@ def test_an_example_for_anthropics_api_is_one_that_it_takes() -> None:
 
     assert body["max_tokens"] > 0
     assert "input_schema" in body["tools"][0]
+
+
+@pytest.mark.parametrize("path", [path for path in INBOUND if path.startswith("/api/")])
+def test_an_example_for_ollamas_api_is_one_that_it_takes(path: str) -> None:
+    dialect, operation = INBOUND[path]
+    body = example_body("m", operation, endpoint=path, tools=True)
+
+    request = dialect.read_request(operation, json.dumps(body).encode())
+
+    assert request.is_streaming is False
+    assert not is_probe(request)

@@ -24,7 +24,7 @@ from nexus_core.dialects.base import (
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.hub.prompt import prompt_of
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import MEDIA_TYPE
+from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.types import DialectName, Operation, PromptParts
 
@@ -51,6 +51,7 @@ class Messages:
     name = DialectName.ANTHROPIC
     paths: Mapping[Operation, str] = MappingProxyType({Operation.CHAT: PATH})
     stream_type = MEDIA_TYPE
+    event_end = EVENT_END
     # https://platform.claude.com/docs/en/api/versioning and .../beta-headers
     passed_headers = frozenset({b"anthropic-version", b"anthropic-beta"})
     request_id_header: bytes | None = b"request-id"

@@ -1,0 +1,1 @@
+"""Ollama's API for clients: requests in, answers and errors out."""

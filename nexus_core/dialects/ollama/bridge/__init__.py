@@ -1,0 +1,1 @@
+"""Between Ollama's API and the hub's, for backends of other formats."""

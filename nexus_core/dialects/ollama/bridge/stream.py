@@ -1,0 +1,172 @@
+"""Write Ollama's streams from the hub's chunks: a line for each piece, calls whole, counts last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from nexus_core.dialects.base import ErrorReport
+from nexus_core.dialects.ollama.bridge.answer import (
+    call_of,
+    done_reason,
+    dumped,
+    estimated_usage,
+    said,
+    silence,
+    stamp,
+    wants_thinking,
+)
+from nexus_core.dialects.ollama.dialect import CHAT
+from nexus_core.dialects.ollama.errors import report_line
+from nexus_core.dialects.parsing import parse_json
+from nexus_core.dialects.request import Request
+from nexus_core.dialects.sse import EventSplitter, read_event
+from nexus_core.observe.events import TokenUsage
+from nexus_core.types import JsonObject, is_list, is_object
+
+_MAX_CALL_CHARS = 4 * 1024 * 1024  # of all arguments, which are held until they are whole
+
+
+class _Call:
+    """A call whose arguments come in pieces."""
+
+    __slots__ = ("arguments", "extra", "id", "index", "name")
+
+    def __init__(self, index: object, call_id: str, name: str) -> None:
+        self.index = index  # among the deltas
+        self.id = call_id
+        self.name = name
+        self.arguments: list[str] = []
+        self.extra: JsonObject | None = None
+
+
+class LineWriter:
+    """Writer of one stream. Holds its tool calls until the end: here they have no pieces."""
+
+    def __init__(
+        self,
+        request: Request,
+        now: Callable[[], float],
+        ticks: Callable[[], int],
+        began: int,
+    ) -> None:
+        """
+        Args:
+            now: seconds since the epoch.
+            ticks: nanoseconds of a clock by which `began` is, too.
+        """
+        self._request = request
+        self._now = now
+        self._ticks = ticks
+        self._began = began
+        self._first: int | None = None  # when the first content came
+        self._events = EventSplitter()
+        self._head = b'{"model":' + dumped(request.model) + b',"created_at":"'
+        self._with_thinking = wants_thinking(request)
+        self._calls: list[_Call] = []
+        self._held_chars = self._text_bytes = 0
+        self._finish: object = None
+
+    def write(self, lines: bytes) -> bytes:
+        """What these lines are for the client.
+
+        Raises:
+            ValueError: an event is too long, or the arguments of its calls are.
+        """
+        return b"".join(map(self._take, self._events.feed(lines)))
+
+    def end(self, usage: TokenUsage | None) -> bytes:
+        """The end of a complete answer."""
+        made = [*map(self._take, self._events.finish())]
+        if self._calls and self._request.path == CHAT.path:
+            calls = [_written(number, call) for number, call in enumerate(self._calls)]
+            message = {"role": "assistant", "content": "", "tool_calls": calls}
+            made.append(self._line({"message": message}, is_done=False))
+        if usage is None:
+            usage = estimated_usage(self._request, self._text_bytes)
+        now = self._ticks()
+        first = now if self._first is None else self._first
+        counts = {
+            "done_reason": done_reason(self._finish),
+            "total_duration": now - self._began,
+            "load_duration": 0,
+            "prompt_eval_count": usage.prompt_tokens,
+            "prompt_eval_duration": first - self._began,
+            "eval_count": usage.completion_tokens,
+            "eval_duration": now - first,
+        }
+        made.append(self._line(silence(self._request), is_done=True, **counts))
+        return b"".join(made)
+
+    def fail(self, report: ErrorReport) -> bytes:
+        """The error that the backend reported in the middle of its stream."""
+        return report_line(report)
+
+    def _line(self, said: JsonObject, *, is_done: bool, **more: object) -> bytes:
+        rest = dumped({**said, "done": is_done, **more})
+        return self._head + stamp(self._now()).encode() + b'",' + rest[1:] + b"\n"
+
+    def _take(self, data: bytes) -> bytes:
+        """Write one event of the hub's; a comment, which keeps the connection alive, as no text."""
+        event = read_event(data)
+        if event is None:
+            is_comment = data.lstrip().startswith(b":")
+            return self._line(silence(self._request), is_done=False) if is_comment else b""
+        if event.data.startswith("[DONE]"):
+            return b""
+        try:
+            fields = parse_json(event.data, allows_nan=True)
+        except ValueError:
+            return b""
+        choices = fields.get("choices") if is_object(fields) else None
+        given = choices if is_list(choices) else ()
+        return b"".join(
+            [self._choice(one) for one in given if is_object(one) and not one.get("index")]
+        )
+
+    def _choice(self, choice: JsonObject) -> bytes:
+        if choice.get("finish_reason"):
+            self._finish = choice["finish_reason"]
+        delta = choice.get("delta") or choice.get("message")
+        calls = delta.get("tool_calls") if is_object(delta) else None
+        for number, call in enumerate(calls if is_list(calls) else ()):
+            if is_object(call):
+                self._add(number, call)
+        piece = said(self._request, choice, with_thinking=self._with_thinking)
+        if not piece:
+            return b""
+        line = self._line(piece, is_done=False)
+        self._text_bytes += len(line) - len(self._head)
+        if self._first is None:
+            self._first = self._ticks()
+        return line
+
+    def _add(self, number: int, piece: JsonObject) -> None:
+        """Add a piece of a call: to the last one at its index, unless it names another."""
+        if self._first is None:
+            self._first = self._ticks()
+        index, call_id = piece.get("index", number), piece.get("id")
+        function = piece.get("function")
+        function = function if is_object(function) else {}
+        name, arguments = function.get("name"), function.get("arguments")
+        call = next((one for one in reversed(self._calls) if one.index == index), None)
+        is_other = call is not None and isinstance(call_id, str) and call_id not in ("", call.id)
+        if call is None or is_other:
+            call = _Call(index, call_id if isinstance(call_id, str) else "", "")
+            self._calls.append(call)
+        if isinstance(name, str) and name and not call.name:
+            call.name = name
+        if is_object(extra := piece.get("extra_content")):
+            call.extra = extra
+        if is_object(arguments):
+            arguments = dumped(arguments).decode()
+        if isinstance(arguments, str):
+            call.arguments.append(arguments)
+            self._held_chars += len(arguments)
+            self._text_bytes += len(arguments)
+            if self._held_chars > _MAX_CALL_CHARS:
+                raise ValueError("arguments of tool calls are too long")
+
+
+def _written(number: int, call: _Call) -> JsonObject:
+    made = call_of(number, call.id, call.name, "".join(call.arguments))
+    return made if call.extra is None else {**made, "extra_content": call.extra}

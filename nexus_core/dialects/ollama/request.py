@@ -1,0 +1,70 @@
+"""Read and check requests of Ollama's API."""
+
+from __future__ import annotations
+
+from nexus_core.dialects.ollama.demand import chat_demand, embed_demand, generate_demand
+from nexus_core.dialects.ollama.dialect import CHAT, EMBED, EMBEDDINGS, GENERATE
+from nexus_core.dialects.reading.body import checked_model, read_object
+from nexus_core.dialects.request import Request
+from nexus_core.errors import InvalidRequestError
+from nexus_core.types import DialectName, JsonObject, Operation
+
+_NOTHING_LEFT = (0, 0.0, "0", "0s", "0m", "0h")  # of `keep_alive`: the model is to be unloaded
+
+
+def read_request(path: str, body: bytes, request_id: str = "") -> Request:
+    """Parse and validate a client's request body; unknown fields pass.
+
+    Raises:
+        InvalidRequestError: not one JSON object, a repeated top-level key, or a field that is
+            missing or of another type.
+    """
+    fields, spans = read_object(body)
+    model = checked_model(fields)
+    streams = path in (CHAT.path, GENERATE.path)
+    stream = fields.get("stream") if streams else False
+    if stream is not None and not isinstance(stream, bool):
+        raise InvalidRequestError("stream: true or false is required", param="stream")
+    operation = Operation.CHAT
+    if path == CHAT.path:
+        demand = chat_demand(fields)
+    elif path == GENERATE.path:
+        operation = Operation.COMPLETIONS if is_plain_text(fields) else Operation.CHAT
+        demand = generate_demand(fields, operation)
+    else:
+        operation = Operation.EMBEDDINGS
+        demand = embed_demand(fields, "input" if path == EMBED.path else "prompt")
+    return Request(
+        id=request_id,
+        path=path,
+        dialect=DialectName.OLLAMA,
+        operation=operation,
+        model=model,
+        is_streaming=stream is not False,  # no `stream` means a stream
+        demand=demand,
+        body=body,
+        spans=spans,
+        parsed=fields,
+    )
+
+
+def is_plain_text(fields: JsonObject) -> bool:
+    """Whether a prompt is to be continued as it stands, without the model's chat template."""
+    return fields.get("raw") is True or bool(fields.get("suffix"))
+
+
+def is_probe(request: Request) -> bool:
+    """Whether a request only loads or unloads its model: it has no prompt.
+
+    https://docs.ollama.com/faq#how-do-i-keep-a-model-loaded-in-memory-or-make-it-unload-immediately
+    """
+    if request.path in (EMBED.path, EMBEDDINGS.path):
+        return False
+    name = "messages" if request.path == CHAT.path else "prompt"
+    return not request.parsed.get(name) and not request.parsed.get("images")
+
+
+def unloads(request: Request) -> bool:
+    """Whether a request without a prompt is to unload its model."""
+    keep = request.parsed.get("keep_alive")
+    return not isinstance(keep, bool) and keep in _NOTHING_LEFT

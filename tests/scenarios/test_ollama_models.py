@@ -1,0 +1,180 @@
+"""Ollama's API beside inference: what clients look for before they ask, with its SDK as judge."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import ollama
+import pytest
+
+from nexus_core.config.schema import RoutingConfig
+from tests.contract.scripted_upstream import answers, hang
+from tests.scenarios.messages import claude, local, openai
+from tests.scenarios.nexus import RESTRICTED, running, upstreams
+from tests.scenarios.ollama_api import CHAT, GENERATE, SHORT, ask, client
+
+ALIASES = RoutingConfig(aliases={"fast": "m", "claude-*": "m"})
+
+
+async def test_the_version_suffices_for_clients_that_look_at_it() -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        answer = await nexus.http.get("/api/version")
+
+    version = tuple(map(int, answer.json()["version"].split(".")))
+    assert version >= (0, 14, 0)
+
+
+async def test_models_of_all_backends_and_aliases_are_listed_once() -> None:
+    async with (
+        upstreams(hang, hang) as (gpu, cloud),
+        running(
+            local(gpu.url),
+            openai(cloud.url, models={"m": "m", "big": "gpt-5.5"}),
+            routing=ALIASES,
+        ) as nexus,
+        client(nexus) as sdk,
+    ):
+        listed = await sdk.list()
+        raw = (await nexus.http.get("/api/tags")).json()["models"]
+
+    assert [one.model for one in listed.models] == ["m", "big", "fast"]
+    assert all(len(one.digest or "") == 64 for one in listed.models)
+    assert listed.models[0].modified_at is not None
+    assert raw[1]["name"] == "big"
+    assert raw[1]["remote_model"] == "gpt-5.5"
+    assert (gpu.received, cloud.received) == ([], [])
+
+
+async def test_a_model_that_is_not_of_ollama_is_shown_by_what_is_known() -> None:
+    async with (
+        upstreams(hang) as (up,),
+        running(openai(up.url, models=("m", "text-embedding-3-small")), routing=ALIASES) as nexus,
+        client(nexus) as sdk,
+    ):
+        shown = await sdk.show("claude-opus-9")
+        embeds = await sdk.show("text-embedding-3-small")
+
+    assert shown.capabilities == ["completion", "vision", "tools"]
+    assert (shown.modelinfo or {})["general.architecture"] == "openai"
+    assert shown.details is not None
+    assert shown.details.families == ["openai"]
+    assert embeds.capabilities == ["embedding"]
+
+
+@pytest.mark.parametrize("path", ["/api/show", CHAT, GENERATE])
+async def test_an_unknown_model_is_not_found(path: str) -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        answer = await ask(nexus, path, {"model": "nobody-has-it", "prompt": "", "messages": []})
+
+    assert answer.status_code == 404
+    assert "nobody-has-it" in answer.json()["error"]
+
+
+async def test_nothing_is_told_to_be_loaded_that_is_not_known_to_be() -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus, client(nexus) as sdk:
+        assert list((await sdk.ps()).models) == []
+
+
+@pytest.mark.parametrize("configured", [local, openai, claude])
+@pytest.mark.parametrize("reason", ["load", "unload"])
+async def test_a_model_is_loaded_by_a_request_without_a_prompt(
+    configured: Any, reason: str
+) -> None:
+    async with (
+        upstreams(hang) as (up,),
+        running(configured(up.url)) as nexus,
+        client(nexus) as sdk,
+    ):
+        keep = 0 if reason == "unload" else "5m"
+        whole = await sdk.generate("m", keep_alive=keep)
+        (part,) = [part async for part in await sdk.chat("m", stream=True, keep_alive=keep)]
+
+    assert (whole.response, whole.done, whole.done_reason) == ("", True, reason)
+    assert (part.message.content, part.done, part.done_reason) == ("", True, reason)
+    assert up.received == []
+    assert nexus.finished() == []
+
+
+async def test_a_restricted_request_without_a_prompt_is_refused_as_any_other() -> None:
+    async with upstreams(hang) as (up,), running(openai(up.url)) as nexus:
+        answer = await ask(nexus, CHAT, {"model": "m", "messages": []}, **RESTRICTED)
+
+    assert answer.status_code == 503
+    assert answer.json()["code"] == "privacy_constraint_violation"
+    assert answer.headers["x-should-retry"] == "false"
+    assert up.received == []
+
+
+async def test_pulling_what_is_served_succeeds_and_anything_else_says_how() -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus, client(nexus) as sdk:
+        whole = await sdk.pull("m")
+        parts = [part async for part in await sdk.pull("m", stream=True)]
+        with pytest.raises(ollama.ResponseError, match="does not keep models") as raised:
+            await sdk.pull("qwen3:8b")
+        with pytest.raises(ollama.ResponseError, match="does not keep models"):
+            _ = [part async for part in await sdk.pull("qwen3:8b", stream=True)]
+
+    assert whole.status == "success"
+    assert [part.status for part in parts] == ["success"]
+    assert raised.value.status_code == 501
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/push", {"model": "m"}),
+        ("POST", "/api/create", {"model": "mine", "from": "m"}),
+        ("POST", "/api/copy", {"source": "m", "destination": "n"}),
+        ("DELETE", "/api/delete", {"model": "m"}),
+        ("POST", "/api/blobs/sha256:abc", {}),
+    ],
+)
+async def test_what_is_done_on_the_backends_machine_is_refused_for_good(
+    method: str, path: str, body: dict[str, str]
+) -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        answer = await nexus.http.request(method, path, json=body)
+
+    assert (answer.status_code, answer.json()["code"]) == (501, "managed_elsewhere")
+    assert answer.headers["x-should-retry"] == "false"
+    assert up.received == []
+
+
+@pytest.mark.parametrize(
+    ("body", "status"), [(b"{", 400), (b"[]", 400), (b"{}", 400), (b'{"model": 7}', 400)]
+)
+async def test_a_body_that_names_no_model_is_a_bad_request(body: bytes, status: int) -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        for path in ("show", "pull", "push", "create"):
+            answer = await nexus.http.post(f"/api/{path}", content=body)
+
+            assert answer.status_code == status
+            assert isinstance(answer.json()["error"], str)
+
+
+async def test_other_paths_and_methods_are_refused_in_ollamas_form() -> None:
+    async with upstreams(hang) as (up,), running(local(up.url)) as nexus:
+        unknown = await nexus.http.get("/api/nothing")
+        wrong = await nexus.http.get(CHAT)
+        probe = await nexus.http.head("/")
+
+    assert (unknown.status_code, wrong.status_code, probe.status_code) == (404, 405, 200)
+    assert isinstance(unknown.json()["error"], str)
+    assert isinstance(wrong.json()["error"], str)
+
+
+async def test_a_restricted_chat_never_leaves() -> None:
+    async with upstreams(hang) as (up,), running(openai(up.url)) as nexus:
+        answer = await ask(nexus, CHAT, SHORT, **RESTRICTED)
+
+    assert answer.status_code == 503
+    assert json.loads(answer.content)["context"]["available_backends"][0]["zone"] == "open"
+    assert up.received == []
+
+
+async def test_show_takes_the_old_name_of_the_field() -> None:
+    async with upstreams(answers({})) as (up,), running(local(up.url)) as nexus:
+        answer = await nexus.http.post("/api/show", json={"name": "m"})
+
+    assert answer.json()["capabilities"] == ["completion", "vision", "tools"]
