@@ -38,7 +38,7 @@ async def list_for_anthropic(gateway: Gateway) -> bytes:
         {
             "type": "model",
             "id": entry["id"],
-            "display_name": entry["id"],
+            "display_name": entry["display_name"],
             "created_at": datetime.fromtimestamp(entry["created"], UTC).isoformat(),
         }
         for entry in listed
@@ -55,7 +55,7 @@ def find_model(gateway: Gateway, name: str) -> dict[str, Any] | None:
     for model in served:
         for backend in gateway.registry.snapshots():
             if backend.is_on and model in backend.models:
-                return _entry(gateway, name, backend.name)
+                return _entry(gateway, name, backend.name, model)
     return None
 
 
@@ -68,7 +68,7 @@ def _entries(gateway: Gateway) -> Iterator[dict[str, Any]]:
         for name in backend.models:
             if name not in listed:
                 listed.add(name)
-                yield _entry(gateway, name, backend.name)
+                yield _entry(gateway, name, backend.name, name)
     for alias in aliases:
         if alias in listed or is_glob(alias):  # a glob names no model
             continue
@@ -76,6 +76,12 @@ def _entries(gateway: Gateway) -> Iterator[dict[str, Any]]:
             yield entry
 
 
-def _entry(gateway: Gateway, model: str, backend: str) -> dict[str, Any]:
-    created = int(gateway.started_at)
-    return {"id": model, "object": "model", "created": created, "owned_by": backend}
+def _entry(gateway: Gateway, model: str, backend: str, served: str) -> dict[str, Any]:
+    """An entry in OpenAI's shape, with the name that Claude Code shows beside it."""
+    return {
+        "id": model,
+        "object": "model",
+        "created": int(gateway.started_at),
+        "owned_by": backend,
+        "display_name": model if served == model else f"{model} ({served})",
+    }

@@ -352,6 +352,11 @@ class _Unread:
 
     def finish(self) -> None: ...
 
+    is_early = False
+
+    def ping(self, sign: bytes) -> bool:
+        return True
+
     def send_error_event(self, error: NexusError) -> None: ...
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:

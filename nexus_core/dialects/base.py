@@ -355,6 +355,10 @@ class Dialect(Protocol):
         """Write one of Nexus's own errors as a response body."""
         ...
 
+    def ping(self, request: Request) -> bytes:
+        """A sign of life, which may stand between two events of a stream; empty: there is none."""
+        ...
+
     def error_event(self, error: NexusError) -> bytes:
         """Write one of Nexus's own errors as a whole event, for a stream that has begun."""
         ...

@@ -130,6 +130,13 @@ class _Recorder:
         self._captures.append(self._kept, data)
         self._reply.send(data)
 
+    def ping(self, sign: bytes) -> bool:
+        return self._reply.ping(sign)
+
+    @property
+    def is_early(self) -> bool:
+        return self._reply.is_early
+
     async def drain(self) -> None:
         await self._reply.drain()
 

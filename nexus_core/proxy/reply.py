@@ -10,6 +10,7 @@ from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
 from nexus_core.observe.record import KeptHeaders
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import BudgetStatus, Cost, RouteReason
@@ -25,6 +26,7 @@ class ProxyRequest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     client: str | None  # the name of the client key
     headers: KeptHeaders  # for events and the screen
     received: float  # monotonic seconds
+    origin: Origin = NO_ORIGIN  # as its headers tell it
     replay_of: str | None = None  # the request that an operator sends again with this one
 
 
@@ -46,11 +48,27 @@ class Reply(Protocol):
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
-        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
+        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent.
+
+        Where a sign of life began it, what the headers would tell is told inside.
+        """
         ...
 
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
+        ...
+
+    def ping(self, sign: bytes) -> bool:
+        """Write a sign of life at once, beginning a stream if none has begun.
+
+        False: nothing can be written now, in the middle of an event or while the client doesn't
+        read.
+        """
+        ...
+
+    @property
+    def is_early(self) -> bool:
+        """Whether a sign of life began the answer, with status 200, before anybody answered."""
         ...
 
     async def drain(self) -> None:

@@ -132,11 +132,12 @@ def _derived(kind: type[Any], mode: Literal["validation", "serialization"]) -> d
 
 
 _MODEL_ENTRY = _object(
-    ("id", "object", "created", "owned_by"),
+    ("id", "object", "created", "owned_by", "display_name"),
     id=_TEXT,
     object={"const": "model"},
     created={"type": "integer"},
     owned_by=_TEXT,
+    display_name=_TEXT,
 )
 
 SCHEMAS: dict[str, Json] = {

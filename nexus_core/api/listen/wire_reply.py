@@ -103,6 +103,12 @@ class WireReply(ClientReply):
             self._write()
         self._held = self._held + data if self._held else data
 
+    def _can_write(self) -> bool:
+        return not (self.disconnected or self._connection.flow.write_paused)
+
+    def _write_now(self) -> None:
+        self._write()
+
     async def drain(self) -> None:
         """Write what is held; returns when the client has read most of what was written."""
         if self._held:
