@@ -15,9 +15,19 @@ import pytest
 
 from tests.contract.nexus_process import backend_table, clean_environment, config_text
 from tests.contract.scripted_upstream import ScriptedUpstream
-from tests.programs.machine import Machine
+from tests.programs.machine import LIST, Machine
 
 SECONDS = 90
+
+KEY = "sk-backend-0123456789abcdef"
+PROMPT = f"Read {LIST} and tell me what it says."
+
+PROGRAMS = {
+    "claude": ("-p", PROMPT),
+    "codex": ("exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", PROMPT),
+    "gemini": ("--skip-trust", "-p", PROMPT),
+    "opencode": ("run", PROMPT),
+}
 
 # Of each program, so that nothing is asked beyond this machine and no question waits for an answer.
 QUIET = {

@@ -13,23 +13,14 @@ from pathlib import Path
 import pytest
 
 from tests.contract.scripted_upstream import ScriptedUpstream
-from tests.programs.machine import LIST, SAID, WORD, prepared
-from tests.programs.running import configure, installed, keep, run, upstream
+from tests.programs.machine import SAID, WORD, prepared
+from tests.programs.running import KEY, PROGRAMS, configure, installed, keep, run, upstream
 
 __all__ = ["upstream"]
 
 pytestmark = [pytest.mark.programs, pytest.mark.timeout(180)]
 
-KEY = "sk-backend-0123456789abcdef"
 CLIENT_KEY = "sk-client-0123456789abcdef"
-PROMPT = f"Read {LIST} and tell me what it says."
-
-PROGRAMS = {
-    "claude": ("-p", PROMPT),
-    "codex": ("exec", "--skip-git-repo-check", "--sandbox", "danger-full-access", PROMPT),
-    "gemini": ("--skip-trust", "-p", PROMPT),
-    "opencode": ("run", PROMPT),
-}
 BACKENDS = {"generic": "restricted", "anthropic": "open", "openai": "open", "google": "open"}
 
 
