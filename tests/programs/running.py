@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import shutil
+import signal
 import sys
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -63,8 +64,8 @@ class Done:
     stderr: str
 
 
-async def run(folder: Path, *words: str, **environment: str) -> Done:
-    """`nexus` in a folder of its own; the programs are found by PATH."""
+async def run(folder: Path, *words: str, seconds: float = SECONDS, **environment: str) -> Done:
+    """`nexus` in a folder of its own; the programs are found by PATH. Code -1: it took longer."""
     home = folder / "home"
     home.mkdir(exist_ok=True)
     work = folder / "work"
@@ -73,16 +74,17 @@ async def run(folder: Path, *words: str, **environment: str) -> Done:
         *(sys.executable, "-m", "nexus_tui.cli", *words),
         cwd=work,
         env=clean_environment(home, **QUIET, **environment),
+        start_new_session=True,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    try:
-        async with asyncio.timeout(SECONDS):
-            stdout, stderr = await process.communicate()
-    except TimeoutError:
-        process.terminate()
-        stdout, stderr = await process.communicate()
+    reading = asyncio.ensure_future(process.communicate())
+    done, _ = await asyncio.wait([reading], timeout=seconds)
+    if not done:
+        os.killpg(process.pid, signal.SIGKILL)  # the Nexus beside it ends by itself
+    stdout, stderr = await reading
+    if not done:
         return Done(-1, stdout.decode(), f"{stderr.decode()}\nnot done in time")
     assert process.returncode is not None
     return Done(process.returncode, stdout.decode(), stderr.decode())
