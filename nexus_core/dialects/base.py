@@ -224,6 +224,42 @@ class Bridge(Protocol):
         ...
 
 
+class StreamCollector(Protocol):
+    """Adds up one streamed answer to the whole one that the backend would have given."""
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes of the stream, in the client's format.
+
+        Raises:
+            ValueError: they are not of this format.
+        """
+        ...
+
+    def whole(self) -> bytes:
+        """The whole answer, once the stream has ended.
+
+        Raises:
+            ValueError: there was none.
+        """
+        ...
+
+
+class InnerStream(msgspec.Struct, frozen=True, eq=False):
+    """A request for a whole answer as one for a stream, and what makes that whole again."""
+
+    request: Request
+    collector: Callable[[], StreamCollector]
+
+
+@runtime_checkable
+class StreamsInside(Protocol):
+    """A dialect whose whole answers can be made of its streams, with nothing lost."""
+
+    def inner_stream(self, request: Request) -> InnerStream | None:
+        """The request as one for a stream; None where a stream can't tell all it asks for."""
+        ...
+
+
 @runtime_checkable
 class NumbersEvents(Protocol):
     """A dialect whose events are numbered, and belong to one answer that each of the last names."""
