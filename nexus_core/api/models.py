@@ -10,8 +10,10 @@ from itertools import islice
 from typing import Any
 
 from nexus_core.aliases import is_glob, resolve_aliases
+from nexus_core.api.asgi.messages import Scope, header
 from nexus_core.gateway import Gateway
 
+_GOOGLES = (b"x-goog-api-key", b"x-goog-api-client")  # that Google's clients send
 _SLICE = 500  # entries: about a millisecond of the loop
 
 
@@ -26,6 +28,16 @@ async def list_models(gateway: Gateway) -> bytes:
         parts += (json.dumps(entry, ensure_ascii=False, separators=(",", ":")) for entry in batch)
         await asyncio.sleep(0)
     return f'{{"object":"list","data":[{",".join(parts)}]}}'.encode()
+
+
+async def served_models(gateway: Gateway) -> list[str]:
+    """The same names alone."""
+    names: list[str] = []
+    entries = _entries(gateway)
+    while batch := list(islice(entries, _SLICE)):
+        names += (entry["id"] for entry in batch)
+        await asyncio.sleep(0)
+    return names
 
 
 async def list_for_anthropic(gateway: Gateway) -> bytes:
@@ -46,6 +58,34 @@ async def list_for_anthropic(gateway: Gateway) -> bytes:
     first, last = (data[0]["id"], data[-1]["id"]) if data else (None, None)
     page = {"data": data, "has_more": False, "first_id": first, "last_id": last}
     return json.dumps(page).encode()
+
+
+def is_googles(scope: Scope) -> bool:
+    """Whether a client of Google's asks, which reads no other shape."""
+    return any(header(scope, name) is not None for name in _GOOGLES)
+
+
+async def list_for_google(gateway: Gateway) -> bytes:
+    """The same models as Google's clients read them, all on one page.
+
+    https://ai.google.dev/api/models
+    """
+    names = await served_models(gateway)
+    models = [describe_for_google(gateway, name) for name in names]
+    return json.dumps({"models": models}, ensure_ascii=False).encode()
+
+
+def describe_for_google(gateway: Gateway, name: str) -> dict[str, Any]:
+    """A model or alias; the first backend that serves it tells its window."""
+    from nexus_core.dialects.gemini.inbound.models import as_model
+
+    served = (name, resolve_aliases(name, gateway.config.routing.aliases)[-1])
+    for model in served:
+        for backend in gateway.registry.snapshots():
+            if backend.is_on and model in backend.models:
+                own_name = backend.models[model]
+                return as_model(name, own_name, backend.name, backend.details.get(own_name))
+    return as_model(name, name, backend="", details=None)
 
 
 def find_model(gateway: Gateway, name: str) -> dict[str, Any] | None:

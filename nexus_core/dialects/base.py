@@ -183,8 +183,11 @@ class AnswerWriter(Protocol):
         """
         ...
 
-    def error(self, body: bytes, status: int) -> bytes:
-        """Write an error answer, whatever form its body has."""
+    def error(self, body: bytes, status: int, retry_after: str | None = None) -> bytes:
+        """Write an error answer, whatever form its body has.
+
+        `retry_after`: seconds to wait, for a format that says so in the body.
+        """
         ...
 
     def stream(self) -> StreamWriter:

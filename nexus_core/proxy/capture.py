@@ -62,7 +62,7 @@ class Captures:
         """Keep this exchange, whatever the switch says; the reply to hand to the forwarder."""
         kept = self._kept[request.envelope.id] = _Kept(
             request_id=request.envelope.id,
-            endpoint=request.envelope.path,
+            endpoint=request.envelope.place,
             model=request.envelope.model,
             body=request.envelope.body,
             need=request.need,

@@ -28,7 +28,8 @@ class AsgiReply(ClientReply):
 
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
-        self._first = self._first or data
+        if not self._first and b"data:" in data:
+            self._first = data
         self._last = data
         self._messages.append({"type": "http.response.body", "body": data, "more_body": True})
 

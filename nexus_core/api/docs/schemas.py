@@ -95,6 +95,7 @@ RESPONSE_HEADERS: dict[str, Json] = {
 SECURITY: dict[str, Json] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "googApiKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
 }
 
 

@@ -95,7 +95,7 @@ class WireReply(ClientReply):
         if not data:
             return  # an empty chunk would be the last one
         if self._is_chunked:
-            if not self._first:
+            if not self._first and b"data:" in data:
                 self._first = data
             self._last = data
             data = b"%x\r\n%b\r\n" % (len(data), data)
