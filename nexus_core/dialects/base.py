@@ -228,22 +228,14 @@ class Bridge(Protocol):
 
 
 class StreamCollector(Protocol):
-    """Adds up one streamed answer to the whole one that the backend would have given."""
+    """Adds up a stream to the whole answer; a ValueError of both: it is not of this format."""
 
     def feed(self, data: bytes) -> None:
-        """Take bytes of the stream, in the client's format.
-
-        Raises:
-            ValueError: they are not of this format.
-        """
+        """Take bytes of the stream, in the client's format."""
         ...
 
     def whole(self) -> bytes:
-        """The whole answer, once the stream has ended.
-
-        Raises:
-            ValueError: there was none.
-        """
+        """The whole answer that the backend would have given, once the stream has ended."""
         ...
 
 
