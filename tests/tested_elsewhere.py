@@ -44,6 +44,7 @@ ELSEWHERE = {
     "nexus_core/demo/simulated/server.py": "demo/test_simulated_openai.py",
     "nexus_core/demo/simulated/wire.py": "demo/test_simulated_openai.py",
     "nexus_core/dialects/anthropic/inbound/bridge/answer.py": "scenarios/test_messages.py",
+    "nexus_core/dialects/anthropic/inbound/bridge/call_ids.py": "scenarios/test_call_ids.py",
     "nexus_core/dialects/anthropic/inbound/bridge/content.py": "scenarios/test_messages.py",
     "nexus_core/dialects/anthropic/inbound/bridge/conversation.py": "scenarios/test_messages.py",
     "nexus_core/dialects/anthropic/inbound/bridge/stream.py": "scenarios/test_messages.py",
