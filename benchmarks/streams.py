@@ -234,12 +234,13 @@ async def run(seconds: float) -> None:
         relay_port = plain.sockets[0].getsockname()[1]
         ways = {"direct": (port, "chat", "m"), "plain relay": (relay_port, "chat", "m")}
         for api, model in PASSED + TRANSLATED:
-            way = f"{api} to {model}" if (api, model) in TRANSLATED else f"{api}, passed on"
-            ways[way] = (nexus_port, api, model)
+            is_translated = (api, model) in TRANSLATED
+            name = f"{api} to {model}" if is_translated else f"{api}, passed on"
+            ways[name] = (nexus_port, api, model)
         ages: dict[str, list[float]] = {name: [] for name in ways}
         for _ in range(ROUNDS):
-            for name, way in ways.items():
-                ages[name] += await measure(*way)
+            for name, (at, api, model) in ways.items():
+                ages[name] += await measure(at, api, model)
     report(ages)
 
 
