@@ -35,7 +35,7 @@ class Completions:
         try:
             request = self._read(arrival, body)
             if request.envelope.dialect is DialectName.OLLAMA:
-                from nexus_core.api.ollama.probe import own_answer
+                from nexus_core.api.ollama.arrive import own_answer
 
                 if (answer := own_answer(self._gateway, request)) is not None:
                     reply.tell(answer)
@@ -66,6 +66,10 @@ class Completions:
             envelope = with_headers(envelope, format_headers(arrival.headers, dialect))
         if (session := read_session(arrival.headers)) is not None:
             envelope = of_session(envelope, session)
+        if envelope.dialect is DialectName.OLLAMA:
+            from nexus_core.api.ollama.arrive import tagged
+
+            envelope = tagged(self._gateway, envelope)
         hints = read_hints(arrival.headers, self._gateway.registry.names)
         routing = self._gateway.live.config.routing
         return ProxyRequest(

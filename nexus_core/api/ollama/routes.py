@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
+from nexus_core.api.ollama.arrive import served_name
 from nexus_core.api.ollama.ask import ask_lists, ask_show, ollama_agents
 from nexus_core.api.ollama.entries import (
     entry_of,
@@ -86,7 +87,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def ollama_show(request: Request) -> dict[str, Any]:
         """Details of a model: capabilities, and the context length that is loaded."""
         fields = _fields(await request.body())
-        name = _name_in(fields)
+        name = served_name(gateway, _name_in(fields))
         aliases = gateway.config.routing.aliases
         places = places_of(name, gateway.registry.snapshots(), aliases)
         if not places:
@@ -102,7 +103,7 @@ def create_router(gateway: Gateway) -> APIRouter:
     async def ollama_pull(request: Request) -> Response:
         """Success for a model that is served here; else how to pull it on a backend's machine."""
         fields = _fields(await request.body())
-        name = _name_in(fields)
+        name = served_name(gateway, _name_in(fields))
         if not places_of(name, gateway.registry.snapshots(), gateway.config.routing.aliases):
             raise ManagedElsewhereError(_how(gateway, "pull", name))
         is_whole = fields.get("stream") is False

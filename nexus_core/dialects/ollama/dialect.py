@@ -71,6 +71,12 @@ class OllamaDialect:
 
         return read_prompt(request)
 
+    def ping(self, request: Request) -> bytes:
+        """A line without text: clients read nothing else between two lines."""
+        from nexus_core.dialects.ollama.bridge.stream import silent_line
+
+        return silent_line(request) if request.is_streaming else b""
+
     def write_passed(self, request: Request, model: str) -> bytes:
         """The body for a server that speaks this format: with its name of the model."""
         return rename_model(request, model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
@@ -24,6 +25,11 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_CALL_CHARS = 4 * 1024 * 1024  # of all arguments, which are held until they are whole
+
+
+def silent_line(request: Request) -> bytes:
+    """A line without text."""
+    return LineWriter(request, time.time, time.perf_counter_ns, 0).silent_line()
 
 
 class _Call:
@@ -60,7 +66,7 @@ class LineWriter:
         self._began = began
         self._first: int | None = None  # when the first content came
         self._events = EventSplitter()
-        self._head = b'{"model":' + dumped(request.model) + b',"created_at":"'
+        self._head = b'{"model":' + dumped(request.parsed["model"]) + b',"created_at":"'
         self._with_thinking = wants_thinking(request)
         self._calls: list[_Call] = []
         self._held_chars = self._text_bytes = 0
@@ -101,6 +107,10 @@ class LineWriter:
         """The error that the backend reported in the middle of its stream."""
         return report_line(report)
 
+    def silent_line(self) -> bytes:
+        """A line without text."""
+        return self._line(silence(self._request), is_done=False)
+
     def _line(self, said: JsonObject, *, is_done: bool, **more: object) -> bytes:
         rest = dumped({**said, "done": is_done, **more})
         return self._head + stamp(self._now()).encode() + b'",' + rest[1:] + b"\n"
@@ -109,8 +119,7 @@ class LineWriter:
         """Write one event of the hub's; a comment, which keeps the connection alive, as no text."""
         event = read_event(data)
         if event is None:
-            is_comment = data.lstrip().startswith(b":")
-            return self._line(silence(self._request), is_done=False) if is_comment else b""
+            return self.silent_line() if data.lstrip().startswith(b":") else b""
         if event.data.startswith("[DONE]"):
             return b""
         try:
