@@ -22,6 +22,7 @@ from nexus_core.api.ollama.entries import (
     show_answer,
     tag_entry,
 )
+from nexus_core.catalog import BackendType
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
@@ -184,7 +185,7 @@ def _how(gateway: Gateway, command: str, arguments: str) -> str:
     words = " ".join(_plain(one) if not one.startswith("-") else one for one in arguments.split())
     agents = ollama_agents(gateway)
     for backend in gateway.registry.snapshots():
-        if backend.name in agents:
+        if backend.type is BackendType.OLLAMA or backend.name in agents:
             return (
                 f"Nexus does not keep models; on the machine of backend {backend.name} "
                 f"({backend.url}) run: ollama {command} {words}"
