@@ -35,13 +35,13 @@ class Deciding(Protocol):
         ...
 
 
-class DecisionToTell(msgspec.Struct, frozen=True):
+class DecisionToTell(msgspec.Struct, frozen=True, gc=False):
     """Of a decision only what is told of it."""
 
     considered: tuple[Considered, ...]
 
 
-class RequestRecord(msgspec.Struct, eq=False):
+class RequestRecord(msgspec.Struct, eq=False, gc=False):
     """One request, however far it is: numbers and references only, never a prompt or an answer.
 
     `RequestProgress` alone writes to it, or `phases.take` where a request is read back from events.

@@ -111,7 +111,6 @@ class TranslatedStream:
 
     def __init__(self, translator: AnswerTranslator, keys: KeyCutter, max_bytes: int) -> None:
         """`max_bytes`: of a body that is no stream."""
-        self.opening: Opening = self
         self._keys = keys
         self.state = OpeningState.WAITING
         self.failure: UpstreamError | None = None
@@ -126,6 +125,10 @@ class TranslatedStream:
         self._has_content = False
         self._text_bytes = 0  # beside those that the translator counts
         self._first_usage: TokenUsage | None = None
+
+    @property
+    def opening(self) -> Opening:
+        return self
 
     # Before the answer begins ------------------------------------------------------------------
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import assert_never
 
+import msgspec
+
 from nexus_core.dialects.request import Demand
 from nexus_core.fleet.live import LiveBackend, with_load
 from nexus_core.money.accounting import MoneyRule
@@ -22,31 +24,23 @@ from nexus_core.types import Capability, RouteReason
 _ZONE_ALONE = frozenset({Stage.ZONE})
 
 
-class Moment:
+class Moment(msgspec.Struct, eq=False, gc=False):
     """What a decision depends on that does not last, as it is when it is made."""
 
-    __slots__ = (
-        *("at", "familiar", "money", "prefers_local", "prompt_tokens", "strategy"),
-        *("tried", "turn"),
-    )
+    strategy: Strategy
+    turn: int
+    familiar: str | None  # who served the beginning of the conversation
+    at: float  # monotonic seconds
+    tried: Mapping[str, str]  # backends that failed this request, and how; nobody changes it
+    prompt_tokens: int
+    money: MoneyRule | None = None  # None: no budget limits the request
+    prefers_local: bool = False  # spending near its limit
 
-    def __init__(
-        self, demand: Demand, strategy: Strategy, at: float, tried: Mapping[str, str]
-    ) -> None:
-        """
-        Args:
-            at: monotonic seconds.
-            tried: backends that failed this request, and how; nobody changes it any more.
-        """
-        self.prompt_tokens = demand.prompt_tokens
-        self.strategy = strategy
-        self.turn = strategy.turn
-        # Who served the beginning of the conversation.
-        self.familiar = strategy.affinity.recall(demand.prefixes, demand.session)
-        self.at = at
-        self.tried = tried
-        self.money: MoneyRule | None = None  # None: no budget limits the request
-        self.prefers_local = False  # spending near its limit
+    @classmethod
+    def of(cls, demand: Demand, strategy: Strategy, at: float, tried: Mapping[str, str]) -> Moment:
+        """The moment for a request, but for what it may cost."""
+        familiar = strategy.affinity.recall(demand.prefixes, demand.session)
+        return cls(strategy, strategy.turn, familiar, at, tried, demand.prompt_tokens)
 
 
 class Option:
@@ -238,26 +232,29 @@ def _is_cloud(option: Option) -> bool:
     return option.is_cloud
 
 
-class PlannedDecision(RouteDecision):
+class PlannedDecision(RouteDecision, kw_only=True, gc=False):
     """A decision by a plan. All of it is worked out by `route`, each time that somebody asks."""
 
-    __slots__ = ("_loads", "_moment", "_plan")
+    plan: Plan
+    moment: Moment
+    # Of each backend that serves the model, requests in flight and latency in ms, as they were.
+    loads: tuple[float | None, ...]
 
-    def __init__(self, first: Choice, reason: RouteReason, plan: Plan, moment: Moment) -> None:
-        self.first = first  # as RouteDecision's: one call less for each request
-        self.reason = reason
-        self._told = self._considered = None
-        self._plan = plan
-        self._moment = moment
-        # The numbers that change with every request, as they were.
-        self._loads = [(len(live.taken), live.latency_ms) for _, live in plan.served]
+    @classmethod
+    def of(cls, first: Choice, reason: RouteReason, plan: Plan, moment: Moment) -> PlannedDecision:
+        """The decision, with the numbers that change with every request."""
+        loads: list[float | None] = []
+        for _, live in plan.served:
+            loads += (len(live.taken), live.latency_ms)
+        return cls(first, reason, plan=plan, moment=moment, loads=tuple(loads))
 
     def _tell(self) -> Told:
-        plan, moment = self._plan, self._moment
+        plan, moment = self.plan, self.moment
         fleet = list(plan.fleet)
-        for (place, _), (in_flight, latency_ms) in zip(plan.served, self._loads, strict=True):
+        then = zip(plan.served, self.loads[::2], self.loads[1::2], strict=True)
+        for (place, _), in_flight, latency_ms in then:
             seen = fleet[place]
-            fleet[place] = with_load(seen, in_flight, latency_ms, seen.service_seconds)
+            fleet[place] = with_load(seen, int(in_flight or 0), latency_ms, seen.service_seconds)
         context = RoutingContext(
             tuple(fleet),
             moment.strategy.as_of(plan.routing, moment.turn, moment.familiar),

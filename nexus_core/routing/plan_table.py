@@ -48,14 +48,14 @@ class PlanTable:
         contexts = self._contexts
         registry, tracker = contexts.registry, contexts.cost_tracker
         plan = self._plan(need, demand.capabilities)
-        moment = Moment(demand, contexts.strategy, registry.clock(), tried)
+        moment = Moment.of(demand, contexts.strategy, registry.clock(), tried)
         if tracker.budget.is_limited:
             verdict = tracker.verdict(client)
             moment.money, moment.prefers_local = tracker.rule_of(verdict), verdict.prefers_local
         chosen = plan.choose(moment)
         if chosen is None:
             return route(need.asking(demand), contexts.build(client, tried))
-        return PlannedDecision(*chosen, plan, moment)
+        return PlannedDecision.of(*chosen, plan, moment)
 
     def _plan(self, need: Requirements, capabilities: frozenset[Capability]) -> Plan:
         registry, strategy = self._contexts.registry, self._contexts.strategy

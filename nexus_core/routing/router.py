@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+import msgspec
 from msgspec.structs import replace
 
 from nexus_core.fleet.registry import BackendSnapshot
@@ -41,20 +42,16 @@ class Told:
     context: RoutingContext = field(repr=False)  # what it was decided on
 
 
-class RouteDecision:
+class RouteDecision(msgspec.Struct, eq=False, gc=False):
     """Routing decision: who serves a request, and why; everybody else when somebody asks.
 
-    Of a request that is served, hardly anybody asks.
+    Of a request that is served, hardly anybody asks. Its record keeps it, of thousands of requests.
     """
 
-    __slots__ = ("_considered", "_told", "first", "reason")
-
-    def __init__(self, first: Choice | None, reason: RouteReason, told: Told | None = None) -> None:
-        """Without `told`, `_tell` is asked for it."""
-        self.first = first  # whom to send to, its score left out; None when nobody can
-        self.reason = reason  # why it was chosen; meaningless where there is none
-        self._told = told
-        self._considered: tuple[Considered, ...] | None = None
+    first: Choice | None  # whom to send to, its score left out; None when nobody can
+    reason: RouteReason  # why it was chosen; meaningless where there is none
+    _told: Told | None = None  # without it, `_tell` is asked for it
+    _considered: tuple[Considered, ...] | None = None
 
     @property
     def told(self) -> Told:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -365,3 +367,16 @@ def test_what_was_made_before_a_failure_is_passed_on_before_it() -> None:
     assert made
     assert isinstance(stream.failure, UpstreamError)
     assert stream.finish() == b""
+
+
+@pytest.mark.parametrize("vendor", ["anthropic", "google"])
+def test_a_stream_leaves_with_its_last_reader_and_is_nothing_to_collect(vendor: str) -> None:
+    stream = TranslatedStream(Answers(vendor), KeyCutter(None), 1024)
+    stream.feed(b"event: ping\ndata: {}\n\n" if vendor == "anthropic" else b": comment\n\n")
+    seen = weakref.ref(stream)
+    gc.disable()
+    try:
+        del stream
+        assert seen() is None
+    finally:
+        gc.enable()

@@ -91,7 +91,7 @@ def moments(demand: Demand, strategy: Strategy, names: list[str]) -> st.SearchSt
     def moment(
         at: float, tried: dict[str, str], money: MoneyRule | None, prefers_local: bool
     ) -> Moment:
-        made = Moment(demand, strategy, at, tried)
+        made = Moment.of(demand, strategy, at, tried)
         made.money, made.prefers_local = money, prefers_local
         return made
 
@@ -159,7 +159,7 @@ def test_a_plan_decides_as_route_does_and_tells_later_how_it_was(
             assert choice.upstream_model == first.upstream_model
             assert choice.half_open_model == first.half_open_model
             assert reason is oracle.reason
-            decision = PlannedDecision(choice, reason, plan, moment)
+            decision = PlannedDecision.of(choice, reason, plan, moment)
             use(data, fleet, strategy)
             assert facts(decision) == facts(oracle)
         else:
@@ -197,10 +197,10 @@ def test_a_decision_that_is_looked_at_later_shows_the_load_of_its_moment() -> No
         strategy,
     )
     live.take(0.0)
-    moment = Moment(Demand(), strategy, 0.0, {})
+    moment = Moment.of(Demand(), strategy, 0.0, {})
     chosen = plan.choose(moment)
     assert chosen is not None
-    decision = PlannedDecision(*chosen, plan, moment)
+    decision = PlannedDecision.of(*chosen, plan, moment)
 
     live.give_back(1.0)
 
