@@ -135,6 +135,7 @@ class Capability(StrEnum):
     JSON = "json"  # answers as a JSON object or by a schema
     PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
     STORED_RESPONSES = "stored_responses"  # what OpenAI keeps of earlier answers
+    OLLAMA_FIELDS = "ollama_fields"  # that no other server takes: a template, a context as tokens
 
 
 class CountMethod(StrEnum):

@@ -28,6 +28,7 @@ _CAPABILITIES = {
 
 _PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
 _STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
+_OLLAMA_FIELDS = frozenset({Capability.OLLAMA_FIELDS})
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -91,4 +92,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         lacks = self.also_lacks.union(missing)
         if DialectName.RESPONSES not in self.apis:
             lacks |= _STORED_RESPONSES
+        if DialectName.OLLAMA not in self.apis:
+            lacks |= _OLLAMA_FIELDS
         return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS

@@ -113,7 +113,7 @@ def test_the_url_of_a_row_is_a_base_as_vendors_print_them(kind: BackendType) -> 
 
 
 def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
-    others = {Capability.PROVIDER_TOOLS}  # Anthropic defines them
+    others = {Capability.PROVIDER_TOOLS, Capability.OLLAMA_FIELDS}  # of Anthropic, of Ollama
     assert BackendType.OPENAI.lacks == others
     others |= {Capability.STORED_RESPONSES}  # at OpenAI
     assert BackendType.GROQ.lacks == {Capability.COMPLETIONS, Capability.EMBEDDINGS} | others
@@ -125,6 +125,7 @@ def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
         Capability.EMBEDDINGS,
         Capability.AUDIO,
         Capability.STORED_RESPONSES,
+        Capability.OLLAMA_FIELDS,
     }
 
 

@@ -22,12 +22,11 @@ from nexus_core.api.ollama.entries import (
     show_answer,
     tag_entry,
 )
-from nexus_core.catalog import BackendType
 from nexus_core.dialects.parsing import parse_json
 from nexus_core.dialects.reading.body import checked_model
 from nexus_core.errors import InvalidRequestError, ModelNotFoundError, NexusError
 from nexus_core.gateway import Gateway
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import DialectName, JsonObject, is_object
 
 # Of the API that is spoken here. Clients ask for at least: VS Code 0.6.4, Codex 0.13.4 (for
 # /v1/responses), Claude Code 0.14 (for /v1/messages).
@@ -51,7 +50,7 @@ class ManagedElsewhereError(NexusError):
 
 def create_router(gateway: Gateway) -> APIRouter:
     """The routes."""
-    router = APIRouter(prefix="/api", tags=["ollama"])
+    router = APIRouter(prefix="/api", tags=["inference"])
 
     @router.get("/version")
     async def ollama_version() -> dict[str, str]:
@@ -185,7 +184,7 @@ def _how(gateway: Gateway, command: str, arguments: str) -> str:
     words = " ".join(_plain(one) if not one.startswith("-") else one for one in arguments.split())
     agents = ollama_agents(gateway)
     for backend in gateway.registry.snapshots():
-        if backend.type is BackendType.OLLAMA or backend.name in agents:
+        if DialectName.OLLAMA in backend.type.spec.apis or backend.name in agents:
             return (
                 f"Nexus does not keep models; on the machine of backend {backend.name} "
                 f"({backend.url}) run: ollama {command} {words}"
