@@ -178,28 +178,6 @@ def _share(pair: RawHeader) -> RawHeader:
     return pair
 
 
-# Under which clients send the id of a session. The first one counts.
-_SESSION_HEADERS = frozenset(
-    {
-        b"x-claude-code-session-id",
-        b"session-id",  # Codex; session_id before
-        b"session_id",
-        b"x-session-id",
-        b"x-session-affinity",
-        b"x-opencode-session",
-    }
-)
-
-
-def read_session(headers: RawHeaders) -> bytes | None:
-    """The id of the session that a request belongs to; None where its client tells none."""
-    for name, value in headers:
-        # Few are worth the second look.
-        if name >= b"session" and name in _SESSION_HEADERS and value:
-            return value
-    return None
-
-
 def read_hints(headers: RawHeaders, backends: Collection[str]) -> RoutingHints:
     """Read the routing hints in X-Nexus-* request headers; of two values the stricter counts.
 

@@ -29,10 +29,16 @@ CLOUD = "gpt-4o"
 SMALL_CLOUD = "gpt-4o-mini"
 CLAUDE = "claude-sonnet-4-6"
 SMALL_CLAUDE = "claude-haiku-4-5"
+HAIKU = "claude-haiku-4-5-20251001"  # what subagents ask for; here a local model serves it
 GEMINI = "gemini-2.5-flash"
 NEW_GEMINI = "gemini-3-flash-preview"
 
-ALIASES = {"gpt-4": LARGE_LOCAL, "gpt-3.5-turbo": SMALL_LOCAL, "secret-notes": LARGE_LOCAL}
+ALIASES = {
+    "gpt-4": LARGE_LOCAL,
+    "gpt-3.5-turbo": SMALL_LOCAL,
+    "secret-notes": LARGE_LOCAL,
+    HAIKU: CODER,
+}
 FALLBACKS = {CODER: (LARGE_LOCAL,)}
 POLICIES = (PolicyConfig(model_pattern="secret-*", privacy=PrivacyZone.RESTRICTED),)
 

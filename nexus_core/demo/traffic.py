@@ -1,9 +1,10 @@
-"""Demo traffic: a client that sends chats, tools and embeddings to Nexus over HTTP."""
+"""Demo traffic: clients that send chats, tools and an agent's sessions to Nexus over HTTP."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from random import Random
@@ -11,6 +12,7 @@ from typing import Any
 
 import httpx
 
+from nexus_core.demo.agents import MessagesAgent
 from nexus_core.demo.backends import (
     CLAUDE,
     CLOUD,
@@ -25,6 +27,7 @@ from nexus_core.demo.backends import (
 
 _MAX_CONCURRENT = 16
 MEAN_PAUSE_SECONDS = 0.7  # between two requests
+_AGENT_PAUSES = 4  # so many times as long as that between the requests of an agent
 _BURST_EVERY = 14  # requests
 _BURST_SIZE = 6  # more than the preferred backend takes at once
 _STREAM_SHARE = 0.7
@@ -125,16 +128,25 @@ class _Crowd:
         self._seats = asyncio.Semaphore(_MAX_CONCURRENT)
 
     async def drive(self) -> None:
-        """Send requests for ever, a burst now and then."""
+        """Send requests for ever, a burst now and then, and work as an agent beside it."""
         await self._wait_until_ready()
+        agent = MessagesAgent(self._client, self._random, self._agents_turn)
         count = 0
         async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(agent.work(), name="demo-agent")
             while True:
                 count += 1
                 for kind in self._next(count):
                     await self._seats.acquire()
                     tasks.create_task(self._ask(kind), name="demo-request")
                 await asyncio.sleep(self._pause())
+
+    @asynccontextmanager
+    async def _agents_turn(self) -> AsyncIterator[None]:
+        for _ in range(_AGENT_PAUSES):
+            await asyncio.sleep(self._pause())
+        async with self._seats:
+            yield
 
     def _next(self, count: int) -> list[_Kind]:
         """Chance decides, but what shows overflow and privacy comes round within seconds."""

@@ -1,4 +1,4 @@
-"""Ledger queries: costs by model, backend, key or day; a month's spending; operators' actions."""
+"""Ledger queries: costs by model, backend, key, …; a month's spending; operators' actions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from nexus_core.money.ledger_schema import (
     ACTION_COLUMNS,
@@ -19,6 +20,7 @@ from nexus_core.money.ledger_schema import (
 )
 from nexus_core.money.months import Month, Period
 from nexus_core.observe.events import OperatorActed
+from nexus_core.observe.record import api_at
 from nexus_core.types import Actor, Via
 
 _BUSY_SECONDS = 2.0  # for the writer to end its batch
@@ -31,6 +33,9 @@ class By(StrEnum):
     MODEL = "model"
     BACKEND = "backend"
     KEY = "key"
+    AGENT = "agent"
+    SESSION = "session"
+    API = "api"
     DAY = "day"
     HOUR = "hour"
 
@@ -40,6 +45,9 @@ _GROUP = {
     By.MODEL: "coalesce(model, asked_model)",
     By.BACKEND: "backend",
     By.KEY: "client",
+    By.AGENT: "agent",
+    By.SESSION: "session",
+    By.API: "endpoint",  # what several have in common is added up afterwards
     By.DAY: "date(at, 'unixepoch')",
     By.HOUR: "strftime('%Y-%m-%d %H:00', at, 'unixepoch')",
 }
@@ -97,7 +105,22 @@ def costs(connection: sqlite3.Connection, by: By, period: Period) -> list[CostLi
         """,  # noqa: S608 - our own words
         (period.start, period.end),
     )
-    return [_line(row) for row in rows]
+    lines = [_line(row) for row in rows]
+    return _by_api(lines) if by is By.API else lines
+
+
+def _by_api(by_path: list[CostLine]) -> list[CostLine]:
+    """Lines of paths as those of their APIs; an API's place is that of its dearest path."""
+    sums: dict[str, CostLine] = {}
+    for line in by_path:
+        name = api_at(line.name or "")
+        sums[name] = _sum(name, line, sums[name]) if name in sums else replace(line, name=name)
+    return [*sums.values()]
+
+
+def _sum(name: str, *lines: CostLine) -> CostLine:
+    numbers = [one for one in CostLine.__struct_fields__ if one != "name"]
+    return CostLine(name=name, **{one: sum(getattr(x, one) for x in lines) for one in numbers})
 
 
 def spent_by_client(connection: sqlite3.Connection, month: Month) -> dict[str | None, int]:

@@ -79,6 +79,10 @@ class RequestReceived(msgspec.Struct, frozen=True, kw_only=True):
     headers: tuple[tuple[str, str], ...]  # credentials masked
     body_bytes: int
     replay_of: str | None = None  # the request an operator sent again with this one
+    # By the client's own words: its program, and the session and subagent that it asks for.
+    agent: str | None = None
+    session: str | None = None
+    subagent: str | None = None
 
 
 class RouteDecided(msgspec.Struct, frozen=True, kw_only=True):

@@ -65,6 +65,10 @@ def _asked(name: str, column: str | None = None, *, title: str = "") -> Fact:
     return Fact(name, column, title=title, is_asked=True)
 
 
+def _of_origin(name: str, *, title: str) -> Fact:
+    return Fact(name, "TEXT", title=title, path=f"origin.{name}", since=4)
+
+
 _MS = Unit.MS
 _FLAG = "INTEGER NOT NULL"
 
@@ -97,6 +101,9 @@ _FACTS = {
         _asked("is_streaming", _FLAG, title="stream"),
         _asked("body_bytes"),
         _asked("replay_of"),
+        _of_origin("agent", title="agent"),
+        _of_origin("session", title="session"),
+        _of_origin("subagent", title="subagent"),
         Fact("api", title="api"),
         Fact("path", title="path"),  # of a call that was refused before it was routed
         Fact("is_live"),
@@ -155,18 +162,19 @@ LOG = _facts(
     "error status request=request_id asked=asked_model model=served_model backend zone reason",
     "prompt_tokens completion_tokens counted cost_usd is_unpriced",
     "total_ms first_byte_ms overhead_ms upstream_ms attempts client_left error_code",
+    "agent session",
 )
 LEDGER = _facts(
     "request_id at=ended_at client endpoint asked_model model=served_model backend backend_type",
     "zone reason attempts=tried is_streaming status failed client_left is_partial counted",
     "estimated_nano_usd cost_nano_usd price_source is_unpriced total_ms first_byte_ms overhead_ms",
-    "saved_nano_usd saved_model",
+    "saved_nano_usd saved_model agent session subagent",
     *(one.name for one in _COUNTS),
 )
 # GET /nexus/requests, and the further keys of GET /nexus/requests/ID.
 LISTED = _facts(
-    "id=request_id at time api endpoint path client model=asked_model served_model is_streaming",
-    "backend zone reason tried status first_byte_ms total_ms",
+    "id=request_id at time api endpoint path client agent session subagent model=asked_model",
+    "served_model is_streaming backend zone reason tried status first_byte_ms total_ms",
     "prompt_tokens completion_tokens counted is_estimated cost_usd is_unpriced",
     "error_code error client_left is_running=is_live",
 )
@@ -180,33 +188,35 @@ EXPORT = _facts(
     "time id=request_id model=asked_model served_model backend zone reason status error",
     "first_byte_ms total_ms prompt_tokens completion_tokens counted is_estimated estimated_usd",
     "cost_usd is_unpriced error_code client_left client api tried is_streaming at endpoint path",
+    "agent session subagent",
 )
 # The two lists: `nexus requests`, by the keys of LISTED, and the screen, by the names that
 # `[tui] columns` and the menu of orders have for its columns.
 TEXT_LIST = _facts(
-    "at id=request_id client api model=asked_model backend zone reason tried status first_byte_ms",
-    "total_ms tokens cost_usd error",
+    "at id=request_id client api agent session model=asked_model backend zone reason tried status",
+    "first_byte_ms total_ms tokens cost_usd error",
 )
 SCREEN_LIST = _facts(
-    "time=at id=request_id key=client api model=asked_model backend zone reason tries=tried",
-    "status stream=is_streaming first=first_byte_ms total=total_ms tokens cost=cost_usd path",
-    "error=error_code",
+    "time=at id=request_id key=client api agent session model=asked_model backend zone reason",
+    "tries=tried status stream=is_streaming first=first_byte_ms total=total_ms tokens",
+    "cost=cost_usd path error=error_code",
 )
 
 
 # Reading all of them at once ----------------------------------------------------------------------
 
 _MAY_BE_NONE = ("usage", "cost", "estimated", "saved")  # of a record
+_NEVER_NONE = ("origin",)
 
 
 def reader(facts: Facts) -> _Read:
     """Make a fast function that reads these facts' values from a RequestRecord, in order.
 
     Raises:
-        ValueError: a path leads through a field not listed as one that may be None.
+        ValueError: a path leads through a field not listed as one that may be None, or never is.
     """
     heads = {fact.head for _, fact in facts if fact.head}
-    if not heads <= {*_MAY_BE_NONE}:
+    if not heads <= {*_MAY_BE_NONE, *_NEVER_NONE}:
         raise ValueError(f"may these be None? {heads}")
     readers = {
         are_none: _reader_without(facts, {*compress(_MAY_BE_NONE, are_none)})

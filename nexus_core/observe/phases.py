@@ -15,6 +15,7 @@ from nexus_core.observe.events import (
     RequestRefused,
     RouteDecided,
 )
+from nexus_core.observe.origin.origin import Origin, read_origin
 from nexus_core.observe.record import DecisionToTell, RequestRecord, as_bytes
 
 
@@ -74,6 +75,9 @@ def _received(record: RequestRecord, _: int) -> RequestReceived:
         headers=record.request_headers,
         body_bytes=record.body_bytes,
         replay_of=record.replay_of,
+        agent=record.origin.agent,
+        session=record.origin.session,
+        subagent=record.origin.subagent,
     )
 
 
@@ -163,7 +167,15 @@ def record_of(event: RequestReceived | RequestRefused) -> RequestRecord:
         asked_headers=as_bytes(event.headers),
         body_bytes=event.body_bytes,
         replay_of=event.replay_of,
+        origin=_origin_of(event),
     )
+
+
+def _origin_of(event: RequestReceived) -> Origin:
+    """An older Nexus tells of no origin, but of the headers that it is read from."""
+    if event.agent is None and event.session is None:
+        return read_origin(as_bytes((name.lower(), value) for name, value in event.headers))
+    return Origin(event.agent, event.session, event.subagent)
 
 
 def take(record: RequestRecord, event: RequestEvent) -> Phase:

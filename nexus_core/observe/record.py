@@ -20,6 +20,7 @@ from nexus_core.observe.events import (
     TokenUsage,
 )
 from nexus_core.observe.operation_stats import OperationStats
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
 from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 
 Headers: TypeAlias = tuple[tuple[str, str], ...]
@@ -58,6 +59,7 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
     asked_headers: KeptHeaders = ()
     body_bytes: int = 0
     replay_of: str | None = None  # the request an operator sent again with this one
+    origin: Origin = NO_ORIGIN  # the program and session that it came from
     refused: RequestRefused | None = None  # before it was routed
 
     # Of the latest attempt; at the end, of the backend whose answer or failure the client got.
@@ -119,8 +121,8 @@ class RequestRecord(msgspec.Struct, eq=False, gc=False):
 
     @property
     def api(self) -> str:
-        """`chat`, `completions`, `embeddings`: what its path has after the version."""
-        return _api_at(self.endpoint or self.path or "")
+        """`chat`, `messages`, `embeddings`, …: what its path has after the version."""
+        return api_at(self.endpoint or self.path or "")
 
     @property
     def model(self) -> str:
@@ -200,7 +202,12 @@ def as_bytes(headers: Iterable[tuple[str, str]]) -> KeptHeaders:
 
 
 @lru_cache(maxsize=64)
-def _api_at(path: str) -> str:
+def api_at(path: str) -> str:
+    """The API of a path: `chat`, `messages`, …; `ollama` and `gemini` have more than one path."""
+    if path.startswith("/api/"):
+        return "ollama"
+    if path.startswith("/v1beta/"):
+        return "gemini"
     _, _, after_version = path.strip("/").partition("/")
     return after_version.partition("/")[0]
 

@@ -151,7 +151,7 @@ _UNITS = tuple(fact.unit for _, fact in LOG)
 _VARYING = [
     place
     for place, (key, fact) in enumerate(LOG)
-    if key == "request" or fact.unit is not Unit.PLAIN
+    if key in ("request", "session") or fact.unit is not Unit.PLAIN
 ]
 _RECURRING = [place for place in range(len(LOG)) if place not in _VARYING]
 _MAX_TEMPLATES = 512

@@ -66,6 +66,7 @@ class RequestProgress:
             request.headers,
             len(envelope.body),
             request.replay_of,
+            request.origin,
         )
 
     # --- read ----------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import Request
 from nexus_core.errors import NexusError
 from nexus_core.fleet.registry import BackendSnapshot
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
 from nexus_core.observe.record import KeptHeaders
 from nexus_core.routing.requirements import Requirements
 from nexus_core.types import BudgetStatus, Cost, RouteReason
@@ -25,6 +26,7 @@ class ProxyRequest(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     client: str | None  # the name of the client key
     headers: KeptHeaders  # for events and the screen
     received: float  # monotonic seconds
+    origin: Origin = NO_ORIGIN  # as its headers tell it
     replay_of: str | None = None  # the request that an operator sends again with this one
 
 

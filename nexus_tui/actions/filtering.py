@@ -71,6 +71,13 @@ class FilterActions:
         self._entry.open(text, filtered.example, history, filtered.completed)
         self._entry.tell("")
 
+    @property
+    def _is_narrowed(self) -> bool:
+        """Something is left out of the list that is shown."""
+        filtered = self._context.tab.filtered
+        has_filter = filtered is not None and bool(filtered.current().text)
+        return has_filter or self._context.view.errors_only
+
     def _back(self) -> None:
         tab = self._context.tab
         if self._entry.display:
@@ -86,6 +93,8 @@ class FilterActions:
             pass
         elif tab.sortable is not None and tab.sortable.unsort():
             pass  # one step at a time: the filter stays
+        elif not self._is_narrowed and tab.leave_mode():
+            pass
         elif tab.filtered is not None:
             self.apply("")
             if tab.filtered.kind == "requests":

@@ -22,6 +22,7 @@ class ListActions:
         """`show` shows a request in full."""
         self._context = context
         self._show = show
+        self._requests = tabs.requests
         self._lists = (tabs.dashboard.list, tabs.requests.list)
         self._logs = tabs.logs
 
@@ -39,6 +40,8 @@ class ListActions:
             "follow": self._follow,
             "errors": self._errors,
             "clear": self._clear,
+            "sessions": self._by_session,
+            "fold": lambda: self._requests.sessions.fold(),
             "level": self._logs.list.next_level,
             "whole_line": self._whole_line,
             "pane.next": lambda: self._context.tab.turn(1),
@@ -88,6 +91,13 @@ class ListActions:
             else:
                 shown.cursor_moved()
                 shown.following = False
+
+    def _by_session(self) -> None:
+        """List sessions; where they are listed, the requests again."""
+        requests = self._requests
+        is_shown = self._context.tab is requests and not requests.is_open
+        requests.show_by(session=not (is_shown and requests.is_by_session))
+        self._context.show_tab("requests")
 
     def _errors(self) -> None:
         view = self._context.view

@@ -27,8 +27,14 @@ if TYPE_CHECKING:
 
 SHOWN = 0  # the exit code
 
-_BY = ("model", "backend", "key", "day", "hour")
-_NOBODY = {"model": "(none)", "backend": "(no backend)", "key": "(no key)"}
+_BY = ("model", "backend", "key", "agent", "session", "api", "day", "hour")
+_NOBODY = {
+    "model": "(none)",
+    "backend": "(no backend)",
+    "key": "(no key)",
+    "agent": "(unknown)",
+    "session": "(no session)",
+}
 
 
 # The command --------------------------------------------------------------------------------------

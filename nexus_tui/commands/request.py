@@ -121,6 +121,7 @@ def _about(row: RequestRecord, has_body: bool) -> Iterator[str]:
 
 def _facts(row: RequestRecord) -> Iterator[tuple[str, str]]:
     from nexus_tui.text.costs import cost_words, tokens_words
+    from nexus_tui.text.facts import origin_words
     from nexus_tui.text.numbers import NOTHING, clock, date
     from nexus_tui.text.outcome import outcome_word
 
@@ -138,6 +139,7 @@ def _facts(row: RequestRecord) -> Iterator[tuple[str, str]]:
         yield "served as", served
     yield "api", _api(row)
     yield "key", row.client or ""
+    yield "agent", origin_words(row.origin)
     yield "backend", f"{backend}{kind}{zone}"
     yield "reason", row.reason or ""
     yield "replay of", row.replay_of or ""

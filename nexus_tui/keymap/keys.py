@@ -14,6 +14,7 @@ Place = Literal[
     "everywhere",
     "lists",
     "requests",
+    "sessions",
     "detail",
     "backends",
     "zones",
@@ -91,23 +92,28 @@ KEYS = (
     _key("open", "enter", "open", "Open the selected row", "lists"),
     _key("sort", "s", "sort", "Sort the list by a column; again: the other way round", "lists"),
     _key("follow", "f", "follow", "Follow the newest; ends a pause", "lists"),
-    _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "costs"),
-    _key("pause", "p", "pause", "Pause the list; counters keep running", "requests"),
-    _key("errors", "E", "errors", "Show only failed requests; again for all", "requests"),
+    _key("reverse", "S", "reverse", "Reverse the sort order", "requests", "sessions", "costs"),
+    _key("pause", "p", "pause", "Pause the list; counters keep running", "requests", "sessions"),
+    _key("errors", "E", "errors", "Show only failed requests; again for all", "requests",
+         "sessions"),
+    _key("sessions", "t", "by session", "List by session of an agent; again by request",
+         "requests", "sessions"),
+    _key("fold", "space", "fold", "Fold out a session or subagent, or fold it in", "sessions"),
     _key("mark", "m space", "mark", "Mark a request, for the diff", "requests"),
     _key("diff", "d", "diff", "Compare two marked requests, or a replay with its original",
          "requests"),
     _key("replay", "r", "replay", "Replay to a backend of your choice, as it is or edited",
-         "requests"),
+         "requests", "sessions"),
     _key("copy", "y", "copy", "Copy as curl, HTTPie, Python, HAR, id, headers, answer or JSON",
-         "requests"),
+         "requests", "sessions"),
     _key("export", "e", "export", "Export the list, or an open request, as HAR, JSON or CSV",
          "requests"),
-    _key("capture", "B", "capture", "Start or stop body capture, in memory only", "requests"),
-    _key("clear", "c", "clear", "Clear the list; asks first", "requests"),
+    _key("capture", "B", "capture", "Start or stop body capture, in memory only", "requests",
+         "sessions"),
+    _key("clear", "c", "clear", "Clear the list; asks first", "requests", "sessions"),
     _key("related", "l", "requests of",
-         "Show the requests of this backend, reason, zone or cost line; of a request, ask which",
-         "requests", "panel", "backends", "zones", "costs"),
+         "Show the requests of this session, backend, zone or cost line; of a request, ask which",
+         "requests", "sessions", "panel", "backends", "zones", "costs"),
     _key("search.next", "n", "next", "Next place of the text that / looks for", "detail"),
     _key("search.previous", "N", "previous", "The place before that", "detail"),
     _key("form", "v", "form", "Show the body as text, as JSON, or raw", "detail"),
@@ -146,8 +152,10 @@ KEYS = (
 # What the last line shows in each place, most wanted first; the rest is in the help.
 _LAST = ("help", "palette", "quit")
 _HINTS: dict[Place, tuple[str, ...]] = {
-    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", "window",
-                 *_LAST),
+    "requests": ("open", "explain", "filter", "pause", "follow", "panic", "errors", "sessions",
+                 "window", *_LAST),
+    "sessions": ("fold", "open", "related", "sessions", "sort", "filter", "errors", "pause",
+                 "back", *_LAST),
     "detail": ("copy", "replay", "diff", "capture", "filter", "pane.next", "form", "pager", "mark",
                "explain", "related", "previous", "next", "back", *_LAST),
     "backends": ("toggle", "drain", "cut", "probe", "cooldown", "tier", "priority", "save", "open",
@@ -169,12 +177,16 @@ CHANGES = frozenset(
 )  # fmt: skip
 
 # Keys that do something else in a place than their hint says.
-_HINT_WORDS: dict[Place, dict[str, str]] = {"detail": {"filter": "search"}}
+_HINT_WORDS: dict[Place, dict[str, str]] = {
+    "detail": {"filter": "search"},
+    "sessions": {"sessions": "by request"},
+}
 
 _TITLES: dict[Place, str] = {
     "everywhere": "Everywhere",
     "lists": "Lists",
     "requests": "Requests",
+    "sessions": "Sessions of agents",
     "detail": "Detail of a request",
     "backends": "Backends",
     "zones": "Zones",

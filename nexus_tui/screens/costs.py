@@ -15,7 +15,7 @@ from nexus_tui.widgets.cost_table import CostTable
 
 
 class CostsTab(Tab):
-    """The Costs tab: rows by model, backend, client key, day or hour."""
+    """The Costs tab: rows by model, backend, client key, agent, session, API, day or hour."""
 
     def __init__(self, frames: Frames) -> None:
         super().__init__(id="costs")

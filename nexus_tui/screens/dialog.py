@@ -136,7 +136,7 @@ class Options(RowList, Generic[R]):
         super().__init__(id="options")
         self._options = options
         self.cursor = cursor
-        self.styles.height = min(len(options), 16)
+        self.styles.height = min(len(options), 18)
 
     def row_count(self) -> int:
         return len(self._options)

@@ -1,4 +1,4 @@
-"""The Requests tab: the request list, or one request in full."""
+"""The Requests tab: the request list, the same by session, or one request in full."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from nexus_tui.widgets.base.sortable import SortableList
 from nexus_tui.widgets.detail import RequestDetail
 from nexus_tui.widgets.panes import Pane
 from nexus_tui.widgets.request_list import RequestList
+from nexus_tui.widgets.session_list import SessionList
 
 
 class Opened(NamedTuple):
@@ -32,19 +33,34 @@ class Opened(NamedTuple):
 
 
 class RequestsTab(Tab):
-    """The Requests tab: the list, or one request."""
+    """The Requests tab: the list, by request or by session, or one request."""
 
     def __init__(self, source: EventSource, view: ViewModel) -> None:
         super().__init__(id="requests")
         self.list = RequestList(view, "Requests", source.config.tui.columns, id="request-list")
+        self.sessions = SessionList(view, id="session-list")
         self.detail = RequestDetail(source)
+        self.is_by_session = False
 
     def compose(self) -> ComposeResult:
         yield self.list
+        yield self.sessions
         yield self.detail
 
     def on_mount(self) -> None:
+        self.detail.display = self.sessions.display = False
+
+    def show_by(self, *, session: bool) -> None:
+        """List sessions, or the requests themselves; what is open is closed."""
+        self.is_by_session = session
         self.detail.display = False
+        self.list.display, self.sessions.display = not session, session
+
+    def leave_mode(self) -> bool:
+        was_by_session = self.is_by_session
+        if was_by_session:
+            self.show_by(session=False)
+        return was_by_session
 
     @property
     def is_open(self) -> bool:
@@ -61,22 +77,26 @@ class RequestsTab(Tab):
 
     @property
     def place(self) -> Place:
-        return "detail" if self.is_open else "requests"
+        if self.is_open:
+            return "detail"
+        return "sessions" if self.is_by_session else "requests"
 
     @property
     def places(self) -> tuple[Place, ...]:
-        return ("lists", "requests", "detail") if self.is_open else ("lists", "requests")
+        return ("lists", "requests", "detail") if self.is_open else ("lists", self.place)
 
     def widgets_of(self, group: str) -> list[LineWidget]:
-        return [self.list, self.detail] if group == LIST else []
+        return [self.list, self.sessions, self.detail] if group == LIST else []
 
     @property
     def sortable(self) -> SortableList:
-        return self.list
+        return self.sessions if self.is_by_session else self.list
 
     @property
     def mover(self) -> Mover:
-        return self.detail if self.is_open else self.list
+        if self.is_open:
+            return self.detail
+        return self.sessions if self.is_by_session else self.list
 
     def turn(self, steps: int) -> None:
         if self.is_open:
@@ -88,7 +108,14 @@ class RequestsTab(Tab):
     @property
     def selected(self) -> RequestRecord | None:
         """The request that is shown in full, else the one under the cursor."""
-        return self.detail.request if self.is_open else self.list.selected
+        if self.is_open:
+            return self.detail.request
+        return self.sessions.selected if self.is_by_session else self.list.selected
+
+    @property
+    def selected_term(self) -> str | None:
+        """The filter for the requests of the session under the cursor; None where it is on none."""
+        return None if self.is_open or not self.is_by_session else self.sessions.selected_term
 
     def open(self, row: RequestRecord, origin: str | None = None) -> None:
         """Show one request in full; the list keeps its place.
@@ -100,7 +127,7 @@ class RequestsTab(Tab):
         self.list.select(row.seq)
         # The list finds its row only when it is drawn, and it is about to be hidden.
         self.list.locate()
-        self.list.display = False
+        self.list.display = self.sessions.display = False
         self.detail.display = True
         self.detail.start(row)
 
@@ -122,12 +149,15 @@ class RequestsTab(Tab):
         """Back to the list."""
         if not self.is_open:
             return False
-        self.detail.display = False
-        self.list.display = True
+        self.show_by(session=self.is_by_session)
         return True
 
     def step(self, rows: int) -> None:
         """The next older (1) or newer (-1) request, in the order of the list."""
+        if self.is_by_session:
+            if (row := self.sessions.step(rows)) is not None:
+                self.detail.start(row)
+            return
         if self.detail.request is not None:
             self.list.select(self.detail.request.seq)
         self.list.move(rows)

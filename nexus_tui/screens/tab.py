@@ -94,3 +94,7 @@ class Tab(Vertical):
     def close(self) -> bool:
         """Leave the detail; False when there is none to leave."""
         return False
+
+    def leave_mode(self) -> bool:
+        """Back to the usual way to list; False when that is shown."""
+        return False

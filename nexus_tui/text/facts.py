@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from nexus_core.observe.facts import Fact, Unit
+from nexus_core.observe.origin.origin import Origin
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, duration
 
@@ -34,6 +35,16 @@ def fact_text(fact: Fact, value: object) -> str:
             return dollars(value if isinstance(value, Decimal) else Decimal(str(_number(value))))
         case _:
             assert_never(fact.unit)
+
+
+def origin_words(origin: Origin) -> str:
+    """`claude-code, session 3f2a…, subagent a71c…`, as far as it is known; not escaped."""
+    told = (origin.agent, _named("session", origin.session), _named("subagent", origin.subagent))
+    return ", ".join(part for part in told if part)
+
+
+def _named(kind: str, id_: str | None) -> str:
+    return f"{kind} {id_}" if id_ else ""
 
 
 def _number(value: object) -> float:

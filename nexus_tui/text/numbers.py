@@ -175,3 +175,9 @@ def uptime(seconds: float) -> str:
 def short_id(request_id: str) -> str:
     """The end of an id, which differs where its beginning may not."""
     return request_id if len(request_id) <= 8 else "…" + request_id[-7:]
+
+
+def short_session(session: str) -> str:
+    """The beginning of a random UUID, as agents show it; of any other id the end, which differs."""
+    is_random = session[8:9] == "-" and session[14:15] == "4"
+    return session[:8] if is_random else short_id(session)

@@ -1,4 +1,4 @@
-"""Names that a filter may hold: of models, backends and client keys that there are or were."""
+"""Names that a filter may hold: of models, backends, keys and agents that there are or were."""
 
 from __future__ import annotations
 
@@ -26,4 +26,17 @@ def known_names(source: EventSource, view: ViewModel) -> Names:
         yield from (key.name for key in source.config.auth.api_keys)
         yield from {row.client or "" for row in view.rows}
 
-    return {"model": models, "backend": backends, "key": keys}
+    def agents() -> Iterable[str]:
+        return {row.origin.agent or "" for row in view.rows}
+
+    def sessions() -> Iterable[str]:
+        origins = {row.origin for row in view.rows}
+        yield from {one or "" for origin in origins for one in (origin.session, origin.subagent)}
+
+    return {
+        "model": models,
+        "backend": backends,
+        "key": keys,
+        "agent": agents,
+        "session": sessions,
+    }

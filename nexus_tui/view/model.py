@@ -40,6 +40,7 @@ from nexus_tui.view.filter.language import Names
 from nexus_tui.view.filter.requests import RequestFilter, parse_filter
 from nexus_tui.view.order import Sorting, request_ways
 from nexus_tui.view.rates import RateSeries
+from nexus_tui.view.sessions.book import SessionBook
 from nexus_tui.view.zones import ZoneWatch
 
 KPI = "kpi"
@@ -74,6 +75,8 @@ class ViewModel:
         self.known_names: Names | None = None  # for the filter, which tells of others
         self.rate = RateSeries()
         self.zones = ZoneWatch()
+        self.all_sessions = SessionBook()  # of all requests since the last `clear`
+        self._narrowed: SessionBook | None = None  # of those that are shown; None: not made
         self.window = Window.FIVE_MINUTES  # that numbers are shown for
         # The newest failures of each backend, with their time, oldest first.
         self.troubles: Troubles = defaultdict(lambda: deque(maxlen=_TROUBLES))
@@ -102,7 +105,7 @@ class ViewModel:
         if not changed:
             return
         if not self.paused:
-            self._sorted = None
+            self._sorted = self._narrowed = None
         for row in changed:
             if row.seq > self.newest_seq:
                 self._append(row)
@@ -112,6 +115,7 @@ class ViewModel:
                 self._index(row)
             if row.ended_at is not None:
                 self.zones.count(row)
+                self.all_sessions.ended(row)
         self._dirty.update(GROUPS)
 
     def apply(self, events: Collection[NexusEvent]) -> None:
@@ -168,6 +172,15 @@ class ViewModel:
         if self._matches is not None:
             return self._matches
         return self._ring if self._frozen is None else self._frozen
+
+    @property
+    def sessions(self) -> SessionBook:
+        """The sessions of the requests that pause and filter leave; without these, of all."""
+        if self._matches is None and self._frozen is None:
+            return self.all_sessions
+        if self._narrowed is None:
+            self._narrowed = SessionBook.of(self._in_time)
+        return self._narrowed
 
     def position(self, seq: int) -> int:
         """Where a row stands in the view, or where it would; the last place is the top."""
@@ -227,6 +240,7 @@ class ViewModel:
     def clear(self) -> None:
         """Show nothing of what has come until now, nor what becomes of it."""
         self._ring.clear()
+        self.all_sessions.clear()
         self.marked.clear()
         self._to_mark = None
         self._frozen = None
@@ -298,7 +312,7 @@ class ViewModel:
         self._changed_view()
 
     def _changed_view(self) -> None:
-        self._matches = self._sorted = None
+        self._matches = self._sorted = self._narrowed = None
         if not self.paused:
             self._looked_at = self._now()
         if self.filter.tests or self.errors_only:
@@ -314,6 +328,7 @@ class ViewModel:
     def _append(self, row: RequestRecord) -> None:
         self.newest_seq = row.seq
         self._ring.append(row)
+        self.all_sessions.came(row)
         if self._to_mark is not None and self._to_mark[1] == row.request_id:
             self.mark_with(*self._to_mark)
         if len(self._ring) > self._capacity:
@@ -321,6 +336,7 @@ class ViewModel:
         self._index(row)
 
     def _drop(self, row: RequestRecord) -> None:
+        self.all_sessions.went(row)
         if self._matches and not self.paused and self._matches[0] is row:
             del self._matches[0]
 
@@ -332,7 +348,7 @@ class ViewModel:
         is_in = at < len(self._matches) and self._matches[at] is row
         if self._shows(row) == is_in:
             return
-        self._sorted = None
+        self._sorted = self._narrowed = None
         self._dirty.update((KPI, LIST))
         if is_in:
             del self._matches[at]

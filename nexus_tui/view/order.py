@@ -108,6 +108,8 @@ def request_ways() -> dict[str, Way[RequestRecord]]:
         "key": Way("y", lambda row: row.client, is_text=True),
         "api": Way("a", lambda row: row.api or None, is_text=True),
         "path": Way("p", lambda row: row.endpoint or row.path, is_text=True),
+        "agent": Way("w", lambda row: row.origin.agent, is_text=True),
+        "session": Way("i", lambda row: row.origin.session, is_text=True),
         "model": Way("m", lambda row: row.model or None, is_text=True),
         "backend": Way("b", lambda row: row.backend, is_text=True),
         "zone": Way("z", lambda row: row.zone, is_text=True),

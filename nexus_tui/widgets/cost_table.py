@@ -1,4 +1,4 @@
-"""Cost table: budget, spending of today, and rows by model, backend, key, day or hour."""
+"""Cost table: budget, spending of today, and rows by model, backend, key, agent, …, hour."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from nexus_core.types import NANO
 from nexus_tui.text.costs import sum_sign
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.numbers import NOTHING, clock, count, dollars, short_count, wrap
-from nexus_tui.view.costs.choice import CostChoice, Span
+from nexus_tui.view.costs.choice import NOBODY, CostChoice, Span
 from nexus_tui.view.filter.costs import COSTS
 from nexus_tui.view.filter.filtered import OwnFilter
 from nexus_tui.view.filter.grammar import term
@@ -34,7 +34,6 @@ _GAUGE = 20
 _HOUR_SECONDS = 3_600
 _UNPRICED = "unpriced"
 _NOT_YET = "Loading: the ledger is being read …"
-_NOBODY = {By.MODEL: "none", By.BACKEND: "no backend", By.KEY: "no key"}
 _SPAN_LINE, _BY_LINE = 4, 5  # of the head
 _NEWEST_FIRST = "newest first"  # the usual order of days and hours
 _AT_LIMIT = {
@@ -43,7 +42,7 @@ _AT_LIMIT = {
     "block_all": "all requests refused",
 }
 _COLUMNS = (
-    Column("name", "name", 18, 0, grows=34),
+    Column("name", "name", 18, 0, grows=36),
     Column("backend", "backend", 12, 5, grows=20),
     Column("requests", "requests", 8, 3, right=True),
     Column("in", "in", 7, 6, right=True),
@@ -111,7 +110,7 @@ class CostTable(SortableList):
         return self._rows
 
     def turn(self, steps: int) -> None:
-        """Group by the next of model, backend, key, day and hour."""
+        """Group by the next of model, backend, key, agent, session, API, day and hour."""
         self.choice.turn_by(steps)
         self.edge(-1)
 
@@ -170,7 +169,7 @@ class CostTable(SortableList):
 
     def _groupings(self, width: int) -> Line:
         """What can be grouped by, and the sum of the rows that are listed, as far as it fits."""
-        tabs = _tabs(_BYS, self.choice.by)
+        tabs = _tabs(_BYS, self.choice.by, _BY)
         room = width - sum(len(text) for text, _ in tabs)
         requests, spent = self._sum()
         whole = f"  {requests}, {spent}"
@@ -191,7 +190,7 @@ class CostTable(SortableList):
         """Choose a period or a grouping by its title. Textual calls the handlers of lists too."""
         if event.y == _SPAN_LINE and (span := _tab_at(_SPANS, event.x)) is not None:
             self.choice.choose(span=span)
-        elif event.y == _BY_LINE and (by := _tab_at(_BYS, event.x)) is not None:
+        elif event.y == _BY_LINE and (by := _tab_at(_BYS, event.x - len(_BY))) is not None:
             self.choice.choose(by=by)
         else:
             return
@@ -250,13 +249,13 @@ def _identity(row: CostRow) -> tuple[str | None, str | None]:
 
 _Choice = TypeVar("_Choice", Span, By)
 _SPANS = {span: f" {span.value} " for span in Span}
-_BYS = {by: f" by {by.value} " for by in By}
+_BYS = {by: f" {by.value} " for by in By}
+_BY = "by"  # before the groupings
 
 
-def _tabs(titles: Mapping[_Choice, str], chosen: _Choice) -> Line:
-    cells: list[Cell] = [(" ", "text")]
-    for one, title in titles.items():
-        cells += [(title, "tab" if one == chosen else "dim"), (" ", "text")]
+def _tabs(titles: Mapping[_Choice, str], chosen: _Choice, lead: str = "") -> Line:
+    cells: list[Cell] = [(f" {lead}", "dim")]
+    cells += [(title, "tab" if one == chosen else "dim") for one, title in titles.items()]
     return tuple(cells)
 
 
@@ -266,7 +265,7 @@ def _tab_at(titles: Mapping[_Choice, str], x: int) -> _Choice | None:
     for one, title in titles.items():
         if begin <= x < begin + len(title):
             return one
-        begin += len(title) + 1
+        begin += len(title)
     return None
 
 
@@ -355,7 +354,7 @@ def _saved(costs: CostReport) -> list[Line]:
 def _cell(row: CostRow, column: str, by: By) -> Cell:
     match column:
         case "name":
-            return escaped(row.name or _NOBODY.get(by, "none")), "text" if row.name else "dim"
+            return escaped(row.name or NOBODY.get(by, "none")), "text" if row.name else "dim"
         case "backend":
             return escaped(row.where or NOTHING), "dim"
         case "requests":

@@ -14,6 +14,7 @@ from nexus_core.routing.explain import Explanation, Term
 from nexus_core.types import HealthCause, HealthStatus
 from nexus_tui.text.costs import cost_words, tokens_words
 from nexus_tui.text.escape import escaped
+from nexus_tui.text.facts import origin_words
 from nexus_tui.text.numbers import NOTHING, duration, fit, packed, wrap
 from nexus_tui.text.requests.bodies import Form, body_text
 from nexus_tui.widgets.base.bars import gauge
@@ -73,6 +74,8 @@ def _decision(row: RequestRecord, width: int) -> list[Line]:
     zone = row.zone.value if row.zone else NOTHING
     reason = row.reason.value if row.reason else NOTHING
     lines += fact("reason", f"{reason}, zone {zone}", width)
+    if row.origin.agent is not None or row.origin.session is not None:
+        lines += fact("agent", escaped(origin_words(row.origin)), width)
     if row.error is not None:
         lines += fact("error", escaped(row.error), width, "bad")
     elif row.client_left:

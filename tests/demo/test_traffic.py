@@ -81,6 +81,16 @@ async def test_the_traffic_is_a_mix_of_models_streams_and_demands() -> None:
     assert zones == {None, "restricted"}
 
 
+async def test_an_agent_works_in_a_session_beside_the_crowd() -> None:
+    gateway = Gateway()
+
+    async with serving(gateway) as url, traffic(url, api_key="mine"):
+        await until(lambda: any("X-Claude-Code-Session-Id" in one for one, _ in gateway.requests))
+
+    agent = [headers for headers, _ in gateway.requests if "X-Claude-Code-Session-Id" in headers]
+    assert {headers["Authorization"] for headers in agent} == {"Bearer mine"}
+
+
 async def test_bursts_ask_for_one_model_many_times_at_once_and_are_bounded() -> None:
     gateway = Gateway()
     gateway.hold = asyncio.Event()

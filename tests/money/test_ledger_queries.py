@@ -32,8 +32,9 @@ LOCAL = {
     "estimated_nano_usd": None,
 }
 ROWS = (
-    row(),
-    row(cost_nano_usd=500_000, counted="estimated", is_partial=True, client=None),
+    row(agent="codex", session="0199"),
+    row(cost_nano_usd=500_000, counted="estimated", is_partial=True, client=None,
+        agent="claude-code", session="3f2a", endpoint="/v1/messages"),
     row(**LOCAL, saved_nano_usd=7_000_000, saved_model="gpt-4o"),
     row(model="new", cost_nano_usd=None, is_unpriced=True, client="phone", at=AT + 86_400),
     row(model=None, backend=None, cost_nano_usd=None, status=503, failed=True, prompt_tokens=None,
@@ -86,6 +87,9 @@ def test_a_line_keeps_what_is_reported_what_is_estimated_and_what_is_unknown_apa
         (By.MODEL, ["gpt-4o-2024-11-20", "gpt-4o", "llama3", "new"]),
         (By.BACKEND, ["openai", None, "llama"]),
         (By.KEY, ["laptop", None, "phone"]),
+        (By.AGENT, ["codex", "claude-code", None]),
+        (By.SESSION, ["0199", "3f2a", None]),
+        (By.API, ["chat", "messages"]),
         (By.DAY, ["2026-10-26", "2026-10-27"]),
     ],
 )

@@ -30,7 +30,8 @@ from nexus_core.observe.facts import (
     Facts,
     reader,
 )
-from nexus_core.observe.phases import finished, record_of, take
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
+from nexus_core.observe.phases import Phase, event_of, finished, record_of, take
 from nexus_core.observe.record import RequestRecord
 from nexus_core.types import Cost, CountMethod, PrivacyZone, RouteReason
 
@@ -180,3 +181,39 @@ def test_each_key_is_explained_where_it_is_told() -> None:
     assert {
         where: {key for key, place in places.items() if place == where} for where in told
     } == told
+
+
+# Who asked ----------------------------------------------------------------------------------------
+
+_FROM_CLAUDE = replace(
+    RECEIVED,
+    headers=(
+        ("user-agent", "claude-cli/2.1.197 (external, cli)"),
+        ("x-claude-code-session-id", "3f2a"),
+        ("x-claude-code-agent-id", "a71c"),
+    ),
+)
+
+
+@pytest.mark.parametrize("facts", [LISTED, EXPORT, LEDGER])
+def test_program_session_and_subagent_are_facts_of_a_request(facts: Facts) -> None:
+    record = record_of(_FROM_CLAUDE)  # as an older Nexus tells it: by its headers
+
+    told = {key: fact.of(record) for key, fact in facts}
+
+    assert (told["agent"], told["session"], told["subagent"]) == ("claude-code", "3f2a", "a71c")
+
+
+def test_an_event_tells_who_asked_and_is_read_back() -> None:
+    told = replace(RECEIVED, agent="codex", session="0199", subagent="77aa")
+
+    event = read_event(json.loads(json.dumps(event_as_json(told))))
+
+    assert event == told
+    assert isinstance(event, RequestReceived)
+    assert record_of(event).origin == Origin("codex", "0199", "77aa")
+    assert event_of((Phase.RECEIVED, record_of(event), 0)) == told
+
+
+def test_a_call_that_was_refused_comes_from_nobody_that_is_known() -> None:
+    assert REFUSED.origin == NO_ORIGIN

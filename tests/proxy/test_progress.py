@@ -45,6 +45,8 @@ KEYS = [
     "attempts",
     "client_left",
     "error_code",
+    "agent",
+    "session",
 ]
 PROMPT = "the secret of the prompt"
 

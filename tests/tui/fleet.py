@@ -60,6 +60,9 @@ class Story:
     error: str | None = None
     error_code: str | None = None
     client_left: bool = False
+    headers: tuple[tuple[str, str], ...] = REQUEST_HEADERS
+    endpoint: str = "/v1/chat/completions"
+    cached: int = 0  # tokens of the prompt
     considered: tuple[Considered, ...] = field(default=())
 
 
@@ -216,11 +219,11 @@ def publish(gateway: FakeGateway, request_id: str, story: Story) -> None:
         RequestReceived(
             at=at,
             request_id=request_id,
-            endpoint="/v1/chat/completions",
+            endpoint=story.endpoint,
             model=story.model,
             is_streaming=True,
             client="ci",
-            headers=REQUEST_HEADERS,
+            headers=story.headers,
             body_bytes=1204,
         )
     )
@@ -274,7 +277,10 @@ def _finish(
     config = SERVES.get(story.backend or "")
     usage = None
     if story.tokens is not None:
-        usage = TokenUsage(prompt_tokens=story.tokens[0], completion_tokens=story.tokens[1])
+        prompt, completion = story.tokens
+        usage = TokenUsage(
+            prompt_tokens=prompt, completion_tokens=completion, cached_tokens=story.cached
+        )
     return RequestFinished(
         at=at + total_ms / 1000,
         request_id=request_id,

@@ -15,6 +15,7 @@ from nexus_core.control.actions import Deed
 from nexus_core.types import Actor, Via
 from nexus_tui.app import NexusApp
 from nexus_tui.draw.theme import THEMES
+from tests.tui.agents import ask_as_agents
 from tests.tui.drawn import Cells, DrawnExtension, as_snapshot, colours_in, drawn_cells, text_of
 from tests.tui.failures import FAILURES
 from tests.tui.fleet import fixed_now, make_source, publish
@@ -66,6 +67,7 @@ SCREENS: dict[str, View] = {
     "requests": View(("2", "j")),
     "failures": View(("2", "j"), prepare=fail),
     "sorted": View(("2", "j", "j", "s", "o")),
+    "sessions": View(("t", "j", "space", "j", "space", "j"), prepare=ask_as_agents),
     "sort": View(("2", "s")),
     "detail": View(("2", "j", "j", "j", "enter")),
     "backends": View(("3", "j", "j")),

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from nexus_core.api.asgi.encoding import as_utf8
 from nexus_core.api.asgi.messages import RawHeaders
-from nexus_core.api.headers import masked_headers, read_hints, read_session
+from nexus_core.api.headers import masked_headers, read_hints
 from nexus_core.api.inference.arrival import Arrival
 from nexus_core.api.inference.reply import ClientReply
 from nexus_core.api.refusals import Refusals
 from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.request import of_session, with_headers
 from nexus_core.gateway import Gateway
+from nexus_core.observe.origin.origin import read_origin
 from nexus_core.proxy.reply import ProxyRequest
 from nexus_core.routing.requirements import read_requirements
 from nexus_core.types import DialectName
@@ -64,8 +65,9 @@ class Completions:
         envelope = dialect.read_request(operation, as_utf8(body), arrival.request_id)
         if dialect.passed_headers:
             envelope = with_headers(envelope, format_headers(arrival.headers, dialect))
-        if (session := read_session(arrival.headers)) is not None:
-            envelope = of_session(envelope, session)
+        origin = read_origin(arrival.headers)
+        if origin.session is not None:
+            envelope = of_session(envelope, origin.session)
         if envelope.dialect is DialectName.OLLAMA:
             from nexus_core.api.ollama.arrive import tagged
 
@@ -79,6 +81,7 @@ class Completions:
             client=arrival.caller.name,
             headers=masked_headers(arrival.headers),
             received=arrival.received,
+            origin=origin,
         )
 
 

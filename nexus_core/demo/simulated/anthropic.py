@@ -117,14 +117,16 @@ class AnthropicFormat:
     def whole(self, answer: Answer, incoming: Incoming) -> JsonObject:
         """One message."""
         content = [_block(answer, index, part) for index, part in enumerate(answer.parts)]
+        cached = _cached_tokens(answer, incoming.body)
         return _message(answer, content, _STOP_REASONS[answer.ending]) | {
             "stop_details": _DECLINED if answer.ending is Ending.DECLINED else None,
-            "usage": _usage(answer, answer.tokens),
+            "usage": _usage(answer, answer.tokens, cached),
         }
 
     def events(self, answer: Answer, incoming: Incoming) -> Iterator[bytes]:
         """From message_start to message_stop, a ping on the way."""
-        begun = _message(answer, [], None) | {"usage": _usage(answer, 1)}
+        cached = _cached_tokens(answer, incoming.body)
+        begun = _message(answer, [], None) | {"usage": _usage(answer, 1, cached)}
         yield _event("message_start", message=begun)
         yield _event("ping")
         for index, part in enumerate(answer.parts):
@@ -223,11 +225,21 @@ def _deltas(block: JsonObject, part: Part) -> Iterator[JsonObject]:
             assert_never(part.kind)
 
 
-def _usage(answer: Answer, output_tokens: int) -> JsonObject:
+def _cached_tokens(answer: Answer, body: JsonObject) -> int:
+    """Of a prompt that is marked to be cached: all but what its last turn added, where it has one.
+
+    https://platform.claude.com/docs/en/build-with-claude/prompt-caching
+    """
+    turns = len(body["messages"])
+    is_marked = turns > 1 and "cache_control" in json.dumps([body.get("system"), body["messages"]])
+    return answer.prompt_tokens * (turns - 1) // turns if is_marked else 0
+
+
+def _usage(answer: Answer, output_tokens: int, cached: int) -> JsonObject:
     return {
-        "input_tokens": answer.prompt_tokens,
+        "input_tokens": answer.prompt_tokens - cached,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": 0,
+        "cache_read_input_tokens": cached,
         "output_tokens": output_tokens,
     } | _details(answer)
 

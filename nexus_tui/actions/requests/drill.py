@@ -1,4 +1,4 @@
-"""Drill-down actions: from a backend, model, key, reason, zone or cost line to its requests."""
+"""Drill-down actions: from a backend, session, reason, zone or cost line to its requests."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ class _Step:
     errors_only: bool
     seq: int | None  # of the request under the cursor of the request list; None: it followed
     opened: Opened | None  # the request that was shown in full
+    is_by_session: bool  # sessions were listed
 
 
 class DrillActions:
@@ -53,7 +54,8 @@ class DrillActions:
         elif tab is tabs.costs:
             wanted = tabs.costs.table.selected_term
         else:
-            wanted, row = None, tabs.requests.selected
+            wanted, row = tabs.requests.selected_term, tabs.requests.selected
+            row = row if wanted is None else None
         if row is not None:
             wanted = await self._context.ask(_which(row))
         if wanted is not None:
@@ -71,10 +73,11 @@ class DrillActions:
                 errors_only=view.errors_only,
                 seq=None if at is None else at.seq,
                 opened=requests.opened if self._context.tab is requests else None,
+                is_by_session=requests.is_by_session,
             )
         )
         del self._steps[:-_DEEPEST]
-        requests.close()
+        requests.show_by(session=False)
         view.set_errors_only(False)
         view.set_filter(text)
         requests.list.follow()
@@ -91,6 +94,7 @@ class DrillActions:
         step = self._steps.pop()
         view.set_filter(step.filter)
         view.set_errors_only(step.errors_only)
+        requests.show_by(session=step.is_by_session)
         if step.seq is None:
             requests.list.follow()
         else:
@@ -114,6 +118,10 @@ def _facts(row: RequestRecord) -> Iterator[tuple[str, str, str, str]]:
         yield term("backend", row.backend), "backend", "b", escaped(row.backend)
     if row.refused is None:
         yield term("key", row.client), "client key", "c", escaped(row.client or "none")
+    if row.origin.agent is not None:
+        yield term("agent", row.origin.agent), "agent", "p", escaped(row.origin.agent)
+    if row.origin.session is not None:
+        yield term("session", row.origin.session), "session", "i", escaped(row.origin.session)
     if row.reason is not None:
         yield term("reason", row.reason), "reason", "r", row.reason
     if row.zone is not None:

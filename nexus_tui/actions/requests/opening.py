@@ -52,8 +52,10 @@ class RequestActions:
 
     async def open(self) -> None:
         """Show the request under the cursor in full."""
-        row = self.selected()
-        if row is None or self._requests.is_open:
+        row, is_list = self.selected(), self._context.tab is self._requests
+        if row is None and is_list and self._requests.is_by_session:
+            self._requests.sessions.fold()
+        if row is None or (is_list and self._requests.is_open):
             return
         await self.show(row)
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any, NamedTuple
 
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.types import PrivacyZone, RouteReason, is_object
 
 
@@ -28,6 +29,9 @@ class RequestLine:
     endpoint: str = ""
     path: str | None = None
     client: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    subagent: str | None = None
     model: str = ""
     served_model: str | None = None
     backend: str | None = None
@@ -51,6 +55,10 @@ class RequestLine:
     @property
     def request_id(self) -> str:
         return self.id
+
+    @property
+    def origin(self) -> Origin:
+        return Origin(self.agent, self.session, self.subagent)
 
     @property
     def asked_model(self) -> str:
@@ -97,6 +105,7 @@ def cells(line: RequestLine, at: str) -> list[str]:
     """Of each column; `at` is its time as text."""
     from nexus_core.observe.facts import TEXT_LIST
     from nexus_tui.text.facts import fact_text
+    from nexus_tui.text.numbers import NOTHING, short_session
 
     served = line.served_model
     own = {
@@ -105,6 +114,7 @@ def cells(line: RequestLine, at: str) -> list[str]:
         "status": _status(line),
         "tokens": _tokens(line),
         "cost_usd": _cost(line),
+        "session": NOTHING if line.session is None else short_session(line.session),
         "error": ": ".join(dict.fromkeys(told for told in (line.error_code, line.error) if told)),
     }
     return [

@@ -15,6 +15,7 @@ from nexus_core.observe.events import (
     RequestRefused,
     TokenUsage,
 )
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.observe.record import DecisionToTell, Headers, RequestRecord, as_bytes
 from nexus_core.types import NANO, Cost, CountMethod, PrivacyZone, RouteReason
 
@@ -27,6 +28,9 @@ class ToldRequest(msgspec.Struct, frozen=True, kw_only=True):
     endpoint: str | None = None
     path: str | None = None
     client: str | None = None
+    agent: str | None = None
+    session: str | None = None
+    subagent: str | None = None
     model: str | None = None
     served_model: str | None = None
     is_streaming: bool | None = None
@@ -81,6 +85,7 @@ def record_of(told: ToldRequest) -> RequestRecord:
         asked_headers=as_bytes(told.request_headers),
         body_bytes=told.body_bytes or 0,
         replay_of=told.replay_of,
+        origin=Origin(told.agent, told.session, told.subagent),
         backend=told.backend,
         backend_type=told.backend_type,
         zone=told.zone,

@@ -23,6 +23,15 @@ _DUTY = 0.05  # share of the time that reading may take, however large the ledge
 _Word = TypeVar("_Word", bound=StrEnum)
 _OF_REPORT = (By.MODEL, By.BACKEND, By.KEY)  # of this month the report has them
 
+# What stands for the requests that have no such thing.
+NOBODY = {
+    By.MODEL: "none",
+    By.BACKEND: "no backend",
+    By.KEY: "no key",
+    By.AGENT: "unknown agent",
+    By.SESSION: "no session",
+}
+
 
 class Span(StrEnum):
     """A period that can be chosen; months and days are UTC's."""
@@ -70,7 +79,7 @@ class CostChoice:
         return self.by in (By.DAY, By.HOUR)
 
     def turn_by(self, steps: int) -> None:
-        """Group by the next of model, backend, key, day and hour."""
+        """Group by the next of model, backend, key, agent, session, API, day and hour."""
         self.choose(by=_turned(list(By), self.by, steps))
 
     def turn_span(self, steps: int = 1) -> None:

@@ -31,9 +31,9 @@ COSTS = Language[CostRow](
         Key(
             "name",
             'gpt  =gpt-4o  =""',
-            "part of the model, backend or key; all of it; none",
+            "part of the model, backend, key, agent, …; all of it; none",
             one_text(lambda row: row.name),
-            ("model", "key"),
+            ("model", "key", "agent", "session", "api"),
         ),
         Key("backend", "gpu-box", "part of the backend's name", one_text(lambda row: row.where)),
         Key(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Protocol, TypeAlias
 
+from nexus_core.observe.origin.origin import Origin
 from nexus_core.types import PrivacyZone, RouteReason
 from nexus_tui.view.filter.language import Filter, Flag, Key, Language, Names, Test
 from nexus_tui.view.filter.values import (
@@ -47,6 +48,8 @@ class Filterable(Protocol):
     def api(self) -> str: ...
     @property
     def client(self) -> str | None: ...
+    @property
+    def origin(self) -> Origin: ...
     @property
     def asked_model(self) -> str: ...
     @property
@@ -184,6 +187,20 @@ REQUESTS = Language[Filterable](
             "chat  messages",
             "which API was called",
             one_text(lambda row: row.api),
+        ),
+        _K(
+            "agent",
+            'claude-code  =""',
+            "part of the name of the program that asked; none",
+            one_text(lambda row: row.origin.agent),
+            ("program",),
+        ),
+        _K(
+            "session",
+            '3f2a  =""',
+            "part of the id of the agent's session, or of its subagent; none",
+            texts(lambda row: (row.origin.session, row.origin.subagent)),
+            ("conversation",),
         ),
         _K(
             "path",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from operator import attrgetter
 
 from nexus_tui.text.numbers import NOTHING, fit, fit_right
 
@@ -76,8 +77,7 @@ def layout(
     return tuple([(column, widths[column.id]) for column in kept])
 
 
-def _rank(column: Column) -> int:
-    return column.rank
+_rank = attrgetter("rank")
 
 
 def _needed(columns: Sequence[Column]) -> int:

@@ -10,7 +10,7 @@ from nexus_core.types import RouteReason
 from nexus_tui.text.costs import cost_cell
 from nexus_tui.text.escape import escaped
 from nexus_tui.text.facts import fact_text
-from nexus_tui.text.numbers import NOTHING, clock, duration, short_count, short_id
+from nexus_tui.text.numbers import NOTHING, clock, duration, short_count, short_id, short_session
 from nexus_tui.text.outcome import outcome_word
 from nexus_tui.widgets.base.columns import Column, Layout, layout
 from nexus_tui.widgets.base.lines import Cell, Line
@@ -25,24 +25,26 @@ _COLUMNS = {
         Column("time", "time", 8, 3),
         Column("id", "id", 8, 10),
         Column("key", "key", 8, 12, grows=12),
-        Column("api", "api", 10, 15),
+        Column("api", "api", 9, 17),
+        Column("agent", "agent", 12, 14, grows=16),
+        Column("session", "session", 8, 15),
         Column("model", "model", 18, 1, grows=40),
         Column("backend", "backend", 11, 4, grows=24),
         Column("zone", "zone", 1, 9, after=1, short="z"),
         Column("reason", "reason", 19, 11),
-        Column("tries", "tries", 5, 14, right=True),
+        Column("tries", "tries", 5, 16, right=True),
         Column("status", "status", 4, 0, grows=8, short="st"),
-        Column("stream", "stream", 6, 16),
+        Column("stream", "stream", 6, 18),
         Column("first", "first", 7, 7, right=True, after=1),
         Column("total", "total", 8, 2, right=True, after=1),
         Column("tokens", "tokens", 9, 8, right=True, after=1),
         Column("cost", "cost", 8, 5, right=True),
-        Column("path", "path", 24, 17),
+        Column("path", "path", 24, 19),
         Column("error", "error", 18, 13, grows=80),
     )
 }
 _LETTER = Column("letter", " ", 1, 6, after=1)  # for the reason, where that does not fit
-_LEAST_WIDTH, _LEAST_RANK = 8, 18
+_LEAST_WIDTH, _LEAST_RANK = 8, 20
 _FACTS = dict(SCREEN_LIST)
 _WIDE_FROM = 110
 _STATUS_AND_WORD = 8  # cells
@@ -166,6 +168,10 @@ def _tokens(row: RequestRecord) -> Cell:
     return f"{sign}{short_count(prompt)}+{short_count(completion)}", "text"
 
 
+def _short(session: str | None) -> str:
+    return NOTHING if session is None else short_session(escaped(session))
+
+
 # Of the columns that are not the plain text of their fact.
 _CELLS: dict[str, Callable[[RequestRecord], Cell]] = {
     "time": lambda row: (clock(row.at), "dim"),
@@ -178,6 +184,7 @@ _CELLS: dict[str, Callable[[RequestRecord], Cell]] = {
     "first": lambda row: (duration(row.first_byte_ms), "text"),
     "total": _total,
     "tokens": _tokens,
+    "session": lambda row: (_short(row.origin.session), "text"),
     "cost": cost_cell,
     "path": lambda row: (escaped(row.endpoint or row.path or NOTHING), "text"),
 }

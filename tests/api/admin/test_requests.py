@@ -21,6 +21,12 @@ from nexus_core.types import (
 from tests.api.in_process import client
 from tests.waiting import others
 
+_AGENT = {
+    "User-Agent": "claude-cli/2.1.197 (external, cli)",
+    "X-Claude-Code-Session-Id": "3f2a",
+    "X-Codex-Turn-Metadata": '{"workspace": "/home/me/secret"}',
+}
+
 
 async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gateway) -> None:
     body = {"model": "m", "messages": [{"role": "user", "content": "a secret"}]}
@@ -29,7 +35,8 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
     async with gateway.running(), client(gateway) as http:
         await gateway.health.first_round()
         await http.post("/nexus/capture", json={"enabled": True})
-        sent = [await http.post("/v1/chat/completions", json=body) for _ in range(3)]
+        path = "/v1/chat/completions"
+        sent = [await http.post(path, json=body, headers=_AGENT) for _ in range(3)]
         ids = [answer.headers["x-nexus-request-id"] for answer in sent]
         listed = (await http.get("/nexus/requests", params={"limit": 2})).json()["requests"]
         older = await http.get("/nexus/requests", params={"before": ids[1]})
@@ -51,8 +58,11 @@ async def test_requests_are_listed_newest_first_and_told_in_full(gateway: Gatewa
         *("first_byte_ms", "total_ms", "prompt_tokens", "completion_tokens", "cost_usd"),
         *("is_running", "is_unpriced", "counted", "is_estimated", "error_code", "client_left"),
         *("api", "endpoint", "path", "client", "tried", "is_streaming", "time"),
+        *("agent", "session", "subagent"),
     }
     row = listed[0]
+    assert (row["agent"], row["session"], row["subagent"]) == ("claude-code", "3f2a", None)
+    assert ["x-codex-turn-metadata", "***"] in one["request_headers"]
     assert (row["error_code"], row["api"]) == ("no_capable_backend", "chat")
     assert (row["model"], row["status"], row["is_running"]) == ("m", 503, False)
     assert (row["served_model"], row["backend"], row["cost_usd"]) == (None, None, None)

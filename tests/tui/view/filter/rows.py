@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
 from nexus_core.types import PrivacyZone, RouteReason
 
 NOW = 1_800_000_000.0
@@ -26,6 +27,7 @@ class Row:
     path: str | None = None
     api: str = "chat"
     client: str | None = "ci"
+    origin: Origin = NO_ORIGIN
     asked_model: str = "llama3:70b"
     served_model: str | None = "llama3:70b"
     backend: str | None = "vllm-a"
@@ -55,6 +57,7 @@ OLD_OVER = Row(request_id="b2", reason=_FAILOVER, tried=3, at=NOW - 90)
 DEAR = Row(request_id="c1", backend="openai", cost_usd=Decimal("0.0312"), usage=Usage(9000, 900))
 CHEAP = Row(request_id="c2", backend="openai", cost_usd=Decimal("0.0004"))
 LAPTOP = Row(request_id="d1", client="laptop")
+AGENT = Row(request_id="d2", origin=Origin("claude-code", "3f2a-11", "a71c"))
 LATE = Row(request_id="e1", first_byte_ms=1240.0, total_ms=4000.0)
 CUT = Row(request_id="f1", has_error=True, error="the answer ended early", error_code="upstream")
 LEFT = Row(request_id="g1", client_left=True, usage=Usage(400, 3))
@@ -78,4 +81,21 @@ REFUSED = Row(
     total_ms=None,
     first_byte_ms=None,
 )
-ROWS = (*(GOOD, OVER, OLD_OVER, DEAR, CHEAP, LAPTOP, LATE, CUT, LEFT, WRONG, DOWN, LIVE, REFUSED),)
+ROWS = (
+    *(
+        GOOD,
+        OVER,
+        OLD_OVER,
+        DEAR,
+        CHEAP,
+        LAPTOP,
+        AGENT,
+        LATE,
+        CUT,
+        LEFT,
+        WRONG,
+        DOWN,
+        LIVE,
+        REFUSED,
+    ),
+)

@@ -82,7 +82,7 @@ def test_the_reason_column_says_why_a_request_failed(story: Story, code: str) ->
 
 
 def test_where_there_is_room_the_error_has_a_column_and_the_reason_its_own() -> None:
-    shown = cells(CUT, 300)
+    shown = cells(CUT, 310)
 
     assert shown["reason"] == "capability-match"
     assert shown["error"].startswith('upstream_error: backend "vllm-a": the stream ended')

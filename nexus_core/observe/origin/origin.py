@@ -1,0 +1,100 @@
+"""Origin of a request: program, session and subagent, as its headers tell them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TypeAlias
+
+import msgspec
+
+from nexus_core.observe.origin.programs import program
+
+
+class Origin(msgspec.Struct, frozen=True):
+    """Who asked, by their own words: nothing is decided by it but which backend is preferred."""
+
+    agent: str | None = None  # the program; None where it does not say
+    session: str | None = None  # printable ASCII, at most MAX_ID_CHARS
+    subagent: str | None = None  # within the session; None of its main loop
+
+
+NO_ORIGIN = Origin()
+MAX_ID_CHARS = 64
+
+# Under which names clients send the id of a session; the first one in a request counts.
+_SESSIONS = frozenset(
+    {
+        b"x-claude-code-session-id",
+        b"session-id",  # Codex; session_id before
+        b"session_id",
+        b"x-session-id",
+        b"x-session-affinity",  # opencode
+        b"x-opencode-session",
+    }
+)
+_SUBAGENT = b"x-claude-code-agent-id"
+_PARENT = b"x-parent-session-id"  # opencode: a subagent has a session of its own
+_THREAD = b"thread-id"  # Codex: that of the session, but of a subagent
+_USER_AGENT = b"user-agent"
+_TITLES = (b"x-title", b"x-openrouter-title")
+_TELLING = frozenset({*_SESSIONS, _SUBAGENT, _PARENT, _THREAD, *_TITLES})
+_FIRST = min(_USER_AGENT, *_TELLING)
+
+_Told: TypeAlias = tuple[bytes, ...]  # name, value, name, value
+_MOST_KEPT = 1024
+_MOST_BYTES = 256  # of a header that are looked at
+_MOST_KEPT_BYTES = 1024  # of all that one request tells
+_by_user_agent: dict[bytes, Origin] = {}
+_by_told: dict[tuple[bytes, _Told], Origin] = {}
+_KEYS = ("sk-", "aiza", "gsk_", "xai-", "bearer", "hf_", "nvapi-")  # no ids
+
+
+def read_origin(headers: Iterable[tuple[bytes, bytes]]) -> Origin:
+    """What the headers of a request tell of who sent it; names in small letters.
+
+    Requests of one origin share it.
+    """
+    said = b""
+    told: _Told = ()
+    for name, value in headers:
+        if name < _FIRST:
+            continue  # few are worth the second look
+        if name == _USER_AGENT:
+            said = value
+        elif name in _TELLING and value:
+            told = (*told, name, value)
+    if not told:
+        return _by_user_agent.get(said) or _of_user_agent(said)
+    return _by_told.get((said, told)) or _of_told(said, told)
+
+
+def _of_user_agent(said: bytes) -> Origin:
+    said = said[:_MOST_BYTES]
+    if len(_by_user_agent) >= _MOST_KEPT:
+        _by_user_agent.clear()
+    origin = _by_user_agent[said] = Origin(agent=program(said.decode("latin-1")))
+    return origin
+
+
+def _of_told(said: bytes, told: _Told) -> Origin:
+    by_name: dict[bytes, bytes] = {}
+    for name, value in zip(told[::2], told[1::2], strict=True):
+        by_name.setdefault(name, value[:_MOST_BYTES])
+    own = next((value for name, value in by_name.items() if name in _SESSIONS), b"")
+    parent, thread = by_name.get(_PARENT, b""), by_name.get(_THREAD, b"")
+    session = parent or own or thread
+    subagent = by_name.get(_SUBAGENT) or (own if parent else thread)
+    title = by_name.get(_TITLES[0]) or by_name.get(_TITLES[1], b"")
+    agent = program(said[:_MOST_BYTES].decode("latin-1"), title.decode("latin-1"))
+    origin = Origin(agent, _id(session), _id(subagent) if subagent != session else None)
+    if len(said) + sum(map(len, told)) > _MOST_KEPT_BYTES:
+        return origin
+    if len(_by_told) >= _MOST_KEPT:
+        _by_told.clear()
+    return _by_told.setdefault((said, told), origin)
+
+
+def _id(value: bytes) -> str | None:
+    """An id as it may be shown and kept: bounded, printable, and nothing that looks like a key."""
+    text = "".join(c for c in value.decode("latin-1") if "!" <= c <= "~")[:MAX_ID_CHARS]
+    return None if not text or text.lower().startswith(_KEYS) else text

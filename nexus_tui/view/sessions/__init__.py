@@ -1,0 +1,1 @@
+"""Sessions of agents, added up from the requests that the screen knows."""

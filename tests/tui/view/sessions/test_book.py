@@ -1,0 +1,140 @@
+"""Sessions are added up as their requests come, end and leave the list."""
+
+from __future__ import annotations
+
+from itertools import count
+
+from nexus_core.observe.events import TokenUsage
+from nexus_core.observe.origin.origin import NO_ORIGIN, Origin
+from nexus_core.observe.record import RequestRecord
+from nexus_core.observe.requests import RecentRequests
+from nexus_core.types import Cost, CountMethod
+from nexus_tui.view.model import ViewModel
+from nexus_tui.view.sessions.book import SessionBook, Tally
+
+MAIN = Origin("claude-code", "3f2a")
+SUB = Origin("claude-code", "3f2a", "a71c")
+OTHER = Origin("codex", "0199")
+_ids = count()
+
+
+def asked(origin: Origin = MAIN, at: float = 100.0, model: str = "opus") -> RequestRecord:
+    return RequestRecord(f"r{next(_ids)}", at, asked_model=model, origin=origin)
+
+
+def end(row: RequestRecord, **facts: object) -> RequestRecord:
+    row.ended_at = row.at + 5
+    row.status, row.backend, row.route_model = 200, "gpu", row.asked_model
+    row.usage = TokenUsage(prompt_tokens=1000, completion_tokens=50, cached_tokens=800)
+    row.counted = CountMethod.REPORTED
+    for name, value in facts.items():
+        setattr(row, name, value)
+    return row
+
+
+def booked(*rows: RequestRecord) -> dict[str | None, Tally]:
+    return {one.session: one for one in SessionBook.of(rows).sessions}
+
+
+def test_a_session_is_the_sum_of_its_requests() -> None:
+    rows = [
+        end(asked(), cost=Cost(2_000, "config")),
+        end(asked(at=160), cost=Cost(500, "config"), counted=CountMethod.ESTIMATED),
+        end(asked(OTHER)),
+        asked(at=170),
+    ]
+
+    one = booked(*rows)["3f2a"]
+
+    assert (one.agent, one.requests, one.running, one.errors) == ("claude-code", 3, 1, 0)
+    assert (one.since, one.last) == (100, 170)
+    assert (one.prompt_tokens, one.completion_tokens, one.cached_share) == (2000, 100, 0.8)
+    assert (one.cost_nano_usd, one.is_estimated) == (2500, True)
+
+
+def test_errors_and_unknown_prices_are_counted() -> None:
+    failed = end(asked(), status=503, failed=True, backend=None, usage=None)
+    unpriced = end(asked(), is_unpriced=True)
+
+    one = booked(failed, unpriced)["3f2a"]
+
+    assert (one.errors, one.unpriced, one.requests) == (1, 1, 2)
+
+
+def test_a_subagent_counts_in_its_session_and_by_itself() -> None:
+    one = booked(end(asked()), end(asked(SUB, model="haiku")), end(asked(SUB)))["3f2a"]
+    sub = one.subagents["a71c"]
+
+    assert (one.requests, sub.requests, sub.subagent) == (3, 2, "a71c")
+    assert (sub.prompt_tokens, one.prompt_tokens) == (2000, 3000)
+
+
+def test_the_models_that_were_asked_for_are_named_with_what_served() -> None:
+    rows = [asked(), end(asked(), route_model="qwen3-coder"), end(asked(model="haiku"))]
+
+    one = booked(*rows)["3f2a"]
+
+    assert one.model_names == "opus → qwen3-coder, haiku"
+    assert [*one.backends] == ["gpu"]
+
+
+def test_requests_without_a_session_are_those_of_their_program() -> None:
+    rows = [end(asked(Origin("curl"))), end(asked(Origin("curl"))), end(asked(NO_ORIGIN))]
+
+    found = {one.key: one.requests for one in SessionBook.of(rows).sessions}
+
+    assert found == {("curl", None): 2, (None, None): 1}
+
+
+def test_the_longest_unused_session_goes_where_there_are_too_many() -> None:
+    book = SessionBook(capacity=2)
+    for name in ("a", "b", "a", "c"):
+        book.came(asked(Origin("x", name)))
+
+    assert [one.session for one in book.sessions] == ["a", "c"]
+    book.ended(end(asked(Origin("x", "b"))))  # of one that went: nothing happens
+    assert [one.session for one in book.sessions] == ["a", "c"]
+
+
+def test_what_a_session_came_to_outlives_its_rows_in_the_list() -> None:
+    view = ViewModel(RecentRequests(), capacity=2, now=lambda: 0.0)
+    rows = [end(asked()) for _ in range(5)]
+    for seq, row in enumerate(rows):
+        row.seq = seq
+        view.take([row])
+
+    (one,) = view.sessions.sessions
+
+    assert (one.requests, one.prompt_tokens, [*one.rows]) == (5, 5000, rows[3:])
+
+
+def test_a_filter_leaves_the_sessions_of_what_it_leaves() -> None:
+    view = ViewModel(RecentRequests(), now=lambda: 0.0)
+    rows = [end(asked()), end(asked(OTHER)), end(asked(OTHER, model="mini"))]
+    for seq, row in enumerate(rows):
+        row.seq = seq
+    view.take(rows)
+
+    view.set_filter("model:mini")
+
+    assert [(one.session, one.requests) for one in view.sessions.sessions] == [("0199", 1)]
+    late = end(asked(model="mini"))
+    late.seq = 3
+    view.take([late])
+    assert {one.session for one in view.sessions.sessions} == {"0199", "3f2a"}
+    view.set_filter("")
+    assert {one.session: one.requests for one in view.sessions.sessions} == {"3f2a": 2, "0199": 2}
+
+
+def test_a_request_is_taken_in_once_however_often_it_changes() -> None:
+    view = ViewModel(RecentRequests(), now=lambda: 0.0)
+    row = asked()
+    view.take([row])
+    row.status = 200
+    view.take([row])
+    assert [(one.requests, one.running) for one in view.sessions.sessions] == [(1, 1)]
+    view.take([end(row)])
+
+    assert [(one.requests, one.running) for one in view.sessions.sessions] == [(1, 0)]
+    view.clear()
+    assert not view.sessions.sessions
