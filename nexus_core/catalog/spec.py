@@ -26,9 +26,13 @@ _CAPABILITIES = {
 }
 
 
-_PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
-_STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
-_OLLAMA_FIELDS = frozenset({Capability.OLLAMA_FIELDS})
+# What only servers of one format have.
+_OF_ONE_FORMAT = {
+    Capability.PROVIDER_TOOLS: DialectName.ANTHROPIC,
+    Capability.GOOGLE_FEATURES: DialectName.GEMINI,
+    Capability.STORED_RESPONSES: DialectName.RESPONSES,
+    Capability.OLLAMA_FIELDS: DialectName.OLLAMA,
+}
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,9 +93,6 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
-        lacks = self.also_lacks.union(missing)
-        if DialectName.RESPONSES not in self.apis:
-            lacks |= _STORED_RESPONSES
-        if DialectName.OLLAMA not in self.apis:
-            lacks |= _OLLAMA_FIELDS
-        return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS
+        spoken = {self.dialect, *self.apis}
+        others = {what for what, dialect in _OF_ONE_FORMAT.items() if dialect not in spoken}
+        return self.also_lacks.union(missing, others)

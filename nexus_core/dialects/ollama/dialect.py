@@ -72,10 +72,8 @@ class OllamaDialect:
         return read_prompt(request)
 
     def ping(self, request: Request) -> bytes:
-        """A line without text: clients read nothing else between two lines."""
-        from nexus_core.dialects.ollama.bridge.stream import silent_line
-
-        return silent_line(request) if request.is_streaming else b""
+        """Nothing: there are no comments, and a line more would be an answer."""
+        return b""
 
     def write_passed(self, request: Request, model: str) -> bytes:
         """The body for a server that speaks this format: with its name of the model."""

@@ -193,16 +193,3 @@ def test_the_model_is_renamed_wherever_it_stands() -> None:
     assert request.model == "m"
     assert CHAT.write_passed(request, "llama3:8b") == body.replace(b'"\\u006d"', b'"llama3:8b"')
     assert CHAT.write_passed(request, "m") == body
-
-
-@pytest.mark.parametrize("dialect", [CHAT, GENERATE])
-def test_a_sign_of_life_is_a_line_without_text(dialect: OllamaDialect) -> None:
-    body = {**BODIES[dialect.path], "stream": True}
-    request = dialect.read_request(Operation.CHAT, json.dumps(body).encode())
-
-    line = dialect.ping(request)
-
-    told = json.loads(line)
-    assert line.endswith(b"\n")
-    assert (told["model"], told["done"]) == ("m", False)
-    assert told.get("response", told.get("message", {}).get("content")) == ""

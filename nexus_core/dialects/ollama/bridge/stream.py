@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 from nexus_core.dialects.base import ErrorReport
@@ -25,11 +24,6 @@ from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
 
 _MAX_CALL_CHARS = 4 * 1024 * 1024  # of all arguments, which are held until they are whole
-
-
-def silent_line(request: Request) -> bytes:
-    """A line without text."""
-    return LineWriter(request, time.time, time.perf_counter_ns, 0).silent_line()
 
 
 class _Call:
@@ -107,7 +101,7 @@ class LineWriter:
         """The error that the backend reported in the middle of its stream."""
         return report_line(report)
 
-    def silent_line(self) -> bytes:
+    def _silence(self) -> bytes:
         """A line without text."""
         return self._line(silence(self._request), is_done=False)
 
@@ -119,7 +113,7 @@ class LineWriter:
         """Write one event of the hub's; a comment, which keeps the connection alive, as no text."""
         event = read_event(data)
         if event is None:
-            return self.silent_line() if data.lstrip().startswith(b":") else b""
+            return self._silence() if data.lstrip().startswith(b":") else b""
         if event.data.startswith("[DONE]"):
             return b""
         try:
