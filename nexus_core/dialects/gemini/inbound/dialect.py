@@ -142,6 +142,11 @@ class Gemini(msgspec.Struct, frozen=True):
         return write_passed(as_gemini(request), model)
 
     @staticmethod
+    def ping(request: Request) -> bytes:
+        """None: Google's clients read nothing but data, and comments are errors to them."""
+        return b""
+
+    @staticmethod
     def status(error: NexusError) -> int:
         """Google has no 422: what a backend can't do is an invalid argument."""
         return 400 if isinstance(error, UnsupportedFieldsError) else error.status
