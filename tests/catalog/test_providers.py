@@ -36,7 +36,7 @@ ROOT = Path(str(nexus_core.__file__)).parents[1]
 # types.py formats have names.
 NAMES_ITS_OWN = re.compile(
     r"nexus_core/(?:catalog/providers\.py|types\.py|dialects/.*|demo/.*"
-    r"|providers/(?:anthropic|google|local|details)\.py)"
+    r"|providers/(?:anthropic|google|local|details)\.py|observe/origin/programs\.py)"
 )
 
 
