@@ -34,6 +34,7 @@ class TypedKeys:
         self._waiting = deque[Typed]()
         self._has_some = asyncio.Event()
         self._passed: Typed | None = None  # the one that is on its way
+        self.is_idle = True  # all keys were passed on, and what they brought about is through
         # Actions that run, by their task: the dialog that each waits for, or whether it is one
         # that the keys behind it do not wait for.
         self._actions: dict[asyncio.Task[Any] | None, Screen[Any] | bool] = {}
@@ -48,6 +49,7 @@ class TypedKeys:
             return False
         self._waiting.append(event)
         self._has_some.set()
+        self.is_idle = False
         return True
 
     async def run(self) -> None:
@@ -70,6 +72,7 @@ class TypedKeys:
                         await self._settled()
             except TimeoutError:
                 pass
+            self.is_idle = not self._waiting
 
     async def _settled(self) -> None:
         """Wait until a key and what it brought about are through."""
