@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from nexus_core.dialects.anthropic.inbound.signatures import sign
-from nexus_core.dialects.hub.said import content_in, reasoning_in, refusal_in
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.parsing import parse_finite_json, parse_json
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
@@ -64,11 +64,6 @@ def estimated_usage(request: Request, text_bytes: int) -> TokenUsage:
     return TokenUsage(
         prompt_tokens=request.demand.prompt_tokens, completion_tokens=-(-text_bytes // 4)
     )
-
-
-def text_in(message: JsonObject) -> str:
-    """The text in a message or a delta: a refusal is one, too."""
-    return content_in(message) + refusal_in(message)
 
 
 def write_message(

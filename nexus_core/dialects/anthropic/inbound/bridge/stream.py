@@ -12,7 +12,6 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     message_id,
     read_input,
     stop_of,
-    text_in,
     usage_fields,
 )
 from nexus_core.dialects.anthropic.inbound.errors import report_event
@@ -20,7 +19,7 @@ from nexus_core.dialects.anthropic.inbound.signatures import sign
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
-from nexus_core.dialects.hub.said import reasoning_in
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
