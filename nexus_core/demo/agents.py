@@ -30,7 +30,7 @@ _SYSTEM: list[JsonObject] = [
     {"type": "text", "text": "You are a coding agent of the demo."},
     {"type": "text", "text": _GUIDE * 40, "cache_control": {"type": "ephemeral"}},
 ]
-_TASKS = (
+TASKS = (
     "The test of the queue fails now and then. Find out why.",
     "Add a --json flag to the list command, with a test.",
     "Rename Worker to Runner everywhere.",
@@ -120,7 +120,7 @@ class MessagesAgent:
             if number == 1 and has_subagent:
                 name = {"x-claude-code-agent-id": f"{random.getrandbits(32):08x}"}
                 await self._rounds(_Conversation(HAIKU, headers | name), _LOOK_AROUND)
-            await self._round(main, random.choice(_TASKS))
+            await self._round(main, random.choice(TASKS))
 
     async def _rounds(self, talk: _Conversation, task: str) -> None:
         for _ in range(_SUBAGENT_ROUNDS):
