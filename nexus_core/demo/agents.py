@@ -17,7 +17,7 @@ from nexus_core.types import JsonObject, is_object
 
 Turn: TypeAlias = Callable[[], AbstractAsyncContextManager[None]]
 
-_MOST_ROUNDS = 6  # requests of one conversation
+_MOST_ROUNDS = 12  # requests of one conversation
 _SUBAGENT_SHARE = 0.5  # of the sessions
 _SUBAGENT_ROUNDS = 2
 _MAX_TOKENS = 4096
@@ -116,7 +116,7 @@ class MessagesAgent:
         }
         main = _Conversation(CLAUDE, headers)
         has_subagent = random.random() < _SUBAGENT_SHARE
-        for number in range(random.randint(3, _MOST_ROUNDS)):
+        for number in range(random.randint(5, _MOST_ROUNDS)):
             if number == 1 and has_subagent:
                 name = {"x-claude-code-agent-id": f"{random.getrandbits(32):08x}"}
                 await self._rounds(_Conversation(HAIKU, headers | name), _LOOK_AROUND)

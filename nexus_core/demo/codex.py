@@ -13,7 +13,7 @@ from nexus_core.demo.agents import TASKS, Turn
 from nexus_core.demo.backends import CODEX
 from nexus_core.types import JsonObject, is_object
 
-_MOST_ROUNDS = 5  # requests of one session
+_MOST_ROUNDS = 9  # requests of one session
 _GUIDE = "You are a coding agent of the demo. Read before you write, and run the tests after it. "
 _SHELL: JsonObject = {
     "type": "function",
@@ -47,7 +47,7 @@ class ResponsesAgent:
         """One session: a task, and what the tools say to it."""
         session = str(UUID(int=self._random.getrandbits(128), version=4))
         items = [_message("developer", _GUIDE * 30)]
-        for _ in range(self._random.randint(2, _MOST_ROUNDS)):
+        for _ in range(self._random.randint(4, _MOST_ROUNDS)):
             asked = [_result(call) for call in _open_calls(items)]
             asked = asked or [_message("user", self._random.choice(TASKS))]
             async with self._turn():
