@@ -134,6 +134,8 @@ class Capability(StrEnum):
     TOOLS = "tools"
     JSON = "json"  # answers as a JSON object or by a schema
     PROVIDER_TOOLS = "provider_tools"  # tools that Anthropic defines, such as its web search
+    # What only Google's API has: tools that run there, files and caches kept there, drawn answers.
+    GOOGLE_FEATURES = "google_features"
     STORED_RESPONSES = "stored_responses"  # what OpenAI keeps of earlier answers
 
 

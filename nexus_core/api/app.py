@@ -27,9 +27,20 @@ from nexus_core.api.health import read_health
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.inference.serve import Completions
 from nexus_core.api.late_routes import LateRoutes
-from nexus_core.api.models import list_for_anthropic, list_models
+from nexus_core.api.models import (
+    is_googles,
+    list_for_anthropic,
+    list_for_google,
+    list_models,
+)
 from nexus_core.api.refusals import Refusals
-from nexus_core.dialects.inbound import INBOUND, Inbound, dialect_of
+from nexus_core.dialects.inbound import (
+    INBOUND,
+    Inbound,
+    check_query,
+    dialect_of,
+    inbound_at,
+)
 from nexus_core.errors import NexusError
 from nexus_core.gateway import Gateway
 
@@ -41,6 +52,8 @@ async def _health(gateway: Gateway, scope: Scope) -> bytes:
 async def _models(gateway: Gateway, scope: Scope) -> bytes:
     if header(scope, b"anthropic-version") is not None:
         return await list_for_anthropic(gateway)
+    if is_googles(scope):
+        return await list_for_google(gateway)
     return await list_models(gateway)
 
 
@@ -135,12 +148,13 @@ class FrontDoor:
         self, scope: Scope, incoming: Incoming, outgoing: Outgoing, request_id: str
     ) -> None:
         path, headers = scope["path"], scope["headers"]
-        asked = INBOUND.get(path)
+        asked = INBOUND.get(path) or inbound_at(path, scope["query_string"].decode("latin-1"))
         if scope["method"] != "POST" and _wants_websocket(scope):
             self._guard.admit(path, headers)
             await self._refuse_websocket(scope, incoming, outgoing)
             return
         if asked is None:
+            check_query(path, scope["query_string"].decode("latin-1"))
             scope[CALLER] = self._guard.admit(path, headers).name
             await self._serve_other(scope, incoming, outgoing)
             return

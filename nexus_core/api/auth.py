@@ -16,6 +16,7 @@ from nexus_core.errors import AuthenticationError, InvalidRequestError, Permissi
 
 _OPEN_PATH = "/health"
 _ADMIN_PREFIX = "/nexus"
+_KEY_HEADERS = frozenset({b"x-api-key", b"x-goog-api-key"})  # of Anthropic's and Google's clients
 _PASSED_ON = (b"forwarded", b"x-forwarded-for", b"via")  # what proxies add
 
 # Exactly the names that can't lead elsewhere, and a port. Nothing is decoded, folded or completed:
@@ -129,7 +130,7 @@ def _presented(headers: RawHeaders) -> bytes | None:
         if name == b"authorization":
             scheme, _, bearer = value.partition(b" ")
             return bearer.strip() if scheme.lower() == b"bearer" else None
-        if name == b"x-api-key" and key is None:
+        if name in _KEY_HEADERS and key is None:
             key = value.strip()
     return key
 

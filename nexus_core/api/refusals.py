@@ -11,7 +11,7 @@ from nexus_core.observe.events import RequestRefused
 
 log = logging.getLogger(__name__)
 
-_DATA_PLANE = ("/v1/", "/api/")
+_DATA_PLANE = ("/v1/", "/v1beta/", "/api/")
 
 
 class Refusals:

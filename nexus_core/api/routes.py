@@ -14,7 +14,7 @@ from nexus_core.api import status
 from nexus_core.api.admin import control, costs, events, explain, logs, requests
 from nexus_core.api.docs.page import add_docs
 from nexus_core.api.errors import error_headers
-from nexus_core.api.inference import count
+from nexus_core.api.inference import count, gemini
 from nexus_core.api.ollama import routes as ollama
 from nexus_core.dialects.inbound import dialect_of
 from nexus_core.errors import InvalidRequestError, NexusError, OutOfDescriptorsError
@@ -37,6 +37,7 @@ def create_app(gateway: Gateway) -> FastAPI:
     for room in (control, costs, events, logs, requests, explain):
         app.include_router(room.create_router(gateway))
     app.include_router(count.create_router(gateway))
+    app.include_router(gemini.create_router(gateway))
     app.include_router(ollama.create_router(gateway))
     add_docs(app, gateway.config.auth)
     app.add_exception_handler(NexusError, _as_envelope)

@@ -26,8 +26,11 @@ _CAPABILITIES = {
 }
 
 
-_PROVIDER_TOOLS = frozenset({Capability.PROVIDER_TOOLS})
-_STORED_RESPONSES = frozenset({Capability.STORED_RESPONSES})
+# What only servers of one format have.
+_OF_ONE_FORMAT = {
+    Capability.PROVIDER_TOOLS: DialectName.ANTHROPIC,
+    Capability.GOOGLE_FEATURES: DialectName.GEMINI,
+}
 
 
 class Quirks(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,7 +91,7 @@ class ProviderSpec(msgspec.Struct, frozen=True, kw_only=True):
         missing = (
             _CAPABILITIES[operation] for operation in Operation if operation not in self.dialects
         )
-        lacks = self.also_lacks.union(missing)
+        others = {what for what, dialect in _OF_ONE_FORMAT.items() if dialect is not self.dialect}
         if DialectName.RESPONSES not in self.apis:
-            lacks |= _STORED_RESPONSES
-        return lacks if self.dialect is DialectName.ANTHROPIC else lacks | _PROVIDER_TOOLS
+            others.add(Capability.STORED_RESPONSES)
+        return self.also_lacks.union(missing, others)

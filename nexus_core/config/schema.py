@@ -143,6 +143,7 @@ class ServerConfig(Section):
     # Of streams. None: as the backend's type has it; a backend's own counts before it.
     first_byte_timeout_seconds: Seconds | None = None
     idle_timeout_seconds: Seconds = 120  # between two chunks of a stream
+    ping_seconds: Annotated[float, Field(ge=0)] = 15  # of silence in a stream; 0: never
     # None: what the limits allow
     max_connections: Annotated[Annotated[int, Field(ge=1)] | None, AT_START] = None
     max_body_bytes: Annotated[int, Field(ge=1024)] = 32 * 1024 * 1024

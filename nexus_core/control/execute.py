@@ -29,7 +29,7 @@ from nexus_core.control.cuts import Cuts
 from nexus_core.control.live_config import LiveConfig
 from nexus_core.control.own_requests import OwnRequests
 from nexus_core.control.replay import as_strict_as, check_zone, hint_headers
-from nexus_core.dialects.inbound import INBOUND
+from nexus_core.dialects.inbound import inbound_at
 from nexus_core.errors import (
     BackendNotFoundError,
     ConfigError,
@@ -279,7 +279,10 @@ class Operator:
         Raises:
             NexusError: it would be refused before it is routed.
         """
-        dialect, operation = INBOUND[endpoint]
+        inbound = inbound_at(endpoint)
+        if inbound is None:
+            raise InvalidRequestError(f"{endpoint} takes no requests", param="endpoint")
+        dialect, operation = inbound
         envelope = dialect.read_request(operation, body, token_hex(8))
         return ProxyRequest(
             envelope=envelope,
@@ -351,6 +354,11 @@ class _Unread:
     async def drain(self) -> None: ...
 
     def finish(self) -> None: ...
+
+    is_early = False
+
+    def ping(self, sign: bytes) -> bool:
+        return True
 
     def send_error_event(self, error: NexusError) -> None: ...
 

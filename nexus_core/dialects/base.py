@@ -183,8 +183,11 @@ class AnswerWriter(Protocol):
         """
         ...
 
-    def error(self, body: bytes, status: int) -> bytes:
-        """Write an error answer, whatever form its body has."""
+    def error(self, body: bytes, status: int, retry_after: str | None = None) -> bytes:
+        """Write an error answer, whatever form its body has.
+
+        `retry_after`: seconds to wait, for a format that says so in the body.
+        """
         ...
 
     def stream(self) -> StreamWriter:
@@ -353,6 +356,10 @@ class Dialect(Protocol):
 
     def error(self, error: NexusError, request_id: str = "") -> bytes:
         """Write one of Nexus's own errors as a response body."""
+        ...
+
+    def ping(self, request: Request) -> bytes:
+        """A sign of life, which may stand between two events of a stream; empty: there is none."""
         ...
 
     def error_event(self, error: NexusError) -> bytes:

@@ -38,18 +38,74 @@ INBOUND = {
 _BY_NAME = {dialect.name: dialect for dialect in DIALECTS}
 
 
+# Google's API has the model's name in its paths: as they are published. Its dialect is imported
+# when one of them is asked for.
+_MODEL = "{model}"
+GEMINI_PATH = f"/v1beta/models/{_MODEL}:generateContent"
+GEMINI_PATHS = (
+    GEMINI_PATH,
+    f"/v1beta/models/{_MODEL}:streamGenerateContent",
+    f"/v1beta/models/{_MODEL}:embedContent",
+    f"/v1beta/models/{_MODEL}:batchEmbedContents",
+)
+_GEMINI_ROOTS = ("/v1beta/models/", "/v1/models/")
+
+PATHS = (*INBOUND, *GEMINI_PATHS)  # of every inbound API, as they are published
+
+
+def inbound_at(path: str, query: str = "") -> Inbound | None:
+    """Dialect and operation of a path, published or asked for; None for one of no inbound API.
+
+    Args:
+        path: decoded; in Google's API with the model's name, or `{model}` where the body has it.
+        query: as it came; only Google's API has one that matters.
+
+    Raises:
+        AuthenticationError: the query has a key.
+        InvalidRequestError: the query is not valid.
+    """
+    known = INBOUND.get(path)
+    if known is not None or not path.startswith(_GEMINI_ROOTS) or ":" not in path:
+        return known
+    from nexus_core.dialects.gemini.inbound.dialect import dialect_at
+
+    found = dialect_at(path, query)
+    return None if found is None else Inbound(*found)
+
+
+def check_query(path: str, query: str) -> None:
+    """Refuse a key in the URL of Google's API, whatever the path is.
+
+    Raises:
+        AuthenticationError: there is one.
+        InvalidRequestError: the query asks for a form of answer that Google does not have.
+    """
+    if query and path.startswith("/v1beta/"):
+        from nexus_core.dialects.gemini.inbound.paths import read_query
+
+        read_query(query)
+
+
 def dialect_named(name: DialectName) -> Dialect:
     """The dialect of a request that came in.
 
     Raises:
         KeyError: no client may speak it.
     """
-    return _BY_NAME[name]
+    return _gemini() if name is DialectName.GEMINI else _BY_NAME[name]
+
+
+def _gemini() -> Dialect:
+    from nexus_core.dialects.gemini.inbound.dialect import GEMINI
+
+    return GEMINI
 
 
 def operation_at(path: str) -> Operation:
     """Operation of an inbound path; chat for a path that only another Nexus version knows."""
     known = INBOUND.get(path)
+    if known is None and path in GEMINI_PATHS:
+        return Operation.EMBEDDINGS if "mbedContent" in path else Operation.CHAT
     return Operation.CHAT if known is None else known.operation
 
 
@@ -58,6 +114,12 @@ def dialect_of(path: str) -> Dialect:
     known = INBOUND.get(path)
     if known is not None:
         return known.dialect
+    if path.startswith("/v1beta/"):
+        return _gemini()
+    if path.startswith("/v1/models/"):  # OpenAI's, but for a method of Google's
+        counts = path.endswith(":countTokens")
+        found = _gemini() if counts else getattr(inbound_at(path), "dialect", None)
+        return DEFAULT if found is None else found
     if path.startswith(f"{MESSAGES_PATH}/"):  # count_tokens, and what may follow
         return MESSAGES
     if path.startswith(f"{RESPONSES_PATH}/"):

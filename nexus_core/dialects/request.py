@@ -57,6 +57,11 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
         """What may be shown: no prompt."""
         return f"Request(id={self.id!r}, path={self.path!r}, model={self.model!r})"
 
+    @property
+    def place(self) -> str:
+        """The path with the model's name, where it stands in the path."""
+        return self.path.replace("{model}", self.model)
+
     def mentions(self, phrase: str) -> bool:
         """Whether the body contains the phrase, JSON escapes included."""
         if phrase.encode() in self.body:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from nexus_core.types import JsonObject
 
 MEDIA_TYPE = "text/event-stream"
+COMMENT = b": waiting\n\n"  # ignored by every client: it keeps the connection
 EVENT_END = b"\n\n"
 
 MAX_LINE_BYTES = 1024 * 1024

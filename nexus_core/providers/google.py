@@ -23,6 +23,9 @@ from nexus_core.dialects.gemini import (
     translate_request,
     translate_response,
 )
+from nexus_core.dialects.gemini.inbound.array import ArrayWriter
+from nexus_core.dialects.gemini.inbound.dialect import as_gemini, dialect_of
+from nexus_core.dialects.gemini.inbound.passed import counting_body, path_of, write_passed
 from nexus_core.dialects.hub.request import ChatRequest, check_chat_request
 from nexus_core.dialects.openai_chat.dialect import OPENAI_CHAT
 from nexus_core.dialects.parsing import parse_json
@@ -30,11 +33,11 @@ from nexus_core.dialects.report import StreamFailedError, Translation
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.providers.base import Call, Response, call_mapping
-from nexus_core.providers.http import HttpAgent
+from nexus_core.providers.http import HttpAgent, PlainResponse, read_small
 from nexus_core.providers.model_list import ListPage, read_page
 from nexus_core.providers.translated import dump_body, translated
 from nexus_core.providers.translated_stream import StreamTranslator
-from nexus_core.types import JsonObject, JsonValue, Operation, is_list, is_object
+from nexus_core.types import DialectName, JsonObject, JsonValue, Operation, is_list, is_object
 from nexus_core.upstream.base import MaySend
 
 _PREFIX = "models/"
@@ -46,15 +49,18 @@ class GoogleAgent(HttpAgent):
     list_query = (("pageSize", "1000"),)
     fallback_models = FALLBACK_MODELS
     translates = True
+    own_formats = frozenset({DialectName.GEMINI})
 
     def prepare(self, request: Request, model: str, *, wants_usage: bool = False) -> Call:
-        """Translate a request into Gemini's format.
+        """Translate a request into Gemini's format; one that is in it passes.
 
         Raises:
             InvalidRequestError: a field is invalid.
             UnsupportedFieldsError: names every field without an equivalent at Google.
         """
         model = model.removeprefix(_PREFIX)
+        if request.dialect is DialectName.GEMINI:
+            return self._passed(request, model)
         translation = self._translate(request, model)
         return Call(
             path=f"/v1beta/models/{quote(model, safe='')}:{_method(request)}",
@@ -64,6 +70,19 @@ class GoogleAgent(HttpAgent):
             request=request,
             dialect=OPENAI_CHAT,
             translation=translation,
+        )
+
+    def _passed(self, request: Request, model: str) -> Call:
+        """The client's own bytes; the model's name stands in the path."""
+        asked = as_gemini(request)
+        return Call(
+            path=path_of(asked, model),
+            body=write_passed(asked, model),
+            is_streaming=request.is_streaming,
+            model=model,
+            request=request,
+            dialect=dialect_of(asked),
+            writer=ArrayWriter() if asked.as_array else None,
         )
 
     def _translate(self, request: Request, model: str) -> Translation:
@@ -79,16 +98,38 @@ class GoogleAgent(HttpAgent):
         Raises:
             UpstreamError: there is no answer.
         """
+        response = await self.post(
+            call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
+        )
+        if call.dialect is not OPENAI_CHAT:
+            return PlainResponse(response)
         is_embedding = call.request.operation is Operation.EMBEDDINGS
         return await translated(
-            await self.post(
-                call.path, call.body, is_streaming=call.is_streaming, may_send=may_send
-            ),
+            response,
             EmbeddingsAnswer(call) if is_embedding else GoogleAnswer(call),
             self.keys,
             is_streaming=call.is_streaming,
             max_bytes=self._settings.max_response_bytes,
         )
+
+    async def count_tokens(self, request: Request, model: str) -> int | None:
+        """Google's own count, of a request in its format.
+
+        Raises:
+            UpstreamError: there is no answer.
+        """
+        if request.dialect is not DialectName.GEMINI:
+            return None
+        model = model.removeprefix(_PREFIX)
+        path = f"/v1beta/models/{quote(model, safe='')}:countTokens"
+        response = await self.post(path, counting_body(request, model))
+        try:
+            status, told = await read_small(response)
+            counted = parse_json(told) if status == 200 else None
+        except ValueError:
+            return None
+        tokens = counted.get("totalTokens") if is_object(counted) else None
+        return tokens if isinstance(tokens, int) and tokens >= 0 else None
 
     def read_page(self, body: bytes) -> ListPage:
         """Read a model list: models that chat or embed; a proxy may list in OpenAI's format.

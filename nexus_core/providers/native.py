@@ -82,6 +82,7 @@ class NativeApis:
         """
         self.passes = frozenset(known)
         self.takes_late_system = True  # system messages amid a conversation
+        self.takes_own_tools = True  # tools of the Responses API that are no functions
         self._name = name
         self.is_vendors = is_vendors
         self._is_fixed = is_fixed
@@ -115,7 +116,7 @@ class NativeApis:
         yes = {dialect for dialect, is_spoken in found.items() if is_spoken}
         unsure = {dialect for dialect, is_spoken in found.items() if is_spoken is None}
         self.passes = frozenset(yes | (before & unsure))
-        self.takes_late_system = True
+        self.takes_late_system = self.takes_own_tools = True
         self._rest = 0 if unsure else _PROBES_BETWEEN
         if self.passes != before:
             log.info("backend %s speaks %s", self._name, ", ".join(self.names))
@@ -178,6 +179,13 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
         has_late_system = has_late(request)
         if has_late_system and not apis.takes_late_system:
             asked, has_late_system = with_system_as_text(request), False
+    has_own_tools = False
+    if request.dialect is DialectName.RESPONSES:
+        from nexus_core.dialects.openai_responses.passed import has_own_tools as has_own
+
+        has_own_tools = has_own(request)
+        if has_own_tools and not apis.takes_own_tools:
+            return _translated(agent, request, model)
     refused: list[tuple[int, bytes]] = []
 
     def is_refusal(status: int, body: bytes) -> bool:
@@ -191,9 +199,7 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
         return True
 
     def plain() -> Call:
-        from nexus_core.providers.prepared import prepare_foreign
-
-        call = prepare_foreign(agent, request, model, wants_usage=False)
+        call = _translated(agent, request, model)
         call.way_back = None
         return call
 
@@ -203,6 +209,8 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
             apis.forget(request.dialect)
         elif has_late_system and b"system" in body:
             apis.takes_late_system = False
+        elif has_own_tools and b"tool" in body.lower():
+            apis.takes_own_tools = False
 
     return Call(
         path=request.path,
@@ -214,6 +222,12 @@ def passed_call(agent: InferenceAgent, apis: NativeApis, request: Request, model
         headers=request.headers,
         way_back=WayBack(plain, is_refusal, remember) if dialect.bridge is not None else None,
     )
+
+
+def _translated(agent: InferenceAgent, request: Request, model: str) -> Call:
+    from nexus_core.providers.prepared import prepare_foreign
+
+    return prepare_foreign(agent, request, model, wants_usage=False)
 
 
 def _is_refusal(status: int, body: bytes, *, has_late_system: bool) -> bool:

@@ -190,10 +190,16 @@ async def deliver(flight: InFlight, answer: Answer) -> None:
     """Relay an answer to the client, from the route selected last.
 
     Raises:
-        UpstreamFailedError: its stream ended early, or no data came within the idle timeout.
+        UpstreamFailedError: its stream ended early, or no data came within the idle timeout; or it
+            is an error, and a stream has begun that can only tell it.
         StreamFaultError: the backend reported an error in the middle of its stream.
     """
     progress, reply = flight.progress, flight.reply
+    if reply.is_early and answer.status >= 400:
+        report = progress.request.dialect.read_error(answer.body)
+        name = progress.route.backend.name if progress.route else ""
+        words = report.words or f"answered {answer.status}"
+        raise UpstreamFailedError(f'backend "{name}": {words}', status=answer.status)
     progress.answered(answer)
     selected = progress.selected
     assert selected is not None  # noqa: S101 - set with the route, for the type checker

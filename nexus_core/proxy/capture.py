@@ -62,7 +62,7 @@ class Captures:
         """Keep this exchange, whatever the switch says; the reply to hand to the forwarder."""
         kept = self._kept[request.envelope.id] = _Kept(
             request_id=request.envelope.id,
-            endpoint=request.envelope.path,
+            endpoint=request.envelope.place,
             model=request.envelope.model,
             body=request.envelope.body,
             need=request.need,
@@ -129,6 +129,13 @@ class _Recorder:
     def send(self, data: bytes) -> None:
         self._captures.append(self._kept, data)
         self._reply.send(data)
+
+    def ping(self, sign: bytes) -> bool:
+        return self._reply.ping(sign)
+
+    @property
+    def is_early(self) -> bool:
+        return self._reply.is_early
 
     async def drain(self) -> None:
         await self._reply.drain()

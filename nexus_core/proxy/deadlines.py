@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from math import inf
 
 # How often the sweeper looks: a limit ends a wait at most this much too late.
@@ -22,10 +23,12 @@ class Deadlines:
 
     __slots__ = (
         "_cancels",
+        "_look",
         "_others",
         "_task",
         "_waits_too_long",
         "has_ended",
+        "look_at",
         "request_at",
         "wait_at",
     )
@@ -43,6 +46,8 @@ class Deadlines:
         self._task = task
         self.request_at = request_at
         self.wait_at = NEVER
+        self.look_at = NEVER  # for silence
+        self._look: Callable[[float], float] | None = None
         self.has_ended = False  # the request: its limit has passed, or `end` was called
         self._waits_too_long = False  # and its task was cancelled for that
         self._others = task.cancelling()  # times that somebody else cancelled the task before
@@ -56,6 +61,15 @@ class Deadlines:
             self.wait_at = NEVER
             self._waits_too_long = True
             self._cancel()
+
+    def on_silence(self, at: float, look: Callable[[float], float]) -> None:
+        """Have `look` called at this time, and then at each that it gives, until the end."""
+        self.look_at, self._look = at, look
+
+    def look(self, now: float) -> None:
+        """The time for it has come."""
+        assert self._look is not None  # noqa: S101 - set with the time
+        self.look_at = NEVER if self.has_ended else self._look(now)
 
     def end(self) -> bool:
         """End the whole request at once; False if it has ended already."""
@@ -85,7 +99,7 @@ class Deadlines:
 
     def close(self) -> None:
         """The request is over: leave its task as it was found."""
-        self.request_at = self.wait_at = NEVER
+        self.request_at = self.wait_at = self.look_at = NEVER
         while self._cancels:
             self._cancels -= 1
             self._task.uncancel()
@@ -123,4 +137,6 @@ class Sweeper:
         for deadlines in self._watched:
             if deadlines.wait_at <= now or deadlines.request_at <= now:
                 deadlines.sweep(now)
+            elif deadlines.look_at <= now:
+                deadlines.look(now)
         loop.call_later(SWEEP_SECONDS, self._sweep, loop)

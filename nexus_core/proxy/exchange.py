@@ -284,11 +284,11 @@ class Exchange:
             headers = labelled_for(headers, body)
         if fault.status in _MAY_NAME_WAIT:
             headers = with_wait(headers, call.dialect.read_wait(body), self._now())
+        shown = rounded_up(headers, self._now())
         if call.writer is not None:
-            body, headers = call.writer.error(body, fault.status), as_json(headers)
-        answer = Answer(
-            fault.status, rounded_up(headers, self._now()), body, None, too_long=fault.too_long
-        )
+            wait = next((value for name, value in shown if name == "retry-after"), None)
+            body, shown = call.writer.error(body, fault.status, wait), as_json(shown)
+        answer = Answer(fault.status, shown, body, None, too_long=fault.too_long)
         if not fault.fails_over:
             return answer
         why = f"answered {fault.status}"

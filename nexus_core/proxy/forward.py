@@ -121,11 +121,14 @@ class Forwarder:
         if self._is_ending:
             raise _shutting_down()
         server, parts, loop = self._server, self._parts, asyncio.get_running_loop()
-        deadlines = Deadlines(loop.time() + server.request_timeout_seconds, loop)
+        now = loop.time()
+        deadlines = Deadlines(now + server.request_timeout_seconds, loop)
         blame = Blame(parts.registry, progress.request.envelope.body, parts.doubt, parts.now)
         flight = InFlight(progress, reply, blame, server, deadlines)
         if not self._running:
             self._idle.clear()
+        if progress.request.envelope.is_streaming and server.ping_seconds:
+            deadlines.on_silence(now + server.ping_seconds, flight.look)
         self._running.add(flight)
         self._sweeper.watch(deadlines, loop)
         try:

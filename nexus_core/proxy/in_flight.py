@@ -8,6 +8,7 @@ from nexus_core.config.schema import ServerConfig
 from nexus_core.errors import UpstreamFailedError
 from nexus_core.proxy.blame import Blame
 from nexus_core.proxy.deadlines import Deadlines
+from nexus_core.proxy.pings import Pings
 from nexus_core.proxy.progress import RequestProgress
 from nexus_core.proxy.reply import Reply
 
@@ -20,11 +21,18 @@ class InFlight(msgspec.Struct, eq=False):
     blame: Blame
     server: ServerConfig
     deadlines: Deadlines
+    pings: Pings | None = None  # made at the first silence
     ended_with: UpstreamFailedError | None = None  # ended before its deadline, by `end`
 
     def __repr__(self) -> str:
         """What may be shown: no prompt."""
         return f"InFlight({self.progress!r})"
+
+    def look(self, now: float) -> float:
+        """Look for silence, and give a sign of life if it is due; the time to look again."""
+        if self.pings is None:
+            self.pings = Pings(self.reply, self.progress, self.deadlines, self.server)
+        return self.pings.look(now)
 
     def end(self, error: UpstreamFailedError) -> bool:
         """End it at once; the client gets `error`.

@@ -48,11 +48,27 @@ class Reply(Protocol):
     def start(
         self, status: int, upstream: Headers, selected: SelectedRoute, *, length: int | None
     ) -> KeptHeaders:
-        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent."""
+        """Begin an answer of `length` bytes (None: a stream); the headers as they are sent.
+
+        Where a sign of life began it, what the headers would tell is told inside.
+        """
         ...
 
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
+        ...
+
+    def ping(self, sign: bytes) -> bool:
+        """Write a sign of life at once, beginning a stream if none has begun.
+
+        False: nothing can be written now, in the middle of an event or while the client doesn't
+        read.
+        """
+        ...
+
+    @property
+    def is_early(self) -> bool:
+        """Whether a sign of life began the answer, with status 200, before anybody answered."""
         ...
 
     async def drain(self) -> None:

@@ -40,7 +40,7 @@ def example_body(
             body["tools"] = [_CLAUDE_TOOL]
         tools = False
     if endpoint == RESPONSES_PATH:
-        body = {"model": model, "input": "hi"}
+        body = dict[str, Any](model=model, input="hi")
         if tools:
             body["tools"] = [_FLAT_TOOL]
         tools = False

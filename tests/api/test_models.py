@@ -73,6 +73,18 @@ def test_a_glob_is_listed_nowhere_and_a_name_it_matches_is_found() -> None:
     assert find_model(nexus, "gone-1") is None
 
 
+def test_the_name_that_is_shown_of_an_alias_tells_its_model() -> None:
+    nexus = gateway(("qwen3",), **{"claude-local": "qwen3", "claude-*": "qwen3"})
+
+    plain, alias = json.loads(asyncio.run(list_models(nexus)))["data"]
+    found = find_model(nexus, "claude-x")
+
+    assert (plain["id"], plain["display_name"]) == ("qwen3", "qwen3")
+    assert (alias["id"], alias["display_name"]) == ("claude-local", "claude-local (qwen3)")
+    assert found is not None
+    assert found["display_name"] == "claude-x (qwen3)"
+
+
 def steps(work: Coroutine[Any, Any, bytes]) -> tuple[int, bytes]:
     """How often it gives the loop its turn, and what it returns."""
     count = 0

@@ -113,14 +113,16 @@ def test_the_url_of_a_row_is_a_base_as_vendors_print_them(kind: BackendType) -> 
 
 
 def test_what_a_row_lacks_is_what_it_cannot_be_asked() -> None:
-    others = {Capability.PROVIDER_TOOLS}  # Anthropic defines them
+    others = {Capability.PROVIDER_TOOLS, Capability.GOOGLE_FEATURES}  # of one format each
     assert BackendType.OPENAI.lacks == others
     others |= {Capability.STORED_RESPONSES}  # at OpenAI
     assert BackendType.GROQ.lacks == {Capability.COMPLETIONS, Capability.EMBEDDINGS} | others
     assert BackendType.CEREBRAS.lacks == {Capability.EMBEDDINGS} | others
     assert BackendType.MISTRAL.lacks == {Capability.COMPLETIONS} | others
-    assert BackendType.GOOGLE.lacks == BackendType.MISTRAL.lacks
+    google = BackendType.MISTRAL.lacks - {Capability.GOOGLE_FEATURES}
+    assert BackendType.GOOGLE.lacks == google
     assert BackendType.ANTHROPIC.lacks == {
+        Capability.GOOGLE_FEATURES,
         Capability.COMPLETIONS,
         Capability.EMBEDDINGS,
         Capability.AUDIO,

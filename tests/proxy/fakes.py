@@ -102,6 +102,11 @@ class RecordingReply:
     def finish(self) -> None:
         self.is_finished = True
 
+    is_early = False
+
+    def ping(self, sign: bytes) -> bool:
+        return True
+
     def send_error_event(self, error: NexusError) -> None:
         self.error = error
         self.parts.append(OPENAI_CHAT.error_event(error))

@@ -164,6 +164,9 @@ async def test_tools_that_a_local_server_does_not_know_are_translated_for_it() -
 
     async with upstreams(script) as (up,), running(local(up.url, apis=("responses",))) as nexus:
         answer = await ask(nexus, body_of("02-turn-2"))
+        again = await ask(nexus, body_of("02-turn-2"))
 
-    assert events_of(answer.text)[-1]["type"] == "response.completed"
-    assert len(up.received) == 2
+    for one in (answer, again):
+        assert events_of(one.text)[-1]["type"] == "response.completed"
+    asked = [one.target.rpartition("/")[2] for one in up.received]
+    assert asked == ["responses", "completions", "completions"]

@@ -14,12 +14,13 @@ from nexus_core.api.inference.reply import ClientReply
 class AsgiReply(ClientReply):
     """Reply to a client as ASGI messages, which wait for `drain`: sending them may take time."""
 
-    __slots__ = ("_messages", "_outgoing")
+    __slots__ = ("_is_sending", "_messages", "_outgoing")
 
     def __init__(self, arrival: Arrival, outgoing: Outgoing) -> None:
         super().__init__(arrival)
         self._outgoing = outgoing
         self._messages: list[Message] = []
+        self._is_sending = False
 
     def _begin(self, status: int, head: Block, *, is_endless: bool) -> None:
         headers = list(head.pairs)
@@ -27,16 +28,34 @@ class AsgiReply(ClientReply):
 
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
-        self._first = self._first or data
+        if not self._first and b"data:" in data:
+            self._first = data
         self._last = data
         self._messages.append({"type": "http.response.body", "body": data, "more_body": True})
 
     async def drain(self) -> None:
         """Send what waits; returns when the client has read most of it."""
-        messages, self._messages = self._messages, []
-        for message in messages:
-            self.has_begun = True
-            await self._outgoing(message)
+        self._is_sending = True
+        try:
+            while self._messages:
+                self.has_begun = True
+                await self._outgoing(self._messages[0])
+                del self._messages[0]
+        finally:
+            self._is_sending = False
+
+    def _can_write(self) -> bool:
+        return not self._is_sending
+
+    def _write_now(self) -> None:
+        """Send what waits as far as the client reads; the rest waits for `drain`."""
+        sending = self.drain()
+        try:
+            sending.send(None)
+        except StopIteration:
+            pass
+        else:
+            sending.close()  # the server waits before it writes: nothing is written by halves
 
     def finish(self) -> None:
         """End the answer."""

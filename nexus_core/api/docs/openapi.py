@@ -9,6 +9,8 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from nexus_core.api.auth import needs_key, refusals
+from nexus_core.api.docs import gemini
+from nexus_core.api.docs.described import Inference
 from nexus_core.api.docs.ollama_schemas import SCHEMAS as OLLAMA_SCHEMAS
 from nexus_core.api.docs.schemas import REQUEST_HEADERS, RESPONSE_HEADERS, SCHEMAS, SECURITY
 from nexus_core.config.schema import AuthConfig
@@ -17,9 +19,10 @@ Json: TypeAlias = dict[str, Any]
 
 _DESCRIPTION = """Point any OpenAI client at `/v1`. Request bodies may be compressed
 (`Content-Encoding: gzip` or `deflate`). Anthropic's clients, such as Claude Code, take the address
-without `/v1`, and so do Ollama's (`OLLAMA_HOST`). Nexus's own errors use OpenAI's error envelope,
-under `/v1/messages` Anthropic's, under `/api` Ollama's; a 405 lists the allowed methods in `Allow`.
-`/api/push`, `create`, `copy`, `delete` and `blobs` are a 501 that says how to do it elsewhere."""
+without `/v1`, and so do Google's and Ollama's (`OLLAMA_HOST`). Nexus's own errors use OpenAI's
+envelope, under `/v1/messages` Anthropic's, under `/v1beta` Google's, under `/api` Ollama's; a 405
+lists the allowed methods in `Allow`. `/api/push`, `create`, `copy`, `delete` and `blobs` are a 501
+that says how to do it elsewhere."""
 
 _ERRORS: dict[int, str] = {
     400: "Invalid request: JSON, a field or a header; `param` names it.",
@@ -47,25 +50,9 @@ _SSE: Json = {"content": {"text/event-stream": {}}}
 _LINES = "application/x-ndjson"
 
 
-@dataclass(frozen=True, slots=True)
-class _Inference:
-    """An operation that is served before FastAPI."""
-
-    path: str
-    name: str  # for generated clients
-    title: str
-    text: str
-    asked: str  # names of schemas
-    answered: str
-    streams: bool
-    failed: str = "Error"  # the schema of its errors
-    unavailable: str = "Unavailable"
-    stream_type: str = "text/event-stream"
-
-
-def _ollama(name: str, title: str, text: str, asked: str, told: str = "") -> _Inference:
+def _ollama(name: str, title: str, text: str, asked: str, told: str = "") -> Inference:
     """One of Ollama's API; `told` where it does not stream."""
-    return _Inference(
+    return Inference(
         path=f"/api/{name}",
         name=f"ollama_{name}",
         title=title,
@@ -80,7 +67,7 @@ def _ollama(name: str, title: str, text: str, asked: str, told: str = "") -> _In
 
 
 _INFERENCES = (
-    _Inference(
+    Inference(
         "/v1/chat/completions",
         "chat_completions",
         "Chat",
@@ -89,7 +76,7 @@ _INFERENCES = (
         "Choices",
         streams=True,
     ),
-    _Inference(
+    Inference(
         "/v1/messages",
         "messages",
         "Messages",
@@ -102,7 +89,7 @@ _INFERENCES = (
         failed="AnthropicError",
         unavailable="AnthropicError",
     ),
-    _Inference(
+    Inference(
         "/v1/responses",
         "responses",
         "Responses",
@@ -115,7 +102,7 @@ _INFERENCES = (
         "Response",
         streams=True,
     ),
-    _Inference(
+    Inference(
         "/v1/completions",
         "completions",
         "Text completion",
@@ -124,7 +111,7 @@ _INFERENCES = (
         "Choices",
         streams=True,
     ),
-    _Inference(
+    Inference(
         "/v1/embeddings",
         "embeddings",
         "Embeddings",
@@ -133,6 +120,7 @@ _INFERENCES = (
         "EmbeddingsAnswer",
         streams=False,
     ),
+    *gemini.INFERENCES,
     _ollama(
         "chat",
         "Chat (Ollama)",
@@ -182,8 +170,8 @@ class _Route:
 
 _OBJECT: Json = {"content": {"application/json": {"schema": {"type": "object"}}}}
 _PROMPT_HEADERS = tuple(REQUEST_HEADERS)
-_OLLAMA = "OllamaError"
-_PROMPTS = tuple(one.asked for one in _INFERENCES)
+_OLLAMA, _GOOGLES = "OllamaError", "GoogleError"
+_PROMPTS = tuple(dict.fromkeys(one.asked for one in _INFERENCES))
 
 
 def _object(name: str) -> Json:
@@ -201,6 +189,11 @@ ROUTES: dict[tuple[str, str], _Route] = {
     ("get", "/v1/models/{model}"): _Route((404,), _object("Model")),
     ("post", "/v1/messages/count_tokens"): _Route(
         (404,), _object("TokenCount"), _PROMPT_HEADERS, ("MessagesRequest",)
+    ),
+    ("get", "/v1beta/models"): _Route((), _object("GeminiModels"), failed=_GOOGLES),
+    ("get", "/v1beta/models/{model}"): _Route((404,), _object("GeminiModel"), failed=_GOOGLES),
+    ("post", "/v1beta/models/{model}:countTokens"): _Route(
+        (404,), _object("GeminiCount"), _PROMPT_HEADERS, ("GeminiCounted",), failed=_GOOGLES
     ),
     ("get", "/api/version"): _Route(failed=_OLLAMA),
     ("get", "/api/tags"): _Route(answer=_object("OllamaModels"), failed=_OLLAMA),
@@ -251,7 +244,8 @@ def build(app: FastAPI, auth: AuthConfig) -> Json:
     components = schema.setdefault("components", {})
     for unsent in ("HTTPValidationError", "ValidationError"):
         components.get("schemas", {}).pop(unsent, None)
-    components["schemas"] = {**components.get("schemas", {}), **SCHEMAS, **OLLAMA_SCHEMAS}
+    ours = {**SCHEMAS, **OLLAMA_SCHEMAS, **gemini.SCHEMAS}
+    components["schemas"] = {**components.get("schemas", {}), **ours}
     components["parameters"] = {**REQUEST_HEADERS, **_PARAMETERS}
     components["headers"] = RESPONSE_HEADERS
     if auth.api_keys or auth.admin_key:
@@ -304,7 +298,7 @@ def _complete(operation: Json, method: str, path: str, auth: AuthConfig) -> None
     _secure(operation, path, auth)
 
 
-def _inference(one: _Inference, auth: AuthConfig) -> Json:
+def _inference(one: Inference, auth: AuthConfig) -> Json:
     path = one.path
     ok = dict(_object(one.answered)["content"])
     if one.streams:
@@ -320,7 +314,10 @@ def _inference(one: _Inference, auth: AuthConfig) -> Json:
         "summary": one.title,
         "description": one.text,
         "operationId": one.name,
-        "parameters": [_ref("parameters", name) for name in _PROMPT_HEADERS],
+        "parameters": [
+            *([gemini.MODEL_PARAMETER] if "{model}" in path else []),
+            *(_ref("parameters", name) for name in _PROMPT_HEADERS),
+        ],
         "requestBody": {"required": True, **_object(one.asked)},
         "responses": {
             "200": {"description": "The answer.", "headers": _nexus_headers(), "content": ok},

@@ -95,6 +95,7 @@ RESPONSE_HEADERS: dict[str, Json] = {
 SECURITY: dict[str, Json] = {
     "bearer": {"type": "http", "scheme": "bearer"},
     "apiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"},
+    "googApiKey": {"type": "apiKey", "in": "header", "name": "x-goog-api-key"},
 }
 
 
@@ -132,11 +133,12 @@ def _derived(kind: type[Any], mode: Literal["validation", "serialization"]) -> d
 
 
 _MODEL_ENTRY = _object(
-    ("id", "object", "created", "owned_by"),
+    ("id", "object", "created", "owned_by", "display_name"),
     id=_TEXT,
     object={"const": "model"},
     created={"type": "integer"},
     owned_by=_TEXT,
+    display_name=_TEXT,
 )
 
 SCHEMAS: dict[str, Json] = {

@@ -1,4 +1,5 @@
-"""POST /v1/messages/count_tokens: the tokens of a prompt, by the backend that would answer it.
+"""Count the tokens of a prompt, by the backend that would answer it: for Anthropic's clients at
+POST /v1/messages/count_tokens, for Google's in `api/inference/gemini.py`.
 
 It costs nothing and is no request: no statistics, ledger or list has it.
 """
@@ -17,7 +18,9 @@ from nexus_core.api.asgi.messages import CALLER
 from nexus_core.api.headers import read_hints
 from nexus_core.api.inference.serve import format_headers
 from nexus_core.dialects import request as envelopes
+from nexus_core.dialects.base import Dialect
 from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
+from nexus_core.dialects.request import with_headers
 from nexus_core.gateway import Gateway
 from nexus_core.routing.refusal import is_unknown, refuse
 from nexus_core.routing.requirements import read_requirements
@@ -43,23 +46,27 @@ def create_router(gateway: Gateway) -> APIRouter:
         An Anthropic backend is asked for its own count, free of charge, if the request would go
         there. Else Nexus counts, rather too much than too little.
         """
-        tokens = await _counted(gateway, request, await request.body())
+        dialect, operation = INBOUND[MESSAGES_PATH]
+        envelope = dialect.read_request(operation, as_utf8(await request.body()))
+        envelope = with_headers(envelope, format_headers(request.scope["headers"], dialect))
+        tokens = await counted(gateway, request, envelope, dialect)
         return Response(json.dumps({"input_tokens": tokens}), media_type="application/json")
 
     return router
 
 
-async def _counted(gateway: Gateway, asked: Request, body: bytes) -> int:
-    """
+async def counted(
+    gateway: Gateway, asked: Request, envelope: envelopes.Request, dialect: Dialect
+) -> int:
+    """The tokens of a request's prompt, rather too many than too few.
+
+    Args:
+        asked: as it came, for its headers.
+
     Raises:
-        InvalidRequestError: the body is no Messages request.
         ModelNotFoundError: no backend serves the model.
     """
-    dialect, operation = INBOUND[MESSAGES_PATH]
-    headers = asked.scope["headers"]
-    envelope = dialect.read_request(operation, as_utf8(body))
-    envelope = envelopes.with_headers(envelope, format_headers(headers, dialect))
-    hints = read_hints(headers, gateway.registry.names)
+    hints = read_hints(asked.scope["headers"], gateway.registry.names)
     need = read_requirements(envelope.model, hints, gateway.live.config.routing)
     caller = asked.scope.get(CALLER)
     decision = gateway.forwarder.foresee(need, envelope.demand, caller)
@@ -76,7 +83,7 @@ async def _counted(gateway: Gateway, asked: Request, body: bytes) -> int:
             told = None
         if told is not None:
             return told
-    if len(body) >= THREAD_FROM_BYTES:
+    if len(envelope.body) >= THREAD_FROM_BYTES:
         prompt = await asyncio.to_thread(dialect.read_prompt, envelope)
     else:
         prompt = dialect.read_prompt(envelope)

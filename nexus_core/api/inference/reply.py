@@ -29,6 +29,7 @@ class ClientReply(ABC):
         "_last",
         "_request_id",
         "has_begun",
+        "is_early",
         "is_finished",
     )
 
@@ -39,6 +40,7 @@ class ClientReply(ABC):
         self._first = b""  # of a stream, what was sent first
         self._last = b"\n\n"  # and what was sent last
         self.has_begun = False  # the client may have seen a part of it
+        self.is_early = False  # begun by a sign of life
         self.is_finished = False
 
     def start(
@@ -56,8 +58,40 @@ class ClientReply(ABC):
         if passed.get(b"content-type", b"").startswith(self._dialect.stream_type.encode()):
             first += STREAM_HEADERS
         head = answer_head(first, self._request_id, selected, selected.overhead_ms)
-        self._begin(status, head, is_endless=length is None)
+        if self.is_early:
+            self._is_stream = True
+            self._send_beside(_as_comments(head))
+        else:
+            self._begin(status, head, is_endless=length is None)
         return head.pairs
+
+    def ping(self, sign: bytes) -> bool:
+        """Write a sign of life at once, beginning a stream if none has begun."""
+        if not (self._is_stream or self.is_early):
+            return self._begin_early(sign)
+        if self._border() or not self._can_write():
+            return False
+        self._send_beside(sign)
+        self._write_now()
+        return True
+
+    def _send_beside(self, data: bytes) -> None:
+        """Send what is no part of the answer: what was sent of that first and last stays."""
+        first, last = self._first, self._last
+        self.send(data)
+        self._first, self._last = first, last
+
+    def _begin_early(self, sign: bytes) -> bool:
+        if self.has_begun or not self._can_write():
+            return False
+        first = [(b"content-type", self._dialect.stream_type.encode()), *STREAM_HEADERS]
+        if (own_id := self._dialect.request_id_header) is not None:
+            first.append((own_id, self._request_id.encode()))
+        self.is_early = self._is_stream = True
+        self._begin(200, answer_head(first, self._request_id, None), is_endless=True)
+        self._send_beside(sign)
+        self._write_now()
+        return True
 
     def send_error_event(self, error: NexusError) -> None:
         """Tell of a failure inside a stream that has begun, and end it without [DONE].
@@ -75,6 +109,11 @@ class ClientReply(ABC):
 
     def refuse(self, error: NexusError, selected: SelectedRoute | None) -> KeptHeaders:
         """Answer with an error instead; `selected` is the backend that caused it."""
+        if self.is_early:
+            head = answer_head([], self._request_id, selected)
+            self._send_beside(_as_comments(head))
+            self.send_error_event(error)
+            return head.pairs
         body = self._dialect.error(error, self._request_id)
         headers = error_headers(error)
         if (own_id := self._dialect.request_id_header) is not None:
@@ -101,6 +140,14 @@ class ClientReply(ABC):
         """Begin an answer; an endless one tells its end itself."""
 
     @abstractmethod
+    def _can_write(self) -> bool:
+        """Whether something can be written at once: the client is there, and reads."""
+
+    @abstractmethod
+    def _write_now(self) -> None:
+        """Write what was sent, without waiting."""
+
+    @abstractmethod
     def send(self, data: bytes) -> None:
         """Pass on a part of the body."""
 
@@ -120,3 +167,9 @@ class ClientReply(ABC):
         if len(end) == 1:
             return end
         return b"\n" if self._last.endswith(b"\n") else b"\n\n"
+
+
+def _as_comments(head: Block) -> bytes:
+    """Nexus's headers as comments of a stream that began before they were known."""
+    lines = [b": %b: %b\n" % pair for pair in head.pairs if pair[0].startswith(b"x-nexus-")]
+    return b"".join(lines) + b"\n"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from functools import lru_cache
 from typing import Any
+from urllib.parse import unquote
 
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -13,12 +15,14 @@ from nexus_core.api.asgi.messages import Application, RawHeaders
 from nexus_core.api.inference.arrival import Arrival, new_id
 from nexus_core.api.listen.connections import Connections
 from nexus_core.api.listen.wire_reply import WireReply
-from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH
+from nexus_core.dialects.inbound import INBOUND, MESSAGES_PATH, Inbound, inbound_at
 from nexus_core.errors import NexusError
 
 _ASKED = {path.encode(): (asked, path) for path, asked in INBOUND.items()}
 # Of Anthropic's clients nearly all ask so. Any other query is ASGI's.
 _ASKED[f"{MESSAGES_PATH}?beta=true".encode()] = (INBOUND[MESSAGES_PATH], MESSAGES_PATH)
+_WITH_MODEL = b"/v1beta/models/"  # in its path; the only query of these that is not ASGI's:
+_AS_EVENTS = b"?alt=sse"
 # A body that is not as long as its head says, or not as it will be read: ASGI takes that in.
 _OTHER_BODIES = frozenset({b"content-encoding", b"transfer-encoding"})
 
@@ -116,6 +120,8 @@ class InferenceProtocol(HttpToolsProtocol):
     def _let_in(self) -> Arrival | None:
         """What is known of the request, if it is to be served here."""
         asked, door, parser = _ASKED.get(self.url), self.app, self.parser
+        if asked is None and self.url.startswith(_WITH_MODEL):
+            asked = _with_model(self.url)
         if asked is None or parser.get_method() != b"POST" or self.expect_100_continue:
             return None
         # Over the limit of connections another app stands before the door.
@@ -155,3 +161,16 @@ class InferenceProtocol(HttpToolsProtocol):
                 self.tasks.discard(task)
             if not reply.response_complete:
                 self.transport.close()  # what is cut off must not look whole
+
+
+@lru_cache(maxsize=256)
+def _with_model(url: bytes) -> tuple[Inbound, str] | None:
+    """What a URL of Google's API asks for, if it is as most are."""
+    path, is_stream, query = url.removesuffix(_AS_EVENTS), url.endswith(_AS_EVENTS), ""
+    if b"?" in path or not path.isascii():
+        return None
+    if is_stream:
+        query = "alt=sse"
+    decoded = unquote(path.decode())
+    found = inbound_at(decoded, query)
+    return None if found is None else (found, decoded)

@@ -95,13 +95,19 @@ class WireReply(ClientReply):
         if not data:
             return  # an empty chunk would be the last one
         if self._is_chunked:
-            if not self._first:
+            if not self._first and b"data:" in data:
                 self._first = data
             self._last = data
             data = b"%x\r\n%b\r\n" % (len(data), data)
         if len(data) > _JOINED_BYTES:
             self._write()
         self._held = self._held + data if self._held else data
+
+    def _can_write(self) -> bool:
+        return not (self.disconnected or self._connection.flow.write_paused)
+
+    def _write_now(self) -> None:
+        self._write()
 
     async def drain(self) -> None:
         """Write what is held; returns when the client has read most of what was written."""

@@ -95,6 +95,10 @@ class OllamaDialect:
         """A whole answer is a stream of one line."""
         return body.strip() + b"\n"
 
+    def ping(self, request: Request) -> bytes:
+        """Nothing: a line more would be an answer."""
+        return b""
+
     def read_stream(
         self, request: Request, clean: Callable[[str], str], *, hides_usage: bool
     ) -> StreamReader:

@@ -19,7 +19,7 @@ from nexus_core.dialects.openai_chat.request import PATHS, read_request
 from nexus_core.dialects.openai_chat.stream import ChatStreamReader
 from nexus_core.dialects.reading.body import rename_model
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
+from nexus_core.dialects.sse import COMMENT, EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError
 from nexus_core.types import DialectName
 
@@ -54,6 +54,11 @@ class OpenAIChat:
     def status(error: NexusError) -> int:
         """The error's own."""
         return error.status
+
+    @staticmethod
+    def ping(request: Request) -> bytes:
+        """A comment."""
+        return COMMENT
 
     @staticmethod
     def read_stream(

@@ -20,7 +20,7 @@ from nexus_core.dialects.base import (
 )
 from nexus_core.dialects.error_report import read_error_body, read_wait
 from nexus_core.dialects.request import Request
-from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
+from nexus_core.dialects.sse import COMMENT, EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError
 from nexus_core.types import DialectName, Operation, PromptParts
 
@@ -99,6 +99,11 @@ class Responses:
         from nexus_core.dialects.openai_responses.native import as_stream
 
         return as_stream(body)
+
+    @staticmethod
+    def ping(request: Request) -> bytes:
+        """A comment."""
+        return COMMENT
 
     @staticmethod
     def read_stream(

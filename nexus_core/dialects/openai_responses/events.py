@@ -53,7 +53,13 @@ def delta_head(kind: str, place: JsonObject) -> str:
 def as_events(response: JsonObject) -> bytes:
     """A whole response as the stream that the client asked for."""
     events, output = Events(), response.get("output")
-    begun = {**response, "status": "in_progress", "output": [], "usage": None, "completed_at": None}
+    begun: JsonObject = {
+        **response,
+        "status": "in_progress",
+        "output": [],
+        "usage": None,
+        "completed_at": None,
+    }
     made = [
         events.event("response.created", response=begun),
         events.event("response.in_progress", response=begun),
@@ -70,9 +76,8 @@ def as_events(response: JsonObject) -> bytes:
 def _item(events: Events, index: int, item: JsonObject) -> list[bytes]:
     place: JsonObject = {"item_id": str(item.get("id") or ""), "output_index": index}
     start: JsonObject = {**item, "status": "in_progress"}
-    for name, empty in (("content", []), ("arguments", ""), ("input", "")):
-        if item.get(name) and item.get("type") in _IN_PIECES:
-            start[name] = empty
+    if (comes := _IN_PIECES.get(str(item.get("type")))) is not None:
+        start[comes] = [] if comes == "content" else ""
     made = [events.event("response.output_item.added", output_index=index, item=start)]
     match item:
         case {"type": "message", "content": [*parts]}:
@@ -93,7 +98,8 @@ def _item(events: Events, index: int, item: JsonObject) -> list[bytes]:
     return made
 
 
-_IN_PIECES = frozenset({"message", "function_call", "custom_tool_call"})
+# What comes in pieces of an item, by its type.
+_IN_PIECES = {"message": "content", "function_call": "arguments", "custom_tool_call": "input"}
 
 
 def _part(events: Events, place: JsonObject, part: JsonObject) -> list[bytes]:

@@ -9,6 +9,18 @@ from nexus_core.dialects.request import Request
 from nexus_core.types import is_list, is_object
 
 
+def has_own_tools(request: Request) -> bool:
+    """Whether tools are offered that are no functions, which some servers refuse."""
+    fields = request.parsed
+    tools, items = fields.get("tools"), fields.get("input")
+    kinds = [tool.get("type") for tool in (tools if is_list(tools) else ()) if is_object(tool)]
+    if any(kind != "function" for kind in kinds):
+        return True
+    return is_list(items) and any(
+        is_object(item) and item.get("type") == "additional_tools" for item in items
+    )
+
+
 def write_passed(request: Request, model: str) -> bytes:
     """The body with the backend's own model name; no other byte changes, with one exception.
 

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from nexus_core.config.wording import did_you_mean
 from nexus_core.control.commands import EDITABLE, SendRequest
-from nexus_core.dialects.inbound import INBOUND
+from nexus_core.dialects.inbound import inbound_at
 from nexus_core.errors import NexusError
 from nexus_core.observe.record import Headers
 from nexus_core.types import PrivacyZone
@@ -120,9 +120,10 @@ def _hints(text: str, headers: object) -> Mapping[str, str]:
 
 def _check(text: str, body: bytes, endpoint: str) -> None:
     """As the endpoint would check it."""
-    if endpoint not in INBOUND:
+    inbound = inbound_at(endpoint)
+    if inbound is None:
         return
-    dialect, operation = INBOUND[endpoint]
+    dialect, operation = inbound
     try:
         dialect.read_request(operation, body)
     except NexusError as error:

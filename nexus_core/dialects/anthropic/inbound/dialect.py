@@ -28,6 +28,8 @@ from nexus_core.dialects.sse import EVENT_END, MEDIA_TYPE
 from nexus_core.errors import NexusError, UnsupportedFieldsError
 from nexus_core.types import DialectName, Operation, PromptParts
 
+_PING = b'event: ping\ndata: {"type": "ping"}\n\n'
+
 
 class MessagesBridge:
     """Between the Messages API and chat completions. What translates is imported when it does."""
@@ -86,6 +88,11 @@ class Messages:
     def status(error: NexusError) -> int:
         """Anthropic has no 422: what a backend can't do is an invalid request."""
         return 400 if isinstance(error, UnsupportedFieldsError) else error.status
+
+    @staticmethod
+    def ping(request: Request) -> bytes:
+        """The event that Anthropic sends, too."""
+        return _PING
 
     @staticmethod
     def read_stream(

@@ -58,7 +58,7 @@ class OllamaWriter:
             return dumped(self._embeddings(fields, usage))
         return dumped(self._answer(fields, usage))
 
-    def error(self, body: bytes, status: int) -> bytes:
+    def error(self, body: bytes, status: int, retry_after: str | None = None) -> bytes:
         """Write an error answer, whatever form its body has."""
         return translate_error(body, status)
 

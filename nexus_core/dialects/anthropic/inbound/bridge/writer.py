@@ -30,7 +30,7 @@ class MessageWriter:
         """
         return dumped(write_message(self._request, self._model, body, usage)).encode()
 
-    def error(self, body: bytes, status: int) -> bytes:
+    def error(self, body: bytes, status: int, retry_after: str | None = None) -> bytes:
         """Write an error answer, whatever form its body has."""
         return translate_error(body, status, self._request.id)
 

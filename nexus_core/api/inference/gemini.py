@@ -1,0 +1,82 @@
+"""What Google's clients ask beside requests: the models, one of them, and the tokens of a prompt.
+
+https://ai.google.dev/api/models and https://ai.google.dev/api/tokens
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import Response
+
+from nexus_core.api.asgi.encoding import as_utf8
+from nexus_core.api.inference.count import counted
+from nexus_core.api.models import describe_for_google, find_model, served_models
+from nexus_core.dialects.gemini.inbound.counting import read_counted
+from nexus_core.dialects.gemini.inbound.dialect import GEMINI
+from nexus_core.dialects.gemini.inbound.models import page_of
+from nexus_core.errors import ModelNotFoundError
+from nexus_core.gateway import Gateway
+from nexus_core.types import JsonObject
+
+_JSON = "application/json"
+_DIGITS = "^[0-9]{0,9}$"
+_COUNT = ":countTokens"
+_PAGE, _MOST = 50, 1000  # models on a page: usually, and at most
+
+
+def create_router(gateway: Gateway) -> APIRouter:
+    """Routes of the Gemini API that are no requests of their own."""
+    router = APIRouter(tags=["inference"])
+
+    # Before the models: of a path that several routes match, the first one tells its methods.
+    @router.post("/v1beta/models/{model:path}:countTokens", operation_id="gemini_count_tokens")
+    async def count_tokens(request: Request, model: str) -> Response:
+        """Count the tokens of a Gemini request without sending it.
+
+        A Google backend is asked for its own count, free of charge, if the request would go there.
+        Else Nexus counts, rather too much than too little.
+        """
+        return await _count(gateway, request, model)
+
+    @router.post("/v1/models/{model:path}:countTokens", include_in_schema=False)
+    async def count_tokens_v1(request: Request, model: str) -> Response:
+        """The same by the older version of the API."""
+        return await _count(gateway, request, model)
+
+    @router.get("/v1beta/models", operation_id="gemini_models")
+    async def models(
+        size: Annotated[str, Query(alias="pageSize", pattern=_DIGITS)] = "",
+        start: Annotated[str, Query(alias="pageToken", pattern=_DIGITS)] = "",
+    ) -> Response:
+        """Models and aliases served by the enabled backends, page by page, as Google lists them."""
+        names = await served_models(gateway)
+        page, token = page_of(names, int(start or 0), min(int(size or 0) or _PAGE, _MOST))
+        described = [describe_for_google(gateway, name) for name in page]
+        return _answer({"models": described, **token})
+
+    @router.get("/v1beta/models/{model:path}", operation_id="gemini_model")
+    async def model(model: str) -> Response:
+        """One model or alias, as Google describes its own."""
+        if model.endswith(_COUNT):
+            raise HTTPException(405, f"{_COUNT[1:]} takes POST", {"allow": "POST"})
+        if find_model(gateway, model) is None:
+            raise ModelNotFoundError(
+                f"models/{model} is not served here; GET /v1beta/models lists the models",
+                param="model",
+            )
+        return _answer(describe_for_google(gateway, model))
+
+    return router
+
+
+async def _count(gateway: Gateway, request: Request, model: str) -> Response:
+    envelope = read_counted(model, as_utf8(await request.body()))
+    tokens = await counted(gateway, request, envelope, GEMINI)
+    return _answer({"totalTokens": tokens})
+
+
+def _answer(body: JsonObject) -> Response:
+    return Response(json.dumps(body, ensure_ascii=False), media_type=_JSON)

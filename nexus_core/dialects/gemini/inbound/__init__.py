@@ -1,0 +1,1 @@
+"""Google's Gemini API for clients: requests in, answers and errors out."""
