@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -144,7 +144,7 @@ class _Crowd:
                 await asyncio.sleep(self._pause())
 
     @asynccontextmanager
-    async def _agents_turn(self) -> AsyncIterator[None]:
+    async def _agents_turn(self) -> AsyncGenerator[None]:
         for _ in range(_AGENT_PAUSES):
             await asyncio.sleep(self._pause())
         async with self._seats:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from nexus_core.types import JsonObject, is_object
+from nexus_core.types import JsonObject, is_list, is_object
 from nexus_tui.commands.base.errors import NoAnswerError
 
 STDIN = "-"
@@ -79,27 +79,24 @@ def _content(told: JsonObject) -> bytes:
 def endpoint_of(body: JsonObject) -> str:
     """The path of the API that a body is written for; where several would do, OpenAI's."""
     if "input" in body and "messages" not in body:
-        is_responses = any(name in body for name in _OF_RESPONSES) or _has_items(body["input"])
+        is_responses = any(name in body for name in _OF_RESPONSES) or bool(_objects(body["input"]))
         return "/v1/responses" if is_responses else "/v1/embeddings"
     found = next((path for name, path in _BY_FIELD if name in body), "/v1/chat/completions")
     is_chat = found == "/v1/chat/completions"
     return "/v1/messages" if is_chat and _is_anthropic(body) else found
 
 
-def _has_items(value: object) -> bool:
-    return isinstance(value, list) and any(map(is_object, value))
+def _objects(value: object) -> list[JsonObject]:
+    """The objects of a list; none of anything else."""
+    return [one for one in value if is_object(one)] if is_list(value) else []
 
 
 def _is_anthropic(body: JsonObject) -> bool:
     """Tools with an input_schema, or blocks that only Messages have."""
-    tools = body.get("tools")
-    if isinstance(tools, list) and any(is_object(one) and "input_schema" in one for one in tools):
+    if any("input_schema" in one for one in _objects(body.get("tools"))):
         return True
-    messages = body.get("messages")
-    contents = [one.get("content") for one in messages or () if is_object(one)]
     return any(
-        is_object(block) and block.get("type") in _ANTHROPIC_BLOCKS
-        for content in contents
-        if isinstance(content, list)
-        for block in content
+        block.get("type") in _ANTHROPIC_BLOCKS
+        for message in _objects(body.get("messages"))
+        for block in _objects(message.get("content"))
     )
