@@ -12,15 +12,15 @@ from nexus_core.dialects.anthropic.inbound.bridge.answer import (
     message_id,
     read_input,
     stop_of,
-    text_in,
     usage_fields,
 )
+from nexus_core.dialects.anthropic.inbound.bridge.call_ids import CallIds
 from nexus_core.dialects.anthropic.inbound.errors import report_event
 from nexus_core.dialects.anthropic.inbound.signatures import sign
 from nexus_core.dialects.base import ErrorReport
 from nexus_core.dialects.hub.chunk_bytes import TextFrame
 from nexus_core.dialects.hub.chunk_reader import ChunkReader, Said, Sign, Texts
-from nexus_core.dialects.hub.said import reasoning_in
+from nexus_core.dialects.hub.said import reasoning_in, text_in
 from nexus_core.dialects.request import Request
 from nexus_core.observe.events import TokenUsage
 from nexus_core.types import JsonObject, is_list, is_object
@@ -62,6 +62,7 @@ class MessageStreamWriter:
         self._held: deque[_Block] = deque()
         self._blocks = 0  # begun so far
         self._calls = 0
+        self._ids = CallIds(request)
         self._is_cut = False
         self._end_choice: JsonObject = {}  # the choice that gave the finish_reason
         self._text_bytes = 0
@@ -192,14 +193,16 @@ class MessageStreamWriter:
         place, call_id = piece.get("index"), piece.get("id")
         self._calls += 1
         self._blank = ""
-        if not isinstance(call_id, str) or not call_id:
-            call_id = f"toolu_{self._request.id}_{self._calls}"
+        own = self._ids.own(call_id)
         made = b""
-        if (carried := carried_of(piece, call_id)) is not None:
+        if (carried := carried_of(piece, own)) is not None:
             start: JsonObject = {"type": "thinking", "thinking": "", "signature": ""}
             made = self._add(_Block("thinking", start=start, signature=sign(carried)))
-        key = (place if isinstance(place, int) else self._calls - 1, call_id)
-        start = {"type": "tool_use", "id": call_id, "name": name, "input": {}}
+        key = (
+            place if isinstance(place, int) else self._calls - 1,
+            call_id if isinstance(call_id, str) and call_id else own,
+        )
+        start = {"type": "tool_use", "id": own, "name": name, "input": {}}
         return made + self._add(_Block("tool_use", key, start, text=arguments))
 
     def _find(self, place: int | None, call_id: object) -> _Block | None:
