@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from nexus_core.control.commands import SendRequest
-from nexus_core.dialects.inbound import CHAT_PATH, operation_at
+from nexus_core.dialects.inbound import CHAT_PATH, operation_at, place_of
 from nexus_core.dialects.request import Demand
 from nexus_core.observe.record import RequestRecord
 from nexus_core.routing.explain import Question
@@ -96,11 +96,16 @@ class ExplainForm:
             endpoint=self.endpoint,
         )
 
+    @property
+    def place(self) -> str:
+        """Where that request is sent: the endpoint, with the model's name if it has it."""
+        return place_of(self.endpoint, self.model, is_streaming=self.stream)
+
     def request(self) -> SendRequest:
         """That request, to be sent."""
         return SendRequest(
             body=json.dumps(self.body).encode(),
-            endpoint=self.endpoint,
+            endpoint=self.place,
             zone=self._zone,
             min_tier=self.min_tier,
             backend=self.pin,
